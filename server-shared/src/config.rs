@@ -1,0 +1,1 @@
+//! Configuration: defaults, then an optional `restartix.toml`, then the environment.

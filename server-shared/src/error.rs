@@ -1,0 +1,338 @@
+//! The one error type of every operation and the envelope it is rendered in.
+//!
+//! What the caller sees (`code`, `message`, `details`) and what went wrong inside (`cause`) are
+//! different fields: only the first three can be rendered, the cause goes to the log once.
+
+use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
+
+use poem::{
+    Response,
+    error::ResponseError,
+    http::{HeaderValue, StatusCode, header},
+};
+use poem_openapi::{
+    ApiResponse, Object,
+    payload::{Json, Payload},
+    registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
+    types::{ToJSON, Type},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The body of every error answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Object)]
+pub struct ErrorEnvelope {
+    /// What went wrong.
+    pub error: ErrorBody,
+}
+
+/// What went wrong, for a program (`code`, `details`) and for a person (`message`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Object)]
+#[oai(skip_serializing_if_is_none)]
+pub struct ErrorBody {
+    /// Stable, machine-readable name of the fault; never changes once released.
+    pub code: String,
+    /// One sentence for a person, with what to do about it where that is known.
+    pub message: String,
+    /// Facts about the fault; which ones depends on the code. Validation puts a list under
+    /// `fields`, each entry with a JSON `pointer`, the broken `rule` and a `message`.
+    pub details: Option<Value>,
+    /// Id of the request, to be quoted to support; the same as the `X-Request-Id` header.
+    pub request_id: String,
+}
+
+/// One fault of a request body or parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldFault {
+    /// JSON pointer into the body, or the parameter's name.
+    pub pointer: String,
+    /// Name of the rule that is broken, e.g. `required`, `max_length`.
+    pub rule: Cow<'static, str>,
+    /// What the value should be; never repeats the value, which may be personal.
+    pub message: String,
+}
+
+impl FieldFault {
+    /// A fault of the field at `pointer`.
+    pub fn new(pointer: impl Into<String>, rule: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), rule: rule.into(), message: message.into() }
+    }
+}
+
+/// The one error type of every operation: a status, a stable code, a message, and a cause that is
+/// logged but never rendered.
+pub struct ApiError {
+    status: StatusCode,
+    code: Cow<'static, str>,
+    message: Cow<'static, str>,
+    details: Option<Value>,
+    retry_after: Option<Duration>,
+    allow: Option<String>,
+    cause: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// Every status an operation can answer an error with, and what each means.
+const STATUSES: [(u16, &str); 13] = [
+    (400, "The request is malformed: not JSON, an unknown field, or a fault of path or query."),
+    (401, "No valid credentials came with the request."),
+    (403, "The caller is known but may not do this."),
+    (404, "No such thing, or none that the caller may know of."),
+    (405, "The path exists, but not with this method; `Allow` lists the methods it has."),
+    (409, "The request conflicts with the present state."),
+    (413, "The body is larger than the operation takes."),
+    (415, "The body's content type is not one the operation takes."),
+    (422, "The body is well formed, but values in it are wrong; `details.fields` lists each."),
+    (429, "Too many requests; try again after `Retry-After` seconds."),
+    (500, "A fault of the service. It is logged under the request id."),
+    (502, "A service this one depends on gave an answer that makes no sense."),
+    (503, "A dependency is down or overloaded; try again after `Retry-After` seconds."),
+];
+
+impl ApiError {
+    /// An error of the given status; prefer the named constructors.
+    pub fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status,
+            code: code.into(),
+            message: message.into(),
+            details: None,
+            retry_after: None,
+            allow: None,
+            cause: None,
+        }
+    }
+
+    /// 400: the request is malformed.
+    pub fn bad_request(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    /// 401: no valid credentials.
+    pub fn unauthorized(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, code, message)
+    }
+
+    /// 403: the caller is known but may not do this.
+    pub fn forbidden(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, message)
+    }
+
+    /// 404: no such thing; also for what belongs to another organization.
+    pub fn not_found(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, message)
+    }
+
+    /// 409: the request conflicts with the present state.
+    pub fn conflict(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, message)
+    }
+
+    /// 422: values of a well-formed body are wrong; every fault is listed.
+    pub fn validation(faults: &[FieldFault]) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", "Some values are not valid; see details.fields.")
+            .with_fields(faults)
+    }
+
+    /// 503: a dependency is down; `cause` is logged.
+    pub fn unavailable(
+        code: impl Into<Cow<'static, str>>,
+        message: impl Into<Cow<'static, str>>,
+        cause: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
+        error.retry_after = Some(Duration::from_secs(1));
+        error.cause = Some(cause.into());
+        error
+    }
+
+    /// 500: a bug. The cause is logged under the request id and never shown.
+    pub fn internal(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        let mut error = Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal_error",
+            "An unexpected fault; it has been logged under the request id.",
+        );
+        error.cause = Some(cause.into());
+        error
+    }
+
+    /// Adds facts for a program.
+    #[must_use]
+    pub fn with_details(mut self, details: Value) -> Self {
+        self.details = Some(details);
+        self
+    }
+
+    /// Lists faults under `details.fields`.
+    #[must_use]
+    pub fn with_fields(self, faults: &[FieldFault]) -> Self {
+        let fields = serde_json::to_value(faults).unwrap_or_default();
+        self.with_details(serde_json::json!({ "fields": fields }))
+    }
+
+    /// Adds a `Retry-After` header, rounded up to whole seconds, at least one.
+    #[must_use]
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// Adds an `Allow` header (405).
+    #[must_use]
+    pub fn with_allow(mut self, methods: String) -> Self {
+        self.allow = Some(methods);
+        self
+    }
+
+    /// Adds the cause that is logged.
+    #[must_use]
+    pub fn with_cause(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The cause and what caused it, as one line for the log.
+    pub fn cause_chain(&self) -> Option<String> {
+        let mut current: Option<&dyn StdError> = self.cause.as_deref().map(|cause| cause as &dyn StdError);
+        let mut chain = Vec::new();
+        while let Some(error) = current {
+            chain.push(error.to_string());
+            current = error.source();
+        }
+        (!chain.is_empty()).then(|| chain.join(": "))
+    }
+
+    /// Renders the envelope. The code travels along as an extension for the access log.
+    pub fn render(self, request_id: &str) -> Response {
+        let envelope = ErrorEnvelope {
+            error: ErrorBody {
+                code: self.code.to_string(),
+                message: self.message.into_owned(),
+                details: self.details,
+                request_id: request_id.to_owned(),
+            },
+        };
+        let mut response = Response::builder()
+            .status(self.status)
+            .content_type("application/json")
+            .body(envelope.to_json_string());
+        let headers = response.headers_mut();
+        if let Some(after) = self.retry_after {
+            // Rounded up: a caller that waits this long must not come too early.
+            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        if let Some(allow) = self.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
+            headers.insert(header::ALLOW, allow);
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response.extensions_mut().insert(ErrorCode(self.code));
+        response
+    }
+}
+
+/// The code of an error answer, left in the response's extensions; its presence says that the
+/// answer already is an envelope.
+#[derive(Debug, Clone)]
+pub struct ErrorCode(pub Cow<'static, str>);
+
+impl fmt::Debug for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiError")
+            .field("status", &self.status.as_u16())
+            .field("code", &self.code)
+            .field("cause", &self.cause_chain())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.status.as_u16(), self.code)
+    }
+}
+
+impl StdError for ApiError {}
+
+impl ResponseError for ApiError {
+    fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl ApiResponse for ApiError {
+    fn meta() -> MetaResponses {
+        let responses = STATUSES
+            .iter()
+            .map(|&(status, description)| MetaResponse {
+                description,
+                status: Some(status),
+                status_range: None,
+                content: vec![MetaMediaType {
+                    content_type: Json::<ErrorEnvelope>::CONTENT_TYPE,
+                    schema: ErrorEnvelope::schema_ref(),
+                }],
+                headers: error_headers(status),
+            })
+            .collect();
+        MetaResponses { responses }
+    }
+
+    fn register(registry: &mut Registry) {
+        ErrorEnvelope::register(registry);
+    }
+}
+
+fn error_headers(status: u16) -> Vec<MetaHeader> {
+    let header = |name: &str, description: &str, schema: MetaSchema| MetaHeader {
+        name: name.to_owned(),
+        description: Some(description.to_owned()),
+        required: true,
+        deprecated: false,
+        schema: MetaSchemaRef::Inline(Box::new(schema)),
+    };
+    match status {
+        429 | 503 => {
+            let schema = MetaSchema { minimum: Some(1.0), ..MetaSchema::new_with_format("integer", "int32") };
+            vec![header("Retry-After", "Seconds to wait before the next attempt.", schema)]
+        }
+        405 => vec![header("Allow", "The methods that the path has.", MetaSchema::new("string"))],
+        401 => vec![header("WWW-Authenticate", "The scheme to authenticate with.", MetaSchema::new("string"))],
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_envelope_shows_the_code_and_hides_the_cause() {
+        let cause = std::io::Error::other("password=hunter2");
+        let error = ApiError::internal(cause);
+        assert_eq!(error.cause_chain().as_deref(), Some("password=hunter2"));
+        let body = error.render("request-1").into_body().into_string().await.unwrap();
+        let envelope: ErrorEnvelope = serde_json::from_str(&body).unwrap();
+        assert_eq!((envelope.error.code.as_str(), envelope.error.request_id.as_str()), ("internal_error", "request-1"));
+        assert!(!body.contains("hunter2"), "the cause must never be rendered: {body}");
+    }
+
+    #[test]
+    fn retry_after_is_rounded_up_to_whole_seconds() {
+        let error = ApiError::unavailable("database_unavailable", "Try again.", "down")
+            .with_retry_after(Duration::from_millis(1200));
+        assert_eq!(error.render("r").headers()[header::RETRY_AFTER], "2");
+    }
+}

@@ -1,0 +1,14 @@
+//! What both RestartiX servers are made of: the HTTP frame around poem-openapi handlers, the error
+//! envelope, the specification's finishing, configuration, cryptography, tokens, logging and
+//! shutdown. It knows no domain and no database.
+
+pub mod config;
+pub mod crypto;
+pub mod error;
+pub mod http;
+pub mod logging;
+pub mod shutdown;
+pub mod slug;
+pub mod token;
+
+pub use error::{ApiError, ErrorEnvelope};

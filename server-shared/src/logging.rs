@@ -1,0 +1,1 @@
+//! Structured logs: JSON lines on standard output.

@@ -1,0 +1,1 @@
+//! Stopping in order: requests first, then background jobs.

@@ -1,0 +1,1 @@
+//! Slugs: the short name of a thing in a URL.
