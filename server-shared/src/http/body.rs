@@ -1,0 +1,169 @@
+//! A JSON body, checked against the very schema that the specification publishes for its type
+//! before it is parsed, so that specification and behaviour can't disagree; every fault is listed.
+
+use std::{ops::Deref, sync::Arc};
+
+use poem::{
+    Request, RequestBody, Result,
+    http::StatusCode,
+};
+use poem_openapi::{
+    ApiExtractor, ApiExtractorType, ExtractParamOptions,
+    payload::{Json, Payload},
+    registry::{MetaMediaType, MetaRequest, MetaSchemaRef, Registry},
+    types::{ParseFromJSON, Type},
+};
+use serde_json::Value;
+use tokio::io::AsyncReadExt;
+
+use super::schema::{Fault, Schemas};
+use crate::error::{ApiError, FieldFault};
+
+/// How many bytes the body of the request at hand may have.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimit(pub usize);
+
+/// A validated JSON request body.
+#[derive(Debug, Clone)]
+pub struct Body<T>(pub T);
+
+impl<T> Deref for Body<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<'a, T: ParseFromJSON> ApiExtractor<'a> for Body<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        <T as Type>::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        Some(MetaRequest {
+            description: None,
+            content: vec![MetaMediaType { content_type: Json::<T>::CONTENT_TYPE, schema: T::schema_ref() }],
+            required: true,
+        })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _options: ExtractParamOptions<Self::ParamType>,
+    ) -> Result<Self> {
+        let is_json = request.content_type().is_some_and(Json::<T>::check_content_type);
+        if !is_json {
+            return Err(wrong_content_type().into());
+        }
+        let bytes = read(request, body).await?;
+        let schemas = request
+            .data::<Arc<Schemas>>()
+            .ok_or_else(|| ApiError::internal("the schemas are not part of the request's data"))?;
+        Ok(Self(parse(schemas, &bytes)?))
+    }
+}
+
+/// Reads the body up to the operation's limit.
+pub async fn read(request: &Request, body: &mut RequestBody) -> Result<Vec<u8>, ApiError> {
+    let limit = request.extensions().get::<BodyLimit>().map_or(1024 * 1024, |limit| limit.0);
+    let mut reader = body.take().map_err(|_| ApiError::internal("the body was read twice"))?.into_async_read();
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells too large from just fitting.
+    (&mut reader)
+        .take(limit as u64 + 1)
+        .read_to_end(&mut bytes)
+        .await
+        .map_err(|_| ApiError::bad_request("incomplete_body", "The connection ended before the body did."))?;
+    if bytes.len() > limit {
+        return Err(too_large(limit));
+    }
+    Ok(bytes)
+}
+
+/// Reads what a refused caller still sends, within reason: a connection closed while the caller
+/// writes would lose it the answer.
+pub(crate) async fn drain(request: &mut Request) {
+    const AT_MOST: u64 = 32 * 1024 * 1024;
+    let mut reader = request.take_body().into_async_read().take(AT_MOST);
+    // An error here only means that the caller left; there is nothing more to read.
+    let _ = tokio::io::copy(&mut reader, &mut tokio::io::sink()).await;
+}
+
+/// Checks `bytes` against the schema of `T` and parses them.
+pub fn parse<T: ParseFromJSON>(schemas: &Schemas, bytes: &[u8]) -> Result<T, ApiError> {
+    let mut value: Value = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
+    whole_numbers(&mut value);
+    let MetaSchemaRef::Reference(name) = T::schema_ref() else {
+        return Err(ApiError::internal(format!("{} is no named schema", T::name())));
+    };
+    let faults = schemas.faults(&name, &value).map_err(ApiError::internal)?;
+    refuse(&faults)?;
+    T::parse_from_json(Some(value)).map_err(|error| {
+        // The schema let it through, the type did not: a rule that the schema language can't say.
+        // The message may repeat the value, so it stays in the log.
+        tracing::debug!(schema = name, reason = %error.message(), "a body passed its schema, not its type");
+        ApiError::validation(&[FieldFault::new("", "invalid", "a value is not of the kind the specification describes")])
+    })
+}
+
+/// Unknown fields make a request malformed (400); everything else is a wrong value (422). With both
+/// kinds present the request is malformed, and all faults are listed.
+fn refuse(faults: &[Fault]) -> Result<(), ApiError> {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let fields: Vec<FieldFault> = faults.iter().map(|fault| fault.field.clone()).collect();
+    if faults.iter().any(|fault| fault.unknown_field) {
+        let message = "The body has fields that this operation does not take; see details.fields.";
+        return Err(ApiError::bad_request("unknown_field", message).with_fields(&fields));
+    }
+    Err(ApiError::validation(&fields))
+}
+
+/// JSON Schema counts 1.0 as an integer; serde_json keeps it a float. Values that are whole become
+/// integers, so that both agree.
+fn whole_numbers(value: &mut Value) {
+    const LARGEST_EXACT: f64 = 9_007_199_254_740_991.0;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let float = number.as_f64().unwrap_or(0.5);
+            if float.fract() == 0.0 && float.abs() <= LARGEST_EXACT {
+                #[allow(clippy::cast_possible_truncation, reason = "whole and within ±2^53")]
+                let whole = float as i64;
+                *number = whole.into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        _ => {}
+    }
+}
+
+fn malformed(error: &serde_json::Error) -> ApiError {
+    let (line, column) = (error.line(), error.column());
+    ApiError::bad_request("malformed_json", format!("The body is not JSON: fault at line {line}, column {column}."))
+        .with_details(serde_json::json!({ "line": line, "column": column }))
+}
+
+/// 413.
+pub fn too_large(limit: usize) -> ApiError {
+    let message = format!("The body is too large; this operation takes at most {limit} bytes.");
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+        .with_details(serde_json::json!({ "limit": limit }))
+}
+
+/// 415.
+pub fn wrong_content_type() -> ApiError {
+    ApiError::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        "Send the body with the content type that the specification names, e.g. `Content-Type: application/json`.",
+    )
+}

@@ -1,0 +1,357 @@
+//! The specification, finished.
+//!
+//! poem-openapi emits OpenAPI 3.0.0 with a few inaccuracies; [`Document::of`] is the one function
+//! that every way of printing or serving a specification goes through, and mends them.
+
+use std::{collections::BTreeSet, marker::PhantomData};
+
+use poem::{endpoint::BoxEndpoint, http::Method};
+use poem_openapi::{OpenApi, OpenApiService, registry::{MetaApi, Registry}};
+use serde_json::{Map, Value, json};
+
+use super::schema::Schemas;
+
+/// Largest integer that JavaScript keeps whole (2^53 − 1); no id or count exceeds it.
+pub const LARGEST_INTEGER: i64 = 9_007_199_254_740_991;
+
+const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+
+/// What a service says of itself at the head of its specification.
+#[derive(Debug, Clone, Copy)]
+pub struct Info {
+    /// Name of the service.
+    pub title: &'static str,
+    /// Semantic version of the contract, not of the binary.
+    pub version: &'static str,
+    /// What it does, in Markdown.
+    pub description: &'static str,
+    /// Operations that disclose protected health information; marked `x-phi: true`.
+    pub phi: &'static [&'static str],
+    /// Operations that need no caller. An operation without security that is not listed is a fault.
+    pub public: &'static [&'static str],
+}
+
+/// A finished specification: the text that is printed, served and committed, and its value.
+#[derive(Debug, Clone)]
+pub struct Document {
+    text: String,
+    html: String,
+    value: Value,
+}
+
+/// The specification contradicts itself or what the service declared; a fault of the program.
+#[derive(Debug, thiserror::Error)]
+#[error("the specification is not sound: {}", .0.join("; "))]
+pub struct DocumentFault(Vec<String>);
+
+impl Document {
+    /// The finished specification of the API tuple `T`. Needs no database, secret or network.
+    pub fn of<T: OpenApi>(info: &Info) -> Result<Self, DocumentFault> {
+        let service = OpenApiService::new(Shape::<T>(PhantomData), info.title, info.version)
+            .description(info.description)
+            .server("/");
+        let raw = service.spec();
+        let mut value: Value =
+            serde_json::from_str(&raw).map_err(|error| DocumentFault(vec![format!("not JSON: {error}")]))?;
+        finish(&mut value, info);
+        let faults = faults(&value, info);
+        if !faults.is_empty() {
+            return Err(DocumentFault(faults));
+        }
+        let text = format!("{value:#}\n");
+        // A `</script>` inside the document would end the page's script.
+        let embedded = text.replace("</", "<\\/");
+        let html = service.swagger_ui_html().replace(&raw, &embedded);
+        Ok(Self { text, html, value })
+    }
+
+    /// As it is printed, served and committed.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The Swagger UI page with every asset inside.
+    pub(crate) fn swagger_html(&self) -> &str {
+        &self.html
+    }
+
+    /// Validators for the request bodies.
+    pub fn schemas(&self) -> Result<Schemas, DocumentFault> {
+        Schemas::compile(&self.value).map_err(|fault| DocumentFault(vec![fault]))
+    }
+
+    /// Every path with the methods it has, for `Allow`.
+    pub fn methods(&self) -> Vec<(String, Vec<Method>)> {
+        let Some(paths) = self.value["paths"].as_object() else { return Vec::new() };
+        paths
+            .iter()
+            .map(|(path, item)| {
+                let keys = item.as_object().into_iter().flat_map(Map::keys);
+                let methods = keys.filter_map(|key| key.to_uppercase().parse().ok()).collect();
+                (path.clone(), methods)
+            })
+            .collect()
+    }
+}
+
+/// An API's shape without its values: enough to print its specification.
+struct Shape<T>(PhantomData<T>);
+
+impl<T: OpenApi> OpenApi for Shape<T> {
+    fn meta() -> Vec<MetaApi> {
+        T::meta()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn add_routes(
+        self,
+        _table: &mut std::collections::HashMap<String, std::collections::HashMap<Method, BoxEndpoint<'static>>>,
+    ) {
+        // A shape serves nothing.
+    }
+}
+
+fn finish(document: &mut Value, info: &Info) {
+    document["openapi"] = json!("3.0.3");
+    document["info"]["license"] = json!({ "name": "MIT OR Apache-2.0", "url": "https://spdx.org/licenses/MIT.html" });
+    mend(document);
+    copy_types_to_nullable(document);
+    close_request_schemas(document);
+    let Some(paths) = document["paths"].as_object_mut() else { return };
+    for (path, item) in paths {
+        for method in METHODS {
+            if let Some(operation) = item.get_mut(method).and_then(Value::as_object_mut) {
+                finish_operation(operation, path, method, info);
+            }
+        }
+    }
+}
+
+/// Mends what is wrong wherever it stands.
+fn mend(node: &mut Value) {
+    match node {
+        Value::Array(items) => items.iter_mut().for_each(mend),
+        Value::Object(fields) => {
+            fields.values_mut().for_each(mend);
+            content_types(fields);
+            reference_with_siblings(fields);
+            integers(fields);
+            if fields.get("format") == Some(&json!("naive-date")) {
+                fields.insert("format".to_owned(), json!("date"));
+            }
+            if fields.get("default") == Some(&Value::Null) && (fields.contains_key("type") || fields.contains_key("allOf")) {
+                fields.remove("default");
+            }
+            if let Some(Value::Object(headers)) = fields.get_mut("headers") {
+                *headers = std::mem::take(headers).into_iter().map(|(name, header)| (title_case(&name), header)).collect();
+            }
+        }
+        _ => {}
+    }
+}
+
+/// `application/json; charset=utf-8` is a header value; the key is a media type.
+fn content_types(fields: &mut Map<String, Value>) {
+    if let Some(Value::Object(content)) = fields.get_mut("content") {
+        *content = std::mem::take(content)
+            .into_iter()
+            .map(|(key, media)| (key.split(';').next().unwrap_or_default().trim().to_owned(), media))
+            .collect();
+    }
+}
+
+/// `allOf: [$ref, {siblings}]` beside the same siblings → `allOf: [$ref]` and the siblings once.
+fn reference_with_siblings(fields: &mut Map<String, Value>) {
+    if let Some(Value::Array(parts)) = fields.get_mut("allOf") {
+        let is_reference = parts.first().is_some_and(|part| part.get("$ref").is_some());
+        let repeats = parts.get(1).is_some_and(|part| part.get("type").is_none() && part.get("properties").is_none());
+        if parts.len() == 2 && is_reference && repeats {
+            parts.truncate(1);
+        }
+    }
+}
+
+/// Bounds of integers are integers; unsigned ones start at zero; 64 bits end where JavaScript does.
+fn integers(fields: &mut Map<String, Value>) {
+    if fields.get("type") != Some(&json!("integer")) {
+        return;
+    }
+    for bound in ["minimum", "maximum", "multipleOf"] {
+        if let Some(number) = fields.get(bound).and_then(Value::as_f64) {
+            #[allow(clippy::cast_possible_truncation, reason = "bounds of integers are written as whole numbers")]
+            let whole = number as i64;
+            fields.insert(bound.to_owned(), json!(whole));
+        }
+    }
+    let (format, minimum, maximum) = match fields.get("format").and_then(Value::as_str) {
+        Some("uint8") => ("int32", Some(0), Some(i64::from(u8::MAX))),
+        Some("uint16") => ("int32", Some(0), Some(i64::from(u16::MAX))),
+        Some("uint32") => ("int64", Some(0), Some(i64::from(u32::MAX))),
+        Some("uint64") => ("int64", Some(0), Some(LARGEST_INTEGER)),
+        Some("int16") => ("int32", Some(i64::from(i16::MIN)), Some(i64::from(i16::MAX))),
+        Some("int64") => ("int64", None, Some(LARGEST_INTEGER)),
+        _ => return,
+    };
+    fields.insert("format".to_owned(), json!(format));
+    for (bound, value) in [("minimum", minimum), ("maximum", maximum)] {
+        if let Some(value) = value.filter(|_| !fields.contains_key(bound)) {
+            fields.insert(bound.to_owned(), json!(value));
+        }
+    }
+}
+
+/// OpenAPI 3.0 lets only a schema with a `type` be nullable.
+fn copy_types_to_nullable(document: &mut Value) {
+    let schemas = document.pointer("/components/schemas").cloned().unwrap_or_default();
+    visit(document, &mut |fields| {
+        if fields.get("nullable") == Some(&json!(true)) && !fields.contains_key("type") {
+            let reference = fields.get("allOf").and_then(|parts| parts[0]["$ref"].as_str()).unwrap_or_default();
+            let name = reference.rsplit('/').next().unwrap_or_default();
+            if let Some(kind) = schemas.get(name).and_then(|schema| schema.get("type")) {
+                fields.insert("type".to_owned(), kind.clone());
+            }
+        }
+    });
+}
+
+/// Every object that a request body can hold takes exactly its own fields, as the server does.
+fn close_request_schemas(document: &mut Value) {
+    let mut pending: Vec<String> = Vec::new();
+    if let Some(paths) = document["paths"].as_object() {
+        for operation in paths.values().filter_map(Value::as_object).flat_map(Map::values) {
+            references(&operation["requestBody"], &mut pending);
+        }
+    }
+    let mut closed = BTreeSet::new();
+    while let Some(name) = pending.pop() {
+        if !closed.insert(name.clone()) {
+            continue;
+        }
+        if let Some(schema) = document.pointer_mut(&format!("/components/schemas/{name}")) {
+            references(schema, &mut pending);
+            visit(schema, &mut |fields| {
+                if fields.contains_key("properties") && !fields.contains_key("additionalProperties") {
+                    fields.insert("additionalProperties".to_owned(), json!(false));
+                }
+            });
+        }
+    }
+}
+
+fn finish_operation(operation: &mut Map<String, Value>, path: &str, method: &str, info: &Info) {
+    let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let secured = operation.contains_key("security");
+    if !secured {
+        operation.insert("security".to_owned(), json!([]));
+    }
+    if info.phi.contains(&id.as_str()) {
+        operation.insert("x-phi".to_owned(), json!(true));
+    }
+    let has_body = operation.contains_key("requestBody");
+    let has_input = has_body || operation.contains_key("parameters");
+    if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
+        // Only what the operation can give: a 415 without a body would be noise for every client.
+        responses.retain(|status, _| match status.as_str() {
+            "400" => has_input,
+            "401" | "403" => secured,
+            "404" => secured || path.contains('{'),
+            "409" => method != "get",
+            "413" | "415" | "422" => has_body,
+            _ => true,
+        });
+        for (status, response) in responses {
+            if response["description"] == json!("") {
+                response["description"] = json!(if status == "201" { "Created." } else { "Done." });
+            }
+        }
+    }
+}
+
+/// What makes a specification unfit to publish.
+fn faults(document: &Value, info: &Info) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut seen = BTreeSet::new();
+    let Some(paths) = document["paths"].as_object() else { return vec!["there are no paths".to_owned()] };
+    for (path, item) in paths {
+        for (method, operation) in item.as_object().into_iter().flatten() {
+            let id = operation["operationId"].as_str().unwrap_or_default();
+            if id.is_empty() {
+                faults.push(format!("{method} {path} has no operation_id"));
+            }
+            if operation["security"] == json!([]) && !info.public.contains(&id) {
+                faults.push(format!("{id} needs no caller but is not on the list of public operations"));
+            }
+            seen.insert(id.to_owned());
+        }
+    }
+    for listed in info.public.iter().chain(info.phi) {
+        if !seen.contains(*listed) {
+            faults.push(format!("{listed} is listed as public or PHI, but there is no such operation"));
+        }
+    }
+    faults
+}
+
+fn visit(node: &mut Value, change: &mut impl FnMut(&mut Map<String, Value>)) {
+    match node {
+        Value::Array(items) => items.iter_mut().for_each(|item| visit(item, change)),
+        Value::Object(fields) => {
+            change(fields);
+            fields.values_mut().for_each(|value| visit(value, change));
+        }
+        _ => {}
+    }
+}
+
+fn references(node: &Value, into: &mut Vec<String>) {
+    match node {
+        Value::Array(items) => items.iter().for_each(|item| references(item, into)),
+        Value::Object(fields) => {
+            if let Some(name) = fields.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next()) {
+                into.push(name.to_owned());
+            }
+            fields.values().for_each(|value| references(value, into));
+        }
+        _ => {}
+    }
+}
+
+fn title_case(header: &str) -> String {
+    let words: Vec<String> = header
+        .split('-')
+        .map(|word| match word {
+            "WWW" => word.to_owned(),
+            _ => word.chars().take(1).chain(word.to_lowercase().chars().skip(1)).collect(),
+        })
+        .collect();
+    words.join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_get_whole_bounds_that_javascript_can_hold() {
+        let mut schema = json!({ "type": "integer", "format": "uint32", "minimum": 1.0 });
+        mend(&mut schema);
+        assert_eq!(schema, json!({ "type": "integer", "format": "int64", "minimum": 1, "maximum": 4_294_967_295_u32 }));
+    }
+
+    #[test]
+    fn a_reference_keeps_its_siblings_once() {
+        let mut schema = json!({ "allOf": [{ "$ref": "#/components/schemas/A" }, { "description": "x" }], "description": "x" });
+        mend(&mut schema);
+        assert_eq!(schema, json!({ "allOf": [{ "$ref": "#/components/schemas/A" }], "description": "x" }));
+    }
+
+    #[test]
+    fn headers_and_media_types_are_written_as_the_standards_do() {
+        let mut response = json!({ "headers": { "RETRY-AFTER": {} }, "content": { "application/json; charset=utf-8": {} } });
+        mend(&mut response);
+        assert_eq!(response, json!({ "headers": { "Retry-After": {} }, "content": { "application/json": {} } }));
+    }
+}

@@ -1,0 +1,149 @@
+//! `/health` and `/ready`.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use poem_openapi::{Enum, Object, OpenApi, Tags, payload::Json, types::Example};
+use serde::Serialize;
+
+use crate::error::ApiError;
+
+/// How long a dependency may take to answer a probe.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Something the service needs and can ask whether it is there.
+#[async_trait]
+pub trait Probe: Send + Sync + 'static {
+    /// Asks; the text of an error goes to the log, not to the caller.
+    async fn probe(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+}
+
+/// A named dependency.
+pub struct Dependency {
+    /// What it is called in the answer, e.g. `postgresql`.
+    pub name: &'static str,
+    /// Whether the service is of no use without it.
+    pub required: bool,
+    /// How to ask it.
+    pub probe: Box<dyn Probe>,
+}
+
+#[derive(Tags)]
+enum Tag {
+    /// Whether the service lives and can work.
+    Platform,
+}
+
+/// The service lives.
+#[derive(Debug, Clone, Object)]
+#[oai(example)]
+pub struct Health {
+    /// Always `ok`; a process that can't say so does not answer.
+    pub status: HealthStatus,
+    /// Version of the running binary.
+    pub version: String,
+}
+
+impl Example for Health {
+    fn example() -> Self {
+        Self { status: HealthStatus::Ok, version: "0.1.0".to_owned() }
+    }
+}
+
+/// The one thing a living process can say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum HealthStatus {
+    /// The process serves.
+    Ok,
+}
+
+/// What the service depends on and whether it is there.
+#[derive(Debug, Clone, Object)]
+#[oai(example)]
+pub struct Ready {
+    /// One entry a dependency.
+    pub dependencies: Vec<DependencyState>,
+}
+
+impl Example for Ready {
+    fn example() -> Self {
+        let state = DependencyState { name: "postgresql".to_owned(), up: true, required: true, latency_ms: 0.4 };
+        Self { dependencies: vec![state] }
+    }
+}
+
+/// How one dependency answered.
+#[derive(Debug, Clone, Serialize, Object)]
+pub struct DependencyState {
+    /// Its name.
+    pub name: String,
+    /// Whether it answered within two seconds.
+    pub up: bool,
+    /// Whether the service is of no use without it.
+    pub required: bool,
+    /// How long the answer took, in milliseconds.
+    pub latency_ms: f64,
+}
+
+/// The operations `health_get` and `ready_get`.
+#[derive(Clone)]
+pub struct HealthApi {
+    version: &'static str,
+    dependencies: Arc<Vec<Dependency>>,
+}
+
+impl HealthApi {
+    /// Asks `dependencies` whenever `/ready` is called.
+    pub fn new(version: &'static str, dependencies: Vec<Dependency>) -> Self {
+        Self { version, dependencies: Arc::new(dependencies) }
+    }
+}
+
+#[OpenApi]
+impl HealthApi {
+    /// Say that the process serves
+    ///
+    /// Asks nothing else, so it stays 200 while a dependency is down.
+    #[oai(path = "/health", method = "get", operation_id = "health_get", tag = "Tag::Platform")]
+    async fn health_get(&self) -> Result<Json<Health>, ApiError> {
+        Ok(Json(Health { status: HealthStatus::Ok, version: self.version.to_owned() }))
+    }
+
+    /// Say whether every dependency is there
+    ///
+    /// 503 `not_ready` when one that is needed does not answer; `details.dependencies` has the same
+    /// entries as the body of a 200.
+    #[oai(path = "/ready", method = "get", operation_id = "ready_get", tag = "Tag::Platform")]
+    async fn ready_get(&self) -> Result<Json<Ready>, ApiError> {
+        let dependencies = join_all(self.dependencies.iter().map(ask)).await;
+        if dependencies.iter().all(|state| state.up || !state.required) {
+            return Ok(Json(Ready { dependencies }));
+        }
+        let down: Vec<&str> = dependencies.iter().filter(|state| !state.up).map(|state| state.name.as_str()).collect();
+        let cause = format!("down: {}", down.join(", "));
+        Err(ApiError::unavailable("not_ready", "A dependency that the service needs does not answer.", cause)
+            .with_details(serde_json::json!({ "dependencies": dependencies })))
+    }
+}
+
+async fn ask(dependency: &Dependency) -> DependencyState {
+    let began = Instant::now();
+    let up = match tokio::time::timeout(PROBE_TIMEOUT, dependency.probe.probe()).await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
+            tracing::warn!(dependency = dependency.name, %error, "a dependency is down");
+            false
+        }
+        Err(_) => {
+            tracing::warn!(dependency = dependency.name, "a dependency does not answer");
+            false
+        }
+    };
+    let latency_ms = (began.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+    DependencyState { name: dependency.name.to_owned(), up, required: dependency.required, latency_ms }
+}

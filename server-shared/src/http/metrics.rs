@@ -1,0 +1,46 @@
+//! `/metrics` in Prometheus text, for an operator with the token.
+
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use poem::{Endpoint, IntoResponse, Request, Response, Result, endpoint::make, http::StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+
+const LATENCY_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// The process's measurements.
+#[derive(Clone)]
+pub struct Metrics {
+    handle: PrometheusHandle,
+}
+
+impl Metrics {
+    /// Installs the recorder of this process; once.
+    pub fn install() -> Result<Self, BuildError> {
+        let handle = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &LATENCY_SECONDS)?
+            .install_recorder()?;
+        Ok(Self { handle })
+    }
+
+    /// The endpoint; without a token configured it is a 404, deny by default.
+    pub fn endpoint(self, token: Option<SecretString>) -> impl Endpoint<Output = Response> + 'static {
+        let token = token.map(Arc::new);
+        make(move |request: Request| {
+            let (handle, token) = (self.handle.clone(), token.clone());
+            async move { Ok::<_, poem::Error>(answer(&handle, token.as_deref(), &request)) }
+        })
+    }
+}
+
+fn answer(handle: &PrometheusHandle, token: Option<&SecretString>, request: &Request) -> Response {
+    let Some(token) = token else { return StatusCode::NOT_FOUND.into_response() };
+    let given = request.header("authorization").and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    if !bool::from(given.as_bytes().ct_eq(token.expose_secret().as_bytes())) {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    // Histograms are folded when they are read, so a process that nobody scrapes still folds here.
+    handle.run_upkeep();
+    Response::builder().content_type("text/plain; version=0.0.4; charset=utf-8").body(handle.render())
+}

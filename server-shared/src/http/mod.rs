@@ -1,0 +1,24 @@
+//! The HTTP frame: everything between the socket and a handler that is the same in both servers.
+
+pub mod access_log;
+pub mod attack;
+pub mod body;
+pub mod client_ip;
+pub mod docs;
+pub mod document;
+pub mod health;
+pub mod metrics;
+pub mod operation;
+pub mod page;
+pub mod request_id;
+pub mod response;
+pub mod schema;
+pub mod security_headers;
+pub mod service;
+pub mod unrouted;
+
+pub use body::Body;
+pub use operation::{Gate, Operation};
+pub use page::{Page, PageMeta, Paging};
+pub use request_id::RequestId;
+pub use response::{Accepted, Created, NoContent};

@@ -1,0 +1,323 @@
+//! What poem-openapi knows of an operation only after the call, known before it.
+//!
+//! [`Operations`] wraps the tuple of API structs once. Around each handler it puts an endpoint that
+//! knows the operation: it runs the [`Gate`] (authentication) before any parameter is extracted,
+//! refuses unknown query parameters, enforces body limit and timeout, catches panics innermost, and
+//! renders every error in the one envelope.
+
+use std::{any::Any, collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use poem::{
+    Endpoint, EndpointExt, IntoResponse, Request, Response, Result,
+    endpoint::BoxEndpoint,
+    http::{Method, StatusCode, header},
+};
+use poem_openapi::{
+    OpenApi,
+    error::{AuthorizationError, ContentTypeError, ParseMultipartError, ParseParamError, ParsePathError},
+    registry::{MetaApi, MetaOperation, MetaParamIn, Registry},
+};
+
+use super::{body::BodyLimit, request_id::RequestId};
+use crate::error::{ApiError, FieldFault};
+
+/// One operation of the specification.
+#[derive(Debug)]
+pub struct Operation {
+    /// Its `operation_id`.
+    pub id: &'static str,
+    /// The path as the specification writes it, e.g. `/v1/patients/{patient_id}`.
+    pub path: String,
+    /// The HTTP method.
+    pub method: Method,
+    /// Names of the security schemes, any of which admits a caller; empty for a public operation.
+    pub security: Vec<&'static str>,
+    /// Names of the path parameters, in order.
+    path_parameters: Vec<String>,
+    /// Names of the query parameters it takes.
+    query_parameters: Vec<String>,
+}
+
+impl Operation {
+    fn new(path: &str, meta: &MetaOperation) -> Self {
+        let named = |wanted: MetaParamIn| {
+            meta.params.iter().filter(|param| param.in_type == wanted).map(|param| param.name.clone()).collect()
+        };
+        Self {
+            id: meta.operation_id.unwrap_or("unnamed"),
+            path: path.to_owned(),
+            method: meta.method.clone(),
+            security: meta.security.iter().flat_map(|schemes| schemes.keys().copied()).collect(),
+            path_parameters: named(MetaParamIn::Path),
+            query_parameters: named(MetaParamIn::Query),
+        }
+    }
+
+    /// Whether a caller must be known.
+    pub fn secured(&self) -> bool {
+        !self.security.is_empty()
+    }
+}
+
+/// Decides, before anything of a request is parsed, whether it may reach its handler.
+#[async_trait]
+pub trait Gate: Send + Sync + 'static {
+    /// Called for each secured operation. Leaves what the handlers' security scheme takes in the
+    /// request's extensions, or answers with the error.
+    async fn admit(&self, operation: &Operation, request: &mut Request) -> Result<(), ApiError>;
+}
+
+/// Bounds on a request; both have an answer of their own (413, 503).
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Largest body in bytes.
+    pub body: usize,
+    /// Operations that take larger bodies: `operation_id` → bytes.
+    pub body_of: HashMap<&'static str, usize>,
+    /// How long a handler may take.
+    pub timeout: Duration,
+}
+
+impl Limits {
+    /// One mebibyte for every body.
+    pub fn new(timeout: Duration) -> Self {
+        Self { body: 1024 * 1024, body_of: HashMap::new(), timeout }
+    }
+
+    /// Lets one operation take larger (or only smaller) bodies.
+    #[must_use]
+    pub fn body_of(mut self, operation_id: &'static str, bytes: usize) -> Self {
+        self.body_of.insert(operation_id, bytes);
+        self
+    }
+}
+
+/// The operations of an API, before anything runs.
+pub fn operations<T: OpenApi>() -> Vec<Operation> {
+    let mut all = Vec::new();
+    for api in T::meta() {
+        for path in &api.paths {
+            all.extend(path.operations.iter().map(|meta| Operation::new(&path.path, meta)));
+        }
+    }
+    all
+}
+
+/// An API tuple whose every endpoint knows its operation.
+pub struct Operations<T> {
+    api: T,
+    gate: Arc<dyn Gate>,
+    limits: Arc<Limits>,
+}
+
+impl<T: OpenApi> Operations<T> {
+    /// Wraps `api`; `gate` admits callers of secured operations.
+    pub fn new(api: T, gate: Arc<dyn Gate>, limits: Limits) -> Self {
+        Self { api, gate, limits: Arc::new(limits) }
+    }
+}
+
+impl<T: OpenApi> OpenApi for Operations<T> {
+    fn meta() -> Vec<MetaApi> {
+        T::meta()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn add_routes(self, table: &mut HashMap<String, HashMap<Method, BoxEndpoint<'static>>>) {
+        let mut known: HashMap<(String, Method), Arc<Operation>> = operations::<T>()
+            .into_iter()
+            .map(|operation| ((route_pattern(&operation.path), operation.method.clone()), Arc::new(operation)))
+            .collect();
+        let mut inner = HashMap::new();
+        self.api.add_routes(&mut inner);
+        for (pattern, methods) in inner {
+            for (method, endpoint) in methods {
+                // Hidden operations have no metadata and stay as they are.
+                let Some(operation) = known.remove(&(pattern.clone(), method.clone())) else {
+                    table.entry(pattern.clone()).or_default().insert(method, endpoint);
+                    continue;
+                };
+                let body_limit = self.limits.body_of.get(operation.id).copied().unwrap_or(self.limits.body);
+                let wrapped = OperationEndpoint {
+                    operation,
+                    endpoint,
+                    gate: Arc::clone(&self.gate),
+                    body_limit,
+                    timeout: self.limits.timeout,
+                };
+                table.entry(pattern.clone()).or_default().insert(method, wrapped.boxed());
+            }
+        }
+    }
+}
+
+/// poem-openapi routes `/a/{x}/b/{y}` as `/a/:param0/b/:param1`.
+fn route_pattern(path: &str) -> String {
+    let mut count = 0;
+    let segments: Vec<String> = path
+        .split('/')
+        .map(|segment| {
+            if segment.starts_with('{') {
+                count += 1;
+                format!(":param{}", count - 1)
+            } else {
+                segment.to_owned()
+            }
+        })
+        .collect();
+    segments.join("/")
+}
+
+struct OperationEndpoint {
+    operation: Arc<Operation>,
+    endpoint: BoxEndpoint<'static>,
+    gate: Arc<dyn Gate>,
+    body_limit: usize,
+    timeout: Duration,
+}
+
+impl Endpoint for OperationEndpoint {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> Result<Response> {
+        let request_id = RequestId::of(&request).to_owned();
+        let guarded = AssertUnwindSafe(self.answer(request)).catch_unwind();
+        let outcome = match tokio::time::timeout(self.timeout, guarded).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(panic)) => Err(ApiError::internal(format!("panic: {}", panic_text(panic.as_ref())))),
+            Err(_) => Err(ApiError::unavailable(
+                "request_timeout",
+                "The request took too long and was given up; nothing is half done. Try again.",
+                format!("no answer within {:?}", self.timeout),
+            )),
+        };
+        let mut response = outcome.unwrap_or_else(|error| {
+            report(&self.operation, &request_id, &error);
+            error.render(&request_id)
+        });
+        response.extensions_mut().insert(Arc::clone(&self.operation));
+        Ok(response)
+    }
+}
+
+impl OperationEndpoint {
+    async fn answer(&self, mut request: Request) -> Result<Response, ApiError> {
+        request.extensions_mut().insert(BodyLimit(self.body_limit));
+        request.extensions_mut().insert(Arc::clone(&self.operation));
+        let length = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+        if length.is_some_and(|length| length > self.body_limit as u64) {
+            super::body::drain(&mut request).await;
+            return Err(super::body::too_large(self.body_limit));
+        }
+        if self.operation.secured() {
+            self.gate.admit(&self.operation, &mut request).await?;
+        }
+        self.refuse_unknown_parameters(&request)?;
+        match self.endpoint.call(request).await {
+            Ok(response) => Ok(response.into_response()),
+            Err(error) => Err(self.typed(error)),
+        }
+    }
+
+    /// A misspelt filter must not silently return everything.
+    fn refuse_unknown_parameters(&self, request: &Request) -> Result<(), ApiError> {
+        let Some(query) = request.uri().query() else { return Ok(()) };
+        let known = &self.operation.query_parameters;
+        let faults: Vec<FieldFault> = query
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| pair.split('=').next().unwrap_or_default())
+            .filter(|name| !known.iter().any(|parameter| parameter == name))
+            .map(|name| {
+                // The name is the caller's own text: repeat it only where it can't hold anything.
+                let shown = if name.len() <= 40 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+                    name
+                } else {
+                    "(unprintable)"
+                };
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                FieldFault::new(shown, "unknown", format!("is no query parameter of this operation; it takes: {known}"))
+            })
+            .collect();
+        if faults.is_empty() {
+            return Ok(());
+        }
+        Err(ApiError::bad_request("unknown_parameter", "The query has parameters that this operation does not take.")
+            .with_fields(&faults))
+    }
+
+    /// Turns poem's and poem-openapi's own errors into ours. Their texts echo the caller's input, so
+    /// none of them is passed on.
+    fn typed(&self, error: poem::Error) -> ApiError {
+        if let Some(parameter) = error.downcast_ref::<ParsePathError>() {
+            return bad_parameter(self.path_parameter(parameter.name), "path");
+        }
+        if let Some(parameter) = error.downcast_ref::<ParseParamError>() {
+            return bad_parameter(self.path_parameter(parameter.name), "query or header");
+        }
+        if error.is::<ContentTypeError>() {
+            return super::body::wrong_content_type();
+        }
+        if error.is::<AuthorizationError>() {
+            return ApiError::unauthorized("unauthenticated", "Send valid credentials with the request.");
+        }
+        if error.is::<ParseMultipartError>() {
+            return ApiError::bad_request("malformed_multipart", "The multipart body could not be read.");
+        }
+        let status = error.status();
+        match error.downcast::<ApiError>() {
+            Ok(ours) => ours,
+            Err(_) if status.is_client_error() => {
+                ApiError::new(status, "bad_request", status.canonical_reason().unwrap_or("Bad request"))
+            }
+            Err(foreign) => ApiError::internal(foreign.to_string()),
+        }
+    }
+
+    /// poem-openapi calls path parameters `param0`, `param1`, …; callers know their names.
+    fn path_parameter<'a>(&'a self, name: &'a str) -> &'a str {
+        name.strip_prefix("param")
+            .and_then(|index| index.parse::<usize>().ok())
+            .and_then(|index| self.operation.path_parameters.get(index))
+            .map_or(name, String::as_str)
+    }
+}
+
+fn bad_parameter(name: &str, place: &str) -> ApiError {
+    ApiError::bad_request("invalid_parameter", format!("The {place} parameter `{name}` is missing or not valid."))
+        .with_fields(&[FieldFault::new(name, "invalid", "see the specification of this parameter at /docs")])
+}
+
+/// Logs what only the operator may see: the cause of a 5xx, once.
+pub(crate) fn report(operation: &Operation, request_id: &str, error: &ApiError) {
+    if !error.status().is_server_error() {
+        return;
+    }
+    let cause = error.cause_chain().unwrap_or_default();
+    if error.status() == StatusCode::INTERNAL_SERVER_ERROR {
+        tracing::error!(operation = operation.id, request_id, code = error.code(), cause, "request failed");
+    } else {
+        tracing::warn!(operation = operation.id, request_id, code = error.code(), cause, "dependency failed");
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "of unknown kind".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::route_pattern;
+
+    #[test]
+    fn paths_become_the_patterns_that_poem_openapi_routes() {
+        assert_eq!(route_pattern("/v1/patients"), "/v1/patients");
+        assert_eq!(route_pattern("/v1/a/{x}/b/{y}"), "/v1/a/:param0/b/:param1");
+    }
+}

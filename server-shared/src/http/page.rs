@@ -1,0 +1,148 @@
+//! Paged lists: `?page=1&page_size=25` in, `{"data": […], "meta": {…}}` out.
+
+use poem_openapi::{
+    Object,
+    registry::{MetaSchema, MetaSchemaRef},
+    types::{Example, ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type},
+};
+
+/// Entries a page holds when the caller does not say.
+const DEFAULT_SIZE: u32 = 25;
+
+/// One page of a list.
+#[derive(Debug, Clone, Object)]
+#[oai(example)]
+pub struct Page<T: ParseFromJSON + ToJSON + Example + Send + Sync> {
+    /// The entries of this page, in the order asked for.
+    pub data: Vec<T>,
+    /// Which page this is and how many there are.
+    pub meta: PageMeta,
+}
+
+impl<T: ParseFromJSON + ToJSON + Example + Send + Sync> Example for Page<T> {
+    fn example() -> Self {
+        Self { data: vec![T::example()], meta: Paging::new(None, None).meta(1) }
+    }
+}
+
+/// Which page of how many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Object)]
+pub struct PageMeta {
+    /// Number of this page, from 1.
+    #[oai(validator(minimum(value = "1")))]
+    pub page: u32,
+    /// Entries a page holds at most.
+    #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
+    pub page_size: u32,
+    /// Entries in all pages together.
+    #[oai(validator(minimum(value = "0")))]
+    pub total: i64,
+    /// Number of pages; 0 when there is no entry.
+    #[oai(validator(minimum(value = "0")))]
+    pub total_pages: i64,
+}
+
+/// Which part of a list a caller asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Paging {
+    page: u32,
+    size: u32,
+}
+
+impl Paging {
+    /// From the query parameters, with defaults for those left out.
+    pub fn new(page: Option<PageNumber>, size: Option<PageSize>) -> Self {
+        Self { page: page.map_or(1, |page| page.0), size: size.map_or(DEFAULT_SIZE, |size| size.0) }
+    }
+
+    /// Entries to return at most.
+    pub fn limit(&self) -> i64 {
+        i64::from(self.size)
+    }
+
+    /// Entries to pass over.
+    pub fn offset(&self) -> i64 {
+        i64::from(self.page - 1) * i64::from(self.size)
+    }
+
+    /// The page's `meta`, given how many entries there are in all.
+    pub fn meta(&self, total: i64) -> PageMeta {
+        let size = i64::from(self.size);
+        PageMeta { page: self.page, page_size: self.size, total, total_pages: (total + size - 1) / size }
+    }
+
+    /// The page around `data`.
+    pub fn page<T: ParseFromJSON + ToJSON + Example + Send + Sync>(&self, data: Vec<T>, total: i64) -> Page<T> {
+        Page { data, meta: self.meta(total) }
+    }
+}
+
+/// Query parameter `page`: a number from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageNumber(u32);
+
+/// Query parameter `page_size`: a number from 1 to 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageSize(u32);
+
+macro_rules! bounded_parameter {
+    ($name:ident, $maximum:expr, $default:expr) => {
+        impl Type for $name {
+            const IS_REQUIRED: bool = true;
+            type RawValueType = u32;
+            type RawElementValueType = u32;
+
+            fn name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn schema_ref() -> MetaSchemaRef {
+                MetaSchemaRef::Inline(Box::new(MetaSchema {
+                    minimum: Some(1.0),
+                    maximum: Some(f64::from($maximum)),
+                    default: Some($default.into()),
+                    ..MetaSchema::new_with_format("integer", "int32")
+                }))
+            }
+
+            fn as_raw_value(&self) -> Option<&u32> {
+                Some(&self.0)
+            }
+
+            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a u32> + 'a> {
+                Box::new(std::iter::once(&self.0))
+            }
+        }
+
+        impl ParseFromParameter for $name {
+            fn parse_from_parameter(value: &str) -> ParseResult<Self> {
+                match value.parse::<u32>() {
+                    Ok(number) if (1..=$maximum).contains(&number) => Ok(Self(number)),
+                    _ => Err(ParseError::custom(format!("must be a number from 1 to {}", $maximum))),
+                }
+            }
+        }
+    };
+}
+
+bounded_parameter!(PageNumber, 1_000_000_u32, 1);
+bounded_parameter!(PageSize, 100_u32, DEFAULT_SIZE);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_knows_its_place() {
+        let paging = Paging::new(PageNumber::parse_from_parameter("3").ok(), PageSize::parse_from_parameter("10").ok());
+        assert_eq!((paging.limit(), paging.offset()), (10, 20));
+        assert_eq!(paging.meta(21).total_pages, 3);
+        assert_eq!(paging.meta(0).total_pages, 0);
+    }
+
+    #[test]
+    fn bounds_are_refused_not_bent() {
+        assert!(PageSize::parse_from_parameter("101").is_err());
+        assert!(PageNumber::parse_from_parameter("0").is_err());
+    }
+}
