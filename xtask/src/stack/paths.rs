@@ -17,10 +17,15 @@ use sha2::{Digest, Sha256};
 
 use super::account;
 
-/// The root of the checkout this program was built from.
+/// The root of the checkout this program belongs to.
+///
+/// `cargo xtask` says it at run time. What the compiler knew may be wrong: cargo takes a target directory that was
+/// copied from another checkout for up to date.
 pub(crate) fn checkout() -> PathBuf {
-    let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
-    crate_dir.parent().unwrap_or(crate_dir).to_path_buf()
+    let said =
+        std::env::var_os("CARGO_MANIFEST_DIR").filter(|_| std::env::var("CARGO_PKG_NAME").is_ok_and(|n| n == "xtask"));
+    let crate_dir = said.map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    crate_dir.parent().map_or_else(|| crate_dir.clone(), Path::to_path_buf)
 }
 
 /// The file `name` among the programs cargo built beside this one.
@@ -102,7 +107,8 @@ pub(crate) fn sockets() -> Result<tempfile::TempDir> {
 pub(crate) fn write_private(path: &Path, content: &str) -> Result<()> {
     use std::io::Write as _;
     let dir = path.parent().context("the file has no directory")?;
-    let mut file = tempfile::NamedTempFile::new_in(dir).with_context(|| format!("cannot write in {}", dir.display()))?;
+    let mut file =
+        tempfile::NamedTempFile::new_in(dir).with_context(|| format!("cannot write in {}", dir.display()))?;
     file.write_all(content.as_bytes())?;
     file.persist(path).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(())

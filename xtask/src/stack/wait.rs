@@ -86,7 +86,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_split_into_status_and_body() {
-        let (status, body) = answer_parse("HTTP/1.1 503 Service Unavailable\r\nA: b\r\n\r\nnot yet\r\n\r\nreally").unwrap();
+        let (status, body) =
+            answer_parse("HTTP/1.1 503 Service Unavailable\r\nA: b\r\n\r\nnot yet\r\n\r\nreally").unwrap();
         assert_eq!((status, body.as_str()), (503, "not yet\r\n\r\nreally"));
         assert!(answer_parse("SSH-2.0-server").is_err());
     }
