@@ -314,6 +314,61 @@ fn error_headers(status: u16) -> Vec<MetaHeader> {
     }
 }
 
+/// A domain's typed error: free of HTTP, with what the one conversion to [`ApiError`] needs.
+///
+/// The `Display` text of the error is the public message; its `source` is the cause that is logged.
+pub trait Fault: StdError + Send + Sync + Sized + 'static {
+    /// Which kind of fault it is.
+    fn kind(&self) -> FaultKind;
+
+    /// The stable code.
+    fn code(&self) -> Cow<'static, str>;
+
+    /// Facts for a program.
+    fn details(&self) -> Option<Value> {
+        None
+    }
+}
+
+/// What a domain error means to its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// The request makes no sense (400).
+    Malformed,
+    /// The caller may not do this (403).
+    Forbidden,
+    /// No such thing, or none that the caller may know of (404).
+    NotFound,
+    /// Conflicts with the present state (409).
+    Conflict,
+    /// A value of the body is wrong (422).
+    Invalid,
+    /// A dependency is down (503).
+    Unavailable,
+    /// A bug (500).
+    Internal,
+}
+
+impl<F: Fault> From<F> for ApiError {
+    fn from(fault: F) -> Self {
+        let status = match fault.kind() {
+            FaultKind::Malformed => StatusCode::BAD_REQUEST,
+            FaultKind::Forbidden => StatusCode::FORBIDDEN,
+            FaultKind::NotFound => StatusCode::NOT_FOUND,
+            FaultKind::Conflict => StatusCode::CONFLICT,
+            FaultKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+            FaultKind::Unavailable => {
+                return Self::unavailable(fault.code(), fault.to_string(), fault);
+            }
+            FaultKind::Internal => return Self::internal(fault),
+        };
+        let mut error = Self::new(status, fault.code(), fault.to_string());
+        error.details = fault.details();
+        error.cause = Some(Box::new(fault));
+        error
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,7 +20,7 @@ use poem_openapi::{
     registry::{MetaApi, MetaOperation, MetaParamIn, Registry},
 };
 
-use super::{body::BodyLimit, request_id::RequestId};
+use super::{access_log::Subject, body::BodyLimit, request_id::RequestId};
 use crate::error::{ApiError, FieldFault};
 
 /// One operation of the specification.
@@ -64,8 +64,8 @@ impl Operation {
 /// Decides, before anything of a request is parsed, whether it may reach its handler.
 #[async_trait]
 pub trait Gate: Send + Sync + 'static {
-    /// Called for each secured operation. Leaves what the handlers' security scheme takes in the
-    /// request's extensions, or answers with the error.
+    /// Called for each secured operation. Leaves what the handlers' security scheme takes (and a
+    /// [`Subject`] for the access log) in the request's extensions, or answers with the error.
     async fn admit(&self, operation: &Operation, request: &mut Request) -> Result<(), ApiError>;
 }
 
@@ -186,7 +186,8 @@ impl Endpoint for OperationEndpoint {
 
     async fn call(&self, request: Request) -> Result<Response> {
         let request_id = RequestId::of(&request).to_owned();
-        let guarded = AssertUnwindSafe(self.answer(request)).catch_unwind();
+        let mut subject = None;
+        let guarded = AssertUnwindSafe(self.answer(request, &mut subject)).catch_unwind();
         let outcome = match tokio::time::timeout(self.timeout, guarded).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(panic)) => Err(ApiError::internal(format!("panic: {}", panic_text(panic.as_ref())))),
@@ -201,12 +202,15 @@ impl Endpoint for OperationEndpoint {
             error.render(&request_id)
         });
         response.extensions_mut().insert(Arc::clone(&self.operation));
+        if let Some(subject) = subject {
+            response.extensions_mut().insert(subject);
+        }
         Ok(response)
     }
 }
 
 impl OperationEndpoint {
-    async fn answer(&self, mut request: Request) -> Result<Response, ApiError> {
+    async fn answer(&self, mut request: Request, subject: &mut Option<Subject>) -> Result<Response, ApiError> {
         request.extensions_mut().insert(BodyLimit(self.body_limit));
         request.extensions_mut().insert(Arc::clone(&self.operation));
         let length = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
@@ -216,6 +220,7 @@ impl OperationEndpoint {
         }
         if self.operation.secured() {
             self.gate.admit(&self.operation, &mut request).await?;
+            *subject = request.extensions().get::<Subject>().cloned();
         }
         self.refuse_unknown_parameters(&request)?;
         match self.endpoint.call(request).await {
