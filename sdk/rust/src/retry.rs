@@ -1,0 +1,99 @@
+//! When a call is tried again, and how long to wait before.
+
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER};
+use reqwest::{Method, Request, Response, StatusCode};
+use uuid::Uuid;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// How often and how patiently a call is tried again.
+///
+/// Tried again are answers 429, 502, 503 and 504 and lost connections, for GET, HEAD, PUT and
+/// DELETE, and for POST with an `Idempotency-Key`; a connection that was never made is tried again
+/// for every method. The wait doubles each time, half of it random, and is never shorter than
+/// `Retry-After` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retries {
+    /// Attempts in all, the first included. 1 means no retry.
+    pub attempts: u32,
+    /// The wait before the second attempt.
+    pub first_wait: Duration,
+    /// The longest wait. If a service asks for more by `Retry-After`, its answer is returned as it
+    /// is instead of being waited out.
+    pub longest_wait: Duration,
+}
+
+impl Default for Retries {
+    /// Three attempts, 200 ms before the second, 10 s at most.
+    fn default() -> Self {
+        Self {
+            attempts: 3,
+            first_wait: Duration::from_millis(200),
+            longest_wait: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Retries {
+    /// No second attempt.
+    pub const fn none() -> Self {
+        Self { attempts: 1, first_wait: Duration::ZERO, longest_wait: Duration::ZERO }
+    }
+
+    /// How long to wait before trying again after `outcome` of attempt number `attempt` (from 1),
+    /// or nothing if the outcome stands.
+    pub(crate) fn wait_after(
+        &self,
+        attempt: u32,
+        repeatable: bool,
+        outcome: &reqwest::Result<Response>,
+    ) -> Option<Duration> {
+        if attempt >= self.attempts {
+            return None;
+        }
+        match outcome {
+            Ok(response) if repeatable && is_transient(response.status()) => {
+                match retry_after(response.headers()) {
+                    Some(asked) if asked > self.longest_wait => None,
+                    asked => Some(self.backoff(attempt).max(asked.unwrap_or_default())),
+                }
+            }
+            Ok(_) => None,
+            Err(fault) => {
+                let lost = fault.is_request() && !fault.is_timeout() && !fault.is_builder();
+                (fault.is_connect() || (repeatable && lost)).then(|| self.backoff(attempt))
+            }
+        }
+    }
+
+    fn backoff(&self, attempt: u32) -> Duration {
+        let full = self
+            .first_wait
+            .saturating_mul(1 << (attempt - 1).min(16))
+            .min(self.longest_wait);
+        // A random UUID is the jitter: it spares a dependency on a random number generator.
+        let random = f64::from(Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
+        full.mul_f64(0.5 + random / 2.0)
+    }
+}
+
+/// Whether sending the request twice does what sending it once does.
+pub(crate) fn is_repeatable(request: &Request) -> bool {
+    match *request.method() {
+        Method::GET | Method::HEAD | Method::PUT | Method::DELETE => true,
+        Method::POST => request.headers().contains_key(IDEMPOTENCY_KEY),
+        _ => false,
+    }
+}
+
+fn is_transient(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 502 | 503 | 504)
+}
+
+/// `Retry-After` in its form of seconds, the only one our services send.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
