@@ -119,15 +119,7 @@ impl Failure {
     }
 
     fn without_answer(message: String) -> Self {
-        Self {
-            status: None,
-            code: None,
-            message,
-            details: None,
-            request_id: None,
-            retry_after: None,
-            body: None,
-        }
+        Self { status: None, code: None, message, details: None, request_id: None, retry_after: None, body: None }
     }
 }
 

@@ -28,11 +28,7 @@ pub struct Retries {
 impl Default for Retries {
     /// Three attempts, 200 ms before the second, 10 s at most.
     fn default() -> Self {
-        Self {
-            attempts: 3,
-            first_wait: Duration::from_millis(200),
-            longest_wait: Duration::from_secs(10),
-        }
+        Self { attempts: 3, first_wait: Duration::from_millis(200), longest_wait: Duration::from_secs(10) }
     }
 }
 
@@ -54,12 +50,10 @@ impl Retries {
             return None;
         }
         match outcome {
-            Ok(response) if repeatable && is_transient(response.status()) => {
-                match retry_after(response.headers()) {
-                    Some(asked) if asked > self.longest_wait => None,
-                    asked => Some(self.backoff(attempt).max(asked.unwrap_or_default())),
-                }
-            }
+            Ok(response) if repeatable && is_transient(response.status()) => match retry_after(response.headers()) {
+                Some(asked) if asked > self.longest_wait => None,
+                asked => Some(self.backoff(attempt).max(asked.unwrap_or_default())),
+            },
             Ok(_) => None,
             Err(fault) => {
                 let lost = fault.is_request() && !fault.is_timeout() && !fault.is_builder();
@@ -69,10 +63,7 @@ impl Retries {
     }
 
     fn backoff(&self, attempt: u32) -> Duration {
-        let full = self
-            .first_wait
-            .saturating_mul(1 << (attempt - 1).min(16))
-            .min(self.longest_wait);
+        let full = self.first_wait.saturating_mul(1 << (attempt - 1).min(16)).min(self.longest_wait);
         // A random UUID is the jitter: it spares a dependency on a random number generator.
         let random = f64::from(Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
         full.mul_f64(0.5 + random / 2.0)

@@ -31,10 +31,7 @@ impl Inner {
     /// Adds what every request needs; what the call itself has set stands.
     async fn prepare<E>(&self, request: &mut Request) -> Result<(), Error<E>> {
         if let Some(organization) = self.0.organization {
-            request
-                .headers_mut()
-                .entry(ORGANIZATION)
-                .or_insert_with(|| HeaderValue::from(organization));
+            request.headers_mut().entry(ORGANIZATION).or_insert_with(|| HeaderValue::from(organization));
         }
         let applied = self.0.credential.apply(request.headers_mut()).await;
         applied.map_err(|fault| Error::Custom(fault.to_string()))
@@ -53,8 +50,7 @@ impl Inner {
             };
             let outcome = client.execute(copy).await;
 
-            let refused =
-                outcome.as_ref().is_ok_and(|answer| answer.status() == StatusCode::UNAUTHORIZED);
+            let refused = outcome.as_ref().is_ok_and(|answer| answer.status() == StatusCode::UNAUTHORIZED);
             if refused && !renewed {
                 renewed = true;
                 // A 401 means nothing was done, so this is safe for every method.
@@ -77,19 +73,11 @@ macro_rules! hooks {
     ($feature:literal, $service:ident) => {
         #[cfg(feature = $feature)]
         impl ClientHooks<Inner> for crate::$service::Client {
-            async fn pre<E>(
-                &self,
-                request: &mut Request,
-                _operation: &OperationInfo,
-            ) -> Result<(), Error<E>> {
+            async fn pre<E>(&self, request: &mut Request, _operation: &OperationInfo) -> Result<(), Error<E>> {
                 self.inner().prepare(request).await
             }
 
-            async fn exec(
-                &self,
-                request: Request,
-                _operation: &OperationInfo,
-            ) -> reqwest::Result<Response> {
+            async fn exec(&self, request: Request, _operation: &OperationInfo) -> reqwest::Result<Response> {
                 self.inner().execute(self.client(), request).await
             }
         }

@@ -25,11 +25,9 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let text = fs::read_to_string(&arguments.spec)
-        .with_context(|| format!("cannot read {}", arguments.spec.display()))?;
-    let public = serde_json::from_str(&text)
-        .with_context(|| format!("{} is not JSON", arguments.spec.display()))?;
+    let text =
+        fs::read_to_string(&arguments.spec).with_context(|| format!("cannot read {}", arguments.spec.display()))?;
+    let public = serde_json::from_str(&text).with_context(|| format!("{} is not JSON", arguments.spec.display()))?;
     let source = rust_client::generate(sdk_spec::derive(public)?)?;
-    fs::write(&arguments.out, source)
-        .with_context(|| format!("cannot write {}", arguments.out.display()))
+    fs::write(&arguments.out, source).with_context(|| format!("cannot write {}", arguments.out.display()))
 }

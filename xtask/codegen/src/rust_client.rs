@@ -21,13 +21,10 @@ pub(crate) fn generate(sdk_spec: Value) -> anyhow::Result<String> {
         .with_tag(TagStyle::Merged)
         .with_hooks(HooksMode::Expected)
         .with_derive("PartialEq")
-        .with_inner_type(
-            "crate::support::Inner".parse().map_err(|fault| anyhow::anyhow!("inner type: {fault}"))?,
-        );
+        .with_inner_type("crate::support::Inner".parse().map_err(|fault| anyhow::anyhow!("inner type: {fault}"))?);
 
     let tokens = Generator::new(&settings).generate_tokens(&spec).context("progenitor")?;
-    let mut file: syn::File =
-        syn::parse2(tokens).context("progenitor's output is not a Rust file")?;
+    let mut file: syn::File = syn::parse2(tokens).context("progenitor's output is not a Rust file")?;
     constructors_hide(&mut file);
     Ok(format!("{HEADER}{}", prettyplease::unparse(&file)))
 }

@@ -12,16 +12,26 @@ use serde_json::{Map, Value, json};
 
 type Object = Map<String, Value>;
 
-const METHODS: [&str; 8] =
-    ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
 /// Limits that only the server enforces. In a client they would refuse answers of a newer server
 /// and turn plain strings and integers into newtypes. `default` goes too: the server applies its
 /// own, so a client that leaves a field out follows the server it talks to.
 const LIMITS: [&str; 14] = [
-    "minLength", "maxLength", "pattern", "minimum", "maximum", "exclusiveMinimum",
-    "exclusiveMaximum", "multipleOf", "minItems", "maxItems", "uniqueItems", "minProperties",
-    "maxProperties", "default",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "minProperties",
+    "maxProperties",
+    "default",
 ];
 
 /// Derives the SDK specification, or says which operation can't be put into a client and why.
@@ -39,17 +49,13 @@ pub(crate) fn derive(mut spec: Value) -> anyhow::Result<Value> {
 /// Drops the operations no generator of ours can express and narrows the rest to one request media
 /// type, one success type and one error type.
 fn operations_tame(spec: &mut Value) -> anyhow::Result<()> {
-    let paths = spec
-        .get_mut("paths")
-        .and_then(Value::as_object_mut)
-        .context("the specification has no paths")?;
+    let paths = spec.get_mut("paths").and_then(Value::as_object_mut).context("the specification has no paths")?;
     for (path, item) in paths.iter_mut() {
         let item = item.as_object_mut().with_context(|| format!("{path} is not an object"))?;
         item.retain(|_, operation| !is_multipart_only(operation));
         for (method, operation) in item.iter_mut() {
             if METHODS.contains(&method.as_str()) {
-                operation_tame(operation)
-                    .with_context(|| format!("{} {path}", method.to_uppercase()))?;
+                operation_tame(operation).with_context(|| format!("{} {path}", method.to_uppercase()))?;
             }
         }
     }
@@ -58,9 +64,10 @@ fn operations_tame(spec: &mut Value) -> anyhow::Result<()> {
 }
 
 fn is_multipart_only(operation: &Value) -> bool {
-    operation.pointer("/requestBody/content").and_then(Value::as_object).is_some_and(|content| {
-        !content.is_empty() && content.keys().all(|kind| kind.starts_with("multipart/"))
-    })
+    operation
+        .pointer("/requestBody/content")
+        .and_then(Value::as_object)
+        .is_some_and(|content| !content.is_empty() && content.keys().all(|kind| kind.starts_with("multipart/")))
 }
 
 fn operation_tame(operation: &mut Value) -> anyhow::Result<()> {
@@ -68,19 +75,11 @@ fn operation_tame(operation: &mut Value) -> anyhow::Result<()> {
         operation.get("operationId").and_then(Value::as_str).is_some(),
         "has no operationId; a client needs a name for it"
     );
-    if let Some(content) =
-        operation.pointer_mut("/requestBody/content").and_then(Value::as_object_mut)
-    {
+    if let Some(content) = operation.pointer_mut("/requestBody/content").and_then(Value::as_object_mut) {
         media_type_choose(content);
     }
-    let responses = operation
-        .get_mut("responses")
-        .and_then(Value::as_object_mut)
-        .context("declares no responses")?;
-    ensure!(
-        !responses.contains_key("default"),
-        "declares a `default` response; name each status instead"
-    );
+    let responses = operation.get_mut("responses").and_then(Value::as_object_mut).context("declares no responses")?;
+    ensure!(!responses.contains_key("default"), "declares a `default` response; name each status instead");
 
     let mut success = BTreeSet::new();
     let mut failure = BTreeSet::new();
@@ -98,12 +97,7 @@ fn operation_tame(operation: &mut Value) -> anyhow::Result<()> {
             _ => bail!("declares status {status}; a client understands 2xx, 4xx and 5xx"),
         };
     }
-    ensure!(
-        success.len() == 1,
-        "must have exactly one success type, has {}: {}",
-        success.len(),
-        list(&success)
-    );
+    ensure!(success.len() == 1, "must have exactly one success type, has {}: {}", success.len(), list(&success));
     ensure!(
         failure.len() <= 1,
         "must have one error type for all its error statuses, has {}: {}",
@@ -119,11 +113,8 @@ fn list(types: &BTreeSet<String>) -> String {
 
 /// Keeps one media type: JSON where there is one, else the first.
 fn media_type_choose(content: &mut Object) {
-    let Some(chosen) = content
-        .keys()
-        .find(|kind| kind.starts_with("application/json"))
-        .or_else(|| content.keys().next())
-        .cloned()
+    let Some(chosen) =
+        content.keys().find(|kind| kind.starts_with("application/json")).or_else(|| content.keys().next()).cloned()
     else {
         return;
     };
@@ -133,11 +124,7 @@ fn media_type_choose(content: &mut Object) {
 /// Writes the members of each discriminated union into it, so that the generator sees an
 /// internally tagged enum (`Shape::Circle { radius }`) and not an untagged pile of structs.
 fn unions_inline(spec: &mut Value) -> anyhow::Result<()> {
-    let components = spec
-        .pointer("/components/schemas")
-        .and_then(Value::as_object)
-        .cloned()
-        .unwrap_or_default();
+    let components = spec.pointer("/components/schemas").and_then(Value::as_object).cloned().unwrap_or_default();
     let mut fault = None;
     each_root_schema(spec, &mut |schema| {
         schema_visit(schema, &mut |schema| {
@@ -178,9 +165,8 @@ impl Flat {
     fn add(&mut self, schema: &Value, components: &Object) -> anyhow::Result<()> {
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
             let name = reference_name(reference);
-            let target = components
-                .get(name)
-                .with_context(|| format!("union member {name} is not among the components"))?;
+            let target =
+                components.get(name).with_context(|| format!("union member {name} is not among the components"))?;
             return self.add(target, components);
         }
         for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
@@ -189,9 +175,7 @@ impl Flat {
         if let Some(description) = schema.get("description") {
             self.description = Some(description.clone());
         }
-        for (name, property) in
-            schema.get("properties").and_then(Value::as_object).into_iter().flatten()
-        {
+        for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
             self.properties.insert(name.clone(), property.clone());
         }
         let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
@@ -240,8 +224,7 @@ fn unused_schemas_drop(spec: &mut Value) {
     if let Some(paths) = spec.get("paths") {
         references_collect(paths, &mut reached);
     }
-    let Some(schemas) = spec.pointer_mut("/components/schemas").and_then(Value::as_object_mut)
-    else {
+    let Some(schemas) = spec.pointer_mut("/components/schemas").and_then(Value::as_object_mut) else {
         return;
     };
     let mut queue: Vec<String> = reached.iter().cloned().collect();
@@ -278,9 +261,7 @@ fn reference_name(reference: &str) -> &str {
 
 /// Calls `visit` with every schema that is not inside another: components, parameters, bodies.
 fn each_root_schema(spec: &mut Value, visit: &mut impl FnMut(&mut Value)) {
-    if let Some(schemas) =
-        spec.pointer_mut("/components/schemas").and_then(Value::as_object_mut)
-    {
+    if let Some(schemas) = spec.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
         schemas.values_mut().for_each(&mut *visit);
     }
     let paths = spec.get_mut("paths").and_then(Value::as_object_mut);

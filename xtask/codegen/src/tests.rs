@@ -33,11 +33,9 @@ fn limits_go_but_properties_named_like_limits_stay() {
             "default": {"type": "integer", "minimum": 1, "default": 2},
         },
     });
-    let derived = sdk_spec::derive(one_operation(
-        answer(json!({"$ref": "#/components/schemas/Thing"})),
-        json!({"Thing": thing}),
-    ))
-    .unwrap();
+    let derived =
+        sdk_spec::derive(one_operation(answer(json!({"$ref": "#/components/schemas/Thing"})), json!({"Thing": thing})))
+            .unwrap();
     assert_eq!(
         derived["components"]["schemas"]["Thing"],
         json!({
@@ -61,11 +59,8 @@ fn union_members_are_written_inline_and_their_components_dropped() {
             "discriminator": {"propertyName": "type"},
         },
     });
-    let derived = sdk_spec::derive(one_operation(
-        answer(json!({"$ref": "#/components/schemas/Shape"})),
-        schemas,
-    ))
-    .unwrap();
+    let derived =
+        sdk_spec::derive(one_operation(answer(json!({"$ref": "#/components/schemas/Shape"})), schemas)).unwrap();
     assert_eq!(
         derived["components"]["schemas"],
         json!({"Shape": {"oneOf": [{
@@ -83,11 +78,8 @@ fn multipart_operations_are_dropped_with_what_only_they_use() {
         "requestBody": {"content": {"multipart/form-data": {"schema": {"$ref": "#/components/schemas/Upload"}}}},
         "responses": {"204": {"description": "Stored."}},
     });
-    let derived = sdk_spec::derive(spec(
-        json!({"/files": {"post": upload}}),
-        json!({"Upload": {"type": "object"}}),
-    ))
-    .unwrap();
+    let derived =
+        sdk_spec::derive(spec(json!({"/files": {"post": upload}}), json!({"Upload": {"type": "object"}}))).unwrap();
     assert_eq!(derived["paths"], json!({}));
     assert_eq!(derived["components"]["schemas"], json!({}));
 }
