@@ -89,19 +89,24 @@ impl Settings {
         }
         match Figment::from(Toml::file_exact(path)).extract::<BTreeMap<String, Value>>() {
             Ok(values) => {
-                let texts = values.into_iter().filter_map(|(name, value)| match text(&value) {
-                    Some(text) => Some((name, text)),
-                    None => {
-                        let name = if is_name(&name) { name } else { FILE.to_owned() };
+                let mut texts = Vec::new();
+                for (name, value) in values {
+                    if let Some(text) = text(&value) {
+                        texts.push((name, text));
+                    } else {
                         self.faults.push(ConfigFault::wrong(name, "text, a number, true, false or a list of these"));
-                        None
                     }
-                });
-                present(texts.collect::<Vec<_>>())
+                }
+                present(texts)
             }
             Err(error) => {
                 // Only the first line tells the place; those after it quote the file.
-                let place = error.to_string().lines().next().and_then(|line| line.split_once(" at ")).map(|(_, at)| format!(" (see {at})"));
+                let place = error
+                    .to_string()
+                    .lines()
+                    .next()
+                    .and_then(|line| line.split_once(" at "))
+                    .map(|(_, at)| format!(" (see {at})"));
                 self.fault(FILE, format!("valid TOML{}", place.unwrap_or_default()));
                 BTreeMap::new()
             }
@@ -112,7 +117,11 @@ impl Settings {
     pub fn required<T: Setting>(&mut self, name: &'static str) -> Option<T> {
         let value = self.optional(name)?;
         if value.is_none() {
-            self.faults.push(ConfigFault { name: name.into(), problem: Problem::Missing, should_be: T::SHOULD_BE.into() });
+            self.faults.push(ConfigFault {
+                name: name.into(),
+                problem: Problem::Missing,
+                should_be: T::SHOULD_BE.into(),
+            });
         }
         value
     }
@@ -122,7 +131,11 @@ impl Settings {
         let Some(text) = self.values.get(name) else { return Some(None) };
         let value = T::parse(text);
         if value.is_none() {
-            self.faults.push(ConfigFault { name: name.into(), problem: Problem::Malformed, should_be: T::SHOULD_BE.into() });
+            self.faults.push(ConfigFault {
+                name: name.into(),
+                problem: Problem::Malformed,
+                should_be: T::SHOULD_BE.into(),
+            });
         }
         value.map(Some)
     }
@@ -163,10 +176,6 @@ fn present<N: Into<String>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V
         .map(|(name, value)| (name.into(), value.as_ref().trim().to_owned()))
         .filter(|(_, value)| !value.is_empty())
         .collect()
-}
-
-fn is_name(key: &str) -> bool {
-    key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// A TOML value as it would be written in the environment; lists become comma-separated.

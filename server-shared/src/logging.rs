@@ -5,8 +5,10 @@
 
 use std::panic::PanicHookInfo;
 
+use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// How much is logged (`LOG_LEVEL`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,8 +41,18 @@ impl LogLevel {
     /// The directives of the filter. Libraries stay at warnings at any level of ours: their debug lines
     /// hold statements, headers and bodies.
     fn directives(self) -> String {
-        const LIBRARIES: [&str; 10] =
-            ["aws_config", "aws_sdk_s3", "aws_smithy_runtime", "clickhouse", "h2", "hyper", "hyper_util", "poem", "rustls", "sqlx"];
+        const LIBRARIES: [&str; 10] = [
+            "aws_config",
+            "aws_sdk_s3",
+            "aws_smithy_runtime",
+            "clickhouse",
+            "h2",
+            "hyper",
+            "hyper_util",
+            "poem",
+            "rustls",
+            "sqlx",
+        ];
         let libraries = if self == Self::Error { "error" } else { "warn" };
         LIBRARIES.iter().fold(self.as_str().to_owned(), |all, library| format!("{all},{library}={libraries}"))
     }
@@ -48,18 +60,24 @@ impl LogLevel {
 
 /// Starts logging for the whole process, panics included. Only the first call has an effect.
 pub fn init(level: LogLevel) {
-    let started = tracing_subscriber::fmt()
+    let started = subscriber(level, std::io::stdout).try_init();
+    if started.is_ok() {
+        std::panic::set_hook(Box::new(panic_log));
+    }
+}
+
+fn subscriber(
+    level: LogLevel,
+    writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static,
+) -> impl Subscriber + Send + Sync {
+    tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_current_span(true)
         .with_span_list(false)
-        .with_span_events(FmtSpan::NONE)
         .with_env_filter(EnvFilter::new(level.directives()))
-        .with_writer(std::io::stdout)
-        .try_init();
-    if started.is_ok() {
-        std::panic::set_hook(Box::new(panic_log));
-    }
+        .with_writer(writer)
+        .finish()
 }
 
 /// A panic is a bug: its place is logged, its message only at `debug`, because a message may quote data.
@@ -72,19 +90,55 @@ fn panic_log(panic: &PanicHookInfo<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::Value;
+
     use super::*;
 
-    #[test]
-    fn every_directive_is_understood() {
-        for level in [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace] {
-            let filter = EnvFilter::try_new(level.directives()).unwrap();
-            assert_eq!(filter.max_level_hint().unwrap().to_string(), level.as_str().to_uppercase());
+    /// What is logged at this level.
+    fn lines(level: LogLevel, log: impl FnOnce()) -> Vec<Value> {
+        let output = Arc::new(Mutex::new(Vec::new()));
+        let written = Arc::clone(&output);
+        tracing::subscriber::with_default(subscriber(level, move || Writer(Arc::clone(&written))), log);
+        let output = output.lock().unwrap();
+        output.split_inclusive(|byte| *byte == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect()
+    }
+
+    struct Writer(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Writer {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
         }
     }
 
     #[test]
+    fn an_event_is_one_line_of_json_with_the_time_in_utc() {
+        let lines = lines(LogLevel::Info, || tracing::info!(status = 200, text = "two\nlines", "answered"));
+        let [line] = lines.as_slice() else { unreachable!("one event, {} lines", lines.len()) };
+        assert_eq!(
+            (&line["level"], &line["message"], &line["status"]),
+            (&"INFO".into(), &"answered".into(), &200.into())
+        );
+        assert_eq!(line["text"], "two\nlines");
+        let time = line["timestamp"].as_str().unwrap();
+        assert!(time.ends_with('Z') && chrono::DateTime::parse_from_rfc3339(time).is_ok(), "{time}");
+    }
+
+    #[test]
     fn libraries_never_say_more_than_warnings() {
-        let directives = LogLevel::Trace.directives();
-        assert!(directives.starts_with("trace,") && directives.contains(",sqlx=warn"), "{directives}");
+        for (level, expected) in [(LogLevel::Trace, &["own", "warning"][..]), (LogLevel::Error, &[])] {
+            let lines = lines(level, || {
+                tracing::debug!("own");
+                tracing::debug!(target: "sqlx::query", "a statement");
+                tracing::warn!(target: "sqlx::query", "warning");
+            });
+            assert_eq!(lines.iter().map(|line| line["message"].as_str().unwrap()).collect::<Vec<_>>(), expected);
+        }
     }
 }

@@ -47,10 +47,13 @@ fn with_file(file: &TempFile, pairs: &[(&str, &str)]) -> Settings {
 fn every_type_is_read() {
     assert_eq!(one::<String>(" clinic ").unwrap(), "clinic");
     assert_eq!(one::<SecretString>("s3cret").unwrap().expose_secret(), "s3cret");
-    assert_eq!((one("true"), one("0"), one::<bool>("maybe")), (Some(true), Some(false), None));
-    assert_eq!((one("65535"), one::<u16>("65536"), one::<u16>("-1"), one::<u16>("+1")), (Some(65535), None, None, None));
-    assert_eq!((one("4294967295"), one::<u32>("x")), (Some(u32::MAX), None));
-    assert_eq!((one("7"), one("7")), (Some(7_u64), Some(7_usize)));
+    assert_eq!((one::<bool>("true"), one::<bool>("0"), one::<bool>("maybe")), (Some(true), Some(false), None));
+    assert_eq!(
+        (one::<u16>("65535"), one::<u16>("65536"), one::<u16>("-1"), one::<u16>("+1")),
+        (Some(65535), None, None, None)
+    );
+    assert_eq!((one::<u32>("4294967295"), one::<u32>("x")), (Some(u32::MAX), None));
+    assert_eq!((one::<u64>("7"), one::<usize>("7")), (Some(7), Some(7)));
     assert_eq!(one::<LogLevel>("DEBUG"), Some(LogLevel::Debug));
     assert_eq!(one::<Environment>("development"), Some(Environment::Development));
     assert_eq!(one::<Environment>("staging"), None);
@@ -66,7 +69,9 @@ fn every_type_is_read() {
 
 #[test]
 fn durations_need_a_unit() {
-    for (text, milliseconds) in [("250ms", 250), ("30s", 30_000), ("5m", 300_000), ("1h", 3_600_000), ("2d", 172_800_000)] {
+    for (text, milliseconds) in
+        [("250ms", 250), ("30s", 30_000), ("5m", 300_000), ("1h", 3_600_000), ("2d", 172_800_000)]
+    {
         assert_eq!(one::<Duration>(text), Some(Duration::from_millis(milliseconds)), "{text}");
     }
     for text in ["30", "s", "1.5s", "-1s", "30 s", "1w", "18446744073709551615d"] {
@@ -84,7 +89,8 @@ fn urls_need_a_host() {
 
 #[test]
 fn all_faults_come_at_once_in_the_order_of_reading() {
-    let mut settings = Settings::from_pairs([("PORT", "many"), ("DATABASE_URL", "  "), ("DB_POOL_MIN", "9"), ("DB_POOL_MAX", "3")]);
+    let mut settings =
+        Settings::from_pairs([("PORT", "many"), ("DATABASE_URL", "  "), ("DB_POOL_MIN", "9"), ("DB_POOL_MAX", "3")]);
     let port = settings.or("PORT", 9000_u16);
     let url = settings.required::<SecretString>("DATABASE_URL");
     let key = settings.required::<Key32>("ENCRYPTION_KEY");
@@ -102,7 +108,10 @@ fn all_faults_come_at_once_in_the_order_of_reading() {
             "DB_POOL_MIN: should be at most DB_POOL_MAX",
         ]
     );
-    assert_eq!(faults.iter().map(ConfigFault::name).collect::<Vec<_>>(), ["PORT", "DATABASE_URL", "ENCRYPTION_KEY", "DB_POOL_MIN"]);
+    assert_eq!(
+        faults.iter().map(ConfigFault::name).collect::<Vec<_>>(),
+        ["PORT", "DATABASE_URL", "ENCRYPTION_KEY", "DB_POOL_MIN"]
+    );
 }
 
 #[test]

@@ -214,16 +214,10 @@ fn encrypt(key: &Key32, id: KeyId, purpose: &[u8], plain: &[u8], binding: &Bindi
 }
 
 /// Every part is preceded by its length, so that no two bindings ever give the same bytes.
-fn associated_data(header: &[u8; HEADER], purpose: &[u8], binding: &Binding<'_>) -> Vec<u8> {
+fn associated_data(header: &[u8], purpose: &[u8], binding: &Binding<'_>) -> Vec<u8> {
     let organization = binding.organization_id.to_be_bytes();
-    let parts: [&[u8]; 6] = [
-        header,
-        purpose,
-        &organization,
-        binding.table.as_bytes(),
-        binding.column.as_bytes(),
-        binding.row.as_bytes(),
-    ];
+    let parts: [&[u8]; 6] =
+        [header, purpose, &organization, binding.table.as_bytes(), binding.column.as_bytes(), binding.row.as_bytes()];
     let mut data = Vec::with_capacity(parts.iter().map(|part| 8 + part.len()).sum());
     for part in parts {
         data.extend_from_slice(&(part.len() as u64).to_be_bytes());
@@ -239,8 +233,7 @@ mod tests {
 
     use super::*;
 
-    const PLACE: Binding<'static> =
-        Binding { organization_id: 7, table: "patients", column: "phone", row: "42" };
+    const PLACE: Binding<'static> = Binding { organization_id: 7, table: "patients", column: "phone", row: "42" };
 
     fn masters() -> MasterKeys {
         MasterKeys::new(Key32::from_bytes([1; 32]), vec![])

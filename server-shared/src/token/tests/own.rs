@@ -1,0 +1,60 @@
+//! Tokens that we sign ourselves.
+
+use super::*;
+
+/// An Ed25519 private key as `openssl genpkey` writes it.
+fn ed25519_pem(seed: &[u8; 32]) -> String {
+    let der =
+        [&[0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20], &seed[..]]
+            .concat();
+    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der))
+}
+
+#[tokio::test]
+async fn our_own_tokens_are_verified_against_our_own_keys() {
+    let signer = Ed25519Signer::from_pkcs8_pem(&ed25519_pem(Key32::generate().expose())).unwrap();
+    let other = Ed25519Signer::from_pkcs8_pem(&ed25519_pem(Key32::generate().expose())).unwrap();
+    let issuer = Issuer::start(signer.jwks()["keys"].as_array().unwrap().clone()).await;
+    let rules = Rules {
+        algorithm: Algorithm::EdDsa,
+        issuer: "restartix-core".into(),
+        audience: Some("restartix-telemetry".into()),
+        authorized_parties: vec![],
+        require_sid: false,
+        leeway: Duration::from_secs(5),
+    };
+    let verifier = Verifier::new(issuer.jwks(), rules);
+    let claims =
+        json!({ "iss": "restartix-core", "aud": "restartix-telemetry", "sub": "7", "org": 3, "exp": now() + 600 });
+    let token = signer.sign(&claims).unwrap();
+    assert_eq!(*verifier.verify::<Value>(&token).await.unwrap(), claims);
+    assert_eq!(verifier.verify::<Value>(&other.sign(&claims).unwrap()).await.unwrap_err(), TokenError::Untrusted);
+    // A session token's algorithm is no telemetry token's, even if its key were published here.
+    issuer.publish(vec![PUBLISHED.jwk.clone()]);
+    assert_eq!(verifier.verify::<Value>(&PUBLISHED.sign(&claims)).await.unwrap_err(), TokenError::WrongAlgorithm);
+}
+
+#[test]
+fn a_signer_is_known_by_its_public_key() {
+    // RFC 8037, appendix A.2: this seed has this public key.
+    let seed = URL_SAFE_NO_PAD.decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").unwrap();
+    let pem = ed25519_pem(&seed.try_into().unwrap());
+    let signer = Ed25519Signer::from_pkcs8_pem(&pem).unwrap();
+    assert_eq!(
+        signer.jwks(),
+        json!({ "keys": [{
+            "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+            "kid": signer.kid(), "use": "sig", "alg": "EdDSA",
+        }] })
+    );
+    assert_eq!(signer.kid(), "21fe31dfa154a261");
+    assert_eq!(Ed25519Signer::from_pkcs8_pem(&pem.replace('\n', "\\n")).unwrap().kid(), signer.kid());
+    assert!(!format!("{signer:?}").contains("PRIVATE"));
+}
+
+#[test]
+fn only_ed25519_keys_sign() {
+    for pem in ["", "key", &PUBLISHED.private_pem, &PUBLISHED.public_pem] {
+        assert_eq!(Ed25519Signer::from_pkcs8_pem(pem).unwrap_err(), SignError::Key);
+    }
+}
