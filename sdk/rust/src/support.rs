@@ -29,7 +29,7 @@ impl Inner {
     }
 
     /// Adds what every request needs; what the call itself has set stands.
-    async fn prepare<E>(&self, request: &mut Request) -> Result<(), Error<E>> {
+    pub(crate) async fn prepare<E>(&self, request: &mut Request) -> Result<(), Error<E>> {
         if let Some(organization) = self.0.organization {
             request.headers_mut().entry(ORGANIZATION).or_insert_with(|| HeaderValue::from(organization));
         }
@@ -38,7 +38,7 @@ impl Inner {
     }
 
     /// Sends the request, again where that is safe and promising.
-    async fn execute(&self, client: &reqwest::Client, request: Request) -> reqwest::Result<Response> {
+    pub(crate) async fn execute(&self, client: &reqwest::Client, request: Request) -> reqwest::Result<Response> {
         let repeatable = retry::is_repeatable(&request);
         let mut request = request;
         let mut renewed = false;
