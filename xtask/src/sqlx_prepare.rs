@@ -71,7 +71,10 @@ pub(crate) fn run(packages: &[String], check: bool) -> Result<()> {
     server.child.kill()?;
     fs::remove_dir_all(&data)?;
     if !outdated.is_empty() {
-        bail!("the query data of {} is out of date: run `cargo xtask sqlx-prepare` and commit it", outdated.join(" and "));
+        bail!(
+            "the query data of {} is out of date: run `cargo xtask sqlx-prepare` and commit it",
+            outdated.join(" and ")
+        );
     }
     eprintln!("    done in {:.1} s", started.elapsed().as_secs_f32());
     Ok(())
@@ -104,9 +107,9 @@ fn migrations_apply(server: &Postgres, subject: &Subject) -> Result<()> {
         let sql = fs::read_to_string(path)?;
         // sqlx runs a file that starts with this line outside a transaction.
         let sql = if sql.starts_with("-- no-transaction") { sql } else { format!("begin;\n{sql}\n;commit;\n") };
-        server
-            .script(subject.database, subject.database, &sql)
-            .with_context(|| format!("cannot apply {}", path.strip_prefix(paths::checkout()).unwrap_or(path).display()))?;
+        server.script(subject.database, subject.database, &sql).with_context(|| {
+            format!("cannot apply {}", path.strip_prefix(paths::checkout()).unwrap_or(path).display())
+        })?;
     }
     eprintln!("    {}: {} migrations applied", subject.package, files.len());
     Ok(())
@@ -146,7 +149,10 @@ fn prepare(server: &Postgres, subject: &Subject, state: &Path, check: bool) -> R
         if !check {
             write(&committed_dir, &fresh)?;
         }
-        bail!("{} does not compile (see above); its query data was only added to, stale files are kept", subject.package);
+        bail!(
+            "{} does not compile (see above); its query data was only added to, stale files are kept",
+            subject.package
+        );
     }
     // The crate is now checked against a database that is about to go: the next build must look at the files again.
     targets_touch(&root)?;

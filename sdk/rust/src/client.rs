@@ -11,7 +11,7 @@ use crate::support::{Inner, Settings};
 /// ```no_run
 /// # fn client(token: String) -> Result<(), restartix_sdk::BuildError> {
 /// let core = restartix_sdk::ClientBuilder::new("http://localhost:9000")
-///     .bearer(token)
+///     .token(token)
 ///     .organization(42)
 ///     .core()?;
 /// # Ok(())
@@ -59,7 +59,7 @@ impl ClientBuilder {
     /// Sends this token with every request: a session token to Core, a token issued by Core or the
     /// internal service token to Telemetry.
     #[must_use]
-    pub fn bearer(mut self, token: impl AsRef<str>) -> Self {
+    pub fn token(mut self, token: impl AsRef<str>) -> Self {
         self.credential = Credential::bearer(token.as_ref());
         self
     }

@@ -12,7 +12,7 @@
 //! use restartix_sdk::{ClientBuilder, Failure};
 //!
 //! # async fn first_call(session_token: String) -> Result<(), Box<dyn std::error::Error>> {
-//! let core = ClientBuilder::new("http://localhost:9000").bearer(session_token).core()?;
+//! let core = ClientBuilder::new("http://localhost:9000").token(session_token).core()?;
 //!
 //! match core.me_get().send().await {
 //!     Ok(me) => println!("signed in: {me:?}"),

@@ -183,7 +183,7 @@ async fn a_connection_never_made_is_tried_again_and_then_reported() {
 
 #[test]
 fn secrets_stay_out_of_debug_output() {
-    let builder = ClientBuilder::new("http://localhost").bearer("hunter2");
+    let builder = ClientBuilder::new("http://localhost").token("hunter2");
     assert!(!format!("{builder:?}").contains("hunter2"));
     assert!(!format!("{:?}", AccessToken::new("hunter2")).contains("hunter2"));
 }
