@@ -1,15 +1,24 @@
 //! `cargo xtask`: the project's own tools, one file a command. `cargo xtask help` lists them.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "these are tools: they have no config.rs, and PATH or HOME is no configuration"
+)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 mod codegen;
+mod dev;
 mod lint;
+mod migrate;
 mod spec_diff;
 mod sqlx_prepare;
 mod stack;
+mod test;
+mod token;
 mod tools;
 
 #[derive(Debug, Parser)]
@@ -21,6 +30,14 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Start everything on this machine: stores, servers, demo clinics.
+    Dev(dev::Arguments),
+    /// Run every test, Rust and TypeScript, against a stack of its own.
+    Test(test::Arguments),
+    /// Print a fresh token for somebody of the running development stack.
+    Token(token::Arguments),
+    /// Apply both servers' migrations.
+    Migrate,
     /// Generate both specifications and both SDKs from the handlers.
     Codegen {
         /// Change nothing; fail if any committed file is not what comes out.
@@ -43,10 +60,18 @@ enum Task {
         /// The crates to refresh (server-core, server-telemetry); both when none is named.
         packages: Vec<String>,
     },
+    /// Wait for the end of whoever started this, then end what its record still names.
+    #[command(hide = true)]
+    Guard { record: PathBuf },
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Task::Dev(arguments) => dev::run(&arguments),
+        Task::Test(arguments) => test::run(&arguments),
+        Task::Token(arguments) => token::run(&arguments),
+        Task::Migrate => migrate::run(),
+        Task::Guard { record } => stack::record::guard(&record),
         Task::Codegen { check } => codegen::run(check),
         Task::SpecDiff { against } => spec_diff::run(against.as_deref()),
         Task::Lint => lint::run(),

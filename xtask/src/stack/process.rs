@@ -149,6 +149,13 @@ impl Identity {
         Self { name: child.name.to_owned(), pid: child.pid(), started, ask: child.ask as i32 }
     }
 
+    /// The identity of this process.
+    pub(crate) fn own(name: &str) -> Self {
+        let pid = std::process::id();
+        let started = start_time(pid).unwrap_or_default();
+        Self { name: name.to_owned(), pid, started, ask: Signal::SIGTERM as i32 }
+    }
+
     /// Whether that very process still runs.
     pub(crate) fn alive(&self) -> bool {
         start_time(self.pid).is_some_and(|started| started == self.started)
@@ -156,8 +163,13 @@ impl Identity {
 
     /// Ends the process, which need not be our child: asks, waits, kills.
     pub(crate) fn end(&self) -> Result<()> {
+        self.end_within(GRACE)
+    }
+
+    /// Ends the process like [`Identity::end`], with so much time for an orderly end.
+    pub(crate) fn end_within(&self, grace: Duration) -> Result<()> {
         let ask = Signal::try_from(self.ask).unwrap_or(Signal::SIGTERM);
-        for (signal, limit) in [(ask, GRACE), (Signal::SIGKILL, Duration::from_secs(5))] {
+        for (signal, limit) in [(ask, grace), (Signal::SIGKILL, Duration::from_secs(5))] {
             if !self.alive() {
                 return Ok(());
             }

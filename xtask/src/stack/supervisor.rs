@@ -1,0 +1,37 @@
+//! Who runs the stack of a checkout, and how to reach it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use super::paths;
+use super::process::Identity;
+
+/// The process that owns a stack.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Supervisor {
+    pub(crate) identity: Identity,
+    /// The socket it takes requests on.
+    pub(crate) control: PathBuf,
+}
+
+impl Supervisor {
+    /// Where a stack's supervisor says who it is.
+    pub(crate) fn path(state: &Path) -> PathBuf {
+        state.join("supervisor.json")
+    }
+
+    /// The running supervisor of the stack in `state`, if there is one.
+    pub(crate) fn find(state: &Path) -> Option<Self> {
+        let text = fs::read_to_string(Self::path(state)).ok()?;
+        serde_json::from_str(&text).ok().filter(|supervisor: &Self| supervisor.identity.alive())
+    }
+
+    /// Says that this process is it.
+    pub(crate) fn announce(state: &Path, control: &Path) -> Result<()> {
+        let supervisor = Self { identity: Identity::own("supervisor"), control: control.to_path_buf() };
+        paths::write_private(&Self::path(state), &serde_json::to_string_pretty(&supervisor)?)
+    }
+}
