@@ -10,8 +10,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod ci;
 mod codegen;
 mod dev;
+mod fuzz;
 mod lint;
 mod migrate;
 mod spec_diff;
@@ -52,6 +54,14 @@ enum Task {
     },
     /// Lint both specifications.
     Lint,
+    /// Fuzz both services by their specifications and judge what came of it.
+    Fuzz(fuzz::Options),
+    /// Run everything that must hold before a change is merged.
+    Ci {
+        /// Leave the tests out: they have been run already.
+        #[arg(long)]
+        skip_tests: bool,
+    },
     /// Refresh the query data (server-*/.sqlx) by which the servers compile without a database.
     SqlxPrepare {
         /// Change nothing; fail if the committed data is not what comes out.
@@ -75,6 +85,8 @@ fn main() -> ExitCode {
         Task::Codegen { check } => codegen::run(check),
         Task::SpecDiff { against } => spec_diff::run(against.as_deref()),
         Task::Lint => lint::run(),
+        Task::Fuzz(options) => fuzz::run(&options),
+        Task::Ci { skip_tests } => ci::run(skip_tests),
         Task::SqlxPrepare { check, packages } => sqlx_prepare::run(&packages, check),
     };
     match result {

@@ -1,0 +1,181 @@
+//! `cargo xtask fuzz`: schemathesis, bounded and with a fixed seed, against both services of a running stack.
+//!
+//! Each service is called as a clinic's admin. `xtask/tools/fuzz/` says what schemathesis can't know: which ids exist
+//! and who may call the few operations an admin may not. The reports land in `target/fuzz/`.
+
+mod report;
+
+use std::fs;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::stack::paths;
+use crate::tools;
+use report::Report;
+
+/// What both services together must have been asked.
+const CASES_WANTED: usize = 2_000;
+
+/// How to fuzz.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Most generated cases for each operation and phase.
+    #[arg(long, default_value_t = 60)]
+    max_cases: u32,
+    /// Seed of the generated data.
+    #[arg(long, default_value_t = 20_260_101)]
+    seed: u64,
+    /// The stack to call [default: the running development stack, else one started for this].
+    #[arg(long, value_name = "STACK_JSON")]
+    stack: Option<PathBuf>,
+    /// Fuzz one service only; the number of cases is not judged then.
+    #[arg(long, value_parser = ["core", "telemetry"])]
+    service: Option<String>,
+    /// Fuzz these operations only; the number of cases is not judged then.
+    #[arg(long, value_name = "OPERATION_ID")]
+    operation: Vec<String>,
+}
+
+/// Fuzzes both services and judges the reports.
+///
+/// # Errors
+/// When a service breaks its specification, when operations were not reached, or when too little was asked.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let stack = Stack::find(options.stack.as_deref())?;
+    let mut reports = Vec::new();
+    let mut faults = Vec::new();
+    for service in ["telemetry", "core"] {
+        if options.service.as_deref().is_some_and(|only| only != service) {
+            continue;
+        }
+        let report = fuzz(service, &stack, options)?;
+        println!("{}", report.table());
+        faults.extend(report.faults().into_iter().map(|fault| format!("{service}: {fault}")));
+        reports.push(report);
+    }
+    let cases: usize = reports.iter().map(Report::cases).sum();
+    let limited: usize = reports.iter().map(Report::rate_limited).sum();
+    println!("{cases} cases, {limited} of them answered 429");
+    let whole = options.service.is_none() && options.operation.is_empty();
+    if whole && cases < CASES_WANTED {
+        faults.push(format!("only {cases} cases, {CASES_WANTED} are wanted: raise --max-cases"));
+    }
+    if limited * 100 >= cases {
+        faults.push(format!("{limited} of {cases} cases were answered 429, less than 1 % is wanted"));
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    bail!("{} faults:\n  {}\nReports: target/fuzz/", faults.len(), faults.join("\n  "))
+}
+
+fn fuzz(service: &str, stack: &Stack, options: &Options) -> Result<Report> {
+    let checkout = paths::checkout();
+    let spec_path = checkout.join(format!("openapi/{service}.json"));
+    let spec: Value = serde_json::from_slice(&fs::read(&spec_path)?)
+        .with_context(|| format!("{} is not JSON", spec_path.display()))?;
+    let dir = checkout.join("target/fuzz");
+    fs::create_dir_all(&dir)?;
+    let events = dir.join(format!("{service}.ndjson"));
+    let log = dir.join(format!("{service}.log"));
+
+    eprintln!("    fuzzing {service}; its log is {}", log.display());
+    let configuration = checkout.join("xtask/tools/fuzz");
+    let mut command = tools::schemathesis()?;
+    command
+        .arg("--config-file")
+        .arg(configuration.join("schemathesis.toml"))
+        .arg("run")
+        .arg(&spec_path)
+        .args(["--url", stack.url(service)?])
+        .args(["--seed", &options.seed.to_string(), "--max-examples", &options.max_cases.to_string()])
+        .args(["--report", "ndjson,junit"])
+        .arg("--report-ndjson-path")
+        .arg(&events)
+        .arg("--report-junit-path")
+        .arg(dir.join(format!("{service}.xml")))
+        .arg("--no-color")
+        .env("SCHEMATHESIS_HOOKS", "hooks")
+        .env("PYTHONPATH", &configuration)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("RESTARTIX_STACK", &stack.file)
+        .env("RESTARTIX_SERVICE", service)
+        // Hypothesis keeps its examples in the working directory.
+        .current_dir(&dir);
+    for operation in &options.operation {
+        command.args(["--include-operation-id", operation]);
+    }
+    let output = fs::File::create(&log)?;
+    let status = command.stdout(output.try_clone()?).stderr(output).status().context("cannot start schemathesis")?;
+
+    let text = fs::read_to_string(&events)
+        .with_context(|| format!("schemathesis ({status}) left no report; its log is {}", log.display()))?;
+    let mut report = Report::read(service, &spec, &text)?;
+    if !options.operation.is_empty() {
+        report.keep_only(&options.operation);
+    }
+    // 1 means that checks failed, and those are in the report; anything else is a failure of schemathesis itself.
+    if !matches!(status.code(), Some(0 | 1)) {
+        bail!("schemathesis failed ({status}); its log is {}", log.display());
+    }
+    Ok(report)
+}
+
+/// The stack to fuzz; stopped at the end if it was started for this.
+struct Stack {
+    file: PathBuf,
+    document: Value,
+    started: bool,
+}
+
+impl Stack {
+    fn find(named: Option<&Path>) -> Result<Self> {
+        let file = named.map_or_else(|| paths::checkout().join("target/dev/stack.json"), Path::to_path_buf);
+        if let Ok(document) = document(&file)
+            && answers(&document)
+        {
+            return Ok(Self { file, document, started: false });
+        }
+        if named.is_some() {
+            bail!("no stack answers where {} says; start one with `cargo xtask dev --detach`", file.display());
+        }
+        xtask(&["dev", "--detach"])?;
+        Ok(Self { document: document(&file)?, file, started: true })
+    }
+
+    fn url(&self, service: &str) -> Result<&str> {
+        self.document[service].as_str().with_context(|| format!("{} has no {service}", self.file.display()))
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        if self.started
+            && let Err(error) = xtask(&["dev", "stop"])
+        {
+            eprintln!("    cannot stop the stack: {error:#}");
+        }
+    }
+}
+
+fn xtask(arguments: &[&str]) -> Result<()> {
+    let own = std::env::current_exe().context("cannot find the path of this program")?;
+    tools::run(Command::new(own).args(arguments), &format!("cargo xtask {}", arguments.join(" ")))
+}
+
+fn document(file: &Path) -> Result<Value> {
+    let text = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("{} is not JSON", file.display()))
+}
+
+/// Whether both services take connections.
+fn answers(stack: &Value) -> bool {
+    ["core", "telemetry"].iter().all(|service| {
+        let address = stack[service].as_str().and_then(|url| url.strip_prefix("http://"));
+        address.is_some_and(|address| TcpStream::connect(address.trim_end_matches('/')).is_ok())
+    })
+}
