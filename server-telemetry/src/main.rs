@@ -1,2 +1,92 @@
-//! Placeholder.
-fn main() {}
+//! The Telemetry API: audit trail, analytics, media sessions, body landmarks and consent.
+
+mod analytics;
+mod app;
+mod audit;
+mod config;
+mod http;
+mod ingest;
+mod media;
+mod pose;
+mod privacy;
+mod storage;
+mod text;
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use server_shared::{config::Settings, logging};
+
+use crate::{
+    app::AppError,
+    config::{Config, MigrateConfig},
+};
+
+/// Exit code of a configuration that the service refuses to start with.
+const MISCONFIGURED: u8 = 2;
+
+#[derive(Parser)]
+#[command(version, about = "The Telemetry API of RestartiX")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve until SIGTERM or SIGINT.
+    Serve,
+    /// Bring the schemas of PostgreSQL and ClickHouse up to date.
+    Migrate,
+    /// Print the specification.
+    Openapi,
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Serve => match Config::load(Settings::load()) {
+            Ok(config) => {
+                logging::init(config.server.log_level);
+                run(app::serve(config))
+            }
+            Err(faults) => refuse(&faults),
+        },
+        Command::Migrate => match MigrateConfig::load(Settings::load()) {
+            Ok(config) => {
+                logging::init(config.log_level);
+                run(async move { app::migrate(&config).await })
+            }
+            Err(faults) => refuse(&faults),
+        },
+        Command::Openapi => match app::specification() {
+            Ok(document) => io::stdout().write_all(document.as_bytes()).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS),
+            Err(fault) => report(ExitCode::FAILURE, &fault),
+        },
+    }
+}
+
+fn run(work: impl Future<Output = Result<(), AppError>>) -> ExitCode {
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(AppError::from)
+        .and_then(|runtime| runtime.block_on(work));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report(ExitCode::FAILURE, &error),
+    }
+}
+
+fn refuse(faults: &dyn Display) -> ExitCode {
+    report(ExitCode::from(MISCONFIGURED), faults)
+}
+
+/// Says on standard error why the process ends; there is nobody left to tell if that fails.
+fn report(code: ExitCode, reason: &dyn Display) -> ExitCode {
+    let _ = writeln!(io::stderr(), "{reason}");
+    code
+}

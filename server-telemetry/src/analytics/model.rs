@@ -1,0 +1,211 @@
+//! Analytics events as pages send them, the row they become, and what is read of them.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use clickhouse::Row;
+use poem_openapi::{
+    Object,
+    registry::{MetaSchema, MetaSchemaRef, Registry},
+    types::{Example, ParseError, ParseFromJSON, ParseResult, ToJSON, Type},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::{Uuid, uuid};
+
+use crate::{
+    http::compliance::Pseudonym,
+    text::{Identifier, Line},
+};
+
+/// A batch of events from one page of one person.
+#[derive(Debug, Clone, Object)]
+#[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
+pub(crate) struct AnalyticsBatch {
+    /// When the page sent the batch, by its own clock; the difference to the service's clock corrects
+    /// `occurred_at`.
+    pub sent_at: Option<DateTime<Utc>>,
+    /// The events.
+    #[oai(validator(min_items = 1, max_items = 500))]
+    pub events: Vec<NewAnalyticsEvent>,
+}
+
+impl Example for AnalyticsBatch {
+    fn example() -> Self {
+        let event = NewAnalyticsEvent::example();
+        Self { sent_at: Some(event.occurred_at + TimeDelta::seconds(2)), events: vec![event] }
+    }
+}
+
+/// Something that a person did or saw.
+#[derive(Debug, Clone, Object)]
+#[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
+pub(crate) struct NewAnalyticsEvent {
+    /// Id made by the page, a UUIDv7; the same id is stored once, so sending again does no harm.
+    pub event_id: Uuid,
+    /// What happened, e.g. `booking_started`.
+    pub name: Identifier,
+    /// When it happened, by the page's clock. After correction it is kept between 30 days before and
+    /// one minute after reception.
+    pub occurred_at: DateTime<Utc>,
+    /// Path of the page; anything from a `?` or `#` on is cut off, because it may be personal.
+    pub page: Option<Line>,
+    /// Facts about the event. Names have at most 64 characters, texts at most 512; never put health
+    /// data or contact data here.
+    #[oai(default, validator(max_properties = 32))]
+    pub properties: BTreeMap<String, PropertyValue>,
+}
+
+impl Example for NewAnalyticsEvent {
+    fn example() -> Self {
+        let properties = [
+            ("step".to_owned(), PropertyValue::Text("choose_time".to_owned())),
+            ("slots_shown".to_owned(), PropertyValue::Number(12.0)),
+            ("returning".to_owned(), PropertyValue::Flag(true)),
+        ];
+        Self {
+            event_id: uuid!("019a6b1c-6a10-7e05-8d6a-51f7a3a60b02"),
+            name: Identifier::example("booking_started"),
+            occurred_at: DateTime::from_timestamp(1_762_765_200, 0).unwrap_or_default(),
+            page: Some(Line::example("/appointments/book")),
+            properties: properties.into(),
+        }
+    }
+}
+
+/// Value of a property: text, number, or true or false.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum PropertyValue {
+    /// A text.
+    Text(String),
+    /// A number.
+    Number(f64),
+    /// True or false.
+    Flag(bool),
+}
+
+impl Type for PropertyValue {
+    const IS_REQUIRED: bool = true;
+
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        "PropertyValue".into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Reference(Self::name().into_owned())
+    }
+
+    fn register(registry: &mut Registry) {
+        registry.create_schema::<Self, _>(Self::name().into_owned(), |_| {
+            let inline = |kind| MetaSchemaRef::Inline(Box::new(MetaSchema::new(kind)));
+            MetaSchema {
+                description: Some("Value of a property: text, number, or true or false."),
+                one_of: vec![inline("string"), inline("number"), inline("boolean")],
+                ..MetaSchema::ANY
+            }
+        });
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
+    }
+}
+
+impl ParseFromJSON for PropertyValue {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        match value {
+            Some(Value::String(text)) => Ok(Self::Text(text)),
+            Some(Value::Bool(flag)) => Ok(Self::Flag(flag)),
+            Some(Value::Number(number)) => {
+                number.as_f64().map(Self::Number).ok_or_else(|| ParseError::custom("must be a number of 64 bits"))
+            }
+            other => Err(ParseError::expected_type(other.unwrap_or_default())),
+        }
+    }
+}
+
+impl ToJSON for PropertyValue {
+    fn to_json(&self) -> Option<Value> {
+        Some(match self {
+            Self::Text(text) => text.as_str().into(),
+            Self::Number(number) => (*number).into(),
+            Self::Flag(flag) => (*flag).into(),
+        })
+    }
+}
+
+/// A row of `analytics_events`.
+#[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize)]
+pub(crate) struct AnalyticsRow {
+    pub organization_id: i64,
+    /// Hours since 1970 by the time in the event's id: the same however often it is sent.
+    pub event_hour: u32,
+    #[serde(with = "clickhouse::serde::uuid")]
+    pub event_id: Uuid,
+    pub name: String,
+    #[serde(with = "clickhouse::serde::chrono::datetime64::millis")]
+    pub occurred_at: DateTime<Utc>,
+    #[serde(with = "clickhouse::serde::chrono::datetime64::millis::option")]
+    pub sent_at: Option<DateTime<Utc>>,
+    #[serde(with = "clickhouse::serde::chrono::datetime64::millis")]
+    pub received_at: DateTime<Utc>,
+    pub actor: Pseudonym,
+    pub role: String,
+    pub page: String,
+    pub properties: Vec<(String, String)>,
+    pub numbers: Vec<(String, f64)>,
+    pub network: String,
+    pub ip_hash: Pseudonym,
+    pub agent: String,
+    pub os: String,
+    pub device: String,
+}
+
+/// What happened in an organization in a stretch of time.
+#[derive(Debug, Clone, PartialEq, Eq, Object)]
+#[oai(example)]
+pub(crate) struct AnalyticsSummary {
+    /// Start of the stretch.
+    pub from: DateTime<Utc>,
+    /// End of the stretch; not part of it.
+    pub to: DateTime<Utc>,
+    /// Number of events.
+    pub events: u64,
+    /// Number of different people.
+    pub unique_actors: u64,
+    /// The events by name, most frequent first; at most 1,000 names.
+    pub by_event: Vec<EventSummary>,
+}
+
+impl Example for AnalyticsSummary {
+    fn example() -> Self {
+        let to = DateTime::from_timestamp(1_762_765_200, 0).unwrap_or_default();
+        let by_event = vec![EventSummary { name: "booking_started".to_owned(), events: 318, unique_actors: 207 }];
+        Self { from: to - TimeDelta::days(7), to, events: 318, unique_actors: 207, by_event }
+    }
+}
+
+/// How often one event happened.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Serialize, Deserialize, Object)]
+pub(crate) struct EventSummary {
+    /// Name of the event.
+    pub name: String,
+    /// How often it happened.
+    pub events: u64,
+    /// Number of different people it happened to.
+    pub unique_actors: u64,
+}
+
+/// Number of events and of different people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Row, Serialize, Deserialize)]
+pub(crate) struct Totals {
+    pub events: u64,
+    pub unique_actors: u64,
+}

@@ -1,0 +1,59 @@
+//! What is read of `analytics_events`. Always with `final`: an event that was sent twice counts once.
+
+use chrono::{DateTime, Utc};
+use clickhouse::{Client, error::Error};
+
+use super::model::{EventSummary, Totals};
+
+/// Names a summary lists at most.
+const NAMES_MAX: u32 = 1_000;
+
+/// Reads of analytics.
+pub(crate) struct AnalyticsRepository {
+    client: Client,
+}
+
+impl AnalyticsRepository {
+    /// Reads through `client`.
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Events of an organization from `from` up to `to`: in all, and by name.
+    pub(crate) async fn summary(
+        &self,
+        organization_id: i64,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    ) -> Result<(Totals, Vec<EventSummary>), Error> {
+        let totals = self
+            .client
+            .query(
+                "select count() as events, uniqExact(actor) as unique_actors
+                 from analytics_events final
+                 where organization_id = ?
+                   and occurred_at >= fromUnixTimestamp64Milli(?) and occurred_at < fromUnixTimestamp64Milli(?)",
+            )
+            .bind(organization_id)
+            .bind(from.timestamp_millis())
+            .bind(to.timestamp_millis())
+            .fetch_one::<Totals>();
+        let by_event = self
+            .client
+            .query(
+                "select name, count() as events, uniqExact(actor) as unique_actors
+                 from analytics_events final
+                 where organization_id = ?
+                   and occurred_at >= fromUnixTimestamp64Milli(?) and occurred_at < fromUnixTimestamp64Milli(?)
+                 group by name
+                 order by events desc, name
+                 limit ?",
+            )
+            .bind(organization_id)
+            .bind(from.timestamp_millis())
+            .bind(to.timestamp_millis())
+            .bind(NAMES_MAX)
+            .fetch_all::<EventSummary>();
+        tokio::try_join!(totals, by_event)
+    }
+}

@@ -1,0 +1,220 @@
+//! Events in, summaries out.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use super::{
+    error::AnalyticsError,
+    model::{AnalyticsBatch, AnalyticsRow, AnalyticsSummary, NewAnalyticsEvent, PropertyValue},
+    repository::AnalyticsRepository,
+};
+use crate::{
+    http::{Client, Person, compliance::{Compliance, Pseudonym, Traces}},
+    ingest::{Clock, DropReason, EventFault, IngestReceipt, Tally, storable},
+    privacy::{ConsentService, Purpose},
+    storage::{StoreError, clickhouse::Writer},
+};
+
+const NAME_MAX: usize = 64;
+const TEXT_MAX: usize = 512;
+/// What a summary covers when the caller doesn't say, and at most.
+const RANGE_DEFAULT: TimeDelta = TimeDelta::days(30);
+const RANGE_MAX: TimeDelta = TimeDelta::days(366);
+
+/// Stores events of consenting people and summarizes them.
+pub(crate) struct AnalyticsService {
+    pub consents: Arc<ConsentService>,
+    pub compliance: Arc<Compliance>,
+    pub events: Writer<AnalyticsRow>,
+    pub repository: AnalyticsRepository,
+}
+
+impl AnalyticsService {
+    /// Stores the events of a batch that may be stored; returns once they are.
+    pub(crate) async fn track(
+        &self,
+        person: &Person,
+        client: &Client,
+        batch: AnalyticsBatch,
+    ) -> Result<IngestReceipt, AnalyticsError> {
+        let purpose = Purpose::Analytics;
+        if client.opted_out {
+            return Ok(Tally::all_dropped(purpose.as_str(), batch.events.len(), DropReason::OptedOut));
+        }
+        if !self.consents.granted(person, purpose).await? {
+            return Ok(Tally::all_dropped(purpose.as_str(), batch.events.len(), DropReason::NoConsent));
+        }
+        let origin = Origin {
+            person,
+            clock: Clock::now(batch.sent_at),
+            actor: self.compliance.actor(person.organization_id, person.user_id),
+            traces: self.compliance.traces(client),
+        };
+        let mut tally = Tally::default();
+        let mut rows = Vec::with_capacity(batch.events.len());
+        for (index, event) in batch.events.into_iter().enumerate() {
+            match row(event, &origin) {
+                Ok(row) => rows.push(row),
+                Err((field, message)) => tally.malformed(EventFault::new(index, field, message)),
+            }
+        }
+        tally.stored(rows.len());
+        self.events.write(rows).await.map_err(StoreError::from)?;
+        Ok(tally.receipt(purpose.as_str()))
+    }
+
+    /// Sums up what happened in the person's organization.
+    pub(crate) async fn summary(
+        &self,
+        person: &Person,
+        from: Option<DateTime<Utc>>,
+        to: Option<DateTime<Utc>>,
+    ) -> Result<AnalyticsSummary, AnalyticsError> {
+        let (from, to) = range(from.map(storable), to.map(storable), Utc::now())?;
+        let (totals, by_event) =
+            self.repository.summary(person.organization_id, from, to).await.map_err(StoreError::from)?;
+        Ok(AnalyticsSummary { from, to, events: totals.events, unique_actors: totals.unique_actors, by_event })
+    }
+}
+
+/// The stretch that is meant.
+fn range(
+    from: Option<DateTime<Utc>>,
+    to: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<(DateTime<Utc>, DateTime<Utc>), AnalyticsError> {
+    let to = to.unwrap_or(now);
+    let from = match from {
+        Some(from) => from,
+        None => to.checked_sub_signed(RANGE_DEFAULT).ok_or(AnalyticsError::InvalidRange)?,
+    };
+    if from < to && to - from <= RANGE_MAX { Ok((from, to)) } else { Err(AnalyticsError::InvalidRange) }
+}
+
+/// What the events of one request share.
+struct Origin<'a> {
+    person: &'a Person,
+    clock: Clock,
+    actor: Pseudonym,
+    traces: Traces,
+}
+
+/// The row of an event; or the field at fault, and what it should be.
+fn row(event: NewAnalyticsEvent, origin: &Origin<'_>) -> Result<AnalyticsRow, (&'static str, &'static str)> {
+    let name = event.name.into_inner();
+    if name.len() > NAME_MAX {
+        return Err(("name", "must have at most 64 characters"));
+    }
+    let (mut properties, mut numbers) = (Vec::new(), Vec::new());
+    for (key, value) in event.properties {
+        if key.is_empty() || key.chars().count() > NAME_MAX {
+            return Err(("properties", "names must have 1 to 64 characters"));
+        }
+        match value {
+            PropertyValue::Text(text) if text.chars().count() > TEXT_MAX => {
+                return Err(("properties", "texts must have at most 512 characters"));
+            }
+            PropertyValue::Text(text) => properties.push((key, text)),
+            PropertyValue::Flag(flag) => properties.push((key, flag.to_string())),
+            PropertyValue::Number(number) => numbers.push((key, number)),
+        }
+    }
+    let traces = origin.traces.clone();
+    Ok(AnalyticsRow {
+        organization_id: origin.person.organization_id,
+        event_hour: hour(event.event_id),
+        event_id: event.event_id,
+        name,
+        occurred_at: origin.clock.place(event.occurred_at),
+        sent_at: origin.clock.sent_at_stored(),
+        received_at: origin.clock.received_at,
+        actor: origin.actor,
+        role: origin.person.role.as_str().to_owned(),
+        page: event.page.map(|page| path(page.as_ref()).to_owned()).unwrap_or_default(),
+        properties,
+        numbers,
+        network: traces.network,
+        ip_hash: traces.ip_hash,
+        agent: traces.agent,
+        os: traces.os,
+        device: traces.device,
+    })
+}
+
+/// Hours since 1970 of a UUIDv7's time; 0 for an id that has none. Never taken from the clock: the
+/// same id must give the same hour.
+fn hour(id: Uuid) -> u32 {
+    let timestamp = (id.get_version_num() == 7).then(|| id.get_timestamp()).flatten();
+    timestamp.map_or(0, |timestamp| u32::try_from(timestamp.to_unix().0 / 3_600).unwrap_or(u32::MAX))
+}
+
+/// A page's path without what may be personal.
+fn path(page: &str) -> &str {
+    page.split(['?', '#']).next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use poem_openapi::types::Example;
+
+    use super::*;
+    use crate::http::Role;
+
+    fn origin(person: &Person) -> Origin<'_> {
+        let traces = Traces {
+            network: "203.0.113.0/24".to_owned(),
+            ip_hash: [2; 32],
+            agent: "Firefox".to_owned(),
+            os: "Linux".to_owned(),
+            device: "pc".to_owned(),
+        };
+        Origin { person, clock: Clock::now(None), actor: [1; 32], traces }
+    }
+
+    fn row_of(event: NewAnalyticsEvent) -> Result<AnalyticsRow, (&'static str, &'static str)> {
+        row(event, &origin(&Person { user_id: 7, organization_id: 3, role: Role::Patient }))
+    }
+
+    #[test]
+    fn an_event_becomes_a_row_of_the_tokens_organization() {
+        let row = row_of(NewAnalyticsEvent::example()).unwrap();
+        assert_eq!((row.organization_id, row.role.as_str(), row.actor), (3, "patient", [1; 32]));
+        assert_eq!(row.properties, [("returning".into(), "true".into()), ("step".into(), "choose_time".into())]);
+        assert_eq!(row.numbers, [("slots_shown".into(), 12.0)]);
+    }
+
+    #[test]
+    fn properties_are_capped_event_by_event() {
+        let with = |key: &str, value: &str| {
+            let properties = [(key.to_owned(), PropertyValue::Text(value.to_owned()))].into();
+            row_of(NewAnalyticsEvent { properties, ..NewAnalyticsEvent::example() }).map(|row| row.properties.len())
+        };
+        assert_eq!(with(&"k".repeat(64), &"ß".repeat(512)), Ok(1));
+        assert_eq!(with(&"k".repeat(65), "v"), Err(("properties", "names must have 1 to 64 characters")));
+        assert_eq!(with("k", &"v".repeat(513)), Err(("properties", "texts must have at most 512 characters")));
+    }
+
+    #[test]
+    fn the_hour_comes_from_the_id() {
+        let id = Uuid::parse_str("019a6b1c-6a10-7e05-8d6a-51f7a3a60b02").unwrap();
+        assert_eq!(u64::from(hour(id)), 0x019a_6b1c_6a10 / 3_600_000);
+        assert_eq!(hour(Uuid::max()), 0, "not a UUIDv7");
+    }
+
+    #[test]
+    fn pages_lose_their_query() {
+        assert_eq!(path("/book?email=a@b.c#top"), "/book");
+        assert_eq!(path("/book#top"), "/book");
+    }
+
+    #[test]
+    fn ranges_are_bounded() {
+        let now = Utc::now();
+        assert_eq!(range(None, None, now).unwrap(), (now - RANGE_DEFAULT, now));
+        assert!(range(Some(now), Some(now), now).is_err());
+        assert!(range(Some(now - TimeDelta::days(367)), None, now).is_err());
+        assert!(range(None, Some(DateTime::<Utc>::MIN_UTC), now).is_err());
+    }
+}

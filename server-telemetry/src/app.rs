@@ -1,0 +1,181 @@
+//! The composition root: every service is built here, once, and handed what it needs.
+
+use std::{io, sync::Arc, time::Duration};
+
+use poem::{Response, endpoint::BoxEndpoint};
+use secrecy::SecretString;
+use server_shared::{
+    http::{
+        document::{Document, DocumentFault, Info},
+        health::{Dependency, HealthApi},
+        metrics::Metrics,
+        operation::Limits,
+        service::{Bound, Frame, endpoint},
+    },
+    shutdown::{self, Shutdown},
+    token::{Algorithm, Jwks, KeySource, Rules, Verifier},
+};
+use thiserror::Error;
+
+use crate::{
+    analytics::{AnalyticsApi, AnalyticsRepository, AnalyticsService},
+    audit::{AuditApi, AuditRepository, AuditService},
+    config::{AuthConfig, Config, MigrateConfig},
+    http::{compliance::Compliance, gate::TelemetryGate},
+    media::{MediaApi, MediaService},
+    pose::{PoseApi, PoseService},
+    privacy::{ConsentCache, ConsentRepository, ConsentService, PrivacyApi},
+    storage::{
+        clickhouse::{self, ClickHouseProbe, MigrateFault, Pace, Table, Writer},
+        postgres::{Database, PostgresProbe},
+        redis::{Redis, RedisProbe},
+    },
+};
+
+/// Everything that has operations, in the order of the specification.
+type Api = (HealthApi, AuditApi, AnalyticsApi, MediaApi, PoseApi, PrivacyApi);
+
+const INFO: Info = Info {
+    title: "RestartiX Telemetry API",
+    version: env!("CARGO_PKG_VERSION"),
+    description: "Audit trail, analytics, media sessions, body landmarks and consent of RestartiX clinics.\n\n\
+                  People call with a token that Core issues; Core calls with the service token. Who somebody is \
+                  and for which organization always comes from the token. What an ingest operation answers as \
+                  stored is durable, and sending a batch again never stores anything twice.",
+    phi: &[],
+    public: &["health_get", "ready_get"],
+};
+
+/// Why the service can't start or go on.
+#[derive(Debug, Error)]
+pub(crate) enum AppError {
+    /// The specification contradicts itself; a fault of the program.
+    #[error(transparent)]
+    Document(#[from] DocumentFault),
+    /// The port can't be bound or served.
+    #[error("the listener: {0}")]
+    Io(#[from] io::Error),
+    /// The database's address or a migration of it.
+    #[error("PostgreSQL: {0}")]
+    Postgres(#[from] sqlx::Error),
+    /// A migration of PostgreSQL.
+    #[error("PostgreSQL: {0}")]
+    PostgresMigration(#[from] sqlx::migrate::MigrateError),
+    /// A migration of ClickHouse.
+    #[error(transparent)]
+    ClickHouse(#[from] MigrateFault),
+    /// Redis' address.
+    #[error("REDIS_URL: {0}")]
+    Redis(#[from] bb8_redis::redis::RedisError),
+    /// The source of Core's keys.
+    #[error("CORE_JWKS_URL: {0}")]
+    Keys(#[from] server_shared::token::KeyError),
+    /// Measurements could not be set up.
+    #[error("metrics: {0}")]
+    Metrics(String),
+}
+
+/// The specification, as it is published.
+pub(crate) fn specification() -> Result<String, DocumentFault> {
+    Ok(Document::of::<Api>(&INFO)?.text().to_owned())
+}
+
+/// Brings both databases' schemas up to date.
+pub(crate) async fn migrate(config: &MigrateConfig) -> Result<(), AppError> {
+    let database = Database::new(&config.postgres)?;
+    database.migrate().await?;
+    AuditRepository::new(database.clone()).partitions_ensure().await?;
+    database.close().await;
+    clickhouse::migrate(&config.clickhouse, &config.retention).await?;
+    Ok(())
+}
+
+/// Serves until told to stop, then finishes what was begun: requests first, then the writers, then
+/// the connections.
+pub(crate) async fn serve(config: Config) -> Result<(), AppError> {
+    let stop = shutdown::signal();
+    let jobs = Shutdown::new();
+    let database = Database::new(&config.postgres)?;
+    let endpoint = compose(&config, &database, &jobs)?;
+    let bound = Bound::bind(&config.server.host, config.server.port).await?;
+    tracing::info!(address = %bound.address(), "serving");
+    if let Some(file) = &config.server.port_file {
+        tokio::fs::write(file, bound.address().to_string()).await?;
+    }
+    let drain = config.server.shutdown_timeout;
+    bound.serve(endpoint, stop, drain).await?;
+    jobs.drain(drain).await;
+    database.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxEndpoint<'static, Response>, AppError> {
+    let metrics = Metrics::install().map_err(|error| AppError::Metrics(error.to_string()))?;
+    let redis = Redis::new(&config.redis_url)?;
+    let events = clickhouse::client(&config.clickhouse);
+
+    let cache = Arc::new(ConsentCache::new(redis.clone()));
+    cache.listen(jobs);
+    let consents = Arc::new(ConsentService { repository: ConsentRepository::new(database.clone()), cache });
+    let audit = Arc::new(AuditService { repository: AuditRepository::new(database.clone()) });
+    audit.maintain(jobs);
+    let compliance = Arc::new(Compliance::new(config.hash_key.clone()));
+    let analytics = Arc::new(AnalyticsService {
+        consents: Arc::clone(&consents),
+        compliance: Arc::clone(&compliance),
+        events: Writer::start(Table::new(events.clone(), "analytics_events"), Pace::new(200_000, 50_000), jobs),
+        repository: AnalyticsRepository::new(events.clone()),
+    });
+    let media = Arc::new(MediaService {
+        consents: Arc::clone(&consents),
+        compliance: Arc::clone(&compliance),
+        sessions: Writer::start(Table::new(events.clone(), "media_sessions"), Pace::new(50_000, 20_000), jobs),
+        samples: Writer::start(Table::new(events.clone(), "media_bandwidth_samples"), Pace::new(200_000, 50_000), jobs),
+    });
+    let pose = Arc::new(PoseService {
+        consents: Arc::clone(&consents),
+        compliance,
+        frames: Writer::start(Table::new(events.clone(), "pose_frames"), Pace::new(100_000, 20_000), jobs),
+    });
+
+    let dependencies = vec![
+        Dependency { name: "postgresql", required: true, probe: Box::new(PostgresProbe(database.clone())) },
+        Dependency { name: "clickhouse", required: true, probe: Box::new(ClickHouseProbe(events)) },
+        Dependency { name: "redis", required: false, probe: Box::new(RedisProbe(redis)) },
+    ];
+    let api: Api = (
+        HealthApi::new(env!("CARGO_PKG_VERSION"), dependencies),
+        AuditApi { audit },
+        AnalyticsApi { analytics },
+        MediaApi { media },
+        PoseApi { pose },
+        PrivacyApi { consents },
+    );
+    let frame = Frame {
+        info: INFO,
+        gate: Arc::new(gate(&config.auth, jobs)?),
+        limits: Limits::new(config.server.request_timeout)
+            .body_of("audit_ingest", 4 * 1024 * 1024)
+            .body_of("pose_frame_track", 2 * 1024 * 1024),
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        metrics,
+        metrics_token: config.server.metrics_token.clone(),
+    };
+    Ok(endpoint(api, frame)?)
+}
+
+fn gate(auth: &AuthConfig, jobs: &Shutdown) -> Result<TelemetryGate, AppError> {
+    let keys = Jwks::new(KeySource::Url(auth.core_jwks_url.clone()))?;
+    keys.keep_fresh(jobs);
+    let rules = Rules {
+        algorithm: Algorithm::EdDsa,
+        issuer: auth.core_issuer.clone(),
+        audience: Some("restartix-telemetry".to_owned()),
+        authorized_parties: Vec::new(),
+        require_sid: false,
+        leeway: Duration::from_secs(5),
+    };
+    let service_tokens: Vec<SecretString> = auth.service_tokens.clone();
+    Ok(TelemetryGate::new(Verifier::new(keys, rules), service_tokens))
+}

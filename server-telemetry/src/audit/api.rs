@@ -1,0 +1,106 @@
+//! The operations of the audit trail.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use poem_openapi::{
+    OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+use server_shared::{
+    ApiError,
+    http::{Accepted, Body, Paging, page::PageSize},
+};
+use uuid::Uuid;
+
+use super::{
+    AuditService,
+    model::{AuditBatch, AuditFilter, AuditLog, AuditLogList, AuditReceipt},
+};
+use crate::{
+    http::{Person, Service},
+    ingest::{Tag, storable},
+    text::{Identifier, Word},
+};
+
+/// Operations under `/v1/audit`.
+pub(crate) struct AuditApi {
+    pub audit: Arc<AuditService>,
+}
+
+#[OpenApi(prefix_path = "/v1/audit", tag = "Tag::Audit")]
+impl AuditApi {
+    /// Store audit events
+    ///
+    /// For Core only. Answered once everything `accepted` is durable. An id seen before is answered
+    /// `duplicate` and changes nothing, so a batch whose answer was lost can be sent again as it is.
+    #[oai(path = "/ingest", method = "post", operation_id = "audit_ingest")]
+    async fn audit_ingest(&self, _core: Service, body: Body<AuditBatch>) -> Result<Accepted<AuditReceipt>, ApiError> {
+        Ok(Accepted(self.audit.ingest(body.0).await?))
+    }
+
+    /// List the audit trail
+    ///
+    /// For administrators of the organization, and superadmins. Newest first. A page may be followed
+    /// by another as long as `meta.next_cursor` is there; entries that arrive in between don't
+    /// disturb it.
+    #[oai(path = "/logs", method = "get", operation_id = "audit_log_list")]
+    #[allow(clippy::too_many_arguments, reason = "one argument a query parameter")]
+    async fn audit_log_list(
+        &self,
+        person: Person,
+        /// Only events of this time or later.
+        from: Query<Option<DateTime<Utc>>>,
+        /// Only events before this time.
+        to: Query<Option<DateTime<Utc>>>,
+        /// Only events of this user.
+        #[oai(validator(minimum(value = "1")))]
+        actor_user_id: Query<Option<i64>>,
+        /// Only this action, e.g. `updated`.
+        action: Query<Option<Word>>,
+        /// Only this kind of thing, e.g. `appointment`.
+        entity_type: Query<Option<Word>>,
+        /// Only the thing of this id; ids are only unique within a kind.
+        entity_id: Query<Option<Identifier>>,
+        /// Only what happened in this request.
+        request_id: Query<Option<Identifier>>,
+        /// Only this organization: for superadmins, who otherwise see all of them. Others are always
+        /// held to their own.
+        #[oai(validator(minimum(value = "0")))]
+        organization_id: Query<Option<i64>>,
+        /// `meta.next_cursor` of the page before.
+        cursor: Query<Option<Uuid>>,
+        /// Entries a page holds at most.
+        page_size: Query<Option<PageSize>>,
+    ) -> Result<Json<AuditLogList>, ApiError> {
+        person.must_administrate()?;
+        let filter = AuditFilter {
+            organization_id: organization_id.0,
+            from: from.0.map(storable),
+            to: to.0.map(storable),
+            actor_user_id: actor_user_id.0,
+            action: action.0.map(Word::into_inner),
+            entity_type: entity_type.0.map(Word::into_inner),
+            entity_id: entity_id.0.map(Identifier::into_inner),
+            request_id: request_id.0.map(Identifier::into_inner),
+            cursor: cursor.0,
+            paging: Paging::new(None, page_size.0),
+        };
+        Ok(Json(self.audit.list(&person, filter).await?))
+    }
+
+    /// Get an entry of the audit trail
+    ///
+    /// For administrators of the organization, and superadmins.
+    #[oai(path = "/logs/:audit_id", method = "get", operation_id = "audit_log_get")]
+    async fn audit_log_get(
+        &self,
+        person: Person,
+        /// Id of the event.
+        audit_id: Path<Uuid>,
+    ) -> Result<Json<AuditLog>, ApiError> {
+        person.must_administrate()?;
+        Ok(Json(self.audit.get(&person, audit_id.0).await?))
+    }
+}

@@ -1,0 +1,267 @@
+//! The audit trail in PostgreSQL.
+
+use std::{collections::HashSet, net::IpAddr};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::{Postgres, Transaction};
+use uuid::Uuid;
+
+use super::model::{ActorKind, AuditFilter, AuditLog, AuditOutcome, NewAuditEvent};
+use crate::{http::Person, storage::postgres::Database};
+
+/// Months before this one that have a partition, and months after it.
+const MONTHS: (i32, i32) = (1, 3);
+
+/// How far an id's time and the event's may lie apart: bounds on the time become bounds on the id.
+pub(crate) const ID_TOLERANCE: TimeDelta = TimeDelta::days(1);
+
+/// Stores and reads the trail.
+pub(crate) struct AuditRepository {
+    database: Database,
+}
+
+impl AuditRepository {
+    /// On this database.
+    pub(crate) fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// Makes the partitions of the months to come; returns how many.
+    pub(crate) async fn partitions_ensure(&self) -> Result<i32, sqlx::Error> {
+        let (behind, ahead) = MONTHS;
+        sqlx::query_scalar!(r#"select audit.partitions_ensure($1, $2) as "made!""#, behind, ahead)
+            .fetch_one(self.database.jobs())
+            .await
+    }
+
+    /// Stores those events whose id is new, in one statement and so in one transaction, and gives
+    /// their ids. Works without a context, as the events of many organizations come together.
+    pub(crate) async fn insert(&self, events: &[NewAuditEvent]) -> Result<HashSet<Uuid>, sqlx::Error> {
+        let columns = Columns::of(events);
+        let stored = sqlx::query_scalar!(
+            r#"with event as (
+                 select * from unnest(
+                     $1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[],
+                     $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[]
+                 ) as event(
+                     id, occurred_at, organization_id, actor_user_id, actor_kind, impersonator_user_id, action,
+                     entity_type, entity_id, changed_fields, request_id, outcome, operation_id, ip, user_agent)
+             ), stored as (
+                 insert into audit.audit_logs (
+                     id, occurred_at, organization_id, actor_user_id, actor_kind, impersonator_user_id, action,
+                     entity_type, entity_id, changed_fields, request_id, outcome, operation_id)
+                 select id, occurred_at, organization_id, actor_user_id, actor_kind, impersonator_user_id, action,
+                     entity_type, entity_id, string_to_array(changed_fields, ','), request_id, outcome, operation_id
+                 from event
+                 on conflict (id) do nothing
+                 returning id
+             ), personal as (
+                 insert into audit.audit_personal (audit_id, organization_id, ip, user_agent)
+                 select id, organization_id, ip::inet, user_agent
+                 from event join stored using (id)
+                 where ip is not null or user_agent is not null
+                 -- Twice the same id in one batch gives two rows here and one above.
+                 on conflict (audit_id) do nothing
+             )
+             select id as "id!" from stored"#,
+            &columns.ids,
+            &columns.occurred_at,
+            &columns.organization_ids,
+            &columns.actor_user_ids as &[Option<i64>],
+            &columns.actor_kinds as &[&str],
+            &columns.impersonator_user_ids as &[Option<i64>],
+            &columns.actions as &[&str],
+            &columns.entity_types as &[&str],
+            &columns.entity_ids as &[Option<&str>],
+            &columns.changed_fields,
+            &columns.request_ids as &[Option<&str>],
+            &columns.outcomes as &[&str],
+            &columns.operation_ids as &[Option<&str>],
+            &columns.ips as &[Option<String>],
+            &columns.user_agents as &[Option<&str>],
+        )
+        .fetch_all(self.database.jobs())
+        .await?;
+        Ok(stored.into_iter().collect())
+    }
+
+    /// One entry, if the person may see it.
+    pub(crate) async fn find(&self, person: &Person, id: Uuid) -> Result<Option<AuditLog>, sqlx::Error> {
+        let mut tx = self.database.read_all(person).await?;
+        let row = sqlx::query_as!(
+            LogRow,
+            r#"select log.id, log.occurred_at, log.received_at, log.organization_id, log.actor_user_id, log.actor_kind,
+                 log.impersonator_user_id, log.action, log.entity_type, log.entity_id, log.changed_fields,
+                 log.request_id, log.outcome, log.operation_id, host(personal.ip) as ip,
+                 personal.user_agent as "user_agent?"
+             from audit.audit_logs log
+             left join audit.audit_personal personal on personal.audit_id = log.id
+             where log.id = $1"#,
+            id,
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
+        Ok(row.map(AuditLog::from))
+    }
+
+    /// A page of the trail, newest first, and one entry more if there is one.
+    pub(crate) async fn list(&self, person: &Person, filter: &AuditFilter) -> Result<Vec<AuditLog>, sqlx::Error> {
+        let mut tx = self.database.read_all(person).await?;
+        list(&mut tx, filter).await
+    }
+}
+
+async fn list(tx: &mut Transaction<'_, Postgres>, filter: &AuditFilter) -> Result<Vec<AuditLog>, sqlx::Error> {
+    // The bounds on id say nothing that those on occurred_at don't; they let whole months be left out.
+    let rows = sqlx::query_as!(
+        LogRow,
+        r#"select log.id, log.occurred_at, log.received_at, log.organization_id, log.actor_user_id, log.actor_kind,
+             log.impersonator_user_id, log.action, log.entity_type, log.entity_id, log.changed_fields, log.request_id,
+             log.outcome, log.operation_id, host(personal.ip) as ip, personal.user_agent as "user_agent?"
+         from audit.audit_logs log
+         left join audit.audit_personal personal on personal.audit_id = log.id
+         where ($1::bigint is null or log.organization_id = $1)
+           and ($2::timestamptz is null or log.occurred_at >= $2)
+           and ($3::timestamptz is null or log.occurred_at < $3)
+           and ($4::bigint is null or log.actor_user_id = $4)
+           and ($5::text is null or log.action = $5)
+           and ($6::text is null or log.entity_type = $6)
+           and ($7::text is null or log.entity_id = $7)
+           and ($8::text is null or log.request_id = $8)
+           and ($9::uuid is null or log.id < $9)
+           and ($10::uuid is null or log.id >= $10)
+           and ($11::uuid is null or log.id < $11)
+         order by log.id desc
+         limit $12"#,
+        filter.organization_id,
+        filter.from,
+        filter.to,
+        filter.actor_user_id,
+        filter.action,
+        filter.entity_type,
+        filter.entity_id,
+        filter.request_id,
+        filter.cursor,
+        filter.from.and_then(|from| id_floor(from.checked_sub_signed(ID_TOLERANCE)?)),
+        filter.to.and_then(|to| id_floor(to.checked_add_signed(ID_TOLERANCE)?)),
+        filter.paging.limit() + 1,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows.into_iter().map(AuditLog::from).collect())
+}
+
+/// The least UUIDv7 of a moment; none for a moment that has no UUIDv7.
+fn id_floor(moment: DateTime<Utc>) -> Option<Uuid> {
+    let milliseconds = u64::try_from(moment.timestamp_millis()).ok().filter(|ms| ms >> 48 == 0)?;
+    Some(Uuid::from_u128(u128::from(milliseconds) << 80))
+}
+
+/// The events by column, as `unnest` takes them.
+struct Columns<'a> {
+    ids: Vec<Uuid>,
+    occurred_at: Vec<DateTime<Utc>>,
+    organization_ids: Vec<i64>,
+    actor_user_ids: Vec<Option<i64>>,
+    actor_kinds: Vec<&'a str>,
+    impersonator_user_ids: Vec<Option<i64>>,
+    actions: Vec<&'a str>,
+    entity_types: Vec<&'a str>,
+    entity_ids: Vec<Option<&'a str>>,
+    /// Joined by commas, which no name has: `unnest` would flatten lists of lists.
+    changed_fields: Vec<String>,
+    request_ids: Vec<Option<&'a str>>,
+    outcomes: Vec<&'a str>,
+    operation_ids: Vec<Option<&'a str>>,
+    ips: Vec<Option<String>>,
+    user_agents: Vec<Option<&'a str>>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(events: &'a [NewAuditEvent]) -> Self {
+        fn column<'a, T>(events: &'a [NewAuditEvent], value: impl Fn(&'a NewAuditEvent) -> T) -> Vec<T> {
+            events.iter().map(value).collect()
+        }
+        Self {
+            ids: column(events, |event| event.id),
+            occurred_at: column(events, |event| event.occurred_at),
+            organization_ids: column(events, |event| event.organization_id),
+            actor_user_ids: column(events, |event| event.actor_user_id),
+            actor_kinds: column(events, |event| event.actor_kind.as_str()),
+            impersonator_user_ids: column(events, |event| event.impersonator_user_id),
+            actions: column(events, |event| event.action.as_ref()),
+            entity_types: column(events, |event| event.entity_type.as_ref()),
+            entity_ids: column(events, |event| event.entity_id.as_ref().map(AsRef::as_ref)),
+            changed_fields: column(events, |event| {
+                let names: Vec<&str> = event.changed_fields.iter().map(AsRef::as_ref).collect();
+                names.join(",")
+            }),
+            request_ids: column(events, |event| event.request_id.as_ref().map(AsRef::as_ref)),
+            outcomes: column(events, |event| event.outcome.as_str()),
+            operation_ids: column(events, |event| event.operation_id.as_ref().map(AsRef::as_ref)),
+            // What is no address is not worth losing the event for.
+            ips: column(events, |event| {
+                let ip = event.ip.as_ref()?.as_ref().parse::<IpAddr>().ok()?;
+                Some(ip.to_string())
+            }),
+            user_agents: column(events, |event| event.user_agent.as_ref().map(AsRef::as_ref)),
+        }
+    }
+}
+
+struct LogRow {
+    id: Uuid,
+    occurred_at: DateTime<Utc>,
+    received_at: DateTime<Utc>,
+    organization_id: i64,
+    actor_user_id: Option<i64>,
+    actor_kind: String,
+    impersonator_user_id: Option<i64>,
+    action: String,
+    entity_type: String,
+    entity_id: Option<String>,
+    changed_fields: Vec<String>,
+    request_id: Option<String>,
+    outcome: String,
+    operation_id: Option<String>,
+    ip: Option<String>,
+    user_agent: Option<String>,
+}
+
+impl From<LogRow> for AuditLog {
+    fn from(row: LogRow) -> Self {
+        Self {
+            id: row.id,
+            occurred_at: row.occurred_at,
+            received_at: row.received_at,
+            organization_id: row.organization_id,
+            actor_user_id: row.actor_user_id,
+            actor_kind: ActorKind::from_column(&row.actor_kind),
+            impersonator_user_id: row.impersonator_user_id,
+            action: row.action,
+            entity_type: row.entity_type,
+            entity_id: row.entity_id,
+            changed_fields: row.changed_fields,
+            request_id: row.request_id,
+            outcome: AuditOutcome::from_column(&row.outcome),
+            operation_id: row.operation_id,
+            ip: row.ip,
+            user_agent: row.user_agent,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_hold_every_id_of_their_millisecond() {
+        let moment = DateTime::from_timestamp_millis(1_762_765_200_123).unwrap();
+        let floor = id_floor(moment).unwrap();
+        let id = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, 1_762_765_200, 123_000_000));
+        assert!(floor <= id && id < id_floor(moment + TimeDelta::milliseconds(1)).unwrap());
+        assert_eq!(id_floor(DateTime::<Utc>::MIN_UTC), None);
+        assert_eq!(id_floor(DateTime::<Utc>::MAX_UTC).is_some(), DateTime::<Utc>::MAX_UTC.timestamp_millis() >> 48 == 0);
+    }
+}

@@ -1,0 +1,149 @@
+//! The audit trail: stored once, read by those who answer for it.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use server_shared::shutdown::Shutdown;
+use uuid::Uuid;
+
+use super::{
+    error::AuditError,
+    model::{
+        AuditBatch, AuditFilter, AuditLog, AuditLogList, AuditReceipt, AuditResult, AuditResultKind, CursorMeta,
+        NewAuditEvent,
+    },
+    repository::{AuditRepository, ID_TOLERANCE},
+};
+use crate::http::{Person, Role};
+
+/// How often the partitions of the months to come are looked after; and how soon again after a failure.
+const MAINTENANCE: Duration = Duration::from_secs(24 * 3_600);
+const MAINTENANCE_RETRY: Duration = Duration::from_secs(10);
+
+/// Stores and reads the trail.
+pub(crate) struct AuditService {
+    pub repository: AuditRepository,
+}
+
+impl AuditService {
+    /// Stores what is new of a batch; returns once that is durable.
+    pub(crate) async fn ingest(&self, batch: AuditBatch) -> Result<AuditReceipt, AuditError> {
+        let now = Utc::now();
+        let mut results: Vec<AuditResult> = Vec::with_capacity(batch.events.len());
+        let mut events: Vec<NewAuditEvent> = Vec::with_capacity(batch.events.len());
+        for event in batch.events {
+            let reason = fault(&event, now).map(str::to_owned);
+            let result = if reason.is_some() { AuditResultKind::Rejected } else { AuditResultKind::Duplicate };
+            results.push(AuditResult { id: event.id, result, reason });
+            if result != AuditResultKind::Rejected {
+                events.push(event);
+            }
+        }
+        let mut new = if events.is_empty() { HashSet::new() } else { self.repository.insert(&events).await? };
+        for result in &mut results {
+            // Taken out, so that the second of two equal ids in one batch is a duplicate.
+            if result.result == AuditResultKind::Duplicate && new.remove(&result.id) {
+                result.result = AuditResultKind::Accepted;
+            }
+            metrics::counter!("telemetry_audit_events_total", "outcome" => outcome(result.result)).increment(1);
+        }
+        Ok(AuditReceipt { results })
+    }
+
+    /// A page of the trail.
+    pub(crate) async fn list(&self, person: &Person, filter: AuditFilter) -> Result<AuditLogList, AuditError> {
+        let named = filter.organization_id;
+        if person.role != Role::Superadmin && named.is_some_and(|named| named != person.organization_id) {
+            return Err(AuditError::OrganizationNotFound);
+        }
+        let mut data = self.repository.list(person, &filter).await?;
+        let page = usize::try_from(filter.paging.limit()).unwrap_or(usize::MAX);
+        let more = data.len() > page;
+        data.truncate(page);
+        let next_cursor = data.last().filter(|_| more).map(|last| last.id.to_string());
+        Ok(AuditLogList { data, meta: CursorMeta { next_cursor } })
+    }
+
+    /// One entry of the trail.
+    pub(crate) async fn get(&self, person: &Person, id: Uuid) -> Result<AuditLog, AuditError> {
+        self.repository.find(person, id).await?.ok_or(AuditError::NotFound)
+    }
+
+    /// Makes the partitions of the months to come, now and daily until shutdown.
+    pub(crate) fn maintain(self: &Arc<Self>, shutdown: &Shutdown) {
+        let audit = Arc::clone(self);
+        shutdown.spawn("audit-partitions", |stop| async move {
+            loop {
+                let pause = match audit.repository.partitions_ensure().await {
+                    Ok(0) => MAINTENANCE,
+                    Ok(made) => {
+                        tracing::info!(made, "partitions of the audit trail made");
+                        MAINTENANCE
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "partitions of the audit trail could not be looked after");
+                        MAINTENANCE_RETRY
+                    }
+                };
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = stop.cancelled() => return,
+                }
+            }
+        });
+    }
+}
+
+fn outcome(result: AuditResultKind) -> &'static str {
+    match result {
+        AuditResultKind::Accepted => "accepted",
+        AuditResultKind::Duplicate => "duplicate",
+        AuditResultKind::Rejected => "rejected",
+    }
+}
+
+/// Why an event can never be stored. Ids are ordered by time, the trail is searched by that order, and
+/// its partitions are made ahead of it; an id from elsewhere would be lost in it.
+fn fault(event: &NewAuditEvent, now: DateTime<Utc>) -> Option<&'static str> {
+    const NO_UUID_V7: &str = "id is no UUIDv7";
+    if event.id.get_version_num() != 7 {
+        return Some(NO_UUID_V7);
+    }
+    let Some(made) = event.id.get_timestamp().and_then(|timestamp| {
+        let (seconds, nanoseconds) = timestamp.to_unix();
+        DateTime::from_timestamp(seconds.try_into().ok()?, nanoseconds)
+    }) else {
+        return Some(NO_UUID_V7);
+    };
+    if made > now + ID_TOLERANCE {
+        return Some("id lies in the future");
+    }
+    let apart: TimeDelta = made - event.occurred_at;
+    (apart.abs() > ID_TOLERANCE).then_some("id and occurred_at are more than a day apart")
+}
+
+#[cfg(test)]
+mod tests {
+    use poem_openapi::types::Example;
+    use uuid::{NoContext, Timestamp};
+
+    use super::*;
+
+    fn event(made: DateTime<Utc>, occurred_at: DateTime<Utc>) -> NewAuditEvent {
+        let seconds = u64::try_from(made.timestamp()).unwrap();
+        let id = Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, made.timestamp_subsec_nanos()));
+        NewAuditEvent { id, occurred_at, ..NewAuditEvent::example() }
+    }
+
+    #[test]
+    fn only_ids_that_the_trail_can_order_are_stored() {
+        let now = Utc::now();
+        assert_eq!(fault(&event(now, now), now), None);
+        assert_eq!(fault(&event(now - TimeDelta::days(400), now - TimeDelta::days(400)), now), None, "old is fine");
+        assert!(fault(&event(now + TimeDelta::days(2), now + TimeDelta::days(2)), now).is_some(), "the future");
+        assert!(fault(&event(now, now - TimeDelta::days(2)), now).is_some(), "two times");
+        let random = NewAuditEvent { id: Uuid::new_v4(), ..event(now, now) };
+        assert!(fault(&random, now).is_some(), "no time at all");
+        assert!(fault(&event(now, DateTime::<Utc>::MAX_UTC), now).is_some());
+    }
+}

@@ -1,0 +1,328 @@
+//! Every variable of the service, its default and its check, a struct a concern.
+
+use std::{path::PathBuf, time::Duration};
+
+use ipnet::IpNet;
+use secrecy::{ExposeSecret, SecretString};
+use server_shared::{
+    config::{ConfigFaults, Environment, Settings},
+    crypto::Key32,
+    logging::LogLevel,
+};
+use url::Url;
+
+use crate::storage::clickhouse::Retention;
+
+/// Shorter service tokens can be guessed.
+const SERVICE_TOKEN_MIN: usize = 16;
+
+/// What `serve` needs.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub server: ServerConfig,
+    pub auth: AuthConfig,
+    pub postgres: PostgresConfig,
+    pub clickhouse: ClickHouseConfig,
+    /// `REDIS_URL`.
+    pub redis_url: SecretString,
+    /// `TELEMETRY_HASH_KEY`: key of the pseudonyms.
+    pub hash_key: Key32,
+}
+
+/// The HTTP side.
+#[derive(Debug)]
+pub(crate) struct ServerConfig {
+    /// `HOST`: address to listen on.
+    pub host: String,
+    /// `PORT`; 0 takes a free one.
+    pub port: u16,
+    /// `PORT_FILE`: where to write `host:port` once requests are accepted.
+    pub port_file: Option<PathBuf>,
+    /// `LOG_LEVEL`.
+    pub log_level: LogLevel,
+    /// `TRUSTED_PROXIES`: networks of the proxies in front.
+    pub trusted_proxies: Vec<IpNet>,
+    /// `METRICS_TOKEN`: bearer token for `/metrics`, which is a 404 without it.
+    pub metrics_token: Option<SecretString>,
+    /// `REQUEST_TIMEOUT`.
+    pub request_timeout: Duration,
+    /// `SHUTDOWN_TIMEOUT`: for requests under way, and again for jobs.
+    pub shutdown_timeout: Duration,
+}
+
+/// Whom to believe.
+#[derive(Debug)]
+pub(crate) struct AuthConfig {
+    /// `CORE_JWKS_URL`: where Core publishes the keys of telemetry tokens.
+    pub core_jwks_url: Url,
+    /// `CORE_ISSUER`: `iss` of those tokens.
+    pub core_issuer: String,
+    /// `TELEMETRY_INTERNAL_TOKEN`: Core's token; two while it rotates.
+    pub service_tokens: Vec<SecretString>,
+}
+
+/// PostgreSQL.
+#[derive(Debug)]
+pub(crate) struct PostgresConfig {
+    /// `TELEMETRY_DATABASE_URL`: the role that owns the tables.
+    pub owner_url: SecretString,
+    /// `TELEMETRY_DATABASE_APP_URL`: the role that people's requests work as.
+    pub app_url: SecretString,
+    /// `DB_POOL_MIN`: connections of each pool that are kept.
+    pub pool_min: u32,
+    /// `DB_POOL_MAX`: connections of each pool at most.
+    pub pool_max: u32,
+    /// `DB_ACQUIRE_TIMEOUT`: how long a request waits for a connection.
+    pub acquire_timeout: Duration,
+}
+
+/// ClickHouse.
+#[derive(Debug)]
+pub(crate) struct ClickHouseConfig {
+    /// `CLICKHOUSE_URL` without user, password and database.
+    pub url: Url,
+    /// The database: the path of `CLICKHOUSE_URL`.
+    pub database: String,
+    /// The user in `CLICKHOUSE_URL`.
+    pub user: Option<String>,
+    /// The password in `CLICKHOUSE_URL`.
+    pub password: Option<SecretString>,
+    /// `CLICKHOUSE_CLUSTER`: tables are made on this cluster and replicated.
+    pub cluster: Option<String>,
+}
+
+/// What `migrate` needs.
+#[derive(Debug)]
+pub(crate) struct MigrateConfig {
+    pub log_level: LogLevel,
+    pub postgres: PostgresConfig,
+    pub clickhouse: ClickHouseConfig,
+    /// `ANALYTICS_TTL_DAYS`, `MEDIA_SESSION_TTL_DAYS`, `MEDIA_SAMPLE_TTL_DAYS`, `POSE_TTL_DAYS`.
+    pub retention: [Retention; 4],
+}
+
+impl Config {
+    /// Reads all of it, or says everything that is wrong.
+    pub(crate) fn load(mut settings: Settings) -> Result<Self, ConfigFaults> {
+        let environment = settings.or("APP_ENV", Environment::default());
+        let server = server(&mut settings);
+        let auth = auth(&mut settings);
+        let postgres = postgres(&mut settings, environment);
+        let clickhouse = clickhouse(&mut settings);
+        let redis_url = settings.required("REDIS_URL");
+        let hash_key = settings.required("TELEMETRY_HASH_KEY");
+        settings.finish(|| {
+            Some(Self {
+                server: server?,
+                auth: auth?,
+                postgres: postgres?,
+                clickhouse: clickhouse?,
+                redis_url: redis_url?,
+                hash_key: hash_key?,
+            })
+        })
+    }
+}
+
+impl MigrateConfig {
+    /// Reads all of it, or says everything that is wrong.
+    pub(crate) fn load(mut settings: Settings) -> Result<Self, ConfigFaults> {
+        let environment = settings.or("APP_ENV", Environment::default());
+        let log_level = settings.or("LOG_LEVEL", LogLevel::default());
+        let postgres = postgres(&mut settings, environment);
+        let clickhouse = clickhouse(&mut settings);
+        let analytics = days(&mut settings, "ANALYTICS_TTL_DAYS", 730);
+        let sessions = days(&mut settings, "MEDIA_SESSION_TTL_DAYS", 730);
+        let samples = days(&mut settings, "MEDIA_SAMPLE_TTL_DAYS", 180);
+        let pose = days(&mut settings, "POSE_TTL_DAYS", 90);
+        settings.finish(|| {
+            let kept = |table, column, days: Option<u32>| days.map(|days| Retention { table, column, days });
+            let retention = [
+                kept("analytics_events", "occurred_at", analytics)?,
+                kept("media_sessions", "day", sessions)?,
+                kept("media_bandwidth_samples", "received_at", samples)?,
+                kept("pose_frames", "received_at", pose)?,
+            ];
+            Some(Self { log_level: log_level?, postgres: postgres?, clickhouse: clickhouse?, retention })
+        })
+    }
+}
+
+fn server(settings: &mut Settings) -> Option<ServerConfig> {
+    let host = settings.or("HOST", "0.0.0.0".to_owned());
+    let port = settings.or("PORT", 4000);
+    let port_file = settings.optional("PORT_FILE");
+    let log_level = settings.or("LOG_LEVEL", LogLevel::default());
+    let trusted_proxies = settings.or("TRUSTED_PROXIES", Vec::new());
+    let metrics_token = settings.optional("METRICS_TOKEN");
+    let request_timeout = settings.or("REQUEST_TIMEOUT", Duration::from_secs(30));
+    let shutdown_timeout = settings.or("SHUTDOWN_TIMEOUT", Duration::from_secs(10));
+    Some(ServerConfig {
+        host: host?,
+        port: port?,
+        port_file: port_file?,
+        log_level: log_level?,
+        trusted_proxies: trusted_proxies?,
+        metrics_token: metrics_token?,
+        request_timeout: request_timeout?,
+        shutdown_timeout: shutdown_timeout?,
+    })
+}
+
+fn auth(settings: &mut Settings) -> Option<AuthConfig> {
+    let core_jwks_url = settings.required("CORE_JWKS_URL");
+    let core_issuer = settings.or("CORE_ISSUER", "restartix-core".to_owned());
+    let service_tokens = settings.required::<Vec<SecretString>>("TELEMETRY_INTERNAL_TOKEN");
+    if let Some(tokens) = &service_tokens {
+        let long = tokens.iter().all(|token| token.expose_secret().len() >= SERVICE_TOKEN_MIN);
+        if !long || tokens.is_empty() || tokens.len() > 2 {
+            settings.fault(
+                "TELEMETRY_INTERNAL_TOKEN",
+                format!("one secret, or two while it rotates, each of at least {SERVICE_TOKEN_MIN} characters"),
+            );
+        }
+    }
+    Some(AuthConfig { core_jwks_url: core_jwks_url?, core_issuer: core_issuer?, service_tokens: service_tokens? })
+}
+
+fn postgres(settings: &mut Settings, environment: Option<Environment>) -> Option<PostgresConfig> {
+    let owner_url = settings.required::<SecretString>("TELEMETRY_DATABASE_URL");
+    let app_url = settings.required::<SecretString>("TELEMETRY_DATABASE_APP_URL");
+    let pool_min = settings.or("DB_POOL_MIN", 5_u32);
+    let pool_max = settings.or("DB_POOL_MAX", 25_u32);
+    let acquire_timeout = settings.or("DB_ACQUIRE_TIMEOUT", Duration::from_secs(3));
+    for (name, url) in [("TELEMETRY_DATABASE_URL", &owner_url), ("TELEMETRY_DATABASE_APP_URL", &app_url)] {
+        let parsed = url.as_ref().map(|url| url.expose_secret().parse::<sqlx::postgres::PgConnectOptions>());
+        if parsed.is_some_and(|parsed| parsed.is_err()) {
+            settings.fault(name, "an address such as postgres://role:password@host:5432/database");
+        }
+    }
+    if let (Some(owner), Some(app)) = (&owner_url, &app_url)
+        && environment.is_some_and(Environment::is_production)
+        && owner.expose_secret() == app.expose_secret()
+    {
+        // The owner's policies let it see all organizations.
+        settings.fault("TELEMETRY_DATABASE_APP_URL", "another role than TELEMETRY_DATABASE_URL");
+    }
+    if let (Some(least), Some(most)) = (pool_min, pool_max)
+        && (most == 0 || least > most)
+    {
+        settings.fault("DB_POOL_MAX", "at least 1, and at least DB_POOL_MIN");
+    }
+    Some(PostgresConfig {
+        owner_url: owner_url?,
+        app_url: app_url?,
+        pool_min: pool_min?,
+        pool_max: pool_max?,
+        acquire_timeout: acquire_timeout?,
+    })
+}
+
+fn clickhouse(settings: &mut Settings) -> Option<ClickHouseConfig> {
+    const SHOULD_BE: &str = "an address such as http://user:password@host:8123/database";
+    // Read as a secret, for there is a password in it.
+    let text = settings.required::<SecretString>("CLICKHOUSE_URL");
+    let cluster = settings.optional("CLICKHOUSE_CLUSTER");
+    let mut url = match Url::parse(text?.expose_secret()) {
+        Ok(url) if url.has_host() && ["http", "https"].contains(&url.scheme()) => url,
+        _ => {
+            settings.fault("CLICKHOUSE_URL", SHOULD_BE);
+            return None;
+        }
+    };
+    let database = url.path().trim_matches('/').to_owned();
+    if database.is_empty() || database.contains(['/', '%']) {
+        settings.fault("CLICKHOUSE_URL", SHOULD_BE);
+        return None;
+    }
+    let user = Some(decoded(url.username())).filter(|user| !user.is_empty());
+    let password = url.password().map(|password| SecretString::from(decoded(password)));
+    url.set_path("");
+    url.set_query(None);
+    let cleared = url.set_username("").and_then(|()| url.set_password(None));
+    debug_assert!(cleared.is_ok(), "an address with a host can lose its user");
+    Some(ClickHouseConfig { url, database, user, password, cluster: cluster? })
+}
+
+/// What stands percent-encoded in an address.
+fn decoded(text: &str) -> String {
+    // A form's `+` for a blank is no part of this encoding.
+    let pair = format!("v={}", text.replace('+', "%2B"));
+    url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
+fn days(settings: &mut Settings, name: &'static str, default: u32) -> Option<u32> {
+    let days = settings.or(name, default)?;
+    if (1..=36_500).contains(&days) {
+        return Some(days);
+    }
+    settings.fault(name, "a number of days from 1 to 36500");
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+    fn complete() -> Vec<(&'static str, &'static str)> {
+        vec![
+            ("TELEMETRY_DATABASE_URL", "postgres://restartix_telemetry@localhost/restartix_telemetry"),
+            ("TELEMETRY_DATABASE_APP_URL", "postgres://restartix_telemetry_app@localhost/restartix_telemetry"),
+            ("CLICKHOUSE_URL", "http://tele%40metry:p%2Fw+1@localhost:8123/telemetry"),
+            ("REDIS_URL", "redis://localhost:6379/0"),
+            ("TELEMETRY_INTERNAL_TOKEN", "0123456789abcdef,fedcba9876543210"),
+            ("TELEMETRY_HASH_KEY", KEY),
+            ("CORE_JWKS_URL", "http://localhost:9000/.well-known/jwks.json"),
+        ]
+    }
+
+    fn with(name: &'static str, value: &'static str) -> Result<Config, ConfigFaults> {
+        Config::load(Settings::from_pairs(complete().into_iter().chain([(name, value)])))
+    }
+
+    #[test]
+    fn defaults_are_filled_in_and_addresses_taken_apart() {
+        let config = Config::load(Settings::from_pairs(complete())).unwrap();
+        assert_eq!((config.server.port, config.auth.core_issuer.as_str()), (4000, "restartix-core"));
+        assert_eq!(config.auth.service_tokens.len(), 2);
+        let clickhouse = config.clickhouse;
+        assert_eq!((clickhouse.url.as_str(), clickhouse.database.as_str()), ("http://localhost:8123/", "telemetry"));
+        assert_eq!(clickhouse.user.as_deref(), Some("tele@metry"));
+        assert_eq!(clickhouse.password.unwrap().expose_secret(), "p/w+1");
+    }
+
+    #[test]
+    fn all_faults_come_at_once() {
+        let faults = Config::load(Settings::from_pairs([("PORT", "x")])).unwrap_err();
+        let names: Vec<&str> = faults.iter().map(server_shared::config::ConfigFault::name).collect();
+        for name in ["PORT", "TELEMETRY_DATABASE_URL", "CLICKHOUSE_URL", "REDIS_URL", "TELEMETRY_HASH_KEY", "CORE_JWKS_URL"] {
+            assert!(names.contains(&name), "{name} is missing in {names:?}");
+        }
+    }
+
+    #[test]
+    fn the_owner_never_serves_people_in_production() {
+        let owner = "postgres://restartix_telemetry@localhost/restartix_telemetry";
+        assert!(with("TELEMETRY_DATABASE_APP_URL", owner).is_err());
+        let development = complete().into_iter().chain([("TELEMETRY_DATABASE_APP_URL", owner), ("APP_ENV", "development")]);
+        assert!(Config::load(Settings::from_pairs(development)).is_ok());
+    }
+
+    #[test]
+    fn dangerous_or_useless_values_are_refused() {
+        assert!(with("TELEMETRY_INTERNAL_TOKEN", "short").is_err());
+        assert!(with("TELEMETRY_INTERNAL_TOKEN", "0123456789abcdef,0123456789abcdeg,0123456789abcdeh").is_err());
+        assert!(with("CLICKHOUSE_URL", "http://localhost:8123").is_err(), "no database");
+        assert!(with("CLICKHOUSE_URL", "tcp://localhost:9000/telemetry").is_err());
+        assert!(with("DB_POOL_MAX", "2").is_err(), "fewer than DB_POOL_MIN");
+    }
+
+    #[test]
+    fn retention_is_in_days() {
+        let load = |days| MigrateConfig::load(Settings::from_pairs(complete().into_iter().chain([("POSE_TTL_DAYS", days)])));
+        assert_eq!(load("30").unwrap().retention[3].days, 30);
+        assert!(load("0").is_err());
+    }
+}

@@ -1,0 +1,117 @@
+//! Authentication, before anything of a request is parsed.
+
+use async_trait::async_trait;
+use poem::{Request, http::header};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use server_shared::{
+    ApiError,
+    http::{Gate, Operation},
+    token::{TokenError, Verifier},
+};
+use subtle::{Choice, ConstantTimeEq};
+
+use super::caller::{Caller, Person, Role, SERVICE_TOKEN, TELEMETRY_TOKEN};
+
+/// What Core's telemetry tokens claim, beside what [`Verifier`] checks.
+#[derive(Debug, Clone, Deserialize)]
+struct Claims {
+    sub: String,
+    org: i64,
+    role: Role,
+}
+
+impl Claims {
+    fn person(&self) -> Option<Person> {
+        let user_id = self.sub.parse().ok()?;
+        (self.org > 0).then_some(Person { user_id, organization_id: self.org, role: self.role })
+    }
+}
+
+/// Admits people with a token of Core's, and Core with the service token.
+pub(crate) struct TelemetryGate {
+    verifier: Verifier,
+    service_tokens: Vec<SecretString>,
+}
+
+impl TelemetryGate {
+    /// `service_tokens` are all accepted: the present one and, while it rotates, the next.
+    pub(crate) fn new(verifier: Verifier, service_tokens: Vec<SecretString>) -> Self {
+        Self { verifier, service_tokens }
+    }
+
+    /// Compares with every token, each in constant time, so that timing tells nothing of which or
+    /// how far.
+    fn is_service(&self, given: &str) -> bool {
+        let matches = |token: &SecretString| token.expose_secret().as_bytes().ct_eq(given.as_bytes());
+        self.service_tokens.iter().map(matches).fold(Choice::from(0), |any, one| any | one).into()
+    }
+
+    async fn person(&self, token: &str) -> Result<Person, ApiError> {
+        let claims = self.verifier.verify::<Claims>(token).await.map_err(refusal)?;
+        claims.person().ok_or_else(|| refusal(TokenError::Malformed))
+    }
+}
+
+#[async_trait]
+impl Gate for TelemetryGate {
+    async fn admit(&self, operation: &Operation, request: &mut Request) -> Result<(), ApiError> {
+        let token = bearer(request).ok_or_else(unauthenticated)?;
+        let caller = if operation.security.contains(&SERVICE_TOKEN) && self.is_service(token) {
+            Caller::Service
+        } else if operation.security.contains(&TELEMETRY_TOKEN) {
+            Caller::Person(self.person(token).await?)
+        } else {
+            return Err(unauthenticated());
+        };
+        request.extensions_mut().insert(caller);
+        Ok(())
+    }
+}
+
+fn bearer(request: &Request) -> Option<&str> {
+    let (scheme, token) = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn unauthenticated() -> ApiError {
+    ApiError::unauthorized("unauthenticated", "Send a valid token as `Authorization: Bearer …`.")
+}
+
+fn refusal(error: TokenError) -> ApiError {
+    match error {
+        TokenError::KeysUnavailable => ApiError::unavailable(
+            "keys_unavailable",
+            "The keys to check the token with can't be had at the moment; try again.",
+            error,
+        ),
+        TokenError::Expired => {
+            ApiError::unauthorized("token_expired", "The token has expired; get a new one from Core.")
+        }
+        _ => unauthenticated().with_cause(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claims(sub: &str, org: i64) -> Option<Person> {
+        Claims { sub: sub.to_owned(), org, role: Role::Patient }.person()
+    }
+
+    #[test]
+    fn claims_name_a_user_in_an_organization() {
+        assert_eq!(claims("7", 3), Some(Person { user_id: 7, organization_id: 3, role: Role::Patient }));
+        assert_eq!(claims("user_7", 3), None, "subjects are Core's numeric user ids");
+        assert_eq!(claims("7", 0), None, "organization 0 is what belongs to none; nobody is in it");
+    }
+
+    #[test]
+    fn only_bearer_tokens_are_taken() {
+        let with = |value: &str| Request::builder().header("authorization", value).finish();
+        assert_eq!(bearer(&with("bearer  abc")), Some("abc"));
+        assert_eq!(bearer(&with("Basic abc")), None);
+        assert_eq!(bearer(&Request::builder().finish()), None);
+    }
+}

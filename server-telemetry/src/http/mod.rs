@@ -1,0 +1,10 @@
+//! What stands between the frame and the handlers: who calls, and from where.
+
+pub(crate) mod caller;
+pub(crate) mod compliance;
+pub(crate) mod compressed;
+pub(crate) mod gate;
+
+pub(crate) use caller::{Person, Role, Service};
+pub(crate) use compliance::Client;
+pub(crate) use compressed::CompressedBody;

@@ -1,0 +1,38 @@
+//! The operation of media events.
+
+use std::sync::Arc;
+
+use poem_openapi::OpenApi;
+use server_shared::{
+    ApiError,
+    http::{Accepted, Body},
+};
+
+use super::{MediaService, model::MediaBatch};
+use crate::{
+    http::{Client, Person},
+    ingest::{IngestReceipt, Tag},
+};
+
+/// Operations under `/v1/media`.
+pub(crate) struct MediaApi {
+    pub media: Arc<MediaService>,
+}
+
+#[OpenApi(prefix_path = "/v1/media", tag = "Tag::Media")]
+impl MediaApi {
+    /// Track events of a session
+    ///
+    /// The events fold into one row a session and participant, whatever order they come in and
+    /// however often; bandwidth samples are also kept one by one. Nothing is stored unless the person
+    /// has agreed to media tracking. What is answered as stored is durable.
+    #[oai(path = "/events", method = "post", operation_id = "media_event_track")]
+    async fn media_event_track(
+        &self,
+        person: Person,
+        client: Client,
+        body: Body<MediaBatch>,
+    ) -> Result<Accepted<IngestReceipt>, ApiError> {
+        Ok(Accepted(self.media.track(&person, &client, body.0).await?))
+    }
+}

@@ -1,0 +1,121 @@
+//! Media events into rows.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use uuid::Uuid;
+
+use super::{
+    fold::{Fold, fault},
+    model::{BandwidthRow, MediaBatch, MediaEvent, MediaEventKind, SessionRow},
+};
+use crate::{
+    http::{Client, Person, compliance::{Compliance, Pseudonym, Traces}},
+    ingest::{Clock, DropReason, EventFault, IngestReceipt, Tally},
+    privacy::{ConsentService, Purpose},
+    storage::{StoreError, clickhouse::Writer},
+};
+
+/// Stores sessions of consenting people.
+pub(crate) struct MediaService {
+    pub consents: Arc<ConsentService>,
+    pub compliance: Arc<Compliance>,
+    pub sessions: Writer<SessionRow>,
+    pub samples: Writer<BandwidthRow>,
+}
+
+/// Whose session it is, and from where.
+struct Origin<'a> {
+    person: &'a Person,
+    session_id: Uuid,
+    actor: Pseudonym,
+    received_at: DateTime<Utc>,
+}
+
+impl MediaService {
+    /// Folds the events of a batch into a row and returns once it is stored, with the samples.
+    pub(crate) async fn track(
+        &self,
+        person: &Person,
+        client: &Client,
+        batch: MediaBatch,
+    ) -> Result<IngestReceipt, StoreError> {
+        let purpose = Purpose::Media;
+        if !self.consents.granted(person, purpose).await? {
+            return Ok(Tally::all_dropped(purpose.as_str(), batch.events.len(), DropReason::NoConsent));
+        }
+        let clock = Clock::now(batch.sent_at);
+        let origin = Origin {
+            person,
+            session_id: batch.session_id,
+            actor: self.compliance.actor(person.organization_id, person.user_id),
+            received_at: clock.received_at,
+        };
+        let (mut tally, mut fold, mut samples) = (Tally::default(), Fold::default(), Vec::new());
+        for (index, event) in batch.events.iter().enumerate() {
+            if let Some((field, message)) = fault(event) {
+                tally.malformed(EventFault::new(index, field, message));
+                continue;
+            }
+            let occurred_at = clock.place(event.occurred_at);
+            fold.add(event, occurred_at);
+            tally.stored(1);
+            if event.kind == MediaEventKind::Bandwidth {
+                samples.push(sample(event, occurred_at, &origin));
+            }
+        }
+        let session = session(fold, &origin, self.compliance.traces(client));
+        // Either may be stored without the other: sent again, both end up right.
+        tokio::try_join!(self.sessions.write(session.into_iter().collect()), self.samples.write(samples))?;
+        Ok(tally.receipt(purpose.as_str()))
+    }
+}
+
+/// The row of a fold; none if no event was in it.
+fn session(fold: Fold, origin: &Origin<'_>, traces: Traces) -> Option<SessionRow> {
+    let (first_seen_at, last_seen_at) = (fold.first_seen_at?, fold.last_seen_at?);
+    Some(SessionRow {
+        organization_id: origin.person.organization_id,
+        session_id: origin.session_id,
+        actor: origin.actor,
+        day: day(origin.received_at.date_naive()),
+        role: origin.person.role.as_str().to_owned(),
+        kind: fold.kind.to_owned(),
+        appointment_id: fold.appointment_id,
+        started_at: fold.started_at,
+        first_seen_at,
+        last_seen_at,
+        ended_at: fold.ended_at,
+        end_reason: fold.end_reason,
+        received_at: origin.received_at,
+        sequences: fold.sequences.into_iter().collect(),
+        active_slots: fold.active_slots.into_iter().collect(),
+        stalls: fold.stalls.into_iter().collect(),
+        qualities: fold.qualities.into_iter().collect(),
+        exercises: fold.exercises.into_iter().collect(),
+        network: traces.network,
+        agent: traces.agent,
+        os: traces.os,
+        device: traces.device,
+    })
+}
+
+fn sample(event: &MediaEvent, occurred_at: DateTime<Utc>, origin: &Origin<'_>) -> BandwidthRow {
+    BandwidthRow {
+        organization_id: origin.person.organization_id,
+        session_id: origin.session_id,
+        actor: origin.actor,
+        sequence: event.sequence,
+        occurred_at,
+        received_at: origin.received_at,
+        uplink_kbps: event.uplink_kbps,
+        downlink_kbps: event.downlink_kbps,
+        round_trip_ms: event.round_trip_ms,
+        packet_loss: event.packet_loss,
+    }
+}
+
+/// Days since 1970, as ClickHouse's `Date` counts.
+fn day(date: NaiveDate) -> u16 {
+    u16::try_from((date - NaiveDate::default()).num_days()).unwrap_or_default()
+}

@@ -1,0 +1,152 @@
+//! Pose frames as the page sends them and the row they become.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use clickhouse::Row;
+use poem_openapi::{
+    Object,
+    registry::{MetaSchema, MetaSchemaRef, Registry},
+    types::{Example, ParseError, ParseFromJSON, ParseResult, ToJSON, Type},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::{Uuid, uuid};
+
+use crate::{http::compliance::Pseudonym, text::Identifier};
+
+/// Landmarks of a body (the BlazePose topology).
+pub(crate) const LANDMARKS: usize = 33;
+/// Numbers of a landmark: x, y, z, visibility.
+pub(crate) const NUMBERS: usize = 4;
+/// Coordinates lie between plus and minus this, in widths of the picture.
+const REACH: f64 = 4.0;
+
+/// Frames of one session, in any order.
+#[derive(Debug, Clone, Object)]
+#[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
+pub(crate) struct PoseBatch {
+    /// The session, a UUIDv7 made by the page; the same as in `/v1/media/events`.
+    pub session_id: Uuid,
+    /// Which exercise it is.
+    pub exercise_id: Option<Identifier>,
+    /// When the session started, by the page's clock; frames are placed by their offset from it.
+    pub started_at: DateTime<Utc>,
+    /// When the page sent the batch, by its own clock; corrects `started_at`.
+    pub sent_at: Option<DateTime<Utc>>,
+    /// The frames.
+    #[oai(validator(min_items = 1, max_items = 600))]
+    pub frames: Vec<PoseFrame>,
+}
+
+impl Example for PoseBatch {
+    fn example() -> Self {
+        let started_at = DateTime::from_timestamp(1_762_765_200, 0).unwrap_or_default();
+        Self {
+            session_id: uuid!("019a6b1c-7f00-7b1a-a2c4-6f1d2e3c4b5a"),
+            exercise_id: Some(Identifier::example("knee-extension")),
+            started_at,
+            sent_at: Some(started_at + TimeDelta::seconds(1)),
+            frames: vec![PoseFrame { offset_ms: 33, landmarks: Landmarks([[0.5, 0.25, -0.125, 1.0]; LANDMARKS]) }],
+        }
+    }
+}
+
+/// Where the body was at one moment.
+#[derive(Debug, Clone, Object)]
+#[oai(deny_unknown_fields, skip_serializing_if_is_none)]
+pub(crate) struct PoseFrame {
+    /// Milliseconds since the session started; names the frame within its session.
+    #[oai(validator(maximum(value = "86400000")))]
+    pub offset_ms: u32,
+    /// 33 landmarks, each `[x, y, z, visibility]`: coordinates in widths of the picture from −4 to 4,
+    /// visibility from 0 to 1.
+    pub landmarks: Landmarks,
+}
+
+/// 33 landmarks of 4 numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Landmarks(pub [[f32; NUMBERS]; LANDMARKS]);
+
+impl Type for Landmarks {
+    const IS_REQUIRED: bool = true;
+
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        "Landmarks".into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Reference(Self::name().into_owned())
+    }
+
+    fn register(registry: &mut Registry) {
+        let array = |items: MetaSchema, length| MetaSchema {
+            items: Some(Box::new(MetaSchemaRef::Inline(Box::new(items)))),
+            min_items: Some(length),
+            max_items: Some(length),
+            ..MetaSchema::new("array")
+        };
+        registry.create_schema::<Self, _>(Self::name().into_owned(), |_| {
+            let number = MetaSchema {
+                minimum: Some(-REACH),
+                maximum: Some(REACH),
+                ..MetaSchema::new_with_format("number", "float")
+            };
+            MetaSchema {
+                description: Some("33 landmarks of a body, each `[x, y, z, visibility]`."),
+                ..array(array(number, NUMBERS), LANDMARKS)
+            }
+        });
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
+    }
+}
+
+impl ParseFromJSON for Landmarks {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        let mut parsed = [[0.0; NUMBERS]; LANDMARKS];
+        let wrong = || ParseError::custom("must be 33 lists of 4 numbers");
+        let landmarks = value.as_ref().and_then(Value::as_array).filter(|all| all.len() == LANDMARKS);
+        for (landmark, slot) in landmarks.ok_or_else(wrong)?.iter().zip(&mut parsed) {
+            let numbers = landmark.as_array().filter(|all| all.len() == NUMBERS).ok_or_else(wrong)?;
+            for (number, slot) in numbers.iter().zip(slot) {
+                #[allow(clippy::cast_possible_truncation, reason = "within ±4: only precision is lost")]
+                let number = number.as_f64().filter(|number| number.abs() <= REACH).ok_or_else(wrong)? as f32;
+                *slot = number;
+            }
+        }
+        Ok(Self(parsed))
+    }
+}
+
+impl ToJSON for Landmarks {
+    fn to_json(&self) -> Option<Value> {
+        Some(self.0.iter().map(|landmark| Value::from(landmark.to_vec())).collect())
+    }
+}
+
+/// A row of `pose_frames`.
+#[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize)]
+pub(crate) struct PoseRow {
+    pub organization_id: i64,
+    #[serde(with = "clickhouse::serde::uuid")]
+    pub session_id: Uuid,
+    pub actor: Pseudonym,
+    pub offset_ms: u32,
+    pub exercise_id: String,
+    #[serde(with = "clickhouse::serde::chrono::datetime64::millis")]
+    pub occurred_at: DateTime<Utc>,
+    #[serde(with = "clickhouse::serde::chrono::datetime64::millis")]
+    pub received_at: DateTime<Utc>,
+    /// 33 × (x, y, z, visibility), see `quantized` in the service.
+    pub landmarks: Vec<i16>,
+}

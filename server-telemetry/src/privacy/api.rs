@@ -1,0 +1,37 @@
+//! The operations on a person's own consent.
+
+use std::sync::Arc;
+
+use poem_openapi::{OpenApi, payload::Json};
+use server_shared::{ApiError, http::Body};
+
+use super::{
+    ConsentService,
+    model::{Consent, ConsentUpdate},
+};
+use crate::{http::Person, ingest::Tag};
+
+/// Operations under `/v1/privacy`.
+pub(crate) struct PrivacyApi {
+    pub consents: Arc<ConsentService>,
+}
+
+#[OpenApi(prefix_path = "/v1/privacy", tag = "Tag::Privacy")]
+impl PrivacyApi {
+    /// Get one's own consent
+    ///
+    /// The latest decision on each purpose, in the organization of the token.
+    #[oai(path = "/consent", method = "get", operation_id = "consent_get")]
+    async fn consent_get(&self, person: Person) -> Result<Json<Consent>, ApiError> {
+        Ok(Json(self.consents.get(&person).await?))
+    }
+
+    /// Decide on one's own consent
+    ///
+    /// Takes effect before it is answered: what was agreed to is stored from the next request on,
+    /// what was withdrawn is not. Earlier decisions are kept with their time and text.
+    #[oai(path = "/consent", method = "put", operation_id = "consent_put")]
+    async fn consent_put(&self, person: Person, body: Body<ConsentUpdate>) -> Result<Json<Consent>, ApiError> {
+        Ok(Json(self.consents.put(&person, body.0).await?))
+    }
+}

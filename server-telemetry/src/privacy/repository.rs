@@ -1,0 +1,83 @@
+//! Decisions on consent in PostgreSQL.
+
+use sqlx::{Postgres, Transaction};
+
+use super::model::{Consent, ConsentUpdate, Purpose};
+use crate::{http::Person, storage::postgres::Database};
+
+/// Reads and adds decisions.
+pub(crate) struct ConsentRepository {
+    database: Database,
+}
+
+impl ConsentRepository {
+    /// On this database.
+    pub(crate) fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// The latest decision of a person on each purpose.
+    pub(crate) async fn latest(&self, person: &Person) -> Result<Consent, sqlx::Error> {
+        let mut tx = self.database.read(person).await?;
+        latest(&mut tx, person).await
+    }
+
+    /// Adds a decision and gives what holds then.
+    pub(crate) async fn add(&self, person: &Person, update: &ConsentUpdate) -> Result<Consent, sqlx::Error> {
+        let mut tx = self.database.write(person).await?;
+        // Two decisions of one person at once get two numbers, one after the other.
+        sqlx::query!(
+            "select pg_advisory_xact_lock(hashtextextended(format('consent:%s:%s', $1::bigint, $2::bigint), 0))",
+            person.organization_id,
+            person.user_id,
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        let purposes: Vec<String> = Purpose::ALL.iter().map(|purpose| purpose.as_str().to_owned()).collect();
+        let granted: Vec<bool> = Purpose::ALL.iter().map(|purpose| update.purposes.on(*purpose)).collect();
+        sqlx::query!(
+            "insert into privacy.consents
+                 (organization_id, subject_id, purpose, version, granted, text_version, source)
+             select $1, $2, decision.purpose,
+                 (select coalesce(max(version), 0) + 1 from privacy.consents
+                  where organization_id = $1 and subject_id = $2),
+                 decision.granted, $5, $6
+             from unnest($3::text[], $4::boolean[]) as decision(purpose, granted)",
+            person.organization_id,
+            person.user_id,
+            &purposes,
+            &granted,
+            update.text_version.as_ref(),
+            update.source.as_ref(),
+        )
+        .execute(&mut *tx)
+        .await?;
+        let consent = latest(&mut tx, person).await?;
+        tx.commit().await?;
+        Ok(consent)
+    }
+}
+
+async fn latest(tx: &mut Transaction<'_, Postgres>, person: &Person) -> Result<Consent, sqlx::Error> {
+    let rows = sqlx::query!(
+        "select distinct on (purpose) purpose, version, granted, text_version, source, recorded_at
+         from privacy.consents
+         where organization_id = $1 and subject_id = $2
+         order by purpose, version desc",
+        person.organization_id,
+        person.user_id,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut consent = Consent::nothing();
+    for row in rows {
+        let Some(purpose) = Purpose::ALL.into_iter().find(|purpose| purpose.as_str() == row.purpose) else { continue };
+        let state = consent.of_mut(purpose);
+        state.granted = row.granted;
+        state.version = Some(row.version);
+        state.text_version = Some(row.text_version);
+        state.source = Some(row.source);
+        state.recorded_at = Some(row.recorded_at);
+    }
+    Ok(consent)
+}

@@ -1,0 +1,165 @@
+//! ClickHouse's migrations: embedded, in order, each once; and how long rows are kept.
+
+use chrono::{DateTime, Utc};
+use clickhouse::{Client, Row};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::client;
+use crate::config::ClickHouseConfig;
+
+/// Number, name and text of each migration. Statements end with `;` at the end of a line.
+const MIGRATIONS: [(u32, &str, &str); 3] = [
+    (1, "analytics", include_str!("../../../../migrations/telemetry-ch/0001_analytics.sql")),
+    (2, "media", include_str!("../../../../migrations/telemetry-ch/0002_media.sql")),
+    (3, "pose", include_str!("../../../../migrations/telemetry-ch/0003_pose.sql")),
+];
+
+/// How long the rows of a table are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Retention {
+    /// The table.
+    pub table: &'static str,
+    /// The column that says how old a row is.
+    pub column: &'static str,
+    /// Days after which it goes.
+    pub days: u32,
+}
+
+/// Why the schema is not what it should be.
+#[derive(Debug, Error)]
+pub(crate) enum MigrateFault {
+    /// The engine refused or did not answer.
+    #[error("ClickHouse: {0}")]
+    ClickHouse(#[from] clickhouse::error::Error),
+    /// A migration failed.
+    #[error("migration {number:04}_{name}: {source}")]
+    Migration {
+        /// Its number.
+        number: u32,
+        /// Its name.
+        name: &'static str,
+        /// What the engine said.
+        source: clickhouse::error::Error,
+    },
+}
+
+#[derive(Row, Serialize, Deserialize)]
+struct Applied {
+    version: u32,
+    name: String,
+    #[serde(with = "clickhouse::serde::chrono::datetime64::millis")]
+    applied_at: DateTime<Utc>,
+}
+
+/// Makes the database if it isn't there, applies what is missing and sets how long rows are kept.
+///
+/// Two at once do no harm: every statement can be repeated.
+pub(crate) async fn migrate(config: &ClickHouseConfig, retention: &[Retention]) -> Result<(), MigrateFault> {
+    let on_cluster = on_cluster(config.cluster.as_deref());
+    let client = client(config);
+    // In the engine's own default database: the one to be made can't be connected to.
+    let outside = client.clone().with_database("default");
+    run(&outside, &format!("create database if not exists {} {on_cluster}", quoted(&config.database))).await?;
+    run(
+        &client,
+        &rendered(
+            "create table if not exists schema_migrations {on_cluster} \
+             (version UInt32, name String, applied_at DateTime64(3, 'UTC')) \
+             engine = {replicated}MergeTree order by version",
+            config.cluster.as_deref(),
+        ),
+    )
+    .await?;
+    let done: Vec<u32> = client.query("select distinct version from schema_migrations").fetch_all().await?;
+    for (number, name, text) in MIGRATIONS {
+        if done.contains(&number) {
+            continue;
+        }
+        for statement in statements(text) {
+            let statement = rendered(statement, config.cluster.as_deref());
+            run(&client, &statement).await.map_err(|source| MigrateFault::Migration { number, name, source })?;
+        }
+        let mut insert = client.insert::<Applied>("schema_migrations").await?;
+        insert.write(&Applied { version: number, name: name.to_owned(), applied_at: Utc::now() }).await?;
+        insert.end().await?;
+        tracing::info!(number, name, "ClickHouse migration applied");
+    }
+    for retention in retention {
+        retain(&client, *retention, &on_cluster).await?;
+    }
+    Ok(())
+}
+
+/// Sets a table's TTL, unless it has it already: setting it anew would rewrite the table.
+async fn retain(client: &Client, retention: Retention, on_cluster: &str) -> Result<(), MigrateFault> {
+    let Retention { table, column, days } = retention;
+    let engine: Option<String> = client
+        .query("select engine_full from system.tables where database = currentDatabase() and name = ?")
+        .bind(table)
+        .fetch_optional()
+        .await?;
+    if engine.is_some_and(|engine| engine.contains(&format!("toIntervalDay({days})"))) {
+        return Ok(());
+    }
+    let (table, column) = (quoted(table), quoted(column));
+    run(client, &format!("alter table {table} {on_cluster} modify ttl toDate({column}) + interval {days} day")).await?;
+    Ok(())
+}
+
+/// Runs one statement as it stands; a `?` in it is text.
+async fn run(client: &Client, statement: &str) -> Result<(), clickhouse::error::Error> {
+    client.query_raw(statement).execute().await
+}
+
+fn statements(text: &str) -> impl Iterator<Item = &str> {
+    text.split(";\n").map(str::trim).filter(|statement| !is_comment(statement))
+}
+
+fn is_comment(statement: &str) -> bool {
+    statement.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with("--"))
+}
+
+/// Fills in what differs between one server and a cluster.
+fn rendered(statement: &str, cluster: Option<&str>) -> String {
+    statement
+        .replace("{on_cluster}", &on_cluster(cluster))
+        .replace("{replicated}", if cluster.is_some() { "Replicated" } else { "" })
+}
+
+fn on_cluster(cluster: Option<&str>) -> String {
+    cluster.map(|name| format!("on cluster {}", quoted(name))).unwrap_or_default()
+}
+
+/// An identifier in backticks.
+fn quoted(name: &str) -> String {
+    format!("`{}`", name.replace('\\', "\\\\").replace('`', "\\`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_changes_engines_and_adds_its_name() {
+        let text = "create table a {on_cluster} (b Int8) engine = {replicated}ReplacingMergeTree order by b";
+        assert_eq!(rendered(text, None), "create table a  (b Int8) engine = ReplacingMergeTree order by b");
+        let clustered = rendered(text, Some("eu"));
+        assert!(clustered.contains("on cluster `eu`") && clustered.contains("= ReplicatedReplacingMergeTree"), "{clustered}");
+    }
+
+    #[test]
+    fn every_migration_has_statements_and_creates_on_the_cluster() {
+        for (place, (number, name, text)) in MIGRATIONS.into_iter().enumerate() {
+            assert_eq!(number as usize, place + 1, "{name} is out of order");
+            let statements: Vec<&str> = statements(text).collect();
+            assert!(!statements.is_empty(), "{name} is empty");
+            assert!(statements.iter().all(|s| s.contains("{on_cluster}")), "{name} has a statement for one server only");
+        }
+    }
+
+    #[test]
+    fn identifiers_cannot_end_their_quotes() {
+        assert_eq!(quoted("a`b\\"), "`a\\`b\\\\`");
+    }
+}

@@ -1,0 +1,213 @@
+//! Group commit: many requests, few INSERTs.
+//!
+//! Each INSERT makes a part that the engine must merge, so rows of single requests may not each be
+//! one. A handler hands its rows to the table's writer and waits; the writer puts everything that
+//! waits into one INSERT and answers all whose rows it held. The next INSERT starts when the last has
+//! ended and at least [`Pace::interval`] after it began. So nothing is answered before it is stored,
+//! a process that dies loses nothing it has answered for, and load makes batches larger, not more.
+//!
+//! A batch that fails is tried again, as it may have been stored all the same; rows that were are
+//! then there twice until the engine merges them (`ReplacingMergeTree`), and queries read with
+//! `FINAL`. After the last try its requests are answered 503: what they sent is not lost, as the
+//! sender still has it.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use clickhouse::error::Error;
+use server_shared::shutdown::Shutdown;
+use thiserror::Error;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    time::{Instant, sleep, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Where batches go.
+pub(crate) trait Sink<T>: Send + Sync + 'static {
+    /// Names it in logs and measurements.
+    fn name(&self) -> &'static str;
+
+    /// Stores all of `rows` durably, or fails; after a failure any of them may be stored or not.
+    fn store(&self, rows: &[T]) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// How a writer goes about it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// Least time from the beginning of one INSERT to the beginning of the next.
+    pub interval: Duration,
+    /// Rows that may wait, those of the INSERT under way included; a row more is refused.
+    pub queue_rows: usize,
+    /// Rows of one INSERT, unless a single request has more.
+    pub batch_rows: usize,
+    /// Pauses between the tries of one batch; one try more than there are pauses.
+    pub retries: &'static [Duration],
+}
+
+impl Pace {
+    /// For a table whose rows are some hundred bytes.
+    pub(crate) const fn new(queue_rows: usize, batch_rows: usize) -> Self {
+        const RETRIES: [Duration; 3] =
+            [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1_000)];
+        Self { interval: Duration::from_millis(100), queue_rows, batch_rows, retries: &RETRIES }
+    }
+}
+
+/// Why rows were not stored.
+#[derive(Debug, Clone, Error)]
+pub(crate) enum WriteError {
+    /// Too many rows wait already.
+    #[error("the queue is full")]
+    Full,
+    /// The engine did not take the batch in any of the tries.
+    #[error("the batch could not be stored: {0}")]
+    Failed(Arc<Error>),
+    /// The service is stopping.
+    #[error("the writer has stopped")]
+    Stopped,
+}
+
+/// Rows of one request, and who waits for them.
+struct Waiting<T> {
+    rows: Vec<T>,
+    /// Held until the rows are out of memory: this is what bounds the queue.
+    _room: OwnedSemaphorePermit,
+    done: oneshot::Sender<Result<(), WriteError>>,
+}
+
+/// Hands rows to the writer of a table. Clones hand to the same one.
+#[derive(Debug)]
+pub(crate) struct Writer<T> {
+    queue: mpsc::UnboundedSender<Waiting<T>>,
+    room: Arc<Semaphore>,
+    name: &'static str,
+}
+
+impl<T: Send + Sync + 'static> Writer<T> {
+    /// Starts the writer of `sink`. On shutdown it stores what waits, then ends.
+    pub(crate) fn start(sink: impl Sink<T>, pace: Pace, shutdown: &Shutdown) -> Self {
+        // Unbounded as a channel: the semaphore counts rows, and requests differ much in those.
+        let (queue, requests) = mpsc::unbounded_channel();
+        let room = Arc::new(Semaphore::new(pace.queue_rows));
+        let name = sink.name();
+        let batches = Batches { sink, pace, requests, carried: None };
+        shutdown.spawn(name, |stop| batches.run(stop));
+        Self { queue, room, name }
+    }
+
+    /// Returns once all of `rows` are stored.
+    pub(crate) async fn write(&self, rows: Vec<T>) -> Result<(), WriteError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let count = u32::try_from(rows.len()).map_err(|_| WriteError::Full)?;
+        let room = Arc::clone(&self.room).try_acquire_many_owned(count).map_err(|_| {
+            metrics::counter!("telemetry_writer_refused_total", "table" => self.name).increment(1);
+            WriteError::Full
+        })?;
+        metrics::gauge!("telemetry_writer_queue_rows", "table" => self.name).increment(f64::from(count));
+        let (done, outcome) = oneshot::channel();
+        self.queue.send(Waiting { rows, _room: room, done }).map_err(|_| WriteError::Stopped)?;
+        outcome.await.map_err(|_| WriteError::Stopped)?
+    }
+}
+
+/// The writer's side of the queue.
+struct Batches<T, S> {
+    sink: S,
+    pace: Pace,
+    requests: mpsc::UnboundedReceiver<Waiting<T>>,
+    /// What did not fit into the batch before.
+    carried: Option<Waiting<T>>,
+}
+
+impl<T: Send + Sync + 'static, S: Sink<T>> Batches<T, S> {
+    async fn run(mut self, stop: CancellationToken) {
+        let mut earliest = Instant::now();
+        while let Some(first) = self.next(&stop).await {
+            // Whoever comes while this waits still gets into the batch; nobody waits at shutdown.
+            tokio::select! {
+                () = sleep_until(earliest) => {}
+                () = stop.cancelled() => {}
+            }
+            let (rows, waiting) = self.collect(first);
+            earliest = Instant::now() + self.pace.interval;
+            let outcome = self.store(&rows, &stop).await;
+            #[allow(clippy::cast_precision_loss, reason = "far below 2^52 rows")]
+            metrics::gauge!("telemetry_writer_queue_rows", "table" => self.sink.name()).decrement(rows.len() as f64);
+            // Out of memory before anybody is told: the room of the queue is really free then.
+            drop(rows);
+            for (room, done) in waiting {
+                drop(room);
+                // A request that was given up no longer listens.
+                let _ = done.send(outcome.clone());
+            }
+        }
+    }
+
+    /// The first request of the next batch; none once the service stops and nothing waits.
+    async fn next(&mut self, stop: &CancellationToken) -> Option<Waiting<T>> {
+        if let Some(carried) = self.carried.take() {
+            return Some(carried);
+        }
+        tokio::select! {
+            biased;
+            request = self.requests.recv() => request,
+            () = stop.cancelled() => {
+                // Refuses what comes now; what came before is still handed out.
+                self.requests.close();
+                self.requests.recv().await
+            }
+        }
+    }
+
+    /// `first` and all that waits behind it, up to the size of a batch.
+    fn collect(&mut self, first: Waiting<T>) -> (Vec<T>, Vec<Told>) {
+        let mut rows = first.rows;
+        let mut waiting = vec![(first._room, first.done)];
+        while let Ok(request) = self.requests.try_recv() {
+            if rows.len() + request.rows.len() > self.pace.batch_rows {
+                self.carried = Some(request);
+                break;
+            }
+            rows.extend(request.rows);
+            waiting.push((request._room, request.done));
+        }
+        (rows, waiting)
+    }
+
+    async fn store(&self, rows: &[T], stop: &CancellationToken) -> Result<(), WriteError> {
+        let table = self.sink.name();
+        let mut pauses = self.pace.retries.iter();
+        loop {
+            let began = Instant::now();
+            let stored = self.sink.store(rows).await;
+            metrics::histogram!("telemetry_writer_insert_duration_seconds", "table" => table).record(began.elapsed());
+            let error = match stored {
+                Ok(()) => {
+                    metrics::counter!("telemetry_writer_inserts_total", "table" => table, "outcome" => "stored")
+                        .increment(1);
+                    #[allow(clippy::cast_precision_loss, reason = "far below 2^52 rows")]
+                    metrics::histogram!("telemetry_writer_batch_rows", "table" => table).record(rows.len() as f64);
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            metrics::counter!("telemetry_writer_inserts_total", "table" => table, "outcome" => "failed").increment(1);
+            let pause = pauses.next().filter(|_| super::is_down(&error));
+            let Some(pause) = pause else {
+                tracing::error!(table, rows = rows.len(), %error, "a batch could not be stored");
+                return Err(WriteError::Failed(Arc::new(error)));
+            };
+            tracing::warn!(table, rows = rows.len(), %error, "a batch is tried again");
+            tokio::select! {
+                () = sleep(*pause) => {}
+                // One more try at once; the time to stop in is short.
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+}
+
+/// Room in the queue, and who is to be told.
+type Told = (OwnedSemaphorePermit, oneshot::Sender<Result<(), WriteError>>);

@@ -1,0 +1,46 @@
+//! The stores: PostgreSQL for what must be exact, ClickHouse for what is much, Redis for what
+//! instances tell each other.
+
+pub(crate) mod clickhouse;
+pub(crate) mod postgres;
+pub(crate) mod redis;
+
+use server_shared::ApiError;
+use thiserror::Error;
+
+use self::clickhouse::WriteError;
+
+/// A store that could not do what was asked of it.
+#[derive(Debug, Error)]
+pub(crate) enum StoreError {
+    /// PostgreSQL.
+    #[error("PostgreSQL")]
+    Postgres(#[from] sqlx::Error),
+    /// ClickHouse, when reading.
+    #[error("ClickHouse")]
+    ClickHouse(#[from] ::clickhouse::error::Error),
+    /// ClickHouse, when writing.
+    #[error("a ClickHouse writer")]
+    Write(#[from] WriteError),
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let down = match &error {
+            StoreError::Postgres(error) => postgres::is_down(error),
+            StoreError::ClickHouse(error) => clickhouse::is_down(error),
+            StoreError::Write(_) => true,
+        };
+        if !down {
+            return Self::internal(error);
+        }
+        let (code, message) = match &error {
+            StoreError::Postgres(_) => ("database_unavailable", "The database does not answer; try again."),
+            StoreError::Write(WriteError::Full) => ("overloaded", "Too much is waiting to be stored; try again."),
+            StoreError::ClickHouse(_) | StoreError::Write(_) => {
+                ("storage_unavailable", "The event store does not answer; nothing was stored, try again.")
+            }
+        };
+        Self::unavailable(code, message, error)
+    }
+}

@@ -1,0 +1,127 @@
+//! PostgreSQL: two pools, and transactions that know for whom they work.
+//!
+//! People work on the application pool, whose role is under row level security: without a context it
+//! sees nothing. The owner's pool is for superadmins, for jobs and for Core's ingest.
+
+mod health;
+
+pub(crate) use health::PostgresProbe;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, PgPool, Postgres, Transaction,
+    migrate::{MigrateError, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::{config::PostgresConfig, http::{Person, Role}};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/telemetry-pg");
+
+/// Both pools.
+#[derive(Debug, Clone)]
+pub(crate) struct Database {
+    owner: PgPool,
+    app: PgPool,
+}
+
+impl Database {
+    /// Prepares the pools; connections are made when they are needed, so that the service starts
+    /// while the database is still down.
+    pub(crate) fn new(config: &PostgresConfig) -> Result<Self, sqlx::Error> {
+        Ok(Self { owner: pool(&config.owner_url, config)?, app: pool(&config.app_url, config)? })
+    }
+
+    /// A transaction that only reads, in the context of `person`. Drop it when done: that saves the
+    /// round trip of a commit.
+    pub(crate) async fn read(&self, person: &Person) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        self.begin("begin read only", person, Some(person.organization_id)).await
+    }
+
+    /// Like [`Database::read`], over all organizations; for superadmins, whom it takes to the owner's
+    /// pool. Anybody else is held to its own organization.
+    pub(crate) async fn read_all(&self, person: &Person) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        let organization_id = (person.role != Role::Superadmin).then_some(person.organization_id);
+        self.begin("begin read only", person, organization_id).await
+    }
+
+    /// A transaction that writes, in the context of `person`.
+    pub(crate) async fn write(&self, person: &Person) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        self.begin("begin", person, Some(person.organization_id)).await
+    }
+
+    /// The owner's pool, without any context: for jobs and for Core's ingest, which bring the
+    /// organization with every row.
+    pub(crate) fn jobs(&self) -> &PgPool {
+        &self.owner
+    }
+
+    /// Both pools, for probes.
+    pub(crate) fn pools(&self) -> [&PgPool; 2] {
+        [&self.owner, &self.app]
+    }
+
+    /// Applies what is missing of the migrations.
+    pub(crate) async fn migrate(&self) -> Result<(), MigrateError> {
+        MIGRATIONS.run(&self.owner).await
+    }
+
+    /// Lets connections go.
+    pub(crate) async fn close(&self) {
+        self.app.close().await;
+        self.owner.close().await;
+    }
+
+    async fn begin(
+        &self,
+        begin: &'static str,
+        person: &Person,
+        organization_id: Option<i64>,
+    ) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        let pool = if person.role == Role::Superadmin { &self.owner } else { &self.app };
+        // BEGIN and the context go in one message. The text is made of integers and of our own words,
+        // never of input. Plans are made for the values at hand: filters are optional, and one plan
+        // for all of them would use no index.
+        let statement = format!(
+            "{begin}; \
+             select set_config('app.current_org_id', '{}', true), \
+                    set_config('app.current_user_id', '{}', true), \
+                    set_config('app.current_role', '{}', true), \
+                    set_config('plan_cache_mode', 'force_custom_plan', true)",
+            organization_id.map(|id| id.to_string()).unwrap_or_default(),
+            person.user_id,
+            person.role.as_str(),
+        );
+        pool.begin_with(AssertSqlSafe(statement)).await
+    }
+}
+
+fn pool(url: &SecretString, config: &PostgresConfig) -> Result<PgPool, sqlx::Error> {
+    let options: PgConnectOptions = url.expose_secret().parse()?;
+    let options = options.application_name("server-telemetry").disable_statement_logging();
+    Ok(PgPoolOptions::new()
+        .min_connections(config.pool_min)
+        .max_connections(config.pool_max)
+        .acquire_timeout(config.acquire_timeout)
+        // A ping before each use is a round trip; a dead connection shows itself soon enough.
+        .test_before_acquire(false)
+        .connect_lazy_with(options))
+}
+
+/// Whether trying again later may help: the database, or the way to it, is down or full.
+pub(crate) fn is_down(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        // 08 connection, 53 out of resources, 57P shutdown; serialization and deadlock may go right
+        // the next time.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["08", "53", "57P", "40001", "40P01"].iter().any(|class| code.starts_with(class))
+        }),
+        _ => false,
+    }
+}

@@ -1,0 +1,147 @@
+//! Texts of known shape, for requests.
+//!
+//! poem-openapi's own `pattern` validator compiles its expression at every check; a batch has
+//! thousands. These types state the pattern in the specification, by which bodies are checked with
+//! an expression compiled once, and check again with plain code, so that parameters are held to it too.
+
+use std::borrow::Cow;
+
+use poem_openapi::{
+    registry::{MetaSchema, MetaSchemaRef},
+    types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type},
+};
+use serde_json::Value;
+
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident, $length:literal, $pattern:literal, $allowed:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub(crate) struct $name(String);
+
+        impl $name {
+            const RULE: &'static str = concat!("must match ", $pattern, " and have at most ", $length, " characters");
+
+            /// Checks `text`.
+            pub(crate) fn new(text: String) -> Option<Self> {
+                let allowed: fn(&str) -> bool = $allowed;
+                (allowed(&text) && (text.len() <= $length || text.chars().count() <= $length)).then_some(Self(text))
+            }
+
+            /// For the examples in the specification.
+            pub(crate) fn example(text: &str) -> Self {
+                debug_assert!(Self::new(text.to_owned()).is_some(), "{}", Self::RULE);
+                Self(text.to_owned())
+            }
+
+            /// The text.
+            pub(crate) fn into_inner(self) -> String {
+                self.0
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Type for $name {
+            const IS_REQUIRED: bool = true;
+
+            type RawValueType = Self;
+            type RawElementValueType = Self;
+
+            fn name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn schema_ref() -> MetaSchemaRef {
+                MetaSchemaRef::Inline(Box::new(MetaSchema {
+                    max_length: Some($length),
+                    pattern: Some($pattern.to_owned()),
+                    ..MetaSchema::new("string")
+                }))
+            }
+
+            fn as_raw_value(&self) -> Option<&Self> {
+                Some(self)
+            }
+
+            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+                Box::new(std::iter::once(self))
+            }
+        }
+
+        impl ParseFromJSON for $name {
+            fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+                match value {
+                    Some(Value::String(text)) => Self::new(text).ok_or_else(|| ParseError::custom(Self::RULE)),
+                    other => Err(ParseError::expected_type(other.unwrap_or_default())),
+                }
+            }
+        }
+
+        impl ParseFromParameter for $name {
+            fn parse_from_parameter(value: &str) -> ParseResult<Self> {
+                Self::new(value.to_owned()).ok_or_else(|| ParseError::custom(Self::RULE))
+            }
+        }
+
+        impl ToJSON for $name {
+            fn to_json(&self) -> Option<Value> {
+                Some(Value::String(self.0.clone()))
+            }
+        }
+    };
+}
+
+text!(
+    /// A name that programs give: `snake_case`.
+    Word, 64, "^[a-z][a-z0-9_]*$",
+    |text| text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+);
+
+text!(
+    /// An id of somebody else's making, harmless in logs and rows.
+    Identifier, 128, "^[A-Za-z0-9_.:-]+$",
+    |text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:-".contains(&b))
+);
+
+text!(
+    /// An IPv4 or IPv6 address; whether it really is one is for the reader to check.
+    Address, 45, "^[0-9A-Fa-f.:]+$",
+    |text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'.' || b == b':')
+);
+
+text!(
+    /// One line of text without control characters.
+    Line, 1024, "^[^\\x00-\\x1f\\x7f]*$",
+    |text| !text.bytes().any(|b| b.is_ascii_control())
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_are_kept() {
+        let word = |text: &str| Word::new(text.to_owned()).is_some();
+        assert!(word("appointment_series2"));
+        assert!(!word("") && !word("Appointment") && !word("2nd") && !word("a b") && !word(&"a".repeat(65)));
+        let id = |text: &str| Identifier::new(text.to_owned()).is_some();
+        assert!(id("1041") && id("019a6b1c-5d7e-7c3a-9b52-3f1e0d6c8a41"));
+        assert!(!id("") && !id("1 or 1=1") && !id("a\0"));
+        let line = |text: &str| Line::new(text.to_owned()).is_some();
+        assert!(line("") && line("größer als 1.024 Zeichen? Nein.") && line(&"ß".repeat(1024)));
+        assert!(!line("a\0") && !line("a\nb") && !line(&"ß".repeat(1025)));
+        let address = |text: &str| Address::new(text.to_owned()).is_some();
+        assert!(address("203.0.113.7") && address("2001:db8::1") && !address("localhost"));
+    }
+
+    #[test]
+    fn numbers_are_no_text() {
+        assert!(Word::parse_from_json(Some(Value::from(7))).is_err());
+        assert!(Word::parse_from_json(None).is_err());
+    }
+}
