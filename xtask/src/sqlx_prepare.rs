@@ -118,7 +118,7 @@ fn migrations_apply(server: &Postgres, subject: &Subject) -> Result<()> {
 /// The number a migration file's name starts with; none for other files and for `.down.sql`.
 fn migration_version(name: &str) -> Option<u64> {
     let (version, rest) = name.split_once('_')?;
-    let stem = rest.strip_suffix(".sql").filter(|stem| !stem.ends_with(".down"));
+    let stem = rest.strip_suffix(".sql").filter(|stem| stem.strip_suffix(".down").is_none());
     stem.and_then(|_| version.parse().ok())
 }
 

@@ -114,7 +114,7 @@ fn stop() -> Result<()> {
     // Nothing is left here after an orderly stop; after a supervisor that had to be killed there may be.
     let left = record::leftovers_end(&state.join("children.json"))?;
     house::remove(&state.join("stack.json"))?;
-    house::remove(&Supervisor::path(&state))?;
+    Supervisor::forget(&state)?;
     match (running.is_some(), left) {
         (false, 0) => eprintln!("    no stack of this checkout is running"),
         (_, 0) => eprintln!("    stopped"),

@@ -52,6 +52,7 @@ impl House {
         fs::create_dir_all(state)?;
         let lock = lock(purpose, state)?;
         let sockets = paths::sockets()?;
+        Supervisor::forget(state)?;
         Supervisor::announce(state, &control(&sockets))?;
         let mut record = Record::begin(state)?;
         remove(&state.join("stack.json"))?;
@@ -126,7 +127,7 @@ impl House {
         self.telemetry.stop()?;
         self.stores.stop()?;
         self.record.end()?;
-        remove(&Supervisor::path(&self.state))
+        Supervisor::forget(&self.state)
     }
 
     /// The server called `core` or `telemetry`, stopped if it runs and started again. `stack.json` follows.

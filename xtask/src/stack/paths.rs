@@ -91,10 +91,13 @@ pub(crate) fn data(state: &Path) -> Result<PathBuf> {
     Ok(dir)
 }
 
+/// How the name of a directory for sockets begins.
+pub(crate) const SOCKETS_PREFIX: &str = "rx-";
+
 /// A fresh short directory for sockets. It goes away with the returned handle.
 pub(crate) fn sockets() -> Result<tempfile::TempDir> {
     let dir = tempfile::Builder::new()
-        .prefix("rx-")
+        .prefix(SOCKETS_PREFIX)
         .rand_bytes(8)
         .tempdir()
         .context("cannot create a directory for sockets in the temporary folder")?;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::paths;
@@ -27,6 +27,20 @@ impl Supervisor {
     pub(crate) fn find(state: &Path) -> Option<Self> {
         let text = fs::read_to_string(Self::path(state)).ok()?;
         serde_json::from_str(&text).ok().filter(|supervisor: &Self| supervisor.identity.alive())
+    }
+
+    /// Forgets whoever ran the stack in `state` before, with the sockets that a killed one leaves behind.
+    pub(crate) fn forget(state: &Path) -> Result<()> {
+        let path = Self::path(state);
+        let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
+        if let Ok(former) = serde_json::from_str::<Self>(&text)
+            && let Some(sockets) = former.control.parent()
+            && sockets.file_name().is_some_and(|name| name.to_string_lossy().starts_with(paths::SOCKETS_PREFIX))
+        {
+            // Gone already, as a rule.
+            let _ = fs::remove_dir_all(sockets);
+        }
+        fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))
     }
 
     /// Says that this process is it.
