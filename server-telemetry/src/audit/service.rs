@@ -17,7 +17,7 @@ use super::{
 use crate::http::{Person, Role};
 
 /// How often the partitions of the months to come are looked after; and how soon again after a failure.
-const MAINTENANCE: Duration = Duration::from_secs(24 * 3_600);
+const MAINTENANCE: Duration = Duration::from_hours(24);
 const MAINTENANCE_RETRY: Duration = Duration::from_secs(10);
 
 /// Stores and reads the trail.

@@ -33,11 +33,11 @@ impl Fold {
     /// Takes in one event, which occurred at `at` by the service's clock.
     pub(crate) fn add(&mut self, event: &MediaEvent, at: DateTime<Utc>) {
         self.sequences.insert(event.sequence);
-        self.first_seen_at = earliest(self.first_seen_at, at);
+        self.first_seen_at = Some(earliest(self.first_seen_at, at));
         self.last_seen_at = self.last_seen_at.max(Some(at));
         match event.kind {
             MediaEventKind::Started => {
-                self.started_at = earliest(self.started_at, at);
+                self.started_at = Some(earliest(self.started_at, at));
                 self.kind = self.kind.max(event.session_kind.map(super::model::SessionKind::as_str).unwrap_or_default());
                 self.appointment_id = self.appointment_id.max(event.appointment_id.unwrap_or_default());
             }
@@ -69,8 +69,8 @@ impl Fold {
     }
 }
 
-fn earliest(known: Option<DateTime<Utc>>, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    Some(known.map_or(at, |known| known.min(at)))
+fn earliest(known: Option<DateTime<Utc>>, at: DateTime<Utc>) -> DateTime<Utc> {
+    known.map_or(at, |known| known.min(at))
 }
 
 fn greatest<V: Ord + Copy>(by_sequence: &mut BTreeMap<u32, V>, sequence: u32, value: V) {

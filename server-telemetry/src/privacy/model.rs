@@ -65,7 +65,7 @@ pub(crate) struct PurposeDecisions {
 
 impl PurposeDecisions {
     /// The decision on `purpose`.
-    pub(crate) fn on(&self, purpose: Purpose) -> bool {
+    pub(crate) fn on(self, purpose: Purpose) -> bool {
         match purpose {
             Purpose::Analytics => self.analytics,
             Purpose::Media => self.media,

@@ -45,7 +45,7 @@ pub(crate) enum MigrateFault {
 }
 
 #[derive(Row, Serialize, Deserialize)]
-struct Applied {
+struct Migration {
     version: u32,
     name: String,
     #[serde(with = "clickhouse::serde::chrono::datetime64::millis")]
@@ -80,8 +80,8 @@ pub(crate) async fn migrate(config: &ClickHouseConfig, retention: &[Retention]) 
             let statement = rendered(statement, config.cluster.as_deref());
             run(&client, &statement).await.map_err(|source| MigrateFault::Migration { number, name, source })?;
         }
-        let mut insert = client.insert::<Applied>("schema_migrations").await?;
-        insert.write(&Applied { version: number, name: name.to_owned(), applied_at: Utc::now() }).await?;
+        let mut insert = client.insert::<Migration>("schema_migrations").await?;
+        insert.write(&Migration { version: number, name: name.to_owned(), applied_at: Utc::now() }).await?;
         insert.end().await?;
         tracing::info!(number, name, "ClickHouse migration applied");
     }

@@ -48,7 +48,7 @@ impl Pace {
     /// For a table whose rows are some hundred bytes.
     pub(crate) const fn new(queue_rows: usize, batch_rows: usize) -> Self {
         const RETRIES: [Duration; 3] =
-            [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1_000)];
+            [Duration::from_millis(100), Duration::from_millis(400), Duration::from_secs(1)];
         Self { interval: Duration::from_millis(100), queue_rows, batch_rows, retries: &RETRIES }
     }
 }
@@ -71,7 +71,7 @@ pub(crate) enum WriteError {
 struct Waiting<T> {
     rows: Vec<T>,
     /// Held until the rows are out of memory: this is what bounds the queue.
-    _room: OwnedSemaphorePermit,
+    room: OwnedSemaphorePermit,
     done: oneshot::Sender<Result<(), WriteError>>,
 }
 
@@ -107,7 +107,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         })?;
         metrics::gauge!("telemetry_writer_queue_rows", "table" => self.name).increment(f64::from(count));
         let (done, outcome) = oneshot::channel();
-        self.queue.send(Waiting { rows, _room: room, done }).map_err(|_| WriteError::Stopped)?;
+        self.queue.send(Waiting { rows, room, done }).map_err(|_| WriteError::Stopped)?;
         outcome.await.map_err(|_| WriteError::Stopped)?
     }
 }
@@ -164,14 +164,14 @@ impl<T: Send + Sync + 'static, S: Sink<T>> Batches<T, S> {
     /// `first` and all that waits behind it, up to the size of a batch.
     fn collect(&mut self, first: Waiting<T>) -> (Vec<T>, Vec<Told>) {
         let mut rows = first.rows;
-        let mut waiting = vec![(first._room, first.done)];
+        let mut waiting = vec![(first.room, first.done)];
         while let Ok(request) = self.requests.try_recv() {
             if rows.len() + request.rows.len() > self.pace.batch_rows {
                 self.carried = Some(request);
                 break;
             }
             rows.extend(request.rows);
-            waiting.push((request._room, request.done));
+            waiting.push((request.room, request.done));
         }
         (rows, waiting)
     }

@@ -72,6 +72,7 @@ impl Database {
         self.owner.close().await;
     }
 
+    #[allow(clippy::disallowed_methods, reason = "the one place where transactions begin, and never without context")]
     async fn begin(
         &self,
         begin: &'static str,
