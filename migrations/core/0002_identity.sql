@@ -83,3 +83,12 @@ create trigger users_notify after insert or update or delete on users
     for each row execute function user_notify();
 create trigger memberships_notify after insert or update or delete on memberships
     for each row execute function identity_notify();
+
+-- The organizations of the user at hand, or every one for a superadmin. Runs as the owner, because a
+-- context names one organization and the restricted role sees no other.
+create function visible_organizations() returns setof organizations
+language sql stable security definer set search_path = pg_catalog, public as $$
+    select o.* from organizations o
+    where context_role() = 'superadmin'
+       or exists (select from memberships m where m.organization_id = o.id and m.user_id = context_user())
+$$;

@@ -1,2 +1,42 @@
-//! Placeholder.
-fn main() {}
+//! RestartiX Core API: `server-core serve | migrate | openapi`.
+
+mod app;
+mod audit;
+mod config;
+mod database;
+mod domain;
+mod encryption;
+mod http;
+mod ids;
+mod integration;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Organizations, patients, specialists and appointments of rehabilitation clinics.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API until SIGTERM or SIGINT
+    Serve,
+    /// Bring the database to this version's schema; does nothing when it is
+    Migrate,
+    /// Print the specification; needs no database, secret or network
+    Openapi,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve => app::serve().await,
+        Command::Migrate => app::migrate().await,
+        Command::Openapi => app::openapi(),
+    }
+}

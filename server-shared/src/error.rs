@@ -72,7 +72,7 @@ pub struct ApiError {
 }
 
 /// Every status an operation can answer an error with, and what each means.
-const STATUSES: [(u16, &str); 13] = [
+const STATUSES: [(u16, &str); 12] = [
     (400, "The request is malformed: not JSON, an unknown field, or a fault of path or query."),
     (401, "No valid credentials came with the request."),
     (403, "The caller is known but may not do this."),
@@ -84,7 +84,6 @@ const STATUSES: [(u16, &str); 13] = [
     (422, "The body is well formed, but values in it are wrong; `details.fields` lists each."),
     (429, "Too many requests; try again after `Retry-After` seconds."),
     (500, "A fault of the service. It is logged under the request id."),
-    (502, "A service this one depends on gave an answer that makes no sense."),
     (503, "A dependency is down or overloaded; try again after `Retry-After` seconds."),
 ];
 
@@ -129,8 +128,12 @@ impl ApiError {
 
     /// 422: values of a well-formed body are wrong; every fault is listed.
     pub fn validation(faults: &[FieldFault]) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", "Some values are not valid; see details.fields.")
-            .with_fields(faults)
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "validation_failed",
+            "Some values are not valid; see details.fields.",
+        )
+        .with_fields(faults)
     }
 
     /// 503: a dependency is down; `cause` is logged.
@@ -222,10 +225,8 @@ impl ApiError {
                 request_id: request_id.to_owned(),
             },
         };
-        let mut response = Response::builder()
-            .status(self.status)
-            .content_type("application/json")
-            .body(envelope.to_json_string());
+        let mut response =
+            Response::builder().status(self.status).content_type("application/json").body(envelope.to_json_string());
         let headers = response.headers_mut();
         if let Some(after) = self.retry_after {
             // Rounded up: a caller that waits this long must not come too early.

@@ -5,8 +5,20 @@ use poem::{Endpoint, IntoResponse, Middleware, Request, Response, Result, http::
 use super::{client_ip::ClientIp, request_id::RequestId};
 
 const PREFIXES: [&str; 14] = [
-    "/.aws", "/.env", "/.git", "/.ssh", "/.svn", "/.vscode", "/actuator", "/cgi-bin", "/phpmyadmin", "/pma", "/solr",
-    "/vendor/phpunit", "/wp-", "/xmlrpc",
+    "/.aws",
+    "/.env",
+    "/.git",
+    "/.ssh",
+    "/.svn",
+    "/.vscode",
+    "/actuator",
+    "/cgi-bin",
+    "/phpmyadmin",
+    "/pma",
+    "/solr",
+    "/vendor/phpunit",
+    "/wp-",
+    "/xmlrpc",
 ];
 const SUFFIXES: [&str; 6] = [".asp", ".aspx", ".bak", ".jsp", ".php", ".sql"];
 
@@ -48,7 +60,12 @@ impl<E: Endpoint> Endpoint for AttackBlockerEndpoint<E> {
         }
         metrics::counter!("http_attacks_total").increment(1);
         let client_ip = ClientIp::of(&request).map(|ip| ip.to_string()).unwrap_or_default();
-        tracing::warn!(event = "attack_path", request_id = RequestId::of(&request), client_ip, "a scanner was turned away");
+        tracing::warn!(
+            event = "attack_path",
+            request_id = RequestId::of(&request),
+            client_ip,
+            "a scanner was turned away"
+        );
         let mut response = StatusCode::NOT_FOUND.into_response();
         response.extensions_mut().insert(Bare);
         Ok(response)
@@ -61,7 +78,9 @@ mod tests {
 
     #[test]
     fn scanners_are_told_from_callers() {
-        for path in ["/.env", "/.git/config", "/wp-admin/setup.php", "/WP-LOGIN.PHP", "/a/../../etc/passwd", "/dump.sql"] {
+        for path in
+            ["/.env", "/.git/config", "/wp-admin/setup.php", "/WP-LOGIN.PHP", "/a/../../etc/passwd", "/dump.sql"]
+        {
             assert!(is_attack(path), "{path}");
         }
         for path in ["/v1/patients/7", "/.well-known/jwks.json", "/docs", "/health"] {

@@ -3,10 +3,7 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use poem::{
-    Request, RequestBody, Result,
-    http::StatusCode,
-};
+use poem::{Request, RequestBody, Result, http::StatusCode};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
     payload::{Json, Payload},
@@ -109,7 +106,11 @@ pub fn parse<T: ParseFromJSON>(schemas: &Schemas, bytes: &[u8]) -> Result<T, Api
         // The schema let it through, the type did not: a rule that the schema language can't say.
         // The message may repeat the value, so it stays in the log.
         tracing::debug!(schema = name, reason = %error.message(), "a body passed its schema, not its type");
-        ApiError::validation(&[FieldFault::new("", "invalid", "a value is not of the kind the specification describes")])
+        ApiError::validation(&[FieldFault::new(
+            "",
+            "invalid",
+            "a value is not of the kind the specification describes",
+        )])
     })
 }
 

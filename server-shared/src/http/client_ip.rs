@@ -79,7 +79,11 @@ mod tests {
     fn only_what_trusted_proxies_wrote_is_believed() {
         let trusted = ["10.0.0.0/8".parse().unwrap()];
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        assert_eq!(client(ip("192.0.2.1"), "203.0.113.9", &trusted), ip("192.0.2.1"), "an untrusted peer can't name another");
+        assert_eq!(
+            client(ip("192.0.2.1"), "203.0.113.9", &trusted),
+            ip("192.0.2.1"),
+            "an untrusted peer can't name another"
+        );
         assert_eq!(client(ip("10.0.0.1"), "1.2.3.4, 203.0.113.9, 10.0.0.2", &trusted), ip("203.0.113.9"));
         assert_eq!(client(ip("10.0.0.1"), "not an address", &trusted), ip("10.0.0.1"));
     }

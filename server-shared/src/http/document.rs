@@ -6,7 +6,10 @@
 use std::{collections::BTreeSet, marker::PhantomData};
 
 use poem::{endpoint::BoxEndpoint, http::Method};
-use poem_openapi::{OpenApi, OpenApiService, registry::{MetaApi, Registry}};
+use poem_openapi::{
+    OpenApi, OpenApiService,
+    registry::{MetaApi, Registry},
+};
 use serde_json::{Map, Value, json};
 
 use super::schema::Schemas;
@@ -142,11 +145,14 @@ fn mend(node: &mut Value) {
             if fields.get("format") == Some(&json!("naive-date")) {
                 fields.insert("format".to_owned(), json!("date"));
             }
-            if fields.get("default") == Some(&Value::Null) && (fields.contains_key("type") || fields.contains_key("allOf")) {
+            if fields.get("default") == Some(&Value::Null)
+                && (fields.contains_key("type") || fields.contains_key("allOf"))
+            {
                 fields.remove("default");
             }
             if let Some(Value::Object(headers)) = fields.get_mut("headers") {
-                *headers = std::mem::take(headers).into_iter().map(|(name, header)| (title_case(&name), header)).collect();
+                *headers =
+                    std::mem::take(headers).into_iter().map(|(name, header)| (title_case(&name), header)).collect();
             }
         }
         _ => {}
@@ -233,7 +239,9 @@ fn close_request_schemas(document: &mut Value) {
         if let Some(schema) = document.pointer_mut(&format!("/components/schemas/{name}")) {
             references(schema, &mut pending);
             visit(schema, &mut |fields| {
-                if fields.contains_key("properties") && !fields.contains_key("additionalProperties") {
+                // `type` tells a schema from an example or a list of fields that has a field named `properties`.
+                let is_object = fields.get("type") == Some(&json!("object")) && fields.contains_key("properties");
+                if is_object && !fields.contains_key("additionalProperties") {
                     fields.insert("additionalProperties".to_owned(), json!(false));
                 }
             });
@@ -343,14 +351,16 @@ mod tests {
 
     #[test]
     fn a_reference_keeps_its_siblings_once() {
-        let mut schema = json!({ "allOf": [{ "$ref": "#/components/schemas/A" }, { "description": "x" }], "description": "x" });
+        let mut schema =
+            json!({ "allOf": [{ "$ref": "#/components/schemas/A" }, { "description": "x" }], "description": "x" });
         mend(&mut schema);
         assert_eq!(schema, json!({ "allOf": [{ "$ref": "#/components/schemas/A" }], "description": "x" }));
     }
 
     #[test]
     fn headers_and_media_types_are_written_as_the_standards_do() {
-        let mut response = json!({ "headers": { "RETRY-AFTER": {} }, "content": { "application/json; charset=utf-8": {} } });
+        let mut response =
+            json!({ "headers": { "RETRY-AFTER": {} }, "content": { "application/json; charset=utf-8": {} } });
         mend(&mut response);
         assert_eq!(response, json!({ "headers": { "Retry-After": {} }, "content": { "application/json": {} } }));
     }

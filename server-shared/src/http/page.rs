@@ -65,6 +65,13 @@ impl Paging {
         i64::from(self.page - 1) * i64::from(self.size)
     }
 
+    /// The total, where a first page of `rows` entries already tells it: counting is most of a
+    /// list's work.
+    pub fn total_of_first_page(&self, rows: usize) -> Option<i64> {
+        let rows = i64::try_from(rows).ok()?;
+        (self.page == 1 && rows < self.limit()).then_some(rows)
+    }
+
     /// The page's `meta`, given how many entries there are in all.
     pub fn meta(&self, total: i64) -> PageMeta {
         let size = i64::from(self.size);

@@ -5,7 +5,10 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use jsonschema::{Draft, Validator, error::{TypeKind, ValidationErrorKind as Kind}, ValidationError};
+use jsonschema::{
+    Draft, ValidationError, Validator,
+    error::{TypeKind, ValidationErrorKind as Kind},
+};
 use serde_json::{Map, Value, json};
 
 use crate::error::FieldFault;
@@ -113,7 +116,11 @@ fn describe(error: &ValidationError<'_>, faults: &mut Vec<Fault>) {
     let fault = match error.kind() {
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
             faults.extend(unexpected.iter().map(|name| Fault {
-                field: FieldFault::new(format!("{pointer}/{}", escape(name)), "unknown", "is no field of this operation"),
+                field: FieldFault::new(
+                    format!("{pointer}/{}", escape(name)),
+                    "unknown",
+                    "is no field of this operation",
+                ),
                 unknown_field: true,
             }));
             return;

@@ -89,6 +89,18 @@ impl Bound {
         self.address
     }
 
+    /// Says where it listens: in the log and, where a path is given, in that file. The file appears
+    /// whole, so whoever waits for it never reads half an address.
+    pub fn announce(&self, port_file: Option<&str>) -> io::Result<()> {
+        tracing::info!(address = %self.address, "listening");
+        if let Some(path) = port_file {
+            let unfinished = format!("{path}.new");
+            std::fs::write(&unfinished, self.address.to_string())?;
+            std::fs::rename(unfinished, path)?;
+        }
+        Ok(())
+    }
+
     /// Serves until `stop` resolves, then refuses new connections and lets requests in flight finish
     /// for up to `drain`.
     pub async fn serve<E>(self, endpoint: E, stop: impl Future<Output = ()>, drain: Duration) -> io::Result<()>

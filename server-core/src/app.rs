@@ -1,0 +1,175 @@
+//! The composition root: every service is built here, once, by constructor.
+
+use std::{error::Error, io::Write as _, process::ExitCode, sync::Arc};
+
+use restartix_sdk::ClientBuilder;
+use secrecy::ExposeSecret;
+use server_shared::{
+    config::ConfigFaults,
+    http::{
+        document::{Document, Info},
+        health::{Dependency, HealthApi},
+        metrics::Metrics,
+        operation::Limits,
+        service::{Bound, Frame, endpoint},
+    },
+    logging,
+    shutdown::{self, Shutdown},
+    token::{Algorithm, Ed25519Signer, Jwks, Rules, Verifier},
+};
+use sqlx::{ConnectOptions, Connection, migrate::Migrator, postgres::PgConnectOptions};
+
+use crate::{
+    audit::Forwarder,
+    config::{self, Config},
+    database::{self, Database, PoolProbe},
+    domain::{appointment, organization, patient, specialist, specialty, user},
+    encryption::Encryption,
+    http::{Authentication, Identities},
+    integration::{
+        redis::{self, RedisProbe},
+        s3::{Storage, StorageProbe},
+    },
+};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/core");
+
+/// Every operation of the service.
+type Api = (HealthApi, user::Api, organization::Api, specialty::Api, specialist::Api, patient::Api, appointment::Api);
+
+/// Head of the specification, and which operations are public or disclose protected health
+/// information.
+const INFO: Info = Info {
+    title: "RestartiX Core API",
+    version: "1.0.0",
+    description: "Organizations, people and appointments of rehabilitation and telehealth clinics.\n\n\
+        Send a session token as `Authorization: Bearer …` and the organization to work in as \
+        `X-Organization-Id`; without it, requests go to the organization last switched to. Errors come in \
+        one envelope whose `code` never changes. Lists are paged by `page` and `page_size`.",
+    phi: &["patient_list", "patient_get", "patient_create", "patient_update"],
+    public: &["health_get", "ready_get", "jwks_get"],
+};
+
+/// `server-core openapi`
+pub(crate) fn openapi() -> ExitCode {
+    let printed = Document::of::<Api>(&INFO).map_err(|fault| fault.to_string()).and_then(|document| {
+        std::io::stdout().write_all(document.text().as_bytes()).map_err(|error| error.to_string())
+    });
+    ended(printed)
+}
+
+/// `server-core migrate`
+pub(crate) async fn migrate() -> ExitCode {
+    match config::migration_url() {
+        Ok(url) => ended(run_migrations(url.expose_secret()).await.map_err(|error| error.to_string())),
+        Err(faults) => refused(&faults),
+    }
+}
+
+async fn run_migrations(url: &str) -> Result<(), sqlx::Error> {
+    let mut connection = url.parse::<PgConnectOptions>()?.application_name("server-core migrate").connect().await?;
+    MIGRATIONS.run(&mut connection).await?;
+    connection.close().await
+}
+
+/// `server-core serve`
+pub(crate) async fn serve() -> ExitCode {
+    match Config::load() {
+        Ok(config) => {
+            logging::init(config.server.log_level);
+            let served = run(config).await;
+            if let Err(error) = &served {
+                tracing::error!(%error, "the service ended");
+            }
+            ended(served.map_err(|error| error.to_string()))
+        }
+        Err(faults) => refused(&faults),
+    }
+}
+
+async fn run(config: Config) -> Result<(), Box<dyn Error>> {
+    let stop = shutdown::signal();
+    let jobs = Shutdown::new();
+    let metrics = Metrics::install()?;
+
+    let admin = database::connect(&config.database.url, &config.database.pool)?;
+    let app = database::connect(&config.database.app_url, &config.database.pool)?;
+    let redis = redis::connect(&config.redis_url)?;
+    let storage = Storage::new(&config.storage);
+    let telemetry =
+        ClientBuilder::new(config.telemetry.url.as_str()).token(config.telemetry.token.expose_secret()).telemetry()?;
+
+    let identities = Identities::new(admin.clone());
+    let keys = Jwks::new(config.clerk.keys)?;
+    keys.keep_fresh(&jobs);
+    let rules = Rules {
+        algorithm: Algorithm::Rs256,
+        issuer: config.clerk.issuer,
+        audience: None,
+        authorized_parties: config.clerk.authorized_parties,
+        require_sid: true,
+        leeway: std::time::Duration::from_secs(5),
+    };
+    let gate = Arc::new(Authentication::new(Verifier::new(keys, rules), identities.clone(), admin.clone()));
+    let signer =
+        Arc::new(Ed25519Signer::from_pkcs8_pem(&config.telemetry.signing_key.expose_secret().replace("\\n", "\n"))?);
+    let encryption = Arc::new(Encryption::new(config.encryption));
+
+    let (forwarder, wake) = Forwarder::new(admin.clone(), telemetry);
+    let database = Database::new(admin.clone(), app.clone(), wake);
+    jobs.spawn("audit forwarder", |stop| forwarder.run(stop));
+    let listener = identities.clone();
+    jobs.spawn("identity listener", |stop| listener.listen(config.database.url.clone(), stop));
+
+    let dependencies = vec![
+        Dependency { name: "postgresql", required: true, probe: Box::new(PoolProbe(admin)) },
+        Dependency { name: "postgresql_app", required: true, probe: Box::new(PoolProbe(app)) },
+        Dependency { name: "redis", required: false, probe: Box::new(RedisProbe(redis)) },
+        Dependency { name: "s3", required: false, probe: Box::new(StorageProbe(storage)) },
+    ];
+    let api: Api = (
+        HealthApi::new(env!("CARGO_PKG_VERSION"), dependencies),
+        user::Api { users: user::Service::new(database.clone(), identities.clone(), signer) },
+        organization::Api { organizations: organization::Service::new(database.clone()) },
+        specialty::Api { specialties: specialty::Service::new(database.clone()) },
+        specialist::Api { specialists: specialist::Service::new(database.clone(), identities.clone()) },
+        patient::Api { patients: patient::Service::new(database.clone(), encryption, identities) },
+        appointment::Api { appointments: appointment::Service::new(database) },
+    );
+    let frame = Frame {
+        info: INFO,
+        gate,
+        limits: Limits::new(config.server.request_timeout),
+        trusted_proxies: config.server.trusted_proxies,
+        metrics,
+        metrics_token: config.server.metrics_token,
+    };
+    let endpoint = endpoint(api, frame)?;
+
+    let bound = Bound::bind(&config.server.host, config.server.port).await?;
+    bound.announce(config.server.port_file.as_deref())?;
+    bound.serve(endpoint, stop, config.server.shutdown_timeout).await?;
+    // Requests have ended; what they left for the jobs is durable, so these may stop at once.
+    if !jobs.drain(config.server.shutdown_timeout).await {
+        tracing::warn!("some jobs did not stop in time");
+    }
+    Ok(())
+}
+
+/// Configuration faults: all of them, and a status of their own.
+#[allow(clippy::print_stderr, reason = "the log is not set up without a configuration")]
+fn refused(faults: &ConfigFaults) -> ExitCode {
+    eprintln!("{faults}");
+    ExitCode::from(2)
+}
+
+#[allow(clippy::print_stderr, reason = "the last words of a command")]
+fn ended(outcome: Result<(), String>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("server-core: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

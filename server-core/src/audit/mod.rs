@@ -1,0 +1,11 @@
+//! Who did what: one row a mutating request, one a record of protected health information read.
+//!
+//! The rows are written in the transaction of the change they speak of, together with their outbox
+//! rows; [`forwarder`] brings those to Telemetry.
+
+mod entry;
+mod forwarder;
+mod repository;
+
+pub(crate) use entry::{Actor, Audit, Entity, Origin};
+pub(crate) use forwarder::{Forwarder, Wake};

@@ -1,0 +1,98 @@
+//! The outbox on the owner's pool: a job's work, for every organization.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::database::DatabaseError;
+
+/// An audit row that Telemetry has not acknowledged yet.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) seq: i64,
+    pub(super) id: Uuid,
+    pub(super) occurred_at: DateTime<Utc>,
+    pub(super) organization_id: i64,
+    pub(super) actor_kind: String,
+    pub(super) actor_user_id: Option<i64>,
+    pub(super) action: String,
+    pub(super) entity_type: String,
+    pub(super) entity_id: Option<String>,
+    pub(super) changed_fields: Vec<String>,
+    pub(super) operation_id: String,
+    pub(super) request_id: String,
+    pub(super) outcome: String,
+    pub(super) ip: Option<String>,
+    pub(super) user_agent: Option<String>,
+}
+
+/// Takes the oldest rows that nobody else has in hand, for as long as `lease`. Any number of
+/// forwarders can ask at once.
+pub(super) async fn outbox_claim(admin: &PgPool, limit: i64, lease: Duration) -> Result<Vec<Pending>, DatabaseError> {
+    let rows = sqlx::query_as!(
+        Pending,
+        r#"
+        with claimed as (
+            update audit_outbox o
+            set leased_until = clock_timestamp() + make_interval(secs => $2)
+            where o.seq in (
+                select seq from audit_outbox
+                where leased_until is null or leased_until < clock_timestamp()
+                order by seq limit $1
+                for update skip locked)
+            returning o.seq, o.audit_id
+        )
+        select c.seq, l.id, l.occurred_at, l.organization_id, l.actor_kind, l.actor_user_id, l.action, l.entity_type,
+               l.entity_id, l.changed_fields, l.operation_id, l.request_id, l.outcome,
+               host(p.ip) as ip, p.user_agent as "user_agent?"
+        from claimed c
+        join audit_log l on l.id = c.audit_id
+        left join audit_personal p on p.audit_id = l.id
+        order by c.seq
+        "#,
+        limit,
+        lease.as_secs_f64()
+    )
+    .fetch_all(admin)
+    .await?;
+    Ok(rows)
+}
+
+/// Removes what Telemetry has acknowledged.
+pub(super) async fn outbox_delete(admin: &PgPool, seqs: &[i64]) -> Result<(), DatabaseError> {
+    sqlx::query!("delete from audit_outbox where seq = any($1)", seqs).execute(admin).await?;
+    Ok(())
+}
+
+/// Keeps rows from every forwarder for as long as `lease`, or gives them back at once.
+pub(super) async fn outbox_lease(admin: &PgPool, seqs: &[i64], lease: Option<Duration>) -> Result<(), DatabaseError> {
+    sqlx::query!(
+        "update audit_outbox set leased_until = clock_timestamp() + make_interval(secs => $2) where seq = any($1)",
+        seqs,
+        lease.map(|lease| lease.as_secs_f64())
+    )
+    .execute(admin)
+    .await?;
+    Ok(())
+}
+
+/// How many rows wait and since when the oldest does.
+pub(super) struct Lag {
+    pub(super) rows: i64,
+    pub(super) oldest: Option<DateTime<Utc>>,
+}
+
+pub(super) async fn outbox_lag(admin: &PgPool) -> Result<Lag, DatabaseError> {
+    let lag = sqlx::query_as!(
+        Lag,
+        r#"
+        select count(*) as "rows!", min(l.occurred_at) as oldest
+        from audit_outbox o join audit_log l on l.id = o.audit_id
+        "#
+    )
+    .fetch_one(admin)
+    .await?;
+    Ok(lag)
+}

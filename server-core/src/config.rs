@@ -1,0 +1,275 @@
+//! Every variable of this service, its default and its check; a struct a concern.
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+use server_shared::{
+    config::{ConfigFaults, Environment, Settings},
+    crypto::Key32,
+    logging::LogLevel,
+    token::KeySource,
+};
+use url::Url;
+
+/// Everything the service reads from its environment.
+pub(crate) struct Config {
+    pub(crate) server: ServerConfig,
+    pub(crate) database: DatabaseConfig,
+    pub(crate) clerk: ClerkConfig,
+    pub(crate) encryption: EncryptionConfig,
+    pub(crate) telemetry: TelemetryConfig,
+    pub(crate) storage: StorageConfig,
+    /// `REDIS_URL`
+    pub(crate) redis_url: SecretString,
+}
+
+/// The HTTP server.
+pub(crate) struct ServerConfig {
+    /// `HOST`, default `0.0.0.0`
+    pub(crate) host: String,
+    /// `PORT`, default 9000; 0 takes a free one
+    pub(crate) port: u16,
+    /// `PORT_FILE`: where to write `host:port` once bound
+    pub(crate) port_file: Option<String>,
+    /// `LOG_LEVEL`, default `info`
+    pub(crate) log_level: LogLevel,
+    /// `TRUSTED_PROXIES`: networks whose `X-Forwarded-For` is believed
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    /// `METRICS_TOKEN`: bearer token for `/metrics`; unset, there is no `/metrics`
+    pub(crate) metrics_token: Option<SecretString>,
+    /// `REQUEST_TIMEOUT`, default 30s
+    pub(crate) request_timeout: Duration,
+    /// `SHUTDOWN_TIMEOUT`, default 10s
+    pub(crate) shutdown_timeout: Duration,
+}
+
+/// PostgreSQL.
+pub(crate) struct DatabaseConfig {
+    /// `DATABASE_URL`: the owner's role
+    pub(crate) url: SecretString,
+    /// `DATABASE_APP_URL`: the role that row-level security binds
+    pub(crate) app_url: SecretString,
+    pub(crate) pool: PoolConfig,
+}
+
+/// A pool of connections; there are two.
+pub(crate) struct PoolConfig {
+    /// `DB_POOL_MIN`, default 5
+    pub(crate) min: u32,
+    /// `DB_POOL_MAX`, default 25
+    pub(crate) max: u32,
+    /// `DB_ACQUIRE_TIMEOUT`, default 3s
+    pub(crate) acquire_timeout: Duration,
+    /// `DB_POOL_MAX_CONN_LIFETIME`, default 1h
+    pub(crate) max_lifetime: Duration,
+    /// `DB_POOL_MAX_CONN_IDLE_TIME`, default 30m
+    pub(crate) idle_timeout: Duration,
+}
+
+/// The identity provider.
+pub(crate) struct ClerkConfig {
+    /// `CLERK_ISSUER`: the `iss` of session tokens
+    pub(crate) issuer: String,
+    /// `CLERK_JWT_KEY` (a PEM), else `CLERK_JWKS_URL`, else the issuer's well-known address
+    pub(crate) keys: KeySource,
+    /// `CLERK_AUTHORIZED_PARTIES`: the `azp` that are accepted; empty accepts any
+    pub(crate) authorized_parties: Vec<String>,
+}
+
+/// Keys for what is encrypted at rest.
+pub(crate) struct EncryptionConfig {
+    /// `ENCRYPTION_KEY`: 64 hexadecimal characters
+    pub(crate) current: Key32,
+    /// `ENCRYPTION_KEYS_OLD`: still open what they sealed
+    pub(crate) old: Vec<Key32>,
+    /// `BLIND_INDEX_KEY`: 64 hexadecimal characters
+    pub(crate) blind_index: Key32,
+}
+
+/// The sibling service.
+pub(crate) struct TelemetryConfig {
+    /// `TELEMETRY_INTERNAL_URL`
+    pub(crate) url: Url,
+    /// `TELEMETRY_INTERNAL_TOKEN`
+    pub(crate) token: SecretString,
+    /// `TELEMETRY_TOKEN_KEY`: Ed25519 private key (PKCS#8 PEM) that signs people's telemetry tokens
+    pub(crate) signing_key: SecretString,
+}
+
+/// S3.
+pub(crate) struct StorageConfig {
+    /// `AWS_ACCESS_KEY_ID`
+    pub(crate) access_key_id: SecretString,
+    /// `AWS_SECRET_ACCESS_KEY`
+    pub(crate) secret_access_key: SecretString,
+    /// `AWS_REGION`
+    pub(crate) region: String,
+    /// `AWS_BUCKET_NAME`
+    pub(crate) bucket: String,
+    /// `S3_ENDPOINT`: another server than AWS, addressed by path
+    pub(crate) endpoint: Option<Url>,
+}
+
+impl Config {
+    /// Reads everything; every fault of every variable comes back at once.
+    pub(crate) fn load() -> Result<Self, ConfigFaults> {
+        Self::read(Settings::load())
+    }
+
+    fn read(mut s: Settings) -> Result<Self, ConfigFaults> {
+        let environment = s.or("APP_ENV", Environment::Production);
+        let server = server(&mut s);
+        let database = database(&mut s);
+        let clerk = clerk(&mut s);
+        let encryption = encryption(&mut s);
+        let telemetry = telemetry(&mut s);
+        let storage = storage(&mut s);
+        let redis_url = s.required("REDIS_URL");
+        if let (Some(Environment::Production), Some(telemetry)) = (environment, &telemetry)
+            && telemetry.url.scheme() != "https"
+            && !is_private(&telemetry.url)
+        {
+            s.fault("TELEMETRY_INTERNAL_URL", "an https URL (http only to a private address)");
+        }
+        s.finish(|| {
+            Some(Self {
+                server: server?,
+                database: database?,
+                clerk: clerk?,
+                encryption: encryption?,
+                telemetry: telemetry?,
+                storage: storage?,
+                redis_url: redis_url?,
+            })
+        })
+    }
+}
+
+/// What `server-core migrate` needs: the owner's connection and nothing else.
+pub(crate) fn migration_url() -> Result<SecretString, ConfigFaults> {
+    let mut s = Settings::load();
+    let url = s.required("DATABASE_URL");
+    s.finish(|| url)
+}
+
+fn server(s: &mut Settings) -> Option<ServerConfig> {
+    let host = s.or("HOST", "0.0.0.0".to_owned());
+    let port = s.or("PORT", 9000);
+    let port_file = s.optional("PORT_FILE");
+    let log_level = s.or("LOG_LEVEL", LogLevel::Info);
+    let trusted_proxies = s.or("TRUSTED_PROXIES", Vec::new());
+    let metrics_token = s.optional("METRICS_TOKEN");
+    let request_timeout = s.or("REQUEST_TIMEOUT", Duration::from_secs(30));
+    let shutdown_timeout = s.or("SHUTDOWN_TIMEOUT", Duration::from_secs(10));
+    Some(ServerConfig {
+        host: host?,
+        port: port?,
+        port_file: port_file?,
+        log_level: log_level?,
+        trusted_proxies: trusted_proxies?,
+        metrics_token: metrics_token?,
+        request_timeout: request_timeout?,
+        shutdown_timeout: shutdown_timeout?,
+    })
+}
+
+fn database(s: &mut Settings) -> Option<DatabaseConfig> {
+    let url = s.required("DATABASE_URL");
+    // Never falls back to the owner's: that pool is not bound by row-level security.
+    let app_url = s.required("DATABASE_APP_URL");
+    let min = s.or("DB_POOL_MIN", 5);
+    let max = s.or("DB_POOL_MAX", 25);
+    let acquire_timeout = s.or("DB_ACQUIRE_TIMEOUT", Duration::from_secs(3));
+    let max_lifetime = s.or("DB_POOL_MAX_CONN_LIFETIME", Duration::from_secs(3600));
+    let idle_timeout = s.or("DB_POOL_MAX_CONN_IDLE_TIME", Duration::from_secs(1800));
+    if let (Some(min), Some(max)) = (min, max)
+        && (max == 0 || min > max)
+    {
+        s.fault("DB_POOL_MAX", "at least 1 and not less than DB_POOL_MIN");
+    }
+    Some(DatabaseConfig {
+        url: url?,
+        app_url: app_url?,
+        pool: PoolConfig {
+            min: min?,
+            max: max?,
+            acquire_timeout: acquire_timeout?,
+            max_lifetime: max_lifetime?,
+            idle_timeout: idle_timeout?,
+        },
+    })
+}
+
+fn clerk(s: &mut Settings) -> Option<ClerkConfig> {
+    let issuer = s.required::<Url>("CLERK_ISSUER");
+    let pem = s.optional::<String>("CLERK_JWT_KEY");
+    let jwks = s.optional::<Url>("CLERK_JWKS_URL");
+    let authorized_parties = s.or("CLERK_AUTHORIZED_PARTIES", Vec::new());
+    let issuer = issuer?;
+    let keys = match (pem?, jwks?) {
+        (Some(pem), _) => KeySource::Pem(pem.replace("\\n", "\n")),
+        (None, Some(url)) => KeySource::Url(url),
+        (None, None) => KeySource::Url(issuer.join("/.well-known/jwks.json").ok()?),
+    };
+    // The issuer of a token is compared as text, and issuers don't end in a slash.
+    let issuer = issuer.as_str().trim_end_matches('/').to_owned();
+    Some(ClerkConfig { issuer, keys, authorized_parties: authorized_parties? })
+}
+
+fn encryption(s: &mut Settings) -> Option<EncryptionConfig> {
+    let current = s.required("ENCRYPTION_KEY");
+    let old = s.or("ENCRYPTION_KEYS_OLD", Vec::new());
+    let blind_index = s.required("BLIND_INDEX_KEY");
+    Some(EncryptionConfig { current: current?, old: old?, blind_index: blind_index? })
+}
+
+fn telemetry(s: &mut Settings) -> Option<TelemetryConfig> {
+    let url = s.required("TELEMETRY_INTERNAL_URL");
+    let token = s.required("TELEMETRY_INTERNAL_TOKEN");
+    let signing_key = s.required("TELEMETRY_TOKEN_KEY");
+    Some(TelemetryConfig { url: url?, token: token?, signing_key: signing_key? })
+}
+
+fn storage(s: &mut Settings) -> Option<StorageConfig> {
+    let access_key_id = s.required("AWS_ACCESS_KEY_ID");
+    let secret_access_key = s.required("AWS_SECRET_ACCESS_KEY");
+    let region = s.required("AWS_REGION");
+    let bucket = s.required("AWS_BUCKET_NAME");
+    let endpoint = s.optional("S3_ENDPOINT");
+    Some(StorageConfig {
+        access_key_id: access_key_id?,
+        secret_access_key: secret_access_key?,
+        region: region?,
+        bucket: bucket?,
+        endpoint: endpoint?,
+    })
+}
+
+/// Whether a URL names this machine or a host without a public name (as in a compose network).
+fn is_private(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => !name.contains('.') || name.ends_with(".internal"),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_private(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unique_local(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_is_reported_at_once_by_name() {
+        let pairs =
+            [("PORT", "many"), ("ENCRYPTION_KEY", "abc"), ("DATABASE_URL", "postgres://x"), ("DB_POOL_MAX", "2")];
+        let faults = Config::read(Settings::from_pairs(pairs)).err().expect("almost everything is missing").to_string();
+        for name in
+            ["PORT", "ENCRYPTION_KEY", "DATABASE_APP_URL", "CLERK_ISSUER", "REDIS_URL", "AWS_REGION", "DB_POOL_MAX"]
+        {
+            assert!(faults.contains(name), "{name} is not in:\n{faults}");
+        }
+        assert!(!faults.contains("DATABASE_URL:"), "{faults}");
+    }
+}

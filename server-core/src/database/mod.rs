@@ -1,0 +1,79 @@
+//! The way to PostgreSQL: three doors and no fourth.
+//!
+//! [`Database::read`] for what is no protected health information, [`Database::disclose`] for what
+//! is, [`Database::write`] for changes. Each sets the caller's context before anything else runs, in
+//! the round trip that opens the transaction; rows behind row-level security are not there without
+//! it. Superadmins and the service's own jobs use the owner's pool, everybody else the restricted
+//! role's.
+
+mod context;
+mod disclose;
+mod error;
+mod pool;
+mod read;
+mod sealed;
+mod session;
+mod write;
+
+use sqlx::{PgConnection, PgPool};
+
+pub(crate) use context::{Context, Lock};
+pub(crate) use disclose::DiscloseTx;
+pub(crate) use error::{DatabaseError, broken_constraint};
+pub(crate) use pool::{PoolProbe, connect};
+pub(crate) use read::{OpenReader, Reader};
+pub(crate) use sealed::Sealed;
+pub(crate) use write::WriteTx;
+
+use crate::{audit::Wake, http::Caller};
+
+/// A transaction that has the caller's context; what repositories take.
+pub(crate) trait Tx: Send {
+    /// The connection to run a query on.
+    fn connection(&mut self) -> Result<&mut PgConnection, DatabaseError>;
+}
+
+/// The two pools.
+#[derive(Clone)]
+pub(crate) struct Database {
+    admin: PgPool,
+    app: PgPool,
+    /// Tells the forwarder that there is something to forward.
+    wake: Wake,
+}
+
+impl Database {
+    /// `admin` is the owner's pool, `app` the restricted role's; every commit leaves audit rows to
+    /// forward and says so to `wake`.
+    pub(crate) fn new(admin: PgPool, app: PgPool, wake: Wake) -> Self {
+        Self { admin, app, wake }
+    }
+
+    /// Reads what is no protected health information. Nothing is sent before the first query.
+    pub(crate) fn read(&self, caller: &Caller) -> Reader {
+        let context = Context::of(caller);
+        Reader::new(self.pool(&context).clone(), context)
+    }
+
+    /// Reads protected health information: what comes out is audited in the same transaction.
+    pub(crate) async fn disclose(&self, caller: &Caller) -> Result<DiscloseTx, DatabaseError> {
+        let context = Context::of(caller);
+        DiscloseTx::begin(self.pool(&context), &context, caller.request.clone(), self.wake.clone()).await
+    }
+
+    /// Changes rows; commits only with an audit entry.
+    pub(crate) async fn write(&self, caller: &Caller) -> Result<WriteTx, DatabaseError> {
+        self.write_locked(caller, Vec::new()).await
+    }
+
+    /// Like [`Database::write`], holding `locks` from the start to the end of the transaction; they
+    /// are taken in the same round trip, in one order for everybody.
+    pub(crate) async fn write_locked(&self, caller: &Caller, locks: Vec<Lock>) -> Result<WriteTx, DatabaseError> {
+        let context = Context::of(caller);
+        WriteTx::begin(self.pool(&context), &context, locks, caller.request.clone(), self.wake.clone()).await
+    }
+
+    fn pool(&self, context: &Context) -> &PgPool {
+        if context.is_superadmin() { &self.admin } else { &self.app }
+    }
+}

@@ -1,0 +1,42 @@
+//! Pools, tuned for what a request costs.
+
+use std::str::FromStr;
+
+use async_trait::async_trait;
+use secrecy::{ExposeSecret, SecretString};
+use server_shared::http::health::Probe;
+use sqlx::{
+    ConnectOptions, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::config::PoolConfig;
+
+/// A pool that connects when it is first used, so that the service starts while PostgreSQL is down.
+pub(crate) fn connect(url: &SecretString, config: &PoolConfig) -> Result<PgPool, sqlx::Error> {
+    let options = PgConnectOptions::from_str(url.expose_secret())?
+        .application_name("server-core")
+        // A statement is logged by its operation, never by its text.
+        .disable_statement_logging();
+    Ok(PgPoolOptions::new()
+        .min_connections(config.min)
+        .max_connections(config.max)
+        .acquire_timeout(config.acquire_timeout)
+        .max_lifetime(config.max_lifetime)
+        .idle_timeout(config.idle_timeout)
+        // A ping before each use would cost every request a round trip; a dead connection shows
+        // itself as a 503 once and is replaced.
+        .test_before_acquire(false)
+        .connect_lazy_with(options))
+}
+
+/// Asks PostgreSQL through a pool.
+pub(crate) struct PoolProbe(pub(crate) PgPool);
+
+#[async_trait]
+impl Probe for PoolProbe {
+    async fn probe(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        sqlx::query("select 1").execute(&self.0).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,49 @@
+//! The door for what is no protected health information.
+//!
+//! A read of one query needs no transaction block: `context_enter` sets the context in the very
+//! statement that reads, which is a transaction of its own.
+//!
+//! ```sql
+//! select a.* from context_enter($1, $2, $3, $4, $5) ctx
+//! cross join lateral (select … from appointments where id = $6 and ctx offset 0) a
+//! ```
+//!
+//! The lateral query needs the function's result, and `offset 0` keeps the planner from merging the
+//! two, so the context is there before the first row is looked for. If a plan ever turned that
+//! round, the policies would find no context and let no row through: it fails closed.
+
+use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
+
+use super::{Context, DatabaseError};
+
+/// A caller's read, before anything was sent.
+pub(crate) struct Reader {
+    pool: PgPool,
+    context: Context,
+}
+
+impl Reader {
+    pub(super) fn new(pool: PgPool, context: Context) -> Self {
+        Self { pool, context }
+    }
+
+    /// A connection for statements that enter the context themselves.
+    pub(crate) async fn open(self) -> Result<OpenReader, DatabaseError> {
+        #[allow(clippy::disallowed_methods, reason = "the one place that reads outside of a transaction block")]
+        let connection = self.pool.acquire().await?;
+        Ok(OpenReader { connection, context: self.context })
+    }
+}
+
+/// A connection and the context that each statement on it has to enter.
+pub(crate) struct OpenReader {
+    connection: PoolConnection<Postgres>,
+    context: Context,
+}
+
+impl OpenReader {
+    /// The connection and the five parameters of `context_enter`.
+    pub(crate) fn parts(&mut self) -> (&mut PgConnection, (i64, Option<i64>, &'static str, Option<i64>, Option<i64>)) {
+        (&mut self.connection, self.context.parameters())
+    }
+}

@@ -1,0 +1,157 @@
+use chrono::{DateTime, Utc};
+use poem_openapi::{
+    OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+use server_shared::{
+    ApiError,
+    http::{
+        Body, Created, NoContent, Page, Paging,
+        page::{PageNumber, PageSize},
+    },
+};
+use uuid::Uuid;
+
+use super::{
+    Service,
+    model::{
+        Appointment, AppointmentFilter, AppointmentSort, AppointmentStatus, CancelAppointment, CreateAppointment,
+        UpdateAppointment,
+    },
+};
+use crate::{
+    domain::Tag,
+    http::{Caller, Permission},
+    ids::{AppointmentId, PatientId, SpecialistId},
+};
+
+/// `/v1/appointments`
+pub(crate) struct Api {
+    pub(crate) appointments: Service,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Appointments")]
+impl Api {
+    /// List appointments
+    ///
+    /// Specialists and patients see their own. A range takes what overlaps it.
+    #[allow(clippy::too_many_arguments, reason = "one argument a query parameter")]
+    #[oai(path = "/appointments", method = "get", operation_id = "appointment_list")]
+    async fn appointment_list(
+        &self,
+        caller: Caller,
+        /// Number of the page, from 1.
+        page: Query<Option<PageNumber>>,
+        /// Entries a page, at most 100.
+        page_size: Query<Option<PageSize>>,
+        /// Only those that end after this moment.
+        from: Query<Option<DateTime<Utc>>>,
+        /// Only those that begin before this moment.
+        to: Query<Option<DateTime<Utc>>>,
+        /// Only those of this specialist.
+        specialist_id: Query<Option<SpecialistId>>,
+        /// Only those of this patient.
+        patient_id: Query<Option<PatientId>>,
+        /// Only those in this state.
+        status: Query<Option<AppointmentStatus>>,
+        /// Order of the list.
+        sort: Query<Option<AppointmentSort>>,
+    ) -> Result<Json<Page<Appointment>>, ApiError> {
+        caller.may(Permission::AppointmentRead)?;
+        let filter = AppointmentFilter {
+            from: from.0,
+            to: to.0,
+            specialist_id: specialist_id.0,
+            patient_id: patient_id.0,
+            status: status.0,
+        };
+        let paging = Paging::new(page.0, page_size.0);
+        Ok(Json(self.appointments.list(&caller, &filter, sort.0.unwrap_or_default(), paging).await?))
+    }
+
+    /// Create an appointment
+    ///
+    /// 409 `slot_taken` when the specialist or the patient has one at this time. Working hours do
+    /// not matter here.
+    #[oai(path = "/appointments", method = "post", operation_id = "appointment_create")]
+    async fn appointment_create(
+        &self,
+        caller: Caller,
+        body: Body<CreateAppointment>,
+    ) -> Result<Created<Appointment>, ApiError> {
+        caller.may(Permission::AppointmentWrite)?;
+        Ok(Created(self.appointments.create(&caller, caller.organization()?, &body).await?))
+    }
+
+    /// Get an appointment
+    #[oai(path = "/appointments/:appointment_id", method = "get", operation_id = "appointment_get")]
+    async fn appointment_get(
+        &self,
+        caller: Caller,
+        /// Id of the appointment.
+        appointment_id: Path<AppointmentId>,
+    ) -> Result<Json<Appointment>, ApiError> {
+        caller.may(Permission::AppointmentRead)?;
+        Ok(Json(self.appointments.get(&caller, appointment_id.0).await?))
+    }
+
+    /// Find an appointment by its uid
+    #[oai(path = "/appointments/uid/:uid", method = "get", operation_id = "appointment_find")]
+    async fn appointment_find(
+        &self,
+        caller: Caller,
+        /// Uid of the appointment.
+        uid: Path<Uuid>,
+    ) -> Result<Json<Appointment>, ApiError> {
+        caller.may(Permission::AppointmentRead)?;
+        Ok(Json(self.appointments.find(&caller, uid.0).await?))
+    }
+
+    /// Replace an appointment
+    ///
+    /// 409 `stale_version` when somebody else changed it meanwhile, `slot_taken` when the new time is
+    /// not free, `invalid_transition` when it is over.
+    #[oai(path = "/appointments/:appointment_id", method = "put", operation_id = "appointment_update")]
+    async fn appointment_update(
+        &self,
+        caller: Caller,
+        /// Id of the appointment.
+        appointment_id: Path<AppointmentId>,
+        body: Body<UpdateAppointment>,
+    ) -> Result<Json<Appointment>, ApiError> {
+        caller.may(Permission::AppointmentWrite)?;
+        Ok(Json(self.appointments.update(&caller, caller.organization()?, appointment_id.0, &body).await?))
+    }
+
+    /// Delete an appointment
+    ///
+    /// It is gone from every list and its time is free; the audit log keeps speaking of it.
+    #[oai(path = "/appointments/:appointment_id", method = "delete", operation_id = "appointment_delete")]
+    async fn appointment_delete(
+        &self,
+        caller: Caller,
+        /// Id of the appointment.
+        appointment_id: Path<AppointmentId>,
+    ) -> Result<NoContent, ApiError> {
+        caller.may(Permission::AppointmentDelete)?;
+        self.appointments.delete(&caller, appointment_id.0).await?;
+        Ok(NoContent)
+    }
+
+    /// Cancel an appointment
+    ///
+    /// Its time is free at once. A patient can cancel its own until it begins. 409
+    /// `already_cancelled` the second time.
+    #[oai(path = "/appointments/:appointment_id/cancel", method = "post", operation_id = "appointment_cancel")]
+    async fn appointment_cancel(
+        &self,
+        caller: Caller,
+        /// Id of the appointment.
+        appointment_id: Path<AppointmentId>,
+        body: Body<CancelAppointment>,
+    ) -> Result<Json<Appointment>, ApiError> {
+        caller.may(Permission::AppointmentCancel)?;
+        Ok(Json(self.appointments.cancel(&caller, appointment_id.0, &body).await?))
+    }
+}

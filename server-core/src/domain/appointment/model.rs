@@ -1,0 +1,249 @@
+use chrono::{DateTime, TimeDelta, Utc};
+use poem_openapi::{Enum, Object, types::Example};
+use uuid::Uuid;
+
+use crate::{
+    audit::Entity,
+    ids::{AppointmentId, OrganizationId, PatientId, SpecialistId, SpecialtyId, UserId},
+};
+
+/// A booked time of a specialist and a patient.
+#[derive(Debug, Clone, Object)]
+#[oai(example, skip_serializing_if_is_none)]
+pub(crate) struct Appointment {
+    /// Its id.
+    pub(crate) id: AppointmentId,
+    /// Its name in links; says nothing about how many there are.
+    pub(crate) uid: Uuid,
+    /// The clinic.
+    pub(crate) organization_id: OrganizationId,
+    /// What it is about.
+    pub(crate) title: String,
+    /// Where it stands.
+    pub(crate) status: AppointmentStatus,
+    /// When it begins.
+    pub(crate) started_at: DateTime<Utc>,
+    /// When it ends.
+    pub(crate) ended_at: DateTime<Utc>,
+    /// Who treats.
+    pub(crate) specialist_id: SpecialistId,
+    /// Who is treated.
+    pub(crate) patient_id: PatientId,
+    /// In which specialty, if that was said.
+    pub(crate) specialty_id: Option<SpecialtyId>,
+    /// Who booked it; absent when that user is gone.
+    pub(crate) user_id: Option<UserId>,
+    /// When it was cancelled.
+    pub(crate) cancelled_at: Option<DateTime<Utc>>,
+    /// Why it was cancelled.
+    pub(crate) cancellation_reason: Option<CancellationReason>,
+    /// Counts its changes; to be sent back with the next one.
+    pub(crate) version: i64,
+    /// When it was created.
+    pub(crate) created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub(crate) updated_at: DateTime<Utc>,
+}
+
+impl Entity for Appointment {
+    const TYPE: &'static str = AppointmentId::TYPE;
+
+    fn entity_id(&self) -> String {
+        self.id.entity_id()
+    }
+}
+
+impl Entity for AppointmentId {
+    const TYPE: &'static str = "appointment";
+
+    fn entity_id(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Example for Appointment {
+    fn example() -> Self {
+        let started_at = DateTime::UNIX_EPOCH + TimeDelta::days(20_500) + TimeDelta::hours(9);
+        let created_at = started_at - TimeDelta::days(7);
+        Self {
+            id: AppointmentId(41),
+            uid: Uuid::from_u128(0x5f0c_7d3e_4a0b_4c6f_9a55_0d2b_6d1f_3c11),
+            organization_id: OrganizationId(1),
+            title: "First examination".to_owned(),
+            status: AppointmentStatus::Scheduled,
+            started_at,
+            ended_at: started_at + TimeDelta::minutes(45),
+            specialist_id: SpecialistId(8),
+            patient_id: PatientId(27),
+            specialty_id: Some(SpecialtyId(3)),
+            user_id: Some(UserId(12)),
+            cancelled_at: None,
+            cancellation_reason: None,
+            version: 1,
+            created_at,
+            updated_at: created_at,
+        }
+    }
+}
+
+/// Where an appointment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
+#[oai(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub(crate) enum AppointmentStatus {
+    /// Kept for its maker for a few minutes.
+    Held,
+    /// Was held and is free again.
+    Expired,
+    /// Booked.
+    Scheduled,
+    /// Booked and confirmed.
+    Confirmed,
+    /// Under way.
+    InProgress,
+    /// Took place.
+    Completed,
+    /// Called off.
+    Cancelled,
+    /// The patient did not come.
+    NoShow,
+}
+
+impl AppointmentStatus {
+    /// Whether it can still be called off.
+    pub(super) fn can_be_cancelled(self) -> bool {
+        matches!(self, Self::Scheduled | Self::Confirmed)
+    }
+
+    /// Whether time and people can still change.
+    pub(super) fn can_be_changed(self) -> bool {
+        matches!(self, Self::Scheduled | Self::Confirmed)
+    }
+}
+
+/// Why an appointment was called off; a choice and no text, so that nothing personal gets in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
+#[oai(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub(crate) enum CancellationReason {
+    /// The patient asked.
+    PatientRequest,
+    /// The specialist can't.
+    SpecialistUnavailable,
+    /// The clinic asked.
+    ClinicRequest,
+    /// Something else.
+    Other,
+}
+
+/// What an appointment is created from.
+#[derive(Debug, Clone, Object)]
+#[oai(example)]
+pub(crate) struct CreateAppointment {
+    /// What it is about; no names, no diagnoses: it is shown in calendars.
+    #[oai(default, validator(max_length = 200))]
+    pub(crate) title: String,
+    /// When it begins.
+    pub(crate) started_at: DateTime<Utc>,
+    /// When it ends; at most 24 hours later.
+    pub(crate) ended_at: DateTime<Utc>,
+    /// Who treats.
+    pub(crate) specialist_id: SpecialistId,
+    /// Who is treated.
+    pub(crate) patient_id: PatientId,
+    /// In which specialty.
+    pub(crate) specialty_id: Option<SpecialtyId>,
+}
+
+impl Example for CreateAppointment {
+    fn example() -> Self {
+        let Appointment { title, started_at, ended_at, specialist_id, patient_id, specialty_id, .. } =
+            Appointment::example();
+        Self { title, started_at, ended_at, specialist_id, patient_id, specialty_id }
+    }
+}
+
+/// What an appointment is replaced by.
+#[derive(Debug, Clone, Object)]
+#[oai(example)]
+pub(crate) struct UpdateAppointment {
+    /// The version this change was made from; 409 `stale_version` when there is a newer one.
+    #[oai(validator(minimum(value = "1")))]
+    pub(crate) version: i64,
+    /// What it is about; no names, no diagnoses: it is shown in calendars.
+    #[oai(default, validator(max_length = 200))]
+    pub(crate) title: String,
+    /// When it begins.
+    pub(crate) started_at: DateTime<Utc>,
+    /// When it ends; at most 24 hours later.
+    pub(crate) ended_at: DateTime<Utc>,
+    /// Who treats.
+    pub(crate) specialist_id: SpecialistId,
+    /// Who is treated.
+    pub(crate) patient_id: PatientId,
+    /// In which specialty.
+    pub(crate) specialty_id: Option<SpecialtyId>,
+}
+
+impl UpdateAppointment {
+    /// The change without its version: what is written.
+    pub(super) fn booking(&self) -> CreateAppointment {
+        CreateAppointment {
+            title: self.title.clone(),
+            started_at: self.started_at,
+            ended_at: self.ended_at,
+            specialist_id: self.specialist_id,
+            patient_id: self.patient_id,
+            specialty_id: self.specialty_id,
+        }
+    }
+}
+
+impl Example for UpdateAppointment {
+    fn example() -> Self {
+        let CreateAppointment { title, started_at, ended_at, specialist_id, patient_id, specialty_id } =
+            CreateAppointment::example();
+        Self { version: 1, title, started_at, ended_at, specialist_id, patient_id, specialty_id }
+    }
+}
+
+/// Why an appointment is called off.
+#[derive(Debug, Clone, Object)]
+#[oai(example)]
+pub(crate) struct CancelAppointment {
+    /// The reason.
+    pub(crate) reason: CancellationReason,
+}
+
+impl Example for CancelAppointment {
+    fn example() -> Self {
+        Self { reason: CancellationReason::PatientRequest }
+    }
+}
+
+/// Which appointments to list.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct AppointmentFilter {
+    /// Those that end after it.
+    pub(crate) from: Option<DateTime<Utc>>,
+    /// Those that begin before it.
+    pub(crate) to: Option<DateTime<Utc>>,
+    /// Those of one specialist.
+    pub(crate) specialist_id: Option<SpecialistId>,
+    /// Those of one patient.
+    pub(crate) patient_id: Option<PatientId>,
+    /// Those that stand there.
+    pub(crate) status: Option<AppointmentStatus>,
+}
+
+/// Order of a list of appointments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
+pub(crate) enum AppointmentSort {
+    /// Earliest first.
+    #[default]
+    #[oai(rename = "started_at")]
+    StartedAt,
+    /// Latest first.
+    #[oai(rename = "-started_at")]
+    StartedAtDescending,
+}

@@ -1,0 +1,318 @@
+use chrono::{DateTime, Utc};
+use server_shared::http::Paging;
+use uuid::Uuid;
+
+use super::{
+    error::AppointmentError,
+    model::{
+        Appointment, AppointmentFilter, AppointmentSort, AppointmentStatus, CancellationReason, CreateAppointment,
+    },
+};
+use crate::{
+    database::{DatabaseError, OpenReader, Tx, broken_constraint},
+    domain::rules::InvalidValue,
+    ids::{AppointmentId, OrganizationId, PatientId, SpecialistId, SpecialtyId, UserId},
+};
+
+pub(super) async fn appointment_get(
+    reader: &mut OpenReader,
+    id: AppointmentId,
+) -> Result<Option<Appointment>, DatabaseError> {
+    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
+    let row = sqlx::query_as!(
+        Appointment,
+        r#"
+        select a.id as "id: AppointmentId", a.uid, a.organization_id as "organization_id: OrganizationId", a.title,
+               a.status as "status: AppointmentStatus", a.started_at, a.ended_at,
+               a.specialist_id as "specialist_id: SpecialistId", a.patient_id as "patient_id: PatientId",
+               a.specialty_id as "specialty_id: SpecialtyId", a.user_id as "user_id: UserId", a.cancelled_at,
+               a.cancellation_reason as "cancellation_reason: CancellationReason", a.version, a.created_at, a.updated_at
+        from context_enter($1, $2, $3, $4, $5) as ctx
+        cross join lateral (
+            select * from appointments where id = $6 and organization_id = $2 and deleted_at is null and ctx offset 0
+        ) a
+        "#,
+        user,
+        organization,
+        role,
+        patient,
+        specialist,
+        id.0
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row)
+}
+
+pub(super) async fn appointment_find(reader: &mut OpenReader, uid: Uuid) -> Result<Option<Appointment>, DatabaseError> {
+    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
+    let row = sqlx::query_as!(
+        Appointment,
+        r#"
+        select a.id as "id: AppointmentId", a.uid, a.organization_id as "organization_id: OrganizationId", a.title,
+               a.status as "status: AppointmentStatus", a.started_at, a.ended_at,
+               a.specialist_id as "specialist_id: SpecialistId", a.patient_id as "patient_id: PatientId",
+               a.specialty_id as "specialty_id: SpecialtyId", a.user_id as "user_id: UserId", a.cancelled_at,
+               a.cancellation_reason as "cancellation_reason: CancellationReason", a.version, a.created_at, a.updated_at
+        from context_enter($1, $2, $3, $4, $5) as ctx
+        cross join lateral (
+            select * from appointments where uid = $6 and organization_id = $2 and deleted_at is null and ctx offset 0
+        ) a
+        "#,
+        user,
+        organization,
+        role,
+        patient,
+        specialist,
+        uid
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row)
+}
+
+pub(super) async fn appointment_count(
+    reader: &mut OpenReader,
+    filter: &AppointmentFilter,
+) -> Result<i64, DatabaseError> {
+    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
+    let total = sqlx::query_scalar!(
+        r#"
+        select counted.total as "total!"
+        from context_enter($1, $2, $3, $4, $5) as ctx
+        cross join lateral (
+            select count(*) as total from appointments
+            where organization_id = $2 and deleted_at is null and ctx
+              and ($6::timestamptz is null or ended_at > $6) and ($7::timestamptz is null or started_at < $7)
+              and ($8::bigint is null or specialist_id = $8) and ($9::bigint is null or patient_id = $9)
+              and ($10::text is null or status = $10)
+            offset 0
+        ) counted
+        "#,
+        user,
+        organization,
+        role,
+        patient,
+        specialist,
+        filter.from,
+        filter.to,
+        filter.specialist_id.map(|id| id.0),
+        filter.patient_id.map(|id| id.0),
+        filter.status as Option<AppointmentStatus>
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(total)
+}
+
+pub(super) async fn appointment_page(
+    reader: &mut OpenReader,
+    filter: &AppointmentFilter,
+    sort: AppointmentSort,
+    paging: Paging,
+) -> Result<Vec<Appointment>, DatabaseError> {
+    match sort {
+        AppointmentSort::StartedAt => appointment_page_ascending(reader, filter, paging).await,
+        AppointmentSort::StartedAtDescending => appointment_page_descending(reader, filter, paging).await,
+    }
+}
+
+// Two statements, for an order chosen by a parameter can't be read from an index.
+macro_rules! appointment_page_in {
+    ($name:ident, $order:literal) => {
+        async fn $name(
+            reader: &mut OpenReader,
+            filter: &AppointmentFilter,
+            paging: Paging,
+        ) -> Result<Vec<Appointment>, DatabaseError> {
+            let (connection, (user, organization, role, patient, specialist)) = reader.parts();
+            let rows = sqlx::query_as!(
+                Appointment,
+                r#"
+                select a.id as "id: AppointmentId", a.uid, a.organization_id as "organization_id: OrganizationId", a.title,
+                       a.status as "status: AppointmentStatus", a.started_at, a.ended_at,
+                       a.specialist_id as "specialist_id: SpecialistId", a.patient_id as "patient_id: PatientId",
+                       a.specialty_id as "specialty_id: SpecialtyId", a.user_id as "user_id: UserId", a.cancelled_at,
+                       a.cancellation_reason as "cancellation_reason: CancellationReason", a.version, a.created_at,
+                       a.updated_at
+                from context_enter($1, $2, $3, $4, $5) as ctx
+                cross join lateral (
+                    select * from appointments
+                    where organization_id = $2 and deleted_at is null and ctx
+                      and ($6::timestamptz is null or ended_at > $6) and ($7::timestamptz is null or started_at < $7)
+                      and ($8::bigint is null or specialist_id = $8) and ($9::bigint is null or patient_id = $9)
+                      and ($10::text is null or status = $10)
+                    order by "#
+                    + $order
+                    + r#"
+                    limit $11 offset $12
+                ) a
+                "#,
+                user, organization, role, patient, specialist, filter.from, filter.to,
+                filter.specialist_id.map(|id| id.0), filter.patient_id.map(|id| id.0),
+                filter.status as Option<AppointmentStatus>, paging.limit(), paging.offset()
+            )
+            .fetch_all(connection)
+            .await?;
+            Ok(rows)
+        }
+    };
+}
+
+appointment_page_in!(appointment_page_ascending, "started_at, id");
+appointment_page_in!(appointment_page_descending, "started_at desc, id desc");
+
+/// Checks what the booking refers to and writes it, in one statement. `None`: a reference is not
+/// there, see [`unknown_reference`].
+pub(super) async fn appointment_create(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    user: UserId,
+    booking: &CreateAppointment,
+) -> Result<Option<Appointment>, AppointmentError> {
+    sqlx::query_as!(
+        Appointment,
+        r#"
+        insert into appointments (organization_id, title, status, started_at, ended_at, block, specialist_id, patient_id,
+                                  specialty_id, user_id)
+        select $1, $2, 'scheduled', $3, $4, tstzrange($3, $4), s.id, p.id, $7, $8
+        from specialists s, patients p
+        where s.organization_id = $1 and s.id = $5 and s.deleted_at is null
+          and p.organization_id = $1 and p.id = $6 and p.deleted_at is null
+          and ($7::bigint is null or exists (select from specialties y where y.organization_id = $1 and y.id = $7
+                                             and y.archived_at is null))
+        returning id as "id: AppointmentId", uid, organization_id as "organization_id: OrganizationId", title,
+                  status as "status: AppointmentStatus", started_at, ended_at,
+                  specialist_id as "specialist_id: SpecialistId", patient_id as "patient_id: PatientId",
+                  specialty_id as "specialty_id: SpecialtyId", user_id as "user_id: UserId", cancelled_at,
+                  cancellation_reason as "cancellation_reason: CancellationReason", version, created_at, updated_at
+        "#,
+        organization.0, booking.title, booking.started_at, booking.ended_at, booking.specialist_id.0,
+        booking.patient_id.0, booking.specialty_id.map(|id| id.0), user.0
+    )
+    .fetch_optional(tx.connection()?)
+    .await
+    .map_err(on_overlap)
+}
+
+/// Which reference of a booking is not there, once one is known not to be.
+pub(super) async fn unknown_reference(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    booking: &CreateAppointment,
+) -> Result<AppointmentError, DatabaseError> {
+    let found = sqlx::query!(
+        r#"
+        select exists(select from specialists where organization_id = $1 and id = $2 and deleted_at is null) as "specialist!",
+               exists(select from patients where organization_id = $1 and id = $3 and deleted_at is null) as "patient!"
+        "#,
+        organization.0, booking.specialist_id.0, booking.patient_id.0
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    let invalid = if !found.specialist {
+        InvalidValue::new("/specialist_id", "unknown_reference", "is no specialist of this organization")
+    } else if !found.patient {
+        InvalidValue::new("/patient_id", "unknown_reference", "is no patient of this organization that you may see")
+    } else {
+        InvalidValue::new("/specialty_id", "unknown_reference", "is no specialty in use of this organization")
+    };
+    Ok(invalid.into())
+}
+
+/// What decides whether an appointment can change; locks it against other changes.
+pub(super) struct Standing {
+    pub(super) status: AppointmentStatus,
+    pub(super) version: i64,
+    pub(super) started_at: DateTime<Utc>,
+}
+
+pub(super) async fn appointment_lock(tx: &mut impl Tx, id: AppointmentId) -> Result<Option<Standing>, DatabaseError> {
+    let row = sqlx::query_as!(
+        Standing,
+        r#"
+        select status as "status: AppointmentStatus", version, started_at
+        from appointments where id = $1 and deleted_at is null for update
+        "#,
+        id.0
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(row)
+}
+
+pub(super) async fn appointment_update(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    id: AppointmentId,
+    booking: &CreateAppointment,
+) -> Result<Option<Appointment>, AppointmentError> {
+    sqlx::query_as!(
+        Appointment,
+        r#"
+        update appointments a
+        set title = $3, started_at = $4, ended_at = $5, block = tstzrange($4, $5), specialist_id = s.id,
+            patient_id = p.id, specialty_id = $8, version = a.version + 1, updated_at = now()
+        from specialists s, patients p
+        where a.id = $2 and a.organization_id = $1
+          and s.organization_id = $1 and s.id = $6 and s.deleted_at is null
+          and p.organization_id = $1 and p.id = $7 and p.deleted_at is null
+          -- one that was archived meanwhile may stay, but not be chosen anew
+          and ($8::bigint is null or $8 = a.specialty_id
+               or exists (select from specialties y where y.organization_id = $1 and y.id = $8 and y.archived_at is null))
+        returning a.id as "id: AppointmentId", a.uid, a.organization_id as "organization_id: OrganizationId", a.title,
+                  a.status as "status: AppointmentStatus", a.started_at, a.ended_at,
+                  a.specialist_id as "specialist_id: SpecialistId", a.patient_id as "patient_id: PatientId",
+                  a.specialty_id as "specialty_id: SpecialtyId", a.user_id as "user_id: UserId", a.cancelled_at,
+                  a.cancellation_reason as "cancellation_reason: CancellationReason", a.version, a.created_at, a.updated_at
+        "#,
+        organization.0, id.0, booking.title, booking.started_at, booking.ended_at, booking.specialist_id.0,
+        booking.patient_id.0, booking.specialty_id.map(|id| id.0)
+    )
+    .fetch_optional(tx.connection()?)
+    .await
+    .map_err(on_overlap)
+}
+
+pub(super) async fn appointment_cancel(
+    tx: &mut impl Tx,
+    id: AppointmentId,
+    reason: CancellationReason,
+) -> Result<Appointment, DatabaseError> {
+    let row = sqlx::query_as!(
+        Appointment,
+        r#"
+        update appointments
+        set status = 'cancelled', cancelled_at = now(), cancellation_reason = $2, version = version + 1, updated_at = now()
+        where id = $1
+        returning id as "id: AppointmentId", uid, organization_id as "organization_id: OrganizationId", title,
+                  status as "status: AppointmentStatus", started_at, ended_at,
+                  specialist_id as "specialist_id: SpecialistId", patient_id as "patient_id: PatientId",
+                  specialty_id as "specialty_id: SpecialtyId", user_id as "user_id: UserId", cancelled_at,
+                  cancellation_reason as "cancellation_reason: CancellationReason", version, created_at, updated_at
+        "#,
+        id.0,
+        reason as CancellationReason
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    Ok(row)
+}
+
+pub(super) async fn appointment_delete(tx: &mut impl Tx, id: AppointmentId) -> Result<bool, DatabaseError> {
+    let done = sqlx::query!(
+        "update appointments set deleted_at = now(), version = version + 1, updated_at = now()
+         where id = $1 and deleted_at is null",
+        id.0
+    )
+    .execute(tx.connection()?)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+fn on_overlap(error: sqlx::Error) -> AppointmentError {
+    match broken_constraint(&error) {
+        Some("appointments_specialist_overlap" | "appointments_patient_overlap") => AppointmentError::SlotTaken,
+        _ => DatabaseError::from(error).into(),
+    }
+}

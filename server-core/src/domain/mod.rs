@@ -1,0 +1,28 @@
+//! The domains, each with the same rooms: model, repository, service, api, error.
+
+use poem_openapi::Tags;
+
+pub(crate) mod appointment;
+pub(crate) mod organization;
+pub(crate) mod patient;
+pub(crate) mod rules;
+pub(crate) mod specialist;
+pub(crate) mod specialty;
+pub(crate) mod user;
+
+/// The chapters of the specification.
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// Who calls and what they may do.
+    Identity,
+    /// Clinics.
+    Organizations,
+    /// What clinics offer.
+    Specialties,
+    /// Who treats.
+    Specialists,
+    /// Who is treated. Every read is audited per record.
+    Patients,
+    /// Booked times; no specialist and no patient is booked twice.
+    Appointments,
+}

@@ -1,0 +1,99 @@
+use poem_openapi::{
+    OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+use server_shared::{
+    ApiError,
+    http::{
+        Body, Created, Page, Paging,
+        page::{PageNumber, PageSize},
+    },
+};
+
+use super::{
+    Service,
+    model::{CreateOrganization, Organization, UpdateOrganization},
+};
+use crate::{
+    domain::Tag,
+    http::{Caller, Permission},
+    ids::OrganizationId,
+};
+
+/// `/v1/organizations`
+pub(crate) struct Api {
+    pub(crate) organizations: Service,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Organizations")]
+impl Api {
+    /// List one's own organizations
+    ///
+    /// A superadmin sees every one.
+    #[oai(path = "/organizations", method = "get", operation_id = "organization_list")]
+    async fn organization_list(
+        &self,
+        caller: Caller,
+        /// Number of the page, from 1.
+        page: Query<Option<PageNumber>>,
+        /// Entries a page, at most 100.
+        page_size: Query<Option<PageSize>>,
+    ) -> Result<Json<Page<Organization>>, ApiError> {
+        Ok(Json(self.organizations.list(&caller, Paging::new(page.0, page_size.0)).await?))
+    }
+
+    /// Create an organization
+    ///
+    /// Superadmins only. 409 `slug_taken` when another one has the slug.
+    #[oai(path = "/organizations", method = "post", operation_id = "organization_create")]
+    async fn organization_create(
+        &self,
+        caller: Caller,
+        body: Body<CreateOrganization>,
+    ) -> Result<Created<Organization>, ApiError> {
+        caller.may(Permission::OrganizationCreate)?;
+        Ok(Created(self.organizations.create(&caller, &body).await?))
+    }
+
+    /// Find an organization by its slug
+    ///
+    /// Among one's own.
+    #[oai(path = "/organizations/slug/:slug", method = "get", operation_id = "organization_find")]
+    async fn organization_find(
+        &self,
+        caller: Caller,
+        /// Slug of the organization.
+        #[oai(validator(max_length = 60))]
+        slug: Path<String>,
+    ) -> Result<Json<Organization>, ApiError> {
+        Ok(Json(self.organizations.find(&caller, &slug.0).await?))
+    }
+
+    /// Get an organization
+    #[oai(path = "/organizations/:organization_id", method = "get", operation_id = "organization_get")]
+    async fn organization_get(
+        &self,
+        caller: Caller,
+        /// Id of the organization; it is the context of the request.
+        organization_id: Path<OrganizationId>,
+    ) -> Result<Json<Organization>, ApiError> {
+        caller.may(Permission::OrganizationRead)?;
+        Ok(Json(self.organizations.get(&caller, organization_id.0).await?))
+    }
+
+    /// Replace an organization
+    ///
+    /// The slug stays as it is.
+    #[oai(path = "/organizations/:organization_id", method = "put", operation_id = "organization_update")]
+    async fn organization_update(
+        &self,
+        caller: Caller,
+        /// Id of the organization; it is the context of the request.
+        organization_id: Path<OrganizationId>,
+        body: Body<UpdateOrganization>,
+    ) -> Result<Json<Organization>, ApiError> {
+        caller.may(Permission::OrganizationUpdate)?;
+        Ok(Json(self.organizations.update(&caller, organization_id.0, &body).await?))
+    }
+}

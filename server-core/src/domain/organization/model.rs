@@ -1,0 +1,85 @@
+use chrono::{DateTime, Utc};
+use poem_openapi::{Object, types::Example};
+
+use crate::{audit::Entity, ids::OrganizationId};
+
+/// A clinic.
+#[derive(Debug, Clone, Object)]
+#[oai(example)]
+pub(crate) struct Organization {
+    /// Its id.
+    pub(crate) id: OrganizationId,
+    /// What it is called.
+    pub(crate) name: String,
+    /// Its name in links; never changes.
+    pub(crate) slug: String,
+    /// The IANA zone its opening hours and reports are in.
+    pub(crate) timezone: String,
+    /// When it was created.
+    pub(crate) created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub(crate) updated_at: DateTime<Utc>,
+}
+
+impl Entity for Organization {
+    const TYPE: &'static str = "organization";
+
+    fn entity_id(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+impl Example for Organization {
+    fn example() -> Self {
+        let created_at = DateTime::UNIX_EPOCH + chrono::TimeDelta::days(20_500);
+        Self {
+            id: OrganizationId(1),
+            name: "Riverside Rehabilitation".to_owned(),
+            slug: "riverside-rehabilitation".to_owned(),
+            timezone: "Europe/Berlin".to_owned(),
+            created_at,
+            updated_at: created_at,
+        }
+    }
+}
+
+/// What an organization is created from.
+#[derive(Debug, Clone, Object)]
+#[oai(example)]
+pub(crate) struct CreateOrganization {
+    /// What it is called.
+    #[oai(validator(min_length = 1, max_length = 200, pattern = r"\S"))]
+    pub(crate) name: String,
+    /// Its name in links; made from the name when left out.
+    #[oai(validator(min_length = 1, max_length = 60, pattern = "^[a-z0-9]+(-[a-z0-9]+)*$"))]
+    pub(crate) slug: Option<String>,
+    /// The IANA zone its opening hours and reports are in.
+    #[oai(validator(min_length = 1, max_length = 64))]
+    pub(crate) timezone: String,
+}
+
+impl Example for CreateOrganization {
+    fn example() -> Self {
+        let Organization { name, timezone, .. } = Organization::example();
+        Self { name, slug: Some("riverside-rehabilitation".to_owned()), timezone }
+    }
+}
+
+/// What an organization is replaced by; the slug stays.
+#[derive(Debug, Clone, Object)]
+#[oai(example)]
+pub(crate) struct UpdateOrganization {
+    /// What it is called.
+    #[oai(validator(min_length = 1, max_length = 200, pattern = r"\S"))]
+    pub(crate) name: String,
+    /// The IANA zone its opening hours and reports are in.
+    #[oai(validator(min_length = 1, max_length = 64))]
+    pub(crate) timezone: String,
+}
+
+impl Example for UpdateOrganization {
+    fn example() -> Self {
+        let Organization { name, timezone, .. } = Organization::example();
+        Self { name, timezone }
+    }
+}

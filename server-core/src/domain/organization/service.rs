@@ -1,0 +1,70 @@
+use server_shared::{
+    http::{Page, Paging},
+    slug::slugify,
+};
+
+use super::{
+    error::OrganizationError,
+    model::{CreateOrganization, Organization, UpdateOrganization},
+    repository,
+};
+use crate::{audit::Audit, database::Database, domain::rules::check_timezone, http::Caller, ids::OrganizationId};
+
+/// Clinics.
+#[derive(Clone)]
+pub(crate) struct Service {
+    database: Database,
+}
+
+impl Service {
+    pub(crate) fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    pub(super) async fn list(&self, caller: &Caller, paging: Paging) -> Result<Page<Organization>, OrganizationError> {
+        let mut reader = self.database.read(&caller.above_organizations()).open().await?;
+        let rows = repository::organization_page(&mut reader, paging).await?;
+        let total = match paging.total_of_first_page(rows.len()) {
+            Some(total) => total,
+            None => repository::organization_count(&mut reader).await?,
+        };
+        Ok(paging.page(rows, total))
+    }
+
+    pub(super) async fn find(&self, caller: &Caller, slug: &str) -> Result<Organization, OrganizationError> {
+        let mut reader = self.database.read(&caller.above_organizations()).open().await?;
+        repository::organization_find(&mut reader, slug).await?.ok_or(OrganizationError::NotFound)
+    }
+
+    pub(super) async fn get(&self, caller: &Caller, id: OrganizationId) -> Result<Organization, OrganizationError> {
+        let mut reader = self.database.read(caller).open().await?;
+        repository::organization_get(&mut reader, id).await?.ok_or(OrganizationError::NotFound)
+    }
+
+    pub(super) async fn create(
+        &self,
+        caller: &Caller,
+        input: &CreateOrganization,
+    ) -> Result<Organization, OrganizationError> {
+        check_timezone("/timezone", &input.timezone)?;
+        let slug = input.slug.clone().unwrap_or_else(|| slugify(&input.name));
+        let mut tx = self.database.write(&caller.above_organizations()).await?;
+        let organization = repository::organization_create(&mut tx, &input.name, &slug, &input.timezone).await?;
+        tx.commit(Audit::created(&organization)).await?;
+        Ok(organization)
+    }
+
+    pub(super) async fn update(
+        &self,
+        caller: &Caller,
+        id: OrganizationId,
+        input: &UpdateOrganization,
+    ) -> Result<Organization, OrganizationError> {
+        check_timezone("/timezone", &input.timezone)?;
+        let mut tx = self.database.write(caller).await?;
+        let organization =
+            repository::organization_update(&mut tx, id, input).await?.ok_or(OrganizationError::NotFound)?;
+        tx.commit(Audit::updated(&organization, vec!["name", "timezone"])).await?;
+        Ok(organization)
+    }
+}

@@ -1,0 +1,289 @@
+use std::sync::Arc;
+
+use chrono::{Datelike, NaiveDate, Utc};
+use server_shared::{
+    crypto::{DataKey, normalize_email, normalize_national_id, normalize_phone},
+    http::{Page, Paging},
+};
+use uuid::Uuid;
+
+use super::{
+    error::PatientError,
+    model::{CreatePatient, Patient, PatientFilter, PatientSort, UpdatePatient},
+    repository::{self, PatientRow, PatientSearch, SealedPatient, Written},
+};
+use crate::{
+    audit::Audit,
+    database::{Database, DatabaseError, Sealed},
+    domain::rules::InvalidValue,
+    encryption::{Encryption, RowCipher},
+    http::{Caller, Identities, Permission},
+    ids::{OrganizationId, PatientId, UserId},
+};
+
+const TABLE: &str = "patients";
+const EARLIEST_BIRTH: i32 = 1850;
+
+/// People who are treated.
+#[derive(Clone)]
+pub(crate) struct Service {
+    database: Database,
+    encryption: Arc<Encryption>,
+    identities: Identities,
+}
+
+impl Service {
+    pub(crate) fn new(database: Database, encryption: Arc<Encryption>, identities: Identities) -> Self {
+        Self { database, encryption, identities }
+    }
+
+    pub(super) async fn list(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        filter: &PatientFilter,
+        sort: PatientSort,
+        paging: Paging,
+    ) -> Result<Page<Patient>, PatientError> {
+        let search = self.search(organization, filter);
+        let mut tx = self.database.disclose(caller).await?;
+        let rows = repository::patient_page(&mut tx, organization, &search, sort, paging).await?;
+        let total = match paging.total_of_first_page(rows.len()) {
+            Some(total) => total,
+            None => repository::patient_count(&mut tx, organization, &search).await?,
+        };
+        let notes = sees_notes(caller);
+        let patients = rows.try_map(|rows| {
+            rows.iter().map(|row| self.open(row, notes)).collect::<Result<Vec<Patient>, DatabaseError>>()
+        })?;
+        let patients = tx.disclose(patients, |patients| Audit::read(patients)).await?;
+        Ok(paging.page(patients, total))
+    }
+
+    pub(super) async fn get(&self, caller: &Caller, id: PatientId) -> Result<Patient, PatientError> {
+        let mut tx = self.database.disclose(caller).await?;
+        let row = repository::patient_get(&mut tx, id).await?.ok_or(PatientError::NotFound)?;
+        let patient = row.try_map(|row| self.open(&row, sees_notes(caller)))?;
+        Ok(tx.disclose(patient, |patient| Audit::read([patient])).await?)
+    }
+
+    pub(super) async fn create(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        mut record: CreatePatient,
+    ) -> Result<Patient, PatientError> {
+        check(&record)?;
+        if !sees_notes(caller) {
+            record.clinical_notes = None;
+        }
+        let uid = Uuid::now_v7();
+        let key = self.encryption.create_key(organization);
+        let values = self.seal(organization, uid, &key.key, &record);
+        let mut tx = self.database.write(caller).await?;
+        let Some(written) = repository::patient_create(&mut tx, organization, uid, &key, &values).await? else {
+            let index = values.email_index.unwrap_or_default();
+            let patient_id = repository::patient_by_email(&mut tx, organization, &index).await?;
+            return Err(PatientError::EmailTaken { patient_id });
+        };
+        let linked = record.user_id;
+        let patient = Sealed::new(patient(uid, record, &written, sees_notes(caller)));
+        let patient = tx.commit_sealed(patient, Audit::created).await?;
+        self.forget(linked);
+        Ok(patient)
+    }
+
+    pub(super) async fn update(
+        &self,
+        caller: &Caller,
+        id: PatientId,
+        change: UpdatePatient,
+    ) -> Result<Patient, PatientError> {
+        let version = change.version;
+        let mut record = change.record();
+        check(&record)?;
+        let mut tx = self.database.write(caller).await?;
+        let row = repository::patient_lock(&mut tx, id).await?.ok_or(PatientError::NotFound)?;
+        if row.version != version {
+            return Err(PatientError::StaleVersion { current: row.version });
+        }
+        let before = self.open(&row, true)?;
+        if !sees_notes(caller) {
+            record.clinical_notes.clone_from(&before.clinical_notes);
+        }
+        let key = self.encryption.open_key(row.organization_id, row.data_key_id, &row.wrapped)?;
+        let values = self.seal(row.organization_id, row.uid, &key, &record);
+        let written = repository::patient_update(&mut tx, id, &values).await?;
+        let changed = changed_fields(&before, &record);
+        let linked = record.user_id;
+        let patient = Sealed::new(patient(row.uid, record, &written, sees_notes(caller)));
+        let patient = tx.commit_sealed(patient, |patient| Audit::updated(patient, changed)).await?;
+        if linked != row.user_id {
+            self.forget(row.user_id);
+            self.forget(linked);
+        }
+        Ok(patient)
+    }
+
+    pub(super) async fn delete(&self, caller: &Caller, id: PatientId) -> Result<(), PatientError> {
+        let mut tx = self.database.write(caller).await?;
+        let linked = repository::patient_delete(&mut tx, id).await?.ok_or(PatientError::NotFound)?;
+        tx.commit(Audit::deleted(&id)).await?;
+        self.forget(linked);
+        Ok(())
+    }
+
+    /// Which patient record a user has is part of its identity.
+    fn forget(&self, user: Option<UserId>) {
+        if let Some(user) = user {
+            self.identities.invalidate(user);
+        }
+    }
+
+    fn search(&self, organization: OrganizationId, filter: &PatientFilter) -> PatientSearch {
+        let index = |column: &str, value: Option<String>| {
+            value.map(|value| self.encryption.index(organization, column, &value))
+        };
+        PatientSearch {
+            name: filter.search.as_deref().map(contains_pattern),
+            email_index: index("email", filter.email.as_deref().map(normalize_email)),
+            phone_index: index("phone", filter.phone.as_deref().map(normalize_phone)),
+            national_id_index: index("national_id", filter.national_id.as_deref().map(normalize_national_id)),
+        }
+    }
+
+    fn seal<'a>(
+        &self,
+        organization: OrganizationId,
+        uid: Uuid,
+        key: &DataKey,
+        record: &'a CreatePatient,
+    ) -> SealedPatient<'a> {
+        let cipher = RowCipher::new(key, organization, TABLE, uid);
+        let born = record.date_of_birth.map(|date| date.to_string());
+        let index = |column: &str, value: Option<String>| {
+            value.map(|value| self.encryption.index(organization, column, &value))
+        };
+        SealedPatient {
+            user_id: record.user_id,
+            first_name: &record.first_name,
+            last_name: &record.last_name,
+            email: cipher.seal("email", record.email.as_deref()),
+            phone: cipher.seal("phone", record.phone.as_deref()),
+            date_of_birth: cipher.seal("date_of_birth", born.as_deref()),
+            national_id: cipher.seal("national_id", record.national_id.as_deref()),
+            address: cipher.seal("address", record.address.as_deref()),
+            emergency_contact: cipher.seal("emergency_contact", record.emergency_contact.as_deref()),
+            clinical_notes: cipher.seal("clinical_notes", record.clinical_notes.as_deref()),
+            email_index: index("email", record.email.as_deref().map(normalize_email)),
+            phone_index: index("phone", record.phone.as_deref().map(normalize_phone)),
+            national_id_index: index("national_id", record.national_id.as_deref().map(normalize_national_id)),
+        }
+    }
+
+    fn open(&self, row: &PatientRow, notes: bool) -> Result<Patient, DatabaseError> {
+        let key = self.encryption.open_key(row.organization_id, row.data_key_id, &row.wrapped)?;
+        let cipher = RowCipher::new(&key, row.organization_id, TABLE, row.uid);
+        let born = cipher.open("date_of_birth", row.date_of_birth_encrypted.as_deref())?;
+        Ok(Patient {
+            id: row.id,
+            uid: row.uid,
+            user_id: row.user_id,
+            first_name: row.first_name.clone(),
+            last_name: row.last_name.clone(),
+            email: cipher.open("email", row.email_encrypted.as_deref())?,
+            phone: cipher.open("phone", row.phone_encrypted.as_deref())?,
+            date_of_birth: born
+                .map(|date| date.parse())
+                .transpose()
+                .map_err(|_| DatabaseError::Damaged(format!("the date of birth of patient {} is no date", row.id)))?,
+            national_id: cipher.open("national_id", row.national_id_encrypted.as_deref())?,
+            address: cipher.open("address", row.address_encrypted.as_deref())?,
+            emergency_contact: cipher.open("emergency_contact", row.emergency_contact_encrypted.as_deref())?,
+            clinical_notes: if notes {
+                cipher.open("clinical_notes", row.clinical_notes_encrypted.as_deref())?
+            } else {
+                None
+            },
+            version: row.version,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+}
+
+fn sees_notes(caller: &Caller) -> bool {
+    caller.may(Permission::ClinicalNotes).is_ok()
+}
+
+fn patient(uid: Uuid, record: CreatePatient, written: &Written, notes: bool) -> Patient {
+    Patient {
+        id: written.id,
+        uid,
+        user_id: record.user_id,
+        first_name: record.first_name,
+        last_name: record.last_name,
+        email: record.email,
+        phone: record.phone,
+        date_of_birth: record.date_of_birth,
+        national_id: record.national_id,
+        address: record.address,
+        emergency_contact: record.emergency_contact,
+        clinical_notes: record.clinical_notes.filter(|_| notes),
+        version: written.version,
+        created_at: written.created_at,
+        updated_at: written.updated_at,
+    }
+}
+
+fn changed_fields(before: &Patient, after: &CreatePatient) -> Vec<&'static str> {
+    let compared = [
+        ("user_id", before.user_id == after.user_id),
+        ("first_name", before.first_name == after.first_name),
+        ("last_name", before.last_name == after.last_name),
+        ("email", before.email == after.email),
+        ("phone", before.phone == after.phone),
+        ("date_of_birth", before.date_of_birth == after.date_of_birth),
+        ("national_id", before.national_id == after.national_id),
+        ("address", before.address == after.address),
+        ("emergency_contact", before.emergency_contact == after.emergency_contact),
+        ("clinical_notes", before.clinical_notes == after.clinical_notes),
+    ];
+    compared.into_iter().filter(|(_, same)| !same).map(|(field, _)| field).collect()
+}
+
+fn check(record: &CreatePatient) -> Result<(), InvalidValue> {
+    let today = Utc::now().date_naive();
+    let plausible = |date: NaiveDate| date <= today && date.year() >= EARLIEST_BIRTH;
+    if record.date_of_birth.is_none_or(plausible) {
+        return Ok(());
+    }
+    Err(InvalidValue::new("/date_of_birth", "range", "must be between 1850 and today"))
+}
+
+/// A LIKE pattern that takes what holds the text, wildcards in it meaning themselves.
+fn contains_pattern(text: &str) -> String {
+    let escaped = text.trim().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("%{escaped}%")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_of_a_search_mean_themselves() {
+        assert_eq!(contains_pattern(r" 100%_\ "), r"%100\%\_\\%");
+    }
+
+    #[test]
+    fn nobody_is_born_tomorrow() {
+        use poem_openapi::types::Example;
+        let mut record = CreatePatient::example();
+        assert!(check(&record).is_ok());
+        record.date_of_birth = Utc::now().date_naive().succ_opt();
+        assert!(check(&record).is_err());
+        record.date_of_birth = NaiveDate::from_ymd_opt(1849, 12, 31);
+        assert!(check(&record).is_err());
+    }
+}

@@ -1,0 +1,59 @@
+//! Rules on values that a schema can't state, in the shape that schema faults have.
+
+use std::borrow::Cow;
+
+use chrono_tz::Tz;
+use serde_json::Value;
+use server_shared::error::{Fault, FaultKind, FieldFault};
+
+/// Values of a body break rules; one entry a field.
+#[derive(Debug, thiserror::Error)]
+#[error("Some values are not valid; see details.fields.")]
+pub(crate) struct InvalidValue(Vec<FieldFault>);
+
+impl InvalidValue {
+    /// One field breaks one rule.
+    pub(crate) fn new(pointer: &str, rule: &'static str, message: &str) -> Self {
+        Self(vec![FieldFault::new(pointer, rule, message)])
+    }
+
+    /// `Ok` when there is no fault.
+    pub(crate) fn check(faults: Vec<FieldFault>) -> Result<(), Self> {
+        if faults.is_empty() { Ok(()) } else { Err(Self(faults)) }
+    }
+}
+
+impl Fault for InvalidValue {
+    fn kind(&self) -> FaultKind {
+        FaultKind::Invalid
+    }
+
+    fn code(&self) -> Cow<'static, str> {
+        "validation_failed".into()
+    }
+
+    fn details(&self) -> Option<Value> {
+        Some(serde_json::json!({ "fields": self.0 }))
+    }
+}
+
+/// The name must be one of the IANA database.
+pub(crate) fn check_timezone(pointer: &str, name: &str) -> Result<(), InvalidValue> {
+    match name.parse::<Tz>() {
+        Ok(_) => Ok(()),
+        Err(_) => {
+            Err(InvalidValue::new(pointer, "timezone", "must be a zone of the IANA database, e.g. Europe/Berlin"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zones_are_those_of_the_iana_database() {
+        assert!(check_timezone("/timezone", "Australia/Lord_Howe").is_ok());
+        assert!(check_timezone("/timezone", "Mars/Olympus").is_err());
+    }
+}

@@ -1,0 +1,109 @@
+use poem_openapi::{
+    OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+use server_shared::{
+    ApiError,
+    http::{
+        Body, Created, NoContent, Page, Paging,
+        page::{PageNumber, PageSize},
+    },
+};
+
+use super::{
+    Service,
+    model::{Specialist, SpecialistFilter, SpecialistInput, SpecialistSort},
+};
+use crate::{
+    domain::Tag,
+    http::{Caller, Permission},
+    ids::{SpecialistId, SpecialtyId},
+};
+
+/// `/v1/specialists`
+pub(crate) struct Api {
+    pub(crate) specialists: Service,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Specialists")]
+impl Api {
+    /// List specialists
+    ///
+    /// Everybody who treats patients of the organization, deleted ones left out.
+    #[oai(path = "/specialists", method = "get", operation_id = "specialist_list")]
+    async fn specialist_list(
+        &self,
+        caller: Caller,
+        /// Number of the page, from 1.
+        page: Query<Option<PageNumber>>,
+        /// Entries a page, at most 100.
+        page_size: Query<Option<PageSize>>,
+        /// Only those who practise this specialty.
+        specialty_id: Query<Option<SpecialtyId>>,
+        /// Only those who can (or with `false` can't) be booked.
+        bookable: Query<Option<bool>>,
+        /// Order of the list.
+        sort: Query<Option<SpecialistSort>>,
+    ) -> Result<Json<Page<Specialist>>, ApiError> {
+        caller.may(Permission::SpecialistRead)?;
+        let paging = Paging::new(page.0, page_size.0);
+        let filter = SpecialistFilter { specialty_id: specialty_id.0, bookable: bookable.0 };
+        Ok(Json(self.specialists.list(&caller, filter, sort.0.unwrap_or_default(), paging).await?))
+    }
+
+    /// Create a specialist
+    ///
+    /// 409 `specialist_user_taken` when the user already is another specialist here.
+    #[oai(path = "/specialists", method = "post", operation_id = "specialist_create")]
+    async fn specialist_create(
+        &self,
+        caller: Caller,
+        body: Body<SpecialistInput>,
+    ) -> Result<Created<Specialist>, ApiError> {
+        caller.may(Permission::SpecialistWrite)?;
+        Ok(Created(self.specialists.create(&caller, caller.organization()?, &body).await?))
+    }
+
+    /// Get a specialist
+    #[oai(path = "/specialists/:specialist_id", method = "get", operation_id = "specialist_get")]
+    async fn specialist_get(
+        &self,
+        caller: Caller,
+        /// Id of the specialist.
+        specialist_id: Path<SpecialistId>,
+    ) -> Result<Json<Specialist>, ApiError> {
+        caller.may(Permission::SpecialistRead)?;
+        Ok(Json(self.specialists.get(&caller, specialist_id.0).await?))
+    }
+
+    /// Replace a specialist
+    ///
+    /// A specialist may replace its own entry, but not the user it is linked to.
+    #[oai(path = "/specialists/:specialist_id", method = "put", operation_id = "specialist_update")]
+    async fn specialist_update(
+        &self,
+        caller: Caller,
+        /// Id of the specialist.
+        specialist_id: Path<SpecialistId>,
+        body: Body<SpecialistInput>,
+    ) -> Result<Json<Specialist>, ApiError> {
+        caller.may(Permission::SpecialistUpdate)?;
+        Ok(Json(self.specialists.update(&caller, caller.organization()?, specialist_id.0, &body).await?))
+    }
+
+    /// Delete a specialist
+    ///
+    /// It can't be booked any more; past appointments keep naming it.
+    #[oai(path = "/specialists/:specialist_id", method = "delete", operation_id = "specialist_delete")]
+    async fn specialist_delete(
+        &self,
+        caller: Caller,
+        /// Id of the specialist.
+        specialist_id: Path<SpecialistId>,
+    ) -> Result<NoContent, ApiError> {
+        caller.may(Permission::SpecialistWrite)?;
+        self.specialists.delete(&caller, specialist_id.0).await?;
+        Ok(NoContent)
+    }
+}

@@ -1,0 +1,252 @@
+use server_shared::http::Paging;
+
+use super::{
+    error::SpecialistError,
+    model::{Specialist, SpecialistFilter, SpecialistInput, SpecialistSort},
+};
+use crate::{
+    database::{DatabaseError, OpenReader, Tx, broken_constraint},
+    domain::rules::InvalidValue,
+    ids::{OrganizationId, SpecialistId, SpecialtyId, UserId},
+};
+
+pub(super) async fn specialist_count(reader: &mut OpenReader, filter: SpecialistFilter) -> Result<i64, DatabaseError> {
+    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
+    let total = sqlx::query_scalar!(
+        r#"
+        select counted.total as "total!"
+        from context_enter($1, $2, $3, $4, $5) as ctx
+        cross join lateral (
+            select count(*) as total from specialists s
+            where s.organization_id = $2 and s.deleted_at is null
+              and ($6::bigint is null or exists (
+                  select from specialist_specialties x
+                  where x.organization_id = s.organization_id and x.specialist_id = s.id and x.specialty_id = $6))
+              and ($7::boolean is null or s.bookable = $7) and ctx offset 0
+        ) counted
+        "#,
+        user,
+        organization,
+        role,
+        patient,
+        specialist,
+        filter.specialty_id.map(|id| id.0),
+        filter.bookable
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(total)
+}
+
+pub(super) async fn specialist_page(
+    reader: &mut OpenReader,
+    filter: SpecialistFilter,
+    sort: SpecialistSort,
+    paging: Paging,
+) -> Result<Vec<Specialist>, DatabaseError> {
+    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
+    let rows = sqlx::query_as!(
+        Specialist,
+        r#"
+        select p.id as "id: SpecialistId", p.user_id as "user_id: UserId", p.name, p.title,
+               p.specialty_ids as "specialty_ids!: Vec<SpecialtyId>", p.timezone, p.bookable, p.created_at, p.updated_at
+        from context_enter($1, $2, $3, $4, $5) as ctx
+        cross join lateral (
+            select s.*, array(select x.specialty_id from specialist_specialties x
+                              where x.organization_id = s.organization_id and x.specialist_id = s.id
+                              order by x.specialty_id) as specialty_ids
+            from specialists s
+            where s.organization_id = $2 and s.deleted_at is null
+              and ($6::bigint is null or exists (
+                  select from specialist_specialties x
+                  where x.organization_id = s.organization_id and x.specialist_id = s.id and x.specialty_id = $6))
+              and ($7::boolean is null or s.bookable = $7) and ctx
+            order by case when $8 then lower(s.name) end desc, lower(s.name), s.id
+            limit $9 offset $10
+        ) p
+        "#,
+        user,
+        organization,
+        role,
+        patient,
+        specialist,
+        filter.specialty_id.map(|id| id.0),
+        filter.bookable,
+        sort == SpecialistSort::NameDescending,
+        paging.limit(),
+        paging.offset()
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}
+
+pub(super) async fn specialist_get(
+    reader: &mut OpenReader,
+    id: SpecialistId,
+) -> Result<Option<Specialist>, DatabaseError> {
+    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
+    let row = sqlx::query_as!(
+        Specialist,
+        r#"
+        select p.id as "id: SpecialistId", p.user_id as "user_id: UserId", p.name, p.title,
+               p.specialty_ids as "specialty_ids!: Vec<SpecialtyId>", p.timezone, p.bookable, p.created_at, p.updated_at
+        from context_enter($1, $2, $3, $4, $5) as ctx
+        cross join lateral (
+            select s.*, array(select x.specialty_id from specialist_specialties x
+                              where x.organization_id = s.organization_id and x.specialist_id = s.id
+                              order by x.specialty_id) as specialty_ids
+            from specialists s where s.id = $6 and s.deleted_at is null and ctx offset 0
+        ) p
+        "#,
+        user,
+        organization,
+        role,
+        patient,
+        specialist,
+        id.0
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row)
+}
+
+pub(super) async fn specialist_create(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    input: &SpecialistInput,
+) -> Result<Specialist, SpecialistError> {
+    let mut row = sqlx::query_as!(
+        Specialist,
+        r#"
+        insert into specialists (organization_id, user_id, name, title, timezone, bookable)
+        values ($1, $2, $3, $4, $5, $6)
+        returning id as "id: SpecialistId", user_id as "user_id: UserId", name, title,
+                  array[]::bigint[] as "specialty_ids!: Vec<SpecialtyId>", timezone, bookable, created_at, updated_at
+        "#,
+        organization.0,
+        input.user_id.map(|id| id.0),
+        input.name,
+        input.title,
+        input.timezone,
+        input.bookable
+    )
+    .fetch_one(tx.connection()?)
+    .await
+    .map_err(on_user)?;
+    row.specialty_ids = specialties_set(tx, organization, row.id, &input.specialty_ids).await?;
+    Ok(row)
+}
+
+/// Whether `id` is a specialist the caller may see, and which user it is linked to.
+pub(super) async fn specialist_user(
+    tx: &mut impl Tx,
+    id: SpecialistId,
+) -> Result<Option<Option<UserId>>, DatabaseError> {
+    let row = sqlx::query!(
+        r#"select user_id as "user_id: UserId" from specialists where id = $1 and deleted_at is null for update"#,
+        id.0
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(row.map(|row| row.user_id))
+}
+
+pub(super) async fn specialist_update(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    id: SpecialistId,
+    input: &SpecialistInput,
+) -> Result<Option<Specialist>, SpecialistError> {
+    let row = sqlx::query_as!(
+        Specialist,
+        r#"
+        update specialists
+        set user_id = $2, name = $3, title = $4, timezone = $5, bookable = $6, updated_at = now()
+        where id = $1 and deleted_at is null
+        returning id as "id: SpecialistId", user_id as "user_id: UserId", name, title,
+                  array[]::bigint[] as "specialty_ids!: Vec<SpecialtyId>", timezone, bookable, created_at, updated_at
+        "#,
+        id.0,
+        input.user_id.map(|id| id.0),
+        input.name,
+        input.title,
+        input.timezone,
+        input.bookable
+    )
+    .fetch_optional(tx.connection()?)
+    .await
+    .map_err(on_user)?;
+    let Some(mut row) = row else { return Ok(None) };
+    row.specialty_ids = specialties_set(tx, organization, id, &input.specialty_ids).await?;
+    Ok(Some(row))
+}
+
+/// Marks the specialist deleted; gives the user it was linked to.
+pub(super) async fn specialist_delete(
+    tx: &mut impl Tx,
+    id: SpecialistId,
+) -> Result<Option<Option<UserId>>, DatabaseError> {
+    let row = sqlx::query!(
+        r#"
+        update specialists set deleted_at = now(), bookable = false, updated_at = now()
+        where id = $1 and deleted_at is null
+        returning user_id as "user_id: UserId"
+        "#,
+        id.0
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(row.map(|row| row.user_id))
+}
+
+/// Replaces which specialties a specialist practises, in one statement. Archived ones can't be
+/// chosen, but those it has already may stay.
+async fn specialties_set(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    id: SpecialistId,
+    wanted: &[SpecialtyId],
+) -> Result<Vec<SpecialtyId>, SpecialistError> {
+    let wanted: Vec<i64> = wanted.iter().map(|id| id.0).collect();
+    let held = sqlx::query_scalar!(
+        r#"
+        with valid as (
+            select s.id from specialties s
+            where s.organization_id = $1 and s.id = any($3::bigint[])
+              and (s.archived_at is null or exists (
+                  select from specialist_specialties x
+                  where x.organization_id = $1 and x.specialist_id = $2 and x.specialty_id = s.id))
+        ), removed as (
+            delete from specialist_specialties x
+            where x.organization_id = $1 and x.specialist_id = $2 and x.specialty_id <> all($3::bigint[])
+        ), added as (
+            insert into specialist_specialties (organization_id, specialist_id, specialty_id)
+            select $1, $2, id from valid on conflict do nothing
+        )
+        select id as "id: SpecialtyId" from valid order by id
+        "#,
+        organization.0,
+        id.0,
+        &wanted
+    )
+    .fetch_all(tx.connection()?)
+    .await
+    .map_err(DatabaseError::from)?;
+    if held.len() == wanted.len() {
+        return Ok(held);
+    }
+    let unknown = wanted.iter().position(|id| !held.iter().any(|held| held.0 == *id)).unwrap_or_default();
+    let pointer = format!("/specialty_ids/{unknown}");
+    Err(InvalidValue::new(&pointer, "unknown_reference", "is no specialty in use of this organization").into())
+}
+
+fn on_user(error: sqlx::Error) -> SpecialistError {
+    match broken_constraint(&error) {
+        Some("specialists_user_key") => SpecialistError::UserTaken,
+        Some("specialists_user_fkey") => {
+            InvalidValue::new("/user_id", "unknown_reference", "is no member of this organization").into()
+        }
+        _ => DatabaseError::from(error).into(),
+    }
+}

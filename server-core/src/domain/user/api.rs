@@ -1,0 +1,76 @@
+use poem_openapi::{
+    Object, OpenApi,
+    payload::Json,
+    types::{Any, Example},
+};
+use serde_json::Value;
+use server_shared::{
+    ApiError,
+    http::{Body, Created},
+};
+
+use super::{
+    Service,
+    model::{Me, SwitchOrganization, TelemetryToken},
+};
+use crate::{domain::Tag, http::Caller};
+
+/// `/v1/me` and what proves who Core vouches for.
+pub(crate) struct Api {
+    pub(crate) users: Service,
+}
+
+/// A JSON Web Key Set (RFC 7517).
+#[derive(Debug, Clone, Object)]
+#[oai(example)]
+pub(crate) struct KeySet {
+    /// The keys, as RFC 8037 writes Ed25519 keys.
+    keys: Vec<Any<Value>>,
+}
+
+impl Example for KeySet {
+    fn example() -> Self {
+        let key = serde_json::json!({ "kty": "OKP", "crv": "Ed25519", "kid": "0f1e2d3c4b5a6978", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" });
+        Self { keys: vec![Any(key)] }
+    }
+}
+
+#[OpenApi(tag = "Tag::Identity")]
+impl Api {
+    /// Get the keys that telemetry tokens are signed with
+    #[oai(path = "/.well-known/jwks.json", method = "get", operation_id = "jwks_get")]
+    async fn jwks_get(&self) -> Result<Json<KeySet>, ApiError> {
+        let set = self.users.key_set();
+        let keys = set["keys"].as_array().cloned().unwrap_or_default();
+        Ok(Json(KeySet { keys: keys.into_iter().map(Any).collect() }))
+    }
+
+    /// Say who the caller is
+    ///
+    /// With every membership, and the role and permissions in the organization of the request.
+    #[oai(path = "/v1/me", method = "get", operation_id = "me_get")]
+    async fn me_get(&self, caller: Caller) -> Result<Json<Me>, ApiError> {
+        Ok(Json(Me::of(&caller)))
+    }
+
+    /// Work in another organization from now on
+    ///
+    /// Requests that name no organization go to it. 403 `not_a_member` for one the caller doesn't
+    /// belong to.
+    #[oai(path = "/v1/me/switch-organization", method = "put", operation_id = "me_organization_switch")]
+    async fn me_organization_switch(
+        &self,
+        caller: Caller,
+        body: Body<SwitchOrganization>,
+    ) -> Result<Json<Me>, ApiError> {
+        Ok(Json(self.users.switch(&caller, body.organization_id).await?))
+    }
+
+    /// Get a token for Telemetry
+    ///
+    /// Good for ten minutes, for the caller in the organization of the request.
+    #[oai(path = "/v1/me/telemetry-token", method = "post", operation_id = "me_telemetry_token_create")]
+    async fn me_telemetry_token_create(&self, caller: Caller) -> Result<Created<TelemetryToken>, ApiError> {
+        Ok(Created(self.users.telemetry_token(&caller, caller.organization()?)?))
+    }
+}

@@ -1,0 +1,150 @@
+use chrono::{DateTime, Utc};
+use poem_openapi::{Object, types::Example};
+use serde::Serialize;
+
+use crate::{
+    audit::Entity,
+    http::{Caller, Permission, Role},
+    ids::{OrganizationId, PatientId, SpecialistId, UserId},
+};
+
+/// The caller: who it is, where it belongs and what it may do.
+#[derive(Debug, Clone, Object)]
+#[oai(example, skip_serializing_if_is_none)]
+pub(crate) struct Me {
+    /// The user's id.
+    pub(crate) id: UserId,
+    /// What to call the user.
+    pub(crate) name: String,
+    /// Whether the user runs the platform.
+    pub(crate) superadmin: bool,
+    /// Every organization the user belongs to, by name.
+    pub(crate) memberships: Vec<MyMembership>,
+    /// The organization of this request; absent for a person in none.
+    pub(crate) organization_id: Option<OrganizationId>,
+    /// What the user is in it.
+    pub(crate) role: Option<Role>,
+    /// What the user may do in it.
+    pub(crate) permissions: Vec<Permission>,
+    /// The user's own patient record in it.
+    pub(crate) patient_id: Option<PatientId>,
+    /// The user's own specialist record in it.
+    pub(crate) specialist_id: Option<SpecialistId>,
+}
+
+/// One organization the user belongs to.
+#[derive(Debug, Clone, Object)]
+pub(crate) struct MyMembership {
+    /// Id of the organization.
+    pub(crate) organization_id: OrganizationId,
+    /// What it is called.
+    pub(crate) organization_name: String,
+    /// Its name in links.
+    pub(crate) organization_slug: String,
+    /// What the user is in it.
+    pub(crate) role: Role,
+}
+
+impl Me {
+    pub(super) fn of(caller: &Caller) -> Self {
+        let memberships = caller.identity.memberships.iter().map(|membership| MyMembership {
+            organization_id: membership.organization_id,
+            organization_name: membership.organization_name.clone(),
+            organization_slug: membership.organization_slug.clone(),
+            role: membership.role,
+        });
+        Self {
+            id: caller.user_id,
+            name: caller.identity.name.clone(),
+            superadmin: caller.identity.superadmin,
+            memberships: memberships.collect(),
+            organization_id: caller.organization,
+            role: caller.role,
+            permissions: caller.role.map(Role::permissions).unwrap_or_default(),
+            patient_id: caller.patient_id,
+            specialist_id: caller.specialist_id,
+        }
+    }
+}
+
+impl Example for Me {
+    fn example() -> Self {
+        let membership = MyMembership {
+            organization_id: OrganizationId(1),
+            organization_name: "Riverside Rehabilitation".to_owned(),
+            organization_slug: "riverside-rehabilitation".to_owned(),
+            role: Role::Staff,
+        };
+        Self {
+            id: UserId(12),
+            name: "Front desk".to_owned(),
+            superadmin: false,
+            memberships: vec![membership],
+            organization_id: Some(OrganizationId(1)),
+            role: Some(Role::Staff),
+            permissions: Role::Staff.permissions(),
+            patient_id: None,
+            specialist_id: None,
+        }
+    }
+}
+
+/// The user whose account changed, for the audit log.
+pub(super) struct Account(pub(super) UserId);
+
+impl Entity for Account {
+    const TYPE: &'static str = "user";
+
+    fn entity_id(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+/// Which organization to work in from now on.
+#[derive(Debug, Clone, Object)]
+#[oai(example)]
+pub(crate) struct SwitchOrganization {
+    /// One of the caller's organizations.
+    pub(crate) organization_id: OrganizationId,
+}
+
+impl Example for SwitchOrganization {
+    fn example() -> Self {
+        Self { organization_id: OrganizationId(1) }
+    }
+}
+
+/// A token that Telemetry accepts.
+#[derive(Debug, Clone, Object)]
+#[oai(example)]
+pub(crate) struct TelemetryToken {
+    /// To be sent to Telemetry as `Authorization: Bearer …`.
+    pub(crate) token: String,
+    /// When it stops being accepted.
+    pub(crate) expires_at: DateTime<Utc>,
+}
+
+impl Example for TelemetryToken {
+    fn example() -> Self {
+        Self {
+            token: "eyJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl".to_owned(),
+            expires_at: DateTime::UNIX_EPOCH + chrono::TimeDelta::days(20_500),
+        }
+    }
+}
+
+/// What a telemetry token says; times in seconds since 1970.
+#[derive(Debug, Serialize)]
+pub(super) struct TelemetryClaims {
+    pub(super) iss: &'static str,
+    pub(super) aud: &'static str,
+    pub(super) sub: String,
+    pub(super) org: i64,
+    pub(super) role: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) patient_id: Option<i64>,
+    pub(super) iat: i64,
+    pub(super) nbf: i64,
+    pub(super) exp: i64,
+    pub(super) jti: String,
+}

@@ -1,0 +1,88 @@
+//! What is encrypted at rest: a data key a record, values bound to where they stand.
+
+use server_shared::crypto::{Binding, BlindIndex, DataKey, MasterKeys};
+use uuid::Uuid;
+
+use crate::{config::EncryptionConfig, database::DatabaseError, ids::OrganizationId};
+
+/// Wraps data keys and makes blind indexes.
+pub(crate) struct Encryption {
+    master: MasterKeys,
+    blind: BlindIndex,
+}
+
+/// A data key on its way into `data_keys`.
+pub(crate) struct NewDataKey {
+    pub(crate) id: Uuid,
+    pub(crate) wrapped: Vec<u8>,
+    pub(crate) key: DataKey,
+}
+
+impl Encryption {
+    /// With the installation's keys.
+    pub(crate) fn new(config: EncryptionConfig) -> Self {
+        Self { master: MasterKeys::new(config.current, config.old), blind: BlindIndex::new(config.blind_index) }
+    }
+
+    /// A new data key for a record of `organization`.
+    pub(crate) fn create_key(&self, organization: OrganizationId) -> NewDataKey {
+        let id = Uuid::now_v7();
+        let row = id.to_string();
+        let (key, wrapped) = self.master.generate_data_key(&key_binding(organization, &row));
+        NewDataKey { id, wrapped: wrapped.into_bytes(), key }
+    }
+
+    /// Opens a data key that was stored as `id`.
+    pub(crate) fn open_key(
+        &self,
+        organization: OrganizationId,
+        id: Uuid,
+        wrapped: &[u8],
+    ) -> Result<DataKey, DatabaseError> {
+        let row = id.to_string();
+        self.master
+            .unwrap(wrapped, &key_binding(organization, &row))
+            .map_err(|error| DatabaseError::Damaged(format!("data key {id}: {error}")))
+    }
+
+    /// The keyed hash under which a normalized value can be found.
+    pub(crate) fn index(&self, organization: OrganizationId, column: &str, normalized: &str) -> Vec<u8> {
+        self.blind.of(organization.0, column, normalized).to_vec()
+    }
+}
+
+fn key_binding(organization: OrganizationId, row: &str) -> Binding<'_> {
+    Binding { organization_id: organization.0, table: "data_keys", column: "wrapped", row }
+}
+
+/// Seals and opens the values of one row.
+pub(crate) struct RowCipher<'a> {
+    key: &'a DataKey,
+    organization: OrganizationId,
+    table: &'static str,
+    row: String,
+}
+
+impl<'a> RowCipher<'a> {
+    /// For the row of `table` that is called `uid`.
+    pub(crate) fn new(key: &'a DataKey, organization: OrganizationId, table: &'static str, uid: Uuid) -> Self {
+        Self { key, organization, table, row: uid.to_string() }
+    }
+
+    /// Seals a value for `column`.
+    pub(crate) fn seal(&self, column: &str, value: Option<&str>) -> Option<Vec<u8>> {
+        value.map(|value| self.key.seal_text(value, &self.binding(column)))
+    }
+
+    /// Opens what stands in `column`.
+    pub(crate) fn open(&self, column: &str, sealed: Option<&[u8]>) -> Result<Option<String>, DatabaseError> {
+        sealed
+            .map(|sealed| self.key.open_text(sealed, &self.binding(column)))
+            .transpose()
+            .map_err(|error| DatabaseError::Damaged(format!("{}.{column} of {}: {error}", self.table, self.row)))
+    }
+
+    fn binding<'b>(&'b self, column: &'b str) -> Binding<'b> {
+        Binding { organization_id: self.organization.0, table: self.table, column, row: &self.row }
+    }
+}

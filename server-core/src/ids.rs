@@ -1,0 +1,103 @@
+//! Record ids that can't be swapped for one another.
+//!
+//! On the wire an id is a JSON number from 1 to 2^53 − 1, which JavaScript keeps whole.
+
+use poem_openapi::{
+    registry::{MetaSchema, MetaSchemaRef},
+    types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use server_shared::http::document::LARGEST_INTEGER;
+
+macro_rules! record_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
+        #[serde(transparent)]
+        #[sqlx(transparent)]
+        pub(crate) struct $name(pub(crate) i64);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl Type for $name {
+            const IS_REQUIRED: bool = true;
+            type RawValueType = i64;
+            type RawElementValueType = i64;
+
+            fn name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn schema_ref() -> MetaSchemaRef {
+                MetaSchemaRef::Inline(Box::new(MetaSchema {
+                    minimum: Some(1.0),
+                    ..MetaSchema::new_with_format("integer", "int64")
+                }))
+            }
+
+            fn as_raw_value(&self) -> Option<&i64> {
+                Some(&self.0)
+            }
+
+            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a i64> + 'a> {
+                Box::new(std::iter::once(&self.0))
+            }
+        }
+
+        impl ParseFromJSON for $name {
+            fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+                in_range(value.as_ref().and_then(Value::as_i64)).map(Self).ok_or_else(out_of_range)
+            }
+        }
+
+        impl ParseFromParameter for $name {
+            fn parse_from_parameter(value: &str) -> ParseResult<Self> {
+                in_range(value.parse().ok()).map(Self).ok_or_else(out_of_range)
+            }
+        }
+
+        impl ToJSON for $name {
+            fn to_json(&self) -> Option<Value> {
+                Some(self.0.into())
+            }
+        }
+    };
+}
+
+fn in_range(id: Option<i64>) -> Option<i64> {
+    id.filter(|id| (1..=LARGEST_INTEGER).contains(id))
+}
+
+fn out_of_range<T: Type>() -> ParseError<T> {
+    ParseError::custom("must be a number from 1 to 9007199254740991")
+}
+
+record_id!(
+    /// A clinic.
+    OrganizationId
+);
+record_id!(
+    /// A person who can sign in.
+    UserId
+);
+record_id!(
+    /// A medical specialty of a clinic.
+    SpecialtyId
+);
+record_id!(
+    /// A person who treats patients.
+    SpecialistId
+);
+record_id!(
+    /// A person who is treated.
+    PatientId
+);
+record_id!(
+    /// A booked time.
+    AppointmentId
+);

@@ -1,0 +1,4 @@
+//! Core's way to services that are not its own.
+
+pub(crate) mod redis;
+pub(crate) mod s3;
