@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use super::overrides::BUCKET;
 use super::{fetch, paths, wait};
 
 /// The host ports that the stores are published on.
@@ -16,11 +17,11 @@ pub(crate) struct Published {
     pub(crate) s3: u16,
 }
 
-/// The password of each role, as `docker-compose.yml` gives them.
+/// ClickHouse's password in the containers.
 pub(crate) const CLICKHOUSE_PASSWORD: &str = "restartix";
-/// S3's access key there.
+/// S3's access key in the containers.
 pub(crate) const S3_ACCESS_KEY: &str = "restartix";
-/// S3's secret key there.
+/// S3's secret key in the containers.
 pub(crate) const S3_SECRET_KEY: &str = "restartix-development";
 
 /// Whether an engine with the compose plugin answers. A client without a running engine may hang: it gets ten seconds.
@@ -60,6 +61,11 @@ fn run(published: Published, arguments: &[&str]) -> Result<()> {
         .env("VALKEY_PORT", published.valkey.to_string())
         .env("CLICKHOUSE_PORT", published.clickhouse.to_string())
         .env("S3_PORT", published.s3.to_string())
+        // Said here, because a `.env` beside the file may say something else.
+        .env("CLICKHOUSE_PASSWORD", CLICKHOUSE_PASSWORD)
+        .env("AWS_ACCESS_KEY_ID", S3_ACCESS_KEY)
+        .env("AWS_SECRET_ACCESS_KEY", S3_SECRET_KEY)
+        .env("AWS_BUCKET_NAME", BUCKET)
         .stdin(Stdio::null())
         .stdout(std::io::stderr())
         .status()

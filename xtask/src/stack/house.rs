@@ -79,6 +79,8 @@ impl House {
             package,
             port,
             environment,
+            // A developer's own settings are for the developer's stack; tests must pass without them.
+            directory: if purpose == Purpose::Dev { paths::checkout() } else { state.to_path_buf() },
             log: state.join(format!("logs/{package}.log")),
             child: None,
         };
@@ -192,6 +194,7 @@ impl House {
         file.write(&path)?;
         let seed = seed::run(&path, &self.state.join("seed.json"))?;
         remove(&path)?;
+        let Some(seed) = seed else { return Ok(()) };
         let (superadmin, organizations) = seed.tokens(&self.keys, &file.issuer_url)?;
         file.superadmin = Some(superadmin);
         file.organizations = organizations;
@@ -216,7 +219,8 @@ impl House {
             for (variable, role) in variables.into_iter().zip([owner.to_owned(), format!("{owner}_app")]) {
                 environment.insert(variable, postgres.url(&role, template));
             }
-            Server { environment, child: None, log: server.log.clone(), ..*server }.migrate()?;
+            let (directory, log) = (server.directory.clone(), server.log.clone());
+            Server { environment, directory, log, child: None, ..*server }.migrate()?;
             // Closed for good: a single connection to a template makes copying it fail.
             postgres.script(
                 "postgres",

@@ -20,6 +20,8 @@ pub(crate) struct Server {
     pub(crate) package: &'static str,
     pub(crate) port: u16,
     pub(crate) environment: Environment,
+    /// Where it runs: a `restartix.toml` there is read.
+    pub(crate) directory: PathBuf,
     pub(crate) log: PathBuf,
     pub(crate) child: Option<Child>,
 }
@@ -89,7 +91,7 @@ impl Server {
 
     fn command(&self, action: &str) -> Result<Command> {
         let mut command = Command::new(paths::binary(self.package)?);
-        command.arg(action).current_dir(paths::checkout());
+        command.arg(action).current_dir(&self.directory);
         environment::apply(&mut command, &self.environment);
         Ok(command)
     }
