@@ -789,7 +789,7 @@ data or contact data here.*/
         ///Id of the request in which it happened.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub request_id: ::std::option::Option<::std::string::String>,
-        ///The actor's user agent; kept apart like the address.
+        ///The actor's user agent, of which 1,024 characters are kept; kept apart like the address.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub user_agent: ::std::option::Option<::std::string::String>,
     }

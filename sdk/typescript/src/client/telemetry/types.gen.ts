@@ -828,7 +828,7 @@ export type NewAuditEvent = {
      */
     ip?: string;
     /**
-     * The actor's user agent; kept apart like the address.
+     * The actor's user agent, of which 1,024 characters are kept; kept apart like the address.
      */
     user_agent?: string;
 };
