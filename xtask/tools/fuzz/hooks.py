@@ -1,0 +1,194 @@
+"""What schemathesis can't know: who may call which operation, and which ids exist.
+
+Loaded by schemathesis for `cargo xtask fuzz`, which names the stack and the service in the environment. Only what was
+generated as valid is changed: an id that exists instead of any number, the version a row is at, a slot that is free.
+"""
+
+import datetime
+import itertools
+import json
+import os
+import threading
+import time
+import uuid
+
+import requests
+import schemathesis
+
+with open(os.environ["RESTARTIX_STACK"], encoding="utf-8") as file:
+    STACK = json.load(file)
+SERVICE = os.environ["RESTARTIX_SERVICE"]
+CLINIC = STACK["organizations"][0]
+CORE = STACK["core"]
+TELEMETRY = STACK["telemetry"]
+
+# An admin calls everything an admin may call.
+TOKENS = {
+    "core": {"": CLINIC["tokens"]["admin"], "organization_create": STACK["superadmin"]["token"]},
+    "telemetry": {"": CLINIC["telemetry_tokens"]["admin"], "audit_ingest": STACK["telemetry_internal_token"]},
+}[SERVICE]
+
+_number = itertools.count(1)
+_lock = threading.Lock()
+_calls: dict[str, int] = {}
+
+
+def operation_id(case) -> str:
+    return case.operation.definition.raw["operationId"]
+
+
+@schemathesis.auth(refresh_interval=None)
+class Caller:
+    """The token an operation is called with."""
+
+    def get(self, case, ctx):
+        return TOKENS.get(operation_id(case), TOKENS[""])
+
+    def set(self, case, data, ctx):
+        case.headers["Authorization"] = f"Bearer {data}"
+
+
+def call(base: str, token: str, method: str, path: str, **arguments):
+    """A call that must succeed: without it the fuzzing would be about nothing."""
+    response = requests.request(
+        method, base + path, headers={"Authorization": f"Bearer {token}"}, timeout=30, **arguments
+    )
+    if not response.ok:
+        raise RuntimeError(f"{method} {path} answered {response.status_code}: {response.text[:500]}")
+    return response.json()
+
+
+def core(method: str, path: str, body=None):
+    return call(CORE, CLINIC["tokens"]["admin"], method, path, json=body)
+
+
+def slot() -> dict:
+    """A quarter of an hour that nobody has booked, years ahead."""
+    start = datetime.datetime(2031, 1, 1, tzinfo=datetime.timezone.utc) + datetime.timedelta(hours=next(_number))
+    return {"started_at": start.isoformat(), "ended_at": (start + datetime.timedelta(minutes=15)).isoformat()}
+
+
+def specialty() -> dict:
+    return core("POST", "/v1/specialties", {"name": f"Fuzzed {uuid.uuid4()}"})
+
+
+def specialist() -> dict:
+    return core("POST", "/v1/specialists", {"name": "Dr. Fuzz", "timezone": "Europe/Berlin"})
+
+
+def patient() -> dict:
+    return core("POST", "/v1/patients", {"first_name": "Fuzz", "last_name": f"No {next(_number)}"})
+
+
+class Once:
+    """Rows that many cases share, made when the first case asks."""
+
+    def __init__(self):
+        self.rows: dict[str, dict] = {}
+
+    def __call__(self, make) -> dict:
+        with _lock:
+            if make.__name__ not in self.rows:
+                self.rows[make.__name__] = make()
+            return self.rows[make.__name__]
+
+
+shared = Once()
+
+
+def appointment() -> dict:
+    body = {**slot(), "specialist_id": shared(specialist)["id"], "patient_id": shared(patient)["id"]}
+    return core("POST", "/v1/appointments", body)
+
+
+def audit_log() -> dict:
+    """An entry of the trail; Core forwards what it did within a second or so."""
+    specialty()
+    for _ in range(100):
+        entries = call(TELEMETRY, CLINIC["telemetry_tokens"]["admin"], "GET", "/v1/audit/logs")["data"]
+        if entries:
+            return entries[0]
+        time.sleep(0.1)
+    raise RuntimeError("Telemetry shows no audit entry although Core changed something ten seconds ago")
+
+
+MAKERS = {
+    "specialty_id": specialty,
+    "specialist_id": specialist,
+    "patient_id": patient,
+    "appointment_id": appointment,
+}
+
+
+def path_fill(case, fresh: bool) -> dict | None:
+    """Puts ids that exist into the path; returns the row the path leads to, if it was made for this case."""
+    row = None
+    for name in list(case.path_parameters or {}):
+        if name in MAKERS:
+            row = MAKERS[name]() if fresh else shared(MAKERS[name])
+            case.path_parameters[name] = row["id"]
+        elif name == "organization_id":
+            case.path_parameters[name] = CLINIC["id"]
+        elif name == "slug":
+            case.path_parameters[name] = CLINIC["slug"]
+        elif name == "uid":
+            case.path_parameters[name] = shared(appointment)["uid"]
+        elif name == "audit_id":
+            case.path_parameters[name] = shared(audit_log)["id"]
+    return row
+
+
+def body_fill(case, row: dict | None) -> None:
+    """Puts ids that exist, a free slot and the present version into the body."""
+    body, name = case.body, operation_id(case)
+    if not isinstance(body, dict):
+        return
+    if row is not None and "version" in body:
+        body["version"] = row["version"]
+    if name in ("appointment_create", "appointment_update"):
+        body |= slot()
+        body["specialist_id"] = shared(specialist)["id"]
+        body["patient_id"] = shared(patient)["id"]
+        body.pop("specialty_id", None)
+    if name == "specialist_create" or name == "specialist_update":
+        body["timezone"] = "Europe/Berlin"
+        body.pop("user_id", None)
+        if body.get("specialty_ids"):
+            body["specialty_ids"] = [shared(specialty)["id"]]
+    if name in ("patient_create", "patient_update"):
+        body.pop("user_id", None)
+        # E-mail and national id are unique in a clinic.
+        for field in ("email", "national_id"):
+            if field in body:
+                body[field] = f"{next(_number)}@fuzz.test" if field == "email" else f"F{next(_number)}"
+    if name in ("organization_create", "organization_update"):
+        body["timezone"] = "Europe/Berlin"
+        if "slug" in body:
+            body["slug"] = f"fuzz-{uuid.uuid4().hex[:12]}"
+    if name == "me_organization_switch":
+        body["organization_id"] = CLINIC["id"]
+
+
+def is_valid(case, location: str) -> bool:
+    """Whether this part of the case was generated as valid."""
+    if case.meta is None:
+        return True
+    return all(
+        info.mode.is_positive for place, info in case.meta.components.items() if place.value == location
+    )
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    name = operation_id(case)
+    with _lock:
+        _calls[name] = _calls.get(name, 0) + 1
+        count = _calls[name]
+    # Every fifth case keeps what was generated, so that ids and values that lead nowhere are tried as well.
+    if count % 5 == 0:
+        return
+    row = None
+    if is_valid(case, "path"):
+        row = path_fill(case, fresh=case.method in ("PUT", "DELETE") or name == "appointment_cancel")
+    if is_valid(case, "body"):
+        body_fill(case, row)
