@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use server_shared::{
     config::ConfigFaults,
     http::{
-        document::{Document, Info},
+        document::{Document, HeaderParameter, Info},
         health::{Dependency, HealthApi},
         metrics::Metrics,
         operation::Limits,
@@ -48,6 +48,10 @@ const INFO: Info = Info {
         one envelope whose `code` never changes. Lists are paged by `page` and `page_size`.",
     phi: &["patient_list", "patient_get", "patient_create", "patient_update"],
     public: &["health_get", "ready_get", "jwks_get"],
+    headers: &[HeaderParameter {
+        name: "X-Organization-Id",
+        description: "Id of the organization to work in; the one last switched to when left out.",
+    }],
 };
 
 /// `server-core openapi`

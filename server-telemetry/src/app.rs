@@ -44,6 +44,7 @@ const INFO: Info = Info {
                   stored is durable, and sending a batch again never stores anything twice.",
     phi: &[],
     public: &["health_get", "ready_get"],
+    headers: &[],
 };
 
 /// Why the service can't start or go on.

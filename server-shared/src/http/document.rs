@@ -32,6 +32,17 @@ pub struct Info {
     pub phi: &'static [&'static str],
     /// Operations that need no caller. An operation without security that is not listed is a fault.
     pub public: &'static [&'static str],
+    /// Headers that the gate reads, so that no handler declares them; part of each secured operation.
+    pub headers: &'static [HeaderParameter],
+}
+
+/// An optional header that holds an id.
+#[derive(Debug, Clone, Copy)]
+pub struct HeaderParameter {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does.
+    pub description: &'static str,
 }
 
 /// A finished specification: the text that is printed, served and committed, and its value.
@@ -257,6 +268,17 @@ fn finish_operation(operation: &mut Map<String, Value>, path: &str, method: &str
     }
     if info.phi.contains(&id.as_str()) {
         operation.insert("x-phi".to_owned(), json!(true));
+    }
+    if secured && !info.headers.is_empty() {
+        let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
+        if let Some(parameters) = parameters.as_array_mut() {
+            parameters.extend(info.headers.iter().map(|header| {
+                json!({
+                    "name": header.name, "in": "header", "description": header.description, "required": false,
+                    "schema": { "type": "integer", "format": "int64", "minimum": 1, "maximum": LARGEST_INTEGER },
+                })
+            }));
+        }
     }
     let has_body = operation.contains_key("requestBody");
     let has_input = has_body || operation.contains_key("parameters");

@@ -85,6 +85,8 @@ impl Api {
     }
 
     /// Get an appointment
+    ///
+    /// Specialists and patients get their own; another's is not found.
     #[oai(path = "/appointments/:appointment_id", method = "get", operation_id = "appointment_get")]
     async fn appointment_get(
         &self,
@@ -97,6 +99,8 @@ impl Api {
     }
 
     /// Find an appointment by its uid
+    ///
+    /// What links name; the same rules as for getting it by its id.
     #[oai(path = "/appointments/uid/:uid", method = "get", operation_id = "appointment_find")]
     async fn appointment_find(
         &self,

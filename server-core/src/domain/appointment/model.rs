@@ -138,7 +138,7 @@ pub(crate) enum CancellationReason {
 
 /// What an appointment is created from.
 #[derive(Debug, Clone, Object)]
-#[oai(example)]
+#[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CreateAppointment {
     /// What it is about; no names, no diagnoses: it is shown in calendars.
     #[oai(default, validator(max_length = 200))]
@@ -165,7 +165,7 @@ impl Example for CreateAppointment {
 
 /// What an appointment is replaced by.
 #[derive(Debug, Clone, Object)]
-#[oai(example)]
+#[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct UpdateAppointment {
     /// The version this change was made from; 409 `stale_version` when there is a newer one.
     #[oai(validator(minimum(value = "1")))]

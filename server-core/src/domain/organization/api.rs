@@ -71,6 +71,8 @@ impl Api {
     }
 
     /// Get an organization
+    ///
+    /// 404 `organization_not_found` for one the caller doesn't belong to.
     #[oai(path = "/organizations/:organization_id", method = "get", operation_id = "organization_get")]
     async fn organization_get(
         &self,

@@ -45,7 +45,7 @@ impl Example for Organization {
 
 /// What an organization is created from.
 #[derive(Debug, Clone, Object)]
-#[oai(example)]
+#[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CreateOrganization {
     /// What it is called.
     #[oai(validator(min_length = 1, max_length = 200, pattern = r"\S"))]

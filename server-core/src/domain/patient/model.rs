@@ -87,7 +87,7 @@ macro_rules! patient_input {
     ($(#[$doc:meta])* $name:ident { $($(#[$extra_doc:meta])* $extra:ident: $extra_type:ty,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Object)]
-        #[oai(example)]
+        #[oai(example, skip_serializing_if_is_none)]
         pub(crate) struct $name {
             $($(#[$extra_doc])* pub(crate) $extra: $extra_type,)?
             /// The patient's login, a member of the organization.

@@ -66,6 +66,8 @@ impl Api {
     }
 
     /// Get a specialist
+    ///
+    /// 404 `specialist_not_found` for one that was deleted.
     #[oai(path = "/specialists/:specialist_id", method = "get", operation_id = "specialist_get")]
     async fn specialist_get(
         &self,

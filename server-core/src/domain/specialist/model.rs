@@ -57,7 +57,7 @@ impl Example for Specialist {
 
 /// What a specialist is created from or replaced by.
 #[derive(Debug, Clone, Object)]
-#[oai(example)]
+#[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct SpecialistInput {
     /// The specialist's login, a member of the organization; only an admin sets it.
     pub(crate) user_id: Option<UserId>,

@@ -63,6 +63,8 @@ impl Api {
     }
 
     /// Get a specialty
+    ///
+    /// Archived ones too: past appointments keep naming them.
     #[oai(path = "/specialties/:specialty_id", method = "get", operation_id = "specialty_get")]
     async fn specialty_get(
         &self,
@@ -75,6 +77,8 @@ impl Api {
     }
 
     /// Replace a specialty
+    ///
+    /// 409 `specialty_name_taken` when another one in use has the name.
     #[oai(path = "/specialties/:specialty_id", method = "put", operation_id = "specialty_update")]
     async fn specialty_update(
         &self,

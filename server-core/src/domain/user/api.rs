@@ -38,6 +38,8 @@ impl Example for KeySet {
 #[OpenApi(tag = "Tag::Identity")]
 impl Api {
     /// Get the keys that telemetry tokens are signed with
+    ///
+    /// A JSON Web Key Set for Telemetry and for whoever else has to verify such tokens.
     #[oai(path = "/.well-known/jwks.json", method = "get", operation_id = "jwks_get")]
     async fn jwks_get(&self) -> Result<Json<KeySet>, ApiError> {
         let set = self.users.key_set();
