@@ -297,7 +297,9 @@ mod tests {
     fn all_faults_come_at_once() {
         let faults = Config::load(Settings::from_pairs([("PORT", "x")])).unwrap_err();
         let names: Vec<&str> = faults.iter().map(server_shared::config::ConfigFault::name).collect();
-        for name in ["PORT", "TELEMETRY_DATABASE_URL", "CLICKHOUSE_URL", "REDIS_URL", "TELEMETRY_HASH_KEY", "CORE_JWKS_URL"] {
+        for name in
+            ["PORT", "TELEMETRY_DATABASE_URL", "CLICKHOUSE_URL", "REDIS_URL", "TELEMETRY_HASH_KEY", "CORE_JWKS_URL"]
+        {
             assert!(names.contains(&name), "{name} is missing in {names:?}");
         }
     }
@@ -306,7 +308,8 @@ mod tests {
     fn the_owner_never_serves_people_in_production() {
         let owner = "postgres://restartix_telemetry@localhost/restartix_telemetry";
         assert!(with("TELEMETRY_DATABASE_APP_URL", owner).is_err());
-        let development = complete().into_iter().chain([("TELEMETRY_DATABASE_APP_URL", owner), ("APP_ENV", "development")]);
+        let development =
+            complete().into_iter().chain([("TELEMETRY_DATABASE_APP_URL", owner), ("APP_ENV", "development")]);
         assert!(Config::load(Settings::from_pairs(development)).is_ok());
     }
 
@@ -321,7 +324,8 @@ mod tests {
 
     #[test]
     fn retention_is_in_days() {
-        let load = |days| MigrateConfig::load(Settings::from_pairs(complete().into_iter().chain([("POSE_TTL_DAYS", days)])));
+        let load =
+            |days| MigrateConfig::load(Settings::from_pairs(complete().into_iter().chain([("POSE_TTL_DAYS", days)])));
         assert_eq!(load("30").unwrap().retention[3].days, 30);
         assert!(load("0").is_err());
     }

@@ -63,7 +63,9 @@ fn main() -> ExitCode {
             Err(faults) => refuse(&faults),
         },
         Command::Openapi => match app::specification() {
-            Ok(document) => io::stdout().write_all(document.as_bytes()).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS),
+            Ok(document) => {
+                io::stdout().write_all(document.as_bytes()).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+            }
             Err(fault) => report(ExitCode::FAILURE, &fault),
         },
     }

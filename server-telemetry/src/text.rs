@@ -115,6 +115,12 @@ text!(
 );
 
 text!(
+    /// The value of a header: as long as servers let one be, without control characters.
+    HeaderValue, 8192, "^[^\\x00-\\x1f\\x7f]*$",
+    |text| !text.bytes().any(|b| b.is_ascii_control())
+);
+
+text!(
     /// One line of text without control characters.
     Line, 1024, "^[^\\x00-\\x1f\\x7f]*$",
     |text| !text.bytes().any(|b| b.is_ascii_control())

@@ -5,7 +5,7 @@ use poem_openapi::{Enum, Object, types::Example};
 use server_shared::http::Paging;
 use uuid::{Uuid, uuid};
 
-use crate::text::{Address, Identifier, Line, Word};
+use crate::text::{Address, HeaderValue, Identifier, Word};
 
 const EXAMPLE_ID: Uuid = uuid!("019a6b1c-5d7e-7c3a-9b52-3f1e0d6c8a41");
 
@@ -113,7 +113,7 @@ pub(crate) struct NewAuditEvent {
     pub entity_id: Option<Identifier>,
     /// Names of the fields that changed, never their values.
     #[oai(default, validator(max_items = 200))]
-    pub changed_fields: Vec<Word>,
+    pub changed_fields: Vec<Identifier>,
     /// Id of the request in which it happened.
     pub request_id: Option<Identifier>,
     /// How it ended.
@@ -122,8 +122,8 @@ pub(crate) struct NewAuditEvent {
     pub operation_id: Option<Word>,
     /// The actor's address; kept apart from the event, so that erasure can remove it.
     pub ip: Option<Address>,
-    /// The actor's user agent; kept apart like the address.
-    pub user_agent: Option<Line>,
+    /// The actor's user agent, of which 1,024 characters are kept; kept apart like the address.
+    pub user_agent: Option<HeaderValue>,
 }
 
 impl Example for NewAuditEvent {
@@ -138,12 +138,12 @@ impl Example for NewAuditEvent {
             action: Word::example("updated"),
             entity_type: Word::example("appointment"),
             entity_id: Some(Identifier::example("1041")),
-            changed_fields: vec![Word::example("started_at"), Word::example("ended_at")],
+            changed_fields: vec![Identifier::example("started_at"), Identifier::example("ended_at")],
             request_id: Some(Identifier::example("019a6b1c-5d70-7aa1-8c11-0d2b6d1f3c11")),
             outcome: AuditOutcome::Succeeded,
             operation_id: Some(Word::example("appointment_update")),
             ip: Some(Address::example("203.0.113.77")),
-            user_agent: Some(Line::example("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0")),
+            user_agent: Some(HeaderValue::example("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0")),
         }
     }
 }
@@ -238,12 +238,12 @@ impl Example for AuditLog {
             action: event.action.into_inner(),
             entity_type: event.entity_type.into_inner(),
             entity_id: event.entity_id.map(Identifier::into_inner),
-            changed_fields: event.changed_fields.into_iter().map(Word::into_inner).collect(),
+            changed_fields: event.changed_fields.into_iter().map(Identifier::into_inner).collect(),
             request_id: event.request_id.map(Identifier::into_inner),
             outcome: event.outcome,
             operation_id: event.operation_id.map(Word::into_inner),
             ip: event.ip.map(Address::into_inner),
-            user_agent: event.user_agent.map(Line::into_inner),
+            user_agent: event.user_agent.map(HeaderValue::into_inner),
         }
     }
 }

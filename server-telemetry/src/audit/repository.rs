@@ -204,9 +204,16 @@ impl<'a> Columns<'a> {
                 let ip = event.ip.as_ref()?.as_ref().parse::<IpAddr>().ok()?;
                 Some(ip.to_string())
             }),
-            user_agents: column(events, |event| event.user_agent.as_ref().map(AsRef::as_ref)),
+            user_agents: column(events, |event| event.user_agent.as_ref().map(|agent| start(agent.as_ref()))),
         }
     }
+}
+
+/// Characters of a user agent that are kept: whoever sends more has nothing more to tell.
+const USER_AGENT_KEPT: usize = 1_024;
+
+fn start(user_agent: &str) -> &str {
+    user_agent.char_indices().nth(USER_AGENT_KEPT).map_or(user_agent, |(end, _)| &user_agent[..end])
 }
 
 struct LogRow {
@@ -256,12 +263,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn long_user_agents_are_cut_between_characters() {
+        assert_eq!(start("Firefox"), "Firefox");
+        assert_eq!(start(&"ß".repeat(2_000)), "ß".repeat(1_024));
+    }
+
+    #[test]
     fn bounds_hold_every_id_of_their_millisecond() {
         let moment = DateTime::from_timestamp_millis(1_762_765_200_123).unwrap();
         let floor = id_floor(moment).unwrap();
         let id = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, 1_762_765_200, 123_000_000));
         assert!(floor <= id && id < id_floor(moment + TimeDelta::milliseconds(1)).unwrap());
         assert_eq!(id_floor(DateTime::<Utc>::MIN_UTC), None);
-        assert_eq!(id_floor(DateTime::<Utc>::MAX_UTC).is_some(), DateTime::<Utc>::MAX_UTC.timestamp_millis() >> 48 == 0);
+        assert_eq!(
+            id_floor(DateTime::<Utc>::MAX_UTC).is_some(),
+            DateTime::<Utc>::MAX_UTC.timestamp_millis() >> 48 == 0
+        );
     }
 }

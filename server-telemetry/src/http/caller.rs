@@ -59,10 +59,9 @@ impl Person {
     pub(crate) fn must_administrate(&self) -> Result<(), ApiError> {
         match self.role {
             Role::Admin | Role::Superadmin => Ok(()),
-            Role::Specialist | Role::Staff | Role::Patient => Err(ApiError::forbidden(
-                "permission_denied",
-                "Only an administrator of the organization may do this.",
-            )),
+            Role::Specialist | Role::Staff | Role::Patient => {
+                Err(ApiError::forbidden("permission_denied", "Only an administrator of the organization may do this."))
+            }
         }
     }
 }

@@ -146,7 +146,10 @@ mod tests {
     fn user_agents_become_families() {
         let firefox = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0";
         let traces = compliance().traces(&client("203.0.113.77", firefox));
-        assert_eq!((traces.agent.as_str(), traces.os.as_str(), traces.device.as_str()), ("Firefox", "Windows 10", "pc"));
+        assert_eq!(
+            (traces.agent.as_str(), traces.os.as_str(), traces.device.as_str()),
+            ("Firefox", "Windows 10", "pc")
+        );
         let nothing = compliance().traces(&client("", "restartix-sdk/0.1"));
         assert_eq!((nothing.agent.as_str(), nothing.os.as_str(), nothing.device.as_str()), ("", "", ""));
         assert_eq!((nothing.network.as_str(), nothing.ip_hash), ("", [0; 32]));

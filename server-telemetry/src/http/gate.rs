@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use server_shared::{
     ApiError,
-    http::{Gate, Operation},
+    http::{Gate, Operation, access_log::Subject},
     token::{TokenError, Verifier},
 };
 use subtle::{Choice, ConstantTimeEq};
@@ -65,6 +65,10 @@ impl Gate for TelemetryGate {
             return Err(unauthenticated());
         };
         request.extensions_mut().insert(caller);
+        if let Caller::Person(person) = caller {
+            let subject = Subject { user_id: Some(person.user_id), organization_id: Some(person.organization_id) };
+            request.extensions_mut().insert(subject);
+        }
         Ok(())
     }
 }

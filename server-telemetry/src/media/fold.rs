@@ -38,7 +38,8 @@ impl Fold {
         match event.kind {
             MediaEventKind::Started => {
                 self.started_at = Some(earliest(self.started_at, at));
-                self.kind = self.kind.max(event.session_kind.map(super::model::SessionKind::as_str).unwrap_or_default());
+                self.kind =
+                    self.kind.max(event.session_kind.map(super::model::SessionKind::as_str).unwrap_or_default());
                 self.appointment_id = self.appointment_id.max(event.appointment_id.unwrap_or_default());
             }
             MediaEventKind::Heartbeat => {
@@ -118,7 +119,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{media::model::{Quality, SessionKind}, text::{Identifier, Word}};
+    use crate::{
+        media::model::{Quality, SessionKind},
+        text::{Identifier, Word},
+    };
 
     fn event() -> impl Strategy<Value = MediaEvent> {
         let kinds = prop_oneof![
@@ -185,7 +189,10 @@ mod tests {
         let mut fold = Fold::default();
         let start = DateTime::from_timestamp(1_762_765_200, 0).unwrap();
         for second in [0, 3, 14, 15, 15, 31] {
-            fold.add(&MediaEvent::bare(MediaEventKind::Heartbeat, second), start + chrono::TimeDelta::seconds(second.into()));
+            fold.add(
+                &MediaEvent::bare(MediaEventKind::Heartbeat, second),
+                start + chrono::TimeDelta::seconds(second.into()),
+            );
         }
         assert_eq!(fold.active_slots.len(), 3);
     }

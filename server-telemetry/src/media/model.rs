@@ -6,7 +6,10 @@ use poem_openapi::{Enum, Object, types::Example};
 use serde::{Deserialize, Serialize};
 use uuid::{Uuid, uuid};
 
-use crate::{http::compliance::Pseudonym, text::{Identifier, Word}};
+use crate::{
+    http::compliance::Pseudonym,
+    text::{Identifier, Word},
+};
 
 /// Events of one session, in any order.
 #[derive(Debug, Clone, Object)]

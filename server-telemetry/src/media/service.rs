@@ -10,7 +10,10 @@ use super::{
     model::{BandwidthRow, MediaBatch, MediaEvent, MediaEventKind, SessionRow},
 };
 use crate::{
-    http::{Client, Person, compliance::{Compliance, Pseudonym, Traces}},
+    http::{
+        Client, Person,
+        compliance::{Compliance, Pseudonym, Traces},
+    },
     ingest::{Clock, DropReason, EventFault, IngestReceipt, Tally},
     privacy::{ConsentService, Purpose},
     storage::{StoreError, clickhouse::Writer},

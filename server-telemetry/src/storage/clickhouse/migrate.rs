@@ -145,7 +145,10 @@ mod tests {
         let text = "create table a {on_cluster} (b Int8) engine = {replicated}ReplacingMergeTree order by b";
         assert_eq!(rendered(text, None), "create table a  (b Int8) engine = ReplacingMergeTree order by b");
         let clustered = rendered(text, Some("eu"));
-        assert!(clustered.contains("on cluster `eu`") && clustered.contains("= ReplicatedReplacingMergeTree"), "{clustered}");
+        assert!(
+            clustered.contains("on cluster `eu`") && clustered.contains("= ReplicatedReplacingMergeTree"),
+            "{clustered}"
+        );
     }
 
     #[test]
@@ -154,7 +157,10 @@ mod tests {
             assert_eq!(number as usize, place + 1, "{name} is out of order");
             let statements: Vec<&str> = statements(text).collect();
             assert!(!statements.is_empty(), "{name} is empty");
-            assert!(statements.iter().all(|s| s.contains("{on_cluster}")), "{name} has a statement for one server only");
+            assert!(
+                statements.iter().all(|s| s.contains("{on_cluster}")),
+                "{name} has a statement for one server only"
+            );
         }
     }
 

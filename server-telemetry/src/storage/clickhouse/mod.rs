@@ -38,7 +38,14 @@ pub(crate) fn client(config: &ClickHouseConfig) -> Client {
 pub(crate) fn is_down(error: &Error) -> bool {
     /// Too many queries, memory limit, too many parts, read only, not enough space and their like.
     const CODES: [&str; 9] = [
-        "Code: 159.", "Code: 164.", "Code: 202.", "Code: 209.", "Code: 210.", "Code: 241.", "Code: 242.", "Code: 243.",
+        "Code: 159.",
+        "Code: 164.",
+        "Code: 202.",
+        "Code: 209.",
+        "Code: 210.",
+        "Code: 241.",
+        "Code: 242.",
+        "Code: 243.",
         "Code: 252.",
     ];
     match error {

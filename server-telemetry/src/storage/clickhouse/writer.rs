@@ -47,8 +47,7 @@ pub(crate) struct Pace {
 impl Pace {
     /// For a table whose rows are some hundred bytes.
     pub(crate) const fn new(queue_rows: usize, batch_rows: usize) -> Self {
-        const RETRIES: [Duration; 3] =
-            [Duration::from_millis(100), Duration::from_millis(400), Duration::from_secs(1)];
+        const RETRIES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(400), Duration::from_secs(1)];
         Self { interval: Duration::from_millis(100), queue_rows, batch_rows, retries: &RETRIES }
     }
 }
@@ -90,7 +89,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         let (queue, requests) = mpsc::unbounded_channel();
         let room = Arc::new(Semaphore::new(pace.queue_rows));
         let name = sink.name();
-        let batches = Batches { sink, pace, requests, carried: None };
+        let batches = Batches { sink, pace, requests, room: Arc::clone(&room), carried: None };
         shutdown.spawn(name, |stop| batches.run(stop));
         Self { queue, room, name }
     }
@@ -105,7 +104,6 @@ impl<T: Send + Sync + 'static> Writer<T> {
             metrics::counter!("telemetry_writer_refused_total", "table" => self.name).increment(1);
             WriteError::Full
         })?;
-        metrics::gauge!("telemetry_writer_queue_rows", "table" => self.name).increment(f64::from(count));
         let (done, outcome) = oneshot::channel();
         self.queue.send(Waiting { rows, room, done }).map_err(|_| WriteError::Stopped)?;
         outcome.await.map_err(|_| WriteError::Stopped)?
@@ -117,6 +115,7 @@ struct Batches<T, S> {
     sink: S,
     pace: Pace,
     requests: mpsc::UnboundedReceiver<Waiting<T>>,
+    room: Arc<Semaphore>,
     /// What did not fit into the batch before.
     carried: Option<Waiting<T>>,
 }
@@ -133,8 +132,6 @@ impl<T: Send + Sync + 'static, S: Sink<T>> Batches<T, S> {
             let (rows, waiting) = self.collect(first);
             earliest = Instant::now() + self.pace.interval;
             let outcome = self.store(&rows, &stop).await;
-            #[allow(clippy::cast_precision_loss, reason = "far below 2^52 rows")]
-            metrics::gauge!("telemetry_writer_queue_rows", "table" => self.sink.name()).decrement(rows.len() as f64);
             // Out of memory before anybody is told: the room of the queue is really free then.
             drop(rows);
             for (room, done) in waiting {
@@ -142,7 +139,12 @@ impl<T: Send + Sync + 'static, S: Sink<T>> Batches<T, S> {
                 // A request that was given up no longer listens.
                 let _ = done.send(outcome.clone());
             }
+            #[allow(clippy::cast_precision_loss, reason = "far below 2^52 rows")]
+            metrics::gauge!("telemetry_writer_queue_rows", "table" => self.sink.name())
+                .set(self.pace.queue_rows.saturating_sub(self.room.available_permits()) as f64);
         }
+        // The handlers may be gone before the jobs are told to stop.
+        stop.cancelled().await;
     }
 
     /// The first request of the next batch; none once the service stops and nothing waits.
@@ -211,3 +213,132 @@ impl<T: Send + Sync + 'static, S: Sink<T>> Batches<T, S> {
 
 /// Room in the queue, and who is to be told.
 type Told = (OwnedSemaphorePermit, oneshot::Sender<Result<(), WriteError>>);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use futures_util::future::join_all;
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    const PACE: Pace =
+        Pace { interval: Duration::from_millis(20), queue_rows: 100, batch_rows: 40, retries: &[Duration::ZERO; 2] };
+
+    /// Remembers its batches; fails as often as it is told to; waits while it is held.
+    #[derive(Clone, Default)]
+    struct Memory {
+        batches: Arc<Mutex<Vec<Vec<u32>>>>,
+        began: Arc<Mutex<Vec<Instant>>>,
+        failures: Arc<Mutex<u32>>,
+        hold: Option<Arc<Notify>>,
+    }
+
+    impl Sink<u32> for Memory {
+        fn name(&self) -> &'static str {
+            "memory"
+        }
+
+        async fn store(&self, rows: &[u32]) -> Result<(), Error> {
+            self.began.lock().unwrap().push(Instant::now());
+            if let Some(hold) = &self.hold {
+                hold.notified().await;
+            }
+            let fails = {
+                let mut failures = self.failures.lock().unwrap();
+                let fails = *failures > 0;
+                *failures = failures.saturating_sub(1);
+                fails
+            };
+            if fails {
+                return Err(Error::TimedOut);
+            }
+            self.batches.lock().unwrap().push(rows.to_vec());
+            Ok(())
+        }
+    }
+
+    impl Memory {
+        fn rows(&self) -> Vec<u32> {
+            let mut rows: Vec<u32> = self.batches.lock().unwrap().iter().flatten().copied().collect();
+            rows.sort_unstable();
+            rows
+        }
+    }
+
+    #[tokio::test]
+    async fn many_requests_share_few_inserts_and_none_is_answered_before_its_rows_are_stored() {
+        let (memory, shutdown) = (Memory::default(), Shutdown::new());
+        let writer = Writer::start(memory.clone(), PACE, &shutdown);
+        let one = |row: u32| {
+            let (writer, memory) = (&writer, &memory);
+            async move {
+                writer.write(vec![row]).await.unwrap();
+                assert!(memory.rows().contains(&row), "row {row} was answered before it was stored");
+            }
+        };
+        join_all((0..80).map(one)).await;
+        assert_eq!(memory.rows(), (0..80).collect::<Vec<_>>());
+        let batches = memory.batches.lock().unwrap().clone();
+        assert!(batches.len() <= 4, "80 requests made {} INSERTs", batches.len());
+        assert!(batches.iter().all(|batch| batch.len() <= 40));
+        let began = memory.began.lock().unwrap().clone();
+        assert!(began.windows(2).all(|pair| pair[1] - pair[0] >= PACE.interval), "INSERTs began too close together");
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_tried_again_and_stored_once() {
+        let memory = Memory { failures: Arc::new(Mutex::new(2)), ..Memory::default() };
+        let writer = Writer::start(memory.clone(), PACE, &Shutdown::new());
+        writer.write(vec![1, 2]).await.unwrap();
+        assert_eq!(memory.rows(), [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn after_the_last_try_the_request_is_refused_and_the_next_is_not() {
+        let memory = Memory { failures: Arc::new(Mutex::new(3)), ..Memory::default() };
+        let writer = Writer::start(memory.clone(), PACE, &Shutdown::new());
+        assert!(matches!(writer.write(vec![1]).await, Err(WriteError::Failed(_))));
+        writer.write(vec![2]).await.unwrap();
+        assert_eq!(memory.rows(), [2]);
+    }
+
+    #[tokio::test]
+    async fn the_queue_is_bounded_in_rows() {
+        let hold = Arc::new(Notify::new());
+        let memory = Memory { hold: Some(Arc::clone(&hold)), ..Memory::default() };
+        let writer = Arc::new(Writer::start(memory.clone(), PACE, &Shutdown::new()));
+        let waiting = tokio::spawn({
+            let writer = Arc::clone(&writer);
+            async move { writer.write((0..100).collect()).await }
+        });
+        while memory.began.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(writer.write(vec![100]).await, Err(WriteError::Full)));
+        hold.notify_one();
+        waiting.await.unwrap().unwrap();
+        hold.notify_one();
+        writer.write(vec![100]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn shutdown_stores_what_waits_and_refuses_what_comes() {
+        let (memory, shutdown) = (Memory::default(), Shutdown::new());
+        let slow = Pace { interval: Duration::from_hours(1), ..PACE };
+        let writer = Arc::new(Writer::start(memory.clone(), slow, &shutdown));
+        writer.write(vec![1]).await.unwrap();
+        let waiting = tokio::spawn({
+            let writer = Arc::clone(&writer);
+            async move { writer.write(vec![2]).await }
+        });
+        while writer.room.available_permits() == PACE.queue_rows {
+            tokio::task::yield_now().await;
+        }
+        assert!(shutdown.drain(Duration::from_secs(5)).await);
+        waiting.await.unwrap().unwrap();
+        assert_eq!(memory.rows(), [1, 2]);
+        assert!(matches!(writer.write(vec![3]).await, Err(WriteError::Stopped)));
+    }
+}

@@ -14,7 +14,10 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::{config::PostgresConfig, http::{Person, Role}};
+use crate::{
+    config::PostgresConfig,
+    http::{Person, Role},
+};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/telemetry-pg");
 
@@ -120,9 +123,9 @@ pub(crate) fn is_down(error: &sqlx::Error) -> bool {
         | sqlx::Error::WorkerCrashed => true,
         // 08 connection, 53 out of resources, 57P shutdown; serialization and deadlock may go right
         // the next time.
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["08", "53", "57P", "40001", "40P01"].iter().any(|class| code.starts_with(class))
-        }),
+        sqlx::Error::Database(error) => error
+            .code()
+            .is_some_and(|code| ["08", "53", "57P", "40001", "40P01"].iter().any(|class| code.starts_with(class))),
         _ => false,
     }
 }
