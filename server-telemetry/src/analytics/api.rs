@@ -37,7 +37,7 @@ impl AnalyticsApi {
         client: Client,
         body: Body<AnalyticsBatch>,
     ) -> Result<Accepted<IngestReceipt>, ApiError> {
-        Ok(Accepted(self.analytics.track(&person, &client, body.0).await?))
+        Ok(Accepted(self.analytics.track(&person.member()?, &client, body.0).await?))
     }
 
     /// Summarize events
@@ -53,6 +53,6 @@ impl AnalyticsApi {
         to: Query<Option<DateTime<Utc>>>,
     ) -> Result<Json<AnalyticsSummary>, ApiError> {
         person.must_administrate()?;
-        Ok(Json(self.analytics.summary(&person, from.0, to.0).await?))
+        Ok(Json(self.analytics.summary(&person.member()?, from.0, to.0).await?))
     }
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     http::{
-        Client, Person,
+        Client, Member,
         compliance::{Compliance, Pseudonym, Traces},
     },
     ingest::{Clock, DropReason, EventFault, IngestReceipt, Tally, storable},
@@ -38,7 +38,7 @@ impl AnalyticsService {
     /// Stores the events of a batch that may be stored; returns once they are.
     pub(crate) async fn track(
         &self,
-        person: &Person,
+        member: &Member,
         client: &Client,
         batch: AnalyticsBatch,
     ) -> Result<IngestReceipt, AnalyticsError> {
@@ -46,13 +46,13 @@ impl AnalyticsService {
         if client.opted_out {
             return Ok(Tally::all_dropped(purpose.as_str(), batch.events.len(), DropReason::OptedOut));
         }
-        if !self.consents.granted(person, purpose).await? {
+        if !self.consents.granted(member, purpose).await? {
             return Ok(Tally::all_dropped(purpose.as_str(), batch.events.len(), DropReason::NoConsent));
         }
         let origin = Origin {
-            person,
+            member,
             clock: Clock::now(batch.sent_at),
-            actor: self.compliance.actor(person.organization_id, person.user_id),
+            actor: self.compliance.actor(member.organization_id, member.user_id),
             traces: self.compliance.traces(client),
         };
         let mut tally = Tally::default();
@@ -71,13 +71,13 @@ impl AnalyticsService {
     /// Sums up what happened in the person's organization.
     pub(crate) async fn summary(
         &self,
-        person: &Person,
+        member: &Member,
         from: Option<DateTime<Utc>>,
         to: Option<DateTime<Utc>>,
     ) -> Result<AnalyticsSummary, AnalyticsError> {
         let (from, to) = range(from.map(storable), to.map(storable), Utc::now())?;
         let (totals, by_event) =
-            self.repository.summary(person.organization_id, from, to).await.map_err(StoreError::from)?;
+            self.repository.summary(member.organization_id, from, to).await.map_err(StoreError::from)?;
         Ok(AnalyticsSummary { from, to, events: totals.events, unique_actors: totals.unique_actors, by_event })
     }
 }
@@ -98,7 +98,7 @@ fn range(
 
 /// What the events of one request share.
 struct Origin<'a> {
-    person: &'a Person,
+    member: &'a Member,
     clock: Clock,
     actor: Pseudonym,
     traces: Traces,
@@ -122,7 +122,7 @@ fn row(event: NewAnalyticsEvent, origin: &Origin<'_>) -> Result<AnalyticsRow, (&
     }
     let traces = origin.traces.clone();
     Ok(AnalyticsRow {
-        organization_id: origin.person.organization_id,
+        organization_id: origin.member.organization_id,
         event_hour: hour(event.event_id),
         event_id: event.event_id,
         name: event.name.into_inner(),
@@ -130,7 +130,7 @@ fn row(event: NewAnalyticsEvent, origin: &Origin<'_>) -> Result<AnalyticsRow, (&
         sent_at: origin.clock.sent_at_stored(),
         received_at: origin.clock.received_at,
         actor: origin.actor,
-        role: origin.person.role.as_str().to_owned(),
+        role: origin.member.role.as_str().to_owned(),
         page: event.page.map(|page| path(page.into_inner())).unwrap_or_default(),
         properties,
         numbers,
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
     use crate::http::Role;
 
-    fn origin(person: &Person) -> Origin<'_> {
+    fn origin(member: &Member) -> Origin<'_> {
         let traces = Traces {
             network: "203.0.113.0/24".to_owned(),
             ip_hash: [2; 32],
@@ -170,11 +170,11 @@ mod tests {
             os: "Linux".to_owned(),
             device: "pc".to_owned(),
         };
-        Origin { person, clock: Clock::now(None), actor: [1; 32], traces }
+        Origin { member, clock: Clock::now(None), actor: [1; 32], traces }
     }
 
     fn row_of(event: NewAnalyticsEvent) -> Result<AnalyticsRow, (&'static str, &'static str)> {
-        row(event, &origin(&Person { user_id: 7, organization_id: 3, role: Role::Patient }))
+        row(event, &origin(&Member { user_id: 7, organization_id: 3, role: Role::Patient }))
     }
 
     #[test]

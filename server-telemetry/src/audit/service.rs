@@ -53,7 +53,7 @@ impl AuditService {
     /// A page of the trail.
     pub(crate) async fn list(&self, person: &Person, filter: AuditFilter) -> Result<AuditLogList, AuditError> {
         let named = filter.organization_id;
-        if person.role != Role::Superadmin && named.is_some_and(|named| named != person.organization_id) {
+        if person.role != Role::Superadmin && named.is_some_and(|named| Some(named) != person.organization_id) {
             return Err(AuditError::OrganizationNotFound);
         }
         let mut data = self.repository.list(person, &filter).await?;

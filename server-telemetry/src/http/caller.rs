@@ -43,9 +43,20 @@ impl Role {
     }
 }
 
-/// A person in an organization, as Core's token says; nothing of it ever comes from a body.
+/// A person, as Core's token says; nothing of it ever comes from a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Person {
+    /// Id of the user in Core.
+    pub user_id: i64,
+    /// Id of the organization it acts in; only a superadmin may have none.
+    pub organization_id: Option<i64>,
+    /// The role there.
+    pub role: Role,
+}
+
+/// A person acting in an organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Member {
     /// Id of the user in Core.
     pub user_id: i64,
     /// Id of the organization.
@@ -55,6 +66,17 @@ pub(crate) struct Person {
 }
 
 impl Person {
+    /// The person in its organization; refuses a superadmin who is in none.
+    pub(crate) fn member(&self) -> Result<Member, ApiError> {
+        let Some(organization_id) = self.organization_id else {
+            return Err(ApiError::forbidden(
+                "organization_required",
+                "This is done in an organization; get a token for one.",
+            ));
+        };
+        Ok(Member { user_id: self.user_id, organization_id, role: self.role })
+    }
+
     /// Refuses everybody but those who run the organization or the platform.
     pub(crate) fn must_administrate(&self) -> Result<(), ApiError> {
         match self.role {

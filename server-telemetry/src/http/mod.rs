@@ -5,6 +5,6 @@ pub(crate) mod compliance;
 pub(crate) mod compressed;
 pub(crate) mod gate;
 
-pub(crate) use caller::{Person, Role, Service};
+pub(crate) use caller::{Member, Person, Role, Service};
 pub(crate) use compliance::Client;
 pub(crate) use compressed::CompressedBody;

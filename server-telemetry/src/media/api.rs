@@ -33,6 +33,6 @@ impl MediaApi {
         client: Client,
         body: Body<MediaBatch>,
     ) -> Result<Accepted<IngestReceipt>, ApiError> {
-        Ok(Accepted(self.media.track(&person, &client, body.0).await?))
+        Ok(Accepted(self.media.track(&person.member()?, &client, body.0).await?))
     }
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     http::{
-        Client, Person,
+        Client, Member,
         compliance::{Compliance, Pseudonym, Traces},
     },
     ingest::{Clock, DropReason, EventFault, IngestReceipt, Tally},
@@ -29,7 +29,7 @@ pub(crate) struct MediaService {
 
 /// Whose session it is, and from where.
 struct Origin<'a> {
-    person: &'a Person,
+    member: &'a Member,
     session_id: Uuid,
     actor: Pseudonym,
     received_at: DateTime<Utc>,
@@ -39,19 +39,19 @@ impl MediaService {
     /// Folds the events of a batch into a row and returns once it is stored, with the samples.
     pub(crate) async fn track(
         &self,
-        person: &Person,
+        member: &Member,
         client: &Client,
         batch: MediaBatch,
     ) -> Result<IngestReceipt, StoreError> {
         let purpose = Purpose::Media;
-        if !self.consents.granted(person, purpose).await? {
+        if !self.consents.granted(member, purpose).await? {
             return Ok(Tally::all_dropped(purpose.as_str(), batch.events.len(), DropReason::NoConsent));
         }
         let clock = Clock::now(batch.sent_at);
         let origin = Origin {
-            person,
+            member,
             session_id: batch.session_id,
-            actor: self.compliance.actor(person.organization_id, person.user_id),
+            actor: self.compliance.actor(member.organization_id, member.user_id),
             received_at: clock.received_at,
         };
         let (mut tally, mut fold, mut samples) = (Tally::default(), Fold::default(), Vec::new());
@@ -78,11 +78,11 @@ impl MediaService {
 fn session(fold: Fold, origin: &Origin<'_>, traces: Traces) -> Option<SessionRow> {
     let (first_seen_at, last_seen_at) = (fold.first_seen_at?, fold.last_seen_at?);
     Some(SessionRow {
-        organization_id: origin.person.organization_id,
+        organization_id: origin.member.organization_id,
         session_id: origin.session_id,
         actor: origin.actor,
         day: day(origin.received_at.date_naive()),
-        role: origin.person.role.as_str().to_owned(),
+        role: origin.member.role.as_str().to_owned(),
         kind: fold.kind.to_owned(),
         appointment_id: fold.appointment_id,
         started_at: fold.started_at,
@@ -105,7 +105,7 @@ fn session(fold: Fold, origin: &Origin<'_>, traces: Traces) -> Option<SessionRow
 
 fn sample(event: &MediaEvent, occurred_at: DateTime<Utc>, origin: &Origin<'_>) -> BandwidthRow {
     BandwidthRow {
-        organization_id: origin.person.organization_id,
+        organization_id: origin.member.organization_id,
         session_id: origin.session_id,
         actor: origin.actor,
         sequence: event.sequence,

@@ -30,6 +30,6 @@ impl PoseApi {
         person: Person,
         body: CompressedBody<PoseBatch>,
     ) -> Result<Accepted<IngestReceipt>, ApiError> {
-        Ok(Accepted(self.pose.track(&person, body.0).await?))
+        Ok(Accepted(self.pose.track(&person.member()?, body.0).await?))
     }
 }

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use super::model::{LANDMARKS, Landmarks, NUMBERS, PoseBatch, PoseRow};
 use crate::{
-    http::{Person, compliance::Compliance},
+    http::{Member, compliance::Compliance},
     ingest::{Clock, DropReason, IngestReceipt, Tally},
     privacy::{ConsentService, Purpose},
     storage::{StoreError, clickhouse::Writer},
@@ -27,13 +27,13 @@ pub(crate) struct PoseService {
 
 impl PoseService {
     /// Stores the frames of a batch, at most 60 a second; returns once they are.
-    pub(crate) async fn track(&self, person: &Person, batch: PoseBatch) -> Result<IngestReceipt, StoreError> {
+    pub(crate) async fn track(&self, member: &Member, batch: PoseBatch) -> Result<IngestReceipt, StoreError> {
         let purpose = Purpose::Pose;
-        if !self.consents.granted(person, purpose).await? {
+        if !self.consents.granted(member, purpose).await? {
             return Ok(Tally::all_dropped(purpose.as_str(), batch.frames.len(), DropReason::NoConsent));
         }
         let clock = Clock::now(batch.sent_at);
-        let actor = self.compliance.actor(person.organization_id, person.user_id);
+        let actor = self.compliance.actor(member.organization_id, member.user_id);
         let exercise_id = batch.exercise_id.map(crate::text::Identifier::into_inner).unwrap_or_default();
         let mut tally = Tally::default();
         let mut rate = Rate::default();
@@ -45,7 +45,7 @@ impl PoseService {
             }
             let occurred_at = batch.started_at.checked_add_signed(TimeDelta::milliseconds(frame.offset_ms.into()));
             rows.push(PoseRow {
-                organization_id: person.organization_id,
+                organization_id: member.organization_id,
                 session_id: batch.session_id,
                 actor,
                 offset_ms: frame.offset_ms,

@@ -23,7 +23,7 @@ impl PrivacyApi {
     /// The latest decision on each purpose, in the organization of the token.
     #[oai(path = "/consent", method = "get", operation_id = "consent_get")]
     async fn consent_get(&self, person: Person) -> Result<Json<Consent>, ApiError> {
-        Ok(Json(self.consents.get(&person).await?))
+        Ok(Json(self.consents.get(&person.member()?).await?))
     }
 
     /// Decide on one's own consent
@@ -32,6 +32,6 @@ impl PrivacyApi {
     /// what was withdrawn is not. Earlier decisions are kept with their time and text.
     #[oai(path = "/consent", method = "put", operation_id = "consent_put")]
     async fn consent_put(&self, person: Person, body: Body<ConsentUpdate>) -> Result<Json<Consent>, ApiError> {
-        Ok(Json(self.consents.put(&person, body.0).await?))
+        Ok(Json(self.consents.put(&person.member()?, body.0).await?))
     }
 }

@@ -3,7 +3,7 @@
 use sqlx::{Postgres, Transaction};
 
 use super::model::{Consent, ConsentUpdate, Purpose};
-use crate::{http::Person, storage::postgres::Database};
+use crate::{http::Member, storage::postgres::Database};
 
 /// Reads and adds decisions.
 pub(crate) struct ConsentRepository {
@@ -17,19 +17,19 @@ impl ConsentRepository {
     }
 
     /// The latest decision of a person on each purpose.
-    pub(crate) async fn latest(&self, person: &Person) -> Result<Consent, sqlx::Error> {
-        let mut tx = self.database.read(person).await?;
-        latest(&mut tx, person).await
+    pub(crate) async fn latest(&self, member: &Member) -> Result<Consent, sqlx::Error> {
+        let mut tx = self.database.read(member).await?;
+        latest(&mut tx, member).await
     }
 
     /// Adds a decision and gives what holds then.
-    pub(crate) async fn add(&self, person: &Person, update: &ConsentUpdate) -> Result<Consent, sqlx::Error> {
-        let mut tx = self.database.write(person).await?;
+    pub(crate) async fn add(&self, member: &Member, update: &ConsentUpdate) -> Result<Consent, sqlx::Error> {
+        let mut tx = self.database.write(member).await?;
         // Two decisions of one person at once get two numbers, one after the other.
         sqlx::query!(
             "select pg_advisory_xact_lock(hashtextextended(format('consent:%s:%s', $1::bigint, $2::bigint), 0))",
-            person.organization_id,
-            person.user_id,
+            member.organization_id,
+            member.user_id,
         )
         .fetch_one(&mut *tx)
         .await?;
@@ -43,8 +43,8 @@ impl ConsentRepository {
                   where organization_id = $1 and subject_id = $2),
                  decision.granted, $5, $6
              from unnest($3::text[], $4::boolean[]) as decision(purpose, granted)",
-            person.organization_id,
-            person.user_id,
+            member.organization_id,
+            member.user_id,
             &purposes,
             &granted,
             update.text_version.as_ref(),
@@ -52,20 +52,20 @@ impl ConsentRepository {
         )
         .execute(&mut *tx)
         .await?;
-        let consent = latest(&mut tx, person).await?;
+        let consent = latest(&mut tx, member).await?;
         tx.commit().await?;
         Ok(consent)
     }
 }
 
-async fn latest(tx: &mut Transaction<'_, Postgres>, person: &Person) -> Result<Consent, sqlx::Error> {
+async fn latest(tx: &mut Transaction<'_, Postgres>, member: &Member) -> Result<Consent, sqlx::Error> {
     let rows = sqlx::query!(
         "select distinct on (purpose) purpose, version, granted, text_version, source, recorded_at
          from privacy.consents
          where organization_id = $1 and subject_id = $2
          order by purpose, version desc",
-        person.organization_id,
-        person.user_id,
+        member.organization_id,
+        member.user_id,
     )
     .fetch_all(&mut **tx)
     .await?;

@@ -16,7 +16,7 @@ use sqlx::{
 
 use crate::{
     config::PostgresConfig,
-    http::{Person, Role},
+    http::{Member, Person, Role},
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/telemetry-pg");
@@ -35,22 +35,25 @@ impl Database {
         Ok(Self { owner: pool(&config.owner_url, config)?, app: pool(&config.app_url, config)? })
     }
 
-    /// A transaction that only reads, in the context of `person`. Drop it when done: that saves the
+    /// A transaction that only reads, in the context of `member`. Drop it when done: that saves the
     /// round trip of a commit.
-    pub(crate) async fn read(&self, person: &Person) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        self.begin("begin read only", person, Some(person.organization_id)).await
+    pub(crate) async fn read(&self, member: &Member) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        let Member { user_id, organization_id, role } = *member;
+        self.begin("begin read only", user_id, role, Some(organization_id)).await
     }
 
     /// Like [`Database::read`], over all organizations; for superadmins, whom it takes to the owner's
     /// pool. Anybody else is held to its own organization.
     pub(crate) async fn read_all(&self, person: &Person) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        let organization_id = (person.role != Role::Superadmin).then_some(person.organization_id);
-        self.begin("begin read only", person, organization_id).await
+        // Without an organization the application pool shows nothing; the owner's shows everything.
+        let organization_id = person.organization_id.filter(|_| person.role != Role::Superadmin);
+        self.begin("begin read only", person.user_id, person.role, organization_id).await
     }
 
-    /// A transaction that writes, in the context of `person`.
-    pub(crate) async fn write(&self, person: &Person) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        self.begin("begin", person, Some(person.organization_id)).await
+    /// A transaction that writes, in the context of `member`.
+    pub(crate) async fn write(&self, member: &Member) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        let Member { user_id, organization_id, role } = *member;
+        self.begin("begin", user_id, role, Some(organization_id)).await
     }
 
     /// The owner's pool, without any context: for jobs and for Core's ingest, which bring the
@@ -79,10 +82,11 @@ impl Database {
     async fn begin(
         &self,
         begin: &'static str,
-        person: &Person,
+        user_id: i64,
+        role: Role,
         organization_id: Option<i64>,
     ) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        let pool = if person.role == Role::Superadmin { &self.owner } else { &self.app };
+        let pool = if role == Role::Superadmin { &self.owner } else { &self.app };
         // BEGIN and the context go in one message. The text is made of integers and of our own words,
         // never of input. Plans are made for the values at hand: filters are optional, and one plan
         // for all of them would use no index.
@@ -93,8 +97,8 @@ impl Database {
                     set_config('app.current_role', '{}', true), \
                     set_config('plan_cache_mode', 'force_custom_plan', true)",
             organization_id.map(|id| id.to_string()).unwrap_or_default(),
-            person.user_id,
-            person.role.as_str(),
+            user_id,
+            role.as_str(),
         );
         pool.begin_with(AssertSqlSafe(statement)).await
     }
