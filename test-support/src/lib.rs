@@ -1,1 +1,62 @@
-//! Placeholder.
+//! What tests of the services are made of: real servers on stores of their own.
+//!
+//! `cargo xtask test` starts PostgreSQL, Valkey, ClickHouse and S3 once and says where in the file
+//! that `RESTARTIX_TEST_STACK` names. Each test takes from them what nobody else has: databases
+//! cloned from a migrated template, a ClickHouse database, a Redis database, a bucket; and starts
+//! the very binaries that run in production. All of it goes away when the test ends; what a failed
+//! test leaves behind is its logs, and where they are is printed.
+//!
+//! ```no_run
+//! # async fn test() {
+//! use test_support::{CoreApp, granted, refused};
+//!
+//! let app = CoreApp::start().await;
+//! let me = granted(app.admin().me_get().send().await, 200);
+//! assert_eq!(me.organization_id, Some(app.home().id));
+//! refused(app.staff().organization_get().organization_id(app.away().id).send().await, 404, "organization_not_found");
+//! # }
+//! ```
+//!
+//! Nothing sleeps but [`eventually`], which polls a condition up to a deadline.
+#![allow(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "test code: a panic with a clear message is how a test fails"
+)]
+
+mod actor;
+mod answer;
+mod clickhouse;
+mod clinic;
+mod core_app;
+mod eventually;
+mod fixtures;
+mod postgres;
+mod proxy;
+mod sandbox;
+mod seed;
+mod server;
+mod stack;
+mod storage;
+mod telemetry_app;
+mod throwaway;
+mod tokens;
+
+pub use actor::Actor;
+pub use answer::{Answer, Refusal, granted, refused};
+pub use clickhouse::ClickHouseDatabase;
+pub use clinic::Clinic;
+pub use core_app::{CoreApp, CoreBuilder};
+pub use eventually::{eventually, until};
+pub use fixtures::in_days;
+pub use postgres::{Database, Kind};
+pub use proxy::{Conversation, Proxy, Trip};
+pub use seed::{Organization, Person, Role};
+pub use server::Server;
+pub use stack::Stack;
+pub use telemetry_app::{TelemetryApp, TelemetryBuilder, TelemetryPerson};
+pub use throwaway::Throwaway;
+pub use tokens::{Issuer, SessionClaims};

@@ -1,0 +1,228 @@
+//! A proxy between a server and PostgreSQL that reads along: it counts round trips by the
+//! ReadyForQuery messages that end them, and can hold or cut connections.
+
+mod wire;
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, Mutex},
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch,
+    task::JoinHandle,
+};
+
+use wire::{Backend, Frontend, Said};
+
+/// One cycle that PostgreSQL has ended with ReadyForQuery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trip {
+    /// The role of the connection.
+    pub user: String,
+    /// The SQL that was run; empty for a bare Sync, which is what a pool sends when a connection is
+    /// given back and nobody waits for.
+    pub sql: Vec<String>,
+}
+
+impl Trip {
+    /// Whether a statement was run.
+    pub fn awaited(&self) -> bool {
+        !self.sql.is_empty()
+    }
+
+    /// Whether it belongs to a job of the service instead of a request.
+    pub fn background(&self) -> bool {
+        self.sql.iter().any(|sql| sql.contains("audit_outbox") && !sql.contains("audit_append"))
+            || self.sql.iter().any(|sql| sql.starts_with("LISTEN"))
+    }
+}
+
+/// What was said between two moments.
+#[derive(Debug, Clone)]
+pub struct Conversation(pub Vec<Trip>);
+
+impl Conversation {
+    /// Every trip of requests: jobs are left out, bare Syncs counted.
+    pub fn trips(&self) -> usize {
+        self.0.iter().filter(|trip| !trip.background()).count()
+    }
+
+    /// The trips of requests that somebody waited for.
+    pub fn awaited(&self) -> usize {
+        self.0.iter().filter(|trip| trip.awaited() && !trip.background()).count()
+    }
+
+    /// The statements of requests, in order.
+    pub fn statements(&self) -> Vec<&str> {
+        self.0.iter().filter(|trip| !trip.background()).flat_map(|trip| trip.sql.iter().map(String::as_str)).collect()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// Bytes pass.
+    Open,
+    /// Connections stay, nothing passes.
+    Held,
+    /// Connections are closed, new ones too.
+    Cut,
+}
+
+/// The proxy. Dropped, it closes every connection.
+#[derive(Debug)]
+pub struct Proxy {
+    address: String,
+    mode: watch::Sender<Mode>,
+    trips: Arc<Mutex<Vec<Trip>>>,
+    accepting: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Listens on a free port for connections to `target` (`host:port`).
+    pub async fn start(target: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let address = listener.local_addr().expect("the listener has an address").to_string();
+        let (mode, watched) = watch::channel(Mode::Open);
+        let trips = Arc::new(Mutex::new(Vec::new()));
+        let (target, log) = (target.to_owned(), Arc::clone(&trips));
+        let accepting = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (target, log, mut mode) = (target.clone(), Arc::clone(&log), watched.clone());
+                if *mode.borrow() == Mode::Cut {
+                    continue;
+                }
+                tokio::spawn(async move {
+                    tokio::select! {
+                        // Both ends close when this is dropped.
+                        _ = relay(client, &target, log, mode.clone()) => {}
+                        _ = mode.wait_for(|mode| *mode == Mode::Cut) => {}
+                    }
+                });
+            }
+        });
+        Self { address, mode, trips, accepting }
+    }
+
+    /// Where it listens, `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Forgets what was said; [`Proxy::said`] then tells what comes.
+    pub fn listen(&self) {
+        self.trips.lock().expect("nobody panicked with it").clear();
+    }
+
+    /// What was said since [`Proxy::listen`].
+    pub fn said(&self) -> Conversation {
+        Conversation(self.trips.lock().expect("nobody panicked with it").clone())
+    }
+
+    /// Holds every byte: PostgreSQL seems to hang.
+    pub fn hold(&self) {
+        self.mode.send_replace(Mode::Held);
+    }
+
+    /// Closes every connection, and each new one: PostgreSQL seems to be gone.
+    pub fn cut(&self) {
+        self.mode.send_replace(Mode::Cut);
+    }
+
+    /// Lets bytes and connections pass again.
+    pub fn open(&self) {
+        self.mode.send_replace(Mode::Open);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.cut();
+        self.accepting.abort();
+    }
+}
+
+/// What both directions of a connection know.
+#[derive(Debug, Default)]
+struct Talk {
+    user: String,
+    /// The SQL since the last Sync.
+    open: Vec<String>,
+    /// The SQL of each cycle that PostgreSQL has not ended yet.
+    pending: VecDeque<Vec<String>>,
+    backend: Backend,
+}
+
+async fn relay(
+    client: TcpStream,
+    target: &str,
+    log: Arc<Mutex<Vec<Trip>>>,
+    mode: watch::Receiver<Mode>,
+) -> io::Result<()> {
+    let server = TcpStream::connect(target).await?;
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let talk = Arc::new(Mutex::new(Talk::default()));
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+
+    let asked = Arc::clone(&talk);
+    let mut frontend = Frontend::default();
+    let up = pump(from_client, to_server, mode.clone(), move |bytes| {
+        let mut talk = asked.lock().expect("nobody panicked with it");
+        for said in frontend.read(bytes) {
+            match said {
+                Said::Start { user } => {
+                    talk.user = user;
+                    // PostgreSQL ends the start-up with a ReadyForQuery as well.
+                    talk.pending.push_back(Vec::new());
+                }
+                Said::Encrypt => talk.backend.bare += 1,
+                Said::Sql(sql) => talk.open.push(sql),
+                Said::Sync => {
+                    let cycle = std::mem::take(&mut talk.open);
+                    talk.pending.push_back(cycle);
+                }
+                Said::Other => {}
+            }
+        }
+    });
+    let down = pump(from_server, to_client, mode, move |bytes| {
+        let mut talk = talk.lock().expect("nobody panicked with it");
+        for _ in 0..talk.backend.read(bytes) {
+            let sql = talk.pending.pop_front().unwrap_or_default();
+            // Written down before the client hears of it: who has its answer finds the trip here.
+            log.lock().expect("nobody panicked with it").push(Trip { user: talk.user.clone(), sql });
+        }
+    });
+    tokio::select! {
+        ended = up => ended,
+        ended = down => ended,
+    }
+}
+
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut mode: watch::Receiver<Mode>,
+    mut look: impl FnMut(&[u8]),
+) -> io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let length = from.read(&mut buffer).await?;
+        if length == 0 {
+            return Ok(());
+        }
+        if mode.wait_for(|mode| *mode != Mode::Held).await.is_err() {
+            return Ok(());
+        }
+        look(&buffer[..length]);
+        to.write_all(&buffer[..length]).await?;
+    }
+}
