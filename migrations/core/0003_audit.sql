@@ -19,9 +19,10 @@ create table audit_log (
 );
 create index audit_log_entity_idx on audit_log (organization_id, entity_type, entity_id);
 
--- What erasure may remove stands apart from what must stay.
+-- What erasure may remove stands apart from what must stay. No foreign key: checking one locks the
+-- row it refers to, which takes the privilege to update it, and nobody has that.
 create table audit_personal (
-    audit_id uuid primary key references audit_log (id),
+    audit_id uuid primary key,
     organization_id bigint not null,
     ip inet,
     user_agent text
@@ -30,7 +31,7 @@ create table audit_personal (
 -- The audit row is the outbox: what stands here has not been acknowledged by Telemetry yet.
 create table audit_outbox (
     seq bigint generated always as identity primary key,
-    audit_id uuid not null references audit_log (id),
+    audit_id uuid not null,
     organization_id bigint not null,
     -- a forwarder that died with a batch in hand loses it to the next one after this moment
     leased_until timestamptz
