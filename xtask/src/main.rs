@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 
 mod ci;
 mod codegen;
+mod demo;
 mod dev;
 mod fuzz;
 mod lint;
@@ -36,6 +37,8 @@ enum Task {
     Dev(dev::Arguments),
     /// Run every test, Rust and TypeScript, against a stack of its own.
     Test(test::Arguments),
+    /// Play a clinic's morning through the SDKs and check every step.
+    Demo,
     /// Print a fresh token for somebody of the running development stack.
     Token(token::Arguments),
     /// Apply both servers' migrations.
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Task::Dev(arguments) => dev::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
+        Task::Demo => demo::run(),
         Task::Token(arguments) => token::run(&arguments),
         Task::Migrate => migrate::run(),
         Task::Guard { record } => stack::record::guard(&record),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::stack::house::{self, House};
+use crate::stack::house::{self, House, Options};
 use crate::stack::stores::Purpose;
 use crate::stack::{paths, wait};
 
@@ -31,7 +31,8 @@ pub(crate) struct Arguments {
 /// Starts the stack, runs the tests, stops the stack whatever they said.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let state = paths::checkout().join(&arguments.state);
-    with_stack(&state, |stack| {
+    let options = Options { embedded: true, unseeded: arguments.stack_only };
+    stack_run(&state, options, |stack| {
         if arguments.stack_only {
             println!("{VARIABLE}={}", stack.display());
             eprintln!("    Ctrl-C ends it");
@@ -57,7 +58,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 /// Runs `body` with the path of a fresh test stack's `stack.json`. The stack is stopped before this returns.
 pub(crate) fn with_stack(state: &Path, body: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let house = House::start(Purpose::Test, state, true)?;
+    stack_run(state, Options { embedded: true, ..Options::default() }, body)
+}
+
+fn stack_run(state: &Path, options: Options, body: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let house = House::start(Purpose::Test, state, options)?;
     let result = body(&house.stack_file());
     house::phase("stopping the test stack");
     let stopped = house.stop();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::stack::house::{self, House};
+use crate::stack::house::{self, House, Options};
 use crate::stack::record;
 use crate::stack::servers;
 use crate::stack::stack_file::StackFile;
@@ -76,7 +76,8 @@ fn supervise(arguments: &Arguments) -> Result<()> {
         // A session of our own: the terminal's end is not ours.
         nix::unistd::setsid().context("cannot start a session")?;
     }
-    let mut house = House::start(Purpose::Dev, &state(), arguments.embedded)?;
+    let mut house =
+        House::start(Purpose::Dev, &state(), Options { embedded: arguments.embedded, ..Options::default() })?;
     if !arguments.supervised {
         summary::print(&StackFile::read(&house.stack_file())?);
         println!("\nCtrl-C ends it.");

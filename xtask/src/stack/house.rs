@@ -28,6 +28,15 @@ pub(crate) struct House {
     _lock: File,
 }
 
+/// What may differ between starts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Options {
+    /// Use the embedded stores even where a container engine answers.
+    pub(crate) embedded: bool,
+    /// Go on without demo clinics if they cannot be written: to find out why, with the stack at hand.
+    pub(crate) unseeded: bool,
+}
+
 /// What cargo has to build for a developer's stack.
 const DEV_PACKAGES: [&str; 9] = [
     "--package",
@@ -46,7 +55,7 @@ impl House {
     ///
     /// # Errors
     /// What failed, with the end of the log that tells why; whatever had been started has been stopped.
-    pub(crate) fn start(purpose: Purpose, state: &Path, embedded: bool) -> Result<Self> {
+    pub(crate) fn start(purpose: Purpose, state: &Path, options: Options) -> Result<Self> {
         wait::watch_signals()?;
         let started = Instant::now();
         fs::create_dir_all(state)?;
@@ -71,7 +80,7 @@ impl House {
             }
         }
         let keys = Keys::open(&data.join("keys"))?;
-        let stores = Stores::start(purpose, state, sockets.path(), &keys, embedded, &mut record)?;
+        let stores = Stores::start(purpose, state, sockets.path(), &keys, options.embedded, &mut record)?;
 
         let preferred = |port: u16| if purpose == Purpose::Dev { port } else { 0 };
         let (core_port, telemetry_port) = (ports::free(preferred(9000))?, ports::free(preferred(4000))?);
@@ -102,7 +111,10 @@ impl House {
         house.migrate()?;
         house.servers_start()?;
         let mut file = StackFile::of(&house.stores, &house.keys, &house.core, &house.telemetry)?;
-        house.seed(&mut file)?;
+        match house.seed(&mut file) {
+            Err(error) if options.unseeded => eprintln!("    going on without demo clinics: {error:#}"),
+            seeded => seeded?,
+        }
         if purpose == Purpose::Test {
             house.templates(&mut file)?;
         }

@@ -84,7 +84,9 @@ impl Keys {
         let telemetry_pem = file(&dir.join("telemetry.pem"), || {
             let mut seed = [0; 32];
             OsRng.fill_bytes(&mut seed);
-            Ok(ed25519_dalek::SigningKey::from_bytes(&seed).to_pkcs8_pem(LineEnding::LF)?.to_string())
+            // Without the public half, as OpenSSL writes it: not every reader takes the longer form.
+            let pair = ed25519_dalek::pkcs8::KeypairBytes { secret_key: seed, public_key: None };
+            Ok(pair.to_pkcs8_pem(LineEnding::LF)?.to_string())
         })?;
         let telemetry = ed25519_dalek::SigningKey::from_pkcs8_pem(&telemetry_pem)?;
         let telemetry_kid = key_id(telemetry.verifying_key().as_bytes());
