@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: schemathesis, bounded and with a fixed seed, against both services of a running stack.
+//! `cargo xtask fuzz`: schemathesis, bounded and with a fixed seed, against both services of a stack.
 //!
 //! Each service is called as a clinic's admin. `xtask/tools/fuzz/` says what schemathesis can't know: which ids exist
 //! and who may call the few operations an admin may not. The reports land in `target/fuzz/`.
@@ -6,15 +6,13 @@
 mod report;
 
 use std::fs;
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::stack::paths;
-use crate::tools;
+use crate::{test, tools};
 use report::Report;
 
 /// What both services together must have been asked.
@@ -29,7 +27,7 @@ pub(crate) struct Options {
     /// Seed of the generated data.
     #[arg(long, default_value_t = 20_260_101)]
     seed: u64,
-    /// The stack to call [default: the running development stack, else one started for this].
+    /// The stack to call, e.g. target/dev/stack.json [default: a fresh one, started for this].
     #[arg(long, value_name = "STACK_JSON")]
     stack: Option<PathBuf>,
     /// Fuzz one service only; the number of cases is not judged then.
@@ -45,7 +43,14 @@ pub(crate) struct Options {
 /// # Errors
 /// When a service breaks its specification, when operations were not reached, or when too little was asked.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let stack = Stack::find(options.stack.as_deref())?;
+    match &options.stack {
+        Some(file) => judge(file, options),
+        None => test::with_stack(&paths::checkout().join("target/fuzz/stack"), |file| judge(file, options)),
+    }
+}
+
+fn judge(stack: &Path, options: &Options) -> Result<()> {
+    let stack = Stack::read(stack)?;
     let mut reports = Vec::new();
     let mut faults = Vec::new();
     for service in ["telemetry", "core"] {
@@ -125,57 +130,22 @@ fn fuzz(service: &str, stack: &Stack, options: &Options) -> Result<Report> {
     Ok(report)
 }
 
-/// The stack to fuzz; stopped at the end if it was started for this.
+/// The stack to fuzz.
 struct Stack {
     file: PathBuf,
     document: Value,
-    started: bool,
 }
 
 impl Stack {
-    fn find(named: Option<&Path>) -> Result<Self> {
-        let file = named.map_or_else(|| paths::checkout().join("target/dev/stack.json"), Path::to_path_buf);
-        if let Ok(document) = document(&file)
-            && answers(&document)
-        {
-            return Ok(Self { file, document, started: false });
-        }
-        if named.is_some() {
-            bail!("no stack answers where {} says; start one with `cargo xtask dev --detach`", file.display());
-        }
-        xtask(&["dev", "--detach"])?;
-        Ok(Self { document: document(&file)?, file, started: true })
+    fn read(file: &Path) -> Result<Self> {
+        // schemathesis runs in a directory of its own.
+        let file = file.canonicalize().with_context(|| format!("there is no {}", file.display()))?;
+        let text = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let document = serde_json::from_slice(&text).with_context(|| format!("{} is not JSON", file.display()))?;
+        Ok(Self { file, document })
     }
 
     fn url(&self, service: &str) -> Result<&str> {
         self.document[service].as_str().with_context(|| format!("{} has no {service}", self.file.display()))
     }
-}
-
-impl Drop for Stack {
-    fn drop(&mut self) {
-        if self.started
-            && let Err(error) = xtask(&["dev", "stop"])
-        {
-            eprintln!("    cannot stop the stack: {error:#}");
-        }
-    }
-}
-
-fn xtask(arguments: &[&str]) -> Result<()> {
-    let own = std::env::current_exe().context("cannot find the path of this program")?;
-    tools::run(Command::new(own).args(arguments), &format!("cargo xtask {}", arguments.join(" ")))
-}
-
-fn document(file: &Path) -> Result<Value> {
-    let text = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("{} is not JSON", file.display()))
-}
-
-/// Whether both services take connections.
-fn answers(stack: &Value) -> bool {
-    ["core", "telemetry"].iter().all(|service| {
-        let address = stack[service].as_str().and_then(|url| url.strip_prefix("http://"));
-        address.is_some_and(|address| TcpStream::connect(address.trim_end_matches('/')).is_ok())
-    })
 }
