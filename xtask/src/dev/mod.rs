@@ -111,6 +111,7 @@ fn stop() -> Result<()> {
     if let Some(supervisor) = &running {
         eprintln!("==> stopping the stack of {}", paths::checkout().display());
         supervisor.identity.end_within(STOP_LIMIT)?;
+        supervisor.identity.reaped();
     }
     // Nothing is left here after an orderly stop; after a supervisor that had to be killed there may be.
     let left = record::leftovers_end(&state.join("children.json"))?;

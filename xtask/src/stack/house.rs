@@ -206,7 +206,6 @@ impl House {
         file.write(&path)?;
         let seed = seed::run(&path, &self.state.join("seed.json"))?;
         remove(&path)?;
-        let Some(seed) = seed else { return Ok(()) };
         let (superadmin, organizations) = seed.tokens(&self.keys, &file.issuer_url)?;
         file.superadmin = Some(superadmin);
         file.organizations = organizations;

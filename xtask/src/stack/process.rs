@@ -161,6 +161,14 @@ impl Identity {
         start_time(self.pid).is_some_and(|started| started == self.started)
     }
 
+    /// Waits a little until even the process's number is gone: ended, it still shows up until its parent has looked.
+    pub(crate) fn reaped(&self) {
+        let end = Instant::now() + Duration::from_secs(3);
+        while kill(pid_of(self.pid), None).is_ok() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Ends the process, which need not be our child: asks, waits, kills.
     pub(crate) fn end(&self) -> Result<()> {
         self.end_within(GRACE)

@@ -51,7 +51,7 @@ pub(crate) struct Superadmin {
 }
 
 /// Seeds the stack described by the file `stack`. Running it again changes nothing.
-pub(crate) fn run(stack: &Path, log: &Path) -> Result<Option<Seed>> {
+pub(crate) fn run(stack: &Path, log: &Path) -> Result<Seed> {
     let mut child = Command::new(paths::binary("xtask-demo")?)
         .arg("seed")
         .arg("--stack")
@@ -77,13 +77,7 @@ pub(crate) fn run(stack: &Path, log: &Path) -> Result<Option<Seed>> {
     if !status.success() {
         bail!("`xtask-demo seed --stack {}` failed ({status}): see above", stack.display());
     }
-    if text.trim().is_empty() {
-        eprintln!("    xtask-demo has no seed yet");
-        return Ok(None);
-    }
-    serde_json::from_str(&text)
-        .map(Some)
-        .with_context(|| format!("`xtask-demo seed` printed something else than JSON: {text}"))
+    serde_json::from_str(&text).with_context(|| format!("`xtask-demo seed` printed something else than JSON: {text}"))
 }
 
 impl Seed {
