@@ -143,7 +143,9 @@ impl Example for NewAuditEvent {
             outcome: AuditOutcome::Succeeded,
             operation_id: Some(Word::example("appointment_update")),
             ip: Some(Address::example("203.0.113.77")),
-            user_agent: Some(HeaderValue::example("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0")),
+            user_agent: Some(HeaderValue::example(
+                "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+            )),
         }
     }
 }

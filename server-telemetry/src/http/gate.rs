@@ -1,12 +1,12 @@
 //! Authentication, before anything of a request is parsed.
 
 use async_trait::async_trait;
-use poem::{Request, http::header};
+use poem::Request;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use server_shared::{
     ApiError,
-    http::{Gate, Operation, access_log::Subject},
+    http::{Gate, Operation, access_log::Subject, authorization::bearer},
     token::{TokenError, Verifier},
 };
 use subtle::{Choice, ConstantTimeEq};
@@ -78,11 +78,6 @@ impl Gate for TelemetryGate {
     }
 }
 
-fn bearer(request: &Request) -> Option<&str> {
-    let (scheme, token) = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
 fn unauthenticated() -> ApiError {
     ApiError::unauthorized("unauthenticated", "Send a valid token as `Authorization: Bearer …`.")
 }
@@ -117,13 +112,5 @@ mod tests {
         assert_eq!(claims("7", 0, Role::Superadmin), None, "organization 0 is what belongs to none; nobody is in it");
         assert_eq!(claims("7", None, Role::Admin), None, "an admin of nothing");
         assert!(claims("7", None, Role::Superadmin).is_some());
-    }
-
-    #[test]
-    fn only_bearer_tokens_are_taken() {
-        let with = |value: &str| Request::builder().header("authorization", value).finish();
-        assert_eq!(bearer(&with("bearer  abc")), Some("abc"));
-        assert_eq!(bearer(&with("Basic abc")), None);
-        assert_eq!(bearer(&Request::builder().finish()), None);
     }
 }

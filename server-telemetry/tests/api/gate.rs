@@ -1,0 +1,82 @@
+//! Who gets in, and how refusals look.
+
+use chrono::Utc;
+use reqwest::Method;
+use serde_json::json;
+use test_support::{Answer, Issuer, TelemetryApp, refused};
+
+use crate::support::patient;
+
+#[tokio::test]
+async fn tokens_are_believed_only_as_core_makes_them() {
+    let app = TelemetryApp::start().await;
+    let person = patient(1, 7);
+    let now = Utc::now().timestamp();
+    for (what, name, value, code) in [
+        ("of another issuer", "iss", json!("somebody"), "unauthenticated"),
+        ("for another audience", "aud", json!("restartix-core"), "unauthenticated"),
+        ("expired", "exp", json!(now - 60), "token_expired"),
+        ("not valid yet", "nbf", json!(now + 60), "unauthenticated"),
+        ("of organization 0", "org", json!(0), "unauthenticated"),
+        ("of a role that there isn't", "role", json!("root"), "unauthenticated"),
+        ("of a subject that is no user", "sub", json!("user_7"), "unauthenticated"),
+    ] {
+        let mut claims = person.claims();
+        claims[name] = value;
+        let client = app.client(&Issuer::sign_telemetry(&claims));
+        let refusal = refused(client.consent_get().send().await, 401, code);
+        assert_eq!(refusal.header("www-authenticate"), "Bearer", "a token {what}");
+    }
+    // A session token is signed by another issuer with another algorithm.
+    refused(app.client(&Issuer::session("user_1")).consent_get().send().await, 401, "unauthenticated");
+    // One bit of the signature.
+    let token = person.token();
+    let altered = format!("{}{}", &token[..token.len() - 2], if token.ends_with("AA") { "BB" } else { "AA" });
+    refused(app.client(&altered).consent_get().send().await, 401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn people_and_core_have_their_own_operations() {
+    let app = TelemetryApp::start().await;
+    let batch = crate::audit::batch(vec![crate::audit::event(1)]);
+    for person in [app.admin(1), app.superadmin(), app.person(&patient(1, 7))] {
+        refused(person.audit_ingest().body(batch.clone()).send().await, 401, "unauthenticated");
+    }
+    refused(app.service().consent_get().send().await, 401, "unauthenticated");
+    refused(app.service().audit_log_list().send().await, 401, "unauthenticated");
+    // A superadmin without an organization has nothing to agree to in one.
+    refused(app.superadmin().consent_get().send().await, 403, "organization_required");
+    for role in ["specialist", "staff", "patient"] {
+        let person = app.person(&test_support::TelemetryPerson { role, ..patient(1, 7) });
+        refused(person.audit_log_list().send().await, 403, "permission_denied");
+        refused(person.audit_log_get().audit_id(uuid::Uuid::now_v7()).send().await, 403, "permission_denied");
+        refused(person.analytics_summary_get().send().await, 403, "permission_denied");
+    }
+}
+
+#[tokio::test]
+async fn wrong_input_gets_the_envelope() {
+    let app = TelemetryApp::start().await;
+    let token = patient(1, 7).token();
+    let post = |body: &str| {
+        let request = app.request(Method::POST, "/v1/analytics/track").bearer_auth(&token);
+        request.header("content-type", "application/json").body(body.to_owned())
+    };
+    Answer::to(app.request(Method::GET, "/v1/privacy/consent")).await.refusal(401, "unauthenticated");
+    Answer::to(app.request(Method::GET, "/v1/nothing")).await.refusal(404, "route_not_found");
+    let answer = Answer::to(app.request(Method::DELETE, "/v1/privacy/consent")).await;
+    answer.refusal(405, "method_not_allowed");
+    assert_eq!(answer.header("allow"), "GET, HEAD, PUT");
+    Answer::to(post("{")).await.refusal(400, "malformed_json");
+    let unknown = Answer::to(post(r#"{"events":[{"what":1}]}"#)).await.refusal(400, "unknown_field");
+    assert!(unknown.fields().contains(&("/events/0/what", "unknown")), "{unknown:?}");
+    let wrong = Answer::to(post(r#"{"events":[{"event_id":"x","name":7,"occurred_at":"soon"}]}"#)).await;
+    let fields = wrong.refusal(422, "validation_failed");
+    let expected = [("/events/0/event_id", "format"), ("/events/0/name", "type"), ("/events/0/occurred_at", "format")];
+    assert_eq!(fields.fields(), expected);
+    Answer::to(post(&" ".repeat(1024 * 1024 + 1))).await.refusal(413, "body_too_large");
+    let text = app.request(Method::POST, "/v1/analytics/track").bearer_auth(&token).body("text");
+    Answer::to(text.header("content-type", "text/plain")).await.refusal(415, "unsupported_media_type");
+    let filter = app.request(Method::GET, "/v1/audit/logs?actor=1").bearer_auth(&token);
+    Answer::to(filter).await.refusal(400, "unknown_parameter");
+}

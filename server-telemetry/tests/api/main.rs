@@ -1,0 +1,12 @@
+//! The Telemetry API as its callers see it: the real binary on real stores, through the SDK.
+#![allow(clippy::expect_used, clippy::panic, reason = "a panic with a clear message is how a test fails")]
+
+mod analytics;
+mod audit;
+mod durability;
+mod gate;
+mod media;
+mod pose;
+mod privacy;
+mod storage;
+mod support;

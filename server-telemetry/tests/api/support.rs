@@ -1,0 +1,53 @@
+//! What the tests of several rooms share.
+
+use chrono::{DateTime, Utc};
+use restartix_sdk::telemetry::{Client, types};
+use test_support::{TelemetryApp, TelemetryPerson, granted};
+use uuid::Uuid;
+
+/// A patient of an organization.
+pub(crate) fn patient(organization: i64, user: i64) -> TelemetryPerson {
+    TelemetryPerson { user, organization: Some(organization), role: "patient", patient: Some(user) }
+}
+
+/// The same person's client, after it agreed to everything.
+pub(crate) async fn consenting(app: &TelemetryApp, organization: i64, user: i64) -> Client {
+    let client = app.person(&patient(organization, user));
+    granted(client.consent_put().body(decision(true, true, true)).send().await, 200);
+    client
+}
+
+/// A decision on all purposes.
+pub(crate) fn decision(analytics: bool, media: bool, pose: bool) -> types::ConsentUpdate {
+    types::ConsentUpdate {
+        purposes: types::PurposeDecisions { analytics, media, pose },
+        text_version: "2026-11".to_owned(),
+        source: "settings".to_owned(),
+    }
+}
+
+/// An analytics event that happened now.
+pub(crate) fn event(name: &str) -> types::NewAnalyticsEvent {
+    types::NewAnalyticsEvent {
+        event_id: Uuid::now_v7(),
+        name: name.to_owned(),
+        occurred_at: Utc::now(),
+        page: None,
+        properties: std::collections::HashMap::new(),
+    }
+}
+
+/// A batch of events.
+pub(crate) fn batch(events: Vec<types::NewAnalyticsEvent>) -> types::AnalyticsBatch {
+    types::AnalyticsBatch { sent_at: None, events }
+}
+
+/// A moment of today as the databases keep it.
+pub(crate) fn millis(moment: DateTime<Utc>) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(moment.timestamp_millis()).expect("today can be represented")
+}
+
+/// What of a batch was dropped, by reason.
+pub(crate) fn dropped(receipt: &types::IngestReceipt) -> Vec<(&str, i64)> {
+    receipt.dropped.iter().map(|dropped| (dropped.reason.as_str(), dropped.count)).collect()
+}
