@@ -81,7 +81,9 @@ fn step<T>(service: Service, what: &str, work: impl FnOnce() -> Result<T>) -> Re
 fn specification(service: Service, root: &Path) -> Result<PathBuf> {
     step(service, "specification", || {
         let mut command = tools::cargo();
-        command.args(["run", "--quiet", "--package", service.package, "--", "openapi"]);
+        // By `--bin` and not by `--package`: so it is built with the features of the whole workspace, as everywhere else,
+        // and nothing is built twice.
+        command.args(["run", "--quiet", "--bin", service.package, "--", "openapi"]);
         let document = tools::capture(&mut command, &format!("{} openapi", service.package))?;
         let parsed = serde_json::from_slice(&document)
             .with_context(|| format!("{} openapi did not print JSON", service.package))?;
@@ -98,7 +100,7 @@ fn rust_client(service: Service, spec: &Path, root: &Path) -> Result<()> {
     step(service, "Rust client", || {
         let out = tempfile::NamedTempFile::new().context("cannot create a temporary file")?;
         let mut command = tools::cargo();
-        command.args(["run", "--quiet", "--package", "xtask-codegen", "--"]).arg(spec).arg(out.path());
+        command.args(["run", "--quiet", "--bin", "xtask-codegen", "--"]).arg(spec).arg(out.path());
         tools::run(&mut command, "xtask-codegen")?;
         let source = std::fs::read(out.path())?;
         replace_file(&root.join(format!("sdk/rust/src/{}.rs", service.name)), &source)

@@ -7,13 +7,19 @@ mod report;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::stack::paths;
+use crate::stack::wait::stop_wanted;
 use crate::{test, tools};
 use report::Report;
+
+/// The longest that one service may take; it takes two or three minutes.
+const LONGEST_RUN: Duration = Duration::from_mins(15);
 
 /// What both services together must have been asked.
 const CASES_WANTED: usize = 2_000;
@@ -115,7 +121,9 @@ fn fuzz(service: &str, stack: &Stack, options: &Options) -> Result<Report> {
         command.args(["--include-operation-id", operation]);
     }
     let output = fs::File::create(&log)?;
-    let status = command.stdout(output.try_clone()?).stderr(output).status().context("cannot start schemathesis")?;
+    let mut process =
+        command.stdout(output.try_clone()?).stderr(output).spawn().context("cannot start schemathesis")?;
+    let status = wait(&mut process).with_context(|| format!("its log is {}", log.display()))?;
 
     let text = fs::read_to_string(&events)
         .with_context(|| format!("schemathesis ({status}) left no report; its log is {}", log.display()))?;
@@ -128,6 +136,22 @@ fn fuzz(service: &str, stack: &Stack, options: &Options) -> Result<Report> {
         bail!("schemathesis failed ({status}); its log is {}", log.display());
     }
     Ok(report)
+}
+
+/// Waits for schemathesis, but not for ever: a service that stops answering must not stop a build.
+fn wait(process: &mut Child) -> Result<ExitStatus> {
+    let deadline = Instant::now() + LONGEST_RUN;
+    loop {
+        if let Some(status) = process.try_wait()? {
+            return Ok(status);
+        }
+        if Instant::now() > deadline || stop_wanted() {
+            process.kill()?;
+            process.wait()?;
+            bail!("schemathesis was stopped: it ran for {} minutes or was interrupted", LONGEST_RUN.as_secs() / 60);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// The stack to fuzz.

@@ -26,6 +26,8 @@ pub(super) struct Report {
     service: String,
     /// By `METHOD /path`, as schemathesis labels them.
     operations: BTreeMap<String, Operation>,
+    /// Requests by methods that a path does not have.
+    undeclared: Operation,
     /// Distinct failed checks: operation, check, message, and one case that shows it.
     failures: BTreeMap<(String, String, String), String>,
 }
@@ -33,7 +35,9 @@ pub(super) struct Report {
 impl Report {
     /// Reads the event log (one JSON object a line) of a run against the service of this specification.
     pub(super) fn read(service: &str, spec: &Value, events: &str) -> Result<Self> {
-        let mut report = Self { service: service.to_owned(), operations: BTreeMap::new(), failures: BTreeMap::new() };
+        let undeclared = Operation { id: "(undeclared methods)".to_owned(), ..Operation::default() };
+        let mut report =
+            Self { service: service.to_owned(), operations: BTreeMap::new(), undeclared, failures: BTreeMap::new() };
         for (path, item) in spec["paths"].as_object().context("the specification has no paths")? {
             for (method, operation) in item.as_object().into_iter().flatten() {
                 let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
@@ -58,9 +62,8 @@ impl Report {
         for (case, interaction) in recorder["interactions"].as_object().into_iter().flatten() {
             let Some(status) = interaction["response"]["status_code"].as_u64() else { continue };
             let label = label(&cases[case]["value"]);
-            if let Some(operation) = self.operations.get_mut(&label) {
-                *operation.statuses.entry(status).or_default() += 1;
-            }
+            let operation = self.operations.get_mut(&label).unwrap_or(&mut self.undeclared);
+            *operation.statuses.entry(status).or_default() += 1;
         }
         for (case, checks) in recorder["checks"].as_object().into_iter().flatten() {
             for check in checks.as_array().into_iter().flatten().filter(|check| check["status"] == "failure") {
@@ -81,12 +84,16 @@ impl Report {
 
     /// How many requests were sent.
     pub(super) fn cases(&self) -> usize {
-        self.operations.values().map(|operation| operation.count(0..=999)).sum()
+        self.all().map(|operation| operation.count(0..=999)).sum()
     }
 
     /// How many were answered 429.
     pub(super) fn rate_limited(&self) -> usize {
-        self.operations.values().map(|operation| operation.count(429..=429)).sum()
+        self.all().map(|operation| operation.count(429..=429)).sum()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Operation> {
+        self.operations.values().chain([&self.undeclared])
     }
 
     /// What is wrong: failed checks, 5xx, operations that never succeeded.
@@ -95,11 +102,13 @@ impl Report {
         for ((operation, check, message), example) in &self.failures {
             faults.push(format!("{operation} · {check}: {message} {example}"));
         }
-        for (label, operation) in &self.operations {
+        for operation in self.all() {
             let broken = operation.count(500..=599);
             if broken > 0 {
-                faults.push(format!("{label} ({}) answered 5xx {broken} times", operation.id));
+                faults.push(format!("{} answered 5xx {broken} times", operation.id));
             }
+        }
+        for (label, operation) in &self.operations {
             if operation.count(200..=299) == 0 {
                 faults.push(format!("{label} ({}) never answered 2xx", operation.id));
             }
@@ -109,7 +118,7 @@ impl Report {
 
     /// One line an operation.
     pub(super) fn table(&self) -> String {
-        let columns: BTreeSet<u64> = self.operations.values().flat_map(|o| o.statuses.keys().copied()).collect();
+        let columns: BTreeSet<u64> = self.all().flat_map(|operation| operation.statuses.keys().copied()).collect();
         let mut text = format!("\n| {} |", self.service);
         let mut rule = String::from("|---|");
         for status in &columns {
@@ -118,7 +127,7 @@ impl Report {
             rule.push_str("---|");
         }
         let _ = write!(text, "\n{rule}");
-        for operation in self.operations.values() {
+        for operation in self.all() {
             let _ = write!(text, "\n| {} |", operation.id);
             for status in &columns {
                 let count = operation.statuses.get(status).map_or_else(String::new, usize::to_string);
@@ -184,8 +193,8 @@ mod tests {
             faults,
             [
                 "GET /a · status_code_conformance: Undocumented status code: Received: 418 [GET http://h/a]",
+                "b_create answered 5xx 1 times",
                 "GET /a (a_get) never answered 2xx",
-                "POST /b (b_create) answered 5xx 1 times",
                 "POST /b (b_create) never answered 2xx",
             ]
         );
@@ -196,6 +205,9 @@ mod tests {
         let log = [event("/a", "GET", 200, "success"), event("/a", "GET", 429, "success")].join("\n");
         let report = Report::read("core", &spec(), &log).unwrap();
         assert_eq!(report.rate_limited(), 1);
-        assert_eq!(report.table(), "\n| core | 200 | 429 |\n|---|---|---|\n| a_get | 1 | 1 |\n| b_create |  |  |");
+        assert_eq!(
+            report.table(),
+            "\n| core | 200 | 429 |\n|---|---|---|\n| a_get | 1 | 1 |\n| b_create |  |  |\n| (undeclared methods) |  |  |"
+        );
     }
 }

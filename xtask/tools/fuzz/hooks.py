@@ -19,17 +19,19 @@ with open(os.environ["RESTARTIX_STACK"], encoding="utf-8") as file:
     STACK = json.load(file)
 SERVICE = os.environ["RESTARTIX_SERVICE"]
 CLINIC = STACK["organizations"][0]
+SUPERADMIN = STACK["superadmin"] if isinstance(STACK["superadmin"], str) else STACK["superadmin"]["token"]
 CORE = STACK["core"]
 TELEMETRY = STACK["telemetry"]
 
 # An admin calls everything an admin may call.
 TOKENS = {
-    "core": {"": CLINIC["tokens"]["admin"], "organization_create": STACK["superadmin"]["token"]},
+    "core": {"": CLINIC["tokens"]["admin"], "organization_create": SUPERADMIN},
     "telemetry": {"": CLINIC["telemetry_tokens"]["admin"], "audit_ingest": STACK["telemetry_internal_token"]},
 }[SERVICE]
 
 _number = itertools.count(1)
-_lock = threading.Lock()
+# Making one shared row may need another.
+_lock = threading.RLock()
 _calls: dict[str, int] = {}
 
 
