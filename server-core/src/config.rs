@@ -181,8 +181,8 @@ fn database(s: &mut Settings) -> Option<DatabaseConfig> {
     let min = s.or("DB_POOL_MIN", 5);
     let max = s.or("DB_POOL_MAX", 25);
     let acquire_timeout = s.or("DB_ACQUIRE_TIMEOUT", Duration::from_secs(3));
-    let max_lifetime = s.or("DB_POOL_MAX_CONN_LIFETIME", Duration::from_secs(3600));
-    let idle_timeout = s.or("DB_POOL_MAX_CONN_IDLE_TIME", Duration::from_secs(1800));
+    let max_lifetime = s.or("DB_POOL_MAX_CONN_LIFETIME", Duration::from_hours(1));
+    let idle_timeout = s.or("DB_POOL_MAX_CONN_IDLE_TIME", Duration::from_mins(30));
     if let (Some(min), Some(max)) = (min, max)
         && (max == 0 || min > max)
     {

@@ -61,7 +61,10 @@ impl FieldFault {
 
 /// The one error type of every operation: a status, a stable code, a message, and a cause that is
 /// logged but never rendered.
-pub struct ApiError {
+pub struct ApiError(Box<Parts>);
+
+/// Behind a pointer: every handler's result has room for an error, and nearly none is one.
+struct Parts {
     status: StatusCode,
     code: Cow<'static, str>,
     message: Cow<'static, str>,
@@ -90,7 +93,7 @@ const STATUSES: [(u16, &str); 12] = [
 impl ApiError {
     /// An error of the given status; prefer the named constructors.
     pub fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
+        Self(Box::new(Parts {
             status,
             code: code.into(),
             message: message.into(),
@@ -98,7 +101,7 @@ impl ApiError {
             retry_after: None,
             allow: None,
             cause: None,
-        }
+        }))
     }
 
     /// 400: the request is malformed.
@@ -143,8 +146,8 @@ impl ApiError {
         cause: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
         let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
-        error.retry_after = Some(Duration::from_secs(1));
-        error.cause = Some(cause.into());
+        error.0.retry_after = Some(Duration::from_secs(1));
+        error.0.cause = Some(cause.into());
         error
     }
 
@@ -155,14 +158,14 @@ impl ApiError {
             "internal_error",
             "An unexpected fault; it has been logged under the request id.",
         );
-        error.cause = Some(cause.into());
+        error.0.cause = Some(cause.into());
         error
     }
 
     /// Adds facts for a program.
     #[must_use]
     pub fn with_details(mut self, details: Value) -> Self {
-        self.details = Some(details);
+        self.0.details = Some(details);
         self
     }
 
@@ -176,37 +179,37 @@ impl ApiError {
     /// Adds a `Retry-After` header, rounded up to whole seconds, at least one.
     #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
-        self.retry_after = Some(after);
+        self.0.retry_after = Some(after);
         self
     }
 
     /// Adds an `Allow` header (405).
     #[must_use]
     pub fn with_allow(mut self, methods: String) -> Self {
-        self.allow = Some(methods);
+        self.0.allow = Some(methods);
         self
     }
 
     /// Adds the cause that is logged.
     #[must_use]
     pub fn with_cause(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.cause = Some(cause.into());
+        self.0.cause = Some(cause.into());
         self
     }
 
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// The stable code.
     pub fn code(&self) -> &str {
-        &self.code
+        &self.0.code
     }
 
     /// The cause and what caused it, as one line for the log.
     pub fn cause_chain(&self) -> Option<String> {
-        let mut current: Option<&dyn StdError> = self.cause.as_deref().map(|cause| cause as &dyn StdError);
+        let mut current: Option<&dyn StdError> = self.0.cause.as_deref().map(|cause| cause as &dyn StdError);
         let mut chain = Vec::new();
         while let Some(error) = current {
             chain.push(error.to_string());
@@ -217,29 +220,30 @@ impl ApiError {
 
     /// Renders the envelope. The code travels along as an extension for the access log.
     pub fn render(self, request_id: &str) -> Response {
+        let parts = *self.0;
         let envelope = ErrorEnvelope {
             error: ErrorBody {
-                code: self.code.to_string(),
-                message: self.message.into_owned(),
-                details: self.details,
+                code: parts.code.to_string(),
+                message: parts.message.into_owned(),
+                details: parts.details,
                 request_id: request_id.to_owned(),
             },
         };
         let mut response =
-            Response::builder().status(self.status).content_type("application/json").body(envelope.to_json_string());
+            Response::builder().status(parts.status).content_type("application/json").body(envelope.to_json_string());
         let headers = response.headers_mut();
-        if let Some(after) = self.retry_after {
+        if let Some(after) = parts.retry_after {
             // Rounded up: a caller that waits this long must not come too early.
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
-        if let Some(allow) = self.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
+        if let Some(allow) = parts.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
             headers.insert(header::ALLOW, allow);
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        if parts.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        response.extensions_mut().insert(ErrorCode(self.code));
+        response.extensions_mut().insert(ErrorCode(parts.code));
         response
     }
 }
@@ -252,8 +256,8 @@ pub struct ErrorCode(pub Cow<'static, str>);
 impl fmt::Debug for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ApiError")
-            .field("status", &self.status.as_u16())
-            .field("code", &self.code)
+            .field("status", &self.0.status.as_u16())
+            .field("code", &self.0.code)
             .field("cause", &self.cause_chain())
             .finish_non_exhaustive()
     }
@@ -261,7 +265,7 @@ impl fmt::Debug for ApiError {
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.status.as_u16(), self.code)
+        write!(f, "{} {}", self.0.status.as_u16(), self.0.code)
     }
 }
 
@@ -269,7 +273,7 @@ impl StdError for ApiError {}
 
 impl ResponseError for ApiError {
     fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 }
 
@@ -364,8 +368,8 @@ impl<F: Fault> From<F> for ApiError {
             FaultKind::Internal => return Self::internal(fault),
         };
         let mut error = Self::new(status, fault.code(), fault.to_string());
-        error.details = fault.details();
-        error.cause = Some(Box::new(fault));
+        error.0.details = fault.details();
+        error.0.cause = Some(Box::new(fault));
         error
     }
 }

@@ -26,7 +26,7 @@ const BATCH: i64 = 1000;
 /// How long a forwarder that died keeps its batch from the others.
 const LEASE: Duration = Duration::from_secs(10);
 /// How long a row that Telemetry refuses waits for the next attempt.
-const REFUSED_PAUSE: Duration = Duration::from_secs(3600);
+const REFUSED_PAUSE: Duration = Duration::from_hours(1);
 /// How often it looks without being woken.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Longest pause after failures; the pause doubles up to it.

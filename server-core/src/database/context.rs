@@ -17,6 +17,9 @@ pub(crate) struct Context {
     specialist: Option<i64>,
 }
 
+/// The context as `context_enter` takes it: user, organization, role, patient, specialist.
+pub(super) type ContextParameters = (i64, Option<i64>, &'static str, Option<i64>, Option<i64>);
+
 /// A lock on something whose bookings must not race; held to the end of the transaction.
 ///
 /// The order is that of the derive: organization-wide the same for everybody, so that two bookings
@@ -46,9 +49,8 @@ impl Context {
         self.role == Some(Role::Superadmin)
     }
 
-    /// As parameters of `context_enter($1, $2, $3, $4, $5)`: user, organization, role, patient,
-    /// specialist.
-    pub(crate) fn parameters(&self) -> (i64, Option<i64>, &'static str, Option<i64>, Option<i64>) {
+    /// As parameters of `context_enter($1, $2, $3, $4, $5)`.
+    pub(super) fn parameters(&self) -> ContextParameters {
         (self.user, self.organization, self.role.map_or("", Role::as_str), self.patient, self.specialist)
     }
 

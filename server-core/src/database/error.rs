@@ -28,13 +28,17 @@ impl DatabaseError {
 impl From<sqlx::Error> for DatabaseError {
     fn from(error: sqlx::Error) -> Self {
         let unavailable = match &error {
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
-                true
-            }
-            // 08: connection lost; 53: out of connections, memory or disk; 57P: shutting down.
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => true,
+            // 08: connection lost; 53: out of connections, memory or disk; 57P: shutting down; 40001
+            // and 40P01: lost a race, which may go right the next time.
             sqlx::Error::Database(database) => {
                 let code = database.code().unwrap_or(Cow::Borrowed(""));
-                code.starts_with("08") || code.starts_with("53") || code.starts_with("57P")
+                ["08", "53", "57P", "40001", "40P01"].iter().any(|class| code.starts_with(class))
             }
             _ => false,
         };

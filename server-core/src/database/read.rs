@@ -14,7 +14,7 @@
 
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
 
-use super::{Context, DatabaseError};
+use super::{Context, DatabaseError, context::ContextParameters};
 
 /// A caller's read, before anything was sent.
 pub(crate) struct Reader {
@@ -43,7 +43,7 @@ pub(crate) struct OpenReader {
 
 impl OpenReader {
     /// The connection and the five parameters of `context_enter`.
-    pub(crate) fn parts(&mut self) -> (&mut PgConnection, (i64, Option<i64>, &'static str, Option<i64>, Option<i64>)) {
+    pub(crate) fn parts(&mut self) -> (&mut PgConnection, ContextParameters) {
         (&mut self.connection, self.context.parameters())
     }
 }

@@ -8,7 +8,7 @@ use poem::{Request, http::header};
 use serde::Deserialize;
 use server_shared::{
     ApiError,
-    http::{Gate, Operation, RequestId, access_log::Subject, client_ip::ClientIp},
+    http::{Gate, Operation, RequestId, access_log::Subject, authorization::bearer, client_ip::ClientIp},
     token::{TokenError, Verifier},
 };
 use sqlx::PgPool;
@@ -48,15 +48,9 @@ impl Authentication {
     }
 
     async fn identity(&self, request: &Request) -> Result<Arc<Identity>, ApiError> {
-        let token = request
-            .header(header::AUTHORIZATION)
-            .ok_or_else(|| {
-                ApiError::unauthorized("unauthenticated", "Send a session token: `Authorization: Bearer …`.")
-            })?
-            .strip_prefix("Bearer ")
-            .ok_or_else(|| {
-                ApiError::unauthorized("unauthenticated", "The Authorization header must be `Bearer <token>`.")
-            })?;
+        let token = bearer(request).ok_or_else(|| {
+            ApiError::unauthorized("unauthenticated", "Send a session token: `Authorization: Bearer …`.")
+        })?;
         let claims = self.verifier.verify::<SessionClaims>(token).await.map_err(refused)?;
         self.identities.find(&claims.sub).await?.ok_or_else(|| {
             ApiError::unauthorized("user_unknown", "The token is valid, but its user is not known here.")

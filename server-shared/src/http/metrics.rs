@@ -7,6 +7,8 @@ use poem::{Endpoint, IntoResponse, Request, Response, Result, endpoint::make, ht
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
+use super::authorization::bearer;
+
 const LATENCY_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
 /// The process's measurements.
@@ -36,7 +38,7 @@ impl Metrics {
 
 fn answer(handle: &PrometheusHandle, token: Option<&SecretString>, request: &Request) -> Response {
     let Some(token) = token else { return StatusCode::NOT_FOUND.into_response() };
-    let given = request.header("authorization").and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    let given = bearer(request).unwrap_or_default();
     if !bool::from(given.as_bytes().ct_eq(token.expose_secret().as_bytes())) {
         return StatusCode::NOT_FOUND.into_response();
     }

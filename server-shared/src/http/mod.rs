@@ -2,6 +2,7 @@
 
 pub mod access_log;
 pub mod attack;
+pub mod authorization;
 pub mod body;
 pub mod client_ip;
 pub mod docs;

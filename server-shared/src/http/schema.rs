@@ -157,7 +157,9 @@ fn describe(error: &ValidationError<'_>, faults: &mut Vec<Fault>) {
                 })
             });
             if let (Some(branch), None) = (meant.next(), meant.next()) {
-                branch.iter().for_each(|inner| describe(inner, faults));
+                for inner in branch {
+                    describe(inner, faults);
+                }
                 return;
             }
             known("invalid", "is none of the forms that the specification allows".to_owned())
