@@ -20,8 +20,6 @@ pub(crate) fn core(endpoints: &Endpoints, keys: &Keys, port: u16, telemetry_port
         ("DATABASE_APP_URL", endpoints.database_app_url.clone()),
         ("CLERK_ISSUER", endpoints.issuer_url.clone()),
         ("CLERK_AUTHORIZED_PARTIES", AUTHORIZED_PARTY.to_owned()),
-        // Nothing is asked of Clerk's own API in development, and a key that is no key says so at once.
-        ("CLERK_SECRET_KEY", "sk_test_local".to_owned()),
         ("ENCRYPTION_KEY", chosen("ENCRYPTION_KEY", &keys.secrets.encryption_key)),
         ("BLIND_INDEX_KEY", chosen("BLIND_INDEX_KEY", &keys.secrets.blind_index_key)),
         ("TELEMETRY_INTERNAL_URL", format!("http://127.0.0.1:{telemetry_port}")),
@@ -31,7 +29,6 @@ pub(crate) fn core(endpoints: &Endpoints, keys: &Keys, port: u16, telemetry_port
         ("AWS_REGION", "us-east-1".to_owned()),
         ("AWS_BUCKET_NAME", endpoints.s3.bucket.clone()),
         ("S3_ENDPOINT", endpoints.s3.endpoint.clone()),
-        ("APP_DOMAIN", "localhost".to_owned()),
     ]);
     variables
 }

@@ -75,9 +75,7 @@ impl House {
         let data = paths::data(state)?;
         logs_clear(&state.join("logs"))?;
         if purpose == Purpose::Test {
-            for store in ["postgres", "valkey", "clickhouse", "s3"] {
-                remove_dir(&data.join(store))?;
-            }
+            data_clear(&data)?;
         }
         let keys = Keys::open(&data.join("keys"))?;
         let stores = Stores::start(purpose, state, sockets.path(), &keys, options.embedded, &mut record)?;
@@ -140,6 +138,9 @@ impl House {
         self.core.stop()?;
         self.telemetry.stop()?;
         self.stores.stop()?;
+        if self.stores.purpose() == Purpose::Test {
+            data_clear(&paths::data(&self.state)?)?;
+        }
         self.record.end()?;
         Supervisor::forget(&self.state)
     }
@@ -276,6 +277,14 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Removes what the stores keep; the keys stay, which take a second to make.
+fn data_clear(data: &Path) -> Result<()> {
+    for store in ["postgres", "valkey", "clickhouse", "s3"] {
+        remove_dir(&data.join(store))?;
+    }
+    Ok(())
 }
 
 /// Removes the logs of the last time, but for the one that we may be writing ourselves.

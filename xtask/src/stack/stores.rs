@@ -126,6 +126,10 @@ impl Stores {
         Ok(stores)
     }
 
+    pub(crate) fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
     /// The stores that run as children of ours, by name, with their process numbers.
     pub(crate) fn pids(&self) -> BTreeMap<&'static str, u32> {
         self.postgres.iter().map(|server| &server.child).chain(&self.others).map(|c| (c.name, c.pid())).collect()
