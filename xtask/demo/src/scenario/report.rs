@@ -41,11 +41,11 @@ steps! {
     NoConsent: "patient's page has no consent", "analytics, media and pose are withheld";
     Unconsented: "patient's page tracks all the same", "202, stored 0, dropped for no_consent";
     Consent: "patient consents", "all three granted, with version and text";
-    Analytics: "patient's page tracks events", "202, all stored, once though one is sent twice";
+    Analytics: "patient's page tracks events", "202, all stored, one of them sent twice";
     Media: "patient's page tracks a session", "202, all events stored, from started to ended";
     Pose: "patient's page tracks pose frames", "202, all frames of 33 landmarks stored";
     Audit: "admin reads the audit trail", "each change and each read of personal data, by request";
-    Summary: "admin reads the analytics summary", "the events after consent, none from before";
+    Summary: "admin reads the analytics summary", "each event after consent once, none from before";
 }
 
 /// Prints rows and remembers what failed.
