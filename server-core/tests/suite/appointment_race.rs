@@ -1,0 +1,40 @@
+//! Many at one slot: the database lets one in.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use restartix_sdk::Failure;
+use test_support::{CoreApp, in_days};
+
+/// How many ask at once.
+const RACERS: usize = 50;
+
+#[tokio::test]
+async fn fifty_bookings_of_one_slot_make_one_appointment() {
+    // With fewer connections than racers, some wait for one; that must not take longer than they are given.
+    let app = CoreApp::builder().env("DB_ACQUIRE_TIMEOUT", "30s").start().await;
+    let staff = app.staff();
+    let mut patients = Vec::new();
+    for number in 0..RACERS {
+        patients.push(app.patient_create(&staff, "Racer", &format!("Number{number}")).await.id);
+    }
+    let attempts = patients.iter().map(|patient| {
+        let body = CoreApp::new_appointment(app.home().specialist_id, *patient, in_days(2, 9));
+        staff.appointment_create().body(body).send()
+    });
+    let mut outcomes: BTreeMap<String, usize> = BTreeMap::new();
+    for outcome in join_all(attempts).await {
+        let name = match outcome {
+            Ok(booked) => booked.status().as_u16().to_string(),
+            Err(error) => {
+                let failure = Failure::read(error).await;
+                format!("{} {}", failure.status.map_or(0, |s| s.as_u16()), failure.code.unwrap_or(failure.message))
+            }
+        };
+        *outcomes.entry(name).or_default() += 1;
+    }
+    let expected = BTreeMap::from([("201".to_owned(), 1), ("409 slot_taken".to_owned(), RACERS - 1)]);
+    assert_eq!(outcomes, expected);
+    assert_eq!(app.count("select count(*) from appointments").await, 1);
+    assert_eq!(app.count("select count(*) from audit_log where entity_type = 'appointment'").await, 1);
+}

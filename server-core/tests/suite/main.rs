@@ -1,0 +1,15 @@
+//! Tests of the running service, one file a noun. One program, for it links once; nextest runs each
+//! test in a process of its own all the same.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
+
+mod appointment;
+mod appointment_race;
+mod frame;
+mod organization;
+mod patient;
+mod patient_search;
+mod specialist;
+mod specialty;
+mod token;
+mod user;
+mod wrong_input;
