@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod ci;
 mod codegen;
 mod demo;
@@ -59,6 +60,8 @@ enum Task {
     Lint,
     /// Fuzz both services by their specifications and judge what came of it.
     Fuzz(fuzz::Options),
+    /// Measure Core against naive pgbench and write BENCHMARKS.md.
+    Bench(bench::Options),
     /// Run everything that must hold before a change is merged.
     Ci {
         /// Leave the tests out: they have been run already.
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
         Task::SpecDiff { against } => spec_diff::run(against.as_deref()),
         Task::Lint => lint::run(),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::Bench(options) => bench::run(&options),
         Task::Ci { skip_tests } => ci::run(skip_tests),
         Task::SqlxPrepare { check, packages } => sqlx_prepare::run(&packages, check),
     };

@@ -1,0 +1,8 @@
+-- As the application role: prints how many appointments it sees without a context, and within organization 1 how many,
+-- the lowest and the highest id.
+select count(*) from appointments;
+begin;
+select set_config('app.current_user_id', '1', true), set_config('app.current_org_id', '1', true),
+       set_config('app.current_role', 'staff', true) \g /dev/null
+select count(*), min(id), max(id) from appointments;
+commit;

@@ -1,0 +1,55 @@
+//! Whether what is measured is what was meant: the data before, and what was booked after.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::psql;
+use crate::setup::Setup;
+
+/// How many appointments the organization that is read has.
+pub(crate) const APPOINTMENTS: u32 = 5_000;
+
+/// Fills the database; returns the id of the first appointment of organization 1, which has every other one from there.
+pub(crate) async fn seed(setup: &Setup, people: u32) -> Result<u64> {
+    let variables = [("people", people), ("appointments", APPOINTMENTS)];
+    psql::run(setup, &setup.database_url, &variables, include_str!("../sql/seed.sql")).await.context("cannot seed")?;
+    let seen = psql::run(setup, &setup.database_app_url, &[], include_str!("../sql/check-seed.sql")).await?;
+    let numbers = numbers(&seen)?;
+    let [without, within, first, last] = numbers[..] else { bail!("check-seed.sql printed {seen:?}") };
+    let expected = u64::from(APPOINTMENTS);
+    if without != 0 || within != expected || last != first + 2 * (expected - 1) {
+        bail!("row-level security or the seed is not as expected: without a context, within, ids: {numbers:?}");
+    }
+    Ok(first)
+}
+
+/// Fails unless each booking that was answered is there with its audit row, and Core has forwarded its own.
+pub(crate) async fn created(setup: &Setup, by_server: u64, by_pgbench: u64) -> Result<()> {
+    let limit = Instant::now() + Duration::from_mins(1);
+    loop {
+        let seen = psql::run(setup, &setup.database_url, &[], include_str!("../sql/check-created.sql")).await?;
+        let numbers = numbers(&seen)?;
+        let [server, server_audit, naive, naive_audit, outbox] = numbers[..] else {
+            bail!("check-created.sql printed {seen:?}")
+        };
+        if (server, server_audit) != (by_server, by_server) {
+            bail!("{by_server} bookings were answered 201, but {server} are there with {server_audit} audit rows");
+        }
+        if naive < by_pgbench || naive != naive_audit {
+            bail!("pgbench counts {by_pgbench} bookings, but {naive} are there with {naive_audit} audit rows");
+        }
+        if outbox == 0 {
+            return Ok(());
+        }
+        if Instant::now() > limit {
+            bail!("{outbox} audit rows are still not forwarded");
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn numbers(text: &str) -> Result<Vec<u64>> {
+    let fields = text.split(['\n', '|']).filter(|field| !field.is_empty());
+    fields.map(|field| field.parse().with_context(|| format!("{field:?} is no number"))).collect()
+}

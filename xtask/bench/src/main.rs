@@ -1,0 +1,86 @@
+//! `xtask-bench`: measures Core against naive `pgbench` and writes `BENCHMARKS.md`.
+//!
+//! A program of its own, because it is built with optimizations; `cargo xtask bench` starts the stores and runs it.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
+
+mod check;
+mod http;
+mod load;
+mod machine;
+mod measure;
+mod naive;
+mod process;
+mod psql;
+mod report;
+mod requests;
+mod server;
+mod setup;
+mod telemetry;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::measure::Plan;
+use crate::setup::Setup;
+
+#[derive(Debug, Parser)]
+#[command(about = "Core against naive pgbench, on a stack that `cargo xtask bench` has started")]
+struct Arguments {
+    /// The file that describes the stack.
+    #[arg(long, value_name = "FILE")]
+    setup: PathBuf,
+    /// How often each measurement is repeated.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Seconds each measurement takes.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: u32,
+    /// Connections that ask at the same time.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
+    connections: u32,
+    /// Where the report goes.
+    #[arg(long, value_name = "FILE")]
+    report: PathBuf,
+}
+
+// One thread, as pgbench has: what asks must not take both cores from what answers.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // Interrupted, the measurement is dropped, and with it the server it started.
+    let ended = tokio::select! {
+        ended = run(&arguments) => ended,
+        interrupted = interrupt() => interrupted,
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<()> {
+    let setup = Setup::read(&arguments.setup)?;
+    let plan = Plan { rounds: arguments.rounds, seconds: arguments.seconds, connections: arguments.connections };
+    let results = measure::run(&setup, plan).await?;
+    let machine = machine::describe(&setup).await?;
+    println!("\n{}", report::tables(&results));
+    std::fs::write(&arguments.report, report::document(plan, &machine, &results))?;
+    eprintln!("written to {}", arguments.report.display());
+    Ok(())
+}
+
+async fn interrupt() -> Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    bail!("interrupted")
+}

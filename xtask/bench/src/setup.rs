@@ -1,0 +1,50 @@
+//! What `cargo xtask bench` has prepared.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+/// The stack to measure on; `xtask/src/bench.rs` writes it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Setup {
+    /// The optimized `server-core`, its migrations applied.
+    pub(crate) server: PathBuf,
+    /// The server's environment, complete but for its port and for Telemetry's address.
+    pub(crate) environment: BTreeMap<String, String>,
+    /// Where logs and scripts go.
+    pub(crate) state: PathBuf,
+    /// The directory of psql and, where it was packaged, pgbench.
+    pub(crate) pg_bin: PathBuf,
+    /// The process that all of PostgreSQL's others are children of.
+    pub(crate) postgres_pid: u32,
+    /// Core's database as its owner.
+    pub(crate) database_url: String,
+    /// Core's database as the role that row-level security binds.
+    pub(crate) database_app_url: String,
+    /// Session tokens by Clerk id.
+    pub(crate) tokens: BTreeMap<String, String>,
+    /// The checkout that is measured.
+    pub(crate) checkout: PathBuf,
+}
+
+impl Setup {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("{} is of another version", path.display()))
+    }
+
+    /// The token of the front desk of bench organization `organization`.
+    pub(crate) fn token(&self, organization: u32) -> Result<&str> {
+        let person = clerk_id(organization);
+        let token = self.tokens.get(&person).with_context(|| format!("there is no token for {person}"))?;
+        Ok(token)
+    }
+}
+
+/// The Clerk id of the front desk of a bench organization, as `sql/seed.sql` writes it.
+pub(crate) fn clerk_id(organization: u32) -> String {
+    format!("user_bench_{organization}")
+}

@@ -1,0 +1,239 @@
+//! `cargo xtask bench`: the release build of Core against naive `pgbench`, on stores of its own.
+//!
+//! This starts PostgreSQL (durable), Valkey, S3 and the issuer, and stops them whatever happens; `xtask-bench` does the
+//! rest. Nothing else runs beside what is measured: no Telemetry and no ClickHouse.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use serde_json::json;
+
+use crate::stack::environment::{self, Environment};
+use crate::stack::keys::Keys;
+use crate::stack::overrides::{BUCKET, S3};
+use crate::stack::postgres::{self, Postgres};
+use crate::stack::record::Record;
+use crate::stack::services::Services;
+use crate::stack::stores::Endpoints;
+use crate::stack::valkey::Valkey;
+use crate::stack::{fetch, paths, pins, servers, tokens, wait};
+
+/// The organizations of `xtask/bench/sql/seed.sql`, each with a person at the front desk.
+const ORGANIZATIONS: u32 = 4;
+/// How long `xtask-bench` may take to end in order.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How much to measure.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// How often each measurement is repeated.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Seconds each measurement takes.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: u32,
+    /// Connections that ask at the same time.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100))]
+    connections: u32,
+    /// One round of one second, to see that it works; the report goes to target/bench.
+    #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
+    quick: bool,
+}
+
+/// Builds, starts, measures and stops.
+///
+/// # Errors
+/// What could not be built or started; a server that answered wrongly; missing programs, with where to get them. Slow
+/// is no error.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    wait::watch_signals()?;
+    let state = paths::checkout().join("target/bench");
+    let _alone = lock(&state)?;
+    let mut record = Record::begin(&state)?;
+    servers::build(&["--package", "xtask-dev-services", "--bins"])?;
+    servers::build(&["--release", "--package", "server-core", "--package", "xtask-bench", "--bins"])?;
+    let data = paths::data(&state)?;
+    clear(&data)?;
+    let stack = Stack::start(&state, &data, &mut record)?;
+    let measured = stack.migrate().and_then(|()| stack.setup_write(&state)).and_then(|setup| measure(options, &setup));
+    // Stopped by being dropped, in the order of the fields.
+    drop(stack);
+    record.end()?;
+    clear(&data)?;
+    measured
+}
+
+/// What Core needs. Dropped, it stops.
+struct Stack {
+    _valkey: Valkey,
+    postgres: Postgres,
+    services: Services,
+    keys: Keys,
+    endpoints: Endpoints,
+    /// Core's, complete but for its port and Telemetry's address.
+    environment: Environment,
+    _sockets: tempfile::TempDir,
+}
+
+impl Stack {
+    fn start(state: &Path, data: &Path, record: &mut Record) -> Result<Self> {
+        eprintln!("==> starting the stores");
+        let [postgres_programs, valkey_programs] = fetch::programs([&pins::POSTGRES, &pins::VALKEY])?;
+        let sockets = paths::sockets()?;
+        let log = |name: &str| state.join(format!("{name}.log"));
+        let keys = Keys::open(&data.join("keys"))?;
+        let services = Services::start(&keys, Some(&data.join("s3")), &log("dev-services"), 0, 0)?;
+        record.add(&services.child)?;
+        let postgres = Postgres::start(&postgres::Options {
+            programs: &postgres_programs,
+            data: &data.join("postgres"),
+            sockets: sockets.path(),
+            log: &log("postgres"),
+            port: 0,
+            durable: true,
+            max_connections: 300,
+        })?;
+        record.add(&postgres.child)?;
+        let valkey = Valkey::start(&valkey_programs, &data.join("valkey"), &log("valkey"), 0, false)?;
+        record.add(&valkey.child)?;
+        let endpoints = Endpoints {
+            database_url: postgres.url("restartix", "restartix"),
+            database_app_url: postgres.url("restartix_app", "restartix"),
+            telemetry_database_url: String::new(),
+            telemetry_database_app_url: String::new(),
+            clickhouse_url: String::new(),
+            redis_url: format!("redis://127.0.0.1:{}/0", valkey.port),
+            s3: S3 {
+                endpoint: services.addresses.s3.clone().unwrap_or_default(),
+                access_key: keys.secrets.s3_access_key.clone(),
+                secret_key: keys.secrets.s3_secret_key.clone(),
+                bucket: BUCKET.to_owned(),
+            },
+            issuer_url: services.addresses.issuer.clone(),
+        };
+        let mut environment = environment::core(&endpoints, &keys, 0, 0);
+        environment.insert("APP_ENV", "production".to_owned());
+        environment.insert("LOG_LEVEL", "info".to_owned());
+        Ok(Self { _valkey: valkey, postgres, services, keys, endpoints, environment, _sockets: sockets })
+    }
+
+    /// Applies Core's migrations by its own command.
+    fn migrate(&self) -> Result<()> {
+        let mut command = Command::new(optimized("server-core")?);
+        command.arg("migrate").stdin(Stdio::null());
+        environment::apply(&mut command, &self.environment);
+        crate::tools::run(&mut command, "server-core migrate")
+    }
+
+    /// Writes what `xtask-bench` has to know; returns where.
+    fn setup_write(&self, state: &Path) -> Result<PathBuf> {
+        let mut people = BTreeMap::new();
+        for organization in 1..=ORGANIZATIONS {
+            let clerk_id = format!("user_bench_{organization}");
+            let issuer = &self.services.addresses.issuer;
+            let token = tokens::session(&self.keys.issuer_pem, &self.keys.issuer_kid, issuer, &clerk_id)?;
+            people.insert(clerk_id, token);
+        }
+        let setup = json!({
+            "server": optimized("server-core")?,
+            "environment": self.environment,
+            "state": state,
+            "pg_bin": self.postgres.bin,
+            "postgres_pid": self.postgres.child.pid(),
+            "database_url": self.endpoints.database_url,
+            "database_app_url": self.endpoints.database_app_url,
+            "tokens": people,
+            "checkout": paths::checkout(),
+        });
+        let path = state.join("setup.json");
+        paths::write_private(&path, &setup.to_string())?;
+        Ok(path)
+    }
+}
+
+/// Runs `xtask-bench`, in a process group of its own so that what it leaves behind can be ended with it.
+fn measure(options: &Options, setup: &Path) -> Result<()> {
+    let (rounds, seconds) = if options.quick { (1, 1) } else { (options.rounds, options.seconds) };
+    let report = paths::checkout().join(if options.quick { "target/bench/BENCHMARKS.md" } else { "BENCHMARKS.md" });
+    let mut command = Command::new(optimized("xtask-bench")?);
+    command.arg("--setup").arg(setup).arg("--report").arg(&report);
+    for (name, value) in [("--rounds", rounds), ("--seconds", seconds), ("--connections", options.connections)] {
+        command.arg(name).arg(value.to_string());
+    }
+    let mut child = command
+        .current_dir(paths::checkout())
+        .stdin(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .context("cannot run xtask-bench")?;
+    let status = ended(&mut child);
+    // The server it started, should it have been killed itself; nobody, as a rule.
+    let _ = killpg(pid(&child), Signal::SIGKILL);
+    let status = status?;
+    wait::check_stop()?;
+    if !status.success() {
+        bail!("xtask-bench failed ({status}): see above");
+    }
+    Ok(())
+}
+
+/// Waits until it ends by itself or, once somebody asked us to end, by a signal.
+fn ended(child: &mut std::process::Child) -> Result<ExitStatus> {
+    let mut asked: Option<Instant> = None;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        match asked {
+            None if wait::stop_wanted() => {
+                let _ = kill(pid(child), Signal::SIGTERM);
+                asked = Some(Instant::now());
+            }
+            Some(asked) if asked.elapsed() > GRACE => child.kill()?,
+            _ => {}
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn pid(child: &std::process::Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX))
+}
+
+/// A program that cargo built with optimizations.
+fn optimized(name: &str) -> Result<PathBuf> {
+    let own = paths::binaries()?;
+    let target = own.parent().context("programs lie in a directory of the target directory")?;
+    Ok(target.join("release").join(name))
+}
+
+/// One run at a time in a checkout; a second one would be measured beside the first.
+fn lock(state: &Path) -> Result<File> {
+    fs::create_dir_all(state)?;
+    let file = File::create(state.join("lock"))?;
+    if file.try_lock().is_err() {
+        bail!("another `cargo xtask bench` is running in this checkout");
+    }
+    Ok(file)
+}
+
+/// Removes what an earlier run left in the data directory.
+fn clear(data: &Path) -> Result<()> {
+    for name in ["postgres", "valkey", "s3"] {
+        match fs::remove_dir_all(data.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot clear {}", data.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
