@@ -139,7 +139,8 @@ async fn a_wrong_clock_is_set_right_and_far_times_are_clamped() {
     granted(person.analytics_track().body(AnalyticsBatch { sent_at: Some(slow), events }).send().await, 202);
     let far = vec![event_of("past", now - TimeDelta::days(4_000)), event_of("future", now + TimeDelta::days(4_000))];
     granted(person.analytics_track().body(batch(far)).send().await, 202);
-    let offsets = "select name, round((toUnixTimestamp64Milli(occurred_at) - toUnixTimestamp64Milli(received_at)) / 60000)
+    let offsets =
+        "select name, round((toUnixTimestamp64Milli(occurred_at) - toUnixTimestamp64Milli(received_at)) / 60000)
                    from analytics_events order by name format TSV";
     assert_eq!(app.clickhouse.query(offsets).await, "future\t1\nminute_ago\t-1\npast\t-43200\n");
 }

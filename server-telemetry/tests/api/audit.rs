@@ -46,7 +46,10 @@ fn kinds(receipt: &AuditReceipt) -> Vec<AuditResultKind> {
 }
 
 async fn count(connection: &mut PgConnection) -> i64 {
-    sqlx::query_scalar("select count(*) from audit.audit_logs").fetch_one(connection).await.expect("the owner may count")
+    sqlx::query_scalar("select count(*) from audit.audit_logs")
+        .fetch_one(connection)
+        .await
+        .expect("the owner may count")
 }
 
 #[tokio::test]
@@ -107,7 +110,8 @@ async fn what_is_stored_is_what_was_sent() {
         user_agent: Some("ß".repeat(2_000)),
         ..event(1)
     };
-    let nobody = NewAuditEvent { actor_user_id: None, actor_kind: ActorKind::System, ip: Some("1.2.3".to_owned()), ..event(1) };
+    let nobody =
+        NewAuditEvent { actor_user_id: None, actor_kind: ActorKind::System, ip: Some("1.2.3".to_owned()), ..event(1) };
     ingest(&app, vec![sent.clone(), nobody.clone()]).await;
     let stored = granted(app.admin(1).audit_log_get().audit_id(sent.id).send().await, 200);
     assert_eq!((stored.occurred_at, stored.organization_id), (sent.occurred_at, 1));
@@ -155,8 +159,7 @@ async fn filters_narrow_the_trail() {
     let patient = NewAuditEvent { id: Uuid::now_v7(), entity_type: "patient".to_owned(), ..base.clone() };
     let other_entity = NewAuditEvent { id: Uuid::now_v7(), entity_id: Some("8".to_owned()), ..base.clone() };
     let request = NewAuditEvent { id: Uuid::now_v7(), request_id: Some("request-1".to_owned()), ..base.clone() };
-    let earlier =
-        NewAuditEvent { id: Uuid::now_v7(), occurred_at: now - TimeDelta::hours(2), ..base.clone() };
+    let earlier = NewAuditEvent { id: Uuid::now_v7(), occurred_at: now - TimeDelta::hours(2), ..base.clone() };
     let all = [&base, &read, &other_actor, &patient, &other_entity, &request, &earlier];
     ingest(&app, all.iter().map(|event| (*event).clone()).collect()).await;
     let admin = app.admin(1);

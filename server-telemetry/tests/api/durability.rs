@@ -160,7 +160,8 @@ async fn the_service_starts_and_serves_while_clickhouse_is_down() {
     clickhouse.kill();
     app.server.spawn().await;
     let person = consenting(&app, 1, 7).await;
-    let refusal = refused(person.analytics_track().body(batch(vec![event("seen")])).send().await, 503, "storage_unavailable");
+    let refusal =
+        refused(person.analytics_track().body(batch(vec![event("seen")])).send().await, 503, "storage_unavailable");
     assert!(refusal.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds >= 1), "{refusal:?}");
     refused(app.admin(1).analytics_summary_get().send().await, 503, "storage_unavailable");
     refused(person.ready_get().send().await, 503, "not_ready");

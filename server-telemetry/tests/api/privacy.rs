@@ -86,9 +86,8 @@ async fn a_decision_counts_at_every_instance() {
     let app = TelemetryApp::start().await;
     let other = sibling(&app).await;
     let (here, there) = (app.person(&patient(1, 7)), other.person(&patient(1, 7)));
-    let track = || async {
-        granted(there.analytics_track().body(batch(vec![event("seen")])).send().await, 202).stored == 1
-    };
+    let track =
+        || async { granted(there.analytics_track().body(batch(vec![event("seen")])).send().await, 202).stored == 1 };
     assert!(!track().await, "there is no consent yet");
     granted(here.consent_put().body(decision(true, true, true)).send().await, 200);
     assert!(track().await, "consent given at another instance counts from the next request on");

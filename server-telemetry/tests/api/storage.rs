@@ -78,7 +78,10 @@ async fn every_table_is_under_forced_row_level_security() {
             continue;
         }
         assert!(forced, "{table} needs `enable` and `force row level security`, or a reason on the list");
-        assert!(partition || tested.contains(table), "{table} needs an entry in TENANT, so that its policies are tried");
+        assert!(
+            partition || tested.contains(table),
+            "{table} needs an entry in TENANT, so that its policies are tried"
+        );
     }
     assert!(exempt.union(&tested).all(|table| seen.contains(table)), "a table on a list is gone: {seen:?}");
 }
@@ -129,14 +132,17 @@ async fn the_audit_trail_is_append_only_even_for_its_owner() {
         .expect("the event is there");
     assert_eq!(partition, format!("audit.audit_logs_{}", Utc::now().format("%Y%m")), "the month of its id");
     for table in ["audit.audit_logs", partition.as_str()] {
-        for sql in [format!("update {table} set action = 'x'"), format!("delete from {table}"), format!("truncate {table}")] {
+        for sql in
+            [format!("update {table} set action = 'x'"), format!("delete from {table}"), format!("truncate {table}")]
+        {
             let outcome = with_context(&mut owner, None, &sql, true).await;
             // A partition has no policy: nobody's update of it finds a row to refuse.
             let harmless = table != "audit.audit_logs" && matches!(outcome, Ok(0));
             assert!(is_refused(&outcome) || harmless, "{sql}: {outcome:?}");
         }
     }
-    let left: i64 = sqlx::query_scalar("select count(*) from audit.audit_logs").fetch_one(&mut owner).await.expect("counts");
+    let left: i64 =
+        sqlx::query_scalar("select count(*) from audit.audit_logs").fetch_one(&mut owner).await.expect("counts");
     assert_eq!(left, 1);
 }
 
@@ -167,7 +173,8 @@ async fn the_months_to_come_have_partitions_and_old_events_a_place() {
 #[tokio::test]
 async fn migrating_again_changes_nothing() {
     let app = TelemetryApp::builder().env("POSE_TTL_DAYS", "33").start().await;
-    let tables = "select name, engine_full from system.tables where database = currentDatabase() order by name format TSV";
+    let tables =
+        "select name, engine_full from system.tables where database = currentDatabase() order by name format TSV";
     let before = app.clickhouse.query(tables).await;
     assert!(before.contains("toIntervalDay(33)") && before.contains("toIntervalDay(730)"), "{before}");
     let person = consenting(&app, 1, 7).await;
