@@ -28,6 +28,8 @@ pub(super) struct Change {
     pub(super) operations: Vec<String>,
     /// What changed, in the words of the specification: `response field Thing.uid`.
     pub(super) subject: String,
+    /// Whether a removed field was one that each answer had.
+    pub(super) was_required: bool,
     message: String,
 }
 
@@ -46,7 +48,12 @@ impl Change {
         let pointer = segments(side["pointer"].as_str().unwrap_or_default());
 
         let property = entry["property"].as_str();
-        let subject = subject(&place, &pointer, property, direction, spec);
+        let (named, was_required) = match property {
+            // The list of required fields changed: the change is about those that came or went.
+            Some("required") => (required_changed(entry).map(|name| with_field(&pointer, &name)), false),
+            _ => (None, is_required(&pointer, old)),
+        };
+        let subject = subject(&place, named.as_deref().unwrap_or(&pointer), property, direction, spec);
         let message = verdict["message"].as_str().map_or_else(
             || match property {
                 Some(property) => format!(
@@ -67,6 +74,7 @@ impl Change {
             direction,
             operations: operations(&place, &pointer, direction, spec),
             subject,
+            was_required,
             message,
         }
     }
@@ -89,6 +97,29 @@ impl Change {
         }
         text
     }
+}
+
+/// The name of the field that came to, or went from, a list of required fields.
+fn required_changed(entry: &Value) -> Option<String> {
+    let list = |side: &str| entry[side]["value"].as_array().cloned().unwrap_or_default();
+    let (old, new) = (list("base"), list("revision"));
+    let changed = old.iter().filter(|name| !new.contains(name)).chain(new.iter().filter(|name| !old.contains(name)));
+    let names: Vec<_> = changed.filter_map(Value::as_str).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// The pointer of a schema's field, from that of its list of required fields.
+fn with_field(required: &[String], name: &str) -> Vec<String> {
+    let schema = required.strip_suffix(&["required".to_owned()]).unwrap_or(required);
+    schema.iter().cloned().chain(["properties".to_owned(), name.to_owned()]).collect()
+}
+
+/// Whether the field at the pointer is one that its schema requires.
+fn is_required(pointer: &[String], spec: &Value) -> bool {
+    let [schema @ .., properties, name] = pointer else { return false };
+    let schema = schema.iter().try_fold(spec, |at, part| at.get(part.as_str()));
+    properties == "properties"
+        && schema.is_some_and(|schema| schema["required"].as_array().is_some_and(|list| list.iter().any(|n| n == name)))
 }
 
 /// The unescaped parts of a JSON pointer.

@@ -23,8 +23,12 @@ pub(super) fn clients(rule: &str, direction: Direction, change: &Change) -> Clie
             format!("released clients go on; with the new SDK `{operation}` has another name (compile error)"),
             format!("released clients go on; with the new SDK `{method}` has another name (type error)"),
         ),
+        ("property-removed", Direction::Response) if !change.was_required => both(
+            format!("released clients read None for {subject}; code that reads it no longer compiles with the new SDK"),
+            format!("released clients read undefined for {subject}; code that reads it no longer type-checks"),
+        ),
         ("property-removed" | "required-properties-removed", Direction::Response) => both(
-            format!("released clients fail with InvalidResponsePayload where {subject} was required, and read None where it was optional; code that reads it no longer compiles"),
+            format!("released clients fail with InvalidResponsePayload on an answer without {subject}; code that reads it no longer compiles with the new SDK"),
             format!("released clients read undefined for {subject}, whatever its type says; code that reads it no longer type-checks"),
         ),
         ("property-removed", Direction::Request) => both(
