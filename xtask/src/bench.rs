@@ -58,8 +58,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let state = paths::checkout().join("target/bench");
     let _alone = lock(&state)?;
     let mut record = Record::begin(&state)?;
-    servers::build(&["--package", "xtask-dev-services", "--bins"])?;
-    servers::build(&["--release", "--package", "server-core", "--package", "xtask-bench", "--bins"])?;
+    servers::build(&["--bin", "xtask-dev-services"])?;
+    servers::build(&["--release", "--bin", "server-core", "--bin", "xtask-bench"])?;
     let data = paths::data(&state)?;
     clear(&data)?;
     let stack = Stack::start(&state, &data, &mut record)?;

@@ -16,7 +16,7 @@ pub(crate) fn run() -> Result<()> {
     wait::watch_signals()?;
     let running = dev::state().join("stack.json");
     if running.exists() {
-        servers::build(&["--package", "xtask-demo", "--bins"])?;
+        servers::build(&["--bin", "xtask-demo"])?;
         return play(&running);
     }
     eprintln!("==> no development stack is running: starting one for this");

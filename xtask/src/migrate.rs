@@ -12,7 +12,7 @@ use crate::stack::{paths, servers};
 /// Builds both servers and runs their `migrate`: on the running development stack if there is one, else on whatever
 /// this process's own environment names, as in production.
 pub(crate) fn run() -> Result<()> {
-    servers::build(&["--package", "server-core", "--package", "server-telemetry", "--bins"])?;
+    servers::build(&["--bin", "server-core", "--bin", "server-telemetry"])?;
     let path = crate::dev::state().join("stack.json");
     let (core, telemetry) = if path.exists() {
         let file = StackFile::read(&path)?;

@@ -135,7 +135,8 @@ fn prepare(server: &Postgres, subject: &Subject, state: &Path, check: bool) -> R
 
     targets_touch(&root)?;
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["check", "--quiet", "--package", subject.package, "--all-targets"])
+        // By the binary and not by the package, so that dependencies are built with the workspace's features, once.
+        .args(["check", "--quiet", "--bin", subject.package])
         .current_dir(paths::checkout())
         .env("DATABASE_URL", server.url(subject.database, subject.database))
         .env("SQLX_OFFLINE", "false")

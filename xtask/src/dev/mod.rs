@@ -153,7 +153,7 @@ fn restart(server: &str) -> Result<()> {
     let Some(supervisor) = Supervisor::find(&state()) else {
         bail!("no stack of this checkout is running: `cargo xtask dev` starts one");
     };
-    servers::build(&["--package", package, "--bins"])?;
+    servers::build(&["--bin", package])?;
     let pid = control::request(&supervisor.control, &format!("restart {server}"))?;
     println!("{package} runs again (pid {pid})");
     Ok(())

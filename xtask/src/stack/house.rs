@@ -38,17 +38,8 @@ pub(crate) struct Options {
 }
 
 /// What cargo has to build for a developer's stack.
-const DEV_PACKAGES: [&str; 9] = [
-    "--package",
-    "server-core",
-    "--package",
-    "server-telemetry",
-    "--package",
-    "xtask-dev-services",
-    "--package",
-    "xtask-demo",
-    "--bins",
-];
+const DEV_BINARIES: [&str; 8] =
+    ["--bin", "server-core", "--bin", "server-telemetry", "--bin", "xtask-dev-services", "--bin", "xtask-demo"];
 
 impl House {
     /// Builds, starts, migrates and seeds a stack whose state lies in `state`, and writes its `stack.json` last.
@@ -66,7 +57,7 @@ impl House {
         let mut record = Record::begin(state)?;
         remove(&state.join("stack.json"))?;
         match purpose {
-            Purpose::Dev => servers::build(&DEV_PACKAGES)?,
+            Purpose::Dev => servers::build(&DEV_BINARIES)?,
             // Tests start any of the workspace's programs.
             Purpose::Test => servers::build(&["--workspace", "--bins"])?,
         }

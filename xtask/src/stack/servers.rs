@@ -102,7 +102,8 @@ impl Server {
     }
 }
 
-/// Runs `cargo build` with these arguments, its progress on stderr.
+/// Runs `cargo build` with these arguments, its progress on stderr. Name binaries, not packages: cargo then takes the
+/// features of the whole workspace, and every command shares one build of each dependency.
 pub(crate) fn build(arguments: &[&str]) -> Result<()> {
     let started = Instant::now();
     eprintln!("==> building ({})", arguments.join(" "));
