@@ -4696,6 +4696,8 @@ let response = client.ready_get()
     }
     /**Get the keys that telemetry tokens are signed with
 
+A JSON Web Key Set for Telemetry and for whoever else has to verify such tokens.
+
 Sends a `GET` request to `/.well-known/jwks.json`
 
 ```ignore
@@ -4712,8 +4714,11 @@ With every membership, and the role and permissions in the organization of the r
 
 Sends a `GET` request to `/v1/me`
 
+Arguments:
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 ```ignore
 let response = client.me_get()
+    .x_organization_id(x_organization_id)
     .send()
     .await;
 ```*/
@@ -4727,8 +4732,12 @@ belong to.
 
 Sends a `PUT` request to `/v1/me/switch-organization`
 
+Arguments:
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `body`
 ```ignore
 let response = client.me_organization_switch()
+    .x_organization_id(x_organization_id)
     .body(body)
     .send()
     .await;
@@ -4742,8 +4751,11 @@ Good for ten minutes, for the caller in the organization of the request.
 
 Sends a `POST` request to `/v1/me/telemetry-token`
 
+Arguments:
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 ```ignore
 let response = client.me_telemetry_token_create()
+    .x_organization_id(x_organization_id)
     .send()
     .await;
 ```*/
@@ -4759,10 +4771,12 @@ Sends a `GET` request to `/v1/organizations`
 Arguments:
 - `page`: Number of the page, from 1.
 - `page_size`: Entries a page, at most 100.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 ```ignore
 let response = client.organization_list()
     .page(page)
     .page_size(page_size)
+    .x_organization_id(x_organization_id)
     .send()
     .await;
 ```*/
@@ -4775,8 +4789,12 @@ Superadmins only. 409 `slug_taken` when another one has the slug.
 
 Sends a `POST` request to `/v1/organizations`
 
+Arguments:
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `body`
 ```ignore
 let response = client.organization_create()
+    .x_organization_id(x_organization_id)
     .body(body)
     .send()
     .await;
@@ -4792,9 +4810,11 @@ Sends a `GET` request to `/v1/organizations/slug/{slug}`
 
 Arguments:
 - `slug`: Slug of the organization.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 ```ignore
 let response = client.organization_find()
     .slug(slug)
+    .x_organization_id(x_organization_id)
     .send()
     .await;
 ```*/
@@ -4803,13 +4823,17 @@ let response = client.organization_find()
     }
     /**Get an organization
 
+404 `organization_not_found` for one the caller doesn't belong to.
+
 Sends a `GET` request to `/v1/organizations/{organization_id}`
 
 Arguments:
 - `organization_id`: Id of the organization; it is the context of the request.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 ```ignore
 let response = client.organization_get()
     .organization_id(organization_id)
+    .x_organization_id(x_organization_id)
     .send()
     .await;
 ```*/
@@ -4824,10 +4848,12 @@ Sends a `PUT` request to `/v1/organizations/{organization_id}`
 
 Arguments:
 - `organization_id`: Id of the organization; it is the context of the request.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 - `body`
 ```ignore
 let response = client.organization_update()
     .organization_id(organization_id)
+    .x_organization_id(x_organization_id)
     .body(body)
     .send()
     .await;
@@ -4846,12 +4872,14 @@ Arguments:
 - `page`: Number of the page, from 1.
 - `page_size`: Entries a page, at most 100.
 - `sort`: Order of the list.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 ```ignore
 let response = client.specialty_list()
     .archived(archived)
     .page(page)
     .page_size(page_size)
     .sort(sort)
+    .x_organization_id(x_organization_id)
     .send()
     .await;
 ```*/
@@ -4864,8 +4892,12 @@ let response = client.specialty_list()
 
 Sends a `POST` request to `/v1/specialties`
 
+Arguments:
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `body`
 ```ignore
 let response = client.specialty_create()
+    .x_organization_id(x_organization_id)
     .body(body)
     .send()
     .await;
@@ -4875,13 +4907,17 @@ let response = client.specialty_create()
     }
     /**Get a specialty
 
+Archived ones too: past appointments keep naming them.
+
 Sends a `GET` request to `/v1/specialties/{specialty_id}`
 
 Arguments:
 - `specialty_id`: Id of the specialty.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 ```ignore
 let response = client.specialty_get()
     .specialty_id(specialty_id)
+    .x_organization_id(x_organization_id)
     .send()
     .await;
 ```*/
@@ -4890,14 +4926,18 @@ let response = client.specialty_get()
     }
     /**Replace a specialty
 
+409 `specialty_name_taken` when another one in use has the name.
+
 Sends a `PUT` request to `/v1/specialties/{specialty_id}`
 
 Arguments:
 - `specialty_id`: Id of the specialty.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 - `body`
 ```ignore
 let response = client.specialty_update()
     .specialty_id(specialty_id)
+    .x_organization_id(x_organization_id)
     .body(body)
     .send()
     .await;
@@ -4914,9 +4954,11 @@ Sends a `DELETE` request to `/v1/specialties/{specialty_id}`
 
 Arguments:
 - `specialty_id`: Id of the specialty.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 ```ignore
 let response = client.specialty_delete()
     .specialty_id(specialty_id)
+    .x_organization_id(x_organization_id)
     .send()
     .await;
 ```*/
@@ -4935,6 +4977,7 @@ Arguments:
 - `page_size`: Entries a page, at most 100.
 - `sort`: Order of the list.
 - `specialty_id`: Only those who practise this specialty.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 ```ignore
 let response = client.specialist_list()
     .bookable(bookable)
@@ -4942,6 +4985,7 @@ let response = client.specialist_list()
     .page_size(page_size)
     .sort(sort)
     .specialty_id(specialty_id)
+    .x_organization_id(x_organization_id)
     .send()
     .await;
 ```*/
@@ -4954,8 +4998,12 @@ let response = client.specialist_list()
 
 Sends a `POST` request to `/v1/specialists`
 
+Arguments:
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `body`
 ```ignore
 let response = client.specialist_create()
+    .x_organization_id(x_organization_id)
     .body(body)
     .send()
     .await;
@@ -4965,13 +5013,17 @@ let response = client.specialist_create()
     }
     /**Get a specialist
 
+404 `specialist_not_found` for one that was deleted.
+
 Sends a `GET` request to `/v1/specialists/{specialist_id}`
 
 Arguments:
 - `specialist_id`: Id of the specialist.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 ```ignore
 let response = client.specialist_get()
     .specialist_id(specialist_id)
+    .x_organization_id(x_organization_id)
     .send()
     .await;
 ```*/
@@ -4986,10 +5038,12 @@ Sends a `PUT` request to `/v1/specialists/{specialist_id}`
 
 Arguments:
 - `specialist_id`: Id of the specialist.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 - `body`
 ```ignore
 let response = client.specialist_update()
     .specialist_id(specialist_id)
+    .x_organization_id(x_organization_id)
     .body(body)
     .send()
     .await;
@@ -5005,9 +5059,11 @@ Sends a `DELETE` request to `/v1/specialists/{specialist_id}`
 
 Arguments:
 - `specialist_id`: Id of the specialist.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 ```ignore
 let response = client.specialist_delete()
     .specialist_id(specialist_id)
+    .x_organization_id(x_organization_id)
     .send()
     .await;
 ```*/
@@ -5028,6 +5084,7 @@ Arguments:
 - `phone`: Only those with exactly this telephone number, however it is spaced.
 - `search`: Only those whose name holds this text; upper and lower case don't matter.
 - `sort`: Order of the list.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 ```ignore
 let response = client.patient_list()
     .email(email)
@@ -5037,6 +5094,7 @@ let response = client.patient_list()
     .phone(phone)
     .search(search)
     .sort(sort)
+    .x_organization_id(x_organization_id)
     .send()
     .await;
 ```*/
@@ -5050,8 +5108,12 @@ address.
 
 Sends a `POST` request to `/v1/patients`
 
+Arguments:
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `body`
 ```ignore
 let response = client.patient_create()
+    .x_organization_id(x_organization_id)
     .body(body)
     .send()
     .await;
@@ -5067,9 +5129,11 @@ Sends a `GET` request to `/v1/patients/{patient_id}`
 
 Arguments:
 - `patient_id`: Id of the patient.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 ```ignore
 let response = client.patient_get()
     .patient_id(patient_id)
+    .x_organization_id(x_organization_id)
     .send()
     .await;
 ```*/
@@ -5084,10 +5148,12 @@ Sends a `PUT` request to `/v1/patients/{patient_id}`
 
 Arguments:
 - `patient_id`: Id of the patient.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 - `body`
 ```ignore
 let response = client.patient_update()
     .patient_id(patient_id)
+    .x_organization_id(x_organization_id)
     .body(body)
     .send()
     .await;
@@ -5103,9 +5169,11 @@ Sends a `DELETE` request to `/v1/patients/{patient_id}`
 
 Arguments:
 - `patient_id`: Id of the patient.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 ```ignore
 let response = client.patient_delete()
     .patient_id(patient_id)
+    .x_organization_id(x_organization_id)
     .send()
     .await;
 ```*/
@@ -5127,6 +5195,7 @@ Arguments:
 - `specialist_id`: Only those of this specialist.
 - `status`: Only those in this state.
 - `to`: Only those that begin before this moment.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 ```ignore
 let response = client.appointment_list()
     .from(from)
@@ -5137,6 +5206,7 @@ let response = client.appointment_list()
     .specialist_id(specialist_id)
     .status(status)
     .to(to)
+    .x_organization_id(x_organization_id)
     .send()
     .await;
 ```*/
@@ -5150,8 +5220,12 @@ not matter here.
 
 Sends a `POST` request to `/v1/appointments`
 
+Arguments:
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `body`
 ```ignore
 let response = client.appointment_create()
+    .x_organization_id(x_organization_id)
     .body(body)
     .send()
     .await;
@@ -5161,13 +5235,17 @@ let response = client.appointment_create()
     }
     /**Get an appointment
 
+Specialists and patients get their own; another's is not found.
+
 Sends a `GET` request to `/v1/appointments/{appointment_id}`
 
 Arguments:
 - `appointment_id`: Id of the appointment.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 ```ignore
 let response = client.appointment_get()
     .appointment_id(appointment_id)
+    .x_organization_id(x_organization_id)
     .send()
     .await;
 ```*/
@@ -5183,10 +5261,12 @@ Sends a `PUT` request to `/v1/appointments/{appointment_id}`
 
 Arguments:
 - `appointment_id`: Id of the appointment.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 - `body`
 ```ignore
 let response = client.appointment_update()
     .appointment_id(appointment_id)
+    .x_organization_id(x_organization_id)
     .body(body)
     .send()
     .await;
@@ -5202,9 +5282,11 @@ Sends a `DELETE` request to `/v1/appointments/{appointment_id}`
 
 Arguments:
 - `appointment_id`: Id of the appointment.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 ```ignore
 let response = client.appointment_delete()
     .appointment_id(appointment_id)
+    .x_organization_id(x_organization_id)
     .send()
     .await;
 ```*/
@@ -5213,13 +5295,17 @@ let response = client.appointment_delete()
     }
     /**Find an appointment by its uid
 
+What links name; the same rules as for getting it by its id.
+
 Sends a `GET` request to `/v1/appointments/uid/{uid}`
 
 Arguments:
 - `uid`: Uid of the appointment.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 ```ignore
 let response = client.appointment_find()
     .uid(uid)
+    .x_organization_id(x_organization_id)
     .send()
     .await;
 ```*/
@@ -5235,10 +5321,12 @@ Sends a `POST` request to `/v1/appointments/{appointment_id}/cancel`
 
 Arguments:
 - `appointment_id`: Id of the appointment.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 - `body`
 ```ignore
 let response = client.appointment_cancel()
     .appointment_id(appointment_id)
+    .x_organization_id(x_organization_id)
     .body(body)
     .send()
     .await;
@@ -5490,18 +5578,35 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct MeGet<'a> {
         client: &'a super::Client,
+        x_organization_id: Result<Option<i64>, String>,
     }
     impl<'a> MeGet<'a> {
         pub fn new(client: &'a super::Client) -> Self {
-            Self { client: client }
+            Self {
+                client: client,
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
         }
         ///Sends a `GET` request to `/v1/me`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Me>, Error<types::ErrorEnvelope>> {
-            let Self { client } = self;
+            let Self { client, x_organization_id } = self;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let url = format!("{}/v1/me", client.baseurl,);
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -5509,6 +5614,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -5528,6 +5636,13 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 401u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -5587,14 +5702,28 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct MeOrganizationSwitch<'a> {
         client: &'a super::Client,
+        x_organization_id: Result<Option<i64>, String>,
         body: Result<types::builder::SwitchOrganization, String>,
     }
     impl<'a> MeOrganizationSwitch<'a> {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
+                x_organization_id: Ok(None),
                 body: Ok(::std::default::Default::default()),
             }
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
         }
         pub fn body<V>(mut self, value: V) -> Self
         where
@@ -5624,14 +5753,15 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Me>, Error<types::ErrorEnvelope>> {
-            let Self { client, body } = self;
+            let Self { client, x_organization_id, body } = self;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let body = body
                 .and_then(|v| {
                     types::SwitchOrganization::try_from(v).map_err(|e| e.to_string())
                 })
                 .map_err(Error::InvalidRequest)?;
             let url = format!("{}/v1/me/switch-organization", client.baseurl,);
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -5639,6 +5769,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -5753,18 +5886,35 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct MeTelemetryTokenCreate<'a> {
         client: &'a super::Client,
+        x_organization_id: Result<Option<i64>, String>,
     }
     impl<'a> MeTelemetryTokenCreate<'a> {
         pub fn new(client: &'a super::Client) -> Self {
-            Self { client: client }
+            Self {
+                client: client,
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
         }
         ///Sends a `POST` request to `/v1/me/telemetry-token`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::TelemetryToken>, Error<types::ErrorEnvelope>> {
-            let Self { client } = self;
+            let Self { client, x_organization_id } = self;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let url = format!("{}/v1/me/telemetry-token", client.baseurl,);
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -5772,6 +5922,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -5791,6 +5944,13 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 201u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 401u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -5859,6 +6019,7 @@ pub mod builder {
         client: &'a super::Client,
         page: Result<Option<i32>, String>,
         page_size: Result<Option<i32>, String>,
+        x_organization_id: Result<Option<i64>, String>,
     }
     impl<'a> OrganizationList<'a> {
         pub fn new(client: &'a super::Client) -> Self {
@@ -5866,6 +6027,7 @@ pub mod builder {
                 client: client,
                 page: Ok(None),
                 page_size: Ok(None),
+                x_organization_id: Ok(None),
             }
         }
         pub fn page<V>(mut self, value: V) -> Self
@@ -5888,6 +6050,18 @@ pub mod builder {
                 .map_err(|_| "conversion to `i32` for page_size failed".to_string());
             self
         }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
         ///Sends a `GET` request to `/v1/organizations`
         pub async fn send(
             self,
@@ -5895,11 +6069,12 @@ pub mod builder {
             ResponseValue<types::PageOrganization>,
             Error<types::ErrorEnvelope>,
         > {
-            let Self { client, page, page_size } = self;
+            let Self { client, page, page_size, x_organization_id } = self;
             let page = page.map_err(Error::InvalidRequest)?;
             let page_size = page_size.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let url = format!("{}/v1/organizations", client.baseurl,);
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -5907,6 +6082,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -5994,14 +6172,28 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct OrganizationCreate<'a> {
         client: &'a super::Client,
+        x_organization_id: Result<Option<i64>, String>,
         body: Result<types::builder::CreateOrganization, String>,
     }
     impl<'a> OrganizationCreate<'a> {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
+                x_organization_id: Ok(None),
                 body: Ok(::std::default::Default::default()),
             }
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
         }
         pub fn body<V>(mut self, value: V) -> Self
         where
@@ -6031,14 +6223,15 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Organization>, Error<types::ErrorEnvelope>> {
-            let Self { client, body } = self;
+            let Self { client, x_organization_id, body } = self;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let body = body
                 .and_then(|v| {
                     types::CreateOrganization::try_from(v).map_err(|e| e.to_string())
                 })
                 .map_err(Error::InvalidRequest)?;
             let url = format!("{}/v1/organizations", client.baseurl,);
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -6046,6 +6239,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -6161,12 +6357,14 @@ pub mod builder {
     pub struct OrganizationFind<'a> {
         client: &'a super::Client,
         slug: Result<::std::string::String, String>,
+        x_organization_id: Result<Option<i64>, String>,
     }
     impl<'a> OrganizationFind<'a> {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
                 slug: Err("slug was not initialized".to_string()),
+                x_organization_id: Ok(None),
             }
         }
         pub fn slug<V>(mut self, value: V) -> Self
@@ -6181,17 +6379,30 @@ pub mod builder {
                 });
             self
         }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
         ///Sends a `GET` request to `/v1/organizations/slug/{slug}`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Organization>, Error<types::ErrorEnvelope>> {
-            let Self { client, slug } = self;
+            let Self { client, slug, x_organization_id } = self;
             let slug = slug.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let url = format!(
                 "{}/v1/organizations/slug/{}", client.baseurl, encode_path(& slug
                 .to_string()),
             );
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -6199,6 +6410,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -6285,12 +6499,14 @@ pub mod builder {
     pub struct OrganizationGet<'a> {
         client: &'a super::Client,
         organization_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
     }
     impl<'a> OrganizationGet<'a> {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
                 organization_id: Err("organization_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
             }
         }
         pub fn organization_id<V>(mut self, value: V) -> Self
@@ -6304,17 +6520,30 @@ pub mod builder {
                 });
             self
         }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
         ///Sends a `GET` request to `/v1/organizations/{organization_id}`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Organization>, Error<types::ErrorEnvelope>> {
-            let Self { client, organization_id } = self;
+            let Self { client, organization_id, x_organization_id } = self;
             let organization_id = organization_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let url = format!(
                 "{}/v1/organizations/{}", client.baseurl, encode_path(& organization_id
                 .to_string()),
             );
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -6322,6 +6551,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -6408,6 +6640,7 @@ pub mod builder {
     pub struct OrganizationUpdate<'a> {
         client: &'a super::Client,
         organization_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
         body: Result<types::builder::UpdateOrganization, String>,
     }
     impl<'a> OrganizationUpdate<'a> {
@@ -6415,6 +6648,7 @@ pub mod builder {
             Self {
                 client: client,
                 organization_id: Err("organization_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
                 body: Ok(::std::default::Default::default()),
             }
         }
@@ -6426,6 +6660,18 @@ pub mod builder {
                 .try_into()
                 .map_err(|_| {
                     "conversion to `i64` for organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
                 });
             self
         }
@@ -6457,8 +6703,9 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Organization>, Error<types::ErrorEnvelope>> {
-            let Self { client, organization_id, body } = self;
+            let Self { client, organization_id, x_organization_id, body } = self;
             let organization_id = organization_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let body = body
                 .and_then(|v| {
                     types::UpdateOrganization::try_from(v).map_err(|e| e.to_string())
@@ -6468,7 +6715,7 @@ pub mod builder {
                 "{}/v1/organizations/{}", client.baseurl, encode_path(& organization_id
                 .to_string()),
             );
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -6476,6 +6723,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -6594,6 +6844,7 @@ pub mod builder {
         page: Result<Option<i32>, String>,
         page_size: Result<Option<i32>, String>,
         sort: Result<Option<types::SpecialtySort>, String>,
+        x_organization_id: Result<Option<i64>, String>,
     }
     impl<'a> SpecialtyList<'a> {
         pub fn new(client: &'a super::Client) -> Self {
@@ -6603,6 +6854,7 @@ pub mod builder {
                 page: Ok(None),
                 page_size: Ok(None),
                 sort: Ok(None),
+                x_organization_id: Ok(None),
             }
         }
         pub fn archived<V>(mut self, value: V) -> Self
@@ -6647,17 +6899,30 @@ pub mod builder {
                 });
             self
         }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
         ///Sends a `GET` request to `/v1/specialties`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::PageSpecialty>, Error<types::ErrorEnvelope>> {
-            let Self { client, archived, page, page_size, sort } = self;
+            let Self { client, archived, page, page_size, sort, x_organization_id } = self;
             let archived = archived.map_err(Error::InvalidRequest)?;
             let page = page.map_err(Error::InvalidRequest)?;
             let page_size = page_size.map_err(Error::InvalidRequest)?;
             let sort = sort.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let url = format!("{}/v1/specialties", client.baseurl,);
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -6665,6 +6930,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -6754,14 +7022,28 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct SpecialtyCreate<'a> {
         client: &'a super::Client,
+        x_organization_id: Result<Option<i64>, String>,
         body: Result<types::builder::SpecialtyInput, String>,
     }
     impl<'a> SpecialtyCreate<'a> {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
+                x_organization_id: Ok(None),
                 body: Ok(::std::default::Default::default()),
             }
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
         }
         pub fn body<V>(mut self, value: V) -> Self
         where
@@ -6791,14 +7073,15 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Specialty>, Error<types::ErrorEnvelope>> {
-            let Self { client, body } = self;
+            let Self { client, x_organization_id, body } = self;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let body = body
                 .and_then(|v| {
                     types::SpecialtyInput::try_from(v).map_err(|e| e.to_string())
                 })
                 .map_err(Error::InvalidRequest)?;
             let url = format!("{}/v1/specialties", client.baseurl,);
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -6806,6 +7089,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -6921,12 +7207,14 @@ pub mod builder {
     pub struct SpecialtyGet<'a> {
         client: &'a super::Client,
         specialty_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
     }
     impl<'a> SpecialtyGet<'a> {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
                 specialty_id: Err("specialty_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
             }
         }
         pub fn specialty_id<V>(mut self, value: V) -> Self
@@ -6938,17 +7226,30 @@ pub mod builder {
                 .map_err(|_| "conversion to `i64` for specialty_id failed".to_string());
             self
         }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
         ///Sends a `GET` request to `/v1/specialties/{specialty_id}`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Specialty>, Error<types::ErrorEnvelope>> {
-            let Self { client, specialty_id } = self;
+            let Self { client, specialty_id, x_organization_id } = self;
             let specialty_id = specialty_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let url = format!(
                 "{}/v1/specialties/{}", client.baseurl, encode_path(& specialty_id
                 .to_string()),
             );
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -6956,6 +7257,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -7042,6 +7346,7 @@ pub mod builder {
     pub struct SpecialtyUpdate<'a> {
         client: &'a super::Client,
         specialty_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
         body: Result<types::builder::SpecialtyInput, String>,
     }
     impl<'a> SpecialtyUpdate<'a> {
@@ -7049,6 +7354,7 @@ pub mod builder {
             Self {
                 client: client,
                 specialty_id: Err("specialty_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
                 body: Ok(::std::default::Default::default()),
             }
         }
@@ -7059,6 +7365,18 @@ pub mod builder {
             self.specialty_id = value
                 .try_into()
                 .map_err(|_| "conversion to `i64` for specialty_id failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
             self
         }
         pub fn body<V>(mut self, value: V) -> Self
@@ -7089,8 +7407,9 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Specialty>, Error<types::ErrorEnvelope>> {
-            let Self { client, specialty_id, body } = self;
+            let Self { client, specialty_id, x_organization_id, body } = self;
             let specialty_id = specialty_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let body = body
                 .and_then(|v| {
                     types::SpecialtyInput::try_from(v).map_err(|e| e.to_string())
@@ -7100,7 +7419,7 @@ pub mod builder {
                 "{}/v1/specialties/{}", client.baseurl, encode_path(& specialty_id
                 .to_string()),
             );
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -7108,6 +7427,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -7223,12 +7545,14 @@ pub mod builder {
     pub struct SpecialtyDelete<'a> {
         client: &'a super::Client,
         specialty_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
     }
     impl<'a> SpecialtyDelete<'a> {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
                 specialty_id: Err("specialty_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
             }
         }
         pub fn specialty_id<V>(mut self, value: V) -> Self
@@ -7240,17 +7564,30 @@ pub mod builder {
                 .map_err(|_| "conversion to `i64` for specialty_id failed".to_string());
             self
         }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
         ///Sends a `DELETE` request to `/v1/specialties/{specialty_id}`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<()>, Error<types::ErrorEnvelope>> {
-            let Self { client, specialty_id } = self;
+            let Self { client, specialty_id, x_organization_id } = self;
             let specialty_id = specialty_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let url = format!(
                 "{}/v1/specialties/{}", client.baseurl, encode_path(& specialty_id
                 .to_string()),
             );
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -7258,6 +7595,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -7355,6 +7695,7 @@ pub mod builder {
         page_size: Result<Option<i32>, String>,
         sort: Result<Option<types::SpecialistSort>, String>,
         specialty_id: Result<Option<i64>, String>,
+        x_organization_id: Result<Option<i64>, String>,
     }
     impl<'a> SpecialistList<'a> {
         pub fn new(client: &'a super::Client) -> Self {
@@ -7365,6 +7706,7 @@ pub mod builder {
                 page_size: Ok(None),
                 sort: Ok(None),
                 specialty_id: Ok(None),
+                x_organization_id: Ok(None),
             }
         }
         pub fn bookable<V>(mut self, value: V) -> Self
@@ -7419,18 +7761,39 @@ pub mod builder {
                 .map_err(|_| "conversion to `i64` for specialty_id failed".to_string());
             self
         }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
         ///Sends a `GET` request to `/v1/specialists`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::PageSpecialist>, Error<types::ErrorEnvelope>> {
-            let Self { client, bookable, page, page_size, sort, specialty_id } = self;
+            let Self {
+                client,
+                bookable,
+                page,
+                page_size,
+                sort,
+                specialty_id,
+                x_organization_id,
+            } = self;
             let bookable = bookable.map_err(Error::InvalidRequest)?;
             let page = page.map_err(Error::InvalidRequest)?;
             let page_size = page_size.map_err(Error::InvalidRequest)?;
             let sort = sort.map_err(Error::InvalidRequest)?;
             let specialty_id = specialty_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let url = format!("{}/v1/specialists", client.baseurl,);
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -7438,6 +7801,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -7530,14 +7896,28 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct SpecialistCreate<'a> {
         client: &'a super::Client,
+        x_organization_id: Result<Option<i64>, String>,
         body: Result<types::builder::SpecialistInput, String>,
     }
     impl<'a> SpecialistCreate<'a> {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
+                x_organization_id: Ok(None),
                 body: Ok(::std::default::Default::default()),
             }
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
         }
         pub fn body<V>(mut self, value: V) -> Self
         where
@@ -7567,14 +7947,15 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Specialist>, Error<types::ErrorEnvelope>> {
-            let Self { client, body } = self;
+            let Self { client, x_organization_id, body } = self;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let body = body
                 .and_then(|v| {
                     types::SpecialistInput::try_from(v).map_err(|e| e.to_string())
                 })
                 .map_err(Error::InvalidRequest)?;
             let url = format!("{}/v1/specialists", client.baseurl,);
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -7582,6 +7963,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -7697,12 +8081,14 @@ pub mod builder {
     pub struct SpecialistGet<'a> {
         client: &'a super::Client,
         specialist_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
     }
     impl<'a> SpecialistGet<'a> {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
                 specialist_id: Err("specialist_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
             }
         }
         pub fn specialist_id<V>(mut self, value: V) -> Self
@@ -7714,17 +8100,30 @@ pub mod builder {
                 .map_err(|_| "conversion to `i64` for specialist_id failed".to_string());
             self
         }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
         ///Sends a `GET` request to `/v1/specialists/{specialist_id}`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Specialist>, Error<types::ErrorEnvelope>> {
-            let Self { client, specialist_id } = self;
+            let Self { client, specialist_id, x_organization_id } = self;
             let specialist_id = specialist_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let url = format!(
                 "{}/v1/specialists/{}", client.baseurl, encode_path(& specialist_id
                 .to_string()),
             );
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -7732,6 +8131,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -7818,6 +8220,7 @@ pub mod builder {
     pub struct SpecialistUpdate<'a> {
         client: &'a super::Client,
         specialist_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
         body: Result<types::builder::SpecialistInput, String>,
     }
     impl<'a> SpecialistUpdate<'a> {
@@ -7825,6 +8228,7 @@ pub mod builder {
             Self {
                 client: client,
                 specialist_id: Err("specialist_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
                 body: Ok(::std::default::Default::default()),
             }
         }
@@ -7835,6 +8239,18 @@ pub mod builder {
             self.specialist_id = value
                 .try_into()
                 .map_err(|_| "conversion to `i64` for specialist_id failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
             self
         }
         pub fn body<V>(mut self, value: V) -> Self
@@ -7865,8 +8281,9 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Specialist>, Error<types::ErrorEnvelope>> {
-            let Self { client, specialist_id, body } = self;
+            let Self { client, specialist_id, x_organization_id, body } = self;
             let specialist_id = specialist_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let body = body
                 .and_then(|v| {
                     types::SpecialistInput::try_from(v).map_err(|e| e.to_string())
@@ -7876,7 +8293,7 @@ pub mod builder {
                 "{}/v1/specialists/{}", client.baseurl, encode_path(& specialist_id
                 .to_string()),
             );
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -7884,6 +8301,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -7999,12 +8419,14 @@ pub mod builder {
     pub struct SpecialistDelete<'a> {
         client: &'a super::Client,
         specialist_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
     }
     impl<'a> SpecialistDelete<'a> {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
                 specialist_id: Err("specialist_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
             }
         }
         pub fn specialist_id<V>(mut self, value: V) -> Self
@@ -8016,17 +8438,30 @@ pub mod builder {
                 .map_err(|_| "conversion to `i64` for specialist_id failed".to_string());
             self
         }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
         ///Sends a `DELETE` request to `/v1/specialists/{specialist_id}`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<()>, Error<types::ErrorEnvelope>> {
-            let Self { client, specialist_id } = self;
+            let Self { client, specialist_id, x_organization_id } = self;
             let specialist_id = specialist_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let url = format!(
                 "{}/v1/specialists/{}", client.baseurl, encode_path(& specialist_id
                 .to_string()),
             );
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -8034,6 +8469,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -8133,6 +8571,7 @@ pub mod builder {
         phone: Result<Option<::std::string::String>, String>,
         search: Result<Option<::std::string::String>, String>,
         sort: Result<Option<types::PatientSort>, String>,
+        x_organization_id: Result<Option<i64>, String>,
     }
     impl<'a> PatientList<'a> {
         pub fn new(client: &'a super::Client) -> Self {
@@ -8145,6 +8584,7 @@ pub mod builder {
                 phone: Ok(None),
                 search: Ok(None),
                 sort: Ok(None),
+                x_organization_id: Ok(None),
             }
         }
         pub fn email<V>(mut self, value: V) -> Self
@@ -8229,6 +8669,18 @@ pub mod builder {
                 .map_err(|_| "conversion to `PatientSort` for sort failed".to_string());
             self
         }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
         ///Sends a `GET` request to `/v1/patients`
         pub async fn send(
             self,
@@ -8242,6 +8694,7 @@ pub mod builder {
                 phone,
                 search,
                 sort,
+                x_organization_id,
             } = self;
             let email = email.map_err(Error::InvalidRequest)?;
             let national_id = national_id.map_err(Error::InvalidRequest)?;
@@ -8250,8 +8703,9 @@ pub mod builder {
             let phone = phone.map_err(Error::InvalidRequest)?;
             let search = search.map_err(Error::InvalidRequest)?;
             let sort = sort.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let url = format!("{}/v1/patients", client.baseurl,);
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -8259,6 +8713,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -8351,14 +8808,28 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct PatientCreate<'a> {
         client: &'a super::Client,
+        x_organization_id: Result<Option<i64>, String>,
         body: Result<types::builder::CreatePatient, String>,
     }
     impl<'a> PatientCreate<'a> {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
+                x_organization_id: Ok(None),
                 body: Ok(::std::default::Default::default()),
             }
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
         }
         pub fn body<V>(mut self, value: V) -> Self
         where
@@ -8386,14 +8857,15 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Patient>, Error<types::ErrorEnvelope>> {
-            let Self { client, body } = self;
+            let Self { client, x_organization_id, body } = self;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let body = body
                 .and_then(|v| {
                     types::CreatePatient::try_from(v).map_err(|e| e.to_string())
                 })
                 .map_err(Error::InvalidRequest)?;
             let url = format!("{}/v1/patients", client.baseurl,);
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -8401,6 +8873,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -8516,12 +8991,14 @@ pub mod builder {
     pub struct PatientGet<'a> {
         client: &'a super::Client,
         patient_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
     }
     impl<'a> PatientGet<'a> {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
                 patient_id: Err("patient_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
             }
         }
         pub fn patient_id<V>(mut self, value: V) -> Self
@@ -8533,17 +9010,30 @@ pub mod builder {
                 .map_err(|_| "conversion to `i64` for patient_id failed".to_string());
             self
         }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
         ///Sends a `GET` request to `/v1/patients/{patient_id}`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Patient>, Error<types::ErrorEnvelope>> {
-            let Self { client, patient_id } = self;
+            let Self { client, patient_id, x_organization_id } = self;
             let patient_id = patient_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let url = format!(
                 "{}/v1/patients/{}", client.baseurl, encode_path(& patient_id
                 .to_string()),
             );
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -8551,6 +9041,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -8637,6 +9130,7 @@ pub mod builder {
     pub struct PatientUpdate<'a> {
         client: &'a super::Client,
         patient_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
         body: Result<types::builder::UpdatePatient, String>,
     }
     impl<'a> PatientUpdate<'a> {
@@ -8644,6 +9138,7 @@ pub mod builder {
             Self {
                 client: client,
                 patient_id: Err("patient_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
                 body: Ok(::std::default::Default::default()),
             }
         }
@@ -8654,6 +9149,18 @@ pub mod builder {
             self.patient_id = value
                 .try_into()
                 .map_err(|_| "conversion to `i64` for patient_id failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
             self
         }
         pub fn body<V>(mut self, value: V) -> Self
@@ -8682,8 +9189,9 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Patient>, Error<types::ErrorEnvelope>> {
-            let Self { client, patient_id, body } = self;
+            let Self { client, patient_id, x_organization_id, body } = self;
             let patient_id = patient_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let body = body
                 .and_then(|v| {
                     types::UpdatePatient::try_from(v).map_err(|e| e.to_string())
@@ -8693,7 +9201,7 @@ pub mod builder {
                 "{}/v1/patients/{}", client.baseurl, encode_path(& patient_id
                 .to_string()),
             );
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -8701,6 +9209,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -8816,12 +9327,14 @@ pub mod builder {
     pub struct PatientDelete<'a> {
         client: &'a super::Client,
         patient_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
     }
     impl<'a> PatientDelete<'a> {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
                 patient_id: Err("patient_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
             }
         }
         pub fn patient_id<V>(mut self, value: V) -> Self
@@ -8833,17 +9346,30 @@ pub mod builder {
                 .map_err(|_| "conversion to `i64` for patient_id failed".to_string());
             self
         }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
         ///Sends a `DELETE` request to `/v1/patients/{patient_id}`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<()>, Error<types::ErrorEnvelope>> {
-            let Self { client, patient_id } = self;
+            let Self { client, patient_id, x_organization_id } = self;
             let patient_id = patient_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let url = format!(
                 "{}/v1/patients/{}", client.baseurl, encode_path(& patient_id
                 .to_string()),
             );
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -8851,6 +9377,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -8951,6 +9480,7 @@ pub mod builder {
         specialist_id: Result<Option<i64>, String>,
         status: Result<Option<types::AppointmentStatus>, String>,
         to: Result<Option<::chrono::DateTime<::chrono::offset::Utc>>, String>,
+        x_organization_id: Result<Option<i64>, String>,
     }
     impl<'a> AppointmentList<'a> {
         pub fn new(client: &'a super::Client) -> Self {
@@ -8964,6 +9494,7 @@ pub mod builder {
                 specialist_id: Ok(None),
                 status: Ok(None),
                 to: Ok(None),
+                x_organization_id: Ok(None),
             }
         }
         pub fn from<V>(mut self, value: V) -> Self
@@ -9056,6 +9587,18 @@ pub mod builder {
                 });
             self
         }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
         ///Sends a `GET` request to `/v1/appointments`
         pub async fn send(
             self,
@@ -9070,6 +9613,7 @@ pub mod builder {
                 specialist_id,
                 status,
                 to,
+                x_organization_id,
             } = self;
             let from = from.map_err(Error::InvalidRequest)?;
             let page = page.map_err(Error::InvalidRequest)?;
@@ -9079,8 +9623,9 @@ pub mod builder {
             let specialist_id = specialist_id.map_err(Error::InvalidRequest)?;
             let status = status.map_err(Error::InvalidRequest)?;
             let to = to.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let url = format!("{}/v1/appointments", client.baseurl,);
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -9088,6 +9633,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -9183,14 +9731,28 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct AppointmentCreate<'a> {
         client: &'a super::Client,
+        x_organization_id: Result<Option<i64>, String>,
         body: Result<types::builder::CreateAppointment, String>,
     }
     impl<'a> AppointmentCreate<'a> {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
+                x_organization_id: Ok(None),
                 body: Ok(::std::default::Default::default()),
             }
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
         }
         pub fn body<V>(mut self, value: V) -> Self
         where
@@ -9220,14 +9782,15 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Appointment>, Error<types::ErrorEnvelope>> {
-            let Self { client, body } = self;
+            let Self { client, x_organization_id, body } = self;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let body = body
                 .and_then(|v| {
                     types::CreateAppointment::try_from(v).map_err(|e| e.to_string())
                 })
                 .map_err(Error::InvalidRequest)?;
             let url = format!("{}/v1/appointments", client.baseurl,);
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -9235,6 +9798,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -9350,12 +9916,14 @@ pub mod builder {
     pub struct AppointmentGet<'a> {
         client: &'a super::Client,
         appointment_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
     }
     impl<'a> AppointmentGet<'a> {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
                 appointment_id: Err("appointment_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
             }
         }
         pub fn appointment_id<V>(mut self, value: V) -> Self
@@ -9369,17 +9937,30 @@ pub mod builder {
                 });
             self
         }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
         ///Sends a `GET` request to `/v1/appointments/{appointment_id}`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Appointment>, Error<types::ErrorEnvelope>> {
-            let Self { client, appointment_id } = self;
+            let Self { client, appointment_id, x_organization_id } = self;
             let appointment_id = appointment_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let url = format!(
                 "{}/v1/appointments/{}", client.baseurl, encode_path(& appointment_id
                 .to_string()),
             );
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -9387,6 +9968,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -9473,6 +10057,7 @@ pub mod builder {
     pub struct AppointmentUpdate<'a> {
         client: &'a super::Client,
         appointment_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
         body: Result<types::builder::UpdateAppointment, String>,
     }
     impl<'a> AppointmentUpdate<'a> {
@@ -9480,6 +10065,7 @@ pub mod builder {
             Self {
                 client: client,
                 appointment_id: Err("appointment_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
                 body: Ok(::std::default::Default::default()),
             }
         }
@@ -9491,6 +10077,18 @@ pub mod builder {
                 .try_into()
                 .map_err(|_| {
                     "conversion to `i64` for appointment_id failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
                 });
             self
         }
@@ -9522,8 +10120,9 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Appointment>, Error<types::ErrorEnvelope>> {
-            let Self { client, appointment_id, body } = self;
+            let Self { client, appointment_id, x_organization_id, body } = self;
             let appointment_id = appointment_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let body = body
                 .and_then(|v| {
                     types::UpdateAppointment::try_from(v).map_err(|e| e.to_string())
@@ -9533,7 +10132,7 @@ pub mod builder {
                 "{}/v1/appointments/{}", client.baseurl, encode_path(& appointment_id
                 .to_string()),
             );
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -9541,6 +10140,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -9656,12 +10258,14 @@ pub mod builder {
     pub struct AppointmentDelete<'a> {
         client: &'a super::Client,
         appointment_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
     }
     impl<'a> AppointmentDelete<'a> {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
                 appointment_id: Err("appointment_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
             }
         }
         pub fn appointment_id<V>(mut self, value: V) -> Self
@@ -9675,17 +10279,30 @@ pub mod builder {
                 });
             self
         }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
         ///Sends a `DELETE` request to `/v1/appointments/{appointment_id}`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<()>, Error<types::ErrorEnvelope>> {
-            let Self { client, appointment_id } = self;
+            let Self { client, appointment_id, x_organization_id } = self;
             let appointment_id = appointment_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let url = format!(
                 "{}/v1/appointments/{}", client.baseurl, encode_path(& appointment_id
                 .to_string()),
             );
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -9693,6 +10310,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -9786,12 +10406,14 @@ pub mod builder {
     pub struct AppointmentFind<'a> {
         client: &'a super::Client,
         uid: Result<::uuid::Uuid, String>,
+        x_organization_id: Result<Option<i64>, String>,
     }
     impl<'a> AppointmentFind<'a> {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
                 uid: Err("uid was not initialized".to_string()),
+                x_organization_id: Ok(None),
             }
         }
         pub fn uid<V>(mut self, value: V) -> Self
@@ -9805,17 +10427,30 @@ pub mod builder {
                 });
             self
         }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
         ///Sends a `GET` request to `/v1/appointments/uid/{uid}`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Appointment>, Error<types::ErrorEnvelope>> {
-            let Self { client, uid } = self;
+            let Self { client, uid, x_organization_id } = self;
             let uid = uid.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let url = format!(
                 "{}/v1/appointments/uid/{}", client.baseurl, encode_path(& uid
                 .to_string()),
             );
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -9823,6 +10458,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -9909,6 +10547,7 @@ pub mod builder {
     pub struct AppointmentCancel<'a> {
         client: &'a super::Client,
         appointment_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
         body: Result<types::builder::CancelAppointment, String>,
     }
     impl<'a> AppointmentCancel<'a> {
@@ -9916,6 +10555,7 @@ pub mod builder {
             Self {
                 client: client,
                 appointment_id: Err("appointment_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
                 body: Ok(::std::default::Default::default()),
             }
         }
@@ -9927,6 +10567,18 @@ pub mod builder {
                 .try_into()
                 .map_err(|_| {
                     "conversion to `i64` for appointment_id failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
                 });
             self
         }
@@ -9958,8 +10610,9 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Appointment>, Error<types::ErrorEnvelope>> {
-            let Self { client, appointment_id, body } = self;
+            let Self { client, appointment_id, x_organization_id, body } = self;
             let appointment_id = appointment_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let body = body
                 .and_then(|v| {
                     types::CancelAppointment::try_from(v).map_err(|e| e.to_string())
@@ -9969,7 +10622,7 @@ pub mod builder {
                 "{}/v1/appointments/{}/cancel", client.baseurl, encode_path(&
                 appointment_id.to_string()),
             );
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -9977,6 +10630,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
             #[allow(unused_mut)]
             let mut request = client
                 .client

@@ -42,6 +42,8 @@ export const readyGet = <ThrowOnError extends boolean = true>(options: Options<R
 
 /**
  * Get the keys that telemetry tokens are signed with
+ *
+ * A JSON Web Key Set for Telemetry and for whoever else has to verify such tokens.
  */
 export const jwksGet = <ThrowOnError extends boolean = true>(options: Options<JwksGetData, ThrowOnError>) => options.client.get<JwksGetResponses, JwksGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -132,6 +134,8 @@ export const organizationFind = <ThrowOnError extends boolean = true>(options: O
 
 /**
  * Get an organization
+ *
+ * 404 `organization_not_found` for one the caller doesn't belong to.
  */
 export const organizationGet = <ThrowOnError extends boolean = true>(options: Options<OrganizationGetData, ThrowOnError>) => options.client.get<OrganizationGetResponses, OrganizationGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -199,6 +203,8 @@ export const specialtyDelete = <ThrowOnError extends boolean = true>(options: Op
 
 /**
  * Get a specialty
+ *
+ * Archived ones too: past appointments keep naming them.
  */
 export const specialtyGet = <ThrowOnError extends boolean = true>(options: Options<SpecialtyGetData, ThrowOnError>) => options.client.get<SpecialtyGetResponses, SpecialtyGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -209,6 +215,8 @@ export const specialtyGet = <ThrowOnError extends boolean = true>(options: Optio
 
 /**
  * Replace a specialty
+ *
+ * 409 `specialty_name_taken` when another one in use has the name.
  */
 export const specialtyUpdate = <ThrowOnError extends boolean = true>(options: Options<SpecialtyUpdateData, ThrowOnError>) => options.client.put<SpecialtyUpdateResponses, SpecialtyUpdateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -263,6 +271,8 @@ export const specialistDelete = <ThrowOnError extends boolean = true>(options: O
 
 /**
  * Get a specialist
+ *
+ * 404 `specialist_not_found` for one that was deleted.
  */
 export const specialistGet = <ThrowOnError extends boolean = true>(options: Options<SpecialistGetData, ThrowOnError>) => options.client.get<SpecialistGetResponses, SpecialistGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -399,6 +409,8 @@ export const appointmentDelete = <ThrowOnError extends boolean = true>(options: 
 
 /**
  * Get an appointment
+ *
+ * Specialists and patients get their own; another's is not found.
  */
 export const appointmentGet = <ThrowOnError extends boolean = true>(options: Options<AppointmentGetData, ThrowOnError>) => options.client.get<AppointmentGetResponses, AppointmentGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -426,6 +438,8 @@ export const appointmentUpdate = <ThrowOnError extends boolean = true>(options: 
 
 /**
  * Find an appointment by its uid
+ *
+ * What links name; the same rules as for getting it by its id.
  */
 export const appointmentFind = <ThrowOnError extends boolean = true>(options: Options<AppointmentFindData, ThrowOnError>) => options.client.get<AppointmentFindResponses, AppointmentFindErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',

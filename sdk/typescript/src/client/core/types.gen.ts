@@ -977,12 +977,22 @@ export type JwksGetResponse = JwksGetResponses[keyof JwksGetResponses];
 
 export type MeGetData = {
     body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path?: never;
     query?: never;
     url: '/v1/me';
 };
 
 export type MeGetErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
     /**
      * No valid credentials came with the request.
      */
@@ -1026,6 +1036,12 @@ export type MeGetResponse = MeGetResponses[keyof MeGetResponses];
 
 export type MeOrganizationSwitchData = {
     body: SwitchOrganization;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path?: never;
     query?: never;
     url: '/v1/me/switch-organization';
@@ -1095,12 +1111,22 @@ export type MeOrganizationSwitchResponse = MeOrganizationSwitchResponses[keyof M
 
 export type MeTelemetryTokenCreateData = {
     body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path?: never;
     query?: never;
     url: '/v1/me/telemetry-token';
 };
 
 export type MeTelemetryTokenCreateErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
     /**
      * No valid credentials came with the request.
      */
@@ -1148,6 +1174,12 @@ export type MeTelemetryTokenCreateResponse = MeTelemetryTokenCreateResponses[key
 
 export type OrganizationListData = {
     body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path?: never;
     query?: {
         /**
@@ -1210,6 +1242,12 @@ export type OrganizationListResponse = OrganizationListResponses[keyof Organizat
 
 export type OrganizationCreateData = {
     body: CreateOrganization;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path?: never;
     query?: never;
     url: '/v1/organizations';
@@ -1279,6 +1317,12 @@ export type OrganizationCreateResponse = OrganizationCreateResponses[keyof Organ
 
 export type OrganizationFindData = {
     body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path: {
         /**
          * Slug of the organization.
@@ -1337,6 +1381,12 @@ export type OrganizationFindResponse = OrganizationFindResponses[keyof Organizat
 
 export type OrganizationGetData = {
     body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path: {
         /**
          * Id of the organization; it is the context of the request.
@@ -1395,6 +1445,12 @@ export type OrganizationGetResponse = OrganizationGetResponses[keyof Organizatio
 
 export type OrganizationUpdateData = {
     body: UpdateOrganization;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path: {
         /**
          * Id of the organization; it is the context of the request.
@@ -1469,6 +1525,12 @@ export type OrganizationUpdateResponse = OrganizationUpdateResponses[keyof Organ
 
 export type SpecialtyListData = {
     body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path?: never;
     query?: {
         /**
@@ -1539,6 +1601,12 @@ export type SpecialtyListResponse = SpecialtyListResponses[keyof SpecialtyListRe
 
 export type SpecialtyCreateData = {
     body: SpecialtyInput;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path?: never;
     query?: never;
     url: '/v1/specialties';
@@ -1608,6 +1676,12 @@ export type SpecialtyCreateResponse = SpecialtyCreateResponses[keyof SpecialtyCr
 
 export type SpecialtyDeleteData = {
     body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path: {
         /**
          * Id of the specialty.
@@ -1670,6 +1744,12 @@ export type SpecialtyDeleteResponse = SpecialtyDeleteResponses[keyof SpecialtyDe
 
 export type SpecialtyGetData = {
     body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path: {
         /**
          * Id of the specialty.
@@ -1728,6 +1808,12 @@ export type SpecialtyGetResponse = SpecialtyGetResponses[keyof SpecialtyGetRespo
 
 export type SpecialtyUpdateData = {
     body: SpecialtyInput;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path: {
         /**
          * Id of the specialty.
@@ -1802,6 +1888,12 @@ export type SpecialtyUpdateResponse = SpecialtyUpdateResponses[keyof SpecialtyUp
 
 export type SpecialistListData = {
     body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path?: never;
     query?: {
         /**
@@ -1876,6 +1968,12 @@ export type SpecialistListResponse = SpecialistListResponses[keyof SpecialistLis
 
 export type SpecialistCreateData = {
     body: SpecialistInput;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path?: never;
     query?: never;
     url: '/v1/specialists';
@@ -1945,6 +2043,12 @@ export type SpecialistCreateResponse = SpecialistCreateResponses[keyof Specialis
 
 export type SpecialistDeleteData = {
     body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path: {
         /**
          * Id of the specialist.
@@ -2007,6 +2111,12 @@ export type SpecialistDeleteResponse = SpecialistDeleteResponses[keyof Specialis
 
 export type SpecialistGetData = {
     body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path: {
         /**
          * Id of the specialist.
@@ -2065,6 +2175,12 @@ export type SpecialistGetResponse = SpecialistGetResponses[keyof SpecialistGetRe
 
 export type SpecialistUpdateData = {
     body: SpecialistInput;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path: {
         /**
          * Id of the specialist.
@@ -2139,6 +2255,12 @@ export type SpecialistUpdateResponse = SpecialistUpdateResponses[keyof Specialis
 
 export type PatientListData = {
     body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path?: never;
     query?: {
         /**
@@ -2221,6 +2343,12 @@ export type PatientListResponse = PatientListResponses[keyof PatientListResponse
 
 export type PatientCreateData = {
     body: CreatePatient;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path?: never;
     query?: never;
     url: '/v1/patients';
@@ -2290,6 +2418,12 @@ export type PatientCreateResponse = PatientCreateResponses[keyof PatientCreateRe
 
 export type PatientDeleteData = {
     body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path: {
         /**
          * Id of the patient.
@@ -2352,6 +2486,12 @@ export type PatientDeleteResponse = PatientDeleteResponses[keyof PatientDeleteRe
 
 export type PatientGetData = {
     body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path: {
         /**
          * Id of the patient.
@@ -2410,6 +2550,12 @@ export type PatientGetResponse = PatientGetResponses[keyof PatientGetResponses];
 
 export type PatientUpdateData = {
     body: UpdatePatient;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path: {
         /**
          * Id of the patient.
@@ -2484,6 +2630,12 @@ export type PatientUpdateResponse = PatientUpdateResponses[keyof PatientUpdateRe
 
 export type AppointmentListData = {
     body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path?: never;
     query?: {
         /**
@@ -2570,6 +2722,12 @@ export type AppointmentListResponse = AppointmentListResponses[keyof Appointment
 
 export type AppointmentCreateData = {
     body: CreateAppointment;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path?: never;
     query?: never;
     url: '/v1/appointments';
@@ -2639,6 +2797,12 @@ export type AppointmentCreateResponse = AppointmentCreateResponses[keyof Appoint
 
 export type AppointmentDeleteData = {
     body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path: {
         /**
          * Id of the appointment.
@@ -2701,6 +2865,12 @@ export type AppointmentDeleteResponse = AppointmentDeleteResponses[keyof Appoint
 
 export type AppointmentGetData = {
     body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path: {
         /**
          * Id of the appointment.
@@ -2759,6 +2929,12 @@ export type AppointmentGetResponse = AppointmentGetResponses[keyof AppointmentGe
 
 export type AppointmentUpdateData = {
     body: UpdateAppointment;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path: {
         /**
          * Id of the appointment.
@@ -2833,6 +3009,12 @@ export type AppointmentUpdateResponse = AppointmentUpdateResponses[keyof Appoint
 
 export type AppointmentFindData = {
     body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path: {
         /**
          * Uid of the appointment.
@@ -2891,6 +3073,12 @@ export type AppointmentFindResponse = AppointmentFindResponses[keyof Appointment
 
 export type AppointmentCancelData = {
     body: CancelAppointment;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
     path: {
         /**
          * Id of the appointment.
