@@ -55,7 +55,7 @@ impl AuditApi {
         /// Only events before this time.
         to: Query<Option<DateTime<Utc>>>,
         /// Only events of this user.
-        #[oai(validator(minimum(value = "1")))]
+        #[oai(validator(minimum(value = "1"), maximum(value = "9007199254740991")))]
         actor_user_id: Query<Option<i64>>,
         /// Only this action, e.g. `updated`.
         action: Query<Option<Word>>,
@@ -67,7 +67,7 @@ impl AuditApi {
         request_id: Query<Option<Identifier>>,
         /// Only this organization: for superadmins, who otherwise see all of them. Others are always
         /// held to their own.
-        #[oai(validator(minimum(value = "0")))]
+        #[oai(validator(minimum(value = "0"), maximum(value = "9007199254740991")))]
         organization_id: Query<Option<i64>>,
         /// `meta.next_cursor` of the page before.
         cursor: Query<Option<Uuid>>,

@@ -79,4 +79,10 @@ async fn wrong_input_gets_the_envelope() {
     Answer::to(text.header("content-type", "text/plain")).await.refusal(415, "unsupported_media_type");
     let filter = app.request(Method::GET, "/v1/audit/logs?actor=1").bearer_auth(&token);
     Answer::to(filter).await.refusal(400, "unknown_parameter");
+    for filter in
+        ["actor_user_id=9007199254740992", "organization_id=-1", "page_size=101", "entity_id=%00", "from=soon"]
+    {
+        let request = app.request(Method::GET, &format!("/v1/audit/logs?{filter}"));
+        Answer::to(request.bearer_auth(&token)).await.refusal(400, "invalid_parameter");
+    }
 }
