@@ -42,7 +42,7 @@ fn token(file: &StackFile, arguments: &Arguments) -> Result<String> {
         None => file.organizations.first(),
     };
     let person = if role == "superadmin" {
-        file.superadmin.as_ref().map(|superadmin| &superadmin.person)
+        file.superadmin_person.as_ref().map(|superadmin| &superadmin.person)
     } else if ROLES.contains(&role) {
         organization.and_then(|organization| organization.people.get(role))
     } else {

@@ -31,7 +31,7 @@ pub(crate) fn print(file: &StackFile) {
         }
     }
     if let Some(superadmin) = &file.superadmin {
-        println!("\n  platform\n    {:<11} {}", "superadmin", superadmin.token);
+        println!("\n  platform\n    {:<11} {}", "superadmin", superadmin);
     }
     println!("\n  The tokens are for Core and live 12 hours; those for Telemetry are in target/dev/stack.json, and");
     println!("  `cargo xtask token --role admin [--telemetry]` makes fresh ones.");

@@ -198,9 +198,10 @@ impl House {
         file.write(&path)?;
         let seed = seed::run(&path, &self.state.join("seed.json"))?;
         remove(&path)?;
-        let (superadmin, organizations) = seed.tokens(&self.keys, &file.issuer_url)?;
-        file.superadmin = Some(superadmin);
-        file.organizations = organizations;
+        let tokens = seed.tokens(&self.keys, &file.issuer_url)?;
+        file.superadmin = Some(tokens.superadmin);
+        file.superadmin_person = Some(tokens.superadmin_person);
+        file.organizations = tokens.organizations;
         Ok(())
     }
 

@@ -44,7 +44,6 @@ pub(crate) struct Organization {
 /// The platform's operator in `stack.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Superadmin {
-    pub(crate) token: String,
     pub(crate) telemetry_token: String,
     #[serde(flatten)]
     pub(crate) person: Person,
@@ -82,16 +81,14 @@ pub(crate) fn run(stack: &Path, log: &Path) -> Result<Seed> {
 
 impl Seed {
     /// Makes the tokens of everybody.
-    pub(crate) fn tokens(self, keys: &Keys, issuer: &str) -> Result<(Superadmin, Vec<Organization>)> {
+    pub(crate) fn tokens(self, keys: &Keys, issuer: &str) -> Result<Tokens> {
         let session = |person: &Person| tokens::session(&keys.issuer_pem, &keys.issuer_kid, issuer, &person.clerk_id);
         let telemetry = |person: &Person, organization: Option<i64>, role: &str| {
             tokens::telemetry(&keys.telemetry_pem, &keys.telemetry_kid, person, organization, role)
         };
-        let superadmin = Superadmin {
-            token: session(&self.superadmin)?,
-            telemetry_token: telemetry(&self.superadmin, None, "superadmin")?,
-            person: self.superadmin,
-        };
+        let superadmin = session(&self.superadmin)?;
+        let superadmin_person =
+            Superadmin { telemetry_token: telemetry(&self.superadmin, None, "superadmin")?, person: self.superadmin };
         let mut organizations = Vec::new();
         for SeedOrganization { id, slug, people } in self.organizations {
             if let Some(missing) = ROLES.iter().find(|role| !people.contains_key(**role)) {
@@ -111,6 +108,13 @@ impl Seed {
             }
             organizations.push(organization);
         }
-        Ok((superadmin, organizations))
+        Ok(Tokens { superadmin, superadmin_person, organizations })
     }
+}
+
+/// Everybody of the demo clinics, with tokens.
+pub(crate) struct Tokens {
+    pub(crate) superadmin: String,
+    pub(crate) superadmin_person: Superadmin,
+    pub(crate) organizations: Vec<Organization>,
 }

@@ -15,7 +15,8 @@
 //!   "redis_url": "redis://127.0.0.1:6379/0",
 //!   "s3_endpoint": "http://127.0.0.1:8014",
 //!   "telemetry_internal_token": "…",
-//!   "superadmin": {"token": "…", "telemetry_token": "…", "clerk_id": "user_…", "user_id": 1},
+//!   "superadmin": "…",
+//!   "superadmin_person": {"telemetry_token": "…", "clerk_id": "user_…", "user_id": 1},
 //!   "organizations": [{
 //!     "id": 1, "slug": "…",
 //!     "tokens": {"admin": "…", "specialist": "…", "staff": "…", "patient": "…"},
@@ -83,8 +84,11 @@ pub(crate) struct StackFile {
     pub(crate) redis_url: String,
     pub(crate) s3_endpoint: String,
     pub(crate) telemetry_internal_token: String,
+    /// The session token, as it stands: scripts send it as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) superadmin: Option<Superadmin>,
+    pub(crate) superadmin: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) superadmin_person: Option<Superadmin>,
     pub(crate) organizations: Vec<Organization>,
     pub(crate) pids: Pids,
 
@@ -147,6 +151,7 @@ impl StackFile {
             s3_endpoint: s3.endpoint.clone(),
             telemetry_internal_token: keys.secrets.telemetry_internal_token.clone(),
             superadmin: None,
+            superadmin_person: None,
             organizations: Vec::new(),
             pids: Pids { core: pid(core), telemetry: pid(telemetry) },
             store_pids: stores.pids().into_iter().map(|(name, pid)| (name.to_owned(), pid)).collect(),

@@ -19,7 +19,7 @@ with open(os.environ["RESTARTIX_STACK"], encoding="utf-8") as file:
     STACK = json.load(file)
 SERVICE = os.environ["RESTARTIX_SERVICE"]
 CLINIC = STACK["organizations"][0]
-SUPERADMIN = STACK["superadmin"] if isinstance(STACK["superadmin"], str) else STACK["superadmin"]["token"]
+SUPERADMIN = STACK["superadmin"]
 CORE = STACK["core"]
 TELEMETRY = STACK["telemetry"]
 
@@ -194,3 +194,5 @@ def before_call(context, case, kwargs):
         row = path_fill(case, fresh=case.method in ("PUT", "DELETE") or name == "appointment_cancel")
     if is_valid(case, "body"):
         body_fill(case, row)
+    if is_valid(case, "header") and "X-Organization-Id" in (case.headers or {}):
+        case.headers["X-Organization-Id"] = str(CLINIC["id"])
