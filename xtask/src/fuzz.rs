@@ -27,7 +27,7 @@ const CASES_WANTED: usize = 2_000;
 /// How to fuzz.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Most generated cases for each operation and phase.
+    /// Most generated cases for each operation.
     #[arg(long, default_value_t = 60)]
     max_cases: u32,
     /// Seed of the generated data.

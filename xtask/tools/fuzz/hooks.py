@@ -25,7 +25,7 @@ TELEMETRY = STACK["telemetry"]
 
 # An admin calls everything an admin may call.
 TOKENS = {
-    "core": {"": CLINIC["tokens"]["admin"], "organization_create": SUPERADMIN},
+    "core": {"": CLINIC["tokens"]["admin"], "organization_create": STACK["superadmin"]},
     "telemetry": {"": CLINIC["telemetry_tokens"]["admin"], "audit_ingest": STACK["telemetry_internal_token"]},
 }[SERVICE]
 
