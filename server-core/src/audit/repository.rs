@@ -28,26 +28,16 @@ pub(super) struct Pending {
     pub(super) user_agent: Option<String>,
 }
 
-/// Takes the oldest rows that nobody else has in hand, for as long as `lease`. Any number of
-/// forwarders can ask at once.
+/// Takes the oldest rows for as long as `lease`; none while another forwarder has rows in hand, for
+/// those come first. Any number of forwarders can ask at once.
 pub(super) async fn outbox_claim(admin: &PgPool, limit: i64, lease: Duration) -> Result<Vec<Pending>, DatabaseError> {
     let rows = sqlx::query_as!(
         Pending,
         r#"
-        with claimed as (
-            update audit_outbox o
-            set leased_until = clock_timestamp() + make_interval(secs => $2)
-            where o.seq in (
-                select seq from audit_outbox
-                where leased_until is null or leased_until < clock_timestamp()
-                order by seq limit $1
-                for update skip locked)
-            returning o.seq, o.audit_id
-        )
-        select c.seq, l.id, l.occurred_at, l.organization_id, l.actor_kind, l.actor_user_id, l.action, l.entity_type,
+        select c.seq as "seq!", l.id, l.occurred_at, l.organization_id, l.actor_kind, l.actor_user_id, l.action, l.entity_type,
                l.entity_id, l.changed_fields, l.operation_id, l.request_id, l.outcome,
                host(p.ip) as ip, p.user_agent as "user_agent?"
-        from claimed c
+        from audit_outbox_claim($1, make_interval(secs => $2)) c
         join audit_log l on l.id = c.audit_id
         left join audit_personal p on p.audit_id = l.id
         order by c.seq

@@ -17,6 +17,9 @@ use super::schema::Schemas;
 /// Largest integer that JavaScript keeps whole (2^53 − 1); no id or count exceeds it.
 pub const LARGEST_INTEGER: i64 = 9_007_199_254_740_991;
 
+/// Any text without U+0000.
+const TEXT: &str = r"^[^\x00]*$";
+
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
 /// What a service says of itself at the head of its specification.
@@ -234,7 +237,8 @@ fn copy_types_to_nullable(document: &mut Value) {
     });
 }
 
-/// Every object that a request body can hold takes exactly its own fields, as the server does.
+/// Every object that a request body can hold takes exactly its own fields, as the server does, and
+/// every text in it is one that can be stored.
 fn close_request_schemas(document: &mut Value) {
     let mut pending: Vec<String> = Vec::new();
     if let Some(paths) = document["paths"].as_object() {
@@ -255,8 +259,18 @@ fn close_request_schemas(document: &mut Value) {
                 if is_object && !fields.contains_key("additionalProperties") {
                     fields.insert("additionalProperties".to_owned(), json!(false));
                 }
+                text_without_nul(fields);
             });
         }
+    }
+}
+
+/// PostgreSQL's text holds every character but U+0000, so no text that comes in may have one; a text
+/// with a pattern of its own already says what it may be.
+fn text_without_nul(fields: &mut Map<String, Value>) {
+    let is_text = fields.get("type") == Some(&json!("string"));
+    if is_text && !["enum", "format", "pattern"].iter().any(|narrower| fields.contains_key(*narrower)) {
+        fields.insert("pattern".to_owned(), json!(TEXT));
     }
 }
 
@@ -279,6 +293,9 @@ fn finish_operation(operation: &mut Map<String, Value>, path: &str, method: &str
                 })
             }));
         }
+    }
+    if let Some(parameters) = operation.get_mut("parameters") {
+        visit(parameters, &mut text_without_nul);
     }
     let has_body = operation.contains_key("requestBody");
     let has_input = has_body || operation.contains_key("parameters");

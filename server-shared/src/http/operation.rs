@@ -222,7 +222,7 @@ impl OperationEndpoint {
             self.gate.admit(&self.operation, &mut request).await?;
             *subject = request.extensions().get::<Subject>().cloned();
         }
-        self.refuse_unknown_parameters(&request)?;
+        self.check_parameters(&request)?;
         match self.endpoint.call(request).await {
             Ok(response) => Ok(response.into_response()),
             Err(error) => Err(self.typed(error)),
@@ -230,7 +230,14 @@ impl OperationEndpoint {
     }
 
     /// A misspelt filter must not silently return everything.
-    fn refuse_unknown_parameters(&self, request: &Request) -> Result<(), ApiError> {
+    fn check_parameters(&self, request: &Request) -> Result<(), ApiError> {
+        // The specification says of every text that it has no U+0000; see `document`.
+        if request.uri().path_and_query().is_some_and(|all| all.as_str().contains("%00")) {
+            return Err(ApiError::bad_request(
+                "invalid_parameter",
+                "Path and query must not hold the character U+0000.",
+            ));
+        }
         let Some(query) = request.uri().query() else { return Ok(()) };
         let known = &self.operation.query_parameters;
         let faults: Vec<FieldFault> = query

@@ -48,7 +48,11 @@ impl Example for Organization {
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CreateOrganization {
     /// What it is called.
-    #[oai(validator(min_length = 1, max_length = 200, pattern = r"\S"))]
+    #[oai(validator(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
+    ))]
     pub(crate) name: String,
     /// Its name in links; made from the name when left out.
     #[oai(validator(min_length = 1, max_length = 60, pattern = "^[a-z0-9]+(-[a-z0-9]+)*$"))]
@@ -70,7 +74,11 @@ impl Example for CreateOrganization {
 #[oai(example)]
 pub(crate) struct UpdateOrganization {
     /// What it is called.
-    #[oai(validator(min_length = 1, max_length = 200, pattern = r"\S"))]
+    #[oai(validator(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
+    ))]
     pub(crate) name: String,
     /// The IANA zone its opening hours and reports are in.
     #[oai(validator(min_length = 1, max_length = 64))]

@@ -93,13 +93,13 @@ macro_rules! patient_input {
             /// The patient's login, a member of the organization.
             pub(crate) user_id: Option<UserId>,
             /// First name.
-            #[oai(validator(min_length = 1, max_length = 100, pattern = r"\S"))]
+            #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"))]
             pub(crate) first_name: String,
             /// Last name.
-            #[oai(validator(min_length = 1, max_length = 100, pattern = r"\S"))]
+            #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"))]
             pub(crate) last_name: String,
             /// E-mail address, unique among the clinic's patients.
-            #[oai(validator(min_length = 3, max_length = 254, pattern = r"^[^@\s]+@[^@\s]+$"))]
+            #[oai(validator(min_length = 3, max_length = 254, pattern = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$"))]
             pub(crate) email: Option<String>,
             /// Telephone number, best with its country's prefix.
             #[oai(validator(min_length = 3, max_length = 32, pattern = r"^\+?[0-9][0-9 ()/.-]+$"))]
@@ -107,7 +107,7 @@ macro_rules! patient_input {
             /// Date of birth, between 1850 and today.
             pub(crate) date_of_birth: Option<NaiveDate>,
             /// Number of a national identity document or health insurance.
-            #[oai(validator(min_length = 1, max_length = 64, pattern = "[A-Za-z0-9]"))]
+            #[oai(validator(min_length = 1, max_length = 64, pattern = r"^[^\x00-\x1f\x7f]*[A-Za-z0-9][^\x00-\x1f\x7f]*$"))]
             pub(crate) national_id: Option<String>,
             /// Postal address.
             #[oai(validator(min_length = 1, max_length = 500))]

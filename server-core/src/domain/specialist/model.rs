@@ -62,7 +62,11 @@ pub(crate) struct SpecialistInput {
     /// The specialist's login, a member of the organization; only an admin sets it.
     pub(crate) user_id: Option<UserId>,
     /// What the specialist is called.
-    #[oai(validator(min_length = 1, max_length = 200, pattern = r"\S"))]
+    #[oai(validator(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
+    ))]
     pub(crate) name: String,
     /// Professional title.
     #[oai(default, validator(max_length = 200))]

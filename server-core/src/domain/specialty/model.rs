@@ -42,7 +42,11 @@ impl Example for Specialty {
 #[oai(example)]
 pub(crate) struct SpecialtyInput {
     /// What it is called, unique among those in use.
-    #[oai(validator(min_length = 1, max_length = 200, pattern = r"\S"))]
+    #[oai(validator(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
+    ))]
     pub(crate) name: String,
     /// What it is about.
     #[oai(default, validator(max_length = 2000))]
