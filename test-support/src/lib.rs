@@ -53,7 +53,7 @@ pub use core_app::{CoreApp, CoreBuilder};
 pub use eventually::{eventually, until};
 pub use fixtures::in_days;
 pub use postgres::{Database, Kind};
-pub use proxy::{Conversation, Proxy, Trip};
+pub use proxy::{Conversation, Proxy, Statement, Trip};
 pub use seed::{Organization, Person, Role};
 pub use server::Server;
 pub use stack::Stack;

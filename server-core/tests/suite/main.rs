@@ -1,13 +1,20 @@
 //! Tests of the running service, one file a noun. One program, for it links once; nextest runs each
 //! test in a process of its own all the same.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "test code")]
 
 mod appointment;
 mod appointment_race;
+mod audit;
+mod audit_forward;
 mod frame;
+mod identity;
 mod organization;
 mod patient;
 mod patient_search;
+mod plan;
+mod rls_attack;
+mod rls_catalogue;
+mod round_trip;
 mod specialist;
 mod specialty;
 mod token;

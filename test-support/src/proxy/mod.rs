@@ -19,6 +19,7 @@ use tokio::{
     task::JoinHandle,
 };
 
+pub use wire::Statement;
 use wire::{Backend, Frontend, Said};
 
 /// One cycle that PostgreSQL has ended with ReadyForQuery.
@@ -26,21 +27,22 @@ use wire::{Backend, Frontend, Said};
 pub struct Trip {
     /// The role of the connection.
     pub user: String,
-    /// The SQL that was run; empty for a bare Sync, which is what a pool sends when a connection is
-    /// given back and nobody waits for.
-    pub sql: Vec<String>,
+    /// What was run; empty for a bare Sync, which is what a pool sends when a connection is given back
+    /// and nobody waits for.
+    pub statements: Vec<Statement>,
 }
 
 impl Trip {
     /// Whether a statement was run.
     pub fn awaited(&self) -> bool {
-        !self.sql.is_empty()
+        !self.statements.is_empty()
     }
 
     /// Whether it belongs to a job of the service instead of a request.
     pub fn background(&self) -> bool {
-        self.sql.iter().any(|sql| sql.contains("audit_outbox") && !sql.contains("audit_append"))
-            || self.sql.iter().any(|sql| sql.starts_with("LISTEN"))
+        self.statements
+            .iter()
+            .any(|statement| statement.sql.contains("audit_outbox") || statement.sql.starts_with("LISTEN"))
     }
 }
 
@@ -60,8 +62,8 @@ impl Conversation {
     }
 
     /// The statements of requests, in order.
-    pub fn statements(&self) -> Vec<&str> {
-        self.0.iter().filter(|trip| !trip.background()).flat_map(|trip| trip.sql.iter().map(String::as_str)).collect()
+    pub fn statements(&self) -> Vec<&Statement> {
+        self.0.iter().filter(|trip| !trip.background()).flat_map(|trip| &trip.statements).collect()
     }
 }
 
@@ -153,9 +155,9 @@ impl Drop for Proxy {
 struct Talk {
     user: String,
     /// The SQL since the last Sync.
-    open: Vec<String>,
+    open: Vec<Statement>,
     /// The SQL of each cycle that PostgreSQL has not ended yet.
-    pending: VecDeque<Vec<String>>,
+    pending: VecDeque<Vec<Statement>>,
     backend: Backend,
 }
 
@@ -184,7 +186,7 @@ async fn relay(
                     talk.pending.push_back(Vec::new());
                 }
                 Said::Encrypt => talk.backend.bare += 1,
-                Said::Sql(sql) => talk.open.push(sql),
+                Said::Sql(statement) => talk.open.push(statement),
                 Said::Sync => {
                     let cycle = std::mem::take(&mut talk.open);
                     talk.pending.push_back(cycle);
@@ -196,9 +198,9 @@ async fn relay(
     let down = pump(from_server, to_client, mode, move |bytes| {
         let mut talk = talk.lock().expect("nobody panicked with it");
         for _ in 0..talk.backend.read(bytes) {
-            let sql = talk.pending.pop_front().unwrap_or_default();
+            let statements = talk.pending.pop_front().unwrap_or_default();
             // Written down before the client hears of it: who has its answer finds the trip here.
-            log.lock().expect("nobody panicked with it").push(Trip { user: talk.user.clone(), sql });
+            log.lock().expect("nobody panicked with it").push(Trip { user: talk.user.clone(), statements });
         }
     });
     tokio::select! {

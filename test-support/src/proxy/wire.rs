@@ -6,6 +6,15 @@ use std::collections::HashMap;
 const SSL_REQUEST: u32 = 80_877_103;
 const GSS_REQUEST: u32 = 80_877_104;
 
+/// SQL that was run, and the values bound to its parameters, as they went over the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// The text.
+    pub sql: String,
+    /// The values in PostgreSQL's binary format, `None` for null; none for a simple query.
+    pub values: Vec<Option<Vec<u8>>>,
+}
+
 /// What a client said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Said {
@@ -14,7 +23,7 @@ pub(super) enum Said {
     /// A question whether to encrypt; answered by one byte without a frame.
     Encrypt,
     /// SQL that is to be run: a simple query, or a prepared statement that is bound.
-    Sql(String),
+    Sql(Statement),
     /// The end of a cycle: PostgreSQL answers it with ReadyForQuery.
     Sync,
     /// Anything else.
@@ -67,7 +76,7 @@ impl Frontend {
     fn message(&mut self, kind: u8, body: &[u8]) -> Vec<Said> {
         match kind {
             // A simple query is answered by ReadyForQuery without a Sync.
-            b'Q' => vec![Said::Sql(text(body).0), Said::Sync],
+            b'Q' => vec![Said::Sql(Statement { sql: text(body).0, values: Vec::new() }), Said::Sync],
             b'P' => {
                 let (name, rest) = text(body);
                 let (sql, _) = text(rest);
@@ -76,13 +85,36 @@ impl Frontend {
             }
             b'B' => {
                 let (_, rest) = text(body);
-                let (name, _) = text(rest);
-                vec![Said::Sql(self.prepared.get(&name).cloned().unwrap_or_default())]
+                let (name, rest) = text(rest);
+                let sql = self.prepared.get(&name).cloned().unwrap_or_default();
+                vec![Said::Sql(Statement { sql, values: values(rest).unwrap_or_default() })]
             }
             b'S' => vec![Said::Sync],
             _ => vec![Said::Other],
         }
     }
+}
+
+/// The values of a Bind message, from the count of format codes on.
+fn values(mut body: &[u8]) -> Option<Vec<Option<Vec<u8>>>> {
+    let mut take = |length: usize| {
+        let (taken, rest) = body.split_at_checked(length)?;
+        body = rest;
+        Some(taken)
+    };
+    let formats = u16::from_be_bytes(take(2)?.try_into().ok()?);
+    take(usize::from(formats) * 2)?;
+    let count = u16::from_be_bytes(take(2)?.try_into().ok()?);
+    let mut values = Vec::with_capacity(usize::from(count));
+    for _ in 0..count {
+        let length = i32::from_be_bytes(take(4)?.try_into().ok()?);
+        // A negative length is a null.
+        values.push(match usize::try_from(length) {
+            Ok(length) => Some(take(length)?.to_vec()),
+            Err(_) => None,
+        });
+    }
+    Some(values)
 }
 
 /// A text that ends in a zero byte, and what follows it.
@@ -145,15 +177,25 @@ mod tests {
         let mut bytes = [8_u32.to_be_bytes(), SSL_REQUEST.to_be_bytes()].concat();
         bytes.extend(start_up());
         bytes.extend(message(b'P', b"s1\0select $1\0\0\0"));
-        bytes.extend(message(b'B', b"\0s1\0\0\0\0\0\0\0"));
+        bytes.extend(message(b'B', b"\0s1\0\0\x01\0\x01\0\x02\0\0\0\x02ab\xff\xff\xff\xff\0\0"));
         bytes.extend(message(b'S', b""));
         bytes.extend(message(b'Q', b"commit\0"));
         let mut frontend = Frontend::default();
         let said: Vec<Said> = bytes.chunks(3).flat_map(|piece| frontend.read(piece)).collect();
-        let sql = |text: &str| Said::Sql(text.to_owned());
+        let sql = |text: &str, values: &[Option<&str>]| {
+            let values = values.iter().map(|value| value.map(|value| value.as_bytes().to_vec())).collect();
+            Said::Sql(Statement { sql: text.to_owned(), values })
+        };
         let user = "restartix_app".to_owned();
-        let expected =
-            [Said::Encrypt, Said::Start { user }, Said::Other, sql("select $1"), Said::Sync, sql("commit"), Said::Sync];
+        let expected = [
+            Said::Encrypt,
+            Said::Start { user },
+            Said::Other,
+            sql("select $1", &[Some("ab"), None]),
+            Said::Sync,
+            sql("commit", &[]),
+            Said::Sync,
+        ];
         assert_eq!(said, expected);
     }
 

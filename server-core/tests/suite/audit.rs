@@ -1,0 +1,272 @@
+//! The audit trail: a row a mutation, a row a record of protected health information that was read,
+//! in the change's own transaction, and never changed again.
+
+use std::collections::BTreeSet;
+
+use restartix_sdk::core::types::{
+    CancelAppointment, CancellationReason, CreateOrganization, SpecialtyInput, SwitchOrganization, UpdateAppointment,
+    UpdateOrganization, UpdatePatient,
+};
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Executor, FromRow, PgConnection};
+use test_support::{Actor, CoreApp, granted, in_days, refused};
+use uuid::Uuid;
+
+use crate::patient::{complete, unchanged};
+
+#[derive(Debug, Clone, PartialEq, FromRow)]
+struct Row {
+    id: Uuid,
+    organization_id: i64,
+    actor_kind: String,
+    actor_user_id: Option<i64>,
+    action: String,
+    entity_type: String,
+    entity_id: Option<String>,
+    changed_fields: Vec<String>,
+    operation_id: String,
+    outcome: String,
+    ip: Option<String>,
+    user_agent: Option<String>,
+}
+
+async fn rows(database: &mut PgConnection) -> Vec<Row> {
+    sqlx::query_as(
+        "select l.id, l.organization_id, l.actor_kind, l.actor_user_id, l.action, l.entity_type, l.entity_id,
+                l.changed_fields, l.operation_id, l.outcome, host(p.ip) as ip, p.user_agent
+         from audit_log l left join audit_personal p on p.audit_id = l.id order by l.id",
+    )
+    .fetch_all(database)
+    .await
+    .unwrap()
+}
+
+/// Looks at the trail after each request.
+struct Trail {
+    database: PgConnection,
+    seen: usize,
+    operations: BTreeSet<String>,
+}
+
+impl Trail {
+    async fn new(app: &CoreApp) -> Self {
+        Self { database: app.owner().await, seen: 0, operations: BTreeSet::new() }
+    }
+
+    /// The rows that came since the last look.
+    async fn next(&mut self) -> Vec<Row> {
+        let new = rows(&mut self.database).await.split_off(self.seen);
+        self.seen += new.len();
+        new
+    }
+
+    /// Exactly one row came, and it says this.
+    async fn one(
+        &mut self,
+        actor: &Actor,
+        organization: i64,
+        operation: &str,
+        what: (&str, &str, String),
+        changed: &[&str],
+    ) {
+        let new = self.next().await;
+        let [row] = &new[..] else { panic!("{operation} leaves one row, not {new:#?}") };
+        let (action, entity_type, entity_id) = what;
+        let said = (row.action.as_str(), row.entity_type.as_str(), row.entity_id.as_deref());
+        assert_eq!(said, (action, entity_type, Some(entity_id.as_str())), "{operation}");
+        assert_eq!(
+            (row.organization_id, row.actor_user_id),
+            (organization, Some(actor.person().user_id)),
+            "{operation}"
+        );
+        assert_eq!((row.actor_kind.as_str(), row.outcome.as_str()), ("user", "succeeded"), "{operation}");
+        assert_eq!(row.operation_id, operation);
+        assert_eq!(row.changed_fields, changed, "{operation}");
+        assert_eq!(row.ip.as_deref(), Some("127.0.0.1"), "{operation}");
+        assert!(row.user_agent.as_deref().is_some_and(|agent| agent.starts_with("restartix-sdk-rust/")), "{row:?}");
+        self.operations.insert(operation.to_owned());
+    }
+}
+
+/// The operations of the specification that `wanted` picks.
+fn operations(app: &CoreApp, wanted: impl Fn(&str, &Value) -> bool) -> BTreeSet<String> {
+    let document: Value = serde_json::from_slice(&app.server.run("openapi")).unwrap();
+    let paths = document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap());
+    let picked = paths.filter(|(method, operation)| operation["operationId"].is_string() && wanted(method, operation));
+    picked.map(|(_, operation)| operation["operationId"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn every_mutation_leaves_one_row() {
+    let app = CoreApp::start().await;
+    let (admin, staff, superadmin) = (app.admin(), app.staff(), app.superadmin());
+    let (home, mut trail) = (app.home().id, Trail::new(&app).await);
+
+    let body = CreateOrganization { name: "New".to_owned(), slug: None, timezone: "Europe/Berlin".to_owned() };
+    let new = granted(superadmin.organization_create().body(body).send().await, 201).id;
+    trail.one(&superadmin, 0, "organization_create", ("created", "organization", new.to_string()), &[]).await;
+    let body = UpdateOrganization { name: "Home".to_owned(), timezone: "Europe/Berlin".to_owned() };
+    granted(admin.organization_update().organization_id(home).body(body).send().await, 200);
+    let what = ("updated", "organization", home.to_string());
+    trail.one(&admin, home, "organization_update", what, &["name", "timezone"]).await;
+    let body = SwitchOrganization { organization_id: home };
+    granted(staff.me_organization_switch().body(body).send().await, 200);
+    let what = ("updated", "user", staff.person().user_id.to_string());
+    trail.one(&staff, home, "me_organization_switch", what, &["current_organization_id"]).await;
+
+    let body = |name: &str| SpecialtyInput { name: name.to_owned(), description: None };
+    let specialty = granted(admin.specialty_create().body(body("Knees")).send().await, 201).id;
+    trail.one(&admin, home, "specialty_create", ("created", "specialty", specialty.to_string()), &[]).await;
+    granted(admin.specialty_update().specialty_id(specialty).body(body("Hips")).send().await, 200);
+    let what = ("updated", "specialty", specialty.to_string());
+    trail.one(&admin, home, "specialty_update", what, &["name", "description"]).await;
+    granted(admin.specialty_delete().specialty_id(specialty).send().await, 204);
+    trail.one(&admin, home, "specialty_delete", ("deleted", "specialty", specialty.to_string()), &[]).await;
+
+    let specialist = app.specialist_create(&admin, "Dr. Ada").await.id;
+    trail.one(&admin, home, "specialist_create", ("created", "specialist", specialist.to_string()), &[]).await;
+    let body = CoreApp::new_specialist("Dr. A.");
+    granted(admin.specialist_update().specialist_id(specialist).body(body).send().await, 200);
+    let what = ("updated", "specialist", specialist.to_string());
+    let fields = ["user_id", "name", "title", "specialty_ids", "timezone", "bookable"];
+    trail.one(&admin, home, "specialist_update", what, &fields).await;
+    granted(admin.specialist_delete().specialist_id(specialist).send().await, 204);
+    trail.one(&admin, home, "specialist_delete", ("deleted", "specialist", specialist.to_string()), &[]).await;
+
+    let patient = granted(staff.patient_create().body(complete()).send().await, 201);
+    trail.one(&staff, home, "patient_create", ("created", "patient", patient.id.to_string()), &[]).await;
+    let change = UpdatePatient { phone: None, last_name: "Moe".to_owned(), ..unchanged(&patient) };
+    granted(staff.patient_update().patient_id(patient.id).body(change).send().await, 200);
+    let what = ("updated", "patient", patient.id.to_string());
+    trail.one(&staff, home, "patient_update", what, &["last_name", "phone"]).await;
+
+    let booked = app.appointment_create(&staff, app.home().specialist_id, patient.id, in_days(2, 9)).await;
+    trail.one(&staff, home, "appointment_create", ("created", "appointment", booked.id.to_string()), &[]).await;
+    let change = UpdateAppointment {
+        ended_at: booked.ended_at,
+        patient_id: patient.id,
+        specialist_id: booked.specialist_id,
+        specialty_id: None,
+        started_at: booked.started_at,
+        title: Some("Moved".to_owned()),
+        version: 1,
+    };
+    granted(staff.appointment_update().appointment_id(booked.id).body(change).send().await, 200);
+    let what = ("updated", "appointment", booked.id.to_string());
+    let fields = ["title", "started_at", "ended_at", "specialist_id", "patient_id", "specialty_id"];
+    trail.one(&staff, home, "appointment_update", what, &fields).await;
+    let body = CancelAppointment { reason: CancellationReason::Other };
+    granted(staff.appointment_cancel().appointment_id(booked.id).body(body).send().await, 200);
+    trail.one(&staff, home, "appointment_cancel", ("cancelled", "appointment", booked.id.to_string()), &[]).await;
+    granted(admin.appointment_delete().appointment_id(booked.id).send().await, 204);
+    trail.one(&admin, home, "appointment_delete", ("deleted", "appointment", booked.id.to_string()), &[]).await;
+    granted(staff.patient_delete().patient_id(patient.id).send().await, 204);
+    trail.one(&staff, home, "patient_delete", ("deleted", "patient", patient.id.to_string()), &[]).await;
+
+    let mut mutations = operations(&app, |method, _| method != "get");
+    // Makes a token and changes nothing.
+    mutations.remove("me_telemetry_token_create");
+    assert_eq!(trail.operations, mutations, "every operation that is no GET is tried here");
+    assert_eq!(app.count("select count(*) from audit_outbox").await, i64::try_from(trail.seen).unwrap());
+}
+
+#[tokio::test]
+async fn what_is_refused_leaves_no_row_of_success() {
+    let app = CoreApp::start().await;
+    let (staff, mut trail) = (app.staff(), Trail::new(&app).await);
+    let patient = granted(staff.patient_create().body(complete()).send().await, 201);
+    assert_eq!(trail.next().await.len(), 1);
+    refused(staff.patient_create().body(complete()).send().await, 409, "patient_email_taken");
+    let stale = UpdatePatient { version: 7, ..unchanged(&patient) };
+    refused(staff.patient_update().patient_id(patient.id).body(stale).send().await, 409, "stale_version");
+    refused(staff.patient_delete().patient_id(4711).send().await, 404, "patient_not_found");
+    let far = CoreApp::new_appointment(app.away().specialist_id, patient.id, in_days(2, 9));
+    refused(staff.appointment_create().body(far).send().await, 422, "validation_failed");
+    let succeeded: Vec<Row> = trail.next().await.into_iter().filter(|row| row.outcome == "succeeded").collect();
+    assert_eq!(succeeded, []);
+}
+
+#[tokio::test]
+async fn each_record_that_is_disclosed_is_named() {
+    let app = CoreApp::start().await;
+    let (staff, mut trail) = (app.staff(), Trail::new(&app).await);
+    let mut ids = Vec::new();
+    for last_name in ["A", "B", "C"] {
+        ids.push(app.patient_create(&staff, "Ann", last_name).await.id.to_string());
+    }
+    trail.next().await;
+    let reads = |rows: Vec<Row>, operation: &str| -> Vec<Option<String>> {
+        for row in &rows {
+            assert_eq!((row.action.as_str(), row.entity_type.as_str()), ("read", "patient"));
+            assert_eq!((row.operation_id.as_str(), row.outcome.as_str()), (operation, "succeeded"));
+            assert_eq!(row.actor_user_id, Some(staff.person().user_id));
+        }
+        rows.into_iter().map(|row| row.entity_id).collect()
+    };
+    granted(staff.patient_list().send().await, 200);
+    assert_eq!(reads(trail.next().await, "patient_list"), ids.iter().cloned().map(Some).collect::<Vec<_>>());
+    granted(staff.patient_list().page_size(1).page(2).send().await, 200);
+    assert_eq!(reads(trail.next().await, "patient_list"), [Some(ids[1].clone())], "only what came out");
+    granted(staff.patient_list().search("nobody").send().await, 200);
+    assert_eq!(reads(trail.next().await, "patient_list"), [None], "a search that finds nothing is one too");
+    granted(staff.patient_get().patient_id(ids[2].parse::<i64>().unwrap()).send().await, 200);
+    assert_eq!(reads(trail.next().await, "patient_get"), [Some(ids[2].clone())]);
+
+    let disclosing = operations(&app, |method, operation| method == "get" && operation["x-phi"] == true);
+    assert_eq!(disclosing, ["patient_get", "patient_list"].map(str::to_owned).into(), "every disclosure is tried here");
+    // What is no protected health information leaves no row.
+    granted(staff.specialist_list().send().await, 200);
+    granted(staff.appointment_list().send().await, 200);
+    granted(staff.me_get().send().await, 200);
+    assert_eq!(trail.next().await, []);
+}
+
+#[tokio::test]
+async fn nobody_changes_the_trail() {
+    let app = CoreApp::start().await;
+    app.patient_create(&app.staff(), "Ann", "Lee").await;
+    let enter = "select context_enter(1, 1, 'admin', null, null)";
+    for (who, mut database) in [
+        ("the application", app.database.app().await),
+        ("the owner", app.database.owner().await),
+        ("the superuser", app.database.superuser().await),
+    ] {
+        for sql in [
+            "update audit_log set action = 'nothing'",
+            "delete from audit_log",
+            "truncate audit_log cascade",
+            "update audit_log set outcome = 'denied' where false or id = id",
+        ] {
+            let script = format!("begin; {enter}; {sql}");
+            let error = sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut database).await.unwrap_err();
+            let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
+            assert_eq!(code, "42501", "{who}: {sql}: {error}");
+            database.execute("rollback").await.unwrap();
+        }
+    }
+    assert_eq!(app.count("select count(*) from audit_log where action = 'created'").await, 1);
+}
+
+#[tokio::test]
+async fn the_trail_holds_no_value_of_a_field() {
+    let app = CoreApp::start().await;
+    let admin = app.admin();
+    let patient = granted(admin.patient_create().body(complete()).send().await, 201);
+    let change = UpdatePatient { clinical_notes: Some("Planted note.".to_owned()), ..unchanged(&patient) };
+    granted(admin.patient_update().patient_id(patient.id).body(change).send().await, 200);
+    granted(admin.patient_list().email("grace.sample@example.com").search("Grace").send().await, 200);
+    let trail: String = sqlx::query_scalar(
+        "select string_agg(t, E'\\n') from (
+             select to_jsonb(l)::text as t from audit_log l
+             union all select to_jsonb(p)::text from audit_personal p
+             union all select to_jsonb(o)::text from audit_outbox o) all_rows",
+    )
+    .fetch_one(&mut app.owner().await)
+    .await
+    .unwrap();
+    assert!(trail.contains("clinical_notes"), "the names of fields are there");
+    for value in ["Grace", "Sample", "example.com", "1234567", "1980", "L01X00T47", "Quince", "Alan", "knee", "Planted"]
+    {
+        assert!(!trail.to_lowercase().contains(&value.to_lowercase()), "{value} is in the audit trail");
+    }
+}

@@ -1,0 +1,105 @@
+//! The cache of callers hears of every change, whoever makes it.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use sqlx::{AssertSqlSafe, Executor};
+use test_support::{Actor, Answer, CoreApp, granted, refused, until};
+
+/// What a change by SQL may take to count, in every process.
+const HEARD: Duration = Duration::from_secs(1);
+
+async fn sql(app: &CoreApp, statement: String) {
+    app.owner().await.execute(AssertSqlSafe(statement)).await.unwrap();
+}
+
+async fn status(actor: &Actor) -> u16 {
+    Answer::to(actor.request(Method::GET, "/v1/appointments")).await.status.as_u16()
+}
+
+#[tokio::test]
+async fn a_membership_removed_by_sql_is_refused_within_a_second_by_two_processes() {
+    let app = CoreApp::start().await;
+    let second = app.second_core().await;
+    let here = app.staff().in_organization(app.home().id);
+    let there = here.at(&second.url());
+    for actor in [&here, &there, &here, &there] {
+        assert_eq!(status(actor).await, 200);
+    }
+    let user = app.home().staff.user_id;
+    sql(&app, format!("delete from memberships where user_id = {user}")).await;
+    let committed = Instant::now();
+    for (name, actor) in [("first", &here), ("second", &there)] {
+        let (last, _) = until(format!("the {name} process refuses"), HEARD, || async {
+            let status = status(actor).await;
+            (status != 200).then_some(status)
+        })
+        .await;
+        assert_eq!(last, 404);
+        println!("the {name} process refused {:?} after the commit", committed.elapsed());
+    }
+    assert!(committed.elapsed() < HEARD, "both refuse within a second of the commit: {:?}", committed.elapsed());
+    for actor in [&here, &there] {
+        refused(actor.appointment_list().send().await, 404, "organization_not_found");
+    }
+    // Without the header there is no organization left to fall back to.
+    refused(app.staff().appointment_list().send().await, 403, "organization_required");
+}
+
+#[tokio::test]
+async fn a_role_changed_by_sql_counts_within_a_second() {
+    let app = CoreApp::start().await;
+    let staff = app.staff();
+    refused(staff.specialty_create().body(specialty()).send().await, 403, "permission_denied");
+    let user = app.home().staff.user_id;
+    sql(&app, format!("update memberships set role = 'admin' where user_id = {user}")).await;
+    until("the promotion counts", HEARD, || async {
+        staff.specialty_create().body(specialty()).send().await.is_ok().then_some(())
+    })
+    .await;
+    sql(&app, format!("update memberships set role = 'patient' where user_id = {user}")).await;
+    until("the demotion counts", HEARD, || async { (status_of_patients(&staff).await == 403).then_some(()) }).await;
+}
+
+async fn status_of_patients(actor: &Actor) -> u16 {
+    Answer::to(actor.request(Method::GET, "/v1/patients")).await.status.as_u16()
+}
+
+fn specialty() -> restartix_sdk::core::types::SpecialtyInput {
+    let name = uuid::Uuid::new_v4().to_string();
+    restartix_sdk::core::types::SpecialtyInput { name, description: None }
+}
+
+#[tokio::test]
+async fn what_changes_while_the_listener_is_cut_off_counts_when_it_is_back() {
+    let app = CoreApp::builder().proxied().start().await;
+    let staff = app.staff();
+    assert_eq!(status(&staff).await, 200);
+    app.proxy().cut();
+    let user = app.home().staff.user_id;
+    sql(&app, format!("delete from memberships where user_id = {user}")).await;
+    app.proxy().open();
+    // Not served from the cache of before, not even once the database answers again.
+    let (last, _) = until("the database answers again", CoreApp::PATIENCE, || async {
+        let status = status(&staff).await;
+        (status != 503).then_some(status)
+    })
+    .await;
+    assert_eq!(last, 403);
+}
+
+#[tokio::test]
+async fn what_a_process_changes_itself_counts_before_it_answers() {
+    let app = CoreApp::start().await;
+    let (admin, patient) = (app.admin(), app.patient());
+    for round in 0..20 {
+        assert_eq!(granted(patient.me_get().send().await, 200).patient_id, None);
+        let body = restartix_sdk::core::types::CreatePatient {
+            user_id: Some(app.home().patient.user_id),
+            ..CoreApp::new_patient("Pia", &format!("Round{round}"))
+        };
+        let record = granted(admin.patient_create().body(body).send().await, 201);
+        assert_eq!(granted(patient.me_get().send().await, 200).patient_id, Some(record.id), "round {round}");
+        granted(admin.patient_delete().patient_id(record.id).send().await, 204);
+    }
+}

@@ -1,0 +1,268 @@
+//! Every tenant table of both databases, attacked in SQL as the application role with four verbs:
+//! without a context, from another organization, and used from its own.
+
+use std::collections::BTreeSet;
+
+use restartix_sdk::{
+    core::types::SpecialtyInput,
+    telemetry::types::{ActorKind, AuditBatch, AuditOutcome, ConsentUpdate, NewAuditEvent, PurposeDecisions},
+};
+use sqlx::{AssertSqlSafe, PgConnection};
+use test_support::{CoreApp, Database, TelemetryApp, TelemetryPerson, granted, in_days};
+use uuid::Uuid;
+
+/// A table, the column that says whose a row is, a column to update, and what the application role
+/// may do with the table: Select, Insert, Update, Delete.
+struct Target {
+    table: &'static str,
+    tenant: &'static str,
+    touch: &'static str,
+    verbs: &'static str,
+}
+
+const fn target(table: &'static str, verbs: &'static str) -> Target {
+    Target { table, tenant: "organization_id", touch: "organization_id", verbs }
+}
+
+const CORE: [Target; 11] = [
+    Target { table: "public.organizations", tenant: "id", touch: "name", verbs: "SU" },
+    target("public.memberships", "S"),
+    target("public.specialties", "SIUD"),
+    target("public.specialists", "SIU"),
+    target("public.specialist_specialties", "SID"),
+    target("public.data_keys", "SI"),
+    target("public.patients", "SIU"),
+    target("public.appointments", "SIU"),
+    target("public.audit_log", "SI"),
+    target("public.audit_personal", "SI"),
+    target("public.audit_outbox", "I"),
+];
+
+const TELEMETRY: [Target; 3] =
+    [target("audit.audit_logs", "S"), target("audit.audit_personal", "S"), target("privacy.consents", "SI")];
+
+pub(crate) fn core_targets() -> BTreeSet<String> {
+    // The tenants themselves are exempt from the walk; they are attacked all the same.
+    CORE.iter().filter(|target| target.tenant == "organization_id").map(|target| target.table.to_owned()).collect()
+}
+
+pub(crate) fn telemetry_targets() -> BTreeSet<String> {
+    TELEMETRY.iter().map(|target| target.table.to_owned()).collect()
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+struct Asker {
+    organization: i64,
+    user: i64,
+    role: &'static str,
+}
+
+/// What became of an attempt: how many rows it reached, or PostgreSQL's error code.
+type Outcome = Result<u64, String>;
+
+/// Insufficient privilege, by grant or by policy.
+const DENIED: &str = "42501";
+
+async fn attempt(app: &mut PgConnection, asker: Option<Asker>, sql: &str) -> Outcome {
+    execute(app, "begin").await.unwrap();
+    if let Some(Asker { organization, user, role }) = asker {
+        let enter = format!(
+            "select set_config('app.current_org_id', '{organization}', true),
+                    set_config('app.current_user_id', '{user}', true), set_config('app.current_role', '{role}', true)"
+        );
+        execute(app, &enter).await.unwrap();
+    }
+    let outcome = execute(app, sql).await;
+    execute(app, "rollback").await.unwrap();
+    outcome
+}
+
+async fn execute(connection: &mut PgConnection, sql: &str) -> Outcome {
+    match sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await {
+        Ok(done) => Ok(done.rows_affected()),
+        Err(sqlx::Error::Database(error)) => Err(error.code().unwrap_or_default().into_owned()),
+        Err(error) => panic!("{sql}: {error}"),
+    }
+}
+
+/// A copy of a row, as an INSERT. Policies are asked before constraints, so the copy of a row that
+/// exists shows whether the policy let it pass: then it is refused as a duplicate.
+async fn copy_of(owner: &mut PgConnection, target: &Target, organization: i64) -> String {
+    let Target { table, tenant, .. } = target;
+    let sql = format!("select to_jsonb(t)::text from {table} t where {tenant} = {organization} limit 1");
+    let row: String = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(owner).await.unwrap();
+    let row = row.replace('\'', "''");
+    format!("insert into {table} overriding system value select * from jsonb_populate_record(null::{table}, '{row}')")
+}
+
+async fn attack(database: &Database, targets: &[Target], home: Asker, away: Asker) {
+    let (mut owner, mut app) = (database.owner().await, database.app().await);
+    for target in targets {
+        let Target { table, tenant, touch, verbs } = target;
+        for asker in [home, away] {
+            let seeded = count(&mut owner, target, asker.organization).await;
+            assert!(seeded > 0, "{table} is not seeded for organization {}", asker.organization);
+        }
+        let (own, foreign) = (home.organization, away.organization);
+        let select = |organization| format!("select 1 from {table} where {tenant} = {organization}");
+        let update = |organization| format!("update {table} set {touch} = {touch} where {tenant} = {organization}");
+        let delete = |organization| format!("delete from {table} where {tenant} = {organization}");
+        // What reaches nothing: no row where the verb is granted, a refusal where it is not.
+        let nothing = |verb| if verbs.contains(verb) { Ok(0) } else { Err(DENIED.to_owned()) };
+
+        // Without a context there is nothing, whatever is asked for.
+        for (verb, sql) in [('S', select(own)), ('U', update(own)), ('D', delete(own))] {
+            assert_eq!(attempt(&mut app, None, &sql).await, nothing(verb), "no context: {sql}");
+        }
+        let sql = copy_of(&mut owner, target, own).await;
+        assert_eq!(attempt(&mut app, None, &sql).await, Err(DENIED.to_owned()), "no context: insert into {table}");
+
+        // From home, another organization's rows are not there, whoever asks.
+        for role in ["admin", "staff", "specialist", "patient", "superadmin", ""] {
+            let asker = Some(Asker { role, ..home });
+            for (verb, sql) in [('S', select(foreign)), ('U', update(foreign)), ('D', delete(foreign))] {
+                assert_eq!(attempt(&mut app, asker, &sql).await, nothing(verb), "foreign context, {role}: {sql}");
+            }
+            let sql = copy_of(&mut owner, target, foreign).await;
+            let refused = attempt(&mut app, asker, &sql).await;
+            assert_eq!(refused, Err(DENIED.to_owned()), "foreign context, {role}: insert into {table}");
+            if verbs.contains('U') && touch == tenant {
+                let moved = format!("update {table} set {tenant} = {foreign} where {tenant} = {own}");
+                let outcome = attempt(&mut app, asker, &moved).await;
+                let kept = outcome == Ok(0) || outcome == Err(DENIED.to_owned());
+                assert!(kept, "{role} moves a row of {table} away: {outcome:?}");
+            }
+        }
+
+        // At home everything of home's is there, and nothing else.
+        let all = format!("select 1 from {table}");
+        let seen = if verbs.contains('S') {
+            Ok(u64::try_from(count(&mut owner, target, own).await).unwrap())
+        } else {
+            Err(DENIED.to_owned())
+        };
+        assert_eq!(attempt(&mut app, Some(home), &all).await, seen, "own context: {all}");
+        let outcome = attempt(&mut app, Some(home), &update(own)).await;
+        assert!(reached(&outcome, verbs.contains('U')), "own context: update {table}: {outcome:?}");
+        let outcome = attempt(&mut app, Some(home), &delete(own)).await;
+        assert!(reached(&outcome, verbs.contains('D')), "own context: delete from {table}: {outcome:?}");
+        let outcome = attempt(&mut app, Some(home), &copy_of(&mut owner, target, own).await).await;
+        let expected = if verbs.contains('I') { "23505" } else { DENIED };
+        assert_eq!(outcome, Err(expected.to_owned()), "own context: insert into {table}");
+    }
+}
+
+/// Whether an attempt on rows of one's own did what its grant says: reached some (or was kept from
+/// it by a row that refers to them), or was refused.
+fn reached(outcome: &Outcome, granted: bool) -> bool {
+    match outcome {
+        Ok(rows) => granted && *rows > 0,
+        Err(code) => code == if granted { "23503" } else { DENIED },
+    }
+}
+
+async fn count(owner: &mut PgConnection, target: &Target, organization: i64) -> i64 {
+    let sql = format!("select count(*) from {} where {} = {organization}", target.table, target.tenant);
+    sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(owner).await.unwrap()
+}
+
+#[tokio::test]
+async fn cores_tables_withstand() {
+    let app = CoreApp::start().await;
+    for (admin, specialist) in [(app.admin(), app.home().specialist_id), (app.other_admin(), app.away().specialist_id)]
+    {
+        let body = SpecialtyInput { name: "Knees".to_owned(), description: None };
+        let specialty = granted(admin.specialty_create().body(body).send().await, 201).id;
+        let mut body = CoreApp::new_specialist("Dr. Knee");
+        body.specialty_ids = vec![specialty];
+        granted(admin.specialist_create().body(body).send().await, 201);
+        let patient = app.patient_create(&admin, "Ann", "Lee").await.id;
+        app.appointment_create(&admin, specialist, patient, in_days(2, 9)).await;
+    }
+    let asker = |organization: &test_support::Organization| Asker {
+        organization: organization.id,
+        user: organization.admin.user_id,
+        role: "admin",
+    };
+    attack(&app.database, &CORE, asker(app.home()), asker(app.away())).await;
+
+    // The one definer's function that looks past the policies names no organization without a context.
+    let mut restricted = app.database.app().await;
+    assert_eq!(attempt(&mut restricted, None, "select * from visible_organizations()").await, Ok(0));
+    let home = Some(asker(app.home()));
+    assert_eq!(attempt(&mut restricted, home, "select * from visible_organizations()").await, Ok(1));
+}
+
+#[tokio::test]
+async fn a_user_reaches_its_own_row_alone() {
+    let app = CoreApp::start().await;
+    let mut restricted = app.database.app().await;
+    let me = app.home().staff.user_id;
+    let asker = Some(Asker { organization: app.home().id, user: me, role: "staff" });
+    let touch = "update users set current_organization_id = current_organization_id";
+    assert_eq!(attempt(&mut restricted, None, "select id from users").await, Ok(0));
+    assert_eq!(attempt(&mut restricted, None, touch).await, Ok(0));
+    assert_eq!(attempt(&mut restricted, asker, "select id from users").await, Ok(1));
+    assert_eq!(attempt(&mut restricted, asker, touch).await, Ok(1));
+    let denied = Err(DENIED.to_owned());
+    for sql in [
+        "update users set superadmin = true",
+        "update users set clerk_id = 'user_x'",
+        "delete from users",
+        "insert into users (clerk_id) values ('user_x')",
+        "insert into memberships (organization_id, user_id, role) select 1, id, 'admin' from users",
+        "update memberships set role = 'admin'",
+        "truncate appointments",
+        "select * from _sqlx_migrations",
+    ] {
+        assert_eq!(attempt(&mut restricted, asker, sql).await, denied, "{sql}");
+    }
+}
+
+fn audit_event(organization_id: i64) -> NewAuditEvent {
+    NewAuditEvent {
+        action: "created".to_owned(),
+        actor_kind: ActorKind::User,
+        actor_user_id: Some(100 + organization_id),
+        changed_fields: Vec::new(),
+        entity_id: Some("1".to_owned()),
+        entity_type: "appointment".to_owned(),
+        id: Uuid::now_v7(),
+        impersonator_user_id: None,
+        ip: Some("203.0.113.7".to_owned()),
+        occurred_at: chrono::Utc::now(),
+        operation_id: Some("appointment_create".to_owned()),
+        organization_id,
+        outcome: AuditOutcome::Succeeded,
+        request_id: Some("request-1".to_owned()),
+        user_agent: Some("test".to_owned()),
+    }
+}
+
+fn consent() -> ConsentUpdate {
+    ConsentUpdate {
+        purposes: PurposeDecisions { analytics: true, media: false, pose: false },
+        source: "test".to_owned(),
+        text_version: "2026-01".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn telemetrys_tables_withstand() {
+    let app = TelemetryApp::start().await;
+    let person = |organization: i64| TelemetryPerson {
+        user: 100 + organization,
+        organization: Some(organization),
+        role: "admin",
+        patient: None,
+    };
+    for organization in [1, 2] {
+        let events = vec![audit_event(organization)];
+        granted(app.service().audit_ingest().body(AuditBatch { events }).send().await, 202);
+        let client = app.person(&person(organization));
+        granted(client.consent_put().body(consent()).send().await, 200);
+    }
+    let asker = |organization: i64| Asker { organization, user: 100 + organization, role: "admin" };
+    attack(&app.database, &TELEMETRY, asker(1), asker(2)).await;
+}

@@ -1,0 +1,84 @@
+//! What a request costs the database: round trips, counted as the ReadyForQuery messages that pass a
+//! proxy between Core and PostgreSQL while the request runs.
+
+use test_support::{Conversation, CoreApp, Kind, granted, in_days};
+
+/// How often each request is made: the first ones prepare statements, the last ones are counted.
+const WARM_UP: usize = 5;
+const COUNTED: usize = 5;
+
+/// The costliest of several identical requests.
+async fn costliest(app: &CoreApp, what: &str, mut request: impl AsyncFnMut()) -> Conversation {
+    let mut costliest: Option<Conversation> = None;
+    for round in 0..WARM_UP + COUNTED {
+        app.proxy().listen();
+        request().await;
+        let said = app.proxy().said();
+        if round >= WARM_UP && costliest.as_ref().is_none_or(|known| said.awaited() > known.awaited()) {
+            costliest = Some(said);
+        }
+    }
+    let said = costliest.expect("something was counted");
+    println!("{what}: {} awaited round trips, {} ReadyForQuery in all", said.awaited(), said.trips());
+    let authenticating = said.statements().iter().filter(|statement| statement.sql.contains("from users u")).count();
+    assert_eq!(authenticating, 0, "{what}: a caller seen a moment ago costs a query");
+    let owner = said.0.iter().filter(|trip| trip.user == Kind::Core.owner() && !trip.background()).count();
+    assert_eq!(owner, 0, "{what}: a clinic's caller works as the owner: {said:?}");
+    said
+}
+
+#[tokio::test]
+async fn requests_keep_within_their_round_trips() {
+    let app = CoreApp::builder().proxied().start().await;
+    let (staff, specialist) = (app.staff(), app.home().specialist_id);
+    let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
+    let first = app.appointment_create(&staff, specialist, patient, in_days(1, 9)).await;
+    app.appointment_create(&staff, specialist, patient, in_days(1, 11)).await;
+
+    let said = costliest(&app, "appointment_get", async || {
+        granted(staff.appointment_get().appointment_id(first.id).send().await, 200);
+    })
+    .await;
+    assert!((1..=2).contains(&said.awaited()), "get takes at most 2 awaited round trips");
+
+    let mut day = 2;
+    let said = costliest(&app, "appointment_create", async || {
+        day += 1;
+        app.appointment_create(&staff, specialist, patient, in_days(day, 9)).await;
+    })
+    .await;
+    assert!((1..=4).contains(&said.awaited()), "create takes at most 4 awaited round trips");
+
+    // A full page, so that the total has to be counted.
+    let said = costliest(&app, "appointment_list", async || {
+        let page = granted(staff.appointment_list().page_size(2).send().await, 200);
+        assert!(page.meta.total > 2);
+    })
+    .await;
+    assert!((1..=3).contains(&said.awaited()), "list takes at most 3 awaited round trips");
+
+    let said = costliest(&app, "patient_get", async || {
+        granted(staff.patient_get().patient_id(patient).send().await, 200);
+    })
+    .await;
+    assert!((1..=3).contains(&said.awaited()), "a disclosure takes at most 3 awaited round trips");
+}
+
+#[tokio::test]
+async fn a_caller_is_looked_up_once() {
+    let app = CoreApp::builder().proxied().start().await;
+    let staff = app.staff();
+    let lookups = |said: &Conversation| {
+        said.statements().iter().filter(|statement| statement.sql.contains("from users u")).count()
+    };
+    app.proxy().listen();
+    granted(staff.me_get().send().await, 200);
+    assert_eq!(lookups(&app.proxy().said()), 1, "a caller that was never seen costs the query that later ones save");
+    // Seen a second ago.
+    let seen = std::time::Instant::now();
+    test_support::eventually("a second has passed", CoreApp::PATIENCE, || async { seen.elapsed().as_secs() >= 1 })
+        .await;
+    app.proxy().listen();
+    granted(staff.me_get().send().await, 200);
+    assert_eq!(app.proxy().said().statements(), Vec::<&test_support::Statement>::new());
+}
