@@ -37,7 +37,7 @@ type Api = (HealthApi, AuditApi, AnalyticsApi, MediaApi, PoseApi, PrivacyApi);
 
 const INFO: Info = Info {
     title: "RestartiX Telemetry API",
-    version: env!("CARGO_PKG_VERSION"),
+    version: "1.0.0",
     description: "Audit trail, analytics, media sessions, body landmarks and consent of RestartiX clinics.\n\n\
                   People call with a token that Core issues; Core calls with the service token. Who somebody is \
                   and for which organization always comes from the token. What an ingest operation answers as \

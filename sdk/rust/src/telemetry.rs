@@ -3737,7 +3737,7 @@ Audit trail, analytics, media sessions, body landmarks and consent of RestartiX 
 
 People call with a token that Core issues; Core calls with the service token. Who somebody is and for which organization always comes from the token. What an ingest operation answers as stored is durable, and sending a batch again never stores anything twice.
 
-Version: 0.1.0*/
+Version: 1.0.0*/
 pub struct Client {
     pub(crate) baseurl: String,
     pub(crate) client: reqwest::Client,
@@ -3764,7 +3764,7 @@ impl Client {
 }
 impl ClientInfo<crate::support::Inner> for Client {
     fn api_version() -> &'static str {
-        "0.1.0"
+        "1.0.0"
     }
     fn baseurl(&self) -> &str {
         self.baseurl.as_str()
