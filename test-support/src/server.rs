@@ -97,6 +97,13 @@ impl Server {
         address.trim().clone_into(&mut self.address);
     }
 
+    /// Starts it where it can't start; how it ended.
+    pub async fn fail(&mut self) -> ExitStatus {
+        assert!(self.child.is_none(), "{} runs already", self.program.display());
+        self.child = Some(self.command("serve").env("PORT", "0").spawn().expect("the server's program runs"));
+        self.wait(START).await
+    }
+
     /// Waits until `/ready` says 200.
     pub async fn ready(&mut self) {
         let http = answer::http();

@@ -7,6 +7,7 @@ use std::{
     collections::VecDeque,
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use tokio::{
@@ -18,6 +19,8 @@ use tokio::{
     sync::watch,
     task::JoinHandle,
 };
+
+use crate::eventually;
 
 pub use wire::Statement;
 use wire::{Backend, Frontend, Said};
@@ -82,8 +85,16 @@ enum Mode {
 pub struct Proxy {
     address: String,
     mode: watch::Sender<Mode>,
-    trips: Arc<Mutex<Vec<Trip>>>,
+    log: Arc<Log>,
     accepting: JoinHandle<()>,
+}
+
+/// What all connections write down.
+#[derive(Debug, Default)]
+struct Log {
+    trips: Mutex<Vec<Trip>>,
+    /// The role of each connection whose server has been kept waiting since [`Proxy::hold`].
+    held: Mutex<Vec<String>>,
 }
 
 impl Proxy {
@@ -92,11 +103,11 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("the listener has an address").to_string();
         let (mode, watched) = watch::channel(Mode::Open);
-        let trips = Arc::new(Mutex::new(Vec::new()));
-        let (target, log) = (target.to_owned(), Arc::clone(&trips));
+        let log = Arc::new(Log::default());
+        let (target, written) = (target.to_owned(), Arc::clone(&log));
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (target, log, mut mode) = (target.clone(), Arc::clone(&log), watched.clone());
+                let (target, log, mut mode) = (target.clone(), Arc::clone(&written), watched.clone());
                 if *mode.borrow() == Mode::Cut {
                     continue;
                 }
@@ -109,7 +120,7 @@ impl Proxy {
                 });
             }
         });
-        Self { address, mode, trips, accepting }
+        Self { address, mode, log, accepting }
     }
 
     /// Where it listens, `host:port`.
@@ -119,17 +130,31 @@ impl Proxy {
 
     /// Forgets what was said; [`Proxy::said`] then tells what comes.
     pub fn listen(&self) {
-        self.trips.lock().expect("nobody panicked with it").clear();
+        self.log.trips.lock().expect("nobody panicked with it").clear();
     }
 
     /// What was said since [`Proxy::listen`].
     pub fn said(&self) -> Conversation {
-        Conversation(self.trips.lock().expect("nobody panicked with it").clone())
+        Conversation(self.log.trips.lock().expect("nobody panicked with it").clone())
+    }
+
+    /// Waits until the last connection of this role has gone back to its pool, which a bare Sync tells.
+    pub async fn settle(&self, user: &str) {
+        eventually("the connection goes back to its pool", Duration::from_secs(10), || async {
+            self.said().0.iter().rfind(|trip| trip.user == user).is_some_and(|trip| !trip.awaited())
+        })
+        .await;
     }
 
     /// Holds every byte: PostgreSQL seems to hang.
     pub fn hold(&self) {
+        self.log.held.lock().expect("nobody panicked with it").clear();
         self.mode.send_replace(Mode::Held);
+    }
+
+    /// Whether a statement of this role has been waiting since [`Proxy::hold`].
+    pub fn holds(&self, user: &str) -> bool {
+        self.log.held.lock().expect("nobody panicked with it").iter().any(|held| held == user)
     }
 
     /// Closes every connection, and each new one: PostgreSQL seems to be gone.
@@ -161,12 +186,7 @@ struct Talk {
     backend: Backend,
 }
 
-async fn relay(
-    client: TcpStream,
-    target: &str,
-    log: Arc<Mutex<Vec<Trip>>>,
-    mode: watch::Receiver<Mode>,
-) -> io::Result<()> {
+async fn relay(client: TcpStream, target: &str, log: Arc<Log>, mode: watch::Receiver<Mode>) -> io::Result<()> {
     let server = TcpStream::connect(target).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
@@ -174,9 +194,13 @@ async fn relay(
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
 
-    let asked = Arc::clone(&talk);
+    let (asked, kept, held) = (Arc::clone(&talk), Arc::clone(&talk), Arc::clone(&log));
+    let wait = move || {
+        let user = kept.lock().expect("nobody panicked with it").user.clone();
+        held.held.lock().expect("nobody panicked with it").push(user);
+    };
     let mut frontend = Frontend::default();
-    let up = pump(from_client, to_server, mode.clone(), move |bytes| {
+    let up = pump(from_client, to_server, mode.clone(), wait, move |bytes| {
         let mut talk = asked.lock().expect("nobody panicked with it");
         for said in frontend.read(bytes) {
             match said {
@@ -195,14 +219,20 @@ async fn relay(
             }
         }
     });
-    let down = pump(from_server, to_client, mode, move |bytes| {
-        let mut talk = talk.lock().expect("nobody panicked with it");
-        for _ in 0..talk.backend.read(bytes) {
-            let statements = talk.pending.pop_front().unwrap_or_default();
-            // Written down before the client hears of it: who has its answer finds the trip here.
-            log.lock().expect("nobody panicked with it").push(Trip { user: talk.user.clone(), statements });
-        }
-    });
+    let down = pump(
+        from_server,
+        to_client,
+        mode,
+        || {},
+        move |bytes| {
+            let mut talk = talk.lock().expect("nobody panicked with it");
+            for _ in 0..talk.backend.read(bytes) {
+                let statements = talk.pending.pop_front().unwrap_or_default();
+                // Written down before the client hears of it: who has its answer finds the trip here.
+                log.trips.lock().expect("nobody panicked with it").push(Trip { user: talk.user.clone(), statements });
+            }
+        },
+    );
     tokio::select! {
         ended = up => ended,
         ended = down => ended,
@@ -213,6 +243,7 @@ async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut mode: watch::Receiver<Mode>,
+    wait: impl Fn(),
     mut look: impl FnMut(&[u8]),
 ) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
@@ -220,6 +251,9 @@ async fn pump(
         let length = from.read(&mut buffer).await?;
         if length == 0 {
             return Ok(());
+        }
+        if *mode.borrow() == Mode::Held {
+            wait();
         }
         if mode.wait_for(|mode| *mode != Mode::Held).await.is_err() {
             return Ok(());
