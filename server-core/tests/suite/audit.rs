@@ -239,7 +239,8 @@ async fn nobody_changes_the_trail() {
         ] {
             let script = format!("begin; {enter}; {sql}");
             let error = sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut database).await.unwrap_err();
-            let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
+            let code =
+                error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default().into_owned();
             assert_eq!(code, "42501", "{who}: {sql}: {error}");
             database.execute("rollback").await.unwrap();
         }

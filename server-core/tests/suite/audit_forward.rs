@@ -25,7 +25,7 @@ async fn of_telemetry(database: &mut PgConnection) -> Vec<Event> {
 /// Waits until the outbox is empty and Telemetry has as many rows as Core; gives Telemetry's.
 async fn arrived(clinic: &Clinic) -> Vec<Event> {
     let what = "every audit row arrives";
-    until(what, Duration::from_secs(60), || async {
+    until(what, Duration::from_mins(1), || async {
         let waiting = clinic.core.count("select count(*) from audit_outbox").await;
         if waiting > 0 {
             return None;

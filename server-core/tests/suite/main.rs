@@ -9,6 +9,7 @@ mod audit_forward;
 mod frame;
 mod identity;
 mod leak;
+mod matrix;
 mod organization;
 mod outage;
 mod patient;
