@@ -139,6 +139,9 @@ impl Identities {
 
     async fn listen_once(&self, url: &SecretString) -> Result<(), sqlx::Error> {
         let mut listener = PgListener::connect(url.expose_secret()).await?;
+        // Eagerly reconnecting, `try_recv` would say that the connection was lost only when there is
+        // another, and until then the cache would be served by a process that hears of no change.
+        listener.eager_reconnect(false);
         listener.listen(CHANNEL).await?;
         // What was loaded before this moment may be stale already.
         self.invalidate_all();
