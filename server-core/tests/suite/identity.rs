@@ -71,21 +71,27 @@ fn specialty() -> restartix_sdk::core::types::SpecialtyInput {
 }
 
 #[tokio::test]
-async fn what_changes_while_the_listener_is_cut_off_counts_when_it_is_back() {
-    let app = CoreApp::builder().proxied().start().await;
+async fn a_process_that_hears_of_no_change_serves_nobody_from_its_memory() {
+    let app = CoreApp::builder().proxied().env("DB_ACQUIRE_TIMEOUT", "500ms").start().await;
     let staff = app.staff();
-    assert_eq!(status(&staff).await, 200);
+    let me = || async { Answer::to(staff.request(Method::GET, "/v1/me")).await.status.as_u16() };
+    assert_eq!(me().await, 200);
+    // Answered from memory, for it asks the database nothing.
+    app.proxy().listen();
+    assert_eq!(me().await, 200);
+    assert_eq!(app.proxy().said().awaited(), 0);
+
     app.proxy().cut();
+    until("what is remembered is forgotten", HEARD, || async { (me().await == 503).then_some(()) }).await;
     let user = app.home().staff.user_id;
     sql(&app, format!("delete from memberships where user_id = {user}")).await;
     app.proxy().open();
-    // Not served from the cache of before, not even once the database answers again.
     let (last, _) = until("the database answers again", CoreApp::PATIENCE, || async {
         let status = status(&staff).await;
         (status != 503).then_some(status)
     })
     .await;
-    assert_eq!(last, 403);
+    assert_eq!(last, 403, "the change made meanwhile counts at once");
 }
 
 #[tokio::test]

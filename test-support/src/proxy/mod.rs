@@ -54,11 +54,6 @@ impl Trip {
 pub struct Conversation(pub Vec<Trip>);
 
 impl Conversation {
-    /// Every trip of requests: jobs are left out, bare Syncs counted.
-    pub fn trips(&self) -> usize {
-        self.0.iter().filter(|trip| !trip.background()).count()
-    }
-
     /// The trips of requests that somebody waited for.
     pub fn awaited(&self) -> usize {
         self.0.iter().filter(|trip| trip.awaited() && !trip.background()).count()
@@ -76,7 +71,7 @@ enum Mode {
     Open,
     /// Connections stay, nothing passes.
     Held,
-    /// Connections are closed, new ones too.
+    /// Connections are closed, new ones refused.
     Cut,
 }
 
@@ -100,17 +95,27 @@ struct Log {
 impl Proxy {
     /// Listens on a free port for connections to `target` (`host:port`).
     pub async fn start(target: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let address = listener.local_addr().expect("the listener has an address").to_string();
-        let (mode, watched) = watch::channel(Mode::Open);
+        let mut listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let address = listener.local_addr().expect("the listener has an address");
+        let (mode, mut watched) = watch::channel(Mode::Open);
         let log = Arc::new(Log::default());
         let (target, written) = (target.to_owned(), Arc::clone(&log));
         let accepting = tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let (target, log, mut mode) = (target.clone(), Arc::clone(&written), watched.clone());
-                if *mode.borrow() == Mode::Cut {
+            loop {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted.ok(),
+                    _ = watched.wait_for(|mode| *mode == Mode::Cut) => None,
+                };
+                let Some((client, _)) = accepted else {
+                    // Nobody listens while it is cut: connections are refused.
+                    drop(listener);
+                    if watched.wait_for(|mode| *mode != Mode::Cut).await.is_err() {
+                        return;
+                    }
+                    listener = TcpListener::bind(address).await.expect("the port is still ours");
                     continue;
-                }
+                };
+                let (target, log, mut mode) = (target.clone(), Arc::clone(&written), watched.clone());
                 tokio::spawn(async move {
                     tokio::select! {
                         // Both ends close when this is dropped.
@@ -120,7 +125,7 @@ impl Proxy {
                 });
             }
         });
-        Self { address, mode, log, accepting }
+        Self { address: address.to_string(), mode, log, accepting }
     }
 
     /// Where it listens, `host:port`.
@@ -157,7 +162,7 @@ impl Proxy {
         self.log.held.lock().expect("nobody panicked with it").iter().any(|held| held == user)
     }
 
-    /// Closes every connection, and each new one: PostgreSQL seems to be gone.
+    /// Closes every connection and refuses new ones: PostgreSQL seems to be gone.
     pub fn cut(&self) {
         self.mode.send_replace(Mode::Cut);
     }
