@@ -297,7 +297,9 @@ fn schema_visit(schema: &mut Value, visit: &mut impl FnMut(&mut Object)) {
                 properties.values_mut().for_each(|property| schema_visit(property, visit));
             }
             ("allOf" | "anyOf" | "oneOf", Value::Array(parts)) => {
-                parts.iter_mut().for_each(|part| schema_visit(part, visit));
+                for part in parts {
+                    schema_visit(part, visit);
+                }
             }
             ("items" | "not" | "additionalProperties", inner @ Value::Object(_)) => {
                 schema_visit(inner, visit);

@@ -1,4 +1,5 @@
 //! The derivation of the SDK specification, case by case, and one whole generation.
+#![allow(clippy::needless_pass_by_value, reason = "documents written in place read best as values")]
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use serde_json::{Value, json};
