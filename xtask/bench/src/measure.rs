@@ -1,7 +1,7 @@
 //! The measurements, in their order.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -14,7 +14,7 @@ use crate::process;
 use crate::requests::{CALENDARS, Caller, Kind, Requests};
 use crate::server::Server;
 use crate::setup::Setup;
-use crate::telemetry;
+use crate::telemetry::{self, Acknowledged};
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +35,8 @@ pub(crate) struct Results {
     pub(crate) memory: (u64, u64),
     /// Longest wait, after a round of bookings, until the last audit event was forwarded.
     pub(crate) forwarded: Duration,
+    /// Audit events in a forwarded batch, on average.
+    pub(crate) batch: f64,
 }
 
 /// One kind of request, by the server and naively.
@@ -84,7 +86,7 @@ struct Bench<'a> {
 
 /// How far Core's audit forwarder is.
 struct Forwarding {
-    acknowledged: Arc<AtomicU64>,
+    acknowledged: Arc<Acknowledged>,
     /// How many events there must be.
     booked: u64,
     longest: Duration,
@@ -96,7 +98,7 @@ pub(crate) async fn run(setup: &Setup, plan: Plan) -> Result<Results> {
     let people = plan.connections * CALENDARS;
     eprintln!("==> seeding {APPOINTMENTS} appointments");
     let first = check::seed(setup, people).await?;
-    let acknowledged = Arc::new(AtomicU64::new(0));
+    let acknowledged = Arc::new(Acknowledged::default());
     let telemetry_url = telemetry::start(Arc::clone(&acknowledged)).await?;
 
     let mut starts = Vec::new();
@@ -120,9 +122,11 @@ pub(crate) async fn run(setup: &Setup, plan: Plan) -> Result<Results> {
     let list = bench.list().await?;
     let mut forwarding = Forwarding { acknowledged, booked: 0, longest: Duration::ZERO };
     let create = bench.create(people, &mut forwarding).await?;
+    let Acknowledged { events, batches } = &*forwarding.acknowledged;
+    let batch = float(events.load(Ordering::Relaxed)) / float(batches.load(Ordering::Relaxed).max(1));
     let memory = (memory_start, process::memory(bench.server.pid)?);
     bench.server.stop().await?;
-    Ok(Results { health, subjects: vec![get, list, create], starts, memory, forwarded: forwarding.longest })
+    Ok(Results { health, subjects: vec![get, list, create], starts, memory, forwarded: forwarding.longest, batch })
 }
 
 impl Bench<'_> {
@@ -252,11 +256,11 @@ impl Forwarding {
     async fn wait(&mut self, events: u64) -> Result<()> {
         self.booked = events;
         let started = Instant::now();
-        while self.acknowledged.load(Ordering::Relaxed) < events {
+        while self.acknowledged.events.load(Ordering::Relaxed) < events {
             if started.elapsed() > Duration::from_mins(1) {
                 bail!("a minute after the last booking its audit event is still not forwarded");
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         Ok(())
     }

@@ -150,6 +150,7 @@ fn process(results: &Results) -> String {
         "| last audit event forwarded after the last booking of a round, longest | {} ms | | |",
         results.forwarded.as_millis()
     );
+    let _ = writeln!(text, "| audit events in a forwarded batch, mean | {:.1} | | |", results.batch);
     text
 }
 
@@ -211,6 +212,7 @@ mod tests {
             starts: vec![Duration::from_millis(40)],
             memory: (10 << 20, 70 << 20),
             forwarded: Duration::from_millis(5),
+            batch: 10.0,
         };
         let text = tables(&results);
         for table in text.split("\n\n") {

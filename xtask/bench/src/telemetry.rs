@@ -23,8 +23,15 @@ struct Event {
     id: String,
 }
 
+/// What the stand-in has acknowledged.
+#[derive(Debug, Default)]
+pub(crate) struct Acknowledged {
+    pub(crate) events: AtomicU64,
+    pub(crate) batches: AtomicU64,
+}
+
 /// Listens on a free port for as long as the program runs and counts what it acknowledges; returns the URL.
-pub(crate) async fn start(acknowledged: Arc<AtomicU64>) -> Result<String> {
+pub(crate) async fn start(acknowledged: Arc<Acknowledged>) -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
     tokio::spawn(async move {
@@ -44,11 +51,12 @@ pub(crate) async fn start(acknowledged: Arc<AtomicU64>) -> Result<String> {
     Ok(url)
 }
 
-async fn serve(mut connection: Connection, acknowledged: &AtomicU64) -> Result<()> {
+async fn serve(mut connection: Connection, acknowledged: &Acknowledged) -> Result<()> {
     while connection.receive().await? {
         let answer = if connection.start_line().starts_with("POST /v1/audit/ingest ") {
             let batch: Batch = serde_json::from_slice(connection.body())?;
-            acknowledged.fetch_add(batch.events.len() as u64, Ordering::Relaxed);
+            acknowledged.events.fetch_add(batch.events.len() as u64, Ordering::Relaxed);
+            acknowledged.batches.fetch_add(1, Ordering::Relaxed);
             let results: Vec<_> =
                 batch.events.into_iter().map(|event| json!({"id": event.id, "result": "accepted"})).collect();
             let body = json!({"results": results}).to_string();
