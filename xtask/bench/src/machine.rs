@@ -8,15 +8,20 @@ use tokio::process::Command;
 use crate::setup::Setup;
 use crate::{naive, process, psql};
 
+/// How busy the machine is: measured before we make it so ourselves, it tells what else runs there.
+pub(crate) fn load() -> Result<String> {
+    let text = fs::read_to_string("/proc/loadavg").context("cannot read /proc/loadavg")?;
+    Ok(text.split_whitespace().take(3).collect::<Vec<_>>().join(" "))
+}
+
 /// Describes machine and programs: what, and which.
-pub(crate) async fn describe(setup: &Setup) -> Result<Vec<(&'static str, String)>> {
+pub(crate) async fn describe(setup: &Setup, load_before: String) -> Result<Vec<(&'static str, String)>> {
     let read = |path: &str| fs::read_to_string(path).with_context(|| format!("cannot read {path}"));
     let processors = read("/proc/cpuinfo")?;
     let model = processors.lines().find_map(|line| line.strip_prefix("model name"));
     let model = model.map_or("of unknown model", |model| model.trim_start_matches([' ', '\t', ':']));
     let cores = std::thread::available_parallelism()?;
     let memory = process::field_bytes(&read("/proc/meminfo")?, "MemTotal:").context("/proc/meminfo has no total")?;
-    let load = read("/proc/loadavg")?.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
 
     let settings = "select string_agg(name || ' ' || current_setting(name), ', ' order by name) from unnest(array[\
                     'fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers']) as name";
@@ -28,7 +33,7 @@ pub(crate) async fn describe(setup: &Setup) -> Result<Vec<(&'static str, String)
         ("processor", format!("{cores} cores, {model}")),
         ("memory", format!("{:.1} GB", f64::from(u32::try_from(memory >> 20)?) / 1024.0)),
         ("kernel", format!("Linux {}", read("/proc/sys/kernel/osrelease")?.trim())),
-        ("load average at the end", load),
+        ("load average before (1, 5, 15 minutes)", load_before),
         // A release is an archive without a history.
         (
             "Core",

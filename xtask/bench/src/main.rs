@@ -68,8 +68,9 @@ async fn main() -> ExitCode {
 async fn run(arguments: &Arguments) -> Result<()> {
     let setup = Setup::read(&arguments.setup)?;
     let plan = Plan { rounds: arguments.rounds, seconds: arguments.seconds, connections: arguments.connections };
+    let load_before = machine::load()?;
     let results = measure::run(&setup, plan).await?;
-    let machine = machine::describe(&setup).await?;
+    let machine = machine::describe(&setup, load_before).await?;
     println!("\n{}", report::tables(&results));
     std::fs::write(&arguments.report, report::document(plan, &machine, &results))?;
     eprintln!("written to {}", arguments.report.display());

@@ -15,6 +15,9 @@ const START: Duration = Duration::from_millis(100);
 /// What a read may cost the server, in multiples of what `/health` does: 120 µs where that costs 20.
 const OVER_HEALTH: f64 = 6.0;
 
+/// Fewer rounds have no median to speak of.
+const ROUNDS: u32 = 3;
+
 /// All tables.
 pub(crate) fn tables(results: &Results) -> String {
     let mut text = throughput(results);
@@ -29,8 +32,9 @@ pub(crate) fn tables(results: &Results) -> String {
 pub(crate) fn document(plan: Plan, machine: &[(&'static str, String)], results: &Results) -> String {
     let Plan { rounds, seconds, connections } = plan;
     let mut text = format!(
-        "# Benchmarks\n\nWritten by `cargo xtask bench` on {}; run it to measure your own machine. Times on a shared \
+        "# Benchmarks\n\n{}Written by `cargo xtask bench` on {}; run it to measure your own machine. Times on a shared \
          machine mean little: read the ratios, whose two sides were measured in turn.\n\n## Core\n\n",
+        if rounds < ROUNDS { "**Too few rounds to conclude from: this shows that the bench works.**\n\n" } else { "" },
         Utc::now().format("%F"),
     );
     text += &tables(results);
@@ -40,7 +44,7 @@ pub(crate) fn document(plan: Plan, machine: &[(&'static str, String)], results: 
          - {rounds} rounds of {seconds} s for each row, {connections} connections. Server and pgbench take turns within \
            a round, and who begins changes from round to round. Rates are medians of the rounds; *over naive* is the \
            median of the rounds' ratios, with the lowest and the highest. Latencies are of all rounds together.\n\
-         - The server is the release build, alone on its machine but for PostgreSQL and the load generator, with its \
+         - The server is the release build with its \
            default pool. Each request goes the whole way: session token (RS256), caller and organization, permission, \
            row-level security as `restartix_app`, access log (to a file, level `info`). Each connection asks again as \
            soon as it is answered; any other status than the expected one ends the run. Every measurement has a warm-up \
@@ -53,9 +57,13 @@ pub(crate) fn document(plan: Plan, machine: &[(&'static str, String)], results: 
          - The organization that is read has {APPOINTMENTS} appointments and shares its tables with another of that \
            size. Bookings go to two organizations that were empty, one for each side, in calendars that only one \
            connection books.\n\
-         - Telemetry is a stand-in that acknowledges everything: Core's forwarder works through its outbox as in \
-           production, within the time and the processor time that are measured. Afterwards each booking that was \
-           answered is checked to be there with its audit row, and the outbox to be empty.\n\
+         - Telemetry is a stand-in that acknowledges everything, while Core's forwarder works through its outbox as in \
+           production. The server's and PostgreSQL's processor time counts until every event is forwarded; the rate \
+           counts bookings alone, and the last table says how long the forwarder had still to work after a round. \
+           Afterwards each booking that was answered is checked to be there with its audit row, and the outbox to be \
+           empty.\n\
+         - pgbench connects anew each round and has no warm-up: connecting is not counted, planning its statements is. \
+           That favours the server a little, the less the longer a round.\n\
          - Processor time is user and system time from `/proc`, over the requests of the measured time.\n\
          - The stack is thrown away afterwards; its PostgreSQL is durable (`fsync`, `synchronous_commit`).\n\n\
          ## Machine and versions\n\n| what | which |\n|---|---|\n"
