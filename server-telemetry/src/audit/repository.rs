@@ -37,7 +37,10 @@ impl AuditRepository {
     /// Stores those events whose id is new, in one statement and so in one transaction, and gives
     /// their ids. Works without a context, as the events of many organizations come together.
     pub(crate) async fn insert(&self, events: &[NewAuditEvent]) -> Result<HashSet<Uuid>, sqlx::Error> {
-        let columns = Columns::of(events);
+        // In one order for everybody: batches that share events and race would deadlock otherwise.
+        let mut events = events.to_vec();
+        events.sort_unstable_by_key(|event| event.id);
+        let columns = Columns::of(&events);
         let stored = sqlx::query_scalar!(
             r#"with event as (
                  select * from unnest(
