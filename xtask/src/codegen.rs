@@ -120,7 +120,22 @@ fn typescript_client(service: Service, root: &Path) -> Result<()> {
                 .env("OPENAPI_TS_OUT", out);
             // Its crash logs would land in the checkout.
             command.arg("--no-log-file").current_dir(out);
-            tools::run(&mut command, "openapi-ts")
+            tools::run(&mut command, "openapi-ts")?;
+            // The vendored client's comment links to a package's page; the package's name says as much.
+            let types = out.join("client/types.gen.ts");
+            let text = std::fs::read_to_string(&types)?;
+            let lines = text.lines().map(package_link_drop).collect::<Vec<_>>().join("\n") + "\n";
+            Ok(std::fs::write(&types, lines)?)
         })
     })
+}
+
+/// `{@link <address> `<package>`}` → `` `<package>` ``.
+fn package_link_drop(line: &str) -> String {
+    match (line.find("{@link "), line.find(" `@"), line.find("`}")) {
+        (Some(link), Some(name), Some(end)) if link < name && name < end => {
+            format!("{}{}{}", &line[..link], &line[name + 1..=end], &line[end + 2..])
+        }
+        _ => line.to_owned(),
+    }
 }
