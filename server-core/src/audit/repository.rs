@@ -31,19 +31,31 @@ pub(super) struct Pending {
 /// Takes the oldest rows for as long as `lease`; none while another forwarder has rows in hand, for
 /// those come first. Any number of forwarders can ask at once.
 pub(super) async fn outbox_claim(admin: &PgPool, limit: i64, lease: Duration) -> Result<Vec<Pending>, DatabaseError> {
+    let claimed = sqlx::query_scalar!(
+        r#"select seq as "seq!" from audit_outbox_claim($1, make_interval(secs => $2))"#,
+        limit,
+        lease.as_secs_f64()
+    )
+    .fetch_all(admin)
+    .await?;
+    if claimed.is_empty() {
+        return Ok(Vec::new());
+    }
+    // In a statement of its own: the function sees what was committed while it waited for its turn,
+    // the statement that calls it does not, and would lease such rows without finding them.
     let rows = sqlx::query_as!(
         Pending,
         r#"
-        select c.seq as "seq!", l.id, l.occurred_at, l.organization_id, l.actor_kind, l.actor_user_id, l.action, l.entity_type,
+        select o.seq, l.id, l.occurred_at, l.organization_id, l.actor_kind, l.actor_user_id, l.action, l.entity_type,
                l.entity_id, l.changed_fields, l.operation_id, l.request_id, l.outcome,
                host(p.ip) as ip, p.user_agent as "user_agent?"
-        from audit_outbox_claim($1, make_interval(secs => $2)) c
-        join audit_log l on l.id = c.audit_id
+        from audit_outbox o
+        join audit_log l on l.id = o.audit_id
         left join audit_personal p on p.audit_id = l.id
-        order by c.seq
+        where o.seq = any($1)
+        order by o.seq
         "#,
-        limit,
-        lease.as_secs_f64()
+        &claimed
     )
     .fetch_all(admin)
     .await?;
