@@ -133,8 +133,8 @@ fn typescript_client(service: Service, root: &Path) -> Result<()> {
 /// `{@link <address> `<package>`}` → `` `<package>` ``.
 fn package_link_drop(line: &str) -> String {
     match (line.find("{@link "), line.find(" `@"), line.find("`}")) {
-        (Some(link), Some(name), Some(end)) if link < name && name < end => {
-            format!("{}{}{}", &line[..link], &line[name + 1..=end], &line[end + 2..])
+        (Some(start), Some(name), Some(end)) if start < name && name < end => {
+            format!("{}{}{}", &line[..start], &line[name + 1..=end], &line[end + 2..])
         }
         _ => line.to_owned(),
     }
