@@ -20,12 +20,12 @@ use server_shared::{
 use sqlx::{ConnectOptions, Connection, migrate::Migrator, postgres::PgConnectOptions};
 
 use crate::{
-    audit::Forwarder,
+    audit::{Attempts, Forwarder},
     config::{self, Config},
     database::{self, Database, PoolProbe},
-    domain::{appointment, organization, patient, specialist, specialty, user},
+    domain::{api_key, appointment, impersonation, organization, patient, specialist, specialty, user},
     encryption::Encryption,
-    http::{Authentication, Identities},
+    http::{ApiKeys, Authentication, Changes, Directory, Identities, Impersonations, Secrets},
     integration::{
         redis::{self, RedisProbe},
         s3::{Storage, StorageProbe},
@@ -35,7 +35,17 @@ use crate::{
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/core");
 
 /// Every operation of the service.
-type Api = (HealthApi, user::Api, organization::Api, specialty::Api, specialist::Api, patient::Api, appointment::Api);
+type Api = (
+    HealthApi,
+    user::Api,
+    impersonation::Api,
+    organization::Api,
+    api_key::Api,
+    specialty::Api,
+    specialist::Api,
+    patient::Api,
+    appointment::Api,
+);
 
 /// Head of the specification, and which operations are public or disclose protected health
 /// information.
@@ -114,16 +124,31 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         require_sid: true,
         leeway: std::time::Duration::from_secs(5),
     };
-    let gate = Arc::new(Authentication::new(Verifier::new(keys, rules), identities.clone(), admin.clone()));
+    let key_secrets = Arc::new(Secrets::new("rxkey_", config.api_key_pepper.clone()));
+    let impersonation_secrets = Arc::new(Secrets::new("rximp_", config.api_key_pepper));
+    let api_keys = ApiKeys::new(admin.clone(), Arc::clone(&key_secrets));
+    let impersonations = Impersonations::new(admin.clone(), Arc::clone(&impersonation_secrets));
     let signer =
         Arc::new(Ed25519Signer::from_pkcs8_pem(&config.telemetry.signing_key.expose_secret().replace("\\n", "\n"))?);
     let encryption = Arc::new(Encryption::new(config.encryption));
 
     let (forwarder, wake) = Forwarder::new(admin.clone(), telemetry);
+    let (attempts, attempt_writer) = Attempts::new(admin.clone(), wake.clone());
+    jobs.spawn("audit attempts", |stop| attempt_writer.run(stop));
     let database = Database::new(admin.clone(), app.clone(), wake);
     jobs.spawn("audit forwarder", |stop| forwarder.run(stop));
-    let listener = identities.clone();
-    jobs.spawn("identity listener", |stop| listener.listen(config.database.url.clone(), stop));
+    let changes = Changes::new(config.database.url.clone());
+    let changes = impersonations.hear(api_keys.hear(identities.hear(changes)));
+    jobs.spawn("identity listener", |stop| changes.listen(stop));
+    let uses = api_keys.clone();
+    jobs.spawn("API key uses", |stop| uses.write_uses(stop));
+    let directory = Directory {
+        verifier: Verifier::new(keys, rules),
+        identities: identities.clone(),
+        api_keys: api_keys.clone(),
+        impersonations: impersonations.clone(),
+    };
+    let gate = Arc::new(Authentication::new(directory, admin.clone(), attempts, INFO.phi));
 
     let dependencies = vec![
         Dependency { name: "postgresql", required: true, probe: Box::new(PoolProbe(admin)) },
@@ -131,13 +156,23 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         Dependency { name: "redis", required: false, probe: Box::new(RedisProbe(redis)) },
         Dependency { name: "s3", required: false, probe: Box::new(StorageProbe(storage)) },
     ];
+    let patients = patient::Service::new(database.clone(), encryption, identities.clone());
     let api: Api = (
         HealthApi::new(env!("CARGO_PKG_VERSION"), dependencies),
         user::Api { users: user::Service::new(database.clone(), identities.clone(), signer) },
+        impersonation::Api {
+            impersonations: impersonation::Service::new(
+                database.clone(),
+                patients.clone(),
+                impersonation_secrets,
+                impersonations,
+            ),
+        },
         organization::Api { organizations: organization::Service::new(database.clone()) },
+        api_key::Api { api_keys: api_key::Service::new(database.clone(), key_secrets, api_keys) },
         specialty::Api { specialties: specialty::Service::new(database.clone()) },
-        specialist::Api { specialists: specialist::Service::new(database.clone(), identities.clone()) },
-        patient::Api { patients: patient::Service::new(database.clone(), encryption, identities) },
+        specialist::Api { specialists: specialist::Service::new(database.clone(), identities) },
+        patient::Api { patients },
         appointment::Api { appointments: appointment::Service::new(database) },
     );
     let frame = Frame {

@@ -18,6 +18,8 @@ pub(crate) struct Config {
     pub(crate) database: DatabaseConfig,
     pub(crate) clerk: ClerkConfig,
     pub(crate) encryption: EncryptionConfig,
+    /// `API_KEY_PEPPER`: 64 hexadecimal characters; hashes the secrets of API keys and impersonations
+    pub(crate) api_key_pepper: Key32,
     pub(crate) telemetry: TelemetryConfig,
     pub(crate) storage: StorageConfig,
     /// `REDIS_URL`
@@ -123,6 +125,7 @@ impl Config {
         let database = database(&mut s);
         let clerk = clerk(&mut s);
         let encryption = encryption(&mut s);
+        let api_key_pepper = s.required("API_KEY_PEPPER");
         let telemetry = telemetry(&mut s);
         let storage = storage(&mut s);
         let redis_url = s.required("REDIS_URL");
@@ -138,6 +141,7 @@ impl Config {
                 database: database?,
                 clerk: clerk?,
                 encryption: encryption?,
+                api_key_pepper: api_key_pepper?,
                 telemetry: telemetry?,
                 storage: storage?,
                 redis_url: redis_url?,

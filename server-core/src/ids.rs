@@ -101,3 +101,11 @@ record_id!(
     /// A booked time.
     AppointmentId
 );
+record_id!(
+    /// A key with which an organization's programs call.
+    ApiKeyId
+);
+record_id!(
+    /// A stretch of time in which an administrator acts as a patient.
+    ImpersonationId
+);

@@ -46,6 +46,12 @@ impl Actor {
         Self::with_token(base, &self.person, self.token.clone(), self.organization)
     }
 
+    /// Whoever holds `token`, e.g. of an impersonation.
+    #[must_use]
+    pub fn holding(&self, token: &str) -> Self {
+        Self::with_token(&self.base, &self.person, token.to_owned(), self.organization)
+    }
+
     /// Who it is.
     pub fn person(&self) -> &Person {
         &self.person

@@ -1,9 +1,11 @@
 //! What tests book and treat, made through the API as a front end makes it.
 
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
-use restartix_sdk::core::types::{Appointment, CreateAppointment, CreatePatient, Patient, Specialist, SpecialistInput};
+use restartix_sdk::core::types::{
+    Appointment, CreateApiKey, CreateAppointment, CreatePatient, Patient, Scope, Specialist, SpecialistInput,
+};
 
-use crate::{Actor, CoreApp, granted};
+use crate::{Actor, CoreApp, Program, granted};
 
 /// A moment `days` from today at `hour` o'clock, UTC.
 pub fn in_days(days: u64, hour: u32) -> DateTime<Utc> {
@@ -26,6 +28,14 @@ impl CoreApp {
             phone: None,
             user_id: None,
         }
+    }
+
+    /// A program of home's with these scopes, e.g. `patients:read`.
+    pub async fn program(&self, scopes: &[Scope]) -> Program {
+        let body = CreateApiKey { expires_at: None, name: "A program".to_owned(), scopes: scopes.to_vec() };
+        let created =
+            granted(self.admin().api_key_create().organization_id(self.home().id).body(body).send().await, 201);
+        Program::new(&self.url(), &created.secret)
     }
 
     /// A patient with nothing but a name, created by `actor`.

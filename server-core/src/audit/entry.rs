@@ -6,16 +6,57 @@ use chrono::Utc;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::ids::{OrganizationId, UserId};
+use crate::ids::{ApiKeyId, OrganizationId, UserId};
 
 /// Longest user agent that is kept, in characters.
 const USER_AGENT_LENGTH: usize = 300;
 
 /// Who acts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Actor {
     /// A person.
     User(UserId),
+    /// A program with an organization's key.
+    ApiKey(ApiKeyId),
+    /// Nobody who is known.
+    Anonymous,
+}
+
+impl Actor {
+    /// As the column and Telemetry's API write it.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::User(_) => "user",
+            Self::ApiKey(_) => "api_key",
+            Self::Anonymous => "anonymous",
+        }
+    }
+
+    fn user(self) -> Option<i64> {
+        if let Self::User(user) = self { Some(user.0) } else { None }
+    }
+
+    fn api_key(self) -> Option<i64> {
+        if let Self::ApiKey(key) = self { Some(key.0) } else { None }
+    }
+}
+
+/// How an attempt that did not succeed ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Refusal {
+    /// The caller was not allowed to, or not known.
+    Denied,
+    /// It was allowed, but not possible.
+    Failed,
+}
+
+impl Refusal {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// Where an audited request came from; the same for every row of the request.
@@ -23,6 +64,8 @@ pub(crate) enum Actor {
 pub(crate) struct Origin {
     /// Who acts.
     pub(crate) actor: Actor,
+    /// The administrator behind the actor, while impersonating.
+    pub(crate) impersonator: Option<UserId>,
     /// In which organization; `None` is written as 0.
     pub(crate) organization: Option<OrganizationId>,
     /// The operation called.
@@ -90,31 +133,80 @@ impl Audit {
             self.entity_ids.iter().map(|id| Some(id.as_str())).collect()
         };
         let rows: Vec<Value> = ids.into_iter().map(|id| self.row(origin, id)).collect();
-        hex::encode(Value::Array(rows).to_string())
+        encode(rows)
     }
 
     fn row(&self, origin: &Origin, entity_id: Option<&str>) -> Value {
-        let Actor::User(user) = origin.actor;
+        let mut row = origin.row();
+        row["action"] = self.action.into();
+        row["entity_type"] = self.entity_type.into();
+        row["entity_id"] = entity_id.into();
+        row["changed_fields"] = self.changed_fields.as_slice().into();
+        row["outcome"] = "succeeded".into();
+        row
+    }
+}
+
+impl Origin {
+    /// What every row of the request says.
+    fn row(&self) -> Value {
         json!({
             "id": Uuid::now_v7(),
             "occurred_at": Utc::now(),
-            "organization_id": origin.organization.map_or(0, |id| id.0),
-            "actor_kind": "user",
-            "actor_user_id": user.0,
-            "action": self.action,
-            "entity_type": self.entity_type,
-            "entity_id": entity_id,
-            "changed_fields": self.changed_fields,
-            "operation_id": origin.operation_id,
-            "request_id": origin.request_id,
-            "outcome": "succeeded",
-            "ip": origin.ip,
+            "organization_id": self.organization.map_or(0, |id| id.0),
+            "actor_kind": self.actor.kind(),
+            "actor_user_id": self.actor.user(),
+            "actor_api_key_id": self.actor.api_key(),
+            "impersonator_user_id": self.impersonator.map(|id| id.0),
+            "operation_id": self.operation_id,
+            "request_id": self.request_id,
+            "ip": self.ip,
             // PostgreSQL's text has no NUL, and nobody needs the rest of a long one.
-            "user_agent": origin.user_agent.as_deref().map(|agent| {
+            "user_agent": self.user_agent.as_deref().map(|agent| {
                 agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_LENGTH).collect::<String>()
             }),
         })
     }
+}
+
+/// Something that was tried and not done: there is no transaction it could be part of.
+#[derive(Debug, Clone)]
+pub(crate) struct Attempt {
+    /// Who tried, and from where.
+    pub(crate) origin: Origin,
+    /// How it ended.
+    pub(crate) refusal: Refusal,
+    /// Id in the path of the request, if there is one.
+    pub(crate) entity_id: Option<String>,
+    /// The stable code of the answer.
+    pub(crate) error_code: String,
+    /// How many such attempts this stands for.
+    pub(crate) occurrences: u32,
+}
+
+impl Attempt {
+    fn row(&self) -> Value {
+        // `appointment_cancel`: the noun is what was meant, the verb what was to be done to it.
+        let operation = self.origin.operation_id;
+        let (noun, verb) = operation.rsplit_once('_').unwrap_or((operation, "called"));
+        let mut row = self.origin.row();
+        row["action"] = verb.into();
+        row["entity_type"] = noun.into();
+        row["entity_id"] = self.entity_id.as_deref().into();
+        row["outcome"] = self.refusal.as_str().into();
+        row["error_code"] = self.error_code.as_str().into();
+        row["occurrences"] = self.occurrences.into();
+        row
+    }
+
+    /// As [`Audit::payload`].
+    pub(super) fn payload(attempts: &[Self]) -> String {
+        encode(attempts.iter().map(Self::row).collect())
+    }
+}
+
+fn encode(rows: Vec<Value>) -> String {
+    hex::encode(Value::Array(rows).to_string())
 }
 
 #[cfg(test)]
@@ -134,6 +226,7 @@ mod tests {
     fn origin() -> Origin {
         Origin {
             actor: Actor::User(UserId(1)),
+            impersonator: None,
             organization: None,
             operation_id: "thing_get",
             request_id: "'; drop table audit_log; --".to_owned(),

@@ -39,6 +39,12 @@ const MEASURE_EVERY: Duration = Duration::from_secs(5);
 pub(crate) struct Wake(Arc<Notify>);
 
 impl Wake {
+    /// Wakes nobody.
+    #[cfg(test)]
+    pub(crate) fn deaf() -> Self {
+        Self(Arc::new(Notify::new()))
+    }
+
     /// To be called after a commit.
     pub(crate) fn wake(&self) {
         self.0.notify_one();
@@ -217,7 +223,7 @@ fn event(row: &Pending) -> Result<telemetry::types::NewAuditEvent, String> {
         organization_id: row.organization_id,
         actor_kind: row.actor_kind.parse().map_err(|_| unknown("actor kind", &row.actor_kind))?,
         actor_user_id: row.actor_user_id,
-        impersonator_user_id: None,
+        impersonator_user_id: row.impersonator_user_id,
         action: row.action.clone(),
         entity_type: row.entity_type.clone(),
         entity_id: row.entity_id.clone(),

@@ -3,9 +3,11 @@
 //! The rows are written in the transaction of the change they speak of, together with their outbox
 //! rows; [`forwarder`] brings those to Telemetry.
 
+mod attempts;
 mod entry;
 mod forwarder;
 mod repository;
 
-pub(crate) use entry::{Actor, Audit, Entity, Origin};
+pub(crate) use attempts::Attempts;
+pub(crate) use entry::{Actor, Attempt, Audit, Entity, Origin, Refusal};
 pub(crate) use forwarder::{Forwarder, Wake};

@@ -3,22 +3,32 @@
 use std::fmt::Write as _;
 
 use crate::{
-    http::{Caller, Role},
+    http::Caller,
     ids::{OrganizationId, PatientId, SpecialistId},
 };
+
+/// The two pools: the owner's, and the one that row-level security binds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PoolKind {
+    /// For superadmins and the service's own jobs.
+    Owner,
+    /// For everybody else.
+    App,
+}
 
 /// The transaction-local settings of one caller.
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
-    user: i64,
+    user: Option<i64>,
     organization: Option<i64>,
-    role: Option<Role>,
+    role: &'static str,
+    pool: PoolKind,
     patient: Option<i64>,
     specialist: Option<i64>,
 }
 
 /// The context as `context_enter` takes it: user, organization, role, patient, specialist.
-pub(super) type ContextParameters = (i64, Option<i64>, &'static str, Option<i64>, Option<i64>);
+pub(super) type ContextParameters = (Option<i64>, Option<i64>, &'static str, Option<i64>, Option<i64>);
 
 /// A lock on something whose bookings must not race; held to the end of the transaction.
 ///
@@ -36,22 +46,23 @@ impl Context {
     /// The context of `caller`.
     pub(crate) fn of(caller: &Caller) -> Self {
         Self {
-            user: caller.user_id.0,
+            user: caller.user_id.map(|id| id.0),
             organization: caller.organization.map(|id| id.0),
-            role: caller.role,
+            role: caller.context_role(),
+            pool: if caller.is_privileged() { PoolKind::Owner } else { PoolKind::App },
             patient: caller.patient_id.map(|id| id.0),
             specialist: caller.specialist_id.map(|id| id.0),
         }
     }
 
-    /// Whether the caller stands above organizations.
-    pub(crate) fn is_superadmin(&self) -> bool {
-        self.role == Some(Role::Superadmin)
+    /// Which pool the caller's statements run on.
+    pub(super) fn pool(&self) -> PoolKind {
+        self.pool
     }
 
     /// As parameters of `context_enter($1, $2, $3, $4, $5)`.
     pub(super) fn parameters(&self) -> ContextParameters {
-        (self.user, self.organization, self.role.map_or("", Role::as_str), self.patient, self.specialist)
+        (self.user, self.organization, self.role, self.patient, self.specialist)
     }
 
     /// Everything that opens a transaction, as one simple message. Built from integers and our own
@@ -60,9 +71,9 @@ impl Context {
         let number = |value: Option<i64>| value.map_or_else(|| "null".to_owned(), |value| value.to_string());
         let mut sql = format!(
             "begin; select context_enter({}, {}, '{}', {}, {});",
-            self.user,
+            number(self.user),
             number(self.organization),
-            self.role.map_or("", Role::as_str),
+            self.role,
             number(self.patient),
             number(self.specialist),
         );
@@ -86,8 +97,14 @@ mod tests {
 
     #[test]
     fn locks_are_taken_once_and_in_one_order() {
-        let context =
-            Context { user: 7, organization: Some(1), role: Some(Role::Staff), patient: None, specialist: None };
+        let context = Context {
+            user: Some(7),
+            organization: Some(1),
+            role: "staff",
+            pool: PoolKind::App,
+            patient: None,
+            specialist: None,
+        };
         let organization = OrganizationId(1);
         let patient = Lock::Patient(organization, PatientId(2));
         let (early, late) =

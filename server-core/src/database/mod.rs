@@ -25,6 +25,8 @@ pub(crate) use read::{OpenReader, Reader};
 pub(crate) use sealed::Sealed;
 pub(crate) use write::WriteTx;
 
+use context::PoolKind;
+
 use crate::{audit::Wake, http::Caller};
 
 /// A transaction that has the caller's context; what repositories take.
@@ -74,6 +76,9 @@ impl Database {
     }
 
     fn pool(&self, context: &Context) -> &PgPool {
-        if context.is_superadmin() { &self.admin } else { &self.app }
+        match context.pool() {
+            PoolKind::Owner => &self.admin,
+            PoolKind::App => &self.app,
+        }
     }
 }

@@ -10,7 +10,11 @@ pub(crate) struct WriteTx {
     session: Session,
     origin: Origin,
     wake: Wake,
+    effects: Vec<Effect>,
 }
+
+/// Something to be done once the change is committed, and not otherwise.
+type Effect = Box<dyn FnOnce() + Send>;
 
 impl WriteTx {
     pub(super) async fn begin(
@@ -21,13 +25,20 @@ impl WriteTx {
         wake: Wake,
     ) -> Result<Self, DatabaseError> {
         let session = Session::begin(pool, context, locks).await?;
-        Ok(Self { session, origin, wake })
+        Ok(Self { session, origin, wake, effects: Vec::new() })
+    }
+
+    /// Has `effect` run when the change is committed, before anybody is answered: caches are told so.
+    /// It must be quick; what takes time or can fail is a job.
+    pub(crate) fn after_commit(&mut self, effect: impl FnOnce() + Send + 'static) {
+        self.effects.push(Box::new(effect));
     }
 
     /// Commits the changes together with their audit entry.
     pub(crate) async fn commit(self, audit: Audit) -> Result<(), DatabaseError> {
         self.session.commit(&audit, &self.origin).await?;
         self.wake.wake();
+        self.effects.into_iter().for_each(|effect| effect());
         Ok(())
     }
 
@@ -38,8 +49,7 @@ impl WriteTx {
         audit: impl FnOnce(&T) -> Audit,
     ) -> Result<T, DatabaseError> {
         let audit = audit(sealed.peek());
-        self.session.commit(&audit, &self.origin).await?;
-        self.wake.wake();
+        self.commit(audit).await?;
         Ok(sealed.open())
     }
 }

@@ -2,7 +2,9 @@
 
 use poem_openapi::Tags;
 
+pub(crate) mod api_key;
 pub(crate) mod appointment;
+pub(crate) mod impersonation;
 pub(crate) mod organization;
 pub(crate) mod patient;
 pub(crate) mod rules;
@@ -17,6 +19,9 @@ pub(crate) enum Tag {
     Identity,
     /// Clinics.
     Organizations,
+    /// Keys of clinics' programs.
+    #[oai(rename = "API keys")]
+    ApiKeys,
     /// What clinics offer.
     Specialties,
     /// Who treats.

@@ -1,10 +1,14 @@
-//! The gate in front of every secured operation: who calls, and in which organization.
+//! The gate in front of every secured operation: who calls, and in which organization; and what was
+//! refused there or behind it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use moka::sync::Cache;
-use poem::{Request, http::header};
+use poem::{
+    Request, Response,
+    http::{Extensions, Method, StatusCode, header},
+};
 use serde::Deserialize;
 use server_shared::{
     ApiError,
@@ -12,10 +16,16 @@ use server_shared::{
     token::{TokenError, Verifier},
 };
 use sqlx::PgPool;
+use uuid::Uuid;
 
-use super::{Caller, Identities, Identity, Role};
+use super::{
+    Caller, Identities, Identity, Role,
+    api_key::ApiKeys,
+    caller::{API_KEY, API_KEY_HEADER, Credential, Person},
+    impersonation::Impersonations,
+};
 use crate::{
-    audit::{Actor, Origin},
+    audit::{Actor, Attempt, Attempts, Origin, Refusal},
     database::DatabaseError,
     ids::OrganizationId,
 };
@@ -31,69 +41,137 @@ pub(crate) struct SessionClaims {
     pub(crate) sub: String,
 }
 
-/// Knows callers by their session tokens.
+/// Where callers are looked up.
+pub(crate) struct Directory {
+    /// Session tokens.
+    pub(crate) verifier: Verifier,
+    /// Users.
+    pub(crate) identities: Identities,
+    /// Keys.
+    pub(crate) api_keys: ApiKeys,
+    /// Administrators acting as patients.
+    pub(crate) impersonations: Impersonations,
+}
+
+/// Knows callers by their credentials.
 pub(crate) struct Authentication {
-    verifier: Verifier,
-    identities: Identities,
+    directory: Directory,
     admin: PgPool,
     /// Organizations that exist, for superadmins, who are members of none.
     existing: Cache<i64, ()>,
+    attempts: Attempts,
+    /// Operations that disclose protected health information.
+    phi: &'static [&'static str],
+}
+
+/// A request before its caller is known, kept for the record of what became of it.
+#[derive(Debug, Clone)]
+struct Visit {
+    origin: Origin,
+    entity_id: Option<String>,
 }
 
 impl Authentication {
     /// `admin` is asked only whether an organization that a superadmin names exists.
-    pub(crate) fn new(verifier: Verifier, identities: Identities, admin: PgPool) -> Self {
+    pub(crate) fn new(directory: Directory, admin: PgPool, attempts: Attempts, phi: &'static [&'static str]) -> Self {
         let existing = Cache::builder().max_capacity(10_000).time_to_live(Duration::from_secs(30)).build();
-        Self { verifier, identities, admin, existing }
+        Self { directory, admin, existing, attempts, phi }
     }
 
-    async fn identity(&self, request: &Request) -> Result<Arc<Identity>, ApiError> {
-        let token = bearer(request).ok_or_else(|| {
-            ApiError::unauthorized("unauthenticated", "Send a session token: `Authorization: Bearer …`.")
-        })?;
-        let claims = self.verifier.verify::<SessionClaims>(token).await.map_err(refused)?;
-        self.identities.find(&claims.sub).await?.ok_or_else(|| {
-            ApiError::unauthorized("user_unknown", "The token is valid, but its user is not known here.")
-        })
-    }
-
-    async fn organization(
-        &self,
-        operation: &Operation,
-        request: &Request,
-        identity: &Identity,
-    ) -> Result<Option<OrganizationId>, ApiError> {
-        let header = match request.header(ORGANIZATION_HEADER) {
-            Some(text) => Some(organization_id(text).ok_or_else(|| {
-                ApiError::bad_request("invalid_parameter", "The header X-Organization-Id must be an organization's id.")
-            })?),
-            None if request.headers().contains_key(ORGANIZATION_HEADER) => {
-                return Err(ApiError::bad_request(
-                    "invalid_parameter",
-                    "The header X-Organization-Id is not readable text.",
-                ));
+    async fn caller(&self, operation: &Operation, request: &Request, origin: &mut Origin) -> Result<Caller, ApiError> {
+        let named = Named::of(operation, request)?;
+        match (request.headers().get(API_KEY_HEADER), bearer(request)) {
+            (Some(_), Some(_)) => Err(ApiError::bad_request(
+                "ambiguous_credentials",
+                "Send either `Authorization` or `X-Api-Key`, not both.",
+            )),
+            (Some(key), None) => self.program(key.to_str().unwrap_or_default(), named, origin).await,
+            (None, Some(token)) if self.directory.impersonations.claims(token) => {
+                self.impersonated(token, named, origin).await
             }
-            None => None,
-        };
-        let path = operation
-            .path
-            .starts_with(ORGANIZATION_PATH)
-            .then(|| request.uri().path().split('/').nth(3).and_then(organization_id))
-            .flatten();
-        if let (Some(path), Some(header)) = (path, header)
-            && path != header
-        {
-            let message = "The path and the X-Organization-Id header name different organizations.";
-            return Err(ApiError::bad_request("organization_mismatch", message));
+            (None, Some(token)) => self.person(token, named, origin).await,
+            (None, None) => Err(ApiError::unauthorized(
+                "unauthenticated",
+                "Send a session token (`Authorization: Bearer …`) or an API key (`X-Api-Key: …`).",
+            )),
         }
-        match path.or(header) {
-            Some(named) if self.reachable(identity, named).await? => Ok(Some(named)),
-            Some(_) => Err(ApiError::not_found("organization_not_found", "There is no such organization among yours.")),
+    }
+
+    async fn person(&self, token: &str, named: Named, origin: &mut Origin) -> Result<Caller, ApiError> {
+        let claims = self.directory.verifier.verify::<SessionClaims>(token).await.map_err(refused)?;
+        let identity = self.directory.identities.find(&claims.sub).await?.ok_or_else(|| {
+            ApiError::unauthorized("user_unknown", "The token is valid, but its user is not known here.")
+        })?;
+        origin.actor = Actor::User(identity.user_id);
+        let organization = match named.0 {
+            Some(organization) if self.reachable(&identity, organization).await? => Some(organization),
+            Some(_) => return Err(not_among_yours()),
             // The last one chosen, unless the membership has ended since.
-            None => Ok(identity.current_organization_id.filter(|current| {
+            None => identity.current_organization_id.filter(|current| {
                 identity.superadmin || identity.memberships.iter().any(|m| m.organization_id == *current)
-            })),
+            }),
+        };
+        let person = person(Credential::Session(identity), origin)?;
+        let placed = organization.and_then(|organization| person.in_organization(organization));
+        Ok(placed.unwrap_or(person).into_caller())
+    }
+
+    async fn impersonated(&self, token: &str, named: Named, origin: &mut Origin) -> Result<Caller, ApiError> {
+        let ended = || {
+            ApiError::unauthorized(
+                "impersonation_ended",
+                "The impersonation is over, or was never begun; begin another.",
+            )
+        };
+        let grant = self.directory.impersonations.find(token).await?.filter(|grant| grant.is_good());
+        let grant = grant.ok_or_else(ended)?;
+        origin.impersonator = Some(grant.impersonator);
+        named.only(grant.organization)?;
+        // Both have to be what they were: an administrator who lost the role acts as nobody.
+        let impersonator = self.directory.identities.find(&grant.impersonator_subject).await?.ok_or_else(ended)?;
+        let patient = self.directory.identities.find(&grant.patient_subject).await?.ok_or_else(ended)?;
+        let administers = impersonator.superadmin
+            || impersonator
+                .memberships
+                .iter()
+                .any(|m| m.organization_id == grant.organization && m.role == Role::Admin);
+        let is_patient = patient
+            .memberships
+            .iter()
+            .any(|m| m.organization_id == grant.organization && m.patient_id == Some(grant.patient));
+        if !administers || !is_patient {
+            return Err(ended());
         }
+        origin.actor = Actor::User(patient.user_id);
+        let mut caller = person(Credential::Impersonation(patient), origin)?.into_caller();
+        // Whatever else the user is, here it is this patient and nothing more.
+        caller.organization = Some(grant.organization);
+        caller.request.organization = Some(grant.organization);
+        caller.role = Some(Role::Patient);
+        caller.patient_id = Some(grant.patient);
+        Ok(caller)
+    }
+
+    async fn program(&self, key: &str, named: Named, origin: &mut Origin) -> Result<Caller, ApiError> {
+        let grant =
+            self.directory.api_keys.find(key).await?.ok_or_else(|| {
+                ApiError::unauthorized("invalid_api_key", "There is no such API key, or it was revoked.")
+            })?;
+        if !grant.is_good() {
+            return Err(ApiError::unauthorized("api_key_expired", "The API key has expired; ask for a new one."));
+        }
+        origin.actor = Actor::ApiKey(grant.id);
+        named.only(grant.organization)?;
+        origin.organization = Some(grant.organization);
+        Ok(Caller {
+            user_id: None,
+            organization: Some(grant.organization),
+            role: None,
+            patient_id: None,
+            specialist_id: None,
+            credential: Credential::ApiKey(grant),
+            request: origin.clone(),
+        })
     }
 
     async fn reachable(&self, identity: &Identity, organization: OrganizationId) -> Result<bool, ApiError> {
@@ -118,41 +196,145 @@ impl Authentication {
         }
         Ok(exists)
     }
+
+    /// What the audit log says of an answer: nothing of one that was given, nor of a read that found
+    /// nothing, unless what it looked for is protected health information.
+    fn refusal(&self, operation: &Operation, error: &ApiError) -> Option<Refusal> {
+        let mutates = ![Method::GET, Method::HEAD].contains(&operation.method);
+        match error.status() {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Some(Refusal::Denied),
+            StatusCode::NOT_FOUND if error.code() == NOT_AMONG_YOURS => Some(Refusal::Denied),
+            StatusCode::NOT_FOUND if self.phi.contains(&operation.id) => Some(Refusal::Failed),
+            // A limit speaks for itself, and would fill the log with what it is there to stop.
+            StatusCode::TOO_MANY_REQUESTS => None,
+            _ => mutates.then_some(Refusal::Failed),
+        }
+    }
 }
 
 #[async_trait]
 impl Gate for Authentication {
-    async fn admit(&self, operation: &Operation, request: &mut Request) -> Result<(), ApiError> {
-        let identity = self.identity(request).await?;
-        let organization = self.organization(operation, request, &identity).await?;
-        let origin = Origin {
-            actor: Actor::User(identity.user_id),
+    async fn admit(&self, operation: &Operation, request: &mut Request) -> Result<Option<Response>, ApiError> {
+        let mut origin = Origin {
+            actor: Actor::Anonymous,
+            impersonator: None,
             organization: None,
             operation_id: operation.id,
             request_id: RequestId::of(request).to_owned(),
             ip: ClientIp::of(request),
             user_agent: request.header(header::USER_AGENT).map(str::to_owned),
         };
-        let person = Caller {
-            user_id: identity.user_id,
-            organization: None,
-            role: identity.superadmin.then_some(Role::Superadmin),
-            patient_id: None,
-            specialist_id: None,
-            identity,
-            request: origin,
-        };
-        let caller = organization.and_then(|organization| person.in_organization(organization)).unwrap_or(person);
-        request
-            .extensions_mut()
-            .insert(Subject { user_id: Some(caller.user_id.0), organization_id: caller.organization.map(|id| id.0) });
+        let caller = self.caller(operation, request, &mut origin).await;
+        let entity_id = last_id(operation, request.uri().path());
+        request.extensions_mut().insert(Visit { origin, entity_id });
+        let caller = caller?;
+        let is_key = matches!(caller.credential, Credential::ApiKey(_));
+        let subject =
+            Subject { user_id: caller.user_id.map(|id| id.0), organization_id: caller.organization.map(|id| id.0) };
+        request.extensions_mut().insert(subject);
         request.extensions_mut().insert(caller);
-        Ok(())
+        if is_key && !operation.security.contains(&API_KEY) {
+            let message = "This operation is for people: no API key allows it.";
+            return Err(ApiError::forbidden("permission_denied", message));
+        }
+        Ok(None)
     }
+
+    async fn settle(
+        &self,
+        operation: &Operation,
+        visit: &Extensions,
+        outcome: Result<Response, ApiError>,
+    ) -> Result<Response, ApiError> {
+        if let Err(error) = &outcome
+            && let Some(refusal) = self.refusal(operation, error)
+            && let Some(seen) = visit.get::<Visit>()
+        {
+            let origin = visit.get::<Caller>().map_or(&seen.origin, |caller| &caller.request);
+            self.attempts.record(Attempt {
+                origin: origin.clone(),
+                refusal,
+                entity_id: seen.entity_id.clone(),
+                error_code: error.code().to_owned(),
+                occurrences: 1,
+            });
+        }
+        outcome
+    }
+}
+
+/// The organization that a request names.
+#[derive(Debug, Clone, Copy)]
+struct Named(Option<OrganizationId>);
+
+impl Named {
+    fn of(operation: &Operation, request: &Request) -> Result<Self, ApiError> {
+        let header = match request.header(ORGANIZATION_HEADER) {
+            Some(text) => Some(organization_id(text).ok_or_else(|| {
+                ApiError::bad_request("invalid_parameter", "The header X-Organization-Id must be an organization's id.")
+            })?),
+            None if request.headers().contains_key(ORGANIZATION_HEADER) => {
+                return Err(ApiError::bad_request(
+                    "invalid_parameter",
+                    "The header X-Organization-Id is not readable text.",
+                ));
+            }
+            None => None,
+        };
+        let path = operation
+            .path
+            .starts_with(ORGANIZATION_PATH)
+            .then(|| request.uri().path().split('/').nth(3).and_then(organization_id))
+            .flatten();
+        if let (Some(path), Some(header)) = (path, header)
+            && path != header
+        {
+            let message = "The path and the X-Organization-Id header name different organizations.";
+            return Err(ApiError::bad_request("organization_mismatch", message));
+        }
+        Ok(Self(path.or(header)))
+    }
+
+    /// 404 if it is another than the one that a credential is good for.
+    fn only(self, organization: OrganizationId) -> Result<(), ApiError> {
+        if self.0.is_none_or(|named| named == organization) { Ok(()) } else { Err(not_among_yours()) }
+    }
+}
+
+/// A person with no organization yet.
+fn person(credential: Credential, origin: &Origin) -> Result<Person, ApiError> {
+    let (Credential::Session(identity) | Credential::Impersonation(identity)) = &credential else {
+        return Err(ApiError::internal("a key is no person"));
+    };
+    let (user_id, superadmin) = (identity.user_id, identity.superadmin);
+    let caller = Caller {
+        user_id: Some(user_id),
+        organization: None,
+        role: superadmin.then_some(Role::Superadmin),
+        patient_id: None,
+        specialist_id: None,
+        credential,
+        request: origin.clone(),
+    };
+    Person::of(caller).ok_or_else(|| ApiError::internal("a person has an identity"))
+}
+
+const NOT_AMONG_YOURS: &str = "organization_not_found";
+
+fn not_among_yours() -> ApiError {
+    ApiError::not_found(NOT_AMONG_YOURS, "There is no such organization among yours.")
 }
 
 fn organization_id(text: &str) -> Option<OrganizationId> {
     text.parse().ok().filter(|id| *id > 0).map(OrganizationId)
+}
+
+/// The last id in a path: a number or a UUID; a caller's other texts are not recorded.
+fn last_id(operation: &Operation, path: &str) -> Option<String> {
+    let parts = operation.path.split('/').zip(path.split('/'));
+    let (_, value) = parts.filter(|(template, _)| template.starts_with('{')).last()?;
+    let id = value.parse::<i64>().is_ok() || Uuid::try_parse(value).is_ok();
+    id.then(|| value.to_owned())
 }
 
 fn refused(error: TokenError) -> ApiError {

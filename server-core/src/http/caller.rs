@@ -1,6 +1,6 @@
-//! The caller of a request: a person in an organization, or above them.
+//! The caller of a request: a person in an organization or above them, or a program with a key.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{
@@ -9,46 +9,70 @@ use poem_openapi::{
 };
 use server_shared::ApiError;
 
-use super::{Identity, Permission, Role};
+use super::{Identity, Permission, Role, api_key::ApiKeyGrant};
 use crate::{
     audit::Origin,
     ids::{OrganizationId, PatientId, SpecialistId, UserId},
 };
 
-/// Name of the security scheme in the specification.
+/// Name of the security scheme for people in the specification.
 pub(super) const SESSION_TOKEN: &str = "session_token";
+/// Name of the security scheme for programs in the specification.
+pub(super) const API_KEY: &str = "api_key";
+/// The header that carries an API key.
+pub(super) const API_KEY_HEADER: &str = "X-Api-Key";
+
+/// How a caller proved who it is.
+#[derive(Debug, Clone)]
+pub(crate) enum Credential {
+    /// A session of the identity provider's.
+    Session(Arc<Identity>),
+    /// An administrator's token to act as this patient.
+    Impersonation(Arc<Identity>),
+    /// An organization's key.
+    ApiKey(Arc<ApiKeyGrant>),
+}
 
 /// Who calls; left by authentication, taken by handlers, demanded by the database.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
-    /// The user.
-    pub(crate) user_id: UserId,
+    /// The user; a key has none.
+    pub(crate) user_id: Option<UserId>,
     /// The organization of the request, if there is one.
     pub(crate) organization: Option<OrganizationId>,
-    /// What the user is in it; `None` for a person in no organization, who may do nothing there.
+    /// What the user is in it; `None` for a person in no organization, who may do nothing there, and
+    /// for a key, which has scopes instead.
     pub(crate) role: Option<Role>,
     /// The patient record of the user in the organization.
     pub(crate) patient_id: Option<PatientId>,
     /// The specialist record of the user in the organization.
     pub(crate) specialist_id: Option<SpecialistId>,
-    /// The user with every membership.
-    pub(crate) identity: Arc<Identity>,
+    /// How the caller is known.
+    pub(crate) credential: Credential,
     /// What audit rows say of the request.
     pub(crate) request: Origin,
 }
 
 impl Caller {
     /// 403 unless the caller is in an organization (but for what concerns the platform) and its role
-    /// has the permission.
+    /// or its key's scopes have the permission.
     pub(crate) fn may(&self, permission: Permission) -> Result<(), ApiError> {
         if permission != Permission::OrganizationCreate {
             self.organization()?;
+        }
+        let name = permission.name();
+        if let Credential::ApiKey(grant) = &self.credential {
+            let scope = permission.scope();
+            if Role::Staff.may(permission) && scope.is_some_and(|scope| grant.scopes.contains(&scope)) {
+                return Ok(());
+            }
+            return Err(ApiError::forbidden("permission_denied", "This API key does not allow this.")
+                .with_details(serde_json::json!({ "permission": name, "scope": scope.map(super::Scope::as_text) })));
         }
         let Some(role) = self.role else { return self.organization().map(|_| ()) };
         if role.may(permission) {
             return Ok(());
         }
-        let name = poem_openapi::types::ToJSON::to_json(&permission).unwrap_or_default();
         Err(ApiError::forbidden("permission_denied", "Your role in this organization does not allow this.")
             .with_details(serde_json::json!({ "permission": name, "role": role.as_str() })))
     }
@@ -63,11 +87,72 @@ impl Caller {
         })
     }
 
+    /// What policies know the caller as.
+    pub(crate) fn context_role(&self) -> &'static str {
+        match &self.credential {
+            Credential::ApiKey(_) => "api_key",
+            Credential::Session(_) | Credential::Impersonation(_) => self.role.map_or("", Role::as_str),
+        }
+    }
+
+    /// Whether the caller's statements run as the owner: those of superadmins.
+    pub(crate) fn is_privileged(&self) -> bool {
+        self.role == Some(Role::Superadmin)
+    }
+
+    /// Whether an administrator acts as the user.
+    pub(crate) fn is_impersonated(&self) -> bool {
+        matches!(self.credential, Credential::Impersonation(_))
+    }
+
+    fn place(&mut self, organization: Option<OrganizationId>) {
+        self.organization = organization;
+        self.request.organization = organization;
+    }
+}
+
+/// A caller that is a person, where a program has no business: keys get 403 here, whatever their
+/// scopes.
+#[derive(Debug, Clone)]
+pub(crate) struct Person {
+    caller: Caller,
+    /// The user with every membership.
+    identity: Arc<Identity>,
+}
+
+impl Person {
+    /// `None` for a key.
+    pub(super) fn of(caller: Caller) -> Option<Self> {
+        let identity = match &caller.credential {
+            Credential::Session(identity) | Credential::Impersonation(identity) => Arc::clone(identity),
+            Credential::ApiKey(_) => return None,
+        };
+        Some(Self { caller, identity })
+    }
+
+    /// The user.
+    pub(crate) fn id(&self) -> UserId {
+        self.identity.user_id
+    }
+
+    /// The user with every membership.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// 403 while an administrator acts as the person.
+    pub(crate) fn in_person(&self) -> Result<(), ApiError> {
+        if self.is_impersonated() {
+            let message = "This can't be done while acting as somebody else; use a session of your own.";
+            return Err(ApiError::forbidden("impersonation_not_allowed", message));
+        }
+        Ok(())
+    }
+
     /// The same person, with no organization: what concerns its account rather than a clinic.
-    pub(crate) fn above_organizations(&self) -> Self {
-        let mut person = self.clone();
-        person.organization = None;
-        person.request.organization = None;
+    pub(crate) fn above_organizations(&self) -> Caller {
+        let mut person = self.caller.clone();
+        person.place(None);
         person.role = self.identity.superadmin.then_some(Role::Superadmin);
         person.patient_id = None;
         person.specialist_id = None;
@@ -77,9 +162,9 @@ impl Caller {
     /// The same person in another of its organizations; `None` when it is no member.
     pub(crate) fn in_organization(&self, organization: OrganizationId) -> Option<Self> {
         let membership = self.identity.memberships.iter().find(|m| m.organization_id == organization);
-        let mut caller = self.clone();
-        caller.organization = Some(organization);
-        caller.request.organization = Some(organization);
+        let mut person = self.clone();
+        let caller = &mut person.caller;
+        caller.place(Some(organization));
         match membership {
             Some(membership) if !self.identity.superadmin => {
                 caller.role = Some(membership.role);
@@ -93,8 +178,55 @@ impl Caller {
             }
             _ => return None,
         }
-        Some(caller)
+        Some(person)
     }
+
+    /// As the database and the gate take it.
+    pub(super) fn into_caller(self) -> Caller {
+        self.caller
+    }
+}
+
+impl Deref for Person {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+fn register_session_token(registry: &mut Registry) {
+    registry.create_security_scheme(
+        SESSION_TOKEN,
+        MetaSecurityScheme {
+            ty: "http",
+            description: Some(
+                "A session token of the identity provider (RS256), or the token of an impersonation (`rximp_…`).",
+            ),
+            name: None,
+            key_in: None,
+            scheme: Some("bearer"),
+            bearer_format: Some("JWT"),
+            flows: None,
+            openid_connect_url: None,
+        },
+    );
+}
+
+fn register_api_key(registry: &mut Registry) {
+    registry.create_security_scheme(
+        API_KEY,
+        MetaSecurityScheme {
+            ty: "apiKey",
+            description: Some("An API key of an organization (`rxkey_…`), good for what its scopes say."),
+            name: Some(API_KEY_HEADER),
+            key_in: Some("header"),
+            scheme: None,
+            bearer_format: None,
+            flows: None,
+            openid_connect_url: None,
+        },
+    );
 }
 
 impl<'a> ApiExtractor<'a> for Caller {
@@ -104,23 +236,12 @@ impl<'a> ApiExtractor<'a> for Caller {
     type ParamRawType = ();
 
     fn register(registry: &mut Registry) {
-        registry.create_security_scheme(
-            SESSION_TOKEN,
-            MetaSecurityScheme {
-                ty: "http",
-                description: Some("A session token of the identity provider (RS256)."),
-                name: None,
-                key_in: None,
-                scheme: Some("bearer"),
-                bearer_format: Some("JWT"),
-                flows: None,
-                openid_connect_url: None,
-            },
-        );
+        register_session_token(registry);
+        register_api_key(registry);
     }
 
     fn security_schemes() -> Vec<&'static str> {
-        vec![SESSION_TOKEN]
+        vec![SESSION_TOKEN, API_KEY]
     }
 
     async fn from_request(
@@ -131,5 +252,29 @@ impl<'a> ApiExtractor<'a> for Caller {
         // The gate stands in front of every secured operation; without it there is no caller.
         let caller = request.extensions().get::<Self>().cloned();
         caller.ok_or_else(|| ApiError::internal("a secured operation was reached without a caller").into())
+    }
+}
+
+impl<'a> ApiExtractor<'a> for Person {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        register_session_token(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec![SESSION_TOKEN]
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        options: ExtractParamOptions<Self::ParamType>,
+    ) -> Result<Self> {
+        let caller = Caller::from_request(request, body, options).await?;
+        Self::of(caller).ok_or_else(|| ApiError::internal("a key passed the gate of a person's operation").into())
     }
 }

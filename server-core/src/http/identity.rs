@@ -1,32 +1,19 @@
-//! Users and their memberships, cached in process: a hot caller costs no query.
-//!
-//! The cache hears of every change, whoever makes it: triggers notify, a listener on a connection of
-//! its own invalidates. A load that began before an invalidation is not stored (generation counter);
-//! while the listener is not connected nothing is cached at all; and nothing lives longer than 30 s.
+//! Users and their memberships, remembered in process: a hot caller costs no query.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::Arc;
 
 use moka::sync::Cache;
-use secrecy::{ExposeSecret, SecretString};
-use sqlx::{PgPool, postgres::PgListener};
-use tokio_util::sync::CancellationToken;
+use sqlx::PgPool;
 
-use super::Role;
+use super::{
+    Role,
+    changes::Changes,
+    remembered::{CAPACITY, Remembered, Remembers, TIME_TO_LIVE},
+};
 use crate::{
-    database::DatabaseError,
+    database::{DatabaseError, WriteTx},
     ids::{OrganizationId, PatientId, SpecialistId, UserId},
 };
-
-const CHANNEL: &str = "identity_changed";
-const TIME_TO_LIVE: Duration = Duration::from_secs(30);
-const CAPACITY: u64 = 100_000;
-const RECONNECT_AFTER: Duration = Duration::from_millis(500);
 
 /// A user with everything that authentication needs to know.
 #[derive(Debug)]
@@ -60,17 +47,15 @@ pub(crate) struct Membership {
     pub(crate) specialist_id: Option<SpecialistId>,
 }
 
-/// Finds and caches identities.
+/// Finds and remembers identities.
 #[derive(Clone)]
 pub(crate) struct Identities(Arc<Inner>);
 
 struct Inner {
     admin: PgPool,
-    by_subject: Cache<String, Arc<Identity>>,
-    /// Which cached subject a user id belongs to, for notifications carry the id.
+    by_subject: Remembered<Identity>,
+    /// Which remembered subject a user id belongs to, for changes are told by id.
     subject_of: Cache<i64, String>,
-    generation: AtomicU64,
-    listening: AtomicBool,
 }
 
 impl Identities {
@@ -78,11 +63,14 @@ impl Identities {
     pub(crate) fn new(admin: PgPool) -> Self {
         Self(Arc::new(Inner {
             admin,
-            by_subject: Cache::builder().max_capacity(CAPACITY).time_to_live(TIME_TO_LIVE).build(),
+            by_subject: Remembered::new(),
             subject_of: Cache::builder().max_capacity(CAPACITY).time_to_live(TIME_TO_LIVE).build(),
-            generation: AtomicU64::new(0),
-            listening: AtomicBool::new(false),
         }))
+    }
+
+    /// Has `changes` tell of users that changed.
+    pub(crate) fn hear(&self, changes: Changes) -> Changes {
+        changes.tell("user", Arc::<Inner>::clone(&self.0))
     }
 
     /// The user whom the identity provider calls `subject`.
@@ -91,68 +79,41 @@ impl Identities {
         if let Some(identity) = inner.by_subject.get(subject) {
             return Ok(Some(identity));
         }
-        let generation = inner.generation.load(Ordering::SeqCst);
+        let begun = inner.by_subject.begin();
         let Some(identity) = load(&inner.admin, subject).await?.map(Arc::new) else { return Ok(None) };
-        if inner.listening.load(Ordering::SeqCst) {
-            inner.subject_of.insert(identity.user_id.0, subject.to_owned());
-            inner.by_subject.insert(subject.to_owned(), Arc::clone(&identity));
-            // What changed between the load and the insert has already been announced: undo.
-            if inner.generation.load(Ordering::SeqCst) != generation {
-                inner.by_subject.invalidate(subject);
-            }
-        }
+        inner.subject_of.insert(identity.user_id.0, subject.to_owned());
+        inner.by_subject.keep(begun, subject, &identity);
         Ok(Some(identity))
     }
 
     /// Forgets a user, before the change that made it necessary is answered.
     pub(crate) fn invalidate(&self, user: UserId) {
-        self.0.generation.fetch_add(1, Ordering::SeqCst);
-        if let Some(subject) = self.0.subject_of.get(&user.0) {
-            self.0.by_subject.invalidate(&subject);
+        self.0.by_subject.forget(self.0.subject_of.get(&user.0).as_deref());
+    }
+
+    /// Has the users forgotten once `tx` is committed.
+    pub(crate) fn invalidate_after(&self, tx: &mut WriteTx, users: impl IntoIterator<Item = UserId>) {
+        for user in users {
+            let identities = self.clone();
+            tx.after_commit(move || identities.invalidate(user));
+        }
+    }
+}
+
+impl Remembers for Inner {
+    fn changed(&self, id: &str) {
+        match id.parse::<i64>() {
+            Ok(user) => self.by_subject.forget(self.subject_of.get(&user).as_deref()),
+            Err(_) => self.forget_all(),
         }
     }
 
-    fn invalidate_all(&self) {
-        self.0.generation.fetch_add(1, Ordering::SeqCst);
-        self.0.by_subject.invalidate_all();
+    fn forget_all(&self) {
+        self.by_subject.forget_all();
     }
 
-    /// Listens until `stop`; reconnects, forgetting everything, whenever the connection is lost.
-    pub(crate) async fn listen(self, url: SecretString, stop: CancellationToken) {
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                ended = self.listen_once(&url) => {
-                    self.0.listening.store(false, Ordering::SeqCst);
-                    self.invalidate_all();
-                    if let Err(error) = ended {
-                        tracing::warn!(%error, "the listener for identity changes lost its connection; nothing is cached meanwhile");
-                    }
-                }
-            }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(RECONNECT_AFTER) => {}
-            }
-        }
-    }
-
-    async fn listen_once(&self, url: &SecretString) -> Result<(), sqlx::Error> {
-        let mut listener = PgListener::connect(url.expose_secret()).await?;
-        // Eagerly reconnecting, `try_recv` would say that the connection was lost only when there is
-        // another, and until then the cache would be served by a process that hears of no change.
-        listener.eager_reconnect(false);
-        listener.listen(CHANNEL).await?;
-        // What was loaded before this moment may be stale already.
-        self.invalidate_all();
-        self.0.listening.store(true, Ordering::SeqCst);
-        while let Some(notification) = listener.try_recv().await? {
-            match notification.payload().parse() {
-                Ok(user) => self.invalidate(UserId(user)),
-                Err(_) => self.invalidate_all(),
-            }
-        }
-        Ok(())
+    fn hearing(&self, hearing: bool) {
+        self.by_subject.hearing(hearing);
     }
 }
 

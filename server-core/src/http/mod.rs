@@ -1,11 +1,20 @@
 //! Who calls, for which organization, and what they may do.
 
+mod api_key;
 mod authentication;
 mod caller;
+mod changes;
 mod identity;
+mod impersonation;
 mod permission;
+mod remembered;
+mod secret;
 
-pub(crate) use authentication::Authentication;
-pub(crate) use caller::Caller;
+pub(crate) use api_key::ApiKeys;
+pub(crate) use authentication::{Authentication, Directory};
+pub(crate) use caller::{Caller, Person};
+pub(crate) use changes::Changes;
 pub(crate) use identity::{Identities, Identity};
-pub(crate) use permission::{Permission, Role};
+pub(crate) use impersonation::Impersonations;
+pub(crate) use permission::{Permission, Role, Scope};
+pub(crate) use secret::Secrets;

@@ -1,6 +1,9 @@
 //! Who may do what: the whole policy on one page. What is not listed is denied.
 
-use poem_openapi::Enum;
+use poem_openapi::{
+    Enum,
+    types::{ParseFromJSON, ToJSON},
+};
 
 /// What a caller is in the organization of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
@@ -16,6 +19,71 @@ pub(crate) enum Role {
     Staff,
     /// Is treated.
     Patient,
+}
+
+/// What an API key may do; with it, what the front desk may do there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Enum)]
+pub(crate) enum Scope {
+    /// See patients.
+    #[oai(rename = "patients:read")]
+    PatientsRead,
+    /// Create, change and delete patients.
+    #[oai(rename = "patients:write")]
+    PatientsWrite,
+    /// See appointments.
+    #[oai(rename = "appointments:read")]
+    AppointmentsRead,
+    /// Book, change and cancel appointments.
+    #[oai(rename = "appointments:write")]
+    AppointmentsWrite,
+    /// See specialists.
+    #[oai(rename = "specialists:read")]
+    SpecialistsRead,
+    /// Change specialists, as far as the front desk may.
+    #[oai(rename = "specialists:write")]
+    SpecialistsWrite,
+    /// See specialties.
+    #[oai(rename = "specialties:read")]
+    SpecialtiesRead,
+    /// Change specialties, as far as the front desk may.
+    #[oai(rename = "specialties:write")]
+    SpecialtiesWrite,
+    /// See calendars.
+    #[oai(rename = "calendar:read")]
+    CalendarRead,
+    /// Give and revoke calendar feeds.
+    #[oai(rename = "calendar:write")]
+    CalendarWrite,
+    /// See forms.
+    #[oai(rename = "forms:read")]
+    FormsRead,
+    /// Fill forms.
+    #[oai(rename = "forms:write")]
+    FormsWrite,
+    /// See documents.
+    #[oai(rename = "documents:read")]
+    DocumentsRead,
+    /// Write documents.
+    #[oai(rename = "documents:write")]
+    DocumentsWrite,
+    /// See webhooks.
+    #[oai(rename = "webhooks:read")]
+    WebhooksRead,
+    /// Change webhooks, as far as the front desk may.
+    #[oai(rename = "webhooks:write")]
+    WebhooksWrite,
+}
+
+impl Scope {
+    /// As the database and the specification write it.
+    pub(crate) fn as_text(self) -> String {
+        self.to_json().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    }
+
+    /// A scope as [`Scope::as_text`] wrote it.
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        Self::parse_from_json(Some(text.into())).ok()
+    }
 }
 
 impl Role {
@@ -39,7 +107,7 @@ impl Role {
 use Role::{Admin, Patient, Specialist, Staff};
 
 macro_rules! permissions {
-    ($($(#[$doc:meta])* $name:ident: [$($role:ident),*];)*) => {
+    ($($(#[$doc:meta])* $name:ident $(@ $scope:ident)?: [$($role:ident),*];)*) => {
         /// Something a caller may or may not do. Which rows it may do it to is row-level security's.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
         #[oai(rename_all = "snake_case")]
@@ -57,6 +125,19 @@ macro_rules! permissions {
                     $(Self::$name => &[$($role),*],)*
                 }
             }
+
+            /// As answers name it.
+            pub(crate) fn name(self) -> String {
+                self.to_json().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
+            }
+
+            /// The scope with which an API key has it, as far as the front desk has it; without one
+            /// no key does.
+            pub(crate) fn scope(self) -> Option<Scope> {
+                match self {
+                    $(Self::$name => [$(Scope::$scope)?].first().copied(),)*
+                }
+            }
         }
     };
 }
@@ -68,34 +149,38 @@ permissions! {
     OrganizationRead: [Admin, Specialist, Staff, Patient];
     /// Change one's own organization.
     OrganizationUpdate: [Admin];
+    /// Create, rotate and revoke API keys.
+    ApiKeyManage: [Admin];
+    /// Act as a patient.
+    PatientImpersonate: [Admin];
     /// See specialties.
-    SpecialtyRead: [Admin, Specialist, Staff, Patient];
+    SpecialtyRead @ SpecialtiesRead: [Admin, Specialist, Staff, Patient];
     /// Create, change, archive specialties.
-    SpecialtyWrite: [Admin];
+    SpecialtyWrite @ SpecialtiesWrite: [Admin];
     /// See specialists.
-    SpecialistRead: [Admin, Specialist, Staff, Patient];
+    SpecialistRead @ SpecialistsRead: [Admin, Specialist, Staff, Patient];
     /// Create and delete specialists.
-    SpecialistWrite: [Admin];
+    SpecialistWrite @ SpecialistsWrite: [Admin];
     /// Change a specialist; a specialist only itself.
-    SpecialistUpdate: [Admin, Specialist];
+    SpecialistUpdate @ SpecialistsWrite: [Admin, Specialist];
     /// List and search patients.
-    PatientList: [Admin, Specialist, Staff];
+    PatientList @ PatientsRead: [Admin, Specialist, Staff];
     /// See one patient; a patient only itself.
-    PatientRead: [Admin, Specialist, Staff, Patient];
+    PatientRead @ PatientsRead: [Admin, Specialist, Staff, Patient];
     /// Create and delete patients.
-    PatientWrite: [Admin, Staff];
+    PatientWrite @ PatientsWrite: [Admin, Staff];
     /// Change a patient.
-    PatientUpdate: [Admin, Specialist, Staff];
+    PatientUpdate @ PatientsWrite: [Admin, Specialist, Staff];
     /// See and write clinical notes.
     ClinicalNotes: [Admin, Specialist];
     /// See appointments; specialists and patients their own.
-    AppointmentRead: [Admin, Specialist, Staff, Patient];
+    AppointmentRead @ AppointmentsRead: [Admin, Specialist, Staff, Patient];
     /// Create and change appointments; specialists their own.
-    AppointmentWrite: [Admin, Specialist, Staff];
+    AppointmentWrite @ AppointmentsWrite: [Admin, Specialist, Staff];
     /// Delete appointments.
-    AppointmentDelete: [Admin];
+    AppointmentDelete @ AppointmentsWrite: [Admin];
     /// Cancel appointments; specialists and patients their own.
-    AppointmentCancel: [Admin, Specialist, Staff, Patient];
+    AppointmentCancel @ AppointmentsWrite: [Admin, Specialist, Staff, Patient];
 }
 
 impl Role {
@@ -104,9 +189,9 @@ impl Role {
         self == Self::Superadmin || permission.roles().contains(&self)
     }
 
-    /// Every permission the role has.
-    pub(crate) fn permissions(self) -> Vec<Permission> {
-        Permission::ALL.iter().copied().filter(|permission| self.may(*permission)).collect()
+    /// The names of every permission the role has.
+    pub(crate) fn permissions(self) -> Vec<String> {
+        Permission::ALL.iter().filter(|permission| self.may(**permission)).map(|permission| permission.name()).collect()
     }
 }
 
@@ -119,6 +204,23 @@ mod tests {
         assert!(!Role::Patient.may(Permission::ClinicalNotes));
         assert!(!Role::Staff.may(Permission::ClinicalNotes));
         assert!(Role::Specialist.may(Permission::ClinicalNotes));
+    }
+
+    #[test]
+    fn a_key_never_does_what_the_front_desk_may_not() {
+        let of_key = |permission: &Permission| permission.scope().is_some() && Role::Staff.may(*permission);
+        let keys: Vec<_> = Permission::ALL.iter().copied().filter(of_key).collect();
+        assert!(keys.contains(&Permission::PatientWrite) && keys.contains(&Permission::AppointmentCancel));
+        for never in [Permission::ClinicalNotes, Permission::AppointmentDelete, Permission::SpecialtyWrite] {
+            assert!(!keys.contains(&never), "{never:?}");
+        }
+    }
+
+    #[test]
+    fn scopes_are_read_as_they_are_written() {
+        assert_eq!(Scope::PatientsRead.as_text(), "patients:read");
+        assert_eq!(Scope::from_text("webhooks:write"), Some(Scope::WebhooksWrite));
+        assert_eq!(Scope::from_text("members:write"), None);
     }
 
     #[test]

@@ -2,12 +2,15 @@
 //! test in a process of its own all the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "test code")]
 
+mod api_key;
 mod appointment;
 mod appointment_race;
+mod attempt;
 mod audit;
 mod audit_forward;
 mod frame;
 mod identity;
+mod impersonation;
 mod leak;
 mod matrix;
 mod organization;

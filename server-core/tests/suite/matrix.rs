@@ -4,8 +4,9 @@
 use std::fmt::Write as _;
 
 use reqwest::{Method, RequestBuilder};
+use restartix_sdk::core::types::Scope;
 use serde_json::Value;
-use test_support::{Actor, Answer, CoreApp, Role};
+use test_support::{Actor, Answer, CoreApp, Program, Role};
 
 const GRID: &str = include_str!("permissions.txt");
 
@@ -19,10 +20,27 @@ struct Operation {
 }
 
 impl Operation {
-    fn request(&self, actor: &Actor) -> RequestBuilder {
-        let request = actor.request(self.method.clone(), &self.path);
+    fn request(&self, asker: &Asker) -> RequestBuilder {
+        let request = match asker {
+            Asker::Person(actor) => actor.request(self.method.clone(), &self.path),
+            Asker::Program(program) => program.request(self.method.clone(), &self.path),
+        };
         self.body.iter().fold(request, reqwest::RequestBuilder::json)
     }
+}
+
+/// Who tries.
+enum Asker {
+    Person(Actor),
+    Program(Program),
+}
+
+/// Every scope there is.
+fn scopes() -> Vec<Scope> {
+    let resources =
+        ["patients", "appointments", "specialists", "specialties", "calendar", "forms", "documents", "webhooks"];
+    let names = resources.iter().flat_map(|resource| ["read", "write"].map(|verb| format!("{resource}:{verb}")));
+    names.map(|name| name.parse().expect("a scope of the specification")).collect()
 }
 
 fn operations(app: &CoreApp) -> Vec<Operation> {
@@ -58,12 +76,14 @@ fn operations(app: &CoreApp) -> Vec<Operation> {
 async fn the_policy_is_what_the_grid_says() {
     let app = CoreApp::start().await;
     let superadmin = app.superadmin().in_organization(app.home().id);
-    let actors = [superadmin].into_iter().chain(Role::ALL.map(|role| app.role(role))).collect::<Vec<_>>();
-    let mut grid = String::from("operation                   superadmin admin specialist staff patient\n");
+    let people = [superadmin].into_iter().chain(Role::ALL.map(|role| app.role(role))).map(Asker::Person);
+    let program = Asker::Program(app.program(&scopes()).await);
+    let askers = people.chain([program]).collect::<Vec<_>>();
+    let mut grid = String::from("operation                   superadmin admin specialist staff patient key\n");
     for operation in operations(&app).iter().filter(|operation| !operation.public) {
         let _ = write!(grid, "{:<27}", operation.id);
-        for (actor, width) in actors.iter().zip([10, 5, 10, 5, 7]) {
-            let answer = Answer::to(operation.request(actor)).await;
+        for (asker, width) in askers.iter().zip([10, 5, 10, 5, 7, 3]) {
+            let answer = Answer::to(operation.request(asker)).await;
             assert!(!answer.status.is_server_error(), "{}: {}", operation.id, answer.body);
             let denied = answer.status.as_u16() == 403;
             if denied {
@@ -79,11 +99,27 @@ async fn the_policy_is_what_the_grid_says() {
 }
 
 #[tokio::test]
+async fn a_key_without_the_scope_gets_nowhere() {
+    let app = CoreApp::start().await;
+    let all = scopes();
+    for operation in operations(&app).iter().filter(|operation| !operation.public) {
+        // Every scope but those of the operation's own resource, and none of another's is enough.
+        let resource = operation.id.split('_').next().unwrap();
+        let plural = if resource == "specialty" { "specialties".to_owned() } else { format!("{resource}s") };
+        let others: Vec<Scope> =
+            all.iter().filter(|scope| !scope.to_string().starts_with(&plural)).copied().collect();
+        let program = Asker::Program(app.program(&others).await);
+        Answer::to(operation.request(&program)).await.refusal(403, "permission_denied");
+    }
+}
+
+#[tokio::test]
 async fn strangers_get_nowhere() {
     let app = CoreApp::start().await;
-    let stranger = app.other_admin().in_organization(app.home().id);
+    let stranger = Asker::Person(app.other_admin().in_organization(app.home().id));
     let http = reqwest::Client::builder().build().unwrap();
-    let before = app.count("select count(*) from audit_log").await;
+    let done = "select count(*) from audit_log where outcome = 'succeeded'";
+    let before = app.count(done).await;
     for operation in operations(&app) {
         let anonymous = http.request(operation.method.clone(), format!("{}{}", app.url(), operation.path));
         let anonymous = Answer::to(operation.body.iter().fold(anonymous, reqwest::RequestBuilder::json)).await;
@@ -95,5 +131,5 @@ async fn strangers_get_nowhere() {
         // A member of another clinic that names this one.
         Answer::to(operation.request(&stranger)).await.refusal(404, "organization_not_found");
     }
-    assert_eq!(app.count("select count(*) from audit_log").await, before, "a stranger did something");
+    assert_eq!(app.count(done).await, before, "a stranger did something");
 }

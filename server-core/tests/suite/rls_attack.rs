@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use restartix_sdk::{
-    core::types::SpecialtyInput,
+    core::types::{BeginImpersonation, CreateApiKey, CreatePatient, Scope, SpecialtyInput},
     telemetry::types::{ActorKind, AuditBatch, AuditOutcome, ConsentUpdate, NewAuditEvent, PurposeDecisions},
 };
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -24,7 +24,7 @@ const fn target(table: &'static str, verbs: &'static str) -> Target {
     Target { table, tenant: "organization_id", touch: "organization_id", verbs }
 }
 
-const CORE: [Target; 11] = [
+const CORE: [Target; 13] = [
     Target { table: "public.organizations", tenant: "id", touch: "name", verbs: "SU" },
     target("public.memberships", "S"),
     target("public.specialties", "SIUD"),
@@ -33,6 +33,8 @@ const CORE: [Target; 11] = [
     target("public.data_keys", "SI"),
     target("public.patients", "SIU"),
     target("public.appointments", "SIU"),
+    target("public.api_keys", "SIU"),
+    target("public.impersonations", "SIU"),
     target("public.audit_log", "SI"),
     target("public.audit_personal", "SI"),
     target("public.audit_outbox", "I"),
@@ -179,6 +181,19 @@ async fn cores_tables_withstand() {
         granted(admin.specialist_create().body(body).send().await, 201);
         let patient = app.patient_create(&admin, "Ann", "Lee").await.id;
         app.appointment_create(&admin, specialist, patient, in_days(2, 9)).await;
+        let body = CreateApiKey { expires_at: None, name: "Key".to_owned(), scopes: vec![Scope::PatientsRead] };
+        let organization = granted(admin.me_get().send().await, 200).organization_id.unwrap();
+        granted(admin.api_key_create().organization_id(organization).body(body).send().await, 201);
+    }
+    for organization in [app.home(), app.away()] {
+        let admin = app.actor(&organization.admin);
+        let record = CreatePatient {
+            user_id: Some(organization.patient.user_id),
+            ..CoreApp::new_patient("Pia", "Own")
+        };
+        let record = granted(admin.patient_create().body(record).send().await, 201).id;
+        let body = BeginImpersonation { minutes: None, reason: "A test".to_owned() };
+        granted(admin.patient_impersonate().patient_id(record).body(body).send().await, 201);
     }
     let asker = |organization: &test_support::Organization| Asker {
         organization: organization.id,

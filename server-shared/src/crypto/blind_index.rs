@@ -51,7 +51,12 @@ impl KeyedHash {
 
     /// The pseudonym: 64 lower-case hexadecimal digits.
     pub fn hex(&self, value: &str) -> String {
-        hex::encode(self.key.mac().chain_update(value).finalize().into_bytes())
+        hex::encode(self.bytes(value))
+    }
+
+    /// The pseudonym as it is.
+    pub fn bytes(&self, value: &str) -> [u8; 32] {
+        self.key.mac().chain_update(value).finalize().into_bytes().into()
     }
 }
 

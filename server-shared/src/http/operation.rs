@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use poem::{
     Endpoint, EndpointExt, IntoResponse, Request, Response, Result,
     endpoint::BoxEndpoint,
-    http::{Method, StatusCode, header},
+    http::{Extensions, Method, StatusCode, header},
 };
 use poem_openapi::{
     OpenApi,
@@ -61,12 +61,27 @@ impl Operation {
     }
 }
 
-/// Decides, before anything of a request is parsed, whether it may reach its handler.
+/// Decides, before anything of a request is parsed, whether it may reach its handler, and sees what
+/// became of it.
 #[async_trait]
 pub trait Gate: Send + Sync + 'static {
     /// Called for each secured operation. Leaves what the handlers' security scheme takes (and a
-    /// [`Subject`] for the access log) in the request's extensions, or answers with the error.
-    async fn admit(&self, operation: &Operation, request: &mut Request) -> Result<(), ApiError>;
+    /// [`Subject`] for the access log) in the request's extensions, or answers: with an error, or with
+    /// a response that takes the handler's place.
+    async fn admit(&self, operation: &Operation, request: &mut Request) -> Result<Option<Response>, ApiError>;
+
+    /// Called with the answer of each secured operation, the gate's own included, before it is
+    /// rendered. `visit` holds what `admit` left in the request's extensions. Not called for a request
+    /// whose connection is gone.
+    async fn settle(
+        &self,
+        operation: &Operation,
+        visit: &Extensions,
+        outcome: Result<Response, ApiError>,
+    ) -> Result<Response, ApiError> {
+        let _ = (operation, visit);
+        outcome
+    }
 }
 
 /// Bounds on a request; both have an answer of their own (413, 503).
@@ -186,9 +201,9 @@ impl Endpoint for OperationEndpoint {
 
     async fn call(&self, request: Request) -> Result<Response> {
         let request_id = RequestId::of(&request).to_owned();
-        let mut subject = None;
-        let guarded = AssertUnwindSafe(self.answer(request, &mut subject)).catch_unwind();
-        let outcome = match tokio::time::timeout(self.timeout, guarded).await {
+        let mut visit = None;
+        let guarded = AssertUnwindSafe(self.answer(request, &mut visit)).catch_unwind();
+        let mut outcome = match tokio::time::timeout(self.timeout, guarded).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(panic)) => Err(ApiError::internal(format!("panic: {}", panic_text(panic.as_ref())))),
             Err(_) => Err(ApiError::unavailable(
@@ -197,12 +212,15 @@ impl Endpoint for OperationEndpoint {
                 format!("no answer within {:?}", self.timeout),
             )),
         };
+        if let Some(visit) = &visit {
+            outcome = self.gate.settle(&self.operation, visit, outcome).await;
+        }
         let mut response = outcome.unwrap_or_else(|error| {
             report(&self.operation, &request_id, &error);
             error.render(&request_id)
         });
         response.extensions_mut().insert(Arc::clone(&self.operation));
-        if let Some(subject) = subject {
+        if let Some(subject) = visit.and_then(|mut visit| visit.remove::<Subject>()) {
             response.extensions_mut().insert(subject);
         }
         Ok(response)
@@ -210,7 +228,7 @@ impl Endpoint for OperationEndpoint {
 }
 
 impl OperationEndpoint {
-    async fn answer(&self, mut request: Request, subject: &mut Option<Subject>) -> Result<Response, ApiError> {
+    async fn answer(&self, mut request: Request, visit: &mut Option<Extensions>) -> Result<Response, ApiError> {
         request.extensions_mut().insert(BodyLimit(self.body_limit));
         request.extensions_mut().insert(Arc::clone(&self.operation));
         let length = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
@@ -219,8 +237,11 @@ impl OperationEndpoint {
             return Err(super::body::too_large(self.body_limit));
         }
         if self.operation.secured() {
-            self.gate.admit(&self.operation, &mut request).await?;
-            *subject = request.extensions().get::<Subject>().cloned();
+            let admitted = self.gate.admit(&self.operation, &mut request).await;
+            *visit = Some(request.extensions().clone());
+            if let Some(answered) = admitted? {
+                return Ok(answered);
+            }
         }
         self.check_parameters(&request)?;
         match self.endpoint.call(request).await {

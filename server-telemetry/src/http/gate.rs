@@ -1,7 +1,7 @@
 //! Authentication, before anything of a request is parsed.
 
 use async_trait::async_trait;
-use poem::Request;
+use poem::{Request, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use server_shared::{
@@ -60,7 +60,7 @@ impl TelemetryGate {
 
 #[async_trait]
 impl Gate for TelemetryGate {
-    async fn admit(&self, operation: &Operation, request: &mut Request) -> Result<(), ApiError> {
+    async fn admit(&self, operation: &Operation, request: &mut Request) -> Result<Option<Response>, ApiError> {
         let token = bearer(request).ok_or_else(unauthenticated)?;
         let caller = if operation.security.contains(&SERVICE_TOKEN) && self.is_service(token) {
             Caller::Service
@@ -74,7 +74,7 @@ impl Gate for TelemetryGate {
             let subject = Subject { user_id: Some(person.user_id), organization_id: person.organization_id };
             request.extensions_mut().insert(subject);
         }
-        Ok(())
+        Ok(None)
     }
 }
 

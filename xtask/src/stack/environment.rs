@@ -22,6 +22,7 @@ pub(crate) fn core(endpoints: &Endpoints, keys: &Keys, port: u16, telemetry_port
         ("CLERK_AUTHORIZED_PARTIES", AUTHORIZED_PARTY.to_owned()),
         ("ENCRYPTION_KEY", chosen("ENCRYPTION_KEY", &keys.secrets.encryption_key)),
         ("BLIND_INDEX_KEY", chosen("BLIND_INDEX_KEY", &keys.secrets.blind_index_key)),
+        ("API_KEY_PEPPER", chosen("API_KEY_PEPPER", &keys.secrets.api_key_pepper)),
         ("TELEMETRY_INTERNAL_URL", format!("http://127.0.0.1:{telemetry_port}")),
         ("TELEMETRY_TOKEN_KEY", keys.telemetry_pem.trim_end().replace('\n', "\\n")),
         ("AWS_ACCESS_KEY_ID", endpoints.s3.access_key.clone()),

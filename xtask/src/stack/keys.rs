@@ -38,6 +38,7 @@ pub(crate) struct Keys {
 pub(crate) struct Secrets {
     pub(crate) encryption_key: String,
     pub(crate) blind_index_key: String,
+    pub(crate) api_key_pepper: String,
     pub(crate) telemetry_hash_key: String,
     pub(crate) telemetry_internal_token: String,
     pub(crate) metrics_token: String,
@@ -50,6 +51,7 @@ impl Secrets {
         Self {
             encryption_key: random_hex(32),
             blind_index_key: random_hex(32),
+            api_key_pepper: random_hex(32),
             telemetry_hash_key: random_hex(32),
             telemetry_internal_token: random_hex(32),
             metrics_token: random_hex(16),

@@ -169,7 +169,7 @@ appointment_page_in!(appointment_page_descending, "started_at desc, id desc");
 pub(super) async fn appointment_create(
     tx: &mut impl Tx,
     organization: OrganizationId,
-    user: UserId,
+    user: Option<UserId>,
     booking: &CreateAppointment,
 ) -> Result<Option<Appointment>, AppointmentError> {
     sqlx::query_as!(
@@ -190,7 +190,7 @@ pub(super) async fn appointment_create(
                   cancellation_reason as "cancellation_reason: CancellationReason", version, created_at, updated_at
         "#,
         organization.0, booking.title, booking.started_at, booking.ended_at, booking.specialist_id.0,
-        booking.patient_id.0, booking.specialty_id.map(|id| id.0), user.0
+        booking.patient_id.0, booking.specialty_id.map(|id| id.0), user.map(|id| id.0)
     )
     .fetch_optional(tx.connection()?)
     .await

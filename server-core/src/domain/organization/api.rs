@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::Tag,
-    http::{Caller, Permission},
+    http::{Permission, Person},
     ids::OrganizationId,
 };
 
@@ -34,7 +34,7 @@ impl Api {
     #[oai(path = "/organizations", method = "get", operation_id = "organization_list")]
     async fn organization_list(
         &self,
-        caller: Caller,
+        caller: Person,
         /// Number of the page, from 1.
         page: Query<Option<PageNumber>>,
         /// Entries a page, at most 100.
@@ -49,7 +49,7 @@ impl Api {
     #[oai(path = "/organizations", method = "post", operation_id = "organization_create")]
     async fn organization_create(
         &self,
-        caller: Caller,
+        caller: Person,
         body: Body<CreateOrganization>,
     ) -> Result<Created<Organization>, ApiError> {
         caller.may(Permission::OrganizationCreate)?;
@@ -62,7 +62,7 @@ impl Api {
     #[oai(path = "/organizations/slug/:slug", method = "get", operation_id = "organization_find")]
     async fn organization_find(
         &self,
-        caller: Caller,
+        caller: Person,
         /// Slug of the organization.
         #[oai(validator(max_length = 60))]
         slug: Path<String>,
@@ -76,7 +76,7 @@ impl Api {
     #[oai(path = "/organizations/:organization_id", method = "get", operation_id = "organization_get")]
     async fn organization_get(
         &self,
-        caller: Caller,
+        caller: Person,
         /// Id of the organization; it is the context of the request.
         organization_id: Path<OrganizationId>,
     ) -> Result<Json<Organization>, ApiError> {
@@ -90,7 +90,7 @@ impl Api {
     #[oai(path = "/organizations/:organization_id", method = "put", operation_id = "organization_update")]
     async fn organization_update(
         &self,
-        caller: Caller,
+        caller: Person,
         /// Id of the organization; it is the context of the request.
         organization_id: Path<OrganizationId>,
         body: Body<UpdateOrganization>,

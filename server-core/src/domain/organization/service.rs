@@ -8,7 +8,7 @@ use super::{
     model::{CreateOrganization, Organization, UpdateOrganization},
     repository,
 };
-use crate::{audit::Audit, database::Database, domain::rules::check_timezone, http::Caller, ids::OrganizationId};
+use crate::{audit::Audit, database::Database, domain::rules::check_timezone, http::Person, ids::OrganizationId};
 
 /// Clinics.
 #[derive(Clone)]
@@ -21,7 +21,7 @@ impl Service {
         Self { database }
     }
 
-    pub(super) async fn list(&self, caller: &Caller, paging: Paging) -> Result<Page<Organization>, OrganizationError> {
+    pub(super) async fn list(&self, caller: &Person, paging: Paging) -> Result<Page<Organization>, OrganizationError> {
         let mut reader = self.database.read(&caller.above_organizations()).open().await?;
         let rows = repository::organization_page(&mut reader, paging).await?;
         let total = match paging.total_of_first_page(rows.len()) {
@@ -31,19 +31,19 @@ impl Service {
         Ok(paging.page(rows, total))
     }
 
-    pub(super) async fn find(&self, caller: &Caller, slug: &str) -> Result<Organization, OrganizationError> {
+    pub(super) async fn find(&self, caller: &Person, slug: &str) -> Result<Organization, OrganizationError> {
         let mut reader = self.database.read(&caller.above_organizations()).open().await?;
         repository::organization_find(&mut reader, slug).await?.ok_or(OrganizationError::NotFound)
     }
 
-    pub(super) async fn get(&self, caller: &Caller, id: OrganizationId) -> Result<Organization, OrganizationError> {
+    pub(super) async fn get(&self, caller: &Person, id: OrganizationId) -> Result<Organization, OrganizationError> {
         let mut reader = self.database.read(caller).open().await?;
         repository::organization_get(&mut reader, id).await?.ok_or(OrganizationError::NotFound)
     }
 
     pub(super) async fn create(
         &self,
-        caller: &Caller,
+        caller: &Person,
         input: &CreateOrganization,
     ) -> Result<Organization, OrganizationError> {
         check_timezone("/timezone", &input.timezone)?;
@@ -56,7 +56,7 @@ impl Service {
 
     pub(super) async fn update(
         &self,
-        caller: &Caller,
+        caller: &Person,
         id: OrganizationId,
         input: &UpdateOrganization,
     ) -> Result<Organization, OrganizationError> {

@@ -297,3 +297,14 @@ fn on_user(error: sqlx::Error) -> PatientError {
         _ => DatabaseError::from(error).into(),
     }
 }
+
+/// The user of a patient, whose row is kept from changing.
+pub(super) async fn patient_user(tx: &mut impl Tx, id: PatientId) -> Result<Option<Option<UserId>>, DatabaseError> {
+    let user = sqlx::query_scalar!(
+        r#"select user_id as "user_id: UserId" from patients where id = $1 and deleted_at is null for share"#,
+        id.0
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(user)
+}

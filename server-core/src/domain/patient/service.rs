@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    database::{Database, DatabaseError, Sealed},
+    database::{Database, DatabaseError, Sealed, WriteTx},
     domain::rules::InvalidValue,
     encryption::{Encryption, RowCipher},
     http::{Caller, Identities, Permission},
@@ -67,6 +67,16 @@ impl Service {
         Ok(tx.disclose(patient, |patient| Audit::read([patient])).await?)
     }
 
+    /// The user of a patient, for what other domains do with both: `None` for no such patient, `Some(None)`
+    /// for one who can't sign in. Keeps the row from changing to the end of the transaction.
+    pub(crate) async fn user_of(
+        &self,
+        tx: &mut WriteTx,
+        id: PatientId,
+    ) -> Result<Option<Option<UserId>>, DatabaseError> {
+        repository::patient_user(tx, id).await
+    }
+
     pub(super) async fn create(
         &self,
         caller: &Caller,
@@ -88,9 +98,9 @@ impl Service {
         };
         let linked = record.user_id;
         let patient = Sealed::new(patient(uid, record, &written, sees_notes(caller)));
-        let patient = tx.commit_sealed(patient, Audit::created).await?;
-        self.forget(linked);
-        Ok(patient)
+        // Which patient record a user has is part of its identity.
+        self.identities.invalidate_after(&mut tx, linked);
+        Ok(tx.commit_sealed(patient, Audit::created).await?)
     }
 
     pub(super) async fn update(
@@ -117,27 +127,18 @@ impl Service {
         let changed = changed_fields(&before, &record);
         let linked = record.user_id;
         let patient = Sealed::new(patient(row.uid, record, &written, sees_notes(caller)));
-        let patient = tx.commit_sealed(patient, |patient| Audit::updated(patient, changed)).await?;
         if linked != row.user_id {
-            self.forget(row.user_id);
-            self.forget(linked);
+            self.identities.invalidate_after(&mut tx, row.user_id.into_iter().chain(linked));
         }
-        Ok(patient)
+        Ok(tx.commit_sealed(patient, |patient| Audit::updated(patient, changed)).await?)
     }
 
     pub(super) async fn delete(&self, caller: &Caller, id: PatientId) -> Result<(), PatientError> {
         let mut tx = self.database.write(caller).await?;
         let linked = repository::patient_delete(&mut tx, id).await?.ok_or(PatientError::NotFound)?;
+        self.identities.invalidate_after(&mut tx, linked);
         tx.commit(Audit::deleted(&id)).await?;
-        self.forget(linked);
         Ok(())
-    }
-
-    /// Which patient record a user has is part of its identity.
-    fn forget(&self, user: Option<UserId>) {
-        if let Some(user) = user {
-            self.identities.invalidate(user);
-        }
     }
 
     fn search(&self, organization: OrganizationId, filter: &PatientFilter) -> PatientSearch {

@@ -10,7 +10,7 @@ use crate::{
     database::Database,
     domain::rules::check_timezone,
     http::{Caller, Identities, Permission},
-    ids::{OrganizationId, SpecialistId, UserId},
+    ids::{OrganizationId, SpecialistId},
 };
 
 const FIELDS: [&str; 6] = ["user_id", "name", "title", "specialty_ids", "timezone", "bookable"];
@@ -57,8 +57,9 @@ impl Service {
         check_timezone("/timezone", &input.timezone)?;
         let mut tx = self.database.write(caller).await?;
         let specialist = repository::specialist_create(&mut tx, organization, input).await?;
+        // Which specialist a user is, is part of its identity.
+        self.identities.invalidate_after(&mut tx, specialist.user_id);
         tx.commit(Audit::created(&specialist)).await?;
-        self.forget(specialist.user_id);
         Ok(specialist)
     }
 
@@ -79,26 +80,18 @@ impl Service {
         }
         let specialist =
             repository::specialist_update(&mut tx, organization, id, input).await?.ok_or(SpecialistError::NotFound)?;
-        tx.commit(Audit::updated(&specialist, FIELDS.to_vec())).await?;
         if linked != specialist.user_id {
-            self.forget(linked);
-            self.forget(specialist.user_id);
+            self.identities.invalidate_after(&mut tx, linked.into_iter().chain(specialist.user_id));
         }
+        tx.commit(Audit::updated(&specialist, FIELDS.to_vec())).await?;
         Ok(specialist)
     }
 
     pub(super) async fn delete(&self, caller: &Caller, id: SpecialistId) -> Result<(), SpecialistError> {
         let mut tx = self.database.write(caller).await?;
         let linked = repository::specialist_delete(&mut tx, id).await?.ok_or(SpecialistError::NotFound)?;
+        self.identities.invalidate_after(&mut tx, linked);
         tx.commit(Audit::deleted(&id)).await?;
-        self.forget(linked);
         Ok(())
-    }
-
-    /// Which specialist a user is, is part of its identity.
-    fn forget(&self, user: Option<UserId>) {
-        if let Some(user) = user {
-            self.identities.invalidate(user);
-        }
     }
 }

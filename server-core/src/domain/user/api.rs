@@ -13,7 +13,7 @@ use super::{
     Service,
     model::{Me, SwitchOrganization, TelemetryToken},
 };
-use crate::{domain::Tag, http::Caller};
+use crate::{domain::Tag, http::Person};
 
 /// `/v1/me` and what proves who Core vouches for.
 pub(crate) struct Api {
@@ -51,7 +51,7 @@ impl Api {
     ///
     /// With every membership, and the role and permissions in the organization of the request.
     #[oai(path = "/v1/me", method = "get", operation_id = "me_get")]
-    async fn me_get(&self, caller: Caller) -> Result<Json<Me>, ApiError> {
+    async fn me_get(&self, caller: Person) -> Result<Json<Me>, ApiError> {
         Ok(Json(Me::of(&caller)))
     }
 
@@ -62,17 +62,20 @@ impl Api {
     #[oai(path = "/v1/me/switch-organization", method = "put", operation_id = "me_organization_switch")]
     async fn me_organization_switch(
         &self,
-        caller: Caller,
+        caller: Person,
         body: Body<SwitchOrganization>,
     ) -> Result<Json<Me>, ApiError> {
+        caller.in_person()?;
         Ok(Json(self.users.switch(&caller, body.organization_id).await?))
     }
 
     /// Get a token for Telemetry
     ///
-    /// Good for ten minutes, for the caller in the organization of the request.
+    /// Good for ten minutes, for the caller in the organization of the request. There is none while
+    /// acting as somebody else.
     #[oai(path = "/v1/me/telemetry-token", method = "post", operation_id = "me_telemetry_token_create")]
-    async fn me_telemetry_token_create(&self, caller: Caller) -> Result<Created<TelemetryToken>, ApiError> {
+    async fn me_telemetry_token_create(&self, caller: Person) -> Result<Created<TelemetryToken>, ApiError> {
+        caller.in_person()?;
         Ok(Created(self.users.telemetry_token(&caller, caller.organization()?)?))
     }
 }

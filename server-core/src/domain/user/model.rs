@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     audit::Entity,
-    http::{Caller, Permission, Role},
+    http::{Person, Role},
     ids::{OrganizationId, PatientId, SpecialistId, UserId},
 };
 
@@ -24,8 +24,8 @@ pub(crate) struct Me {
     pub(crate) organization_id: Option<OrganizationId>,
     /// What the user is in it.
     pub(crate) role: Option<Role>,
-    /// What the user may do in it.
-    pub(crate) permissions: Vec<Permission>,
+    /// What the user may do in it, e.g. `appointment_write`; there may be more names in a later version.
+    pub(crate) permissions: Vec<String>,
     /// The user's own patient record in it.
     pub(crate) patient_id: Option<PatientId>,
     /// The user's own specialist record in it.
@@ -46,17 +46,17 @@ pub(crate) struct MyMembership {
 }
 
 impl Me {
-    pub(super) fn of(caller: &Caller) -> Self {
-        let memberships = caller.identity.memberships.iter().map(|membership| MyMembership {
+    pub(super) fn of(caller: &Person) -> Self {
+        let memberships = caller.identity().memberships.iter().map(|membership| MyMembership {
             organization_id: membership.organization_id,
             organization_name: membership.organization_name.clone(),
             organization_slug: membership.organization_slug.clone(),
             role: membership.role,
         });
         Self {
-            id: caller.user_id,
-            name: caller.identity.name.clone(),
-            superadmin: caller.identity.superadmin,
+            id: caller.id(),
+            name: caller.identity().name.clone(),
+            superadmin: caller.identity().superadmin,
             memberships: memberships.collect(),
             organization_id: caller.organization,
             role: caller.role,

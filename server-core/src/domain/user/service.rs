@@ -12,7 +12,7 @@ use super::{
 use crate::{
     audit::Audit,
     database::Database,
-    http::{Caller, Identities, Role},
+    http::{Identities, Person, Role},
     ids::OrganizationId,
 };
 
@@ -35,19 +35,20 @@ impl Service {
         Self { database, identities, signer }
     }
 
-    pub(super) async fn switch(&self, caller: &Caller, organization: OrganizationId) -> Result<Me, UserError> {
+    pub(super) async fn switch(&self, caller: &Person, organization: OrganizationId) -> Result<Me, UserError> {
         let switched = caller.in_organization(organization).ok_or(UserError::NotAMember)?;
+        let user = caller.id();
         let mut tx = self.database.write(&switched).await?;
-        repository::user_switch(&mut tx, caller.user_id, organization).await?;
-        tx.commit(Audit::updated(&Account(caller.user_id), vec!["current_organization_id"])).await?;
+        repository::user_switch(&mut tx, user, organization).await?;
         // This process answers by the new organization from the very next request on.
-        self.identities.invalidate(caller.user_id);
+        self.identities.invalidate_after(&mut tx, [user]);
+        tx.commit(Audit::updated(&Account(user), vec!["current_organization_id"])).await?;
         Ok(Me::of(&switched))
     }
 
     pub(super) fn telemetry_token(
         &self,
-        caller: &Caller,
+        caller: &Person,
         organization: OrganizationId,
     ) -> Result<TelemetryToken, UserError> {
         let now = Utc::now();
@@ -55,7 +56,7 @@ impl Service {
         let claims = TelemetryClaims {
             iss: ISSUER,
             aud: AUDIENCE,
-            sub: caller.user_id.to_string(),
+            sub: caller.id().to_string(),
             org: organization.0,
             role: caller.role.map_or("", Role::as_str),
             patient_id: caller.patient_id.map(|id| id.0),

@@ -1,0 +1,97 @@
+use poem_openapi::{
+    OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+use server_shared::{
+    ApiError,
+    http::{
+        Body, Created, NoContent, Page, Paging,
+        page::{PageNumber, PageSize},
+    },
+};
+
+use super::{
+    Service,
+    model::{ApiKey, ApiKeySecret, CreateApiKey},
+};
+use crate::{
+    domain::Tag,
+    http::{Permission, Person},
+    ids::{ApiKeyId, OrganizationId},
+};
+
+/// `/v1/organizations/{organization_id}/api-keys`
+pub(crate) struct Api {
+    pub(crate) api_keys: Service,
+}
+
+#[OpenApi(prefix_path = "/v1/organizations/:organization_id/api-keys", tag = "Tag::ApiKeys")]
+impl Api {
+    /// List API keys
+    ///
+    /// Newest first, revoked ones included. Secrets are not shown.
+    #[oai(path = "/", method = "get", operation_id = "api_key_list")]
+    async fn api_key_list(
+        &self,
+        caller: Person,
+        /// Id of the organization; it is the context of the request.
+        organization_id: Path<OrganizationId>,
+        /// Number of the page, from 1.
+        page: Query<Option<PageNumber>>,
+        /// Entries a page, at most 100.
+        page_size: Query<Option<PageSize>>,
+    ) -> Result<Json<Page<ApiKey>>, ApiError> {
+        caller.may(Permission::ApiKeyManage)?;
+        Ok(Json(self.api_keys.list(&caller, organization_id.0, Paging::new(page.0, page_size.0)).await?))
+    }
+
+    /// Create an API key
+    ///
+    /// The answer shows its secret, once. With a scope a key may do what the front desk may do there.
+    #[oai(path = "/", method = "post", operation_id = "api_key_create")]
+    async fn api_key_create(
+        &self,
+        caller: Person,
+        /// Id of the organization; it is the context of the request.
+        organization_id: Path<OrganizationId>,
+        body: Body<CreateApiKey>,
+    ) -> Result<Created<ApiKeySecret>, ApiError> {
+        caller.may(Permission::ApiKeyManage)?;
+        Ok(Created(self.api_keys.create(&caller, organization_id.0, &body).await?))
+    }
+
+    /// Revoke an API key
+    ///
+    /// It is refused from then on, both its secrets. Repeated, it does nothing more.
+    #[oai(path = "/:api_key_id", method = "delete", operation_id = "api_key_delete")]
+    async fn api_key_delete(
+        &self,
+        caller: Person,
+        /// Id of the organization; it is the context of the request.
+        organization_id: Path<OrganizationId>,
+        /// Id of the key.
+        api_key_id: Path<ApiKeyId>,
+    ) -> Result<NoContent, ApiError> {
+        caller.may(Permission::ApiKeyManage)?;
+        self.api_keys.revoke(&caller, organization_id.0, api_key_id.0).await?;
+        Ok(NoContent)
+    }
+
+    /// Give an API key another secret
+    ///
+    /// The answer shows it, once. The present secret is accepted for 24 hours more, the one before it
+    /// no longer. 409 `api_key_revoked` for a revoked key.
+    #[oai(path = "/:api_key_id/rotate", method = "post", operation_id = "api_key_rotate")]
+    async fn api_key_rotate(
+        &self,
+        caller: Person,
+        /// Id of the organization; it is the context of the request.
+        organization_id: Path<OrganizationId>,
+        /// Id of the key.
+        api_key_id: Path<ApiKeyId>,
+    ) -> Result<Created<ApiKeySecret>, ApiError> {
+        caller.may(Permission::ApiKeyManage)?;
+        Ok(Created(self.api_keys.rotate(&caller, organization_id.0, api_key_id.0).await?))
+    }
+}

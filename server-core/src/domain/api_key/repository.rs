@@ -1,0 +1,180 @@
+use chrono::{DateTime, Utc};
+use server_shared::http::Paging;
+
+use super::model::ApiKey;
+use crate::{
+    database::{DatabaseError, OpenReader, Tx},
+    http::Scope,
+    ids::{ApiKeyId, OrganizationId, UserId},
+};
+
+/// A row without its hashes.
+struct Row {
+    id: ApiKeyId,
+    name: String,
+    prefix: String,
+    scopes: Vec<String>,
+    created_by: Option<UserId>,
+    expires_at: Option<DateTime<Utc>>,
+    previous_expires_at: Option<DateTime<Utc>>,
+    revoked_at: Option<DateTime<Utc>>,
+    last_used_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<Row> for ApiKey {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            name: row.name,
+            prefix: row.prefix,
+            scopes: row.scopes.iter().filter_map(|scope| Scope::from_text(scope)).collect(),
+            created_by: row.created_by,
+            expires_at: row.expires_at,
+            previous_expires_at: row.previous_expires_at.filter(|end| *end > Utc::now()),
+            revoked_at: row.revoked_at,
+            last_used_at: row.last_used_at,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+pub(super) async fn api_key_page(
+    reader: &mut OpenReader,
+    organization: OrganizationId,
+    paging: Paging,
+) -> Result<Vec<ApiKey>, DatabaseError> {
+    let (connection, (user, context, role, patient, specialist)) = reader.parts();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"
+        select k.id as "id: ApiKeyId", k.name, k.prefix, k.scopes, k.created_by as "created_by: UserId", k.expires_at,
+               k.previous_expires_at, k.revoked_at, k.last_used_at, k.created_at, k.updated_at
+        from context_enter($1, $2, $3, $4, $5) as ctx
+        cross join lateral (
+            select * from api_keys where organization_id = $6 and ctx order by id desc limit $7 offset $8
+        ) k
+        "#,
+        user,
+        context,
+        role,
+        patient,
+        specialist,
+        organization.0,
+        paging.limit(),
+        paging.offset()
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(ApiKey::from).collect())
+}
+
+pub(super) async fn api_key_count(reader: &mut OpenReader, organization: OrganizationId) -> Result<i64, DatabaseError> {
+    let (connection, (user, context, role, patient, specialist)) = reader.parts();
+    let total = sqlx::query_scalar!(
+        r#"
+        select counted.total as "total!"
+        from context_enter($1, $2, $3, $4, $5) as ctx
+        cross join lateral (select count(*) as total from api_keys where organization_id = $6 and ctx offset 0) counted
+        "#,
+        user,
+        context,
+        role,
+        patient,
+        specialist,
+        organization.0
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(total)
+}
+
+/// A key on its way into the database.
+pub(super) struct NewApiKey<'a> {
+    pub(super) name: &'a str,
+    pub(super) prefix: &'a str,
+    pub(super) secret_hash: &'a [u8],
+    pub(super) scopes: &'a [String],
+    pub(super) created_by: UserId,
+    pub(super) expires_at: Option<DateTime<Utc>>,
+}
+
+pub(super) async fn api_key_create(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    key: &NewApiKey<'_>,
+) -> Result<ApiKey, DatabaseError> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"
+        insert into api_keys (organization_id, name, prefix, secret_hash, scopes, created_by, expires_at)
+        values ($1, $2, $3, $4, $5, $6, $7)
+        returning id as "id: ApiKeyId", name, prefix, scopes, created_by as "created_by: UserId", expires_at,
+                  previous_expires_at, revoked_at, last_used_at, created_at, updated_at
+        "#,
+        organization.0,
+        key.name,
+        key.prefix,
+        key.secret_hash,
+        key.scopes,
+        key.created_by.0,
+        key.expires_at
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    Ok(row.into())
+}
+
+/// Whether the key was revoked, locking it against other changes; `None` if there is none.
+pub(super) async fn api_key_lock(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    id: ApiKeyId,
+) -> Result<Option<bool>, DatabaseError> {
+    let revoked = sqlx::query_scalar!(
+        r#"
+        select revoked_at is not null as "revoked!" from api_keys where organization_id = $1 and id = $2 for update
+        "#,
+        organization.0,
+        id.0
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(revoked)
+}
+
+/// Gives the key another secret; the present one is good until `previous_expires_at`.
+pub(super) async fn api_key_rotate(
+    tx: &mut impl Tx,
+    id: ApiKeyId,
+    prefix: &str,
+    secret_hash: &[u8],
+    previous_expires_at: DateTime<Utc>,
+) -> Result<ApiKey, DatabaseError> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"
+        update api_keys
+        set previous_secret_hash = secret_hash, previous_expires_at = $4, secret_hash = $3, prefix = $2, updated_at = now()
+        where id = $1
+        returning id as "id: ApiKeyId", name, prefix, scopes, created_by as "created_by: UserId", expires_at,
+                  previous_expires_at, revoked_at, last_used_at, created_at, updated_at
+        "#,
+        id.0,
+        prefix,
+        secret_hash,
+        previous_expires_at
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    Ok(row.into())
+}
+
+pub(super) async fn api_key_revoke(tx: &mut impl Tx, id: ApiKeyId) -> Result<(), DatabaseError> {
+    sqlx::query!("update api_keys set revoked_at = now(), updated_at = now() where id = $1", id.0)
+        .execute(tx.connection()?)
+        .await?;
+    Ok(())
+}

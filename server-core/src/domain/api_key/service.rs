@@ -1,0 +1,131 @@
+use std::sync::Arc;
+
+use chrono::{TimeDelta, Utc};
+use server_shared::http::{Page, Paging};
+
+use super::{
+    error::ApiKeyError,
+    model::{ApiKey, ApiKeySecret, CreateApiKey},
+    repository::{self, NewApiKey},
+};
+use crate::{
+    audit::{Audit, Entity},
+    database::{Database, WriteTx},
+    domain::rules::InvalidValue,
+    http::{ApiKeys, Person, Scope, Secrets},
+    ids::{ApiKeyId, OrganizationId},
+};
+
+/// How long the secret before a rotation is accepted beside the new one.
+const OVERLAP: TimeDelta = TimeDelta::hours(24);
+/// Furthest that an expiry may be.
+const FURTHEST: TimeDelta = TimeDelta::days(2 * 366);
+
+/// Keys of a clinic's programs.
+#[derive(Clone)]
+pub(crate) struct Service {
+    database: Database,
+    secrets: Arc<Secrets>,
+    known: ApiKeys,
+}
+
+impl Service {
+    pub(crate) fn new(database: Database, secrets: Arc<Secrets>, known: ApiKeys) -> Self {
+        Self { database, secrets, known }
+    }
+
+    pub(super) async fn list(
+        &self,
+        caller: &Person,
+        organization: OrganizationId,
+        paging: Paging,
+    ) -> Result<Page<ApiKey>, ApiKeyError> {
+        let mut reader = self.database.read(caller).open().await?;
+        let rows = repository::api_key_page(&mut reader, organization, paging).await?;
+        let total = match paging.total_of_first_page(rows.len()) {
+            Some(total) => total,
+            None => repository::api_key_count(&mut reader, organization).await?,
+        };
+        Ok(paging.page(rows, total))
+    }
+
+    pub(super) async fn create(
+        &self,
+        caller: &Person,
+        organization: OrganizationId,
+        input: &CreateApiKey,
+    ) -> Result<ApiKeySecret, ApiKeyError> {
+        let now = Utc::now();
+        if input.expires_at.is_some_and(|end| end <= now || end > now + FURTHEST) {
+            let message = "must be in the future, and at most two years from now";
+            return Err(InvalidValue::new("/expires_at", "range", message).into());
+        }
+        let mut scopes: Vec<String> = input.scopes.iter().copied().map(Scope::as_text).collect();
+        scopes.sort_unstable();
+        scopes.dedup();
+        let secret = self.secrets.make();
+        let key = NewApiKey {
+            name: &input.name,
+            prefix: &secret.prefix,
+            secret_hash: &secret.hash,
+            scopes: &scopes,
+            created_by: caller.id(),
+            expires_at: input.expires_at,
+        };
+        let mut tx = self.database.write(caller).await?;
+        let api_key = repository::api_key_create(&mut tx, organization, &key).await?;
+        tx.commit(Audit::created(&api_key)).await?;
+        Ok(ApiKeySecret { api_key, secret: secret.show() })
+    }
+
+    pub(super) async fn rotate(
+        &self,
+        caller: &Person,
+        organization: OrganizationId,
+        id: ApiKeyId,
+    ) -> Result<ApiKeySecret, ApiKeyError> {
+        let mut tx = self.database.write(caller).await?;
+        if repository::api_key_lock(&mut tx, organization, id).await?.ok_or(ApiKeyError::NotFound)? {
+            return Err(ApiKeyError::Revoked);
+        }
+        let secret = self.secrets.make();
+        let api_key =
+            repository::api_key_rotate(&mut tx, id, &secret.prefix, &secret.hash, Utc::now() + OVERLAP).await?;
+        self.forget_after(&mut tx);
+        tx.commit(Audit::action("rotated", &api_key)).await?;
+        Ok(ApiKeySecret { api_key, secret: secret.show() })
+    }
+
+    pub(super) async fn revoke(
+        &self,
+        caller: &Person,
+        organization: OrganizationId,
+        id: ApiKeyId,
+    ) -> Result<(), ApiKeyError> {
+        let mut tx = self.database.write(caller).await?;
+        if repository::api_key_lock(&mut tx, organization, id).await?.ok_or(ApiKeyError::NotFound)? {
+            return Ok(());
+        }
+        repository::api_key_revoke(&mut tx, id).await?;
+        self.forget_after(&mut tx);
+        tx.commit(Audit::action("revoked", &Revoked(id))).await?;
+        Ok(())
+    }
+
+    /// In this process the change counts from the next request on; others hear of it.
+    fn forget_after(&self, tx: &mut WriteTx) {
+        let known = self.known.clone();
+        tx.after_commit(move || known.invalidate());
+    }
+}
+
+/// A key that is named in the audit log without being read.
+struct Revoked(ApiKeyId);
+
+impl Entity for Revoked {
+    const TYPE: &'static str = ApiKey::TYPE;
+
+    fn entity_id(&self) -> String {
+        self.0.to_string()
+    }
+}

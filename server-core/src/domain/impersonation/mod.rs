@@ -1,0 +1,8 @@
+mod api;
+mod error;
+mod model;
+mod repository;
+mod service;
+
+pub(crate) use api::Api;
+pub(crate) use service::Service;

@@ -1,0 +1,51 @@
+use super::model::Impersonation;
+use crate::{
+    database::{DatabaseError, Tx},
+    ids::{ImpersonationId, OrganizationId, PatientId, UserId},
+};
+
+/// An impersonation on its way into the database.
+pub(super) struct NewImpersonation<'a> {
+    pub(super) impersonator: UserId,
+    pub(super) patient: PatientId,
+    pub(super) patient_user: UserId,
+    pub(super) token_hash: &'a [u8],
+    pub(super) reason: &'a str,
+    pub(super) minutes: u32,
+}
+
+pub(super) async fn impersonation_create(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    new: &NewImpersonation<'_>,
+) -> Result<Impersonation, DatabaseError> {
+    let row = sqlx::query_as!(
+        Impersonation,
+        r#"
+        insert into impersonations (organization_id, token_hash, impersonator_user_id, patient_id, patient_user_id, reason,
+                                    expires_at)
+        values ($1, $2, $3, $4, $5, $6, now() + make_interval(mins => $7))
+        returning id as "id: ImpersonationId", patient_id as "patient_id: PatientId",
+                  patient_user_id as "patient_user_id: UserId", impersonator_user_id as "impersonator_user_id: UserId",
+                  expires_at, created_at
+        "#,
+        organization.0,
+        new.token_hash,
+        new.impersonator.0,
+        new.patient.0,
+        new.patient_user.0,
+        new.reason,
+        i32::try_from(new.minutes).unwrap_or(0)
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    Ok(row)
+}
+
+/// Ends it, unless it was ended before; whether there is one.
+pub(super) async fn impersonation_revoke(tx: &mut impl Tx, id: ImpersonationId) -> Result<bool, DatabaseError> {
+    let done = sqlx::query!("update impersonations set revoked_at = coalesce(revoked_at, now()) where id = $1", id.0)
+        .execute(tx.connection()?)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}

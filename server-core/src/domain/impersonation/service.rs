@@ -1,0 +1,73 @@
+use std::sync::Arc;
+
+use super::{
+    error::ImpersonationError,
+    model::{BeginImpersonation, ImpersonationToken},
+    repository::{self, NewImpersonation},
+};
+use crate::{
+    audit::Audit,
+    database::Database,
+    domain::patient,
+    http::{Impersonations, Person, Secrets},
+    ids::{ImpersonationId, OrganizationId, PatientId},
+};
+
+/// Administrators acting as patients.
+#[derive(Clone)]
+pub(crate) struct Service {
+    database: Database,
+    patients: patient::Service,
+    secrets: Arc<Secrets>,
+    known: Impersonations,
+}
+
+impl Service {
+    pub(crate) fn new(
+        database: Database,
+        patients: patient::Service,
+        secrets: Arc<Secrets>,
+        known: Impersonations,
+    ) -> Self {
+        Self { database, patients, secrets, known }
+    }
+
+    pub(super) async fn begin(
+        &self,
+        caller: &Person,
+        organization: OrganizationId,
+        patient: PatientId,
+        input: &BeginImpersonation,
+    ) -> Result<ImpersonationToken, ImpersonationError> {
+        let secret = self.secrets.make();
+        let mut tx = self.database.write(caller).await?;
+        let patient_user = self
+            .patients
+            .user_of(&mut tx, patient)
+            .await?
+            .ok_or(ImpersonationError::PatientNotFound)?
+            .ok_or(ImpersonationError::PatientHasNoUser)?;
+        let new = NewImpersonation {
+            impersonator: caller.id(),
+            patient,
+            patient_user,
+            token_hash: &secret.hash,
+            reason: &input.reason,
+            minutes: input.minutes,
+        };
+        let impersonation = repository::impersonation_create(&mut tx, organization, &new).await?;
+        tx.commit(Audit::action("began", &impersonation)).await?;
+        Ok(ImpersonationToken { impersonation, token: secret.show() })
+    }
+
+    pub(super) async fn end(&self, caller: &Person, id: ImpersonationId) -> Result<(), ImpersonationError> {
+        let mut tx = self.database.write(caller).await?;
+        if !repository::impersonation_revoke(&mut tx, id).await? {
+            return Err(ImpersonationError::NotFound);
+        }
+        let known = self.known.clone();
+        tx.after_commit(move || known.invalidate());
+        tx.commit(Audit::action("ended", &id)).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,78 @@
+//! Hears of every change to users, memberships and credentials, whoever makes it.
+//!
+//! Triggers notify on one channel; this listens on a connection of its own and tells whatever
+//! remembers such rows. A payload is `kind:id`; a number alone is a user's id.
+
+use std::{sync::Arc, time::Duration};
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::PgListener;
+use tokio_util::sync::CancellationToken;
+
+use super::remembered::Remembers;
+
+const CHANNEL: &str = "identity_changed";
+const RECONNECT_AFTER: Duration = Duration::from_millis(500);
+
+/// The job that listens.
+pub(crate) struct Changes {
+    url: SecretString,
+    listeners: Vec<(&'static str, Arc<dyn Remembers>)>,
+}
+
+impl Changes {
+    /// Listens with the owner's role.
+    pub(crate) fn new(url: SecretString) -> Self {
+        Self { url, listeners: Vec::new() }
+    }
+
+    /// Has `listener` told of the changes of a kind.
+    #[must_use]
+    pub(super) fn tell(mut self, kind: &'static str, listener: Arc<dyn Remembers>) -> Self {
+        self.listeners.push((kind, listener));
+        self
+    }
+
+    /// Listens until `stop`; reconnects, with everything forgotten, whenever the connection is lost.
+    pub(crate) async fn listen(self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                ended = self.listen_once() => {
+                    self.each(|listener| { listener.hearing(false); listener.forget_all(); });
+                    if let Err(error) = ended {
+                        tracing::warn!(%error, "the listener for identity changes lost its connection; nothing is cached meanwhile");
+                    }
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(RECONNECT_AFTER) => {}
+            }
+        }
+    }
+
+    async fn listen_once(&self) -> Result<(), sqlx::Error> {
+        let mut listener = PgListener::connect(self.url.expose_secret()).await?;
+        // Eagerly reconnecting, `try_recv` would say that the connection was lost only when there is
+        // another, and until then caches would be served by a process that hears of no change.
+        listener.eager_reconnect(false);
+        listener.listen(CHANNEL).await?;
+        // What was loaded before this moment may be stale already.
+        self.each(|listener| {
+            listener.forget_all();
+            listener.hearing(true);
+        });
+        while let Some(notification) = listener.try_recv().await? {
+            let (kind, id) = notification.payload().split_once(':').unwrap_or(("user", notification.payload()));
+            for (_, listener) in self.listeners.iter().filter(|(of, _)| *of == kind) {
+                listener.changed(id);
+            }
+        }
+        Ok(())
+    }
+
+    fn each(&self, tell: impl Fn(&dyn Remembers)) {
+        self.listeners.iter().for_each(|(_, listener)| tell(listener.as_ref()));
+    }
+}

@@ -1,0 +1,119 @@
+//! Impersonations under way, remembered in process as users are.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use super::{
+    changes::Changes,
+    remembered::{Remembered, Remembers},
+    secret::Secrets,
+};
+use crate::{
+    database::DatabaseError,
+    ids::{OrganizationId, PatientId, UserId},
+};
+
+/// An administrator acting as a patient.
+#[derive(Debug)]
+pub(crate) struct ImpersonationGrant {
+    /// Where; it is good nowhere else.
+    pub(super) organization: OrganizationId,
+    /// The administrator.
+    pub(super) impersonator: UserId,
+    /// The administrator, as the identity provider calls it.
+    pub(super) impersonator_subject: String,
+    /// The patient's record.
+    pub(super) patient: PatientId,
+    /// The patient, as the identity provider calls it.
+    pub(super) patient_subject: String,
+    expires_at: DateTime<Utc>,
+}
+
+impl ImpersonationGrant {
+    /// Whether it still lasts.
+    pub(super) fn is_good(&self) -> bool {
+        self.expires_at > Utc::now()
+    }
+}
+
+/// Finds and remembers impersonations by their tokens.
+#[derive(Clone)]
+pub(crate) struct Impersonations(Arc<Inner>);
+
+struct Inner {
+    admin: PgPool,
+    secrets: Arc<Secrets>,
+    by_hash: Remembered<ImpersonationGrant>,
+}
+
+impl Impersonations {
+    /// Loads from the owner's pool: who a caller is must be known before there is a context.
+    pub(crate) fn new(admin: PgPool, secrets: Arc<Secrets>) -> Self {
+        Self(Arc::new(Inner { admin, secrets, by_hash: Remembered::new() }))
+    }
+
+    /// Has `changes` tell of impersonations that ended.
+    pub(crate) fn hear(&self, changes: Changes) -> Changes {
+        changes.tell("impersonation", Arc::<Inner>::clone(&self.0))
+    }
+
+    /// Whether a bearer token claims to be one of an impersonation.
+    pub(super) fn claims(&self, token: &str) -> bool {
+        self.0.secrets.claims(token)
+    }
+
+    /// What a token stands for; `None` if it is none, or revoked.
+    pub(super) async fn find(&self, token: &str) -> Result<Option<Arc<ImpersonationGrant>>, DatabaseError> {
+        let inner = &self.0;
+        let hash = inner.secrets.hash(token);
+        let remembered_by = hex::encode(&hash);
+        if let Some(grant) = inner.by_hash.get(&remembered_by) {
+            return Ok(Some(grant));
+        }
+        let begun = inner.by_hash.begin();
+        let Some(grant) = load(&inner.admin, &hash).await?.map(Arc::new) else { return Ok(None) };
+        inner.by_hash.keep(begun, &remembered_by, &grant);
+        Ok(Some(grant))
+    }
+
+    /// Forgets every impersonation, before the change that made it necessary is answered. There are
+    /// never many.
+    pub(crate) fn invalidate(&self) {
+        self.0.by_hash.forget_all();
+    }
+}
+
+impl Remembers for Inner {
+    fn changed(&self, _id: &str) {
+        self.by_hash.forget_all();
+    }
+
+    fn forget_all(&self) {
+        self.by_hash.forget_all();
+    }
+
+    fn hearing(&self, hearing: bool) {
+        self.by_hash.hearing(hearing);
+    }
+}
+
+async fn load(admin: &PgPool, hash: &[u8]) -> Result<Option<ImpersonationGrant>, DatabaseError> {
+    let grant = sqlx::query_as!(
+        ImpersonationGrant,
+        r#"
+        select i.organization_id as "organization: OrganizationId", i.impersonator_user_id as "impersonator: UserId",
+               a.clerk_id as impersonator_subject, i.patient_id as "patient: PatientId", p.clerk_id as patient_subject,
+               i.expires_at
+        from impersonations i
+        join users a on a.id = i.impersonator_user_id
+        join users p on p.id = i.patient_user_id
+        where i.token_hash = $1 and i.revoked_at is null
+        "#,
+        hash
+    )
+    .fetch_optional(admin)
+    .await?;
+    Ok(grant)
+}

@@ -1,0 +1,88 @@
+//! What processes remember of the database, so that a hot caller costs no query.
+//!
+//! Nothing is remembered for long, nothing while this process doesn't hear of changes, and a load
+//! that began before something was forgotten is not kept (generation counter).
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use moka::sync::Cache;
+
+/// Nothing is older than this, even if no word of its change ever arrives.
+pub(super) const TIME_TO_LIVE: Duration = Duration::from_secs(30);
+pub(super) const CAPACITY: u64 = 100_000;
+
+/// Something that remembers rows and is told when they change.
+pub(super) trait Remembers: Send + Sync {
+    /// The row with this id changed.
+    fn changed(&self, id: &str);
+
+    /// Anything may have changed.
+    fn forget_all(&self);
+
+    /// Whether changes are heard of from now on; while not, nothing may be remembered.
+    fn hearing(&self, hearing: bool);
+}
+
+/// Values by the text that they are looked up by.
+pub(super) struct Remembered<V> {
+    values: Cache<String, Arc<V>>,
+    generation: AtomicU64,
+    hearing: AtomicBool,
+}
+
+/// The moment at which a load began.
+#[derive(Clone, Copy)]
+pub(super) struct Begun(u64);
+
+impl<V: Send + Sync + 'static> Remembered<V> {
+    pub(super) fn new() -> Self {
+        Self {
+            values: Cache::builder().max_capacity(CAPACITY).time_to_live(TIME_TO_LIVE).build(),
+            generation: AtomicU64::new(0),
+            hearing: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<Arc<V>> {
+        self.values.get(key)
+    }
+
+    /// To be called before a value is loaded.
+    pub(super) fn begin(&self) -> Begun {
+        Begun(self.generation.load(Ordering::SeqCst))
+    }
+
+    /// Keeps a loaded value, unless something was forgotten meanwhile.
+    pub(super) fn keep(&self, begun: Begun, key: &str, value: &Arc<V>) {
+        if !self.hearing.load(Ordering::SeqCst) {
+            return;
+        }
+        self.values.insert(key.to_owned(), Arc::clone(value));
+        // What changed between the load and the insert has already been announced: undo.
+        if self.generation.load(Ordering::SeqCst) != begun.0 {
+            self.values.invalidate(key);
+        }
+    }
+
+    pub(super) fn forget(&self, key: Option<&str>) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        if let Some(key) = key {
+            self.values.invalidate(key);
+        }
+    }
+
+    pub(super) fn forget_all(&self) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        self.values.invalidate_all();
+    }
+
+    pub(super) fn hearing(&self, hearing: bool) {
+        self.hearing.store(hearing, Ordering::SeqCst);
+    }
+}

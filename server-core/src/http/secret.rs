@@ -1,0 +1,73 @@
+//! Secrets that this service makes itself: shown once, then known only by their keyed hash.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use secrecy::{ExposeSecret, SecretString};
+use server_shared::crypto::{Key32, KeyedHash};
+
+/// Characters of a secret that are stored and shown, to tell secrets apart.
+const SHOWN: usize = 8;
+
+/// Makes and recognizes secrets of one kind, e.g. `rxkey_…`.
+pub(crate) struct Secrets {
+    kind: &'static str,
+    pepper: KeyedHash,
+}
+
+/// A new secret.
+pub(crate) struct NewSecret {
+    /// The whole of it, to be shown once.
+    pub(crate) secret: SecretString,
+    /// Its beginning, which may be shown ever after.
+    pub(crate) prefix: String,
+    /// What is stored.
+    pub(crate) hash: Vec<u8>,
+}
+
+impl Secrets {
+    /// Secrets that begin with `kind`, hashed under `pepper` (`API_KEY_PEPPER`). The kind is part of
+    /// the hash, so that no secret is taken for one of another kind.
+    pub(crate) fn new(kind: &'static str, pepper: Key32) -> Self {
+        Self { kind, pepper: KeyedHash::new(pepper) }
+    }
+
+    /// A new secret of 256 random bits.
+    pub(crate) fn make(&self) -> NewSecret {
+        let random = URL_SAFE_NO_PAD.encode(Key32::generate().expose());
+        let secret = format!("{}{random}", self.kind);
+        let prefix = secret.chars().take(self.kind.len() + SHOWN).collect();
+        NewSecret { prefix, hash: self.hash(&secret), secret: secret.into() }
+    }
+
+    /// Whether a text claims to be of this kind.
+    pub(crate) fn claims(&self, text: &str) -> bool {
+        text.starts_with(self.kind)
+    }
+
+    /// What is stored of a secret.
+    pub(crate) fn hash(&self, secret: &str) -> Vec<u8> {
+        self.pepper.bytes(secret).to_vec()
+    }
+}
+
+impl NewSecret {
+    /// The secret, on its way into the one answer that shows it.
+    pub(crate) fn show(&self) -> String {
+        self.secret.expose_secret().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_known_by_its_hash_and_shown_by_its_prefix() {
+        let secrets = Secrets::new("rxkey_", Key32::generate());
+        let (one, two) = (secrets.make(), secrets.make());
+        assert_eq!(one.hash, secrets.hash(&one.show()));
+        assert_ne!(one.hash, two.hash);
+        assert!(one.show().starts_with(&one.prefix) && secrets.claims(&one.show()));
+        assert_eq!((one.prefix.len(), one.show().len()), (14, 49));
+        assert_ne!(Secrets::new("rxkey_", Key32::generate()).hash(&one.show()), one.hash);
+    }
+}

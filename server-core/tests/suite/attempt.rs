@@ -1,0 +1,95 @@
+//! What was refused or went wrong is in the audit log too.
+
+use reqwest::Method;
+use sqlx::FromRow;
+use test_support::{Answer, CoreApp, Program, in_days, refused, until};
+
+#[derive(Debug, PartialEq, Eq, FromRow)]
+struct Row {
+    organization_id: i64,
+    actor_kind: String,
+    actor_user_id: Option<i64>,
+    action: String,
+    entity_type: String,
+    entity_id: Option<String>,
+    outcome: String,
+    error_code: Option<String>,
+}
+
+/// The denied and failed attempts, once there are as many as are expected.
+async fn attempts(app: &CoreApp, expected: usize) -> Vec<Row> {
+    let (rows, _) = until("the attempts are recorded", CoreApp::PATIENCE, || async {
+        let rows: Vec<Row> = sqlx::query_as(
+            "select organization_id, actor_kind, actor_user_id, action, entity_type, entity_id, outcome, error_code
+             from audit_log where outcome <> 'succeeded' order by id",
+        )
+        .fetch_all(&mut app.owner().await)
+        .await
+        .unwrap();
+        (rows.len() >= expected).then_some(rows)
+    })
+    .await;
+    rows
+}
+
+fn row(organization: i64, actor: Option<i64>, operation: (&str, &str), id: Option<&str>, end: (&str, &str)) -> Row {
+    Row {
+        organization_id: organization,
+        actor_kind: if actor.is_some() { "user" } else { "anonymous" }.to_owned(),
+        actor_user_id: actor,
+        action: operation.1.to_owned(),
+        entity_type: operation.0.to_owned(),
+        entity_id: id.map(str::to_owned),
+        outcome: end.0.to_owned(),
+        error_code: Some(end.1.to_owned()),
+    }
+}
+
+#[tokio::test]
+async fn denied_and_failed_attempts_are_recorded() {
+    let app = CoreApp::start().await;
+    let (home, staff) = (app.home().id, app.staff());
+    let user = Some(app.home().staff.user_id);
+    let stranger = app.other_admin().in_organization(home);
+    let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
+    app.appointment_create(&staff, app.home().specialist_id, patient, in_days(2, 9)).await;
+
+    refused(staff.appointment_delete().appointment_id(7).send().await, 403, "permission_denied");
+    let twice = CoreApp::new_appointment(app.home().specialist_id, patient, in_days(2, 9));
+    refused(staff.appointment_create().body(twice).send().await, 409, "slot_taken");
+    // A read that finds nothing is recorded where it looked for protected health information alone.
+    refused(staff.specialist_get().specialist_id(99).send().await, 404, "specialist_not_found");
+    refused(staff.patient_get().patient_id(99).send().await, 404, "patient_not_found");
+    refused(stranger.appointment_list().send().await, 404, "organization_not_found");
+    let anonymous = Program::new(&app.url(), "rxkey_unknown");
+    refused(anonymous.patient_list().send().await, 401, "invalid_api_key");
+
+    let expected = [
+        row(home, user, ("appointment", "delete"), Some("7"), ("denied", "permission_denied")),
+        row(home, user, ("appointment", "create"), None, ("failed", "slot_taken")),
+        row(home, user, ("patient", "get"), Some("99"), ("failed", "patient_not_found")),
+        row(0, Some(app.away().admin.user_id), ("appointment", "list"), None, ("denied", "organization_not_found")),
+        row(0, None, ("patient", "list"), None, ("denied", "invalid_api_key")),
+    ];
+    let recorded = attempts(&app, expected.len()).await;
+    assert_eq!(recorded, expected);
+}
+
+#[tokio::test]
+async fn a_path_that_holds_anything_but_an_id_is_not_repeated() {
+    let app = CoreApp::start().await;
+    let path = "/v1/appointments/Ann%20Lee";
+    Answer::to(app.staff().request(Method::DELETE, path)).await.refusal(400, "invalid_parameter");
+    assert_eq!(attempts(&app, 1).await[0].entity_id, None);
+}
+
+#[tokio::test]
+async fn what_is_queued_when_the_service_stops_is_written() {
+    let mut app = CoreApp::start().await;
+    for _ in 0..200 {
+        refused(app.staff().appointment_delete().appointment_id(7).send().await, 403, "permission_denied");
+    }
+    app.server.stop().await;
+    let denied = "select coalesce(sum(occurrences), 0) from audit_log where outcome = 'denied'";
+    assert_eq!(app.count(denied).await, 200);
+}

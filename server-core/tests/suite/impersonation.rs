@@ -1,0 +1,148 @@
+//! Administrators acting as patients.
+
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+use reqwest::Method;
+use restartix_sdk::core::types::{BeginImpersonation, ImpersonationToken, SwitchOrganization};
+use sqlx::{AssertSqlSafe, Executor};
+use test_support::{Actor, Answer, CoreApp, granted, in_days, refused, until};
+
+fn reason() -> BeginImpersonation {
+    BeginImpersonation { minutes: Some(10), reason: "Called on the phone".to_owned() }
+}
+
+async fn begin(app: &CoreApp) -> (ImpersonationToken, Actor) {
+    let record = app.patient_record().await;
+    let begun = granted(app.admin().patient_impersonate().patient_id(record.id).body(reason()).send().await, 201);
+    let acting = app.admin().holding(&begun.token);
+    (begun, acting)
+}
+
+async fn status(actor: &Actor) -> u16 {
+    Answer::to(actor.request(Method::GET, "/v1/me")).await.status.as_u16()
+}
+
+#[tokio::test]
+async fn the_admin_is_the_patient_and_every_audit_row_names_both() {
+    let app = CoreApp::start().await;
+    let (begun, acting) = begin(&app).await;
+    let patient = begun.impersonation.patient_id;
+    let left = begun.impersonation.expires_at - Utc::now();
+    assert!((TimeDelta::minutes(9)..=TimeDelta::minutes(10)).contains(&left), "{left}");
+
+    let me = granted(acting.me_get().send().await, 200);
+    assert_eq!((me.id, me.patient_id), (app.home().patient.user_id, Some(patient)));
+    assert_eq!(granted(acting.patient_get().patient_id(patient).send().await, 200).id, patient);
+    let booked = app.appointment_create(&app.staff(), app.home().specialist_id, patient, in_days(2, 9)).await;
+    let cancel = restartix_sdk::core::types::CancelAppointment {
+        reason: restartix_sdk::core::types::CancellationReason::PatientRequest,
+    };
+    granted(acting.appointment_cancel().appointment_id(booked.id).body(cancel).send().await, 200);
+
+    let rows: Vec<(i64, Option<i64>, String)> = sqlx::query_as(
+        "select actor_user_id, impersonator_user_id, operation_id from audit_log
+         where impersonator_user_id is not null order by id",
+    )
+    .fetch_all(&mut app.owner().await)
+    .await
+    .unwrap();
+    let (user, admin) = (app.home().patient.user_id, Some(app.home().admin.user_id));
+    let expected = ["patient_get", "appointment_cancel"].map(|operation| (user, admin, operation.to_owned()));
+    assert_eq!(rows, expected);
+}
+
+#[tokio::test]
+async fn nothing_more_than_the_patient_may_is_allowed() {
+    let app = CoreApp::start().await;
+    let (begun, acting) = begin(&app).await;
+    let other = app.patient_create(&app.staff(), "Bob", "Other").await.id;
+    refused(acting.patient_get().patient_id(other).send().await, 404, "patient_not_found");
+    refused(acting.patient_list().send().await, 403, "permission_denied");
+    refused(acting.me_telemetry_token_create().send().await, 403, "impersonation_not_allowed");
+    let switch = SwitchOrganization { organization_id: app.home().id };
+    refused(acting.me_organization_switch().body(switch).send().await, 403, "impersonation_not_allowed");
+    refused(
+        acting.patient_impersonate().patient_id(begun.impersonation.patient_id).body(reason()).send().await,
+        403,
+        "permission_denied",
+    );
+    // Even where the user is an admin elsewhere, the token is good here alone.
+    app.membership_add(&app.home().patient, app.away().id, test_support::Role::Admin).await;
+    refused(acting.in_organization(app.away().id).appointment_list().send().await, 404, "organization_not_found");
+}
+
+#[tokio::test]
+async fn only_admins_of_the_clinic_act_as_patients_who_can_sign_in() {
+    let app = CoreApp::start().await;
+    let record = app.patient_record().await.id;
+    for actor in [app.staff(), app.specialist(), app.patient()] {
+        refused(
+            actor.patient_impersonate().patient_id(record).body(reason()).send().await,
+            403,
+            "permission_denied",
+        );
+    }
+    let other = app.other_admin();
+    refused(other.patient_impersonate().patient_id(record).body(reason()).send().await, 404, "patient_not_found");
+    let nobody = app.patient_create(&app.staff(), "Bob", "Paper").await.id;
+    let admin = app.admin();
+    refused(
+        admin.patient_impersonate().patient_id(nobody).body(reason()).send().await,
+        409,
+        "patient_has_no_user",
+    );
+    for body in [
+        BeginImpersonation { minutes: Some(31), ..reason() },
+        BeginImpersonation { reason: " ".to_owned(), ..reason() },
+    ] {
+        refused(admin.patient_impersonate().patient_id(record).body(body).send().await, 422, "validation_failed");
+    }
+}
+
+#[tokio::test]
+async fn an_ended_impersonation_is_refused_at_once_here_and_within_a_second_elsewhere() {
+    let app = CoreApp::start().await;
+    let second = app.second_core().await;
+    let (begun, here) = begin(&app).await;
+    let there = here.at(&second.url());
+    for actor in [&here, &there] {
+        assert_eq!(status(actor).await, 200);
+    }
+    let id = begun.impersonation.id;
+    refused(
+        app.other_admin().impersonation_delete().impersonation_id(id).send().await,
+        404,
+        "impersonation_not_found",
+    );
+    granted(app.admin().impersonation_delete().impersonation_id(id).send().await, 204);
+    refused(here.me_get().send().await, 401, "impersonation_ended");
+    until("the other process refuses", Duration::from_secs(1), || async {
+        (status(&there).await == 401).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn it_ends_with_its_time_with_the_admins_role_and_with_the_patients_record() {
+    let app = CoreApp::start().await;
+    let (begun, acting) = begin(&app).await;
+    let (id, admin, patient) =
+        (begun.impersonation.id, app.home().admin.user_id, begun.impersonation.patient_id);
+    let changes = [
+        ("update impersonations set expires_at = now()", "update impersonations set expires_at = now() + interval '9 min'"),
+        ("update memberships set role = 'staff'", "update memberships set role = 'admin'"),
+        ("update patients set deleted_at = now()", "update patients set deleted_at = null"),
+    ];
+    for ((ends, mends), scope) in changes.iter().zip([
+        format!("where id = {id}"),
+        format!("where user_id = {admin}"),
+        format!("where id = {patient}"),
+    ]) {
+        let sql = |statement: &str| format!("{statement} {scope}");
+        until("it lasts", CoreApp::PATIENCE, || async { (status(&acting).await == 200).then_some(()) }).await;
+        app.owner().await.execute(AssertSqlSafe(sql(ends))).await.unwrap();
+        until(ends, CoreApp::PATIENCE, || async { (status(&acting).await == 401).then_some(()) }).await;
+        app.owner().await.execute(AssertSqlSafe(sql(mends))).await.unwrap();
+    }
+}
