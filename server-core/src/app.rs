@@ -23,10 +23,11 @@ use crate::{
     audit::{Attempts, Forwarder},
     config::{self, Config},
     database::{self, Database, PoolProbe},
-    domain::{api_key, appointment, impersonation, organization, patient, specialist, specialty, user},
+    domain::{api_key, appointment, impersonation, member, organization, patient, specialist, specialty, user},
     encryption::Encryption,
-    http::{ApiKeys, Authentication, Changes, Directory, Identities, Impersonations, Secrets},
+    http::{ApiKeys, Authentication, Changes, Directory, Identities, Impersonations, Secrets, Sessions},
     integration::{
+        clerk,
         redis::{self, RedisProbe},
         s3::{Storage, StorageProbe},
     },
@@ -39,7 +40,9 @@ type Api = (
     HealthApi,
     user::Api,
     impersonation::Api,
+    clerk::Api,
     organization::Api,
+    member::Api,
     api_key::Api,
     specialty::Api,
     specialist::Api,
@@ -56,8 +59,16 @@ const INFO: Info = Info {
         Send a session token as `Authorization: Bearer …` and the organization to work in as \
         `X-Organization-Id`; without it, requests go to the organization last switched to. Errors come in \
         one envelope whose `code` never changes. Lists are paged by `page` and `page_size`.",
-    phi: &["patient_list", "patient_get", "patient_create", "patient_update"],
-    public: &["health_get", "ready_get", "jwks_get"],
+    phi: &[
+        "member_list",
+        "member_connect",
+        "member_update",
+        "patient_list",
+        "patient_get",
+        "patient_create",
+        "patient_update",
+    ],
+    public: &["health_get", "ready_get", "jwks_get", "clerk_webhook_receive"],
     headers: &[HeaderParameter {
         name: "X-Organization-Id",
         description: "Id of the organization to work in; the one last switched to when left out.",
@@ -114,6 +125,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         ClientBuilder::new(config.telemetry.url.as_str()).token(config.telemetry.token.expose_secret()).telemetry()?;
 
     let identities = Identities::new(admin.clone());
+    let sessions = Sessions::new(admin.clone());
     let keys = Jwks::new(config.clerk.keys)?;
     keys.keep_fresh(&jobs);
     let rules = Rules {
@@ -138,12 +150,15 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let database = Database::new(admin.clone(), app.clone(), wake);
     jobs.spawn("audit forwarder", |stop| forwarder.run(stop));
     let changes = Changes::new(config.database.url.clone());
-    let changes = impersonations.hear(api_keys.hear(identities.hear(changes)));
+    let changes = impersonations.hear(api_keys.hear(sessions.hear(identities.hear(changes))));
     jobs.spawn("identity listener", |stop| changes.listen(stop));
     let uses = api_keys.clone();
+    let swept = admin.clone();
+    jobs.spawn("session sweep", |stop| clerk::sweep(swept, stop));
     jobs.spawn("API key uses", |stop| uses.write_uses(stop));
     let directory = Directory {
         verifier: Verifier::new(keys, rules),
+        sessions: sessions.clone(),
         identities: identities.clone(),
         api_keys: api_keys.clone(),
         impersonations: impersonations.clone(),
@@ -156,10 +171,14 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         Dependency { name: "redis", required: false, probe: Box::new(RedisProbe(redis)) },
         Dependency { name: "s3", required: false, probe: Box::new(StorageProbe(storage)) },
     ];
-    let patients = patient::Service::new(database.clone(), encryption, identities.clone());
+    let patients = patient::Service::new(database.clone(), Arc::clone(&encryption), identities.clone());
+    let users = user::Service::new(database.clone(), identities.clone(), signer, encryption);
+    let members = member::Service::new(database.clone(), identities.clone(), users.clone());
+    let clerk =
+        clerk::Service::new(database.clone(), users.clone(), members.clone(), sessions, config.clerk.webhook_secret);
     let api: Api = (
         HealthApi::new(env!("CARGO_PKG_VERSION"), dependencies),
-        user::Api { users: user::Service::new(database.clone(), identities.clone(), signer) },
+        user::Api { users },
         impersonation::Api {
             impersonations: impersonation::Service::new(
                 database.clone(),
@@ -168,7 +187,9 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
                 impersonations,
             ),
         },
+        clerk::Api { clerk },
         organization::Api { organizations: organization::Service::new(database.clone()) },
+        member::Api { members },
         api_key::Api { api_keys: api_key::Service::new(database.clone(), key_secrets, api_keys) },
         specialty::Api { specialties: specialty::Service::new(database.clone()) },
         specialist::Api { specialists: specialist::Service::new(database.clone(), identities) },

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use server_shared::{
     config::{ConfigFaults, Environment, Settings},
-    crypto::Key32,
+    crypto::{Key32, WebhookSecret},
     logging::LogLevel,
     token::KeySource,
 };
@@ -77,6 +77,8 @@ pub(crate) struct ClerkConfig {
     pub(crate) keys: KeySource,
     /// `CLERK_AUTHORIZED_PARTIES`: the `azp` that are accepted; empty accepts any
     pub(crate) authorized_parties: Vec<String>,
+    /// `CLERK_WEBHOOK_SECRET`: signs what comes to `/webhooks/clerk`
+    pub(crate) webhook_secret: WebhookSecret,
 }
 
 /// Keys for what is encrypted at rest.
@@ -210,6 +212,7 @@ fn clerk(s: &mut Settings) -> Option<ClerkConfig> {
     let pem = s.optional::<String>("CLERK_JWT_KEY");
     let jwks = s.optional::<Url>("CLERK_JWKS_URL");
     let authorized_parties = s.or("CLERK_AUTHORIZED_PARTIES", Vec::new());
+    let webhook_secret = s.required("CLERK_WEBHOOK_SECRET");
     let issuer = issuer?;
     let keys = match (pem?, jwks?) {
         (Some(pem), _) => KeySource::Pem(pem.replace("\\n", "\n")),
@@ -218,7 +221,7 @@ fn clerk(s: &mut Settings) -> Option<ClerkConfig> {
     };
     // The issuer of a token is compared as text, and issuers don't end in a slash.
     let issuer = issuer.as_str().trim_end_matches('/').to_owned();
-    Some(ClerkConfig { issuer, keys, authorized_parties: authorized_parties? })
+    Some(ClerkConfig { issuer, keys, authorized_parties: authorized_parties?, webhook_secret: webhook_secret? })
 }
 
 fn encryption(s: &mut Settings) -> Option<EncryptionConfig> {

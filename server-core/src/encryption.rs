@@ -18,6 +18,15 @@ pub(crate) struct NewDataKey {
     pub(crate) key: DataKey,
 }
 
+/// A user's data key on its way into the user's row.
+pub(crate) struct NewUserKey {
+    pub(crate) wrapped: Vec<u8>,
+    pub(crate) key: DataKey,
+}
+
+/// What belongs to a person rather than to a clinic is bound to no organization.
+pub(crate) const NO_ORGANIZATION: OrganizationId = OrganizationId(0);
+
 impl Encryption {
     /// With the installation's keys.
     pub(crate) fn new(config: EncryptionConfig) -> Self {
@@ -45,6 +54,21 @@ impl Encryption {
             .map_err(|error| DatabaseError::Damaged(format!("data key {id}: {error}")))
     }
 
+    /// A new data key for the user `uid`.
+    pub(crate) fn create_user_key(&self, uid: Uuid) -> NewUserKey {
+        let row = uid.to_string();
+        let (key, wrapped) = self.master.generate_data_key(&user_key_binding(&row));
+        NewUserKey { wrapped: wrapped.into_bytes(), key }
+    }
+
+    /// Opens the data key of the user `uid`.
+    pub(crate) fn open_user_key(&self, uid: Uuid, wrapped: &[u8]) -> Result<DataKey, DatabaseError> {
+        let row = uid.to_string();
+        self.master
+            .unwrap(wrapped, &user_key_binding(&row))
+            .map_err(|error| DatabaseError::Damaged(format!("data key of user {uid}: {error}")))
+    }
+
     /// The keyed hash under which a normalized value can be found.
     pub(crate) fn index(&self, organization: OrganizationId, column: &str, normalized: &str) -> Vec<u8> {
         self.blind.of(organization.0, column, normalized).to_vec()
@@ -53,6 +77,10 @@ impl Encryption {
 
 fn key_binding(organization: OrganizationId, row: &str) -> Binding<'_> {
     Binding { organization_id: organization.0, table: "data_keys", column: "wrapped", row }
+}
+
+fn user_key_binding(row: &str) -> Binding<'_> {
+    Binding { organization_id: NO_ORGANIZATION.0, table: "users", column: "data_key_wrapped", row }
 }
 
 /// Seals and opens the values of one row.

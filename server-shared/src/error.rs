@@ -340,6 +340,8 @@ pub trait Fault: StdError + Send + Sync + Sized + 'static {
 pub enum FaultKind {
     /// The request makes no sense (400).
     Malformed,
+    /// The request proves nothing of who sends it (401).
+    Unauthenticated,
     /// The caller may not do this (403).
     Forbidden,
     /// No such thing, or none that the caller may know of (404).
@@ -358,6 +360,7 @@ impl<F: Fault> From<F> for ApiError {
     fn from(fault: F) -> Self {
         let status = match fault.kind() {
             FaultKind::Malformed => StatusCode::BAD_REQUEST,
+            FaultKind::Unauthenticated => StatusCode::UNAUTHORIZED,
             FaultKind::Forbidden => StatusCode::FORBIDDEN,
             FaultKind::NotFound => StatusCode::NOT_FOUND,
             FaultKind::Conflict => StatusCode::CONFLICT,

@@ -29,6 +29,7 @@
 
 mod actor;
 mod answer;
+mod clerk;
 mod clickhouse;
 mod clinic;
 mod core_app;
@@ -48,6 +49,7 @@ mod tokens;
 
 pub use actor::Actor;
 pub use answer::{Answer, Refusal, granted, refused};
+pub use clerk::{Clerk, ClerkEvent, ClerkMessage};
 pub use clickhouse::ClickHouseDatabase;
 pub use clinic::Clinic;
 pub use core_app::{CoreApp, CoreBuilder};

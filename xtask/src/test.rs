@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use crate::stack::house::{self, House, Options};
 use crate::stack::stores::Purpose;
 use crate::stack::{paths, wait};
+use crate::tools;
 
 /// The variable by which tests find the stack: the absolute path of its `stack.json`.
 const VARIABLE: &str = "RESTARTIX_TEST_STACK";
@@ -31,6 +32,8 @@ pub(crate) struct Arguments {
 /// Starts the stack, runs the tests, stops the stack whatever they said.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let state = paths::checkout().join(&arguments.state);
+    // Clerk's own libraries, by which tests make what Core must accept.
+    tools::npm_install(&paths::checkout().join("test-support/clerk"))?;
     let options = Options { embedded: true, unseeded: arguments.stack_only };
     stack_run(&state, options, |stack| {
         if arguments.stack_only {

@@ -18,6 +18,8 @@ pub(crate) enum Actor {
     User(UserId),
     /// A program with an organization's key.
     ApiKey(ApiKeyId),
+    /// The service itself, told by the identity provider.
+    System,
     /// Nobody who is known.
     Anonymous,
 }
@@ -28,6 +30,7 @@ impl Actor {
         match self {
             Self::User(_) => "user",
             Self::ApiKey(_) => "api_key",
+            Self::System => "system",
             Self::Anonymous => "anonymous",
         }
     }
@@ -95,6 +98,10 @@ pub(crate) struct Audit {
     entity_type: &'static str,
     entity_ids: Vec<String>,
     changed_fields: Vec<&'static str>,
+    /// Where it happened, if not in the organization of the request.
+    organization: Option<OrganizationId>,
+    /// What else happened in the same transaction.
+    also: Vec<Self>,
 }
 
 impl Audit {
@@ -115,25 +122,54 @@ impl Audit {
 
     /// Something with a name of its own happened to `entity`, e.g. `cancelled`.
     pub(crate) fn action<E: Entity>(action: &'static str, entity: &E) -> Self {
-        Self { action, entity_type: E::TYPE, entity_ids: vec![entity.entity_id()], changed_fields: Vec::new() }
+        Self {
+            action,
+            entity_type: E::TYPE,
+            entity_ids: vec![entity.entity_id()],
+            changed_fields: Vec::new(),
+            organization: None,
+            also: Vec::new(),
+        }
     }
 
     /// These records were read: one row each. A search that found nothing leaves one row too.
     pub(crate) fn read<'a, E: Entity + 'a>(entities: impl IntoIterator<Item = &'a E>) -> Self {
         let entity_ids = entities.into_iter().map(Entity::entity_id).collect();
-        Self { action: "read", entity_type: E::TYPE, entity_ids, changed_fields: Vec::new() }
+        Self {
+            action: "read",
+            entity_type: E::TYPE,
+            entity_ids,
+            changed_fields: Vec::new(),
+            organization: None,
+            also: Vec::new(),
+        }
+    }
+
+    /// It happened in this organization, whatever the request's is: one message may concern several.
+    pub(crate) fn in_organization(self, organization: OrganizationId) -> Self {
+        Self { organization: Some(organization), ..self }
+    }
+
+    /// Together with these, which the same change brought about.
+    pub(crate) fn and(mut self, others: impl IntoIterator<Item = Self>) -> Self {
+        self.also.extend(others);
+        self
     }
 
     /// The rows as the hexadecimal text that `audit_append` takes: whatever they hold, the text is
     /// of `[0-9a-f]` alone.
     pub(crate) fn payload(&self, origin: &Origin) -> String {
+        encode(self.rows(origin))
+    }
+
+    fn rows(&self, origin: &Origin) -> Vec<Value> {
         let ids: Vec<Option<&str>> = if self.entity_ids.is_empty() {
             vec![None]
         } else {
             self.entity_ids.iter().map(|id| Some(id.as_str())).collect()
         };
-        let rows: Vec<Value> = ids.into_iter().map(|id| self.row(origin, id)).collect();
-        encode(rows)
+        let own = ids.into_iter().map(|id| self.row(origin, id));
+        own.chain(self.also.iter().flat_map(|audit| audit.rows(origin))).collect()
     }
 
     fn row(&self, origin: &Origin, entity_id: Option<&str>) -> Value {
@@ -143,6 +179,9 @@ impl Audit {
         row["entity_id"] = entity_id.into();
         row["changed_fields"] = self.changed_fields.as_slice().into();
         row["outcome"] = "succeeded".into();
+        if let Some(organization) = self.organization {
+            row["organization_id"] = organization.0.into();
+        }
         row
     }
 }
@@ -249,6 +288,14 @@ mod tests {
         let nothing = rows(&Audit::read::<Thing>(&[]));
         assert_eq!(nothing.len(), 1);
         assert!(nothing[0]["entity_id"].is_null());
+    }
+
+    #[test]
+    fn what_happened_elsewhere_says_so() {
+        let left = |id| Audit::deleted(&Thing("b")).in_organization(OrganizationId(id));
+        let all = rows(&Audit::deleted(&Thing("a")).and([left(7), left(8)]));
+        let organizations: Vec<_> = all.iter().map(|row| row["organization_id"].as_i64()).collect();
+        assert_eq!(organizations, [Some(0), Some(7), Some(8)]);
     }
 
     #[test]

@@ -30,12 +30,14 @@ pub(crate) struct Context {
 /// The context as `context_enter` takes it: user, organization, role, patient, specialist.
 pub(super) type ContextParameters = (Option<i64>, Option<i64>, &'static str, Option<i64>, Option<i64>);
 
-/// A lock on something whose bookings must not race; held to the end of the transaction.
+/// A lock on something whose changes must not race; held to the end of the transaction.
 ///
 /// The order is that of the derive: organization-wide the same for everybody, so that two bookings
 /// that need the same two locks can't deadlock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Lock {
+    /// Who belongs to an organization, and as what.
+    Members(OrganizationId),
     /// The calendar of a specialist.
     Specialist(OrganizationId, SpecialistId),
     /// The calendar of a patient.
@@ -81,6 +83,7 @@ impl Context {
         locks.dedup();
         for lock in locks {
             let (kind, organization, id) = match lock {
+                Lock::Members(organization) => ("members", organization.0, 0),
                 Lock::Specialist(organization, specialist) => ("specialist", organization.0, specialist.0),
                 Lock::Patient(organization, patient) => ("patient", organization.0, patient.0),
             };

@@ -5,6 +5,7 @@ use poem_openapi::Tags;
 pub(crate) mod api_key;
 pub(crate) mod appointment;
 pub(crate) mod impersonation;
+pub(crate) mod member;
 pub(crate) mod organization;
 pub(crate) mod patient;
 pub(crate) mod rules;
@@ -19,6 +20,8 @@ pub(crate) enum Tag {
     Identity,
     /// Clinics.
     Organizations,
+    /// Who belongs to clinics, and as what.
+    Members,
     /// Keys of clinics' programs.
     #[oai(rename = "API keys")]
     ApiKeys,

@@ -19,7 +19,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Caller, Identities, Identity, Role,
+    Caller, Identities, Identity, Role, Sessions,
     api_key::ApiKeys,
     caller::{API_KEY, API_KEY_HEADER, Credential, Person},
     impersonation::Impersonations,
@@ -39,12 +39,16 @@ const ORGANIZATION_PATH: &str = "/v1/organizations/{organization_id}";
 pub(crate) struct SessionClaims {
     /// The user, as the identity provider calls it.
     pub(crate) sub: String,
+    /// The session.
+    pub(crate) sid: String,
 }
 
 /// Where callers are looked up.
 pub(crate) struct Directory {
     /// Session tokens.
     pub(crate) verifier: Verifier,
+    /// Which of their sessions have ended.
+    pub(crate) sessions: Sessions,
     /// Users.
     pub(crate) identities: Identities,
     /// Keys.
@@ -99,6 +103,9 @@ impl Authentication {
 
     async fn person(&self, token: &str, named: Named, origin: &mut Origin) -> Result<Caller, ApiError> {
         let claims = self.directory.verifier.verify::<SessionClaims>(token).await.map_err(refused)?;
+        if self.directory.sessions.ended(&claims.sid).await? {
+            return Err(ApiError::unauthorized("session_ended", "The session has ended; sign in again."));
+        }
         let identity = self.directory.identities.find(&claims.sub).await?.ok_or_else(|| {
             ApiError::unauthorized("user_unknown", "The token is valid, but its user is not known here.")
         })?;

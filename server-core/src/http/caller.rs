@@ -2,16 +2,19 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use poem::{Request, RequestBody, Result};
+use poem::{Request, RequestBody, Result, http::header};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
     registry::{MetaSecurityScheme, Registry},
 };
-use server_shared::ApiError;
+use server_shared::{
+    ApiError,
+    http::{RequestId, client_ip::ClientIp},
+};
 
 use super::{Identity, Permission, Role, api_key::ApiKeyGrant};
 use crate::{
-    audit::Origin,
+    audit::{Actor, Origin},
     ids::{OrganizationId, PatientId, SpecialistId, UserId},
 };
 
@@ -31,6 +34,8 @@ pub(crate) enum Credential {
     Impersonation(Arc<Identity>),
     /// An organization's key.
     ApiKey(Arc<ApiKeyGrant>),
+    /// None: the service acts by itself.
+    System,
 }
 
 /// Who calls; left by authentication, taken by handlers, demanded by the database.
@@ -54,6 +59,28 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// The service itself, above organizations, at work on what a request without a caller told it.
+    pub(crate) fn system(request: &Request, operation_id: &'static str) -> Self {
+        let request = Origin {
+            actor: Actor::System,
+            impersonator: None,
+            organization: None,
+            operation_id,
+            request_id: RequestId::of(request).to_owned(),
+            ip: ClientIp::of(request),
+            user_agent: request.header(header::USER_AGENT).map(str::to_owned),
+        };
+        Self {
+            user_id: None,
+            organization: None,
+            role: None,
+            patient_id: None,
+            specialist_id: None,
+            credential: Credential::System,
+            request,
+        }
+    }
+
     /// 403 unless the caller is in an organization (but for what concerns the platform) and its role
     /// or its key's scopes have the permission.
     pub(crate) fn may(&self, permission: Permission) -> Result<(), ApiError> {
@@ -91,13 +118,14 @@ impl Caller {
     pub(crate) fn context_role(&self) -> &'static str {
         match &self.credential {
             Credential::ApiKey(_) => "api_key",
+            Credential::System => "system",
             Credential::Session(_) | Credential::Impersonation(_) => self.role.map_or("", Role::as_str),
         }
     }
 
-    /// Whether the caller's statements run as the owner: those of superadmins.
+    /// Whether the caller's statements run as the owner: those of superadmins and of the service itself.
     pub(crate) fn is_privileged(&self) -> bool {
-        self.role == Some(Role::Superadmin)
+        self.role == Some(Role::Superadmin) || matches!(self.credential, Credential::System)
     }
 
     /// Whether an administrator acts as the user.
@@ -125,7 +153,7 @@ impl Person {
     pub(super) fn of(caller: Caller) -> Option<Self> {
         let identity = match &caller.credential {
             Credential::Session(identity) | Credential::Impersonation(identity) => Arc::clone(identity),
-            Credential::ApiKey(_) => return None,
+            Credential::ApiKey(_) | Credential::System => return None,
         };
         Some(Self { caller, identity })
     }

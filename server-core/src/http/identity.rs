@@ -130,7 +130,7 @@ async fn load(admin: &PgPool, subject: &str) -> Result<Option<Identity>, Databas
         left join organizations o on o.id = m.organization_id
         left join patients p on p.organization_id = m.organization_id and p.user_id = u.id and p.deleted_at is null
         left join specialists s on s.organization_id = m.organization_id and s.user_id = u.id and s.deleted_at is null
-        where u.clerk_id = $1
+        where u.clerk_id = $1 and u.deleted_at is null
         order by o.name, o.id
         "#,
         subject

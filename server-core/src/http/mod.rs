@@ -9,6 +9,7 @@ mod impersonation;
 mod permission;
 mod remembered;
 mod secret;
+mod session;
 
 pub(crate) use api_key::ApiKeys;
 pub(crate) use authentication::{Authentication, Directory};
@@ -18,3 +19,4 @@ pub(crate) use identity::{Identities, Identity};
 pub(crate) use impersonation::Impersonations;
 pub(crate) use permission::{Permission, Role, Scope};
 pub(crate) use secret::Secrets;
+pub(crate) use session::Sessions;

@@ -149,6 +149,10 @@ permissions! {
     OrganizationRead: [Admin, Specialist, Staff, Patient];
     /// Change one's own organization.
     OrganizationUpdate: [Admin];
+    /// See who belongs to one's own organization.
+    MemberRead: [Admin];
+    /// Add members, change what they are, remove them.
+    MemberWrite: [Admin];
     /// Create, rotate and revoke API keys.
     ApiKeyManage: [Admin];
     /// Act as a patient.

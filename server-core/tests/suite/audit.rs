@@ -102,7 +102,12 @@ async fn every_mutation_leaves_one_row() {
     let (admin, staff, superadmin) = (app.admin(), app.staff(), app.superadmin());
     let (home, mut trail) = (app.home().id, Trail::new(&app).await);
 
-    let body = CreateOrganization { name: "New".to_owned(), slug: None, timezone: "Europe/Berlin".to_owned() };
+    let body = CreateOrganization {
+        name: "New".to_owned(),
+        slug: None,
+        timezone: "Europe/Berlin".to_owned(),
+        clerk_organization_id: None,
+    };
     let new = granted(superadmin.organization_create().body(body).send().await, 201).id;
     trail.one(&superadmin, 0, "organization_create", ("created", "organization", new.to_string()), &[]).await;
     let body = UpdateOrganization { name: "Home".to_owned(), timezone: "Europe/Berlin".to_owned() };

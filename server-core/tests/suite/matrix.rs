@@ -124,7 +124,9 @@ async fn strangers_get_nowhere() {
         let anonymous = http.request(operation.method.clone(), format!("{}{}", app.url(), operation.path));
         let anonymous = Answer::to(operation.body.iter().fold(anonymous, reqwest::RequestBuilder::json)).await;
         if operation.public {
-            assert_eq!(anonymous.status.as_u16(), 200, "{}", operation.id);
+            // What others send is signed instead.
+            let expected = if operation.id == "clerk_webhook_receive" { 401 } else { 200 };
+            assert_eq!(anonymous.status.as_u16(), expected, "{}", operation.id);
             continue;
         }
         anonymous.refusal(401, "unauthenticated");

@@ -5,7 +5,12 @@ use restartix_sdk::core::types::{CreateOrganization, UpdateOrganization};
 use test_support::{Answer, CoreApp, granted, refused};
 
 fn new(name: &str, slug: Option<&str>) -> CreateOrganization {
-    CreateOrganization { name: name.to_owned(), slug: slug.map(str::to_owned), timezone: "Europe/Berlin".to_owned() }
+    CreateOrganization {
+        name: name.to_owned(),
+        slug: slug.map(str::to_owned),
+        timezone: "Europe/Berlin".to_owned(),
+        clerk_organization_id: None,
+    }
 }
 
 #[tokio::test]

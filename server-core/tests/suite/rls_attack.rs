@@ -26,7 +26,7 @@ const fn target(table: &'static str, verbs: &'static str) -> Target {
 
 const CORE: [Target; 13] = [
     Target { table: "public.organizations", tenant: "id", touch: "name", verbs: "SU" },
-    target("public.memberships", "S"),
+    Target { table: "public.memberships", tenant: "organization_id", touch: "role", verbs: "SIUD" },
     target("public.specialties", "SIUD"),
     target("public.specialists", "SIU"),
     target("public.specialist_specialties", "SID"),
@@ -220,6 +220,8 @@ async fn a_user_reaches_its_own_row_alone() {
     assert_eq!(attempt(&mut restricted, None, touch).await, Ok(0));
     assert_eq!(attempt(&mut restricted, asker, "select id from users").await, Ok(1));
     assert_eq!(attempt(&mut restricted, asker, touch).await, Ok(1));
+    // Who administers the clinic may; nobody promotes itself.
+    assert_eq!(attempt(&mut restricted, asker, "update memberships set role = 'admin'").await, Ok(0));
     let denied = Err(DENIED.to_owned());
     for sql in [
         "update users set superadmin = true",
@@ -227,7 +229,9 @@ async fn a_user_reaches_its_own_row_alone() {
         "delete from users",
         "insert into users (clerk_id) values ('user_x')",
         "insert into memberships (organization_id, user_id, role) select 1, id, 'admin' from users",
-        "update memberships set role = 'admin'",
+        "update memberships set organization_id = organization_id",
+        "select * from revoked_sessions",
+        "insert into clerk_events (id) values ('msg_1')",
         "truncate appointments",
         "select * from _sqlx_migrations",
     ] {

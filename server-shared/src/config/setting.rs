@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::crypto::Key32;
+use crate::crypto::{Key32, WebhookSecret};
 use crate::logging::LogLevel;
 
 /// A type that a variable can be read as.
@@ -173,6 +173,14 @@ impl Setting for Key32 {
 
 impl ListItem for Key32 {
     const LIST_SHOULD_BE: &'static str = "a comma-separated list of keys of 64 hexadecimal digits";
+}
+
+impl Setting for WebhookSecret {
+    const SHOULD_BE: &'static str = "a webhook's secret, as the sender shows it: whsec_ and base64";
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::parse(text)
+    }
 }
 
 impl Setting for IpNet {

@@ -1,4 +1,4 @@
-//! Keys, envelope encryption and blind indexes.
+//! Keys, envelope encryption, blind indexes and signatures of webhooks.
 //!
 //! A **master key** (`ENCRYPTION_KEY`) wraps **data keys**, one a patient or organization, which stand
 //! wrapped in the database; a data key seals single values. Rotating the master key therefore rewraps
@@ -7,9 +7,11 @@
 
 mod blind_index;
 mod envelope;
+mod webhook;
 
 pub use blind_index::{BlindIndex, KeyedHash, normalize_email, normalize_national_id, normalize_phone};
 pub use envelope::{Binding, CryptoError, DataKey, MasterKeys, WrappedKey};
+pub use webhook::{WebhookError, WebhookSecret};
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! A JSON body, checked against the very schema that the specification publishes for its type
 //! before it is parsed, so that specification and behaviour can't disagree; every fault is listed.
 
-use std::{ops::Deref, sync::Arc};
+use std::{marker::PhantomData, ops::Deref, sync::Arc};
 
 use poem::{Request, RequestBody, Result, http::StatusCode};
 use poem_openapi::{
@@ -32,6 +32,53 @@ impl<T> Deref for Body<T> {
     }
 }
 
+/// A JSON request body as it came, byte by byte, for whom it is signed for. What it holds is not
+/// checked; the specification describes it as `T`.
+#[derive(Debug, Clone)]
+pub struct RawBody<T> {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    described_as: PhantomData<T>,
+}
+
+impl<'a, T: Type> ApiExtractor<'a> for RawBody<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        Some(json_request::<T>())
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _options: ExtractParamOptions<Self::ParamType>,
+    ) -> Result<Self> {
+        if !request.content_type().is_some_and(is_json) {
+            return Err(wrong_content_type().into());
+        }
+        Ok(Self { bytes: read(request, body).await?, described_as: PhantomData })
+    }
+}
+
+fn json_request<T: Type>() -> MetaRequest {
+    MetaRequest {
+        description: None,
+        content: vec![MetaMediaType { content_type: Json::<Value>::CONTENT_TYPE, schema: T::schema_ref() }],
+        required: true,
+    }
+}
+
+fn is_json(content_type: &str) -> bool {
+    Json::<Value>::check_content_type(content_type)
+}
+
 impl<'a, T: ParseFromJSON> ApiExtractor<'a> for Body<T> {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
 
@@ -43,11 +90,7 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for Body<T> {
     }
 
     fn request_meta() -> Option<MetaRequest> {
-        Some(MetaRequest {
-            description: None,
-            content: vec![MetaMediaType { content_type: Json::<T>::CONTENT_TYPE, schema: T::schema_ref() }],
-            required: true,
-        })
+        Some(json_request::<T>())
     }
 
     async fn from_request(
@@ -55,8 +98,7 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for Body<T> {
         body: &mut RequestBody,
         _options: ExtractParamOptions<Self::ParamType>,
     ) -> Result<Self> {
-        let is_json = request.content_type().is_some_and(Json::<T>::check_content_type);
-        if !is_json {
+        if !request.content_type().is_some_and(is_json) {
             return Err(wrong_content_type().into());
         }
         let bytes = read(request, body).await?;

@@ -297,13 +297,18 @@ fn finish_operation(operation: &mut Map<String, Value>, path: &str, method: &str
     if let Some(parameters) = operation.get_mut("parameters") {
         visit(parameters, &mut text_without_nul);
     }
+    // A sender without a session that signs what it sends is refused like anybody else who proves nothing.
+    let signed = operation.get("parameters").and_then(Value::as_array).is_some_and(|parameters| {
+        parameters.iter().any(|p| p["in"] == "header" && p["name"].as_str().is_some_and(|n| n.ends_with("-signature")))
+    });
     let has_body = operation.contains_key("requestBody");
     let has_input = has_body || operation.contains_key("parameters");
     if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
         // Only what the operation can give: a 415 without a body would be noise for every client.
         responses.retain(|status, _| match status.as_str() {
             "400" => has_input,
-            "401" | "403" => secured,
+            "401" => secured || signed,
+            "403" => secured,
             "404" => secured || path.contains('{'),
             "409" => method != "get",
             "413" | "415" | "422" => has_body,

@@ -18,7 +18,7 @@ pub mod security_headers;
 pub mod service;
 pub mod unrouted;
 
-pub use body::Body;
+pub use body::{Body, RawBody};
 pub use operation::{Gate, Operation};
 pub use page::{Page, PageMeta, Paging};
 pub use request_id::RequestId;

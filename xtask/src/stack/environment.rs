@@ -20,6 +20,7 @@ pub(crate) fn core(endpoints: &Endpoints, keys: &Keys, port: u16, telemetry_port
         ("DATABASE_APP_URL", endpoints.database_app_url.clone()),
         ("CLERK_ISSUER", endpoints.issuer_url.clone()),
         ("CLERK_AUTHORIZED_PARTIES", AUTHORIZED_PARTY.to_owned()),
+        ("CLERK_WEBHOOK_SECRET", chosen("CLERK_WEBHOOK_SECRET", &keys.secrets.clerk_webhook_secret)),
         ("ENCRYPTION_KEY", chosen("ENCRYPTION_KEY", &keys.secrets.encryption_key)),
         ("BLIND_INDEX_KEY", chosen("BLIND_INDEX_KEY", &keys.secrets.blind_index_key)),
         ("API_KEY_PEPPER", chosen("API_KEY_PEPPER", &keys.secrets.api_key_pepper)),

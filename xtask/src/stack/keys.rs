@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, spki::der::pem::LineEnding};
 use rsa::RsaPrivateKey;
 use rsa::rand_core::{OsRng, RngCore as _};
@@ -42,6 +42,10 @@ pub(crate) struct Secrets {
     pub(crate) telemetry_hash_key: String,
     pub(crate) telemetry_internal_token: String,
     pub(crate) metrics_token: String,
+    /// Signs what Clerk would send to `/webhooks/clerk`. Nothing is stored under it, so one more in an older file of
+    /// secrets is as good.
+    #[serde(default = "webhook_secret")]
+    pub(crate) clerk_webhook_secret: String,
     pub(crate) s3_access_key: String,
     pub(crate) s3_secret_key: String,
 }
@@ -55,6 +59,7 @@ impl Secrets {
             telemetry_hash_key: random_hex(32),
             telemetry_internal_token: random_hex(32),
             metrics_token: random_hex(16),
+            clerk_webhook_secret: webhook_secret(),
             s3_access_key: format!("restartix{}", random_hex(4)),
             s3_secret_key: random_hex(20),
         }
@@ -104,6 +109,13 @@ impl Keys {
 /// A key's name: the first 16 hexadecimal digits of the SHA-256 of its public part.
 fn key_id(public: &[u8]) -> String {
     hex::encode(&Sha256::digest(public)[..8])
+}
+
+/// A webhook's secret, as Clerk shows it.
+fn webhook_secret() -> String {
+    let mut bytes = [0; 24];
+    OsRng.fill_bytes(&mut bytes);
+    format!("whsec_{}", STANDARD.encode(bytes))
 }
 
 /// `bytes` random bytes, in hexadecimal.

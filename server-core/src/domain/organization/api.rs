@@ -45,7 +45,8 @@ impl Api {
 
     /// Create an organization
     ///
-    /// Superadmins only. 409 `slug_taken` when another one has the slug.
+    /// Superadmins only. 409 `slug_taken` when another one has the slug, `clerk_organization_taken`
+    /// when another one is the same at the identity provider.
     #[oai(path = "/organizations", method = "post", operation_id = "organization_create")]
     async fn organization_create(
         &self,

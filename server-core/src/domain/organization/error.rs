@@ -12,6 +12,8 @@ pub(crate) enum OrganizationError {
     NotFound,
     #[error("Another organization has this slug; choose another.")]
     SlugTaken,
+    #[error("Another organization is this one of the identity provider's.")]
+    ClerkOrganizationTaken,
     #[error(transparent)]
     Invalid(#[from] InvalidValue),
     #[error(transparent)]
@@ -22,7 +24,7 @@ impl Fault for OrganizationError {
     fn kind(&self) -> FaultKind {
         match self {
             Self::NotFound => FaultKind::NotFound,
-            Self::SlugTaken => FaultKind::Conflict,
+            Self::SlugTaken | Self::ClerkOrganizationTaken => FaultKind::Conflict,
             Self::Invalid(error) => error.kind(),
             Self::Database(error) => error.kind(),
         }
@@ -32,6 +34,7 @@ impl Fault for OrganizationError {
         match self {
             Self::NotFound => "organization_not_found".into(),
             Self::SlugTaken => "slug_taken".into(),
+            Self::ClerkOrganizationTaken => "clerk_organization_taken".into(),
             Self::Invalid(error) => error.code(),
             Self::Database(error) => error.code(),
         }

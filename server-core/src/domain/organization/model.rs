@@ -5,7 +5,7 @@ use crate::{audit::Entity, ids::OrganizationId};
 
 /// A clinic.
 #[derive(Debug, Clone, Object)]
-#[oai(example)]
+#[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Organization {
     /// Its id.
     pub(crate) id: OrganizationId,
@@ -15,6 +15,8 @@ pub(crate) struct Organization {
     pub(crate) slug: String,
     /// The IANA zone its opening hours and reports are in.
     pub(crate) timezone: String,
+    /// The organization of the identity provider's that it is: who accepts an invitation there is a member.
+    pub(crate) clerk_organization_id: Option<String>,
     /// When it was created.
     pub(crate) created_at: DateTime<Utc>,
     /// When it last changed.
@@ -37,6 +39,7 @@ impl Example for Organization {
             name: "Riverside Rehabilitation".to_owned(),
             slug: "riverside-rehabilitation".to_owned(),
             timezone: "Europe/Berlin".to_owned(),
+            clerk_organization_id: Some("org_29w9IfBrPmcpi0IeBVaKtA7R94W".to_owned()),
             created_at,
             updated_at: created_at,
         }
@@ -60,12 +63,15 @@ pub(crate) struct CreateOrganization {
     /// The IANA zone its opening hours and reports are in.
     #[oai(validator(min_length = 1, max_length = 64))]
     pub(crate) timezone: String,
+    /// The organization of the identity provider's that it is, if there is one; never changes.
+    #[oai(validator(min_length = 5, max_length = 100, pattern = "^org_[A-Za-z0-9]+$"))]
+    pub(crate) clerk_organization_id: Option<String>,
 }
 
 impl Example for CreateOrganization {
     fn example() -> Self {
-        let Organization { name, timezone, .. } = Organization::example();
-        Self { name, slug: Some("riverside-rehabilitation".to_owned()), timezone }
+        let Organization { name, timezone, clerk_organization_id, .. } = Organization::example();
+        Self { name, slug: Some("riverside-rehabilitation".to_owned()), timezone, clerk_organization_id }
     }
 }
 

@@ -2,7 +2,7 @@ use server_shared::http::Paging;
 
 use super::{
     error::OrganizationError,
-    model::{Organization, UpdateOrganization},
+    model::{CreateOrganization, Organization, UpdateOrganization},
 };
 use crate::{
     database::{DatabaseError, OpenReader, Tx, broken_constraint},
@@ -18,6 +18,7 @@ pub(super) async fn organization_page(
         Organization,
         r#"
         select o.id as "id!: OrganizationId", o.name as "name!", o.slug as "slug!", o.timezone as "timezone!",
+               o.clerk_id as clerk_organization_id,
                o.created_at as "created_at!", o.updated_at as "updated_at!"
         from context_enter($1, $2, $3, $4, $5) as ctx
         cross join lateral (
@@ -66,6 +67,7 @@ pub(super) async fn organization_find(
         Organization,
         r#"
         select o.id as "id!: OrganizationId", o.name as "name!", o.slug as "slug!", o.timezone as "timezone!",
+               o.clerk_id as clerk_organization_id,
                o.created_at as "created_at!", o.updated_at as "updated_at!"
         from context_enter($1, $2, $3, $4, $5) as ctx
         cross join lateral (select * from visible_organizations() where slug = $6 and ctx offset 0) o
@@ -90,10 +92,10 @@ pub(super) async fn organization_get(
     let row = sqlx::query_as!(
         Organization,
         r#"
-        select o.id as "id: OrganizationId", o.name, o.slug, o.timezone, o.created_at, o.updated_at
+        select o.id as "id: OrganizationId", o.name, o.slug, o.timezone, o.clerk_id as clerk_organization_id, o.created_at, o.updated_at
         from context_enter($1, $2, $3, $4, $5) as ctx
         cross join lateral (
-            select id, name, slug, timezone, created_at, updated_at from organizations where id = $6 and ctx offset 0
+            select id, name, slug, timezone, clerk_id, created_at, updated_at from organizations where id = $6 and ctx offset 0
         ) o
         "#,
         user,
@@ -110,24 +112,26 @@ pub(super) async fn organization_get(
 
 pub(super) async fn organization_create(
     tx: &mut impl Tx,
-    name: &str,
+    input: &CreateOrganization,
     slug: &str,
-    timezone: &str,
 ) -> Result<Organization, OrganizationError> {
     sqlx::query_as!(
         Organization,
         r#"
-        insert into organizations (name, slug, timezone) values ($1, $2, $3)
-        returning id as "id: OrganizationId", name, slug, timezone, created_at, updated_at
+        insert into organizations (name, slug, timezone, clerk_id) values ($1, $2, $3, $4)
+        returning id as "id: OrganizationId", name, slug, timezone, clerk_id as clerk_organization_id, created_at,
+                  updated_at
         "#,
-        name,
+        input.name,
         slug,
-        timezone
+        input.timezone,
+        input.clerk_organization_id
     )
     .fetch_one(tx.connection()?)
     .await
     .map_err(|error| match broken_constraint(&error) {
         Some("organizations_slug_key") => OrganizationError::SlugTaken,
+        Some("organizations_clerk_key") => OrganizationError::ClerkOrganizationTaken,
         _ => DatabaseError::from(error).into(),
     })
 }
@@ -141,7 +145,8 @@ pub(super) async fn organization_update(
         Organization,
         r#"
         update organizations set name = $2, timezone = $3, updated_at = now() where id = $1
-        returning id as "id: OrganizationId", name, slug, timezone, created_at, updated_at
+        returning id as "id: OrganizationId", name, slug, timezone, clerk_id as clerk_organization_id, created_at,
+                  updated_at
         "#,
         id.0,
         input.name,

@@ -49,7 +49,7 @@ impl Service {
         check_timezone("/timezone", &input.timezone)?;
         let slug = input.slug.clone().unwrap_or_else(|| slugify(&input.name));
         let mut tx = self.database.write(&caller.above_organizations()).await?;
-        let organization = repository::organization_create(&mut tx, &input.name, &slug, &input.timezone).await?;
+        let organization = repository::organization_create(&mut tx, input, &slug).await?;
         tx.commit(Audit::created(&organization)).await?;
         Ok(organization)
     }

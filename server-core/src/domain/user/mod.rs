@@ -5,4 +5,6 @@ mod repository;
 mod service;
 
 pub(crate) use api::Api;
+pub(crate) use error::UserError;
+pub(crate) use model::{Moment, Profile};
 pub(crate) use service::Service;

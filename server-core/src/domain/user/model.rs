@@ -100,6 +100,27 @@ impl Entity for Account {
     }
 }
 
+/// What the identity provider says of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Profile {
+    /// The user, as the identity provider calls it.
+    pub(crate) clerk_id: String,
+    /// What to call the user.
+    pub(crate) name: String,
+    /// The address that it proved to own.
+    pub(crate) email: Option<String>,
+}
+
+/// When the identity provider saw something. Of two of one time, the one with the greater id counts as
+/// the later, so that every process and every order of arrival agree.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment {
+    /// The time.
+    pub(crate) at: DateTime<Utc>,
+    /// The message that tells of it.
+    pub(crate) id: String,
+}
+
 /// Which organization to work in from now on.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]

@@ -1,8 +1,43 @@
-use super::error::UserError;
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{
+    error::UserError,
+    model::{Moment, Profile},
+};
 use crate::{
-    database::{DatabaseError, Tx, broken_constraint},
+    database::{DatabaseError, Tx, WriteTx, broken_constraint},
+    encryption::NewUserKey,
     ids::{OrganizationId, UserId},
 };
+
+/// A user as it is stored.
+pub(super) struct AccountRow {
+    pub(super) id: UserId,
+    pub(super) uid: Uuid,
+    pub(super) name: String,
+    pub(super) data_key_wrapped: Option<Vec<u8>>,
+    pub(super) email_index: Option<Vec<u8>>,
+    /// Which event the row is the state of.
+    pub(super) clerk_event_at: Option<DateTime<Utc>>,
+    pub(super) clerk_event_id: Option<String>,
+    pub(super) deleted_at: Option<DateTime<Utc>>,
+}
+
+impl AccountRow {
+    /// The last thing that the identity provider said of the user.
+    pub(super) fn moment(&self) -> Option<Moment> {
+        Some(Moment { at: self.clerk_event_at?, id: self.clerk_event_id.clone()? })
+    }
+}
+
+/// The personal data of a user on its way into its row.
+pub(super) struct SealedEmail {
+    pub(super) sealed: Option<Vec<u8>>,
+    pub(super) index: Option<Vec<u8>>,
+    /// The key it is sealed with, where the row has none yet.
+    pub(super) key: Option<NewUserKey>,
+}
 
 pub(super) async fn user_switch(tx: &mut impl Tx, user: UserId, organization: OrganizationId) -> Result<(), UserError> {
     sqlx::query!(
@@ -16,5 +51,71 @@ pub(super) async fn user_switch(tx: &mut impl Tx, user: UserId, organization: Or
         Some("users_current_organization_id_fkey") => UserError::OrganizationNotFound,
         _ => DatabaseError::from(error).into(),
     })?;
+    Ok(())
+}
+
+/// The user whom the identity provider calls so, locked against other changes. One who is new here is
+/// made, and that is said.
+pub(super) async fn account_lock(tx: &mut WriteTx, clerk_id: &str) -> Result<(AccountRow, bool), DatabaseError> {
+    // Nobody can come between: whoever inserts the same user at once waits here, and updates it then.
+    let made = sqlx::query!("insert into users (clerk_id) values ($1) on conflict (clerk_id) do nothing", clerk_id)
+        .execute(tx.connection()?)
+        .await?;
+    let account = sqlx::query_as!(
+        AccountRow,
+        r#"
+        select id as "id: UserId", uid, name, data_key_wrapped, email_index, clerk_event_at, clerk_event_id, deleted_at
+        from users where clerk_id = $1
+        for update
+        "#,
+        clerk_id
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    Ok((account, made.rows_affected() == 1))
+}
+
+pub(super) async fn profile_update(
+    tx: &mut WriteTx,
+    user: UserId,
+    profile: &Profile,
+    email: &SealedEmail,
+    moment: &Moment,
+) -> Result<(), DatabaseError> {
+    sqlx::query!(
+        r#"
+        update users
+        set name = $2, email_encrypted = $3, email_index = $4, data_key_wrapped = coalesce($5, data_key_wrapped),
+            clerk_event_at = $6, clerk_event_id = $7, updated_at = now()
+        where id = $1
+        "#,
+        user.0,
+        profile.name,
+        email.sealed,
+        email.index,
+        email.key.as_ref().map(|key| key.wrapped.as_slice()),
+        moment.at,
+        moment.id
+    )
+    .execute(tx.connection()?)
+    .await?;
+    Ok(())
+}
+
+/// Ends a user for good: what is personal goes, the key it was sealed with too.
+pub(super) async fn account_close(tx: &mut WriteTx, user: UserId, at: DateTime<Utc>) -> Result<(), DatabaseError> {
+    sqlx::query!(
+        r#"
+        update users
+        set name = '', email_encrypted = null, email_index = null, data_key_wrapped = null, superadmin = false,
+            current_organization_id = null, deleted_at = $2, clerk_event_at = null, clerk_event_id = null,
+            updated_at = now()
+        where id = $1
+        "#,
+        user.0,
+        at
+    )
+    .execute(tx.connection()?)
+    .await?;
     Ok(())
 }

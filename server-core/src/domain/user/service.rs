@@ -1,19 +1,20 @@
 use std::sync::Arc;
 
 use chrono::{TimeDelta, Utc};
-use server_shared::token::Ed25519Signer;
+use server_shared::{crypto::normalize_email, token::Ed25519Signer};
 use uuid::Uuid;
 
 use super::{
     error::UserError,
-    model::{Account, Me, TelemetryClaims, TelemetryToken},
-    repository,
+    model::{Account, Me, Moment, Profile, TelemetryClaims, TelemetryToken},
+    repository::{self, AccountRow, SealedEmail},
 };
 use crate::{
     audit::Audit,
-    database::Database,
+    database::{Database, DatabaseError, WriteTx},
+    encryption::{Encryption, NO_ORGANIZATION, RowCipher},
     http::{Identities, Person, Role},
-    ids::OrganizationId,
+    ids::{OrganizationId, UserId},
 };
 
 /// Issuer of telemetry tokens.
@@ -21,6 +22,8 @@ const ISSUER: &str = "restartix-core";
 /// Who the tokens are for.
 const AUDIENCE: &str = "restartix-telemetry";
 const TOKEN_MINUTES: i64 = 10;
+const TABLE: &str = "users";
+const EMAIL: &str = "email";
 
 /// The caller's own account.
 #[derive(Clone)]
@@ -28,11 +31,17 @@ pub(crate) struct Service {
     database: Database,
     identities: Identities,
     signer: Arc<Ed25519Signer>,
+    encryption: Arc<Encryption>,
 }
 
 impl Service {
-    pub(crate) fn new(database: Database, identities: Identities, signer: Arc<Ed25519Signer>) -> Self {
-        Self { database, identities, signer }
+    pub(crate) fn new(
+        database: Database,
+        identities: Identities,
+        signer: Arc<Ed25519Signer>,
+        encryption: Arc<Encryption>,
+    ) -> Self {
+        Self { database, identities, signer, encryption }
     }
 
     pub(super) async fn switch(&self, caller: &Person, organization: OrganizationId) -> Result<Me, UserError> {
@@ -71,5 +80,83 @@ impl Service {
     /// The public half of the key that signs telemetry tokens.
     pub(super) fn key_set(&self) -> serde_json::Value {
         self.signer.jwks()
+    }
+
+    /// The identity provider says what a user is like; something newer that it said stays.
+    pub(crate) async fn profile_put(
+        &self,
+        tx: &mut WriteTx,
+        profile: &Profile,
+        moment: &Moment,
+    ) -> Result<Audit, UserError> {
+        let (account, is_new) = repository::account_lock(tx, &profile.clerk_id).await?;
+        let user = Account(account.id);
+        if account.deleted_at.is_some() || account.moment().is_some_and(|known| known >= *moment) {
+            return Ok(Audit::action("ignored", &user));
+        }
+        let email = self.seal(&account, profile.email.as_deref())?;
+        repository::profile_update(tx, account.id, profile, &email, moment).await?;
+        self.identities.invalidate_after(tx, [account.id]);
+        if is_new {
+            return Ok(Audit::created(&user));
+        }
+        let compared = [("name", account.name == profile.name), ("email", account.email_index == email.index)];
+        let changed = compared.into_iter().filter(|(_, same)| !same).map(|(field, _)| field);
+        Ok(Audit::updated(&user, changed.collect()))
+    }
+
+    /// The identity provider says that a user is gone: so is what is personal. Nothing that it says later
+    /// of the user counts.
+    pub(crate) async fn close(
+        &self,
+        tx: &mut WriteTx,
+        clerk_id: &str,
+        moment: &Moment,
+    ) -> Result<(UserId, Audit), UserError> {
+        let (account, _) = repository::account_lock(tx, clerk_id).await?;
+        let user = Account(account.id);
+        if account.deleted_at.is_some() {
+            return Ok((account.id, Audit::action("ignored", &user)));
+        }
+        repository::account_close(tx, account.id, moment.at).await?;
+        self.identities.invalidate_after(tx, [account.id]);
+        Ok((account.id, Audit::deleted(&user)))
+    }
+
+    /// The user whom the identity provider calls so, locked, and whether it is still there; made if nothing
+    /// has been heard of it yet.
+    pub(crate) async fn known(&self, tx: &mut WriteTx, clerk_id: &str) -> Result<(UserId, bool), UserError> {
+        let (account, _) = repository::account_lock(tx, clerk_id).await?;
+        Ok((account.id, account.deleted_at.is_none()))
+    }
+
+    /// The hash under which users with this e-mail address are found.
+    pub(crate) fn email_index(&self, email: &str) -> Vec<u8> {
+        self.encryption.index(NO_ORGANIZATION, EMAIL, &normalize_email(email))
+    }
+
+    /// The e-mail address of the user `uid`, as its row has it.
+    pub(crate) fn email_open(
+        &self,
+        uid: Uuid,
+        data_key_wrapped: Option<&[u8]>,
+        sealed: Option<&[u8]>,
+    ) -> Result<Option<String>, DatabaseError> {
+        let Some(wrapped) = data_key_wrapped else { return Ok(None) };
+        let key = self.encryption.open_user_key(uid, wrapped)?;
+        RowCipher::new(&key, NO_ORGANIZATION, TABLE, uid).open(EMAIL, sealed)
+    }
+
+    fn seal(&self, account: &AccountRow, email: Option<&str>) -> Result<SealedEmail, DatabaseError> {
+        let Some(email) = email else { return Ok(SealedEmail { sealed: None, index: None, key: None }) };
+        let (key, new) = match &account.data_key_wrapped {
+            Some(wrapped) => (self.encryption.open_user_key(account.uid, wrapped)?, None),
+            None => {
+                let new = self.encryption.create_user_key(account.uid);
+                (new.key.clone(), Some(new))
+            }
+        };
+        let sealed = RowCipher::new(&key, NO_ORGANIZATION, TABLE, account.uid).seal(EMAIL, Some(email));
+        Ok(SealedEmail { sealed, index: Some(self.email_index(email)), key: new })
     }
 }

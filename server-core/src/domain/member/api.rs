@@ -1,0 +1,101 @@
+use poem_openapi::{
+    OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+use server_shared::{
+    ApiError,
+    http::{
+        Body, Created, NoContent, Page, Paging,
+        page::{PageNumber, PageSize},
+    },
+};
+
+use super::{
+    Service,
+    model::{ConnectUser, Member, UpdateMember},
+};
+use crate::{
+    domain::Tag,
+    http::{Permission, Person},
+    ids::{OrganizationId, UserId},
+};
+
+/// `/v1/organizations/{organization_id}/members`
+pub(crate) struct Api {
+    pub(crate) members: Service,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Members")]
+impl Api {
+    /// List the members of an organization
+    ///
+    /// By name, with their e-mail addresses. The read is audited, one row a member.
+    #[oai(path = "/organizations/:organization_id/members", method = "get", operation_id = "member_list")]
+    async fn member_list(
+        &self,
+        caller: Person,
+        /// Id of the organization; it is the context of the request.
+        #[oai(name = "organization_id")]
+        _organization_id: Path<OrganizationId>,
+        /// Number of the page, from 1.
+        page: Query<Option<PageNumber>>,
+        /// Entries a page, at most 100.
+        page_size: Query<Option<PageSize>>,
+    ) -> Result<Json<Page<Member>>, ApiError> {
+        caller.may(Permission::MemberRead)?;
+        Ok(Json(self.members.list(&caller, Paging::new(page.0, page_size.0)).await?))
+    }
+
+    /// Add a user to an organization
+    ///
+    /// By e-mail address or id. 404 `user_not_found` for somebody who has not signed up; 409
+    /// `already_member` for a member, whose role stays as it is.
+    #[oai(path = "/organizations/:organization_id/connect-user", method = "post", operation_id = "member_connect")]
+    async fn member_connect(
+        &self,
+        caller: Person,
+        /// Id of the organization; it is the context of the request.
+        organization_id: Path<OrganizationId>,
+        body: Body<ConnectUser>,
+    ) -> Result<Created<Member>, ApiError> {
+        caller.may(Permission::MemberWrite)?;
+        Ok(Created(self.members.connect(&caller, organization_id.0, &body).await?))
+    }
+
+    /// Change what a member is
+    ///
+    /// Counts from the member's next request on. 409 `last_admin` when nobody would administer the
+    /// organization any more.
+    #[oai(path = "/organizations/:organization_id/members/:user_id", method = "put", operation_id = "member_update")]
+    async fn member_update(
+        &self,
+        caller: Person,
+        /// Id of the organization; it is the context of the request.
+        organization_id: Path<OrganizationId>,
+        /// Id of the user.
+        user_id: Path<UserId>,
+        body: Body<UpdateMember>,
+    ) -> Result<Json<Member>, ApiError> {
+        caller.may(Permission::MemberWrite)?;
+        Ok(Json(self.members.update(&caller, organization_id.0, user_id.0, body.role).await?))
+    }
+
+    /// Remove a member from an organization
+    ///
+    /// Specialist and patient records of the member stay, without a login. 409 `last_admin` when nobody
+    /// would administer the organization any more.
+    #[oai(path = "/organizations/:organization_id/members/:user_id", method = "delete", operation_id = "member_delete")]
+    async fn member_delete(
+        &self,
+        caller: Person,
+        /// Id of the organization; it is the context of the request.
+        organization_id: Path<OrganizationId>,
+        /// Id of the user.
+        user_id: Path<UserId>,
+    ) -> Result<NoContent, ApiError> {
+        caller.may(Permission::MemberWrite)?;
+        self.members.delete(&caller, organization_id.0, user_id.0).await?;
+        Ok(NoContent)
+    }
+}

@@ -1,0 +1,10 @@
+mod api;
+mod error;
+mod model;
+mod repository;
+mod service;
+
+pub(crate) use api::Api;
+pub(crate) use error::MemberError;
+pub(crate) use model::{Invitation, MemberRole};
+pub(crate) use service::Service;

@@ -1,0 +1,129 @@
+use chrono::{DateTime, TimeDelta, Utc};
+use poem_openapi::{Enum, Object, types::Example};
+
+use crate::{audit::Entity, ids::UserId};
+
+/// What a member is in its organization. Running the platform is no membership, so nobody can grant it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub(crate) enum MemberRole {
+    /// Runs the clinic.
+    Admin,
+    /// Treats patients.
+    Specialist,
+    /// Front desk.
+    Staff,
+    /// Is treated.
+    Patient,
+}
+
+impl MemberRole {
+    const ALL: [Self; 4] = [Self::Admin, Self::Specialist, Self::Staff, Self::Patient];
+
+    /// As the database writes it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Specialist => "specialist",
+            Self::Staff => "staff",
+            Self::Patient => "patient",
+        }
+    }
+
+    /// The role that the database calls so.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+}
+
+/// A person who belongs to an organization.
+#[derive(Debug, Clone, Object)]
+#[oai(example, skip_serializing_if_is_none)]
+pub(crate) struct Member {
+    /// The user.
+    pub(crate) user_id: UserId,
+    /// What to call the user.
+    pub(crate) name: String,
+    /// The e-mail address that the user has proved to own.
+    pub(crate) email: Option<String>,
+    /// What the user is in the organization.
+    pub(crate) role: MemberRole,
+    /// Since when the user belongs to it.
+    pub(crate) since: DateTime<Utc>,
+}
+
+impl Entity for Member {
+    const TYPE: &'static str = MembershipOf::TYPE;
+
+    fn entity_id(&self) -> String {
+        MembershipOf(self.user_id).entity_id()
+    }
+}
+
+/// A user's membership in the organization of the audit row.
+pub(super) struct MembershipOf(pub(super) UserId);
+
+impl Entity for MembershipOf {
+    const TYPE: &'static str = "membership";
+
+    fn entity_id(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+impl Example for Member {
+    fn example() -> Self {
+        Self {
+            user_id: UserId(12),
+            name: "Fran Desk".to_owned(),
+            email: Some("fran.desk@example.com".to_owned()),
+            role: MemberRole::Staff,
+            since: DateTime::UNIX_EPOCH + TimeDelta::days(20_500),
+        }
+    }
+}
+
+/// Whom to add to an organization: exactly one of `email` and `user_id` says it.
+#[derive(Debug, Clone, Object)]
+#[oai(example, skip_serializing_if_is_none)]
+pub(crate) struct ConnectUser {
+    /// The e-mail address that the user has proved to own.
+    #[oai(validator(min_length = 3, max_length = 254, pattern = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$"))]
+    pub(crate) email: Option<String>,
+    /// The user.
+    pub(crate) user_id: Option<UserId>,
+    /// What the user is to be.
+    pub(crate) role: MemberRole,
+}
+
+impl Example for ConnectUser {
+    fn example() -> Self {
+        let member = Member::example();
+        Self { email: member.email, user_id: None, role: member.role }
+    }
+}
+
+/// What a member is from now on.
+#[derive(Debug, Clone, Object)]
+#[oai(example)]
+pub(crate) struct UpdateMember {
+    /// The role.
+    pub(crate) role: MemberRole,
+}
+
+impl Example for UpdateMember {
+    fn example() -> Self {
+        Self { role: MemberRole::Staff }
+    }
+}
+
+/// An invitation that somebody accepted at the identity provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Invitation {
+    /// The organization, as the identity provider calls it.
+    pub(crate) organization: String,
+    /// Who accepted, as the identity provider calls it.
+    pub(crate) clerk_id: String,
+    /// As what.
+    pub(crate) role: MemberRole,
+}

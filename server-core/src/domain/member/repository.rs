@@ -1,0 +1,169 @@
+use chrono::{DateTime, Utc};
+use server_shared::http::Paging;
+use uuid::Uuid;
+
+use super::{error::MemberError, model::MemberRole};
+use crate::{
+    database::{DatabaseError, DiscloseTx, Sealed, Tx, WriteTx, broken_constraint},
+    ids::{OrganizationId, UserId},
+};
+
+/// A member as it is stored: the name in clear, the address sealed with the user's key.
+pub(super) struct MemberRow {
+    pub(super) user_id: UserId,
+    pub(super) uid: Uuid,
+    pub(super) name: String,
+    pub(super) data_key_wrapped: Option<Vec<u8>>,
+    pub(super) email_encrypted: Option<Vec<u8>>,
+    pub(super) role: String,
+    pub(super) since: DateTime<Utc>,
+}
+
+pub(super) async fn member_page(tx: &mut DiscloseTx, paging: Paging) -> Result<Sealed<Vec<MemberRow>>, DatabaseError> {
+    let rows = sqlx::query_as!(
+        MemberRow,
+        r#"
+        select user_id as "user_id!: UserId", uid as "uid!", name as "name!", data_key_wrapped, email_encrypted,
+               role as "role!", since as "since!"
+        from organization_members()
+        order by lower(name), user_id limit $1 offset $2
+        "#,
+        paging.limit(),
+        paging.offset()
+    )
+    .fetch_all(tx.connection()?)
+    .await?;
+    Ok(Sealed::new(rows))
+}
+
+pub(super) async fn member_count(tx: &mut DiscloseTx) -> Result<i64, DatabaseError> {
+    let total = sqlx::query_scalar!(r#"select count(*) as "total!" from organization_members()"#)
+        .fetch_one(tx.connection()?)
+        .await?;
+    Ok(total)
+}
+
+pub(super) async fn member_get(tx: &mut WriteTx, user: UserId) -> Result<Option<MemberRow>, DatabaseError> {
+    let row = sqlx::query_as!(
+        MemberRow,
+        r#"
+        select user_id as "user_id!: UserId", uid as "uid!", name as "name!", data_key_wrapped, email_encrypted,
+               role as "role!", since as "since!"
+        from organization_members() where user_id = $1
+        "#,
+        user.0
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(row)
+}
+
+/// Whether the organization has an administrator besides `user`.
+pub(super) async fn other_admin_exists(tx: &mut WriteTx, user: UserId) -> Result<bool, DatabaseError> {
+    let exists = sqlx::query_scalar!(
+        r#"select exists(select from organization_members() where role = 'admin' and user_id <> $1) as "exists!""#,
+        user.0
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    Ok(exists)
+}
+
+/// Whom an administrator means, by id or by the hash of an address.
+pub(super) async fn user_find(
+    tx: &mut WriteTx,
+    id: Option<UserId>,
+    email_index: Option<&[u8]>,
+) -> Result<Option<UserId>, DatabaseError> {
+    let user = sqlx::query_scalar!(r#"select user_find($1, $2) as "user: UserId""#, id.map(|id| id.0), email_index)
+        .fetch_one(tx.connection()?)
+        .await?;
+    Ok(user)
+}
+
+pub(super) async fn member_create(
+    tx: &mut WriteTx,
+    organization: OrganizationId,
+    user: UserId,
+    role: MemberRole,
+) -> Result<(), MemberError> {
+    sqlx::query!(
+        "insert into memberships (organization_id, user_id, role) values ($1, $2, $3)",
+        organization.0,
+        user.0,
+        role.as_str()
+    )
+    .execute(tx.connection()?)
+    .await
+    .map_err(|error| match broken_constraint(&error) {
+        Some("memberships_pkey") => MemberError::AlreadyMember,
+        // Gone since it was found.
+        Some("memberships_user_id_fkey") => MemberError::UserNotFound,
+        _ => DatabaseError::from(error).into(),
+    })?;
+    Ok(())
+}
+
+pub(super) async fn member_role_update(
+    tx: &mut WriteTx,
+    organization: OrganizationId,
+    user: UserId,
+    role: MemberRole,
+) -> Result<(), DatabaseError> {
+    sqlx::query!(
+        "update memberships set role = $3 where organization_id = $1 and user_id = $2",
+        organization.0,
+        user.0,
+        role.as_str()
+    )
+    .execute(tx.connection()?)
+    .await?;
+    Ok(())
+}
+
+/// Records that are linked to the user lose the link, and nothing else.
+pub(super) async fn member_delete(
+    tx: &mut WriteTx,
+    organization: OrganizationId,
+    user: UserId,
+) -> Result<(), DatabaseError> {
+    sqlx::query!("delete from memberships where organization_id = $1 and user_id = $2", organization.0, user.0)
+        .execute(tx.connection()?)
+        .await?;
+    Ok(())
+}
+
+/// Ends every membership of a user; gives the organizations.
+pub(super) async fn memberships_end(tx: &mut WriteTx, user: UserId) -> Result<Vec<OrganizationId>, DatabaseError> {
+    let organizations = sqlx::query_scalar!(
+        r#"delete from memberships where user_id = $1 returning organization_id as "id: OrganizationId""#,
+        user.0
+    )
+    .fetch_all(tx.connection()?)
+    .await?;
+    Ok(organizations)
+}
+
+/// Makes a user a member of the organization that the identity provider calls so, unless it is one:
+/// then it stays what it is. `None` when nothing changed.
+pub(super) async fn invitation_accept(
+    tx: &mut WriteTx,
+    clerk_organization: &str,
+    user: UserId,
+    role: MemberRole,
+) -> Result<Option<OrganizationId>, DatabaseError> {
+    let organization = sqlx::query_scalar!(
+        r#"
+        insert into memberships (organization_id, user_id, role)
+        select id, $2, $3 from organizations where clerk_id = $1
+        on conflict (organization_id, user_id) do nothing
+        returning organization_id as "id: OrganizationId"
+        "#,
+        clerk_organization,
+        user.0,
+        role.as_str()
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(organization)
+}

@@ -1,0 +1,142 @@
+use server_shared::http::{Page, Paging};
+
+use super::{
+    error::MemberError,
+    model::{ConnectUser, Invitation, Member, MemberRole, MembershipOf},
+    repository::{self, MemberRow},
+};
+use crate::{
+    audit::Audit,
+    database::{Database, DatabaseError, Lock, Sealed, WriteTx},
+    domain::{rules::InvalidValue, user},
+    http::{Caller, Identities},
+    ids::{OrganizationId, UserId},
+};
+
+/// Who belongs to organizations.
+#[derive(Clone)]
+pub(crate) struct Service {
+    database: Database,
+    identities: Identities,
+    users: user::Service,
+}
+
+impl Service {
+    pub(crate) fn new(database: Database, identities: Identities, users: user::Service) -> Self {
+        Self { database, identities, users }
+    }
+
+    pub(super) async fn list(&self, caller: &Caller, paging: Paging) -> Result<Page<Member>, MemberError> {
+        let mut tx = self.database.disclose(caller).await?;
+        let rows = repository::member_page(&mut tx, paging).await?;
+        let total = match paging.total_of_first_page(rows.len()) {
+            Some(total) => total,
+            None => repository::member_count(&mut tx).await?,
+        };
+        let members = rows.try_map(|rows| rows.into_iter().map(|row| self.open(row)).collect::<Result<Vec<_>, _>>())?;
+        let members = tx.disclose(members, |members| Audit::read(members)).await?;
+        Ok(paging.page(members, total))
+    }
+
+    pub(super) async fn connect(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        whom: &ConnectUser,
+    ) -> Result<Member, MemberError> {
+        if whom.email.is_some() == whom.user_id.is_some() {
+            return Err(InvalidValue::new("/email", "one_of", "give either email or user_id").into());
+        }
+        let index = whom.email.as_deref().map(|email| self.users.email_index(email));
+        let mut tx = self.write(caller, organization).await?;
+        let user = repository::user_find(&mut tx, whom.user_id, index.as_deref()).await?;
+        let user = user.ok_or(MemberError::UserNotFound)?;
+        repository::member_create(&mut tx, organization, user, whom.role).await?;
+        self.commit(tx, user, Audit::created).await
+    }
+
+    pub(super) async fn update(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        user: UserId,
+        role: MemberRole,
+    ) -> Result<Member, MemberError> {
+        let mut tx = self.write(caller, organization).await?;
+        if role != MemberRole::Admin {
+            leave_an_admin(&mut tx, user).await?;
+        }
+        repository::member_role_update(&mut tx, organization, user, role).await?;
+        self.commit(tx, user, |member| Audit::updated(member, vec!["role"])).await
+    }
+
+    pub(super) async fn delete(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        user: UserId,
+    ) -> Result<(), MemberError> {
+        let mut tx = self.write(caller, organization).await?;
+        leave_an_admin(&mut tx, user).await?;
+        repository::member_delete(&mut tx, organization, user).await?;
+        self.identities.invalidate_after(&mut tx, [user]);
+        tx.commit(Audit::deleted(&MembershipOf(user))).await?;
+        Ok(())
+    }
+
+    /// Somebody accepted an invitation at the identity provider.
+    pub(crate) async fn join(&self, tx: &mut WriteTx, invitation: &Invitation) -> Result<Audit, MemberError> {
+        let (user, present) = self.users.known(tx, &invitation.clerk_id).await?;
+        let membership = MembershipOf(user);
+        let joined = if present {
+            repository::invitation_accept(tx, &invitation.organization, user, invitation.role).await?
+        } else {
+            None
+        };
+        let Some(organization) = joined else { return Ok(Audit::action("ignored", &membership)) };
+        self.identities.invalidate_after(tx, [user]);
+        Ok(Audit::created(&membership).in_organization(organization))
+    }
+
+    /// A user is gone: what is left to say in the audit log of each of its organizations.
+    pub(crate) async fn leave_all(&self, tx: &mut WriteTx, user: UserId) -> Result<Vec<Audit>, DatabaseError> {
+        let organizations = repository::memberships_end(tx, user).await?;
+        let left = |organization| Audit::deleted(&MembershipOf(user)).in_organization(organization);
+        Ok(organizations.into_iter().map(left).collect())
+    }
+
+    /// Whoever changes an organization's members waits for whoever else does: two administrators who
+    /// demote each other would else leave none.
+    async fn write(&self, caller: &Caller, organization: OrganizationId) -> Result<WriteTx, DatabaseError> {
+        self.database.write_locked(caller, vec![Lock::Members(organization)]).await
+    }
+
+    /// Commits, and hands out the member as it is now.
+    async fn commit(
+        &self,
+        mut tx: WriteTx,
+        user: UserId,
+        audit: impl FnOnce(&Member) -> Audit,
+    ) -> Result<Member, MemberError> {
+        let row = repository::member_get(&mut tx, user).await?.ok_or(MemberError::NotFound)?;
+        self.identities.invalidate_after(&mut tx, [user]);
+        let member = Sealed::new(self.open(row)?);
+        Ok(tx.commit_sealed(member, audit).await?)
+    }
+
+    fn open(&self, row: MemberRow) -> Result<Member, DatabaseError> {
+        let role = MemberRole::parse(&row.role)
+            .ok_or_else(|| DatabaseError::Damaged(format!("a membership of user {} has no known role", row.user_id)))?;
+        let email = self.users.email_open(row.uid, row.data_key_wrapped.as_deref(), row.email_encrypted.as_deref())?;
+        Ok(Member { user_id: row.user_id, name: row.name, email, role, since: row.since })
+    }
+}
+
+/// Refuses what would take the organization its last administrator; 404 for who is no member.
+async fn leave_an_admin(tx: &mut WriteTx, user: UserId) -> Result<(), MemberError> {
+    let member = repository::member_get(tx, user).await?.ok_or(MemberError::NotFound)?;
+    if member.role == MemberRole::Admin.as_str() && !repository::other_admin_exists(tx, user).await? {
+        return Err(MemberError::LastAdmin);
+    }
+    Ok(())
+}

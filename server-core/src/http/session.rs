@@ -1,0 +1,72 @@
+//! Sessions that ended before their tokens did.
+//!
+//! A token lives for a minute, and nothing calls it back; so each request asks whether its session has
+//! ended. The answer is remembered like everything else about callers: a session seen a moment ago costs
+//! no query, one that ended is refused at once where that was recorded and within a second elsewhere.
+
+use std::sync::Arc;
+
+use sqlx::PgPool;
+
+use super::{
+    Changes,
+    remembered::{Remembered, Remembers},
+};
+use crate::database::{DatabaseError, WriteTx};
+
+/// Knows which sessions have ended.
+#[derive(Clone)]
+pub(crate) struct Sessions(Arc<Inner>);
+
+struct Inner {
+    admin: PgPool,
+    /// By `sid`, whether it has ended.
+    ended: Remembered<bool>,
+}
+
+impl Sessions {
+    /// Asks the owner's pool: it is before there is a context.
+    pub(crate) fn new(admin: PgPool) -> Self {
+        Self(Arc::new(Inner { admin, ended: Remembered::new() }))
+    }
+
+    /// Has `changes` tell of sessions that end.
+    pub(crate) fn hear(&self, changes: Changes) -> Changes {
+        changes.tell("session", Arc::<Inner>::clone(&self.0))
+    }
+
+    /// Whether the session has ended.
+    pub(crate) async fn ended(&self, sid: &str) -> Result<bool, DatabaseError> {
+        let inner = &self.0;
+        if let Some(ended) = inner.ended.get(sid) {
+            return Ok(*ended);
+        }
+        let begun = inner.ended.begin();
+        let ended =
+            sqlx::query_scalar!(r#"select exists(select from revoked_sessions where sid = $1) as "ended!""#, sid)
+                .fetch_one(&inner.admin)
+                .await?;
+        inner.ended.keep(begun, sid, &Arc::new(ended));
+        Ok(ended)
+    }
+
+    /// Has the session refused as soon as `tx`, which ends it, is committed.
+    pub(crate) fn end_after(&self, tx: &mut WriteTx, sid: &str) {
+        let (inner, sid) = (Arc::clone(&self.0), sid.to_owned());
+        tx.after_commit(move || inner.ended.forget(Some(&sid)));
+    }
+}
+
+impl Remembers for Inner {
+    fn changed(&self, id: &str) {
+        self.ended.forget(Some(id));
+    }
+
+    fn forget_all(&self) {
+        self.ended.forget_all();
+    }
+
+    fn hearing(&self, hearing: bool) {
+        self.ended.hearing(hearing);
+    }
+}

@@ -1,0 +1,47 @@
+use poem::Request;
+use poem_openapi::{OpenApi, param::Header};
+use server_shared::{
+    ApiError,
+    http::{NoContent, RawBody},
+};
+
+use super::{Service, event::ClerkEvent, service::Message};
+use crate::{domain::Tag, http::Caller};
+
+/// `/webhooks/clerk`
+pub(crate) struct Api {
+    pub(crate) clerk: Service,
+}
+
+#[OpenApi(tag = "Tag::Identity")]
+impl Api {
+    /// Receive an event of the identity provider
+    ///
+    /// For Clerk, which signs each message by the scheme of Svix; 401 `invalid_signature` for anybody
+    /// else, and for messages older than five minutes. Each message counts once, in whatever order they
+    /// come; events of no concern are answered like the others.
+    #[oai(path = "/webhooks/clerk", method = "post", operation_id = "clerk_webhook_receive")]
+    async fn clerk_webhook_receive(
+        &self,
+        request: &Request,
+        /// Id of the message; the same when it is sent again.
+        #[oai(name = "svix-id")]
+        id: Header<Option<String>>,
+        /// When it was sent, in seconds since 1970.
+        #[oai(name = "svix-timestamp")]
+        timestamp: Header<Option<String>>,
+        /// `v1,` and the base64 of the HMAC-SHA-256 of `id.timestamp.body`; several are separated by spaces.
+        #[oai(name = "svix-signature")]
+        signatures: Header<Option<String>>,
+        body: RawBody<ClerkEvent>,
+    ) -> Result<NoContent, ApiError> {
+        let message = Message {
+            id: id.0.as_deref().unwrap_or_default(),
+            timestamp: timestamp.0.as_deref().unwrap_or_default(),
+            signatures: signatures.0.as_deref().unwrap_or_default(),
+            body: &body.bytes,
+        };
+        self.clerk.receive(&Caller::system(request, "clerk_webhook_receive"), &message).await?;
+        Ok(NoContent)
+    }
+}

@@ -1,0 +1,50 @@
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use crate::database::{DatabaseError, Tx, WriteTx};
+
+/// Takes a message for this transaction; false when it has been processed. While another transaction
+/// has it in hand, this waits for how that one ends.
+pub(super) async fn event_claim(tx: &mut WriteTx, id: &str) -> Result<bool, DatabaseError> {
+    let claimed = sqlx::query!("insert into clerk_events (id) values ($1) on conflict (id) do nothing", id)
+        .execute(tx.connection()?)
+        .await?;
+    Ok(claimed.rows_affected() == 1)
+}
+
+/// Marks a session as ended, for as long as `kept` from now on or from the moment it ended.
+pub(super) async fn session_revoke(
+    tx: &mut WriteTx,
+    sid: &str,
+    at: DateTime<Utc>,
+    kept: Duration,
+) -> Result<(), DatabaseError> {
+    sqlx::query!(
+        r#"
+        insert into revoked_sessions (sid, revoked_at, expires_at)
+        values ($1, $2, greatest($2, now()) + make_interval(secs => $3))
+        on conflict (sid) do nothing
+        "#,
+        sid,
+        at,
+        kept.as_secs_f64()
+    )
+    .execute(tx.connection()?)
+    .await?;
+    Ok(())
+}
+
+/// Removes what no longer makes a difference: sessions none of whose tokens can be valid, and ids of
+/// messages older than `events_kept`.
+pub(super) async fn sweep(admin: &PgPool, events_kept: Duration) -> Result<(), DatabaseError> {
+    sqlx::query!("delete from revoked_sessions where expires_at < now()").execute(admin).await?;
+    sqlx::query!(
+        "delete from clerk_events where received_at < now() - make_interval(secs => $1)",
+        events_kept.as_secs_f64()
+    )
+    .execute(admin)
+    .await?;
+    Ok(())
+}

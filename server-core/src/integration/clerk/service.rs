@@ -1,0 +1,113 @@
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use server_shared::crypto::WebhookSecret;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    error::ClerkError,
+    event::{Change, Event},
+    repository,
+};
+use crate::{
+    audit::{Audit, Entity},
+    database::{Database, WriteTx},
+    domain::{member, user},
+    http::{Caller, Sessions},
+};
+
+/// No token lives that long: Clerk's live for a minute.
+const ENDED_SESSION_KEPT: Duration = Duration::from_hours(24);
+/// Clerk tries for some days to deliver a message, and a person can have it sent again for some more.
+const MESSAGE_ID_KEPT: Duration = Duration::from_hours(30 * 24);
+const SWEEP_EVERY: Duration = Duration::from_mins(10);
+
+/// A message of Clerk's as it came, its signature not looked at yet.
+pub(super) struct Message<'a> {
+    pub(super) id: &'a str,
+    pub(super) timestamp: &'a str,
+    pub(super) signatures: &'a str,
+    pub(super) body: &'a [u8],
+}
+
+/// Processes Clerk's messages.
+#[derive(Clone)]
+pub(crate) struct Service {
+    database: Database,
+    users: user::Service,
+    members: member::Service,
+    sessions: Sessions,
+    secret: Arc<WebhookSecret>,
+}
+
+/// The session that a message speaks of, for the audit log. Its name opens nothing.
+struct Session(String);
+
+impl Entity for Session {
+    const TYPE: &'static str = "session";
+
+    fn entity_id(&self) -> String {
+        self.0.clone()
+    }
+}
+
+impl Service {
+    /// Believes what is signed with `secret`.
+    pub(crate) fn new(
+        database: Database,
+        users: user::Service,
+        members: member::Service,
+        sessions: Sessions,
+        secret: WebhookSecret,
+    ) -> Self {
+        Self { database, users, members, sessions, secret: Arc::new(secret) }
+    }
+
+    /// Does what the message says, unless that has been done; `caller` is the service itself.
+    pub(super) async fn receive(&self, caller: &Caller, message: &Message<'_>) -> Result<(), ClerkError> {
+        let now = Utc::now();
+        let Message { id, timestamp, signatures, body } = *message;
+        self.secret.verify(id, timestamp, signatures, body, now.timestamp())?;
+        let sent_at = timestamp.parse().ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0)).unwrap_or(now);
+        let event = Event::parse(id, sent_at, body)?;
+        let Some(change) = event.change else { return Ok(()) };
+        let mut tx = self.database.write(caller).await?;
+        if !repository::event_claim(&mut tx, id).await? {
+            return Ok(());
+        }
+        let audit = match change {
+            Change::UserPut(profile) => self.users.profile_put(&mut tx, &profile, &event.moment).await?,
+            Change::UserDelete { clerk_id } => {
+                let (user, audit) = self.users.close(&mut tx, &clerk_id, &event.moment).await?;
+                audit.and(self.members.leave_all(&mut tx, user).await?)
+            }
+            Change::InvitationAccept(invitation) => self.members.join(&mut tx, &invitation).await?,
+            Change::SessionBegin { sid } => Audit::created(&Session(sid)),
+            Change::SessionEnd { sid } => self.session_end(&mut tx, sid, event.moment.at).await?,
+        };
+        tx.commit(audit).await?;
+        Ok(())
+    }
+
+    async fn session_end(&self, tx: &mut WriteTx, sid: String, at: DateTime<Utc>) -> Result<Audit, ClerkError> {
+        repository::session_revoke(tx, &sid, at, ENDED_SESSION_KEPT).await?;
+        self.sessions.end_after(tx, &sid);
+        Ok(Audit::action("ended", &Session(sid)))
+    }
+}
+
+/// The job that removes what no longer makes a difference.
+pub(crate) async fn sweep(admin: PgPool, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        if let Err(error) = repository::sweep(&admin, MESSAGE_ID_KEPT).await {
+            tracing::warn!(%error, "ended sessions and old message ids could not be removed; trying again later");
+        }
+    }
+}
