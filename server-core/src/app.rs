@@ -31,6 +31,7 @@ use crate::{
         redis::{self, RedisProbe},
         s3::{Storage, StorageProbe},
     },
+    jobs::Runner,
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/core");
@@ -147,8 +148,10 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let (forwarder, wake) = Forwarder::new(admin.clone(), telemetry);
     let (attempts, attempt_writer) = Attempts::new(admin.clone(), wake.clone());
     jobs.spawn("audit attempts", |stop| attempt_writer.run(stop));
-    let database = Database::new(admin.clone(), app.clone(), wake);
+    let runner = Runner::new(admin.clone());
+    let database = Database::new(admin.clone(), app.clone(), wake, runner.wake());
     jobs.spawn("audit forwarder", |stop| forwarder.run(stop));
+    jobs.spawn("job runner", |stop| runner.run(stop));
     let changes = Changes::new(config.database.url.clone());
     let changes = impersonations.hear(api_keys.hear(sessions.hear(identities.hear(changes))));
     jobs.spawn("identity listener", |stop| changes.listen(stop));

@@ -9,6 +9,9 @@ mod encryption;
 mod http;
 mod ids;
 mod integration;
+#[allow(dead_code, reason = "the first kind of work that is enqueued comes with the next change")]
+mod jobs;
+mod wake;
 
 use std::process::ExitCode;
 

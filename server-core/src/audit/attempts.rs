@@ -15,11 +15,8 @@ use sqlx::{AssertSqlSafe, PgPool};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Wake,
-    entry::{Actor, Attempt, Refusal},
-};
-use crate::{database::DatabaseError, ids::OrganizationId};
+use super::entry::{Actor, Attempt, Refusal};
+use crate::{database::DatabaseError, ids::OrganizationId, wake::Wake};
 
 /// Attempts that wait at most; some 5 MB.
 const QUEUE: usize = 10_000;
@@ -158,7 +155,7 @@ mod tests {
     #[tokio::test]
     async fn what_the_queue_can_not_hold_is_counted_per_caller() {
         let pool = PgPool::connect_lazy("postgres://nobody@localhost/none").unwrap();
-        let (attempts, writer) = Attempts::new(pool, Wake::deaf());
+        let (attempts, writer) = Attempts::new(pool, Wake::default());
         for _ in 0..QUEUE {
             attempts.record(attempt(1));
         }

@@ -4,10 +4,7 @@
 //! process left behind, it finds by looking every 250 ms. (NOTIFY in each mutation would take a
 //! database-wide lock through commit.)
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use restartix_sdk::{
@@ -15,11 +12,10 @@ use restartix_sdk::{
     telemetry::{self, types::AuditResultKind},
 };
 use sqlx::PgPool;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::repository::{self, Pending};
-use crate::database::DatabaseError;
+use crate::{database::DatabaseError, wake::Wake};
 
 /// Rows a batch holds at most; what Telemetry takes.
 const BATCH: i64 = 1000;
@@ -34,28 +30,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How often the lag is measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 
-/// Tells the forwarder of this process that there is something to forward.
-#[derive(Debug, Clone)]
-pub(crate) struct Wake(Arc<Notify>);
-
-impl Wake {
-    /// Wakes nobody.
-    #[cfg(test)]
-    pub(crate) fn deaf() -> Self {
-        Self(Arc::new(Notify::new()))
-    }
-
-    /// To be called after a commit.
-    pub(crate) fn wake(&self) {
-        self.0.notify_one();
-    }
-}
-
 /// The job that empties the outbox.
 pub(crate) struct Forwarder {
     admin: PgPool,
     telemetry: telemetry::Client,
-    wake: Arc<Notify>,
+    wake: Wake,
 }
 
 /// What became of a row that was sent.
@@ -90,8 +69,8 @@ enum ForwardError {
 impl Forwarder {
     /// Works on the owner's pool, for every organization; `telemetry` carries the service token.
     pub(crate) fn new(admin: PgPool, telemetry: telemetry::Client) -> (Self, Wake) {
-        let wake = Arc::new(Notify::new());
-        (Self { admin, telemetry, wake: Arc::clone(&wake) }, Wake(wake))
+        let wake = Wake::default();
+        (Self { admin, telemetry, wake: wake.clone() }, wake)
     }
 
     /// Forwards until `stop`.
@@ -116,7 +95,7 @@ impl Forwarder {
             tokio::select! {
                 () = stop.cancelled() => return,
                 // While Telemetry is down a commit is no reason to try it sooner.
-                () = self.wake.notified(), if pause == LOOK_EVERY => {}
+                () = self.wake.woken(), if pause == LOOK_EVERY => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }

@@ -10,4 +10,4 @@ mod repository;
 
 pub(crate) use attempts::Attempts;
 pub(crate) use entry::{Actor, Attempt, Audit, Entity, Origin, Refusal};
-pub(crate) use forwarder::{Forwarder, Wake};
+pub(crate) use forwarder::Forwarder;

@@ -3,7 +3,10 @@
 use sqlx::{PgConnection, PgPool};
 
 use super::{Context, DatabaseError, Sealed, Tx, session::Session};
-use crate::audit::{Audit, Origin, Wake};
+use crate::{
+    audit::{Audit, Origin},
+    wake::Wake,
+};
 
 /// Reads rows that come out only together with an audit entry.
 pub(crate) struct DiscloseTx {

@@ -27,7 +27,7 @@ pub(crate) use write::WriteTx;
 
 use context::PoolKind;
 
-use crate::{audit::Wake, http::Caller};
+use crate::{http::Caller, wake::Wake};
 
 /// A transaction that has the caller's context; what repositories take.
 pub(crate) trait Tx: Send {
@@ -42,13 +42,15 @@ pub(crate) struct Database {
     app: PgPool,
     /// Tells the forwarder that there is something to forward.
     wake: Wake,
+    /// Tells the runner that there is a job.
+    jobs: Wake,
 }
 
 impl Database {
     /// `admin` is the owner's pool, `app` the restricted role's; every commit leaves audit rows to
-    /// forward and says so to `wake`.
-    pub(crate) fn new(admin: PgPool, app: PgPool, wake: Wake) -> Self {
-        Self { admin, app, wake }
+    /// forward and says so to `wake`, and those that enqueue work say so to `jobs`.
+    pub(crate) fn new(admin: PgPool, app: PgPool, wake: Wake, jobs: Wake) -> Self {
+        Self { admin, app, wake, jobs }
     }
 
     /// Reads what is no protected health information. Nothing is sent before the first query.
@@ -72,7 +74,15 @@ impl Database {
     /// are taken in the same round trip, in one order for everybody.
     pub(crate) async fn write_locked(&self, caller: &Caller, locks: Vec<Lock>) -> Result<WriteTx, DatabaseError> {
         let context = Context::of(caller);
-        WriteTx::begin(self.pool(&context), &context, locks, caller.request.clone(), self.wake.clone()).await
+        WriteTx::begin(
+            self.pool(&context),
+            &context,
+            locks,
+            caller.request.clone(),
+            self.wake.clone(),
+            self.jobs.clone(),
+        )
+        .await
     }
 
     fn pool(&self, context: &Context) -> &PgPool {

@@ -12,6 +12,7 @@ mod clerk;
 mod frame;
 mod identity;
 mod impersonation;
+mod jobs;
 mod leak;
 mod matrix;
 mod member;

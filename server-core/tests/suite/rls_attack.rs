@@ -24,7 +24,7 @@ const fn target(table: &'static str, verbs: &'static str) -> Target {
     Target { table, tenant: "organization_id", touch: "organization_id", verbs }
 }
 
-const CORE: [Target; 13] = [
+const CORE: [Target; 14] = [
     Target { table: "public.organizations", tenant: "id", touch: "name", verbs: "SU" },
     Target { table: "public.memberships", tenant: "organization_id", touch: "role", verbs: "SIUD" },
     target("public.specialties", "SIUD"),
@@ -38,6 +38,7 @@ const CORE: [Target; 13] = [
     target("public.audit_log", "SI"),
     target("public.audit_personal", "SI"),
     target("public.audit_outbox", "I"),
+    target("public.jobs", "SI"),
 ];
 
 const TELEMETRY: [Target; 3] =
@@ -194,6 +195,11 @@ async fn cores_tables_withstand() {
         let record = granted(admin.patient_create().body(record).send().await, 201).id;
         let body = BeginImpersonation { minutes: None, reason: "A test".to_owned() };
         granted(admin.patient_impersonate().patient_id(record).body(body).send().await, 201);
+    }
+    let mut owner = app.owner().await;
+    for organization in [app.home().id, app.away().id] {
+        let sql = "insert into jobs (id, organization_id, kind) values (gen_random_uuid(), $1, 'of_no_handler')";
+        sqlx::query(sql).bind(organization).execute(&mut owner).await.unwrap();
     }
     let asker = |organization: &test_support::Organization| Asker {
         organization: organization.id,

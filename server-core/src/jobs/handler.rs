@@ -1,0 +1,111 @@
+//! What a kind of work is, who does it, and how an attempt can end.
+
+use std::{borrow::Cow, time::Duration};
+
+use async_trait::async_trait;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::repository;
+use crate::{
+    database::{DatabaseError, Tx},
+    ids::OrganizationId,
+};
+
+/// What is to be done: ids and choices, never a personal value.
+pub(crate) trait Work: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The kind's name; it stays as it is for as long as such rows may wait.
+    const KIND: &'static str;
+    /// After how many attempts it is given up; `None` is never.
+    const ATTEMPTS: Option<i32> = Some(20);
+    /// How many days its row stays once it has ended.
+    const KEEP_DAYS: i32 = 30;
+
+    /// Of work with the same key in one organization, one job may be open at a time.
+    fn key(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Does one kind of work.
+#[async_trait]
+pub(crate) trait Handler: Send + Sync + 'static {
+    /// The kind.
+    type Work: Work;
+
+    /// One attempt. Dropped at any `await` when the process stops or the lease is lost.
+    async fn run(&self, work: Self::Work, attempt: &Attempt) -> Result<Outcome, JobError>;
+}
+
+/// How an attempt ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// There is nothing left to do.
+    Done,
+    /// Something else has to happen first: look again after this long. No failure.
+    Again(Duration),
+}
+
+/// A job under way, in the hands of this process.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    /// The job.
+    pub(crate) id: Uuid,
+    /// Whose it is.
+    pub(crate) organization: Option<OrganizationId>,
+    /// What former attempts have recorded.
+    pub(crate) progress: Value,
+    pub(super) lease: Uuid,
+}
+
+impl Attempt {
+    /// Records how far the job is, in the transaction of the step that got it there: either both are
+    /// true after a crash or neither. Fails when another process has taken the job over.
+    pub(crate) async fn record(&self, tx: &mut impl Tx, progress: &impl Serialize) -> Result<(), JobError> {
+        let progress = serde_json::to_value(progress).map_err(|error| JobError::fatal("progress_unwritable", error))?;
+        if repository::job_record(tx, self.id, self.lease, &progress).await? {
+            return Ok(());
+        }
+        Err(JobError::retry("lease_lost", "another process has the job"))
+    }
+}
+
+/// Why an attempt failed. The code is stored and shown; the cause is logged.
+#[derive(Debug, thiserror::Error)]
+#[error("{code}")]
+pub(crate) struct JobError {
+    pub(super) code: Cow<'static, str>,
+    pub(super) fatal: bool,
+    #[source]
+    pub(super) cause: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl JobError {
+    /// Another attempt may go right.
+    pub(crate) fn retry(
+        code: impl Into<Cow<'static, str>>,
+        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self { code: code.into(), fatal: false, cause: cause.into() }
+    }
+
+    /// No attempt ever will.
+    pub(crate) fn fatal(
+        code: impl Into<Cow<'static, str>>,
+        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self { code: code.into(), fatal: true, cause: cause.into() }
+    }
+}
+
+impl From<DatabaseError> for JobError {
+    fn from(error: DatabaseError) -> Self {
+        let code = match error {
+            DatabaseError::Unavailable(_) => "database_unavailable",
+            DatabaseError::Failed(_) => "query_failed",
+            DatabaseError::Damaged(_) => "data_damaged",
+        };
+        Self::retry(code, error)
+    }
+}

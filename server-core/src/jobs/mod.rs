@@ -1,0 +1,21 @@
+//! Work that outlives its request: one runner for all of it, in every process.
+//!
+//! A mutation enqueues work in its own transaction ([`crate::database::WriteTx::enqueue`]); a
+//! [`Handler`] does it, chosen by the work's kind in `app.rs`. Housekeeping that comes back by
+//! itself is a job as well ([`Runner::every`]). A handler runs at least once: its process may be
+//! killed at any moment, and another one begins again. So each of its steps must be harmless when
+//! repeated, or be recorded in the transaction that does it ([`Attempt::record`]).
+
+mod backoff;
+mod handler;
+mod model;
+mod repository;
+mod runner;
+
+#[allow(unused_imports, reason = "the first handler comes with the next change")]
+pub(crate) use handler::{Attempt, Handler, JobError, Outcome, Work};
+#[allow(unused_imports, reason = "as above")]
+pub(crate) use model::{Job, JobState, NewJob};
+#[allow(unused_imports, reason = "as above")]
+pub(crate) use repository::{job_enqueue, job_get, job_latest};
+pub(crate) use runner::Runner;

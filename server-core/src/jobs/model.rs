@@ -1,0 +1,85 @@
+use chrono::{DateTime, Utc};
+use poem_openapi::Enum;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Work;
+use crate::{
+    database::DatabaseError,
+    ids::{OrganizationId, UserId},
+};
+
+/// How far a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
+#[oai(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub(crate) enum JobState {
+    /// Waits for its turn, or for the next attempt.
+    Queued,
+    /// Under way.
+    Running,
+    /// Done.
+    Succeeded,
+    /// Given up; `last_error` says why.
+    Failed,
+}
+
+/// Work on its way into the table.
+#[derive(Debug)]
+pub(crate) struct NewJob {
+    pub(crate) id: Uuid,
+    /// `None` is written as 0.
+    pub(crate) organization: Option<OrganizationId>,
+    pub(crate) kind: &'static str,
+    pub(crate) payload: Value,
+    pub(crate) key: Option<String>,
+    pub(crate) created_by: Option<UserId>,
+    pub(crate) keep_days: i32,
+}
+
+impl NewJob {
+    /// A job for `work`.
+    pub(crate) fn of<W: Work>(
+        work: &W,
+        organization: Option<OrganizationId>,
+        created_by: Option<UserId>,
+    ) -> Result<Self, DatabaseError> {
+        let payload = serde_json::to_value(work)
+            .map_err(|error| DatabaseError::Damaged(format!("work of kind {}: {error}", W::KIND)))?;
+        Ok(Self {
+            id: Uuid::now_v7(),
+            organization,
+            kind: W::KIND,
+            payload,
+            key: work.key(),
+            created_by,
+            keep_days: W::KEEP_DAYS,
+        })
+    }
+}
+
+/// A job as it stands.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) id: Uuid,
+    pub(crate) payload: Value,
+    pub(crate) state: JobState,
+    pub(crate) attempts: i32,
+    pub(crate) last_error: Option<String>,
+    pub(crate) progress: Value,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) started_at: Option<DateTime<Utc>>,
+    pub(crate) finished_at: Option<DateTime<Utc>>,
+}
+
+/// A job that this process has in hand.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    pub(super) id: Uuid,
+    pub(super) organization_id: i64,
+    pub(super) kind: String,
+    pub(super) payload: Value,
+    pub(super) progress: Value,
+    pub(super) attempts: i32,
+    pub(super) lease: Uuid,
+}

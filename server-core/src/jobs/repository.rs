@@ -1,0 +1,228 @@
+//! The table of jobs: rows are written in a caller's transaction, and worked off on the owner's pool,
+//! for every organization.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::model::{Claimed, Job, JobState, NewJob};
+use crate::database::{DatabaseError, Tx};
+
+/// Writes a job; `false` when one with its key is open.
+pub(crate) async fn job_enqueue(tx: &mut impl Tx, job: &NewJob) -> Result<bool, DatabaseError> {
+    let done = sqlx::query!(
+        r#"
+        insert into jobs (id, organization_id, kind, payload, key, created_by, keep_days)
+        values ($1, $2, $3, $4, $5, $6, $7)
+        on conflict do nothing
+        "#,
+        job.id,
+        job.organization.map_or(0, |id| id.0),
+        job.kind,
+        job.payload,
+        job.key,
+        job.created_by.map(|id| id.0),
+        job.keep_days
+    )
+    .execute(tx.connection()?)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// A job of one kind, if the caller may see it.
+pub(crate) async fn job_get(tx: &mut impl Tx, kinds: &[String], id: Uuid) -> Result<Option<Job>, DatabaseError> {
+    let job = sqlx::query_as!(
+        Job,
+        r#"
+        select id, payload, state as "state: JobState", attempts, last_error, progress, created_at, started_at,
+               finished_at
+        from jobs where id = $2 and kind = any($1)
+        "#,
+        kinds,
+        id
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(job)
+}
+
+/// The youngest job of a kind with a key, if the caller may see it.
+pub(crate) async fn job_latest(
+    tx: &mut impl Tx,
+    organization: i64,
+    kind: &str,
+    key: &str,
+) -> Result<Option<Job>, DatabaseError> {
+    let job = sqlx::query_as!(
+        Job,
+        r#"
+        select id, payload, state as "state: JobState", attempts, last_error, progress, created_at, started_at,
+               finished_at
+        from jobs where organization_id = $1 and kind = $2 and key = $3
+        order by created_at desc, id desc limit 1
+        "#,
+        organization,
+        kind,
+        key
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(job)
+}
+
+/// Stores how far a job is; `false` when the lease is another's by now.
+pub(super) async fn job_record(
+    tx: &mut impl Tx,
+    id: Uuid,
+    lease: Uuid,
+    progress: &Value,
+) -> Result<bool, DatabaseError> {
+    let done = sqlx::query!("update jobs set progress = $3 where id = $1 and lease = $2", id, lease, progress)
+        .execute(tx.connection()?)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Takes jobs that are due, and those whose holder's lease has ended.
+pub(super) async fn job_claim(
+    admin: &PgPool,
+    kinds: &[String],
+    limit: i64,
+    lease: Duration,
+) -> Result<Vec<Claimed>, DatabaseError> {
+    let claimed = sqlx::query_as!(
+        Claimed,
+        r#"
+        update jobs j
+        set state = 'running', attempts = j.attempts + 1, lease = gen_random_uuid(),
+            leased_until = clock_timestamp() + make_interval(secs => $3), started_at = coalesce(j.started_at, now())
+        where j.id in (
+            select d.id from jobs d
+            where d.state in ('queued', 'running') and coalesce(d.leased_until, d.run_at) <= clock_timestamp()
+              and d.kind = any($1)
+            order by coalesce(d.leased_until, d.run_at), d.id
+            limit $2
+            for update skip locked)
+        returning j.id, j.organization_id, j.kind, j.payload, j.progress, j.attempts, j.lease as "lease!"
+        "#,
+        kinds,
+        limit,
+        lease.as_secs_f64()
+    )
+    .fetch_all(admin)
+    .await?;
+    Ok(claimed)
+}
+
+/// Keeps a job in hand; `false` when it is another's by now.
+pub(super) async fn job_renew(admin: &PgPool, id: Uuid, lease: Uuid, by: Duration) -> Result<bool, DatabaseError> {
+    let done = sqlx::query!(
+        r#"
+        update jobs set leased_until = clock_timestamp() + make_interval(secs => $3) where id = $1 and lease = $2
+        "#,
+        id,
+        lease,
+        by.as_secs_f64()
+    )
+    .execute(admin)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Ends a job.
+pub(super) async fn job_finish(
+    admin: &PgPool,
+    id: Uuid,
+    lease: Uuid,
+    state: JobState,
+    last_error: Option<&str>,
+) -> Result<(), DatabaseError> {
+    sqlx::query!(
+        r#"
+        update jobs set state = $3, last_error = $4, lease = null, leased_until = null, finished_at = now()
+        where id = $1 and lease = $2
+        "#,
+        id,
+        lease,
+        state as JobState,
+        last_error
+    )
+    .execute(admin)
+    .await?;
+    Ok(())
+}
+
+/// Gives a job back, to be taken up after a pause; `attempts` as they are to be counted from then on.
+pub(super) async fn job_release(
+    admin: &PgPool,
+    id: Uuid,
+    lease: Uuid,
+    attempts: i32,
+    pause: Duration,
+    last_error: Option<&str>,
+) -> Result<(), DatabaseError> {
+    sqlx::query!(
+        r#"
+        update jobs
+        set state = 'queued', attempts = $3, run_at = clock_timestamp() + make_interval(secs => $4),
+            last_error = $5, lease = null, leased_until = null
+        where id = $1 and lease = $2
+        "#,
+        id,
+        lease,
+        attempts,
+        pause.as_secs_f64(),
+        last_error
+    )
+    .execute(admin)
+    .await?;
+    Ok(())
+}
+
+/// Writes the one row of a periodic task, unless it is there.
+pub(super) async fn task_ensure(admin: &PgPool, kind: &str, key: &str) -> Result<(), DatabaseError> {
+    sqlx::query!(
+        r#"
+        insert into jobs (id, organization_id, kind, key) values ($1, 0, $2, $3) on conflict do nothing
+        "#,
+        Uuid::now_v7(),
+        kind,
+        key
+    )
+    .execute(admin)
+    .await?;
+    Ok(())
+}
+
+/// Removes rows that have ended long enough ago; says how many.
+pub(super) async fn job_expire(admin: &PgPool) -> Result<u64, DatabaseError> {
+    let done = sqlx::query!("delete from jobs where finished_at < now() - make_interval(days => keep_days)")
+        .execute(admin)
+        .await?;
+    Ok(done.rows_affected())
+}
+
+/// How many jobs wait that are due, since how many seconds the oldest does, and how many were given up.
+pub(super) struct Backlog {
+    pub(super) due: i64,
+    pub(super) oldest: f64,
+    pub(super) failed: i64,
+}
+
+pub(super) async fn job_backlog(admin: &PgPool) -> Result<Backlog, DatabaseError> {
+    let backlog = sqlx::query_as!(
+        Backlog,
+        r#"
+        select count(*) filter (where state = 'queued' and run_at <= now()) as "due!",
+               coalesce(extract(epoch from now() - min(run_at) filter (where state = 'queued' and run_at <= now())), 0)
+                   ::float8 as "oldest!",
+               count(*) filter (where state = 'failed') as "failed!"
+        from jobs where state in ('queued', 'failed')
+        "#
+    )
+    .fetch_one(admin)
+    .await?;
+    Ok(backlog)
+}
