@@ -21,7 +21,7 @@ use sqlx::{ConnectOptions, Connection, migrate::Migrator, postgres::PgConnectOpt
 
 use crate::{
     audit::{Attempts, Forwarder},
-    config::{self, Config},
+    config::{self, Config, RotationConfig},
     database::{self, Database, PoolProbe},
     domain::{api_key, appointment, impersonation, member, organization, patient, specialist, specialty, user},
     encryption::Encryption,
@@ -32,6 +32,7 @@ use crate::{
         s3::{Storage, StorageProbe},
     },
     jobs::Runner,
+    rotation,
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/core");
@@ -96,6 +97,19 @@ async fn run_migrations(url: &str) -> Result<(), sqlx::Error> {
     let mut connection = url.parse::<PgConnectOptions>()?.application_name("server-core migrate").connect().await?;
     MIGRATIONS.run(&mut connection).await?;
     connection.close().await
+}
+
+/// `server-core rotate-keys`
+pub(crate) async fn rotate_keys(dry_run: bool) -> ExitCode {
+    let config = match RotationConfig::load() {
+        Ok(config) => config,
+        Err(faults) => return refused(&faults),
+    };
+    match rotation::run(&config, dry_run).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(rotation::KEPT),
+        Err(error) => ended(Err(error.to_string())),
+    }
 }
 
 /// `server-core serve`

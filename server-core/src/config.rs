@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use ipnet::IpNet;
-use secrecy::SecretString;
+use redis::IntoConnectionInfo as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use server_shared::{
     config::{ConfigFaults, Environment, Settings},
-    crypto::{Key32, WebhookSecret},
+    crypto::{Key32, MasterKeys, WebhookSecret},
     logging::LogLevel,
-    token::KeySource,
+    token::{Ed25519Signer, Jwks, KeySource},
 };
+use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
 /// Everything the service reads from its environment.
@@ -83,10 +85,8 @@ pub(crate) struct ClerkConfig {
 
 /// Keys for what is encrypted at rest.
 pub(crate) struct EncryptionConfig {
-    /// `ENCRYPTION_KEY`: 64 hexadecimal characters
-    pub(crate) current: Key32,
-    /// `ENCRYPTION_KEYS_OLD`: still open what they sealed
-    pub(crate) old: Vec<Key32>,
+    /// `ENCRYPTION_KEY`: 64 hexadecimal characters; `ENCRYPTION_KEYS_OLD`: still open what they wrapped
+    pub(crate) master: MasterKeys,
     /// `BLIND_INDEX_KEY`: 64 hexadecimal characters
     pub(crate) blind_index: Key32,
 }
@@ -130,7 +130,7 @@ impl Config {
         let api_key_pepper = s.required("API_KEY_PEPPER");
         let telemetry = telemetry(&mut s);
         let storage = storage(&mut s);
-        let redis_url = s.required("REDIS_URL");
+        let redis_url = redis_url(&mut s);
         if let (Some(Environment::Production), Some(telemetry)) = (environment, &telemetry)
             && telemetry.url.scheme() != "https"
             && !is_private(&telemetry.url)
@@ -155,8 +155,26 @@ impl Config {
 /// What `server-core migrate` needs: the owner's connection and nothing else.
 pub(crate) fn migration_url() -> Result<SecretString, ConfigFaults> {
     let mut s = Settings::load();
-    let url = s.required("DATABASE_URL");
+    let url = postgres_url(&mut s, "DATABASE_URL");
     s.finish(|| url)
+}
+
+/// What `server-core rotate-keys` needs.
+pub(crate) struct RotationConfig {
+    /// `DATABASE_URL`: the owner's role
+    pub(crate) url: SecretString,
+    /// `ENCRYPTION_KEY` and `ENCRYPTION_KEYS_OLD`
+    pub(crate) master: MasterKeys,
+}
+
+impl RotationConfig {
+    /// Reads these variables and no other; every fault comes back at once.
+    pub(crate) fn load() -> Result<Self, ConfigFaults> {
+        let mut s = Settings::load();
+        let url = postgres_url(&mut s, "DATABASE_URL");
+        let master = master_keys(&mut s);
+        s.finish(|| Some(Self { url: url?, master: master? }))
+    }
 }
 
 fn server(s: &mut Settings) -> Option<ServerConfig> {
@@ -181,9 +199,9 @@ fn server(s: &mut Settings) -> Option<ServerConfig> {
 }
 
 fn database(s: &mut Settings) -> Option<DatabaseConfig> {
-    let url = s.required("DATABASE_URL");
+    let url = postgres_url(s, "DATABASE_URL");
     // Never falls back to the owner's: that pool is not bound by row-level security.
-    let app_url = s.required("DATABASE_APP_URL");
+    let app_url = postgres_url(s, "DATABASE_APP_URL");
     let min = s.or("DB_POOL_MIN", 5);
     let max = s.or("DB_POOL_MAX", 25);
     let acquire_timeout = s.or("DB_ACQUIRE_TIMEOUT", Duration::from_secs(3));
@@ -207,15 +225,41 @@ fn database(s: &mut Settings) -> Option<DatabaseConfig> {
     })
 }
 
+/// Looked at as an address, kept as a secret: there is a password in it.
+fn postgres_url(s: &mut Settings, name: &'static str) -> Option<SecretString> {
+    let url = s.required::<SecretString>(name)?;
+    let scheme = Url::parse(url.expose_secret()).map(|url| url.scheme().to_owned());
+    let sound = scheme.is_ok_and(|scheme| ["postgres", "postgresql"].contains(&scheme.as_str()))
+        && url.expose_secret().parse::<PgConnectOptions>().is_ok();
+    if !sound {
+        s.fault(name, "an address such as postgres://role:password@host:5432/database");
+    }
+    Some(url)
+}
+
+fn redis_url(s: &mut Settings) -> Option<SecretString> {
+    let url = s.required::<SecretString>("REDIS_URL")?;
+    if url.expose_secret().into_connection_info().is_err() {
+        s.fault("REDIS_URL", "an address such as redis://:password@host:6379/0");
+    }
+    Some(url)
+}
+
 fn clerk(s: &mut Settings) -> Option<ClerkConfig> {
     let issuer = s.required::<Url>("CLERK_ISSUER");
     let pem = s.optional::<String>("CLERK_JWT_KEY");
     let jwks = s.optional::<Url>("CLERK_JWKS_URL");
     let authorized_parties = s.or("CLERK_AUTHORIZED_PARTIES", Vec::new());
     let webhook_secret = s.required("CLERK_WEBHOOK_SECRET");
+    let pem = pem.map(|pem| pem.map(KeySource::Pem));
+    if let Some(Some(keys)) = &pem
+        && Jwks::new(keys.clone()).is_err()
+    {
+        s.fault("CLERK_JWT_KEY", "the PEM of an RSA public key of at least 2048 bits");
+    }
     let issuer = issuer?;
     let keys = match (pem?, jwks?) {
-        (Some(pem), _) => KeySource::Pem(pem.replace("\\n", "\n")),
+        (Some(keys), _) => keys,
         (None, Some(url)) => KeySource::Url(url),
         (None, None) => KeySource::Url(issuer.join("/.well-known/jwks.json").ok()?),
     };
@@ -225,16 +269,30 @@ fn clerk(s: &mut Settings) -> Option<ClerkConfig> {
 }
 
 fn encryption(s: &mut Settings) -> Option<EncryptionConfig> {
-    let current = s.required("ENCRYPTION_KEY");
-    let old = s.or("ENCRYPTION_KEYS_OLD", Vec::new());
+    let master = master_keys(s);
     let blind_index = s.required("BLIND_INDEX_KEY");
-    Some(EncryptionConfig { current: current?, old: old?, blind_index: blind_index? })
+    Some(EncryptionConfig { master: master?, blind_index: blind_index? })
+}
+
+fn master_keys(s: &mut Settings) -> Option<MasterKeys> {
+    let current = s.required::<Key32>("ENCRYPTION_KEY");
+    let old = s.or::<Vec<Key32>>("ENCRYPTION_KEYS_OLD", Vec::new());
+    if let (Some(current), Some(old)) = (&current, &old)
+        && old.iter().any(|key| key.id() == current.id() && key.expose() != current.expose())
+    {
+        // One in four thousand million; but what the one wrapped would be taken for the other's work.
+        s.fault("ENCRYPTION_KEY", "another key: by chance this one has the id of one in ENCRYPTION_KEYS_OLD");
+    }
+    Some(MasterKeys::new(current?, old?))
 }
 
 fn telemetry(s: &mut Settings) -> Option<TelemetryConfig> {
     let url = s.required("TELEMETRY_INTERNAL_URL");
     let token = s.required("TELEMETRY_INTERNAL_TOKEN");
-    let signing_key = s.required("TELEMETRY_TOKEN_KEY");
+    let signing_key = s.required::<SecretString>("TELEMETRY_TOKEN_KEY");
+    if signing_key.as_ref().is_some_and(|key| Ed25519Signer::from_pkcs8_pem(key.expose_secret()).is_err()) {
+        s.fault("TELEMETRY_TOKEN_KEY", "an Ed25519 private key as PKCS#8 PEM (openssl genpkey -algorithm ed25519)");
+    }
     Some(TelemetryConfig { url: url?, token: token?, signing_key: signing_key? })
 }
 

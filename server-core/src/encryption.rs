@@ -1,9 +1,14 @@
 //! What is encrypted at rest: a data key a record, values bound to where they stand.
 
+mod wrapped;
+
 use server_shared::crypto::{Binding, BlindIndex, DataKey, MasterKeys};
 use uuid::Uuid;
 
 use crate::{config::EncryptionConfig, database::DatabaseError, ids::OrganizationId};
+
+use wrapped::{DATA_KEYS, USER_KEYS};
+pub(crate) use wrapped::{WRAPPED, WrappedColumn};
 
 /// Wraps data keys and makes blind indexes.
 pub(crate) struct Encryption {
@@ -30,14 +35,14 @@ pub(crate) const NO_ORGANIZATION: OrganizationId = OrganizationId(0);
 impl Encryption {
     /// With the installation's keys.
     pub(crate) fn new(config: EncryptionConfig) -> Self {
-        Self { master: MasterKeys::new(config.current, config.old), blind: BlindIndex::new(config.blind_index) }
+        Self { master: config.master, blind: BlindIndex::new(config.blind_index) }
     }
 
     /// A new data key for a record of `organization`.
     pub(crate) fn create_key(&self, organization: OrganizationId) -> NewDataKey {
         let id = Uuid::now_v7();
         let row = id.to_string();
-        let (key, wrapped) = self.master.generate_data_key(&key_binding(organization, &row));
+        let (key, wrapped) = self.master.generate_data_key(&DATA_KEYS.binding(organization.0, &row));
         NewDataKey { id, wrapped: wrapped.into_bytes(), key }
     }
 
@@ -50,14 +55,14 @@ impl Encryption {
     ) -> Result<DataKey, DatabaseError> {
         let row = id.to_string();
         self.master
-            .unwrap(wrapped, &key_binding(organization, &row))
+            .unwrap(wrapped, &DATA_KEYS.binding(organization.0, &row))
             .map_err(|error| DatabaseError::Damaged(format!("data key {id}: {error}")))
     }
 
     /// A new data key for the user `uid`.
     pub(crate) fn create_user_key(&self, uid: Uuid) -> NewUserKey {
         let row = uid.to_string();
-        let (key, wrapped) = self.master.generate_data_key(&user_key_binding(&row));
+        let (key, wrapped) = self.master.generate_data_key(&USER_KEYS.binding(NO_ORGANIZATION.0, &row));
         NewUserKey { wrapped: wrapped.into_bytes(), key }
     }
 
@@ -65,7 +70,7 @@ impl Encryption {
     pub(crate) fn open_user_key(&self, uid: Uuid, wrapped: &[u8]) -> Result<DataKey, DatabaseError> {
         let row = uid.to_string();
         self.master
-            .unwrap(wrapped, &user_key_binding(&row))
+            .unwrap(wrapped, &USER_KEYS.binding(NO_ORGANIZATION.0, &row))
             .map_err(|error| DatabaseError::Damaged(format!("data key of user {uid}: {error}")))
     }
 
@@ -73,14 +78,6 @@ impl Encryption {
     pub(crate) fn index(&self, organization: OrganizationId, column: &str, normalized: &str) -> Vec<u8> {
         self.blind.of(organization.0, column, normalized).to_vec()
     }
-}
-
-fn key_binding(organization: OrganizationId, row: &str) -> Binding<'_> {
-    Binding { organization_id: organization.0, table: "data_keys", column: "wrapped", row }
-}
-
-fn user_key_binding(row: &str) -> Binding<'_> {
-    Binding { organization_id: NO_ORGANIZATION.0, table: "users", column: "data_key_wrapped", row }
 }
 
 /// Seals and opens the values of one row.

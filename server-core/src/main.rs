@@ -1,4 +1,4 @@
-//! RestartiX Core API: `server-core serve | migrate | openapi`.
+//! RestartiX Core API: `server-core serve | migrate | rotate-keys | openapi`.
 
 mod app;
 mod audit;
@@ -12,6 +12,7 @@ mod integration;
 #[allow(dead_code, reason = "the first kind of work that is enqueued comes with the next change")]
 mod jobs;
 mod wake;
+mod rotation;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,16 @@ enum Command {
     Serve,
     /// Bring the database to this version's schema; does nothing when it is
     Migrate,
+    /// Bring every data key under the current ENCRYPTION_KEY, while servers serve
+    ///
+    /// Reads DATABASE_URL, ENCRYPTION_KEY and ENCRYPTION_KEYS_OLD alone. Can be ended at any moment and
+    /// run again: it goes on where it was.
+    #[command(after_help = rotation::EXIT_CODES)]
+    RotateKeys {
+        /// Change nothing: only count what is under which key
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Print the specification; needs no database, secret or network
     Openapi,
 }
@@ -40,6 +51,7 @@ async fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve => app::serve().await,
         Command::Migrate => app::migrate().await,
+        Command::RotateKeys { dry_run } => app::rotate_keys(dry_run).await,
         Command::Openapi => app::openapi(),
     }
 }

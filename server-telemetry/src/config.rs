@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use bb8_redis::redis::IntoConnectionInfo as _;
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use server_shared::{
@@ -109,7 +110,10 @@ impl Config {
         let auth = auth(&mut settings);
         let postgres = postgres(&mut settings, environment);
         let clickhouse = clickhouse(&mut settings);
-        let redis_url = settings.required("REDIS_URL");
+        let redis_url = settings.required::<SecretString>("REDIS_URL");
+        if redis_url.as_ref().is_some_and(|url| url.expose_secret().into_connection_info().is_err()) {
+            settings.fault("REDIS_URL", "an address such as redis://:password@host:6379/0");
+        }
         let hash_key = settings.required("TELEMETRY_HASH_KEY");
         settings.finish(|| {
             Some(Self {

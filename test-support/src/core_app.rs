@@ -101,7 +101,13 @@ impl CoreApp {
 
     /// Another Core process on the same stores, as behind a load balancer.
     pub async fn second_core(&self) -> Server {
-        let environment = self.server.environment().clone();
+        self.second_core_with(&[]).await
+    }
+
+    /// Another Core process on the same stores, some of its variables with other values.
+    pub async fn second_core_with(&self, variables: &[(&str, &str)]) -> Server {
+        let mut environment = self.server.environment().clone();
+        environment.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let mut server = Server::new("server-core", "core-2", environment, &self.sandbox.dir);
         server.start().await;
         server

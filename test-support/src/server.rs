@@ -141,6 +141,13 @@ impl Server {
         output.stdout
     }
 
+    /// Another of its commands, to be run by the test: with its environment and nothing else.
+    pub fn tool(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(arguments[0]);
+        command.args(&arguments[1..]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
     /// SIGKILL: nothing is said good-bye to.
     pub fn kill(&mut self) {
         let mut child = self.child.take().expect("the server runs");

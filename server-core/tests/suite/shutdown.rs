@@ -1,4 +1,4 @@
-//! The end of a process, wanted or not, and a start that can't be.
+//! The end of a process, wanted or not.
 
 use std::time::Duration;
 
@@ -86,21 +86,4 @@ async fn a_killed_process_leaves_nothing_half_done() {
     app.server.start().await;
     let listed = granted(app.staff().appointment_list().send().await, 200);
     assert_eq!(listed.meta.total, stored);
-}
-
-#[tokio::test]
-async fn a_wrong_configuration_is_named_whole_and_exits_with_2() {
-    let mut app = CoreApp::start().await;
-    app.server.stop().await;
-    for (name, value) in [("DB_POOL_MAX", "many"), ("ENCRYPTION_KEY", "short-secret"), ("CLERK_ISSUER", "nowhere")] {
-        app.server.environment_set(name, value);
-    }
-    let before = app.server.log().len();
-    let status = app.server.fail().await;
-    assert_eq!(status.code(), Some(2));
-    let said = app.server.log().split_off(before);
-    for name in ["DB_POOL_MAX", "ENCRYPTION_KEY", "CLERK_ISSUER"] {
-        assert!(said.lines().any(|line| line.contains(name)), "{name} is not named in:\n{said}");
-    }
-    assert!(!said.contains("short-secret"), "a secret's value is repeated:\n{said}");
 }

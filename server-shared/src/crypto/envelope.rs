@@ -58,14 +58,28 @@ pub enum CryptoError {
 /// `ENCRYPTION_KEY`, which wraps new data keys, and `ENCRYPTION_KEYS_OLD`, which still unwrap.
 #[derive(Debug)]
 pub struct MasterKeys {
-    current: Key32,
-    old: Vec<Key32>,
+    current: MasterKey,
+    old: Vec<MasterKey>,
+}
+
+/// A master key and its id, which is asked for with each data key and costs a hash.
+#[derive(Debug)]
+struct MasterKey {
+    key: Key32,
+    id: KeyId,
+}
+
+impl From<Key32> for MasterKey {
+    fn from(key: Key32) -> Self {
+        let id = key.id();
+        Self { key, id }
+    }
 }
 
 impl MasterKeys {
     /// The current key and those before it.
     pub fn new(current: Key32, old: Vec<Key32>) -> Self {
-        Self { current, old }
+        Self { current: current.into(), old: old.into_iter().map(MasterKey::from).collect() }
     }
 
     /// A new random data key, and its wrapped form to store at `binding`.
@@ -80,8 +94,8 @@ impl MasterKeys {
         let parts = Parts::read(wrapped)?;
         let mut result = Err(CryptoError::UnknownKey(parts.key_id));
         // Ids are short, so two master keys may share one: each that bears it is tried.
-        for key in std::iter::once(&self.current).chain(&self.old).filter(|key| key.id() == parts.key_id) {
-            match parts.open(key, WRAP, binding) {
+        for master in std::iter::once(&self.current).chain(&self.old).filter(|master| master.id == parts.key_id) {
+            match parts.open(&master.key, WRAP, binding) {
                 Ok(bytes) => {
                     let bytes = Zeroizing::new(bytes);
                     return Key32::from_slice(&bytes).map(DataKey::new).ok_or(CryptoError::Refused);
@@ -103,11 +117,16 @@ impl MasterKeys {
 
     /// The id that newly wrapped keys carry.
     pub fn current_key_id(&self) -> KeyId {
-        self.current.id()
+        self.current.id
+    }
+
+    /// The ids of the keys that unwrap only: of what rotation has to find.
+    pub fn old_key_ids(&self) -> impl Iterator<Item = KeyId> {
+        self.old.iter().map(|master| master.id).filter(|id| *id != self.current.id)
     }
 
     fn wrap(&self, key: &DataKey, binding: &Binding<'_>) -> WrappedKey {
-        WrappedKey(encrypt(&self.current, self.current.id(), WRAP, key.key.expose(), binding))
+        WrappedKey(encrypt(&self.current.key, self.current.id, WRAP, key.key.expose(), binding))
     }
 }
 
@@ -345,7 +364,10 @@ mod tests {
         let sealed = key.seal(b"x", &PLACE);
         assert_eq!(before.rewrap(wrapped.as_ref(), &PLACE), Ok(None));
 
-        let after = MasterKeys::new(Key32::from_bytes([2; 32]), vec![Key32::from_bytes([1; 32])]);
+        // The current key among the old ones too, as a configuration may have it: it is no old one.
+        let after =
+            MasterKeys::new(Key32::from_bytes([2; 32]), vec![Key32::from_bytes([1; 32]), Key32::from_bytes([2; 32])]);
+        assert_eq!(after.old_key_ids().collect::<Vec<_>>(), [before.current_key_id()]);
         assert_eq!(after.unwrap(wrapped.as_ref(), &PLACE).unwrap().open(&sealed, &PLACE), Ok(b"x".to_vec()));
         let rewrapped = after.rewrap(wrapped.as_ref(), &PLACE).unwrap().expect("the key was under the old master");
 

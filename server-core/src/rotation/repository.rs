@@ -1,0 +1,104 @@
+//! SQL for any wrapped column. The names in it are those of the registry, which are constants; what
+//! varies is bound. Rows are addressed by `ctid`, which stands still while the row is locked, so a table
+//! may have whatever key it likes.
+
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use crate::encryption::WrappedColumn;
+
+/// A wrapped key, locked.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct Wrapped {
+    pub(super) place: String,
+    pub(super) organization_id: i64,
+    pub(super) bound_row: String,
+    pub(super) value: Vec<u8>,
+}
+
+/// Makes the session one that holds nobody up: a migration's lock on a table, say.
+pub(super) async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql("set lock_timeout = '5s'; set statement_timeout = '60s'").execute(connection).await?;
+    Ok(())
+}
+
+/// Whether the session's role owns the table, so that the owner's policy shows it every row.
+pub(super) async fn owns(connection: &mut PgConnection, column: &WrappedColumn) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("select pg_has_role(relowner, 'usage') from pg_class where oid = $1::regclass")
+        .bind(column.table)
+        .fetch_one(connection)
+        .await
+}
+
+/// How many values are under which key id.
+pub(super) async fn count(
+    connection: &mut PgConnection,
+    WrappedColumn { table, column, .. }: &WrappedColumn,
+) -> Result<Vec<(Vec<u8>, i64)>, sqlx::Error> {
+    sqlx::query_as(AssertSqlSafe(format!(
+        "select substring({column} from 2 for 4), count(*) from {table} where octet_length({column}) > 0 \
+         group by 1 order by 1"
+    )))
+    .fetch_all(connection)
+    .await
+}
+
+/// Whether a value is under one of these keys, but for the rows named.
+pub(super) async fn is_left(
+    connection: &mut PgConnection,
+    WrappedColumn { table, column, row, .. }: &WrappedColumn,
+    key_ids: &[Vec<u8>],
+    without: &[String],
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(AssertSqlSafe(format!(
+        "select exists (select from {table} where substring({column} from 2 for 4) = any($1) and {row} <> all($2))"
+    )))
+    .bind(key_ids)
+    .bind(without)
+    .fetch_one(connection)
+    .await
+}
+
+/// Locks up to `limit` of such values that nobody else has locked. A foreign key may still be checked
+/// against the rows: the lock is the one of an update that touches no key.
+pub(super) async fn batch_lock(
+    connection: &mut PgConnection,
+    WrappedColumn { table, column, organization, row }: &WrappedColumn,
+    key_ids: &[Vec<u8>],
+    without: &[String],
+    limit: i64,
+) -> Result<Vec<Wrapped>, sqlx::Error> {
+    sqlx::query_as(AssertSqlSafe(format!(
+        "select ctid::text as place, {organization} as organization_id, {row} as bound_row, {column} as value \
+         from {table} where substring({column} from 2 for 4) = any($1) and {row} <> all($2) limit $3 \
+         for no key update skip locked"
+    )))
+    .bind(key_ids)
+    .bind(without)
+    .bind(limit)
+    .fetch_all(connection)
+    .await
+}
+
+/// Writes the values of locked rows, all in one statement; how many there were.
+pub(super) async fn batch_write(
+    connection: &mut PgConnection,
+    WrappedColumn { table, column, .. }: &WrappedColumn,
+    places: &[&str],
+    values: &[Vec<u8>],
+) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query(AssertSqlSafe(format!(
+        "update {table} t set {column} = n.value from unnest($1::text[], $2::bytea[]) n (place, value) \
+         where t.ctid = n.place::tid"
+    )))
+    .bind(places)
+    .bind(values)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// An audit row and its outbox row; a server's forwarder brings it to Telemetry.
+pub(super) async fn audit_append(connection: &mut PgConnection, payload: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("select audit_append($1)").bind(payload).execute(connection).await?;
+    Ok(())
+}
