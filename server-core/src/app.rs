@@ -79,7 +79,8 @@ const INFO: Info = Info {
 
 /// `server-core openapi`
 pub(crate) fn openapi() -> ExitCode {
-    let printed = Document::of::<Api>(&INFO).map_err(|fault| fault.to_string()).and_then(|document| {
+    let checked = Document::of::<Api>(&INFO).and_then(Document::checked);
+    let printed = checked.map_err(|fault| fault.to_string()).and_then(|document| {
         std::io::stdout().write_all(document.text().as_bytes()).map_err(|error| error.to_string())
     });
     ended(printed)

@@ -3,6 +3,7 @@
 //! Never logged: bodies, query strings, tokens, keys, names, addresses, anything about health. What a
 //! line may hold is ids, codes, counts and durations.
 
+use std::cell::Cell;
 use std::panic::PanicHookInfo;
 
 use tracing::Subscriber;
@@ -80,12 +81,25 @@ fn subscriber(
         .finish()
 }
 
+thread_local! {
+    /// Where this thread panicked last, until somebody asks.
+    static LAST_PANIC: Cell<Option<String>> = const { Cell::new(None) };
+}
+
+/// Where this thread panicked last, as `file:line:column`; for whoever caught the panic. Tells it once,
+/// and nothing before [`init`].
+pub fn place_of_last_panic() -> Option<String> {
+    LAST_PANIC.take()
+}
+
 /// A panic is a bug: its place is logged, its message only at `debug`, because a message may quote data.
 fn panic_log(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string);
     let thread = std::thread::current();
     tracing::error!(place, thread = thread.name(), "panicked");
-    tracing::debug!(place, message = panic.payload_as_str(), "panicked with");
+    // Not called `message`: a line has one of those already.
+    tracing::debug!(place, said = panic.payload_as_str(), "panicked with");
+    LAST_PANIC.set(place);
 }
 
 #[cfg(test)]
@@ -128,6 +142,25 @@ mod tests {
         assert_eq!(line["text"], "two\nlines");
         let time = line["timestamp"].as_str().unwrap();
         assert!(time.ends_with('Z') && chrono::DateTime::parse_from_rfc3339(time).is_ok(), "{time}");
+    }
+
+    #[test]
+    fn what_a_panic_says_is_logged_at_debug_alone() {
+        let panics = || {
+            let hook = std::panic::take_hook();
+            std::panic::set_hook(Box::new(panic_log));
+            let caught = std::panic::catch_unwind(|| panic!("no patient Planted Name"));
+            std::panic::set_hook(hook);
+            assert!(caught.is_err());
+            let place = place_of_last_panic().expect("the hook keeps the place");
+            assert!(place.contains("logging.rs"), "{place}");
+            assert_eq!(place_of_last_panic(), None, "told once");
+        };
+        let [line] = <[Value; 1]>::try_from(lines(LogLevel::Info, panics)).expect("one line");
+        assert_eq!((&line["level"], &line["message"]), (&"ERROR".into(), &"panicked".into()));
+        assert!(!line.to_string().contains("Planted"), "{line}");
+        let [_, said] = <[Value; 2]>::try_from(lines(LogLevel::Debug, panics)).expect("two lines");
+        assert_eq!((&said["level"], &said["said"]), (&"DEBUG".into(), &"no patient Planted Name".into()));
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub(crate) enum AppError {
 
 /// The specification, as it is published.
 pub(crate) fn specification() -> Result<String, DocumentFault> {
-    Ok(Document::of::<Api>(&INFO)?.text().to_owned())
+    Ok(Document::of::<Api>(&INFO)?.checked()?.text().to_owned())
 }
 
 /// Brings both databases' schemas up to date.

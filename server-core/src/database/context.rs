@@ -72,7 +72,7 @@ impl Context {
     pub(crate) fn begin(&self, mut locks: Vec<Lock>) -> String {
         let number = |value: Option<i64>| value.map_or_else(|| "null".to_owned(), |value| value.to_string());
         let mut sql = format!(
-            "begin; select context_enter({}, {}, '{}', {}, {});",
+            "begin; select context_enter({}, {}, '{}', {}, {})",
             number(self.user),
             number(self.organization),
             self.role,
@@ -87,8 +87,9 @@ impl Context {
                 Lock::Specialist(organization, specialist) => ("specialist", organization.0, specialist.0),
                 Lock::Patient(organization, patient) => ("patient", organization.0, patient.0),
             };
-            // Writing to a String can't fail.
-            let _ = write!(sql, " select pg_advisory_xact_lock(hashtextextended('{kind}:{organization}:{id}', 0));");
+            // In the same select, which evaluates from left to right: a statement each costs more than the
+            // lock. Writing to a String can't fail.
+            let _ = write!(sql, ", pg_advisory_xact_lock(hashtextextended('{kind}:{organization}:{id}', 0))");
         }
         sql
     }
@@ -115,6 +116,6 @@ mod tests {
         let sql = context.begin(vec![patient, late, early, late]);
         assert_eq!(sql, context.begin(vec![late, early, patient]));
         assert_eq!(sql.matches("pg_advisory_xact_lock").count(), 3);
-        assert!(sql.starts_with("begin; select context_enter(7, 1, 'staff', null, null);"));
+        assert!(sql.starts_with("begin; select context_enter(7, 1, 'staff', null, null), pg_advisory_xact_lock("));
     }
 }

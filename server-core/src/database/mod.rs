@@ -9,6 +9,7 @@
 mod context;
 mod disclose;
 mod error;
+mod list;
 mod pool;
 mod read;
 mod sealed;
@@ -20,6 +21,7 @@ use sqlx::{PgConnection, PgPool};
 pub(crate) use context::{Context, Lock};
 pub(crate) use disclose::DiscloseTx;
 pub(crate) use error::{DatabaseError, broken_constraint};
+pub(crate) use list::Listed;
 pub(crate) use pool::{PoolProbe, connect};
 pub(crate) use read::{OpenReader, Reader};
 pub(crate) use sealed::Sealed;

@@ -14,7 +14,7 @@
 
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
 
-use super::{Context, DatabaseError, context::ContextParameters};
+use super::{Context, DatabaseError, context::ContextParameters, list::List};
 
 /// A caller's read, before anything was sent.
 pub(crate) struct Reader {
@@ -45,5 +45,11 @@ impl OpenReader {
     /// The connection and the five parameters of `context_enter`.
     pub(crate) fn parts(&mut self) -> (&mut PgConnection, ContextParameters) {
         (&mut self.connection, self.context.parameters())
+    }
+
+    /// A page of a list, to be told what to take.
+    pub(crate) fn list(&mut self) -> List<'_> {
+        let (parameters, confined) = (self.context.parameters(), !self.context.is_superadmin());
+        List::new(&mut self.connection, parameters, confined)
     }
 }

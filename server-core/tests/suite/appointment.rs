@@ -223,6 +223,25 @@ async fn lists_are_filtered_by_time_people_and_state() {
     assert_eq!((ids(&page), page.meta.total, page.meta.total_pages), (vec![third], 2, 2));
     let page = granted(list().page_size(2).send().await, 200);
     assert_eq!((page.data.len(), page.meta.total, page.meta.total_pages), (2, 3, 2));
+    // Beyond the last page the total is still known; where nothing is, it is 0.
+    let page = granted(list().page_size(2).page(9).send().await, 200);
+    assert_eq!((page.data.len(), page.meta.total, page.meta.total_pages), (0, 3, 2));
+    let page = granted(list().status("no_show").send().await, 200);
+    assert_eq!((page.data.len(), page.meta.total, page.meta.total_pages), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_superadmin_counts_the_organization_it_works_in() {
+    let app = CoreApp::start().await;
+    let other = app.other_admin();
+    let foreign = app.patient_create(&other, "Tom", "Moe").await.id;
+    app.appointment_create(&other, app.away().specialist_id, foreign, in_days(2, 9)).await;
+    let staff = app.staff();
+    let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
+    let booked = app.appointment_create(&staff, app.home().specialist_id, patient, in_days(2, 9)).await.id;
+    // The policies let its role see every organization.
+    let page = granted(app.superadmin().in_organization(app.home().id).appointment_list().send().await, 200);
+    assert_eq!((ids(&page), page.meta.total), (vec![booked], 1));
 }
 
 #[tokio::test]

@@ -51,13 +51,13 @@ async fn requests_keep_within_their_round_trips() {
     .await;
     assert!((1..=4).contains(&said.awaited()), "create takes at most 4 awaited round trips");
 
-    // A full page, so that the total has to be counted.
+    // A full page, so that its rows don't tell the total.
     let said = costliest(&app, "appointment_list", async || {
         let page = granted(staff.appointment_list().page_size(2).send().await, 200);
         assert!(page.meta.total > 2);
     })
     .await;
-    assert!((1..=3).contains(&said.awaited()), "list takes at most 3 awaited round trips");
+    assert_eq!(said.awaited(), 1, "page and total of a list are one statement");
 
     let said = costliest(&app, "patient_get", async || {
         granted(staff.patient_get().patient_id(patient).send().await, 200);

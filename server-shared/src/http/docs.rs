@@ -1,6 +1,10 @@
 //! `/docs` and `/openapi.json`: the specification for people and for programs, from the binary.
 
+use std::sync::OnceLock;
+
+use bytes::Bytes;
 use poem::{Endpoint, Response, endpoint::make_sync, http::header};
+use poem_openapi::OpenApiService;
 
 use super::document::Document;
 
@@ -9,10 +13,12 @@ use super::document::Document;
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
                            img-src data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// Swagger UI, offline.
+/// Swagger UI, offline. The page is some megabytes, so it is made when somebody first asks for it.
 pub fn page(document: &Document) -> impl Endpoint<Output = Response> + 'static {
-    let html = document.swagger_html().to_owned();
+    let specification = document.text().to_owned();
+    let html = OnceLock::new();
     make_sync(move |_| {
+        let html = html.get_or_init(|| Bytes::from(swagger_ui(&specification)));
         Response::builder()
             .content_type("text/html; charset=utf-8")
             .header(header::CONTENT_SECURITY_POLICY, PAGE_POLICY)
@@ -22,6 +28,26 @@ pub fn page(document: &Document) -> impl Endpoint<Output = Response> + 'static {
 
 /// The specification as JSON.
 pub fn specification(document: &Document) -> impl Endpoint<Output = Response> + 'static {
-    let text = document.text().to_owned();
+    let text = Bytes::from(document.text().to_owned());
     make_sync(move |_| Response::builder().content_type("application/json").body(text.clone()))
+}
+
+/// poem-openapi puts its own specification into the page; one of nothing is put there, and replaced.
+fn swagger_ui(specification: &str) -> String {
+    let nothing = OpenApiService::new((), "", "");
+    // A `</script>` inside the document would end the page's script.
+    let embedded = specification.replace("</", "<\\/");
+    nothing.swagger_ui_html().replace(&nothing.spec(), &embedded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::swagger_ui;
+
+    #[test]
+    fn the_page_holds_the_specification_and_no_end_of_its_script() {
+        let page = swagger_ui("{ \"openapi\": \"3.0.3\", \"description\": \"</script>planted\" }");
+        assert!(page.contains("\"openapi\": \"3.0.3\"") && page.contains("<\\/script>planted"));
+        assert!(!page.contains("</script>planted"));
+    }
 }

@@ -52,7 +52,6 @@ pub struct HeaderParameter {
 #[derive(Debug, Clone)]
 pub struct Document {
     text: String,
-    html: String,
     value: Value,
 }
 
@@ -76,10 +75,13 @@ impl Document {
             return Err(DocumentFault(faults));
         }
         let text = format!("{value:#}\n");
-        // A `</script>` inside the document would end the page's script.
-        let embedded = text.replace("</", "<\\/");
-        let html = service.swagger_ui_html().replace(&raw, &embedded);
-        Ok(Self { text, html, value })
+        Ok(Self { text, value })
+    }
+
+    /// Checks that every schema can be compiled; a service compiles each only when it needs it.
+    pub fn checked(self) -> Result<Self, DocumentFault> {
+        self.schemas().check().map_err(|fault| DocumentFault(vec![fault]))?;
+        Ok(self)
     }
 
     /// As it is printed, served and committed.
@@ -87,14 +89,9 @@ impl Document {
         &self.text
     }
 
-    /// The Swagger UI page with every asset inside.
-    pub(crate) fn swagger_html(&self) -> &str {
-        &self.html
-    }
-
     /// Validators for the request bodies.
-    pub fn schemas(&self) -> Result<Schemas, DocumentFault> {
-        Schemas::compile(&self.value).map_err(|fault| DocumentFault(vec![fault]))
+    pub fn schemas(&self) -> Schemas {
+        Schemas::of(&self.value)
     }
 
     /// Every path with the methods it has, for `Allow`.

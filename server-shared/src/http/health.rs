@@ -14,6 +14,8 @@ use crate::error::ApiError;
 
 /// How long a dependency may take to answer a probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long one may take that the service can do without: the answer must not wait for it.
+const OPTIONAL_PROBE_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Something the service needs and can ask whether it is there.
 #[async_trait]
@@ -82,7 +84,7 @@ impl Example for Ready {
 pub struct DependencyState {
     /// Its name.
     pub name: String,
-    /// Whether it answered within two seconds.
+    /// Whether it answered in time.
     pub up: bool,
     /// Whether the service is of no use without it.
     pub required: bool,
@@ -133,7 +135,8 @@ impl HealthApi {
 
 async fn ask(dependency: &Dependency) -> DependencyState {
     let began = Instant::now();
-    let up = match tokio::time::timeout(PROBE_TIMEOUT, dependency.probe.probe()).await {
+    let bound = if dependency.required { PROBE_TIMEOUT } else { OPTIONAL_PROBE_TIMEOUT };
+    let up = match tokio::time::timeout(bound, dependency.probe.probe()).await {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {
             tracing::warn!(dependency = dependency.name, %error, "a dependency is down");
@@ -146,4 +149,29 @@ async fn ask(dependency: &Dependency) -> DependencyState {
     };
     let latency_ms = (began.elapsed().as_secs_f64() * 1e6).round() / 1e3;
     DependencyState { name: dependency.name.to_owned(), up, required: dependency.required, latency_ms }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Accepts the question and never answers.
+    struct Silent;
+
+    #[async_trait]
+    impl Probe for Silent {
+        async fn probe(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_service_can_do_without_holds_the_answer_up_only_briefly() {
+        let silent = Dependency { name: "silent", required: false, probe: Box::new(Silent) };
+        let began = Instant::now();
+        let Json(ready) = HealthApi::new("0.0.0", vec![silent]).ready_get().await.unwrap();
+        let took = began.elapsed();
+        assert!(!ready.dependencies[0].up, "a silent dependency is down");
+        assert!(took >= OPTIONAL_PROBE_TIMEOUT && took < PROBE_TIMEOUT, "{took:?}");
+    }
 }

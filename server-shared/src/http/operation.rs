@@ -205,7 +205,7 @@ impl Endpoint for OperationEndpoint {
         let guarded = AssertUnwindSafe(self.answer(request, &mut visit)).catch_unwind();
         let mut outcome = match tokio::time::timeout(self.timeout, guarded).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(panic)) => Err(ApiError::internal(format!("panic: {}", panic_text(panic.as_ref())))),
+            Ok(Err(panic)) => Err(panicked(panic)),
             Err(_) => Err(ApiError::unavailable(
                 "request_timeout",
                 "The request took too long and was given up; nothing is half done. Try again.",
@@ -339,14 +339,25 @@ pub(crate) fn report(operation: &Operation, request_id: &str, error: &ApiError) 
     }
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "of unknown kind".to_owned())
+/// A handler's panic as the error that is logged: its place and nothing of its text, which may quote
+/// data. (At `debug` the panic hook logs the text.)
+fn panicked(panic: Box<dyn Any + Send>) -> ApiError {
+    // Whatever was thrown is dropped unread.
+    drop(panic);
+    let place = crate::logging::place_of_last_panic();
+    ApiError::internal(format!("the handler panicked at {}", place.as_deref().unwrap_or("an unknown place")))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::route_pattern;
+    use super::{panicked, route_pattern};
+
+    #[test]
+    fn what_a_panic_says_is_no_part_of_the_error() {
+        let error = panicked(Box::new("no patient Planted Name".to_owned()));
+        let logged = format!("{error:?} {}", error.cause_chain().unwrap_or_default());
+        assert!(logged.contains("panicked at") && !logged.contains("Planted"), "{logged}");
+    }
 
     #[test]
     fn paths_become_the_patterns_that_poem_openapi_routes() {

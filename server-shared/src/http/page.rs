@@ -8,6 +8,8 @@ use poem_openapi::{
 
 /// Entries a page holds when the caller does not say.
 const DEFAULT_SIZE: u32 = 25;
+/// Entries a page holds at most.
+pub const LARGEST_SIZE: u32 = 100;
 
 /// One page of a list.
 #[derive(Debug, Clone, Object)]
@@ -133,7 +135,7 @@ macro_rules! bounded_parameter {
 }
 
 bounded_parameter!(PageNumber, 1_000_000_u32, 1);
-bounded_parameter!(PageSize, 100_u32, DEFAULT_SIZE);
+bounded_parameter!(PageSize, LARGEST_SIZE, DEFAULT_SIZE);
 
 #[cfg(test)]
 mod tests {

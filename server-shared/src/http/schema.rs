@@ -1,9 +1,9 @@
-//! The published schemas, compiled once to validators.
+//! The published schemas, compiled once each to validators.
 //!
 //! OpenAPI 3.0 says some things differently from JSON Schema; [`json_schema`] turns them into JSON
 //! Schema's terms (`nullable`, `exclusiveMinimum`), everything else is used as it is published.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashMap, sync::OnceLock};
 
 use jsonschema::{
     Draft, ValidationError, Validator,
@@ -22,40 +22,54 @@ pub struct Fault {
     pub unknown_field: bool,
 }
 
-/// A validator for each request schema of a specification.
+/// A validator for each schema of a specification, compiled when a body is first checked against it:
+/// most of a service's schemas are of answers, and all of them together take longer than its start.
 #[derive(Debug)]
 pub struct Schemas {
-    validators: HashMap<String, Validator>,
+    /// Every schema, as JSON Schema.
+    schemas: Value,
+    validators: HashMap<String, OnceLock<Result<Validator, String>>>,
 }
 
 impl Schemas {
-    /// Compiles every schema under `components/schemas` of the finished document.
-    pub fn compile(document: &Value) -> Result<Self, String> {
+    /// The schemas under `components/schemas` of the finished document.
+    pub fn of(document: &Value) -> Self {
         let mut schemas = document.pointer("/components/schemas").cloned().unwrap_or_else(|| json!({}));
         json_schema(&mut schemas);
-        let names: Vec<String> = schemas.as_object().map(|all| all.keys().cloned().collect()).unwrap_or_default();
-        let mut root = json!({ "components": { "schemas": schemas } });
-        let mut validators = HashMap::with_capacity(names.len());
-        for name in names {
-            root["$ref"] = json!(format!("#/components/schemas/{name}"));
-            let validator = jsonschema::options()
-                .with_draft(Draft::Draft202012)
-                .should_validate_formats(true)
-                .build(&root)
-                .map_err(|error| format!("schema {name}: {error}"))?;
-            validators.insert(name, validator);
-        }
-        Ok(Self { validators })
+        let names = schemas.as_object().into_iter().flat_map(Map::keys);
+        let validators = names.map(|name| (name.clone(), OnceLock::new())).collect();
+        Self { schemas, validators }
+    }
+
+    /// Compiles all of them; what would be a fault of a request is one of the specification here.
+    pub fn check(&self) -> Result<(), String> {
+        self.validators.keys().try_for_each(|name| self.validator(name).map(|_| ()))
     }
 
     /// Every fault of `value` against the schema called `name`.
     pub fn faults(&self, name: &str, value: &Value) -> Result<Vec<Fault>, String> {
-        let validator = self.validators.get(name).ok_or_else(|| format!("the document has no schema {name}"))?;
         let mut faults = Vec::new();
-        for error in validator.iter_errors(value) {
+        for error in self.validator(name)?.iter_errors(value) {
             describe(&error, &mut faults);
         }
         Ok(faults)
+    }
+
+    fn validator(&self, name: &str) -> Result<&Validator, String> {
+        let place = self.validators.get(name).ok_or_else(|| format!("the document has no schema {name}"))?;
+        place.get_or_init(|| self.compile(name)).as_ref().map_err(Clone::clone)
+    }
+
+    fn compile(&self, name: &str) -> Result<Validator, String> {
+        let root = json!({
+            "$ref": format!("#/components/schemas/{name}"),
+            "components": { "schemas": self.schemas },
+        });
+        jsonschema::options()
+            .with_draft(Draft::Draft202012)
+            .should_validate_formats(true)
+            .build(&root)
+            .map_err(|error| format!("schema {name}: {error}"))
     }
 }
 
@@ -189,7 +203,7 @@ mod tests {
     use super::*;
 
     fn schemas() -> Schemas {
-        Schemas::compile(&json!({ "components": { "schemas": {
+        Schemas::of(&json!({ "components": { "schemas": {
             "Person": {
                 "type": "object", "additionalProperties": false, "required": ["name", "age"],
                 "properties": {
@@ -202,7 +216,6 @@ mod tests {
             },
             "Address": { "type": "object", "properties": { "zip": { "type": "string" } } }
         } } }))
-        .unwrap()
     }
 
     fn rules(value: &Value) -> Vec<(String, String)> {
@@ -228,6 +241,13 @@ mod tests {
         ];
         let expected: Vec<(String, String)> = expected.iter().map(|(p, r)| ((*p).into(), (*r).into())).collect();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_schema_that_is_none_is_found_by_checking_all() {
+        schemas().check().unwrap();
+        let broken = Schemas::of(&json!({ "components": { "schemas": { "Broken": { "type": 7 } } } }));
+        assert!(broken.check().unwrap_err().contains("Broken"));
     }
 
     #[test]

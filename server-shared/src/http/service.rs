@@ -48,7 +48,7 @@ pub struct Frame {
 /// handler.
 pub fn endpoint<T: OpenApi + 'static>(api: T, frame: Frame) -> Result<BoxEndpoint<'static, Response>, DocumentFault> {
     let document = Document::of::<T>(&frame.info)?;
-    let schemas = Arc::new(document.schemas()?);
+    let schemas = Arc::new(document.schemas());
     let operations = Operations::new(api, frame.gate, frame.limits);
     let routes = Route::new()
         .at("/docs", poem::get(docs::page(&document)))

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// A booked time of a specialist and a patient.
-#[derive(Debug, Clone, Object)]
+#[derive(Debug, Clone, Object, sqlx::FromRow)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Appointment {
     /// Its id.

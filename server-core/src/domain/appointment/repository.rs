@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use server_shared::http::Paging;
+use server_shared::http::{Page, Paging};
 use uuid::Uuid;
 
 use super::{
@@ -9,7 +9,7 @@ use super::{
     },
 };
 use crate::{
-    database::{DatabaseError, OpenReader, Tx, broken_constraint},
+    database::{DatabaseError, Listed, OpenReader, Tx, broken_constraint},
     domain::rules::InvalidValue,
     ids::{AppointmentId, OrganizationId, PatientId, SpecialistId, SpecialtyId, UserId},
 };
@@ -73,38 +73,11 @@ pub(super) async fn appointment_find(reader: &mut OpenReader, uid: Uuid) -> Resu
     Ok(row)
 }
 
-pub(super) async fn appointment_count(
-    reader: &mut OpenReader,
-    filter: &AppointmentFilter,
-) -> Result<i64, DatabaseError> {
-    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
-    let total = sqlx::query_scalar!(
-        r#"
-        select counted.total as "total!"
-        from context_enter($1, $2, $3, $4, $5) as ctx
-        cross join lateral (
-            select count(*) as total from appointments
-            where organization_id = $2 and deleted_at is null and ctx
-              and ($6::timestamptz is null or ended_at > $6) and ($7::timestamptz is null or started_at < $7)
-              and ($8::bigint is null or specialist_id = $8) and ($9::bigint is null or patient_id = $9)
-              and ($10::text is null or status = $10)
-            offset 0
-        ) counted
-        "#,
-        user,
-        organization,
-        role,
-        patient,
-        specialist,
-        filter.from,
-        filter.to,
-        filter.specialist_id.map(|id| id.0),
-        filter.patient_id.map(|id| id.0),
-        filter.status as Option<AppointmentStatus>
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(total)
+impl Listed for Appointment {
+    const TABLE: &'static str = "appointments";
+    const COLUMNS: &'static str = "id, uid, organization_id, title, status, started_at, ended_at, specialist_id, patient_id, specialty_id, \
+                                   user_id, cancelled_at, cancellation_reason, version, created_at, updated_at";
+    const PRESENT: &'static str = "deleted_at is null";
 }
 
 pub(super) async fn appointment_page(
@@ -112,57 +85,21 @@ pub(super) async fn appointment_page(
     filter: &AppointmentFilter,
     sort: AppointmentSort,
     paging: Paging,
-) -> Result<Vec<Appointment>, DatabaseError> {
-    match sort {
-        AppointmentSort::StartedAt => appointment_page_ascending(reader, filter, paging).await,
-        AppointmentSort::StartedAtDescending => appointment_page_descending(reader, filter, paging).await,
-    }
-}
-
-// Two statements, for an order chosen by a parameter can't be read from an index.
-macro_rules! appointment_page_in {
-    ($name:ident, $order:literal) => {
-        async fn $name(
-            reader: &mut OpenReader,
-            filter: &AppointmentFilter,
-            paging: Paging,
-        ) -> Result<Vec<Appointment>, DatabaseError> {
-            let (connection, (user, organization, role, patient, specialist)) = reader.parts();
-            let rows = sqlx::query_as!(
-                Appointment,
-                r#"
-                select a.id as "id: AppointmentId", a.uid, a.organization_id as "organization_id: OrganizationId", a.title,
-                       a.status as "status: AppointmentStatus", a.started_at, a.ended_at,
-                       a.specialist_id as "specialist_id: SpecialistId", a.patient_id as "patient_id: PatientId",
-                       a.specialty_id as "specialty_id: SpecialtyId", a.user_id as "user_id: UserId", a.cancelled_at,
-                       a.cancellation_reason as "cancellation_reason: CancellationReason", a.version, a.created_at,
-                       a.updated_at
-                from context_enter($1, $2, $3, $4, $5) as ctx
-                cross join lateral (
-                    select * from appointments
-                    where organization_id = $2 and deleted_at is null and ctx
-                      and ($6::timestamptz is null or ended_at > $6) and ($7::timestamptz is null or started_at < $7)
-                      and ($8::bigint is null or specialist_id = $8) and ($9::bigint is null or patient_id = $9)
-                      and ($10::text is null or status = $10)
-                    order by "#
-                    + $order
-                    + r#"
-                    limit $11 offset $12
-                ) a
-                "#,
-                user, organization, role, patient, specialist, filter.from, filter.to,
-                filter.specialist_id.map(|id| id.0), filter.patient_id.map(|id| id.0),
-                filter.status as Option<AppointmentStatus>, paging.limit(), paging.offset()
-            )
-            .fetch_all(connection)
-            .await?;
-            Ok(rows)
-        }
+) -> Result<Page<Appointment>, DatabaseError> {
+    let order = match sort {
+        AppointmentSort::StartedAt => "started_at, id",
+        AppointmentSort::StartedAtDescending => "started_at desc, id desc",
     };
+    reader
+        .list()
+        .filter("ended_at >", filter.from)
+        .filter("started_at <", filter.to)
+        .filter("specialist_id =", filter.specialist_id)
+        .filter("patient_id =", filter.patient_id)
+        .filter("status =", filter.status)
+        .page(order, paging)
+        .await
 }
-
-appointment_page_in!(appointment_page_ascending, "started_at, id");
-appointment_page_in!(appointment_page_descending, "started_at desc, id desc");
 
 /// Checks what the booking refers to and writes it, in one statement. `None`: a reference is not
 /// there, see [`unknown_reference`].

@@ -45,12 +45,7 @@ impl Service {
         paging: Paging,
     ) -> Result<Page<Appointment>, AppointmentError> {
         let mut reader = self.database.read(caller).open().await?;
-        let rows = repository::appointment_page(&mut reader, filter, sort, paging).await?;
-        let total = match paging.total_of_first_page(rows.len()) {
-            Some(total) => total,
-            None => repository::appointment_count(&mut reader, filter).await?,
-        };
-        Ok(paging.page(rows, total))
+        Ok(repository::appointment_page(&mut reader, filter, sort, paging).await?)
     }
 
     pub(super) async fn get(&self, caller: &Caller, id: AppointmentId) -> Result<Appointment, AppointmentError> {
