@@ -7,13 +7,14 @@ use secrecy::ExposeSecret;
 use server_shared::{
     config::ConfigFaults,
     http::{
-        document::{Document, HeaderParameter, Info},
+        document::{Document, HeaderParameter, HeaderValue, Info},
         health::{Dependency, HealthApi},
         metrics::Metrics,
         operation::Limits,
         service::{Bound, Frame, endpoint},
     },
     logging,
+    rate_limit::Limiter,
     shutdown::{self, Shutdown},
     token::{Algorithm, Ed25519Signer, Jwks, Rules, Verifier},
 };
@@ -25,7 +26,10 @@ use crate::{
     database::{self, Database, PoolProbe},
     domain::{api_key, appointment, impersonation, member, organization, patient, specialist, specialty, user},
     encryption::Encryption,
-    http::{ApiKeys, Authentication, Changes, Directory, Identities, Impersonations, Secrets, Sessions},
+    http::{
+        ApiKeys, Authentication, CallerLimits, Changes, Directory, Idempotency, Identities, Impersonations, Secrets,
+        Sessions, purge,
+    },
     integration::{
         clerk,
         redis::{self, RedisProbe},
@@ -71,10 +75,21 @@ const INFO: Info = Info {
         "patient_update",
     ],
     public: &["health_get", "ready_get", "jwks_get", "clerk_webhook_receive"],
-    headers: &[HeaderParameter {
-        name: "X-Organization-Id",
-        description: "Id of the organization to work in; the one last switched to when left out.",
-    }],
+    headers: &[
+        HeaderParameter {
+            name: "X-Organization-Id",
+            description: "Id of the organization to work in; the one last switched to when left out.",
+            holds: HeaderValue::Id,
+            method: None,
+        },
+        HeaderParameter {
+            name: "Idempotency-Key",
+            description: "Makes the request safe to repeat for a day: sent again with the same key and body, it is \
+            answered like the first time and does nothing. A UUID for example.",
+            holds: HeaderValue::Text,
+            method: Some("post"),
+        },
+    ],
 };
 
 /// `server-core openapi`
@@ -136,6 +151,8 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let admin = database::connect(&config.database.url, &config.database.pool)?;
     let app = database::connect(&config.database.app_url, &config.database.pool)?;
     let redis = redis::connect(&config.redis_url)?;
+    let limiter = Limiter::new(&config.redis_url, config.encryption.blind_index.clone())?;
+    jobs.spawn("rate limits", |stop| limiter.clone().share(stop));
     let storage = Storage::new(&config.storage);
     let telemetry =
         ClientBuilder::new(config.telemetry.url.as_str()).token(config.telemetry.token.expose_secret()).telemetry()?;
@@ -165,6 +182,8 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     jobs.spawn("audit attempts", |stop| attempt_writer.run(stop));
     let runner = Runner::new(admin.clone());
     let database = Database::new(admin.clone(), app.clone(), wake, runner.wake());
+    let expired = admin.clone();
+    jobs.spawn("expired idempotency keys", |stop| purge(expired, stop));
     jobs.spawn("audit forwarder", |stop| forwarder.run(stop));
     jobs.spawn("job runner", |stop| runner.run(stop));
     let changes = Changes::new(config.database.url.clone());
@@ -181,7 +200,9 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         api_keys: api_keys.clone(),
         impersonations: impersonations.clone(),
     };
-    let gate = Arc::new(Authentication::new(directory, admin.clone(), attempts, INFO.phi));
+    let authentication = Authentication::new(directory, admin.clone(), attempts, INFO.phi);
+    let limits = CallerLimits::new(authentication, limiter.clone(), config.edge.rate_limit_scale);
+    let gate = Arc::new(Idempotency::new(limits, database.clone(), Arc::clone(&encryption)));
 
     let dependencies = vec![
         Dependency { name: "postgresql", required: true, probe: Box::new(PoolProbe(admin)) },
@@ -221,6 +242,9 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         trusted_proxies: config.server.trusted_proxies,
         metrics,
         metrics_token: config.server.metrics_token,
+        edge: config.edge,
+        limiter,
+        on_blocked: Arc::new(|_, _| {}),
     };
     let endpoint = endpoint(api, frame)?;
 

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use redis::IntoConnectionInfo as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use server_shared::{
-    config::{ConfigFaults, Environment, Settings},
+    config::{ConfigFaults, EdgeConfig, Environment, Settings},
     crypto::{Key32, MasterKeys, WebhookSecret},
     logging::LogLevel,
     token::{Ed25519Signer, Jwks, KeySource},
@@ -17,6 +17,7 @@ use url::Url;
 /// Everything the service reads from its environment.
 pub(crate) struct Config {
     pub(crate) server: ServerConfig,
+    pub(crate) edge: EdgeConfig,
     pub(crate) database: DatabaseConfig,
     pub(crate) clerk: ClerkConfig,
     pub(crate) encryption: EncryptionConfig,
@@ -124,6 +125,7 @@ impl Config {
     fn read(mut s: Settings) -> Result<Self, ConfigFaults> {
         let environment = s.or("APP_ENV", Environment::Production);
         let server = server(&mut s);
+        let edge = EdgeConfig::read(&mut s, environment.unwrap_or_default());
         let database = database(&mut s);
         let clerk = clerk(&mut s);
         let encryption = encryption(&mut s);
@@ -140,6 +142,7 @@ impl Config {
         s.finish(|| {
             Some(Self {
                 server: server?,
+                edge: edge?,
                 database: database?,
                 clerk: clerk?,
                 encryption: encryption?,

@@ -74,6 +74,29 @@ impl Encryption {
             .map_err(|error| DatabaseError::Damaged(format!("data key of user {uid}: {error}")))
     }
 
+    /// Seals the one value of a row that has a data key of its own: the wrapped key and the ciphertext.
+    pub(crate) fn seal_row(&self, organization: i64, table: &str, id: Uuid, plain: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let row = id.to_string();
+        let place = |column| Binding { organization_id: organization, table, column, row: &row };
+        let (key, wrapped) = self.master.generate_data_key(&place("wrapped_key"));
+        (wrapped.into_bytes(), key.seal(plain, &place("answer")))
+    }
+
+    /// Opens what [`Encryption::seal_row`] sealed.
+    pub(crate) fn open_row(
+        &self,
+        organization: i64,
+        table: &str,
+        id: Uuid,
+        (wrapped, sealed): (&[u8], &[u8]),
+    ) -> Result<Vec<u8>, DatabaseError> {
+        let row = id.to_string();
+        let place = |column| Binding { organization_id: organization, table, column, row: &row };
+        let key = self.master.unwrap(wrapped, &place("wrapped_key"));
+        key.and_then(|key| key.open(sealed, &place("answer")))
+            .map_err(|error| DatabaseError::Damaged(format!("{table} {id}: {error}")))
+    }
+
     /// The keyed hash under which a normalized value can be found.
     pub(crate) fn index(&self, organization: OrganizationId, column: &str, normalized: &str) -> Vec<u8> {
         self.blind.of(organization.0, column, normalized).to_vec()

@@ -23,8 +23,10 @@
 //! Variables that are empty or only white space count as missing, and white space around a value is
 //! dropped. No message ever shows a value: it may be a secret, or next to one.
 
+mod edge;
 mod setting;
 
+pub use edge::{EdgeConfig, Origin};
 pub use setting::{Environment, ListItem, Setting};
 
 use std::collections::BTreeMap;

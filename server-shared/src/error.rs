@@ -308,11 +308,17 @@ fn error_headers(status: u16) -> Vec<MetaHeader> {
         deprecated: false,
         schema: MetaSchemaRef::Inline(Box::new(schema)),
     };
+    let number =
+        |minimum: f64| MetaSchema { minimum: Some(minimum), ..MetaSchema::new_with_format("integer", "int32") };
+    let retry_after = || header("Retry-After", "Seconds to wait before the next attempt.", number(1.0));
     match status {
-        429 | 503 => {
-            let schema = MetaSchema { minimum: Some(1.0), ..MetaSchema::new_with_format("integer", "int32") };
-            vec![header("Retry-After", "Seconds to wait before the next attempt.", schema)]
-        }
+        429 => vec![
+            retry_after(),
+            header("RateLimit-Limit", "Requests of this kind that a caller may make in a period.", number(1.0)),
+            header("RateLimit-Remaining", "How many more would be admitted now.", number(0.0)),
+            header("RateLimit-Reset", "Seconds until the whole budget is back.", number(0.0)),
+        ],
+        503 => vec![retry_after()],
         405 => vec![header("Allow", "The methods that the path has.", MetaSchema::new("string"))],
         401 => vec![header("WWW-Authenticate", "The scheme to authenticate with.", MetaSchema::new("string"))],
         _ => Vec::new(),

@@ -12,6 +12,7 @@ use server_shared::{
         operation::Limits,
         service::{Bound, Frame, endpoint},
     },
+    rate_limit::Limiter,
     shutdown::{self, Shutdown},
     token::{Algorithm, Jwks, KeySource, Rules, Verifier},
 };
@@ -114,6 +115,8 @@ pub(crate) async fn serve(config: Config) -> Result<(), AppError> {
 fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxEndpoint<'static, Response>, AppError> {
     let metrics = Metrics::install().map_err(|error| AppError::Metrics(error.to_string()))?;
     let redis = Redis::new(&config.redis_url)?;
+    let limiter = Limiter::new(&config.redis_url, config.hash_key.clone())?;
+    jobs.spawn("rate limits", |stop| limiter.clone().share(stop));
     let events = clickhouse::client(&config.clickhouse);
 
     let cache = Arc::new(ConsentCache::new(redis.clone()));
@@ -162,6 +165,9 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
         trusted_proxies: config.server.trusted_proxies.clone(),
         metrics,
         metrics_token: config.server.metrics_token.clone(),
+        edge: config.edge.clone(),
+        limiter,
+        on_blocked: Arc::new(|_, _| {}),
     };
     Ok(endpoint(api, frame)?)
 }

@@ -6,7 +6,7 @@ use bb8_redis::redis::IntoConnectionInfo as _;
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use server_shared::{
-    config::{ConfigFaults, Environment, Settings},
+    config::{ConfigFaults, EdgeConfig, Environment, Settings},
     crypto::Key32,
     logging::LogLevel,
 };
@@ -21,6 +21,8 @@ const SERVICE_TOKEN_MIN: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Config {
     pub server: ServerConfig,
+    /// Browsers and limits.
+    pub edge: EdgeConfig,
     pub auth: AuthConfig,
     pub postgres: PostgresConfig,
     pub clickhouse: ClickHouseConfig,
@@ -107,6 +109,7 @@ impl Config {
     pub(crate) fn load(mut settings: Settings) -> Result<Self, ConfigFaults> {
         let environment = settings.or("APP_ENV", Environment::default());
         let server = server(&mut settings);
+        let edge = EdgeConfig::read(&mut settings, environment.unwrap_or_default());
         let auth = auth(&mut settings);
         let postgres = postgres(&mut settings, environment);
         let clickhouse = clickhouse(&mut settings);
@@ -118,6 +121,7 @@ impl Config {
         settings.finish(|| {
             Some(Self {
                 server: server?,
+                edge: edge?,
                 auth: auth?,
                 postgres: postgres?,
                 clickhouse: clickhouse?,

@@ -119,7 +119,7 @@ impl ClientBuilder {
     /// When the base URL or the credential can't be used.
     #[cfg(feature = "core")]
     pub fn core(self) -> Result<crate::core::Client, BuildError> {
-        let (base_url, http, inner) = self.parts()?;
+        let (base_url, http, inner) = self.parts(true)?;
         Ok(crate::core::Client::new_with_client(&base_url, http, inner))
     }
 
@@ -129,12 +129,12 @@ impl ClientBuilder {
     /// When the base URL or the credential can't be used.
     #[cfg(feature = "telemetry")]
     pub fn telemetry(self) -> Result<crate::telemetry::Client, BuildError> {
-        let (base_url, http, inner) = self.parts()?;
+        let (base_url, http, inner) = self.parts(false)?;
         Ok(crate::telemetry::Client::new_with_client(&base_url, http, inner))
     }
 
     #[cfg(any(feature = "core", feature = "telemetry"))]
-    fn parts(self) -> Result<(String, reqwest::Client, Inner), BuildError> {
+    fn parts(self, remembers_keys: bool) -> Result<(String, reqwest::Client, Inner), BuildError> {
         let url = reqwest::Url::parse(&self.base_url).ok();
         if !url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
             return Err(BuildError::BaseUrl(self.base_url));
@@ -153,6 +153,7 @@ impl ClientBuilder {
             credential: self.credential?,
             organization: self.organization,
             retries: self.retries,
+            remembers_keys,
         });
         Ok((self.base_url.trim_end_matches('/').to_owned(), http, inner))
     }

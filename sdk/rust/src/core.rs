@@ -4752,9 +4752,11 @@ Good for ten minutes, for the caller in the organization of the request.
 Sends a `POST` request to `/v1/me/telemetry-token`
 
 Arguments:
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
 - `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 ```ignore
 let response = client.me_telemetry_token_create()
+    .idempotency_key(idempotency_key)
     .x_organization_id(x_organization_id)
     .send()
     .await;
@@ -4790,10 +4792,12 @@ Superadmins only. 409 `slug_taken` when another one has the slug.
 Sends a `POST` request to `/v1/organizations`
 
 Arguments:
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
 - `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 - `body`
 ```ignore
 let response = client.organization_create()
+    .idempotency_key(idempotency_key)
     .x_organization_id(x_organization_id)
     .body(body)
     .send()
@@ -4893,10 +4897,12 @@ let response = client.specialty_list()
 Sends a `POST` request to `/v1/specialties`
 
 Arguments:
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
 - `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 - `body`
 ```ignore
 let response = client.specialty_create()
+    .idempotency_key(idempotency_key)
     .x_organization_id(x_organization_id)
     .body(body)
     .send()
@@ -4999,10 +5005,12 @@ let response = client.specialist_list()
 Sends a `POST` request to `/v1/specialists`
 
 Arguments:
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
 - `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 - `body`
 ```ignore
 let response = client.specialist_create()
+    .idempotency_key(idempotency_key)
     .x_organization_id(x_organization_id)
     .body(body)
     .send()
@@ -5109,10 +5117,12 @@ address.
 Sends a `POST` request to `/v1/patients`
 
 Arguments:
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
 - `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 - `body`
 ```ignore
 let response = client.patient_create()
+    .idempotency_key(idempotency_key)
     .x_organization_id(x_organization_id)
     .body(body)
     .send()
@@ -5221,10 +5231,12 @@ not matter here.
 Sends a `POST` request to `/v1/appointments`
 
 Arguments:
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
 - `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 - `body`
 ```ignore
 let response = client.appointment_create()
+    .idempotency_key(idempotency_key)
     .x_organization_id(x_organization_id)
     .body(body)
     .send()
@@ -5321,11 +5333,13 @@ Sends a `POST` request to `/v1/appointments/{appointment_id}/cancel`
 
 Arguments:
 - `appointment_id`: Id of the appointment.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
 - `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 - `body`
 ```ignore
 let response = client.appointment_cancel()
     .appointment_id(appointment_id)
+    .idempotency_key(idempotency_key)
     .x_organization_id(x_organization_id)
     .body(body)
     .send()
@@ -5886,14 +5900,29 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct MeTelemetryTokenCreate<'a> {
         client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
         x_organization_id: Result<Option<i64>, String>,
     }
     impl<'a> MeTelemetryTokenCreate<'a> {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
+                idempotency_key: Ok(None),
                 x_organization_id: Ok(None),
             }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
         }
         pub fn x_organization_id<V>(mut self, value: V) -> Self
         where
@@ -5911,10 +5940,11 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::TelemetryToken>, Error<types::ErrorEnvelope>> {
-            let Self { client, x_organization_id } = self;
+            let Self { client, idempotency_key, x_organization_id } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
             let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let url = format!("{}/v1/me/telemetry-token", client.baseurl,);
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -5922,6 +5952,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
             if let Some(value) = x_organization_id {
                 header_map.append("X-Organization-Id", value.to_string().try_into()?);
             }
@@ -6172,6 +6205,7 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct OrganizationCreate<'a> {
         client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
         x_organization_id: Result<Option<i64>, String>,
         body: Result<types::builder::CreateOrganization, String>,
     }
@@ -6179,9 +6213,23 @@ pub mod builder {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
+                idempotency_key: Ok(None),
                 x_organization_id: Ok(None),
                 body: Ok(::std::default::Default::default()),
             }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
         }
         pub fn x_organization_id<V>(mut self, value: V) -> Self
         where
@@ -6223,7 +6271,8 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Organization>, Error<types::ErrorEnvelope>> {
-            let Self { client, x_organization_id, body } = self;
+            let Self { client, idempotency_key, x_organization_id, body } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
             let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let body = body
                 .and_then(|v| {
@@ -6231,7 +6280,7 @@ pub mod builder {
                 })
                 .map_err(Error::InvalidRequest)?;
             let url = format!("{}/v1/organizations", client.baseurl,);
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -6239,6 +6288,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
             if let Some(value) = x_organization_id {
                 header_map.append("X-Organization-Id", value.to_string().try_into()?);
             }
@@ -7022,6 +7074,7 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct SpecialtyCreate<'a> {
         client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
         x_organization_id: Result<Option<i64>, String>,
         body: Result<types::builder::SpecialtyInput, String>,
     }
@@ -7029,9 +7082,23 @@ pub mod builder {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
+                idempotency_key: Ok(None),
                 x_organization_id: Ok(None),
                 body: Ok(::std::default::Default::default()),
             }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
         }
         pub fn x_organization_id<V>(mut self, value: V) -> Self
         where
@@ -7073,7 +7140,8 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Specialty>, Error<types::ErrorEnvelope>> {
-            let Self { client, x_organization_id, body } = self;
+            let Self { client, idempotency_key, x_organization_id, body } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
             let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let body = body
                 .and_then(|v| {
@@ -7081,7 +7149,7 @@ pub mod builder {
                 })
                 .map_err(Error::InvalidRequest)?;
             let url = format!("{}/v1/specialties", client.baseurl,);
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -7089,6 +7157,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
             if let Some(value) = x_organization_id {
                 header_map.append("X-Organization-Id", value.to_string().try_into()?);
             }
@@ -7896,6 +7967,7 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct SpecialistCreate<'a> {
         client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
         x_organization_id: Result<Option<i64>, String>,
         body: Result<types::builder::SpecialistInput, String>,
     }
@@ -7903,9 +7975,23 @@ pub mod builder {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
+                idempotency_key: Ok(None),
                 x_organization_id: Ok(None),
                 body: Ok(::std::default::Default::default()),
             }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
         }
         pub fn x_organization_id<V>(mut self, value: V) -> Self
         where
@@ -7947,7 +8033,8 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Specialist>, Error<types::ErrorEnvelope>> {
-            let Self { client, x_organization_id, body } = self;
+            let Self { client, idempotency_key, x_organization_id, body } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
             let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let body = body
                 .and_then(|v| {
@@ -7955,7 +8042,7 @@ pub mod builder {
                 })
                 .map_err(Error::InvalidRequest)?;
             let url = format!("{}/v1/specialists", client.baseurl,);
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -7963,6 +8050,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
             if let Some(value) = x_organization_id {
                 header_map.append("X-Organization-Id", value.to_string().try_into()?);
             }
@@ -8808,6 +8898,7 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct PatientCreate<'a> {
         client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
         x_organization_id: Result<Option<i64>, String>,
         body: Result<types::builder::CreatePatient, String>,
     }
@@ -8815,9 +8906,23 @@ pub mod builder {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
+                idempotency_key: Ok(None),
                 x_organization_id: Ok(None),
                 body: Ok(::std::default::Default::default()),
             }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
         }
         pub fn x_organization_id<V>(mut self, value: V) -> Self
         where
@@ -8857,7 +8962,8 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Patient>, Error<types::ErrorEnvelope>> {
-            let Self { client, x_organization_id, body } = self;
+            let Self { client, idempotency_key, x_organization_id, body } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
             let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let body = body
                 .and_then(|v| {
@@ -8865,7 +8971,7 @@ pub mod builder {
                 })
                 .map_err(Error::InvalidRequest)?;
             let url = format!("{}/v1/patients", client.baseurl,);
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -8873,6 +8979,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
             if let Some(value) = x_organization_id {
                 header_map.append("X-Organization-Id", value.to_string().try_into()?);
             }
@@ -9731,6 +9840,7 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct AppointmentCreate<'a> {
         client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
         x_organization_id: Result<Option<i64>, String>,
         body: Result<types::builder::CreateAppointment, String>,
     }
@@ -9738,9 +9848,23 @@ pub mod builder {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
+                idempotency_key: Ok(None),
                 x_organization_id: Ok(None),
                 body: Ok(::std::default::Default::default()),
             }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
         }
         pub fn x_organization_id<V>(mut self, value: V) -> Self
         where
@@ -9782,7 +9906,8 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Appointment>, Error<types::ErrorEnvelope>> {
-            let Self { client, x_organization_id, body } = self;
+            let Self { client, idempotency_key, x_organization_id, body } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
             let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let body = body
                 .and_then(|v| {
@@ -9790,7 +9915,7 @@ pub mod builder {
                 })
                 .map_err(Error::InvalidRequest)?;
             let url = format!("{}/v1/appointments", client.baseurl,);
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -9798,6 +9923,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
             if let Some(value) = x_organization_id {
                 header_map.append("X-Organization-Id", value.to_string().try_into()?);
             }
@@ -10547,6 +10675,7 @@ pub mod builder {
     pub struct AppointmentCancel<'a> {
         client: &'a super::Client,
         appointment_id: Result<i64, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
         x_organization_id: Result<Option<i64>, String>,
         body: Result<types::builder::CancelAppointment, String>,
     }
@@ -10555,6 +10684,7 @@ pub mod builder {
             Self {
                 client: client,
                 appointment_id: Err("appointment_id was not initialized".to_string()),
+                idempotency_key: Ok(None),
                 x_organization_id: Ok(None),
                 body: Ok(::std::default::Default::default()),
             }
@@ -10567,6 +10697,19 @@ pub mod builder {
                 .try_into()
                 .map_err(|_| {
                     "conversion to `i64` for appointment_id failed".to_string()
+                });
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
                 });
             self
         }
@@ -10610,8 +10753,15 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Appointment>, Error<types::ErrorEnvelope>> {
-            let Self { client, appointment_id, x_organization_id, body } = self;
+            let Self {
+                client,
+                appointment_id,
+                idempotency_key,
+                x_organization_id,
+                body,
+            } = self;
             let appointment_id = appointment_id.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
             let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let body = body
                 .and_then(|v| {
@@ -10622,7 +10772,7 @@ pub mod builder {
                 "{}/v1/appointments/{}/cancel", client.baseurl, encode_path(&
                 appointment_id.to_string()),
             );
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
             header_map
                 .append(
                     ::reqwest::header::HeaderName::from_static("api-version"),
@@ -10630,6 +10780,9 @@ pub mod builder {
                         super::Client::api_version(),
                     ),
                 );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
             if let Some(value) = x_organization_id {
                 header_map.append("X-Organization-Id", value.to_string().try_into()?);
             }

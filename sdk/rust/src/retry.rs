@@ -6,12 +6,12 @@ use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Method, Request, Response, StatusCode};
 use uuid::Uuid;
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// How often and how patiently a call is tried again.
 ///
 /// Tried again are answers 429, 502, 503 and 504 and lost connections, for GET, HEAD, PUT and
-/// DELETE, and for POST with an `Idempotency-Key`; a connection that was never made is tried again
+/// DELETE, and for POST with an `Idempotency-Key`, which each POST to Core gets; a connection that was never made is tried again
 /// for every method. The wait doubles each time, half of it random, and is never shorter than
 /// `Retry-After` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

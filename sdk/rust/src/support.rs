@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use progenitor_client::{ClientHooks, ClientInfo, Error, OperationInfo};
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use reqwest::{Request, Response, StatusCode};
+use reqwest::{Method, Request, Response, StatusCode};
+use uuid::Uuid;
 
 use crate::auth::Credential;
-use crate::retry::{self, Retries};
+use crate::retry::{self, IDEMPOTENCY_KEY, Retries};
 
 const ORGANIZATION: HeaderName = HeaderName::from_static("x-organization-id");
 
@@ -21,6 +22,9 @@ pub(crate) struct Settings {
     pub(crate) credential: Credential,
     pub(crate) organization: Option<i64>,
     pub(crate) retries: Retries,
+    /// Whether the service answers a POST that it has seen before, by its `Idempotency-Key`, without
+    /// doing it again.
+    pub(crate) remembers_keys: bool,
 }
 
 impl Inner {
@@ -32,6 +36,15 @@ impl Inner {
     pub(crate) async fn prepare<E>(&self, request: &mut Request) -> Result<(), Error<E>> {
         if let Some(organization) = self.0.organization {
             request.headers_mut().entry(ORGANIZATION).or_insert_with(|| HeaderValue::from(organization));
+        }
+        // With a key of its own, a call that may be tried again is carried out once.
+        if self.0.remembers_keys && self.0.retries.attempts > 1 && *request.method() == Method::POST {
+            let key = || HeaderValue::try_from(Uuid::now_v7().to_string());
+            if !request.headers().contains_key(IDEMPOTENCY_KEY)
+                && let Ok(key) = key()
+            {
+                request.headers_mut().insert(IDEMPOTENCY_KEY, key);
+            }
         }
         let applied = self.0.credential.apply(request.headers_mut()).await;
         applied.map_err(|fault| Error::Custom(fault.to_string()))

@@ -70,7 +70,7 @@ fn http() -> reqwest::Client {
 
 fn inner(credential: Credential) -> Inner {
     let retries = Retries { first_wait: Duration::from_millis(1), ..Retries::default() };
-    Inner::new(Settings { credential, organization: Some(42), retries })
+    Inner::new(Settings { credential, organization: Some(42), retries, remembers_keys: false })
 }
 
 async fn send(inner: &Inner, mut request: Request) -> reqwest::Result<Response> {
@@ -108,6 +108,26 @@ async fn a_post_is_tried_again_only_with_an_idempotency_key_and_with_its_body() 
     let seen = service.seen();
     assert_eq!(seen.len(), 4);
     assert!(seen.iter().all(|request| request.ends_with("\r\n\r\nbody")), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_service_that_remembers_keys_gets_the_same_one_with_each_attempt() {
+    let service = Service::start(&["503 Down", "201 Created"]).await;
+    let retries = Retries { first_wait: Duration::from_millis(1), ..Retries::default() };
+    let with = |retries| Inner::new(Settings { retries, remembers_keys: true, ..Settings::default() });
+    let answer = send(&with(retries), service.request(Method::POST)).await.unwrap();
+    assert_eq!(answer.status(), 201);
+    let key = |request: &String| {
+        let key = request.lines().find_map(|line| line.strip_prefix("idempotency-key: ")).map(str::to_owned);
+        key.map(|key| key.parse::<uuid::Uuid>().unwrap().get_version_num())
+    };
+    let seen = service.seen();
+    assert_eq!(seen.iter().map(key).collect::<Vec<_>>(), [Some(7), Some(7)]);
+    assert_eq!(seen[0], seen[1], "the second attempt is the first again");
+
+    let service = Service::start(&["201 Created"]).await;
+    send(&with(Retries::none()), service.request(Method::POST)).await.unwrap();
+    assert_eq!(key(&service.seen()[0]), None, "what is not tried again needs no key");
 }
 
 #[tokio::test]

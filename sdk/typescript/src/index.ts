@@ -56,9 +56,15 @@ export interface TelemetryClientOptions extends ClientOptions {
 }
 
 /** The part of a generated client's configuration that both services share. */
-const settings = (options: ClientOptions, tokens: TokenProvider | undefined) => ({
+const settings = (options: ClientOptions, tokens: TokenProvider | undefined, remembersKeys: boolean) => ({
   baseUrl: options.baseUrl.replace(/\/+$/, ''),
-  fetch: transport({ fetch: options.fetch, timeout: options.timeout, retries: options.retries, tokens }),
+  fetch: transport({
+    fetch: options.fetch,
+    timeout: options.timeout,
+    retries: options.retries,
+    tokens,
+    remembersKeys,
+  }),
   // A redirect would carry credentials to wherever it points; the services send none.
   redirect: 'error' as const,
 });
@@ -68,7 +74,7 @@ export const createCoreClient = (options: CoreClientOptions): CoreClient => {
   const tokens = options.token === undefined ? undefined : toProvider(options.token);
   const client = createGeneratedCore(
     coreConfig({
-      ...settings(options, tokens),
+      ...settings(options, tokens, true),
       throwOnError: true,
       auth: async (scheme) => (scheme.type === 'apiKey' ? options.apiKey : tokens?.token()),
       headers: options.organizationId === undefined ? {} : { 'X-Organization-Id': String(options.organizationId) },
@@ -86,7 +92,7 @@ export const createTelemetryClient = (options: TelemetryClientOptions): Telemetr
   const tokens = isClient(options.tokens) ? telemetryTokens(options.tokens) : toProvider(options.tokens);
   const client = createGeneratedTelemetry(
     telemetryConfig({
-      ...settings(options, tokens),
+      ...settings(options, tokens, false),
       throwOnError: true,
       auth: async (scheme) => (scheme.type === 'apiKey' ? undefined : tokens.token()),
     }),

@@ -5,7 +5,7 @@ import type { TokenProvider } from './tokens.js';
  * How often and how patiently a call is tried again.
  *
  * Tried again are answers 429, 502, 503 and 504 and lost connections, for GET, HEAD, PUT and DELETE, and for POST
- * with an `Idempotency-Key`. The wait doubles each time, half of it random, and is never shorter than `Retry-After`
+ * with an `Idempotency-Key`, which each POST to Core gets. The wait doubles each time, half of it random, and is never shorter than `Retry-After`
  * asks for.
  */
 export interface Retries {
@@ -25,6 +25,8 @@ export interface TransportOptions {
   timeout?: number | undefined;
   retries?: Retries | undefined;
   tokens?: TokenProvider | undefined;
+  /** Whether the service answers a POST that it has seen before, by its key, without doing it again. */
+  remembersKeys?: boolean;
 }
 
 const isRepeatable = (request: Request): boolean =>
@@ -49,7 +51,7 @@ const pause = (milliseconds: number, signal: AbortSignal): Promise<void> =>
 
 /** A `fetch` with a timeout, retries, and one more try with a fresh token after a 401. */
 export const transport = (options: TransportOptions): typeof fetch => {
-  const { timeout = 30_000, tokens } = options;
+  const { timeout = 30_000, tokens, remembersKeys = false } = options;
   const { attempts = 3, firstWait = 200, longestWait = 10_000 } = options.retries ?? {};
 
   const backoff = (attempt: number): number =>
@@ -82,6 +84,10 @@ export const transport = (options: TransportOptions): typeof fetch => {
 
   return async (input, init) => {
     let request = new Request(input, init);
+    if (remembersKeys && attempts > 1 && request.method === 'POST' && !request.headers.has('Idempotency-Key')) {
+      // With a key of its own, a call that may be tried again is carried out once.
+      request.headers.set('Idempotency-Key', crypto.randomUUID());
+    }
     const repeatable = isRepeatable(request);
     let mayRenew = true;
     for (let attempt = 1; ; ) {

@@ -42,12 +42,21 @@ test('a GET is tried again until the service is back', async (context) => {
 
 test('a POST is tried again only with an Idempotency-Key, with its body', async (context) => {
   const { baseUrl, seen } = await started(context, [{ status: 503, body: fault('down') }]);
-  const client = createCoreClient({ baseUrl, retries: { ...quick, attempts: 2 } });
+  const client = createTelemetryClient({ baseUrl, tokens: 't', retries: { ...quick, attempts: 2 } });
   await assert.rejects(client.post({ url: '/v1/things', body: { n: 1 } }), { code: 'down' });
   assert.equal(seen.length, 1);
   const headers = { 'Idempotency-Key': 'k', 'Content-Type': 'application/json' };
   await assert.rejects(client.post({ url: '/v1/things', body: { n: 2 }, headers }), { code: 'down' });
   assert.deepEqual(seen.map((request) => request.body), ['{"n":1}', '{"n":2}', '{"n":2}']);
+});
+
+test('Core gets a key with each POST, the same one with each attempt', async (context) => {
+  const { baseUrl, seen } = await started(context, [{ status: 503, body: fault('down') }, { status: 201, body: {} }]);
+  const client = createCoreClient({ baseUrl, retries: quick });
+  await client.post({ url: '/v1/things', body: { n: 1 } });
+  const [first, second] = seen.map((request) => request.headers['idempotency-key']);
+  assert.match(String(first), /^[0-9a-f-]{36}$/);
+  assert.equal(second, first);
 });
 
 test('a wait longer than the caller allows is not waited out', async (context) => {

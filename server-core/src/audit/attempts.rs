@@ -142,6 +142,7 @@ mod tests {
             request_id: "request".to_owned(),
             ip: None,
             user_agent: None,
+            claim: None,
         };
         Attempt {
             origin,

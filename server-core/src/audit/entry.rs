@@ -6,7 +6,10 @@ use chrono::Utc;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::ids::{ApiKeyId, OrganizationId, UserId};
+use crate::{
+    database::Claim,
+    ids::{ApiKeyId, OrganizationId, UserId},
+};
 
 /// Longest user agent that is kept, in characters.
 const USER_AGENT_LENGTH: usize = 300;
@@ -79,6 +82,8 @@ pub(crate) struct Origin {
     pub(crate) ip: Option<IpAddr>,
     /// The caller's program, as it calls itself.
     pub(crate) user_agent: Option<String>,
+    /// Its `Idempotency-Key`, if it has one.
+    pub(crate) claim: Option<Claim>,
 }
 
 /// Something that audit rows name.
@@ -156,9 +161,14 @@ impl Audit {
         self
     }
 
+    /// The statement that appends the rows.
+    pub(crate) fn statement(&self, origin: &Origin) -> String {
+        format!(" select audit_append('{}');", self.payload(origin))
+    }
+
     /// The rows as the hexadecimal text that `audit_append` takes: whatever they hold, the text is
     /// of `[0-9a-f]` alone.
-    pub(crate) fn payload(&self, origin: &Origin) -> String {
+    fn payload(&self, origin: &Origin) -> String {
         encode(self.rows(origin))
     }
 
@@ -271,6 +281,7 @@ mod tests {
             request_id: "'; drop table audit_log; --".to_owned(),
             ip: None,
             user_agent: Some("agent\0 of\n chaos".to_owned()),
+            claim: None,
         }
     }
 

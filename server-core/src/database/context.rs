@@ -69,30 +69,57 @@ impl Context {
 
     /// Everything that opens a transaction, as one simple message. Built from integers and our own
     /// enum alone; no caller's text can get in.
-    pub(crate) fn begin(&self, mut locks: Vec<Lock>) -> String {
+    pub(crate) fn begin(&self, locks: Vec<Lock>) -> String {
+        self.begin_with("", locks)
+    }
+
+    /// The same, with more statements after the context and before the locks.
+    pub(super) fn begin_with(&self, first: &str, locks: Vec<Lock>) -> String {
+        if first.is_empty() {
+            return format!("begin;{}{};", self.entering(), taking(locks));
+        }
+        let mut sql = format!("begin;{};{first}", self.entering());
+        let locks = taking(locks);
+        if let Some(locks) = locks.strip_prefix(',') {
+            // Writing to a String can't fail.
+            let _ = write!(sql, " select{locks};");
+        }
+        sql
+    }
+
+    /// Enters the context in a transaction that is open already.
+    pub(super) fn enter(&self, locks: Vec<Lock>) -> String {
+        format!("{}{};", self.entering(), taking(locks))
+    }
+
+    fn entering(&self) -> String {
         let number = |value: Option<i64>| value.map_or_else(|| "null".to_owned(), |value| value.to_string());
-        let mut sql = format!(
-            "begin; select context_enter({}, {}, '{}', {}, {})",
+        format!(
+            " select context_enter({}, {}, '{}', {}, {})",
             number(self.user),
             number(self.organization),
             self.role,
             number(self.patient),
             number(self.specialist),
-        );
-        locks.sort_unstable();
-        locks.dedup();
-        for lock in locks {
-            let (kind, organization, id) = match lock {
-                Lock::Members(organization) => ("members", organization.0, 0),
-                Lock::Specialist(organization, specialist) => ("specialist", organization.0, specialist.0),
-                Lock::Patient(organization, patient) => ("patient", organization.0, patient.0),
-            };
-            // In the same select, which evaluates from left to right: a statement each costs more than the
-            // lock. Writing to a String can't fail.
-            let _ = write!(sql, ", pg_advisory_xact_lock(hashtextextended('{kind}:{organization}:{id}', 0))");
-        }
-        sql
+        )
     }
+}
+
+fn taking(mut locks: Vec<Lock>) -> String {
+    locks.sort_unstable();
+    locks.dedup();
+    let mut sql = String::new();
+    for lock in locks {
+        let (kind, organization, id) = match lock {
+            Lock::Members(organization) => ("members", organization.0, 0),
+            Lock::Specialist(organization, specialist) => ("specialist", organization.0, specialist.0),
+            Lock::Patient(organization, patient) => ("patient", organization.0, patient.0),
+        };
+        // In the select of the context, which evaluates from left to right: a statement each costs more
+        // than the lock. Writing to a String can't fail.
+        let _ = write!(sql, ", pg_advisory_xact_lock(hashtextextended('{kind}:{organization}:{id}', 0))");
+    }
+    sql
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ impl DiscloseTx {
         origin: Origin,
         wake: Wake,
     ) -> Result<Self, DatabaseError> {
-        let session = Session::begin(pool, context, Vec::new()).await?;
+        let session = Session::begin(pool, &context.begin(Vec::new())).await?;
         Ok(Self { session, origin, wake })
     }
 
@@ -33,7 +33,7 @@ impl DiscloseTx {
         audit: impl FnOnce(&T) -> Audit,
     ) -> Result<T, DatabaseError> {
         let audit = audit(sealed.peek());
-        self.session.commit(&audit, &self.origin).await?;
+        self.session.commit(&audit.statement(&self.origin)).await?;
         self.wake.wake();
         Ok(sealed.open())
     }

@@ -6,6 +6,7 @@
 //! it. Superadmins and the service's own jobs use the owner's pool, everybody else the restricted
 //! role's.
 
+mod claim;
 mod context;
 mod disclose;
 mod error;
@@ -18,6 +19,7 @@ mod write;
 
 use sqlx::{PgConnection, PgPool};
 
+pub(crate) use claim::{Claim, ClaimState, SealedAnswer};
 pub(crate) use context::{Context, Lock};
 pub(crate) use disclose::DiscloseTx;
 pub(crate) use error::{DatabaseError, broken_constraint};

@@ -2,26 +2,25 @@
 
 use sqlx::{AssertSqlSafe, Executor, PgConnection, PgPool, Postgres, pool::PoolConnection};
 
-use super::{Context, DatabaseError, Lock};
-use crate::audit::{Audit, Origin};
+use super::DatabaseError;
 
 /// An open transaction. sqlx's own `Transaction` commits in a round trip of its own; here the audit
 /// rows and the COMMIT travel together.
+#[derive(Debug)]
 pub(super) struct Session {
     /// `None` once the transaction has ended.
     connection: Option<PoolConnection<Postgres>>,
 }
 
 impl Session {
-    /// Opens a transaction, enters the context and takes the locks: one round trip.
-    pub(super) async fn begin(pool: &PgPool, context: &Context, locks: Vec<Lock>) -> Result<Self, DatabaseError> {
+    /// Opens a transaction by these statements, `begin` first: one round trip.
+    pub(super) async fn begin(pool: &PgPool, statements: &str) -> Result<Self, DatabaseError> {
         #[allow(clippy::disallowed_methods, reason = "the one place that opens transactions")]
         let connection = pool.acquire().await?;
         // The session exists before BEGIN is sent: a request that is given up while it waits must
         // not hand an open transaction back to the pool.
         let mut session = Self { connection: Some(connection) };
-        let sql = context.begin(locks);
-        session.connection()?.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
+        session.run(statements).await?;
         Ok(session)
     }
 
@@ -30,11 +29,16 @@ impl Session {
         self.connection.as_deref_mut().ok_or_else(DatabaseError::ended)
     }
 
-    /// Appends the audit rows and commits: one round trip.
-    pub(super) async fn commit(mut self, audit: &Audit, origin: &Origin) -> Result<(), DatabaseError> {
-        let payload = audit.payload(origin);
-        let sql = format!("select audit_append('{payload}'); commit;");
-        self.connection()?.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
+    /// Runs statements that this crate has written: one round trip.
+    pub(super) async fn run(&mut self, statements: &str) -> Result<(), DatabaseError> {
+        let sql = AssertSqlSafe(statements.to_owned());
+        self.connection()?.execute(sqlx::raw_sql(sql)).await?;
+        Ok(())
+    }
+
+    /// Runs these statements, which append the audit rows, and commits: one round trip.
+    pub(super) async fn commit(mut self, statements: &str) -> Result<(), DatabaseError> {
+        self.run(&format!("{statements} commit;")).await?;
         // Ended: the connection goes back to the pool as it is.
         self.connection.take();
         Ok(())

@@ -1,9 +1,15 @@
 //! The door for changes.
 
+use std::fmt;
+
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{Context, DatabaseError, Lock, Sealed, Tx, session::Session};
+use super::{
+    Context, DatabaseError, Lock, Sealed, Tx,
+    claim::{Beginning, Claim, Hold},
+    session::Session,
+};
 use crate::{
     audit::{Actor, Audit, Origin},
     jobs::{self, Work},
@@ -12,15 +18,41 @@ use crate::{
 
 /// Changes rows. Dropped, it rolls back; committed, it leaves an audit entry.
 pub(crate) struct WriteTx {
-    session: Session,
+    held: Held,
+    /// The request has an `Idempotency-Key`: what is committed waits for its answer.
+    hold: Option<Hold>,
     origin: Origin,
-    wake: Wake,
+    /// Wakes the job runner.
     jobs: Wake,
-    effects: Vec<Effect>,
 }
 
 /// Something to be done once the change is committed, and not otherwise.
 type Effect = Box<dyn FnOnce() + Send>;
+
+/// An open transaction and what goes with its commit.
+pub(super) struct Held {
+    session: Session,
+    wake: Wake,
+    effects: Vec<Effect>,
+    /// The statements that append the audit rows.
+    audit: String,
+}
+
+impl Held {
+    /// Runs `last` and commits: one round trip. Then come the effects.
+    pub(super) async fn commit(self, last: &str) -> Result<(), DatabaseError> {
+        self.session.commit(&format!("{last}{}", self.audit)).await?;
+        self.wake.wake();
+        self.effects.into_iter().for_each(|effect| effect());
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held").field("effects", &self.effects.len()).finish_non_exhaustive()
+    }
+}
 
 impl WriteTx {
     pub(super) async fn begin(
@@ -31,14 +63,29 @@ impl WriteTx {
         wake: Wake,
         jobs: Wake,
     ) -> Result<Self, DatabaseError> {
-        let session = Session::begin(pool, context, locks).await?;
-        Ok(Self { session, origin, wake, jobs, effects: Vec::new() })
+        let fresh = |session| Held { session, wake, effects: Vec::new(), audit: String::new() };
+        let (held, hold) = match origin.claim.as_ref().map_or(Beginning::Without, Claim::begin) {
+            Beginning::Without => (fresh(Session::begin(pool, &context.begin(locks)).await?), None),
+            Beginning::Insert(hold, insert) => match Session::begin(pool, &context.begin_with(&insert, locks)).await {
+                Ok(session) => (fresh(session), Some(hold)),
+                Err(DatabaseError::Failed(error) | DatabaseError::Unavailable(error)) => {
+                    hold.refused(&error);
+                    return Err(error.into());
+                }
+                Err(error) => return Err(error),
+            },
+            Beginning::GoOn(hold, mut held) => {
+                held.session.run(&context.enter(locks)).await?;
+                (*held, Some(hold))
+            }
+        };
+        Ok(Self { held, hold, origin, jobs })
     }
 
     /// Has `effect` run when the change is committed, before anybody is answered: caches are told so.
     /// It must be quick; what takes time or can fail is a job.
     pub(crate) fn after_commit(&mut self, effect: impl FnOnce() + Send + 'static) {
-        self.effects.push(Box::new(effect));
+        self.held.effects.push(Box::new(effect));
     }
 
     /// Leaves work for after the commit, in the organization of the caller: its job's id, or nothing
@@ -55,12 +102,17 @@ impl WriteTx {
         Ok(Some(job.id))
     }
 
-    /// Commits the changes together with their audit entry.
-    pub(crate) async fn commit(self, audit: Audit) -> Result<(), DatabaseError> {
-        self.session.commit(&audit, &self.origin).await?;
-        self.wake.wake();
-        self.effects.into_iter().for_each(|effect| effect());
-        Ok(())
+    /// Commits the changes together with their audit entry; for a request with an `Idempotency-Key`,
+    /// when its answer is known.
+    pub(crate) async fn commit(mut self, audit: Audit) -> Result<(), DatabaseError> {
+        self.held.audit.push_str(&audit.statement(&self.origin));
+        match self.hold {
+            Some(hold) => {
+                hold.keep(self.held);
+                Ok(())
+            }
+            None => self.held.commit("").await,
+        }
     }
 
     /// Commits, and hands out what the change left, which is protected health information.
@@ -77,6 +129,6 @@ impl WriteTx {
 
 impl Tx for WriteTx {
     fn connection(&mut self) -> Result<&mut PgConnection, DatabaseError> {
-        self.session.connection()
+        self.held.session.connection()
     }
 }

@@ -25,8 +25,16 @@ pub(super) const DATA_KEYS: WrappedColumn =
 pub(super) const USER_KEYS: WrappedColumn =
     WrappedColumn { table: "users", column: "data_key_wrapped", organization: "0::bigint", row: "uid::text" };
 
+/// The keys of answers that are kept for repeated requests.
+pub(super) const ANSWER_KEYS: WrappedColumn = WrappedColumn {
+    table: "idempotency_keys",
+    column: "wrapped_key",
+    organization: "organization_id",
+    row: "id::text",
+};
+
 /// Every such column: what is not here can't be opened any more once the old key is withdrawn.
-pub(crate) static WRAPPED: [WrappedColumn; 2] = [DATA_KEYS, USER_KEYS];
+pub(crate) static WRAPPED: [WrappedColumn; 3] = [DATA_KEYS, USER_KEYS, ANSWER_KEYS];
 
 impl WrappedColumn {
     /// Where the key of one row belongs.

@@ -230,6 +230,7 @@ impl Gate for Authentication {
             request_id: RequestId::of(request).to_owned(),
             ip: ClientIp::of(request),
             user_agent: request.header(header::USER_AGENT).map(str::to_owned),
+            claim: None,
         };
         let caller = self.caller(operation, request, &mut origin).await;
         let entity_id = last_id(operation, request.uri().path());

@@ -94,9 +94,7 @@ async fn after_a_rotation_both_secrets_are_good_for_a_day() {
     let admin = app.admin();
     let first = create(&app, &[Scope::SpecialistsRead]).await;
     let (home, id) = (app.home().id, first.api_key.id);
-    let rotate = || async {
-        granted(admin.api_key_rotate().organization_id(home).api_key_id(id).send().await, 201)
-    };
+    let rotate = || async { granted(admin.api_key_rotate().organization_id(home).api_key_id(id).send().await, 201) };
     let second = rotate().await;
     assert_ne!(first.secret, second.secret);
     let overlap = second.api_key.previous_expires_at.expect("the former secret is good for a while") - Utc::now();
@@ -154,8 +152,7 @@ async fn expired_altered_and_ambiguous_keys_are_refused() {
         scopes: vec![Scope::SpecialistsRead],
     };
     let admin = app.admin();
-    let created =
-        granted(admin.api_key_create().organization_id(app.home().id).body(body.clone()).send().await, 201);
+    let created = granted(admin.api_key_create().organization_id(app.home().id).body(body.clone()).send().await, 201);
     let program = Program::new(&app.url(), &created.secret);
     assert_eq!(status(&program).await, 200);
     let id = created.api_key.id;
@@ -172,11 +169,7 @@ async fn expired_altered_and_ambiguous_keys_are_refused() {
     Answer::to(both).await.refusal(400, "ambiguous_credentials");
 
     let past = CreateApiKey { expires_at: Some(Utc::now() - TimeDelta::days(1)), ..body };
-    refused(
-        admin.api_key_create().organization_id(app.home().id).body(past).send().await,
-        422,
-        "validation_failed",
-    );
+    refused(admin.api_key_create().organization_id(app.home().id).body(past).send().await, 422, "validation_failed");
 }
 
 #[tokio::test]

@@ -3,8 +3,10 @@
 use reqwest::Method;
 use test_support::{Answer, CoreApp};
 
-const SECURITY: [(&str, &str); 5] = [
+const SECURITY: [(&str, &str); 7] = [
     ("cache-control", "no-store"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
     ("referrer-policy", "no-referrer"),
     ("strict-transport-security", "max-age=63072000; includeSubDomains"),
     ("x-content-type-options", "nosniff"),
@@ -31,7 +33,7 @@ async fn the_callers_request_id_is_kept_and_a_strange_one_replaced() {
 
 #[tokio::test]
 async fn security_headers_are_on_every_answer() {
-    let app = CoreApp::start().await;
+    let app = CoreApp::builder().env("HSTS_MAX_AGE", "730d").start().await;
     let admin = app.admin();
     for (path, status) in [
         ("/v1/me", 200),
@@ -59,7 +61,12 @@ async fn scanners_get_a_bare_404() {
         assert_eq!((answer.status.as_u16(), answer.body.as_str()), (404, ""), "{path}");
     }
     let log = app.server.log();
-    assert_eq!(log.matches("attack_path").count(), 5, "each is an event of the log");
+    assert_eq!(log.matches(r#""event":"attack_path""#).count(), 5, "each is an event of the log");
+    assert_eq!(log.matches(r#""target":"security""#).count(), 5, "of the kind that a security team collects");
+    let http = reqwest::Client::builder().build().unwrap();
+    let token = &app.server.environment()["METRICS_TOKEN"];
+    let metrics = Answer::to(http.get(format!("{}/metrics", app.url())).bearer_auth(token)).await.body;
+    assert!(metrics.contains(r#"http_attacks_total{kind="secrets"} 3"#), "{metrics}");
 }
 
 #[tokio::test]

@@ -77,21 +77,13 @@ async fn only_admins_of_the_clinic_act_as_patients_who_can_sign_in() {
     let app = CoreApp::start().await;
     let record = app.patient_record().await.id;
     for actor in [app.staff(), app.specialist(), app.patient()] {
-        refused(
-            actor.patient_impersonate().patient_id(record).body(reason()).send().await,
-            403,
-            "permission_denied",
-        );
+        refused(actor.patient_impersonate().patient_id(record).body(reason()).send().await, 403, "permission_denied");
     }
     let other = app.other_admin();
     refused(other.patient_impersonate().patient_id(record).body(reason()).send().await, 404, "patient_not_found");
     let nobody = app.patient_create(&app.staff(), "Bob", "Paper").await.id;
     let admin = app.admin();
-    refused(
-        admin.patient_impersonate().patient_id(nobody).body(reason()).send().await,
-        409,
-        "patient_has_no_user",
-    );
+    refused(admin.patient_impersonate().patient_id(nobody).body(reason()).send().await, 409, "patient_has_no_user");
     for body in [
         BeginImpersonation { minutes: Some(31), ..reason() },
         BeginImpersonation { reason: " ".to_owned(), ..reason() },
@@ -110,11 +102,7 @@ async fn an_ended_impersonation_is_refused_at_once_here_and_within_a_second_else
         assert_eq!(status(actor).await, 200);
     }
     let id = begun.impersonation.id;
-    refused(
-        app.other_admin().impersonation_delete().impersonation_id(id).send().await,
-        404,
-        "impersonation_not_found",
-    );
+    refused(app.other_admin().impersonation_delete().impersonation_id(id).send().await, 404, "impersonation_not_found");
     granted(app.admin().impersonation_delete().impersonation_id(id).send().await, 204);
     refused(here.me_get().send().await, 401, "impersonation_ended");
     until("the other process refuses", Duration::from_secs(1), || async {
@@ -127,10 +115,12 @@ async fn an_ended_impersonation_is_refused_at_once_here_and_within_a_second_else
 async fn it_ends_with_its_time_with_the_admins_role_and_with_the_patients_record() {
     let app = CoreApp::start().await;
     let (begun, acting) = begin(&app).await;
-    let (id, admin, patient) =
-        (begun.impersonation.id, app.home().admin.user_id, begun.impersonation.patient_id);
+    let (id, admin, patient) = (begun.impersonation.id, app.home().admin.user_id, begun.impersonation.patient_id);
     let changes = [
-        ("update impersonations set expires_at = now()", "update impersonations set expires_at = now() + interval '9 min'"),
+        (
+            "update impersonations set expires_at = now()",
+            "update impersonations set expires_at = now() + interval '9 min'",
+        ),
         ("update memberships set role = 'staff'", "update memberships set role = 'admin'"),
         ("update patients set deleted_at = now()", "update patients set deleted_at = null"),
     ];

@@ -106,8 +106,7 @@ async fn a_key_without_the_scope_gets_nowhere() {
         // Every scope but those of the operation's own resource, and none of another's is enough.
         let resource = operation.id.split('_').next().unwrap();
         let plural = if resource == "specialty" { "specialties".to_owned() } else { format!("{resource}s") };
-        let others: Vec<Scope> =
-            all.iter().filter(|scope| !scope.to_string().starts_with(&plural)).copied().collect();
+        let others: Vec<Scope> = all.iter().filter(|scope| !scope.to_string().starts_with(&plural)).copied().collect();
         let program = Asker::Program(app.program(&others).await);
         Answer::to(operation.request(&program)).await.refusal(403, "permission_denied");
     }

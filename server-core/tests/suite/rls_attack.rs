@@ -24,7 +24,7 @@ const fn target(table: &'static str, verbs: &'static str) -> Target {
     Target { table, tenant: "organization_id", touch: "organization_id", verbs }
 }
 
-const CORE: [Target; 14] = [
+const CORE: [Target; 15] = [
     Target { table: "public.organizations", tenant: "id", touch: "name", verbs: "SU" },
     Target { table: "public.memberships", tenant: "organization_id", touch: "role", verbs: "SIUD" },
     target("public.specialties", "SIUD"),
@@ -39,6 +39,7 @@ const CORE: [Target; 14] = [
     target("public.audit_personal", "SI"),
     target("public.audit_outbox", "I"),
     target("public.jobs", "SI"),
+    target("public.idempotency_keys", "SIUD"),
 ];
 
 const TELEMETRY: [Target; 3] =
@@ -176,7 +177,8 @@ async fn cores_tables_withstand() {
     for (admin, specialist) in [(app.admin(), app.home().specialist_id), (app.other_admin(), app.away().specialist_id)]
     {
         let body = SpecialtyInput { name: "Knees".to_owned(), description: None };
-        let specialty = granted(admin.specialty_create().body(body).send().await, 201).id;
+        let key = Uuid::new_v4().to_string();
+        let specialty = granted(admin.specialty_create().idempotency_key(key).body(body).send().await, 201).id;
         let mut body = CoreApp::new_specialist("Dr. Knee");
         body.specialty_ids = vec![specialty];
         granted(admin.specialist_create().body(body).send().await, 201);
@@ -188,10 +190,8 @@ async fn cores_tables_withstand() {
     }
     for organization in [app.home(), app.away()] {
         let admin = app.actor(&organization.admin);
-        let record = CreatePatient {
-            user_id: Some(organization.patient.user_id),
-            ..CoreApp::new_patient("Pia", "Own")
-        };
+        let record =
+            CreatePatient { user_id: Some(organization.patient.user_id), ..CoreApp::new_patient("Pia", "Own") };
         let record = granted(admin.patient_create().body(record).send().await, 201).id;
         let body = BeginImpersonation { minutes: None, reason: "A test".to_owned() };
         granted(admin.patient_impersonate().patient_id(record).body(body).send().await, 201);

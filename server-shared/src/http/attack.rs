@@ -1,50 +1,124 @@
 //! Paths that only a scanner asks for get a bare 404 before anything else runs.
 
+use std::{net::IpAddr, sync::Arc};
+
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response, Result, http::StatusCode};
 
 use super::{client_ip::ClientIp, request_id::RequestId};
 
-const PREFIXES: [&str; 14] = [
-    "/.aws",
-    "/.env",
-    "/.git",
-    "/.ssh",
-    "/.svn",
-    "/.vscode",
-    "/actuator",
-    "/cgi-bin",
-    "/phpmyadmin",
-    "/pma",
-    "/solr",
-    "/vendor/phpunit",
-    "/wp-",
-    "/xmlrpc",
-];
-const SUFFIXES: [&str; 6] = [".asp", ".aspx", ".bak", ".jsp", ".php", ".sql"];
-
-/// Whether only a scanner would ask for `path`.
-pub fn is_attack(path: &str) -> bool {
-    let path = path.to_ascii_lowercase();
-    PREFIXES.iter().any(|prefix| path.starts_with(prefix))
-        || SUFFIXES.iter().any(|suffix| path.ends_with(suffix))
-        || path.contains("/../")
-        || path.contains("%2e%2e")
+/// What a scanner is after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttackKind {
+    /// Configuration, keys, version control, backups.
+    Secrets,
+    /// Consoles of software that isn't here.
+    Console,
+    /// Scripts of languages that aren't here.
+    Script,
+    /// The way out of the directory.
+    Traversal,
 }
 
-/// Middleware that answers scanners and says so in the log and in `http_attacks_total`.
-pub struct AttackBlocker;
+use AttackKind::{Console, Script, Secrets, Traversal};
+
+const PREFIXES: [(&str, AttackKind); 26] = [
+    ("/.aws", Secrets),
+    ("/.docker", Secrets),
+    ("/.ds_store", Secrets),
+    ("/.env", Secrets),
+    ("/.git", Secrets),
+    ("/.hg", Secrets),
+    ("/.htaccess", Secrets),
+    ("/.htpasswd", Secrets),
+    ("/.idea", Secrets),
+    ("/.kube", Secrets),
+    ("/.npmrc", Secrets),
+    ("/.ssh", Secrets),
+    ("/.svn", Secrets),
+    ("/.vscode", Secrets),
+    ("/_profiler", Console),
+    ("/actuator", Console),
+    ("/adminer", Console),
+    ("/cgi-bin", Script),
+    ("/jenkins", Console),
+    ("/phpmyadmin", Console),
+    ("/pma", Console),
+    ("/server-status", Console),
+    ("/solr", Console),
+    ("/vendor/", Script),
+    ("/wp-", Console),
+    ("/xmlrpc", Script),
+];
+const SUFFIXES: [(&str, AttackKind); 13] = [
+    (".asp", Script),
+    (".aspx", Script),
+    (".bak", Secrets),
+    (".cgi", Script),
+    (".env", Secrets),
+    (".jsp", Script),
+    (".old", Secrets),
+    (".pem", Secrets),
+    (".php", Script),
+    (".sql", Secrets),
+    (".swp", Secrets),
+    (".tar.gz", Secrets),
+    ("/etc/passwd", Secrets),
+];
+const PARTS: [(&str, AttackKind); 5] =
+    [("/../", Traversal), ("%2e%2e", Traversal), ("..%2f", Traversal), ("%00", Traversal), ("${jndi:", Script)];
+
+impl AttackKind {
+    /// What only a scanner could want with `path`, if anything.
+    pub fn of(path: &str) -> Option<Self> {
+        let path = path.to_ascii_lowercase();
+        let known = |list: &[(&str, Self)], matches: fn(&str, &str) -> bool| {
+            list.iter().find(|(text, _)| matches(&path, text)).map(|(_, kind)| *kind)
+        };
+        known(&PARTS, |path, part| path.contains(part))
+            .or_else(|| known(&PREFIXES, |path, prefix| path.starts_with(prefix)))
+            .or_else(|| known(&SUFFIXES, |path, suffix| path.ends_with(suffix)))
+    }
+
+    /// As logs and metrics write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Secrets => "secrets",
+            Self::Console => "console",
+            Self::Script => "script",
+            Self::Traversal => "traversal",
+        }
+    }
+}
+
+/// Told of each scanner that was turned away; must be quick.
+pub type OnBlocked = Arc<dyn Fn(Option<IpAddr>, AttackKind) + Send + Sync>;
+
+/// Middleware that answers scanners, and says so in the log, in `http_attacks_total`, and to whom the
+/// service appointed.
+#[derive(Clone)]
+pub struct AttackBlocker {
+    on_blocked: OnBlocked,
+}
+
+impl AttackBlocker {
+    /// Tells `on_blocked` too.
+    pub fn new(on_blocked: OnBlocked) -> Self {
+        Self { on_blocked }
+    }
+}
 
 impl<E: Endpoint> Middleware<E> for AttackBlocker {
     type Output = AttackBlockerEndpoint<E>;
 
     fn transform(&self, inner: E) -> Self::Output {
-        AttackBlockerEndpoint { inner }
+        AttackBlockerEndpoint { inner, blocker: self.clone() }
     }
 }
 
 /// See [`AttackBlocker`].
 pub struct AttackBlockerEndpoint<E> {
     inner: E,
+    blocker: AttackBlocker,
 }
 
 /// Left on the answer to a scanner: it stays bare instead of becoming an envelope.
@@ -55,17 +129,20 @@ impl<E: Endpoint> Endpoint for AttackBlockerEndpoint<E> {
     type Output = Response;
 
     async fn call(&self, request: Request) -> Result<Response> {
-        if !is_attack(request.uri().path()) {
+        let Some(kind) = AttackKind::of(request.uri().path()) else {
             return Ok(self.inner.call(request).await?.into_response());
-        }
-        metrics::counter!("http_attacks_total").increment(1);
-        let client_ip = ClientIp::of(&request).map(|ip| ip.to_string()).unwrap_or_default();
+        };
+        let ip = ClientIp::of(&request);
+        metrics::counter!("http_attacks_total", "kind" => kind.as_str()).increment(1);
         tracing::warn!(
+            target: "security",
             event = "attack_path",
+            kind = kind.as_str(),
             request_id = RequestId::of(&request),
-            client_ip,
+            client_ip = ip.map(|ip| ip.to_string()),
             "a scanner was turned away"
         );
+        (self.blocker.on_blocked)(ip, kind);
         let mut response = StatusCode::NOT_FOUND.into_response();
         response.extensions_mut().insert(Bare);
         Ok(response)
@@ -74,17 +151,32 @@ impl<E: Endpoint> Endpoint for AttackBlockerEndpoint<E> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_attack;
+    use super::*;
 
     #[test]
     fn scanners_are_told_from_callers() {
-        for path in
-            ["/.env", "/.git/config", "/wp-admin/setup.php", "/WP-LOGIN.PHP", "/a/../../etc/passwd", "/dump.sql"]
-        {
-            assert!(is_attack(path), "{path}");
+        for (path, kind) in [
+            ("/.env", Secrets),
+            ("/.git/config", Secrets),
+            ("/wp-admin/setup.php", Console),
+            ("/WP-LOGIN.PHP", Console),
+            ("/a/../../etc/passwd", Traversal),
+            ("/v1/%2E%2E/%2e%2e/etc", Traversal),
+            ("/dump.sql", Secrets),
+            ("/index.php", Script),
+            ("/api/config.env", Secrets),
+        ] {
+            assert_eq!(AttackKind::of(path), Some(kind), "{path}");
         }
-        for path in ["/v1/patients/7", "/.well-known/jwks.json", "/docs", "/health"] {
-            assert!(!is_attack(path), "{path}");
+        for path in [
+            "/v1/patients/7",
+            "/.well-known/jwks.json",
+            "/docs",
+            "/health",
+            "/v1/organizations/slug/wp-clinic",
+            "/v1/calendar.ics",
+        ] {
+            assert_eq!(AttackKind::of(path), None, "{path}");
         }
     }
 }

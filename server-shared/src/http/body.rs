@@ -3,7 +3,8 @@
 
 use std::{marker::PhantomData, ops::Deref, sync::Arc};
 
-use poem::{Request, RequestBody, Result, http::StatusCode};
+use bytes::Bytes;
+use poem::{Request, RequestBody, Result, error::ReadBodyError, http::StatusCode};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
     payload::{Json, Payload},
@@ -123,6 +124,17 @@ pub async fn read(request: &Request, body: &mut RequestBody) -> Result<Vec<u8>, 
     if bytes.len() > limit {
         return Err(too_large(limit));
     }
+    Ok(bytes)
+}
+
+/// Reads the body up to the operation's limit before the handler does, which still finds it there.
+pub async fn peek(request: &mut Request) -> Result<Bytes, ApiError> {
+    let limit = request.extensions().get::<BodyLimit>().map_or(1024 * 1024, |limit| limit.0);
+    let bytes = request.take_body().into_bytes_limit(limit).await.map_err(|error| match error {
+        ReadBodyError::PayloadTooLarge => too_large(limit),
+        _ => ApiError::bad_request("incomplete_body", "The connection ended before the body did."),
+    })?;
+    request.set_body(bytes.clone());
     Ok(bytes)
 }
 

@@ -39,13 +39,35 @@ pub struct Info {
     pub headers: &'static [HeaderParameter],
 }
 
-/// An optional header that holds an id.
+/// An optional header.
 #[derive(Debug, Clone, Copy)]
 pub struct HeaderParameter {
     /// Its name.
     pub name: &'static str,
     /// What it does.
     pub description: &'static str,
+    /// What it holds.
+    pub holds: HeaderValue,
+    /// The one method whose operations take it; none is every method.
+    pub method: Option<&'static str>,
+}
+
+/// What a header holds.
+#[derive(Debug, Clone, Copy)]
+pub enum HeaderValue {
+    /// An id of ours.
+    Id,
+    /// 1 to 255 printable characters of ASCII.
+    Text,
+}
+
+impl HeaderValue {
+    fn schema(self) -> Value {
+        match self {
+            Self::Id => json!({ "type": "integer", "format": "int64", "minimum": 1, "maximum": LARGEST_INTEGER }),
+            Self::Text => json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" }),
+        }
+    }
 }
 
 /// A finished specification: the text that is printed, served and committed, and its value.
@@ -283,10 +305,11 @@ fn finish_operation(operation: &mut Map<String, Value>, path: &str, method: &str
     if secured && !info.headers.is_empty() {
         let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
         if let Some(parameters) = parameters.as_array_mut() {
-            parameters.extend(info.headers.iter().map(|header| {
+            let taken = info.headers.iter().filter(|header| header.method.is_none_or(|only| only == method));
+            parameters.extend(taken.map(|header| {
                 json!({
                     "name": header.name, "in": "header", "description": header.description, "required": false,
-                    "schema": { "type": "integer", "format": "int64", "minimum": 1, "maximum": LARGEST_INTEGER },
+                    "schema": header.holds.schema(),
                 })
             }));
         }
@@ -373,6 +396,7 @@ fn title_case(header: &str) -> String {
         .split('-')
         .map(|word| match word {
             "WWW" => word.to_owned(),
+            "RATELIMIT" => "RateLimit".to_owned(),
             _ => word.chars().take(1).chain(word.to_lowercase().chars().skip(1)).collect(),
         })
         .collect();

@@ -20,8 +20,11 @@ use poem_openapi::{
     registry::{MetaApi, MetaOperation, MetaParamIn, Registry},
 };
 
-use super::{access_log::Subject, body::BodyLimit, request_id::RequestId};
-use crate::error::{ApiError, FieldFault};
+use super::{access_log::Subject, body::BodyLimit, rate_limit, request_id::RequestId};
+use crate::{
+    error::{ApiError, FieldFault},
+    rate_limit::Verdict,
+};
 
 /// One operation of the specification.
 #[derive(Debug)]
@@ -65,9 +68,10 @@ impl Operation {
 /// became of it.
 #[async_trait]
 pub trait Gate: Send + Sync + 'static {
-    /// Called for each secured operation. Leaves what the handlers' security scheme takes (and a
-    /// [`Subject`] for the access log) in the request's extensions, or answers: with an error, or with
-    /// a response that takes the handler's place.
+    /// Called for each secured operation. Leaves what the handlers' security scheme takes, a
+    /// [`Subject`] for the access log and a [`Verdict`] for the headers that speak of limits in the
+    /// request's extensions, or answers: with an error, or with a response that takes the handler's
+    /// place.
     async fn admit(&self, operation: &Operation, request: &mut Request) -> Result<Option<Response>, ApiError>;
 
     /// Called with the answer of each secured operation, the gate's own included, before it is
@@ -220,6 +224,9 @@ impl Endpoint for OperationEndpoint {
             error.render(&request_id)
         });
         response.extensions_mut().insert(Arc::clone(&self.operation));
+        if let Some(verdict) = visit.as_ref().and_then(|visit| visit.get::<Verdict>()) {
+            rate_limit::announce(verdict, response.headers_mut());
+        }
         if let Some(subject) = visit.and_then(|mut visit| visit.remove::<Subject>()) {
             response.extensions_mut().insert(subject);
         }

@@ -13,15 +13,21 @@ use secrecy::SecretString;
 
 use super::{
     access_log::AccessLog,
-    attack::AttackBlocker,
+    attack::{AttackBlocker, OnBlocked},
     client_ip::ClientIps,
+    cors::Cors,
     docs,
     document::{Document, DocumentFault, Info},
     metrics::Metrics,
     operation::{Gate, Limits, Operations},
+    rate_limit::AddressLimit,
     request_id::RequestIds,
     security_headers::SecurityHeaders,
     unrouted::Unrouted,
+};
+use crate::{
+    config::EdgeConfig,
+    rate_limit::{Limiter, Policy},
 };
 
 /// What stands around the handlers of a service.
@@ -38,17 +44,25 @@ pub struct Frame {
     pub metrics: Metrics,
     /// Bearer token for `/metrics`.
     pub metrics_token: Option<SecretString>,
+    /// Browsers and limits.
+    pub edge: EdgeConfig,
+    /// Counts requests by address.
+    pub limiter: Limiter,
+    /// Told of each scanner that was turned away.
+    pub on_blocked: OnBlocked,
 }
 
 /// The whole service as one endpoint.
 ///
 /// A request passes, from the outside in: request id → security headers → client address → access
-/// log and metrics → attack blocker → the envelope for what no operation answers → routing → per
-/// operation: timeout, panic recovery, body limit, gate (authentication), unknown parameters,
-/// handler.
+/// log and metrics → CORS → attack blocker → limit by address → the envelope for what no operation
+/// answers → routing → per operation: timeout, panic recovery, body limit, gate (authentication and
+/// what else the service wants), unknown parameters, handler.
 pub fn endpoint<T: OpenApi + 'static>(api: T, frame: Frame) -> Result<BoxEndpoint<'static, Response>, DocumentFault> {
     let document = Document::of::<T>(&frame.info)?;
     let schemas = Arc::new(document.schemas());
+    let edge = frame.edge;
+    let per_address = Policy::new("address", edge.rate_limit_per_address, Duration::from_mins(1));
     let operations = Operations::new(api, frame.gate, frame.limits);
     let routes = Route::new()
         .at("/docs", poem::get(docs::page(&document)))
@@ -58,10 +72,12 @@ pub fn endpoint<T: OpenApi + 'static>(api: T, frame: Frame) -> Result<BoxEndpoin
     Ok(routes
         .data(schemas)
         .with(Unrouted::new(&document))
-        .with(AttackBlocker)
+        .with(AddressLimit::new(frame.limiter, per_address.scaled(edge.rate_limit_scale)))
+        .with(AttackBlocker::new(frame.on_blocked))
+        .with(Cors::new(edge.cors_allowed_origins.into_iter().map(|origin| origin.0)))
         .with(AccessLog)
         .with(ClientIps::new(frame.trusted_proxies))
-        .with(SecurityHeaders)
+        .with(SecurityHeaders::new(edge.hsts))
         .with(RequestIds)
         .boxed())
 }

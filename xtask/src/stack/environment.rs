@@ -57,6 +57,9 @@ fn both(endpoints: &Endpoints, keys: &Keys, port: u16) -> Environment {
         ("LOG_LEVEL", chosen("LOG_LEVEL", "info")),
         ("METRICS_TOKEN", keys.secrets.metrics_token.clone()),
         ("REDIS_URL", endpoints.redis_url.clone()),
+        // Tools and tests ask more than people do; a test of the limits sets its own.
+        ("RATE_LIMIT_SCALE", chosen("RATE_LIMIT_SCALE", "10000")),
+        ("CORS_ALLOWED_ORIGINS", chosen("CORS_ALLOWED_ORIGINS", AUTHORIZED_PARTY)),
         ("TELEMETRY_INTERNAL_TOKEN", keys.secrets.telemetry_internal_token.clone()),
     ])
 }

@@ -1116,6 +1116,10 @@ export type MeTelemetryTokenCreateData = {
          * Id of the organization to work in; the one last switched to when left out.
          */
         'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
     };
     path?: never;
     query?: never;
@@ -1247,6 +1251,10 @@ export type OrganizationCreateData = {
          * Id of the organization to work in; the one last switched to when left out.
          */
         'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
     };
     path?: never;
     query?: never;
@@ -1606,6 +1614,10 @@ export type SpecialtyCreateData = {
          * Id of the organization to work in; the one last switched to when left out.
          */
         'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
     };
     path?: never;
     query?: never;
@@ -1973,6 +1985,10 @@ export type SpecialistCreateData = {
          * Id of the organization to work in; the one last switched to when left out.
          */
         'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
     };
     path?: never;
     query?: never;
@@ -2348,6 +2364,10 @@ export type PatientCreateData = {
          * Id of the organization to work in; the one last switched to when left out.
          */
         'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
     };
     path?: never;
     query?: never;
@@ -2727,6 +2747,10 @@ export type AppointmentCreateData = {
          * Id of the organization to work in; the one last switched to when left out.
          */
         'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
     };
     path?: never;
     query?: never;
@@ -3078,6 +3102,10 @@ export type AppointmentCancelData = {
          * Id of the organization to work in; the one last switched to when left out.
          */
         'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
     };
     path: {
         /**

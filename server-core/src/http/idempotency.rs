@@ -1,0 +1,315 @@
+//! `Idempotency-Key`: a POST that can be sent again without doing anything again.
+//!
+//! Before the handler, the key is looked up if the request has one: the first answer is given again,
+//! or the key becomes a [`Claim`] that travels with the caller into the transaction. After the handler,
+//! its answer is committed together with what it has changed. A request that fails, or dies with the
+//! process, leaves its key free.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use poem::{
+    Request, Response,
+    http::{Extensions, HeaderName, HeaderValue, Method, StatusCode},
+};
+use serde_json::{Value, json};
+use server_shared::{
+    ApiError,
+    http::{Gate, Operation, body},
+};
+use sha2::{Digest, Sha256};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{Caller, Role, limits::who};
+use crate::{
+    database::{Claim, ClaimState, Database, DatabaseError, SealedAnswer},
+    encryption::Encryption,
+    ids::OrganizationId,
+};
+
+/// The header that carries the key.
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// The header that says that an answer is the first one again.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+const KEY_LENGTH: usize = 255;
+const TABLE: &str = "idempotency_keys";
+/// How often expired keys are removed; until then they are as good as gone.
+const PURGE_EVERY: Duration = Duration::from_mins(10);
+
+/// Operations whose answers show a secret that is shown once: nothing of it is kept but the id.
+const SECRET: [&str; 6] = [
+    "api_key_create",
+    "api_key_rotate",
+    "patient_impersonate",
+    "webhook_create",
+    "webhook_rotate_secret",
+    "calendar_feed_create",
+];
+
+/// A gate behind whose callers may repeat themselves.
+pub(crate) struct Idempotency<G> {
+    gate: G,
+    database: Database,
+    encryption: Arc<Encryption>,
+}
+
+/// A key with what it was sent with, as keyed hashes.
+struct Sent {
+    organization: i64,
+    key_hash: Vec<u8>,
+    request_hash: Vec<u8>,
+}
+
+/// The first answer to a key.
+struct Stored {
+    id: Uuid,
+    request_hash: Vec<u8>,
+    status: i16,
+    secret: bool,
+    wrapped_key: Vec<u8>,
+    answer: Vec<u8>,
+}
+
+impl<G> Idempotency<G> {
+    pub(crate) fn new(gate: G, database: Database, encryption: Arc<Encryption>) -> Self {
+        Self { gate, database, encryption }
+    }
+
+    /// The request's key, bound to its caller and route. Who is in no organization can write nothing
+    /// that a key would have to protect, but for superadmins.
+    async fn sent(
+        &self,
+        operation: &Operation,
+        caller: &Caller,
+        request: &mut Request,
+    ) -> Result<Option<Sent>, ApiError> {
+        let Some(key) = request.headers().get(KEY).filter(|_| operation.method == Method::POST) else {
+            return Ok(None);
+        };
+        let valid = |key: &&[u8]| (1..=KEY_LENGTH).contains(&key.len()) && key.iter().all(u8::is_ascii_graphic);
+        let key = Some(key.as_bytes()).filter(valid).ok_or_else(|| {
+            ApiError::bad_request(
+                "invalid_parameter",
+                "The header Idempotency-Key must be 1 to 255 printable characters, a UUID for example.",
+            )
+        })?;
+        let key = String::from_utf8_lossy(key).into_owned();
+        let Some(who) = who(caller.request.actor) else { return Ok(None) };
+        // An administrator acting as a patient is not that patient.
+        let caller_name = format!("{who}\0{:?}", caller.request.impersonator);
+        let organization = caller.organization;
+        if organization.is_none() && caller.role != Some(Role::Superadmin) {
+            return Ok(None);
+        }
+        let target = request.uri().path_and_query().map_or("", |target| target.as_str()).to_owned();
+        let body = hex::encode(Sha256::digest(body::peek(request).await?));
+        let organization = organization.map_or(0, |id| id.0);
+        let hash = |column, text: String| self.encryption.index(OrganizationId(organization), column, &text);
+        Ok(Some(Sent {
+            organization,
+            key_hash: hash("idempotency_keys.key", format!("{caller_name}\0{}\0{key}", operation.id)),
+            request_hash: hash("idempotency_keys.request", format!("{target}\0{body}")),
+        }))
+    }
+
+    async fn find(&self, caller: &Caller, organization: i64, key_hash: &[u8]) -> Result<Option<Stored>, DatabaseError> {
+        let mut reader = self.database.read(caller).open().await?;
+        let (connection, (user, context, role, patient, specialist)) = reader.parts();
+        let stored = sqlx::query_as!(
+            Stored,
+            r#"
+            select k.id as "id!", k.request_hash as "request_hash!", k.status as "status!", k.secret as "secret!",
+                   k.wrapped_key as "wrapped_key!", k.answer as "answer!"
+            from context_enter($1, $2, $3, $4, $5) ctx
+            cross join lateral (
+                select id, request_hash, status, secret, wrapped_key, answer from idempotency_keys
+                where organization_id = $6 and key_hash = $7 and expires_at > now() and status is not null and ctx
+                offset 0
+            ) k
+            "#,
+            user,
+            context,
+            role,
+            patient,
+            specialist,
+            organization,
+            key_hash
+        )
+        .fetch_optional(connection)
+        .await?;
+        Ok(stored)
+    }
+
+    /// The first answer again; another request under the same key is a mistake of its caller.
+    fn replay(&self, organization: i64, request_hash: &[u8], stored: &Stored) -> Result<Response, ApiError> {
+        if stored.request_hash != request_hash {
+            return Err(ApiError::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                "The Idempotency-Key was sent with another request before; each needs one of its own.",
+            ));
+        }
+        let sealed = (stored.wrapped_key.as_slice(), stored.answer.as_slice());
+        let plain = self.encryption.open_row(organization, TABLE, stored.id, sealed)?;
+        if stored.secret {
+            let id = serde_json::from_slice::<Value>(&plain).unwrap_or_default();
+            return Err(ApiError::conflict(
+                "secret_already_shown",
+                "The request was carried out before, and its answer showed a secret that is shown once.",
+            )
+            .with_details(json!({ "id": id })));
+        }
+        let Kept { content_type, body } = Kept::read(&plain);
+        let status = u16::try_from(stored.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
+        let mut response = Response::builder().status(status.unwrap_or_default());
+        if let Some(content_type) = content_type {
+            response = response.content_type(content_type);
+        }
+        Ok(response.header(REPLAYED, HeaderValue::from_static("true")).body(body.to_vec()))
+    }
+
+    /// Commits the handler's answer together with its changes.
+    async fn commit(&self, operation: &Operation, claim: &Claim, mut response: Response) -> Result<Response, ApiError> {
+        let body = response.take_body().into_bytes().await.map_err(ApiError::internal)?;
+        let secret = SECRET.contains(&operation.id);
+        let plain = if secret {
+            let answer = serde_json::from_slice::<Value>(&body).unwrap_or_default();
+            made(&answer).to_string().into_bytes()
+        } else {
+            Kept { content_type: response.content_type(), body: &body }.write()
+        };
+        let (wrapped_key, answer) = self.encryption.seal_row(claim.organization(), TABLE, claim.id(), &plain);
+        claim.commit(SealedAnswer { status: response.status().as_u16(), secret, wrapped_key, answer }).await?;
+        response.set_body(body);
+        Ok(response)
+    }
+
+    async fn conclude(
+        &self,
+        operation: &Operation,
+        caller: &Caller,
+        claim: &Claim,
+        outcome: Result<Response, ApiError>,
+    ) -> Result<Response, ApiError> {
+        match (claim.state(), outcome) {
+            (ClaimState::Held, Ok(response)) => self.commit(operation, claim, response).await,
+            (ClaimState::Held, Err(error)) => {
+                claim.abandon();
+                Err(error)
+            }
+            (ClaimState::Taken, _) => {
+                let stored = self.find(caller, claim.organization(), claim.key_hash()).await?;
+                let stored = stored.ok_or_else(in_progress)?;
+                self.replay(claim.organization(), claim.request_hash(), &stored)
+            }
+            (ClaimState::Waited, _) => Err(in_progress()),
+            (ClaimState::Nothing, outcome) => outcome,
+        }
+    }
+}
+
+#[async_trait]
+impl<G: Gate> Gate for Idempotency<G> {
+    async fn admit(&self, operation: &Operation, request: &mut Request) -> Result<Option<Response>, ApiError> {
+        if let Some(answered) = self.gate.admit(operation, request).await? {
+            return Ok(Some(answered));
+        }
+        if !request.headers().contains_key(KEY) {
+            return Ok(None);
+        }
+        let Some(caller) = request.extensions().get::<Caller>().cloned() else { return Ok(None) };
+        let Some(sent) = self.sent(operation, &caller, request).await? else { return Ok(None) };
+        if let Some(stored) = self.find(&caller, sent.organization, &sent.key_hash).await? {
+            return self.replay(sent.organization, &sent.request_hash, &stored).map(Some);
+        }
+        if let Some(caller) = request.extensions_mut().get_mut::<Caller>() {
+            caller.request.claim = Some(Claim::new(sent.organization, sent.key_hash, sent.request_hash));
+        }
+        Ok(None)
+    }
+
+    async fn settle(
+        &self,
+        operation: &Operation,
+        visit: &Extensions,
+        outcome: Result<Response, ApiError>,
+    ) -> Result<Response, ApiError> {
+        let caller = visit.get::<Caller>();
+        let outcome = match caller.and_then(|caller| Some((caller, caller.request.claim.as_ref()?))) {
+            Some((caller, claim)) => self.conclude(operation, caller, claim, outcome).await,
+            None => outcome,
+        };
+        self.gate.settle(operation, visit, outcome).await
+    }
+}
+
+/// The id of what an answer with a secret is about, which stands in it or in the thing beside the secret.
+fn made(answer: &Value) -> Value {
+    let inside = || answer.as_object()?.values().find_map(|part| part.get("id"));
+    answer.get("id").or_else(inside).cloned().unwrap_or_default()
+}
+
+fn in_progress() -> ApiError {
+    ApiError::conflict(
+        "idempotency_in_progress",
+        "A request with this Idempotency-Key is still being carried out; ask again in a moment.",
+    )
+    .with_retry_after(Duration::from_secs(1))
+}
+
+/// An answer as it is sealed: its content type, a line break, its body.
+struct Kept<'a> {
+    content_type: Option<&'a str>,
+    body: &'a [u8],
+}
+
+impl<'a> Kept<'a> {
+    fn write(&self) -> Vec<u8> {
+        [self.content_type.unwrap_or_default().as_bytes(), b"\n", self.body].concat()
+    }
+
+    fn read(plain: &'a [u8]) -> Self {
+        let end = plain.iter().position(|byte| *byte == b'\n').unwrap_or(plain.len());
+        let (head, body) = plain.split_at(end);
+        let content_type = std::str::from_utf8(head).ok().filter(|text| !text.is_empty());
+        Self { content_type, body: body.get(1..).unwrap_or_default() }
+    }
+}
+
+/// Removes expired keys until `stop`.
+pub(crate) async fn purge(admin: PgPool, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(PURGE_EVERY);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let purged = sqlx::query!("delete from idempotency_keys where expires_at <= now()").execute(&admin).await;
+        if let Err(error) = purged {
+            tracing::warn!(%error, "expired idempotency keys could not be removed; the next try is in ten minutes");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_made_is_found_beside_its_secret() {
+        assert_eq!(made(&json!({ "id": 7, "secret": "x" })), json!(7));
+        assert_eq!(made(&json!({ "secret": "x", "api_key": { "id": 8 } })), json!(8));
+        assert_eq!(made(&json!({ "secret": "x" })), Value::Null);
+    }
+
+    #[test]
+    fn an_answer_is_kept_whole() {
+        for (content_type, body) in [(Some("application/json"), &b"{\"a\":\n1}"[..]), (None, b""), (None, b"\n")] {
+            let plain = Kept { content_type, body }.write();
+            let kept = Kept::read(&plain);
+            assert_eq!((kept.content_type, kept.body), (content_type, body));
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The generic cell rate algorithm, written as a debt: each request adds an interval to what its
+//! caller owes, time pays it off, and nobody may owe more than a period's worth.
+//!
+//! The script that runs in Redis does the same sums with the same numbers; see [`super::shared`].
+
+use std::time::Duration;
+
+/// A class of requests and how many of them a caller may make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    class: &'static str,
+    limit: u32,
+    /// Microseconds that one request adds to its caller's debt.
+    interval: u64,
+}
+
+impl Policy {
+    /// `limit` requests each `period`, at once or spread out. Neither may be zero; zero counts as one.
+    pub fn new(class: &'static str, limit: u32, period: Duration) -> Self {
+        let limit = limit.max(1);
+        let period = u64::try_from(period.as_micros()).unwrap_or(u64::MAX);
+        Self { class, limit, interval: (period / u64::from(limit)).max(1) }
+    }
+
+    /// The same period with `scale` times the requests; not more than one a microsecond.
+    #[must_use]
+    pub fn scaled(self, scale: u32) -> Self {
+        let period = self.capacity();
+        let most = u32::try_from(period).unwrap_or(u32::MAX);
+        let limit = self.limit.saturating_mul(scale).clamp(1, most);
+        Self { limit, interval: period / u64::from(limit), ..self }
+    }
+
+    /// What the requests are called in metrics and in Redis.
+    pub fn class(&self) -> &'static str {
+        self.class
+    }
+
+    pub(super) fn interval(&self) -> u64 {
+        self.interval
+    }
+
+    /// The largest debt, in microseconds.
+    pub(super) fn capacity(&self) -> u64 {
+        self.interval * u64::from(self.limit)
+    }
+
+    /// Whether one more request fits when this much is owed.
+    pub(super) fn fits(&self, debt: u64) -> bool {
+        debt + self.interval <= self.capacity()
+    }
+
+    /// Whether so little is left that what other processes admit meanwhile may decide.
+    pub(super) fn scarce(&self, debt: u64) -> bool {
+        self.remaining(debt) <= (self.limit / 10).max(10)
+    }
+
+    fn remaining(&self, debt: u64) -> u32 {
+        u32::try_from(self.capacity().saturating_sub(debt) / self.interval).unwrap_or(u32::MAX)
+    }
+
+    /// What to tell a caller who owes this much after its request was admitted or refused.
+    pub(super) fn verdict(&self, debt: u64, admitted: bool) -> Verdict {
+        let wait = if admitted { 0 } else { (debt + self.interval).saturating_sub(self.capacity()).max(1) };
+        Verdict {
+            admitted,
+            class: self.class,
+            limit: self.limit,
+            remaining: if admitted { self.remaining(debt) } else { 0 },
+            reset: Duration::from_micros(debt),
+            retry_after: Duration::from_micros(wait),
+        }
+    }
+}
+
+/// What became of a request, and what its caller may do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether the request may go on.
+    pub admitted: bool,
+    /// The class it was counted in.
+    pub class: &'static str,
+    /// Requests in a period.
+    pub limit: u32,
+    /// How many more would be admitted now.
+    pub remaining: u32,
+    /// Until all of the budget is back.
+    pub reset: Duration,
+    /// Until the next request is admitted; zero for one that was.
+    pub retry_after: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    #[test]
+    fn a_whole_budget_at_once_then_one_an_interval() {
+        let policy = Policy::new("read", 600, MINUTE);
+        let mut debt = 0;
+        for left in (0..600).rev() {
+            assert!(policy.fits(debt));
+            debt += policy.interval();
+            assert_eq!(policy.verdict(debt, true).remaining, left);
+        }
+        let refused = policy.verdict(debt, policy.fits(debt));
+        assert_eq!((refused.admitted, refused.retry_after), (false, Duration::from_millis(100)));
+        assert_eq!(refused.reset, MINUTE);
+        assert!(policy.fits(debt - policy.interval()), "an interval later there is room for one");
+    }
+
+    #[test]
+    fn scales_keep_the_period() {
+        let policy = Policy::new("write", 120, MINUTE).scaled(10_000);
+        assert_eq!((policy.limit, policy.interval()), (1_200_000, 50));
+        let widest = policy.scaled(u32::MAX);
+        assert_eq!((widest.limit, widest.interval()), (60_000_000, 1));
+        assert_eq!(policy.scaled(0).limit, 1, "no scale closes the service");
+    }
+
+    proptest! {
+        /// However requests arrive, no stretch of time sees more than a budget and what came back meanwhile.
+        #[test]
+        fn no_stretch_sees_more_than_its_share(
+            limit in 1_u32..50,
+            gaps in proptest::collection::vec(0_u64..3_000_000, 1..300),
+        ) {
+            let policy = Policy::new("any", limit, MINUTE);
+            let (mut now, mut until) = (0_u64, 0_u64);
+            let mut admitted: Vec<u64> = Vec::new();
+            for gap in gaps {
+                now += gap;
+                let debt = until.saturating_sub(now);
+                if policy.fits(debt) {
+                    until = now + debt + policy.interval();
+                    admitted.push(now);
+                } else {
+                    let wait = policy.verdict(debt, false).retry_after;
+                    let then = now + u64::try_from(wait.as_micros()).unwrap();
+                    prop_assert!(policy.fits(until.saturating_sub(then)), "who waits as told is admitted");
+                    prop_assert!(!policy.fits(until.saturating_sub(then - 1)), "and need not have waited less");
+                }
+            }
+            for (first, from) in admitted.iter().enumerate() {
+                for (last, to) in admitted.iter().enumerate().skip(first) {
+                    let count = u64::try_from(last - first + 1).unwrap();
+                    prop_assert!(count <= u64::from(limit) + (to - from) / policy.interval());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Decides who may go on.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use moka::sync::Cache;
+use redis::RedisError;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Policy, Verdict,
+    bucket::Bucket,
+    shared::{Question, Shared},
+};
+use crate::crypto::{Key32, KeyedHash};
+
+/// For how long requests are collected before Redis is told of them.
+const COLLECT: Duration = Duration::from_millis(20);
+/// The most callers that one message speaks of.
+const BATCH: usize = 500;
+/// Callers that are remembered at once.
+const CAPACITY: u64 = 200_000;
+/// A caller that is silent for longer than the longest period owes nothing.
+const IDLE: Duration = Duration::from_mins(10);
+
+/// Whose budget it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Who {
+    /// An address; of IPv6 the network that one subscriber has.
+    Address(IpAddr),
+    /// Somebody known: of which kind, and the id.
+    Caller(&'static str, i64),
+}
+
+impl Who {
+    /// An address. A subscriber has a whole /64 of IPv6 to choose from, so that counts as one.
+    pub fn address(ip: IpAddr) -> Self {
+        Self::Address(match ip.to_canonical() {
+            IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
+            ip @ IpAddr::V4(_) => ip,
+        })
+    }
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(ip) => write!(f, "address:{ip}"),
+            Self::Caller(kind, id) => write!(f, "{kind}:{id}"),
+        }
+    }
+}
+
+/// Keeps callers within their [`Policy`]. Clones are the same limiter.
+#[derive(Clone)]
+pub struct Limiter(Arc<Inner>);
+
+struct Inner {
+    shared: Shared,
+    /// Names in Redis tell nobody who is meant.
+    names: KeyedHash,
+    began: Instant,
+    buckets: Cache<(&'static str, Who), Arc<Mutex<Bucket>>>,
+    /// Those that Redis has to hear of.
+    unreported: Mutex<Vec<(Who, Arc<Mutex<Bucket>>)>>,
+    wake: Notify,
+}
+
+impl Limiter {
+    /// Shares budgets through the Redis at `url` once [`Limiter::share`] runs; all processes of a
+    /// service must have the same `key`.
+    pub fn new(url: &SecretString, key: Key32) -> Result<Self, RedisError> {
+        Ok(Self(Arc::new(Inner {
+            shared: Shared::new(url.expose_secret())?,
+            names: KeyedHash::new(key),
+            began: Instant::now(),
+            buckets: Cache::builder().max_capacity(CAPACITY).time_to_idle(IDLE).build(),
+            unreported: Mutex::default(),
+            wake: Notify::new(),
+        })))
+    }
+
+    /// Counts a request, if it may be made. Refused requests cost their caller nothing.
+    pub async fn take(&self, policy: Policy, who: Who) -> Verdict {
+        let verdict = self.decide(policy, who).await;
+        if !verdict.admitted {
+            metrics::counter!("rate_limited_total", "class" => policy.class()).increment(1);
+        }
+        verdict
+    }
+
+    /// The refusal that the next request would get, as far as this process knows; counts nothing.
+    pub fn refusal(&self, policy: Policy, who: Who) -> Option<Verdict> {
+        let bucket = self.0.buckets.get(&(policy.class(), who))?;
+        let debt = lock(&bucket).debt(self.now());
+        (!policy.fits(debt)).then(|| policy.verdict(debt, false))
+    }
+
+    async fn decide(&self, policy: Policy, who: Who) -> Verdict {
+        let shared = &self.0.shared;
+        let bucket =
+            self.0.buckets.get_with((policy.class(), who), || Arc::new(Mutex::new(Bucket::new(policy, shared.era()))));
+        let asked = self.now();
+        let report = {
+            let mut known = lock(&bucket);
+            let debt = known.debt(asked);
+            if !policy.fits(debt) {
+                return policy.verdict(debt, false);
+            }
+            let report = (known.unsure(asked) && shared.is_up()).then(|| known.report(asked, shared.era()));
+            known.charge(asked);
+            if report.is_none() {
+                if known.owe_report() {
+                    self.report_later(who, &bucket);
+                }
+                return policy.verdict(known.debt(asked), true);
+            }
+            report
+        };
+        let question = report.map(|report| Question { name: self.name(policy, who), policy, report, wanted: true });
+        let answers = match &question {
+            Some(question) => shared.ask(std::slice::from_ref(question)).await,
+            None => None,
+        };
+        let mut known = lock(&bucket);
+        let now = self.now();
+        // No answer: Redis was lost on the way, and what is known here has admitted the request.
+        let mut admitted = true;
+        if let Some([answer]) = answers.as_deref() {
+            admitted = answer.admitted;
+            if !admitted {
+                known.refund();
+            }
+            known.learn(answer.debt, asked, now);
+        }
+        policy.verdict(known.debt(now), admitted)
+    }
+
+    /// Tells Redis what is admitted here, and learns what is admitted elsewhere, until `stop`.
+    pub async fn share(self, stop: CancellationToken) {
+        let inner = &self.0;
+        inner.shared.reconnect().await;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = inner.wake.notified() => {}
+            }
+            tokio::time::sleep(COLLECT).await;
+            inner.shared.reconnect().await;
+            let unreported = std::mem::take(&mut *lock(&inner.unreported));
+            for batch in unreported.chunks(BATCH) {
+                self.exchange(batch).await;
+            }
+        }
+    }
+
+    async fn exchange(&self, batch: &[(Who, Arc<Mutex<Bucket>>)]) {
+        let shared = &self.0.shared;
+        let asked = self.now();
+        let up = shared.is_up();
+        let ask = |(who, bucket): &(Who, Arc<Mutex<Bucket>>)| {
+            let mut known = lock(bucket);
+            known.unlist();
+            // While Redis is away nothing is told: when it is back, it hears of the whole debt.
+            up.then(|| {
+                let policy = known.policy();
+                let report = known.report(asked, shared.era());
+                Question { name: self.name(policy, *who), policy, report, wanted: false }
+            })
+        };
+        let questions: Vec<Question> = batch.iter().filter_map(ask).collect();
+        if questions.is_empty() {
+            return;
+        }
+        let Some(answers) = shared.ask(&questions).await else { return };
+        let now = self.now();
+        for ((_, bucket), answer) in batch.iter().zip(answers) {
+            lock(bucket).learn(answer.debt, asked, now);
+        }
+    }
+
+    fn report_later(&self, who: Who, bucket: &Arc<Mutex<Bucket>>) {
+        lock(&self.0.unreported).push((who, Arc::clone(bucket)));
+        self.0.wake.notify_one();
+    }
+
+    fn name(&self, policy: Policy, who: Who) -> String {
+        let class = policy.class();
+        // Half of the hash is more than enough to keep callers apart.
+        let hash = self.0.names.hex(&format!("rate limit\0{who}"));
+        format!("rate_limit:{class}:{}", &hash[..32])
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.0.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+impl fmt::Debug for Limiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limiter").field("callers", &self.0.buckets.entry_count()).finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while one is held.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alone() -> Limiter {
+        // Never connected: as if Redis had been away from the start.
+        Limiter::new(&"redis://127.0.0.1:9".into(), Key32::from_bytes([7; 32])).unwrap()
+    }
+
+    #[tokio::test]
+    async fn without_redis_the_request_after_the_last_is_refused() {
+        let (limiter, policy) = (alone(), Policy::new("read", 600, Duration::from_hours(1)));
+        let (one, other) = (Who::Caller("user", 1), Who::Caller("user", 2));
+        for _ in 0..600 {
+            assert!(limiter.take(policy, one).await.admitted);
+        }
+        assert!(!limiter.take(policy, one).await.admitted);
+        assert!(limiter.refusal(policy, one).is_some());
+        assert!(limiter.refusal(policy, other).is_none());
+        assert!(limiter.take(policy, other).await.admitted, "callers have budgets of their own");
+        assert!(limiter.take(Policy::new("write", 1, Duration::from_hours(1)), one).await.admitted, "so have classes");
+    }
+
+    #[test]
+    fn names_show_nobody() {
+        let limiter = alone();
+        let policy = Policy::new("address", 1, Duration::from_mins(1));
+        let who = Who::address("203.0.113.7".parse().unwrap());
+        let name = limiter.name(policy, who);
+        assert!(name.starts_with("rate_limit:address:") && !name.contains("203"), "{name}");
+        assert_eq!(name, limiter.name(policy, who));
+    }
+
+    #[test]
+    fn one_subscriber_of_ipv6_is_one_caller() {
+        let who = |text: &str| Who::address(text.parse().unwrap());
+        assert_eq!(who("2001:db8::1"), who("2001:db8::ffff:1"));
+        assert_ne!(who("2001:db8::1"), who("2001:db8:0:1::1"));
+        assert_eq!(who("::ffff:192.0.2.1"), who("192.0.2.1"));
+    }
+}
