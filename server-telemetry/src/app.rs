@@ -20,7 +20,10 @@ use thiserror::Error;
 
 use crate::{
     analytics::{AnalyticsApi, AnalyticsRepository, AnalyticsService},
-    audit::{AuditApi, AuditRepository, AuditService},
+    audit::{
+        AuditApi, AuditService, ChainApi, ChainService, HeadApi, HeadJob, HeadService, HeadSigner, PartitionJob,
+        Sealer, partitions_ensure,
+    },
     config::{AuthConfig, Config, MigrateConfig},
     http::{compliance::Compliance, gate::TelemetryGate},
     media::{MediaApi, MediaService},
@@ -34,7 +37,7 @@ use crate::{
 };
 
 /// Everything that has operations, in the order of the specification.
-type Api = (HealthApi, AuditApi, AnalyticsApi, MediaApi, PoseApi, PrivacyApi);
+type Api = (HealthApi, AuditApi, ChainApi, HeadApi, AnalyticsApi, MediaApi, PoseApi, PrivacyApi);
 
 const INFO: Info = Info {
     title: "RestartiX Telemetry API",
@@ -44,7 +47,7 @@ const INFO: Info = Info {
                   and for which organization always comes from the token. What an ingest operation answers as \
                   stored is durable, and sending a batch again never stores anything twice.",
     phi: &[],
-    public: &["health_get", "ready_get"],
+    public: &["health_get", "ready_get", "jwks_get"],
     headers: &[],
 };
 
@@ -86,7 +89,9 @@ pub(crate) fn specification() -> Result<String, DocumentFault> {
 pub(crate) async fn migrate(config: &MigrateConfig) -> Result<(), AppError> {
     let database = Database::new(&config.postgres)?;
     database.migrate().await?;
-    AuditRepository::new(database.clone()).partitions_ensure().await?;
+    let mut tx = database.work().await?;
+    partitions_ensure(&mut tx).await?;
+    tx.commit().await?;
     database.close().await;
     clickhouse::migrate(&config.clickhouse, &config.retention).await?;
     Ok(())
@@ -122,8 +127,15 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
     let cache = Arc::new(ConsentCache::new(redis.clone()));
     cache.listen(jobs);
     let consents = Arc::new(ConsentService { repository: ConsentRepository::new(database.clone()), cache });
-    let audit = Arc::new(AuditService { repository: AuditRepository::new(database.clone()) });
-    audit.maintain(jobs);
+    let signer = Arc::new(HeadSigner::new(Arc::clone(&config.audit.statements)));
+    PartitionJob { database: database.clone(), kept: config.audit.kept }.start(jobs);
+    Sealer { database: database.clone() }.start(jobs);
+    HeadJob { database: database.clone(), signer: Arc::clone(&signer) }.start(jobs);
+    let chains = Arc::new(ChainService {
+        database: database.clone(),
+        signer: Arc::clone(&signer),
+        budget: config.server.request_timeout / 2,
+    });
     let compliance = Arc::new(Compliance::new(config.hash_key.clone()));
     let analytics = Arc::new(AnalyticsService {
         consents: Arc::clone(&consents),
@@ -150,7 +162,9 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
     ];
     let api: Api = (
         HealthApi::new(env!("CARGO_PKG_VERSION"), dependencies),
-        AuditApi { audit },
+        AuditApi { audit: Arc::new(AuditService { database: database.clone() }) },
+        ChainApi { chains },
+        HeadApi { heads: Arc::new(HeadService { database: database.clone(), signer }) },
         AnalyticsApi { analytics },
         MediaApi { media },
         PoseApi { pose },

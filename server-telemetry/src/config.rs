@@ -1,6 +1,6 @@
 //! Every variable of the service, its default and its check, a struct a concern.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bb8_redis::redis::IntoConnectionInfo as _;
 use ipnet::IpNet;
@@ -9,6 +9,7 @@ use server_shared::{
     config::{ConfigFaults, EdgeConfig, Environment, Settings},
     crypto::Key32,
     logging::LogLevel,
+    token::{Ed25519Signer, Statements},
 };
 use url::Url;
 
@@ -30,6 +31,16 @@ pub(crate) struct Config {
     pub redis_url: SecretString,
     /// `TELEMETRY_HASH_KEY`: key of the pseudonyms.
     pub hash_key: Key32,
+    pub audit: AuditConfig,
+}
+
+/// The audit trail.
+#[derive(Debug)]
+pub(crate) struct AuditConfig {
+    /// `AUDIT_HEAD_KEY`, which signs the head of each day, and `AUDIT_HEAD_KEYS_OLD`, which did.
+    pub statements: Arc<Statements>,
+    /// `AUDIT_RETENTION_MONTHS`: whole months that are kept beside the present one; all without it.
+    pub kept: Option<u16>,
 }
 
 /// The HTTP side.
@@ -118,6 +129,7 @@ impl Config {
             settings.fault("REDIS_URL", "an address such as redis://:password@host:6379/0");
         }
         let hash_key = settings.required("TELEMETRY_HASH_KEY");
+        let audit = audit(&mut settings);
         settings.finish(|| {
             Some(Self {
                 server: server?,
@@ -127,6 +139,7 @@ impl Config {
                 clickhouse: clickhouse?,
                 redis_url: redis_url?,
                 hash_key: hash_key?,
+                audit: audit?,
             })
         })
     }
@@ -191,6 +204,29 @@ fn auth(settings: &mut Settings) -> Option<AuthConfig> {
         }
     }
     Some(AuthConfig { core_jwks_url: core_jwks_url?, core_issuer: core_issuer?, service_tokens: service_tokens? })
+}
+
+fn audit(settings: &mut Settings) -> Option<AuditConfig> {
+    let key = settings.required::<SecretString>("AUDIT_HEAD_KEY");
+    let former = settings.or("AUDIT_HEAD_KEYS_OLD", Vec::<String>::new());
+    let kept = settings.optional::<u16>("AUDIT_RETENTION_MONTHS")?;
+    if kept == Some(0) || kept > Some(1_200) {
+        settings.fault("AUDIT_RETENTION_MONTHS", "a number of months from 1 to 1200");
+    }
+    let signer = match Ed25519Signer::from_pkcs8_pem(key?.expose_secret()) {
+        Ok(signer) => signer,
+        Err(error) => {
+            settings.fault("AUDIT_HEAD_KEY", error.to_string());
+            return None;
+        }
+    };
+    match Statements::new(signer, &former?) {
+        Ok(statements) => Some(AuditConfig { statements: Arc::new(statements), kept }),
+        Err(_) => {
+            settings.fault("AUDIT_HEAD_KEYS_OLD", "public keys as `x` in /.well-known/jwks.json, comma-separated");
+            None
+        }
+    }
 }
 
 fn postgres(settings: &mut Settings, environment: Option<Environment>) -> Option<PostgresConfig> {
@@ -274,6 +310,9 @@ mod tests {
 
     const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
+    // A key that everybody knows; the seed is that of RFC 8037, appendix A.
+    const HEAD_KEY: &str = "-----BEGIN PRIVATE KEY-----\\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\\n-----END PRIVATE KEY-----";
+
     fn complete() -> Vec<(&'static str, &'static str)> {
         vec![
             ("TELEMETRY_DATABASE_URL", "postgres://restartix_telemetry@localhost/restartix_telemetry"),
@@ -282,6 +321,7 @@ mod tests {
             ("REDIS_URL", "redis://localhost:6379/0"),
             ("TELEMETRY_INTERNAL_TOKEN", "0123456789abcdef,fedcba9876543210"),
             ("TELEMETRY_HASH_KEY", KEY),
+            ("AUDIT_HEAD_KEY", HEAD_KEY),
             ("CORE_JWKS_URL", "http://localhost:9000/.well-known/jwks.json"),
         ]
     }
@@ -328,6 +368,9 @@ mod tests {
         assert!(with("CLICKHOUSE_URL", "http://localhost:8123").is_err(), "no database");
         assert!(with("CLICKHOUSE_URL", "tcp://localhost:9000/telemetry").is_err());
         assert!(with("DB_POOL_MAX", "2").is_err(), "fewer than DB_POOL_MIN");
+        assert!(with("AUDIT_HEAD_KEY", KEY).is_err() && with("AUDIT_HEAD_KEYS_OLD", KEY).is_err());
+        assert!(with("AUDIT_HEAD_KEYS_OLD", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").is_ok());
+        assert!(with("AUDIT_RETENTION_MONTHS", "0").is_err() && with("AUDIT_RETENTION_MONTHS", "120").is_ok());
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod audit;
 mod config;
 mod http;
 mod ingest;
+mod job;
 mod media;
 mod pose;
 mod privacy;

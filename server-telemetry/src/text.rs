@@ -27,8 +27,8 @@ macro_rules! text {
                 (allowed(&text) && (text.len() <= $length || text.chars().count() <= $length)).then_some(Self(text))
             }
 
-            /// For the examples in the specification.
-            pub(crate) fn example(text: &str) -> Self {
+            /// A text that stands in the program, and is known to be right.
+            pub(crate) fn literal(text: &'static str) -> Self {
                 debug_assert!(Self::new(text.to_owned()).is_some(), "{}", Self::RULE);
                 Self(text.to_owned())
             }

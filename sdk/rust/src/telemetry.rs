@@ -27,6 +27,8 @@ pub mod types {
         ApiKey,
         #[serde(rename = "system")]
         System,
+        #[serde(rename = "anonymous")]
+        Anonymous,
     }
     impl ::std::fmt::Display for ActorKind {
         fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
@@ -34,6 +36,7 @@ pub mod types {
                 Self::User => f.write_str("user"),
                 Self::ApiKey => f.write_str("api_key"),
                 Self::System => f.write_str("system"),
+                Self::Anonymous => f.write_str("anonymous"),
             }
         }
     }
@@ -46,6 +49,7 @@ pub mod types {
                 "user" => Ok(Self::User),
                 "api_key" => Ok(Self::ApiKey),
                 "system" => Ok(Self::System),
+                "anonymous" => Ok(Self::Anonymous),
                 _ => Err("invalid value".into()),
             }
         }
@@ -111,11 +115,154 @@ pub mod types {
             Default::default()
         }
     }
+    ///The first thing that is wrong with a chain.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct AuditFault {
+        ///The event, where one is known.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub audit_id: ::std::option::Option<::uuid::Uuid>,
+        ///What is wrong.
+        pub kind: AuditFaultKind,
+        ///The same for people.
+        pub message: ::std::string::String,
+        ///The place in the chain, from 1; left out for an event that has none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub position: ::std::option::Option<i64>,
+    }
+    impl AuditFault {
+        pub fn builder() -> builder::AuditFault {
+            Default::default()
+        }
+    }
+    ///What is wrong with a chain.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum AuditFaultKind {
+        #[serde(rename = "altered_event")]
+        AlteredEvent,
+        #[serde(rename = "altered_personal")]
+        AlteredPersonal,
+        #[serde(rename = "missing_event")]
+        MissingEvent,
+        #[serde(rename = "missing_link")]
+        MissingLink,
+        #[serde(rename = "broken_link")]
+        BrokenLink,
+        #[serde(rename = "head_mismatch")]
+        HeadMismatch,
+        #[serde(rename = "forged_head")]
+        ForgedHead,
+        #[serde(rename = "truncated")]
+        Truncated,
+        #[serde(rename = "unsealed_event")]
+        UnsealedEvent,
+    }
+    impl ::std::fmt::Display for AuditFaultKind {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::AlteredEvent => f.write_str("altered_event"),
+                Self::AlteredPersonal => f.write_str("altered_personal"),
+                Self::MissingEvent => f.write_str("missing_event"),
+                Self::MissingLink => f.write_str("missing_link"),
+                Self::BrokenLink => f.write_str("broken_link"),
+                Self::HeadMismatch => f.write_str("head_mismatch"),
+                Self::ForgedHead => f.write_str("forged_head"),
+                Self::Truncated => f.write_str("truncated"),
+                Self::UnsealedEvent => f.write_str("unsealed_event"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for AuditFaultKind {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "altered_event" => Ok(Self::AlteredEvent),
+                "altered_personal" => Ok(Self::AlteredPersonal),
+                "missing_event" => Ok(Self::MissingEvent),
+                "missing_link" => Ok(Self::MissingLink),
+                "broken_link" => Ok(Self::BrokenLink),
+                "head_mismatch" => Ok(Self::HeadMismatch),
+                "forged_head" => Ok(Self::ForgedHead),
+                "truncated" => Ok(Self::Truncated),
+                "unsealed_event" => Ok(Self::UnsealedEvent),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for AuditFaultKind {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for AuditFaultKind {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///The last link of a day, signed.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct AuditHead {
+        ///The event that it seals.
+        pub audit_id: ::uuid::Uuid,
+        ///The day (UTC) whose last link it is.
+        pub day: ::chrono::naive::NaiveDate,
+        ///The hash of the link, hexadecimal.
+        pub hash: ::std::string::String,
+        ///The name of the key; see `/.well-known/jwks.json`.
+        pub kid: ::std::string::String,
+        ///Whose chain it is; 0 for what belongs to no organization.
+        pub organization_id: i64,
+        ///The place of the link in the chain, from 1.
+        pub position: i64,
+        ///When it was signed.
+        pub signed_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///All of that as a compact JWS (EdDSA). Keep it elsewhere: it is the proof.
+        pub statement: ::std::string::String,
+    }
+    impl AuditHead {
+        pub fn builder() -> builder::AuditHead {
+            Default::default()
+        }
+    }
+    ///A stretch of the signed heads, newest first.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct AuditHeadList {
+        ///The heads.
+        pub data: ::std::vec::Vec<AuditHead>,
+        ///Where to go on.
+        pub meta: CursorMeta,
+    }
+    impl AuditHeadList {
+        pub fn builder() -> builder::AuditHeadList {
+            Default::default()
+        }
+    }
     ///One thing that was done or tried, as it is stored.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AuditLog {
         ///What was done.
         pub action: ::std::string::String,
+        ///The API key that acted.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub actor_api_key_id: ::std::option::Option<i64>,
         ///What kind of actor it was.
         pub actor_kind: ActorKind,
         ///The user who acted.
@@ -126,6 +273,8 @@ pub mod types {
         ///Id of that thing.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub entity_id: ::std::option::Option<::std::string::String>,
+        ///Ids of those things, where there were many, such as the results of a search.
+        pub entity_ids: ::std::vec::Vec<::std::string::String>,
         ///Kind of thing it was done to.
         pub entity_type: ::std::string::String,
         ///Id of the event, a UUIDv7.
@@ -315,6 +464,64 @@ pub mod types {
             value: ::std::string::String,
         ) -> ::std::result::Result<Self, self::error::ConversionError> {
             value.parse()
+        }
+    }
+    ///The last link of a chain.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct AuditSealed {
+        ///When it was added.
+        pub at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///The event that it seals.
+        pub audit_id: ::uuid::Uuid,
+        ///Its place, from 1.
+        pub position: i64,
+    }
+    impl AuditSealed {
+        pub fn builder() -> builder::AuditSealed {
+            Default::default()
+        }
+    }
+    ///The last signed head of a chain.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct AuditSigned {
+        ///The day (UTC) whose last link it is.
+        pub day: ::chrono::naive::NaiveDate,
+        ///The place of that link.
+        pub position: i64,
+    }
+    impl AuditSigned {
+        pub fn builder() -> builder::AuditSigned {
+            Default::default()
+        }
+    }
+    ///Whether an organization's chain holds.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct AuditVerification {
+        ///Whether the walk went to the end. If not, go on with `verified_to` as `after_position`.
+        pub complete: bool,
+        ///The first thing that is wrong.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub fault: ::std::option::Option<AuditFault>,
+        ///Whether nothing is wrong with what was walked over.
+        pub intact: bool,
+        ///Whose chain it is; 0 for what belongs to no organization.
+        pub organization_id: i64,
+        ///The last link; left out while there is none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub sealed: ::std::option::Option<AuditSealed>,
+        ///The last signed head; left out while there is none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub signed: ::std::option::Option<AuditSigned>,
+        ///After which position the walk began: 0 for a whole chain, more where months were dropped.
+        pub verified_from: i64,
+        ///The position of the last link that was walked over and is good.
+        pub verified_to: i64,
+        ///How many events have been stored and wait for their link.
+        pub waiting: i64,
+    }
+    impl AuditVerification {
+        pub fn builder() -> builder::AuditVerification {
+            Default::default()
         }
     }
     ///What holds for a person at present.
@@ -556,6 +763,17 @@ is of no use.*/
             Default::default()
         }
     }
+    ///The public keys of signed heads, as a JSON Web Key Set.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct KeySet {
+        ///One JSON Web Key each: the present one, and those that signed before it.
+        pub keys: ::std::vec::Vec<::serde_json::Value>,
+    }
+    impl KeySet {
+        pub fn builder() -> builder::KeySet {
+            Default::default()
+        }
+    }
     ///33 landmarks of a body, each `[x, y, z, visibility]`.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     #[serde(transparent)]
@@ -756,6 +974,9 @@ data or contact data here.*/
     pub struct NewAuditEvent {
         ///What was done, e.g. `created`, `updated`, `deleted`, `read`.
         pub action: ::std::string::String,
+        ///The API key that acted, for the kind `api_key`.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub actor_api_key_id: ::std::option::Option<i64>,
         ///What kind of actor it was.
         pub actor_kind: ActorKind,
         ///The user who acted, for the kind `user`.
@@ -767,6 +988,9 @@ data or contact data here.*/
         ///Id of that thing, where there is one.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub entity_id: ::std::option::Option<::std::string::String>,
+        ///Ids of those things, where there were many, such as the results of a search.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub entity_ids: ::std::vec::Vec<::std::string::String>,
         ///Kind of thing it was done to, e.g. `appointment`.
         pub entity_type: ::std::string::String,
         ///UUIDv7, made when the event happened; an id seen before is not stored twice.
@@ -1227,8 +1451,336 @@ visibility from 0 to 1.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct AuditFault {
+            audit_id: ::std::result::Result<
+                ::std::option::Option<::uuid::Uuid>,
+                ::std::string::String,
+            >,
+            kind: ::std::result::Result<super::AuditFaultKind, ::std::string::String>,
+            message: ::std::result::Result<::std::string::String, ::std::string::String>,
+            position: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for AuditFault {
+            fn default() -> Self {
+                Self {
+                    audit_id: Ok(Default::default()),
+                    kind: Err("no value supplied for kind".to_string()),
+                    message: Err("no value supplied for message".to_string()),
+                    position: Ok(Default::default()),
+                }
+            }
+        }
+        impl AuditFault {
+            pub fn audit_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::uuid::Uuid>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.audit_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for audit_id: {e}")
+                    });
+                self
+            }
+            pub fn kind<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::AuditFaultKind>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.kind = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for kind: {e}")
+                    });
+                self
+            }
+            pub fn message<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.message = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for message: {e}")
+                    });
+                self
+            }
+            pub fn position<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.position = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for position: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AuditFault> for super::AuditFault {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AuditFault,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    audit_id: value.audit_id?,
+                    kind: value.kind?,
+                    message: value.message?,
+                    position: value.position?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AuditFault> for AuditFault {
+            fn from(value: super::AuditFault) -> Self {
+                Self {
+                    audit_id: Ok(value.audit_id),
+                    kind: Ok(value.kind),
+                    message: Ok(value.message),
+                    position: Ok(value.position),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct AuditHead {
+            audit_id: ::std::result::Result<::uuid::Uuid, ::std::string::String>,
+            day: ::std::result::Result<
+                ::chrono::naive::NaiveDate,
+                ::std::string::String,
+            >,
+            hash: ::std::result::Result<::std::string::String, ::std::string::String>,
+            kid: ::std::result::Result<::std::string::String, ::std::string::String>,
+            organization_id: ::std::result::Result<i64, ::std::string::String>,
+            position: ::std::result::Result<i64, ::std::string::String>,
+            signed_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            statement: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for AuditHead {
+            fn default() -> Self {
+                Self {
+                    audit_id: Err("no value supplied for audit_id".to_string()),
+                    day: Err("no value supplied for day".to_string()),
+                    hash: Err("no value supplied for hash".to_string()),
+                    kid: Err("no value supplied for kid".to_string()),
+                    organization_id: Err(
+                        "no value supplied for organization_id".to_string(),
+                    ),
+                    position: Err("no value supplied for position".to_string()),
+                    signed_at: Err("no value supplied for signed_at".to_string()),
+                    statement: Err("no value supplied for statement".to_string()),
+                }
+            }
+        }
+        impl AuditHead {
+            pub fn audit_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::uuid::Uuid>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.audit_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for audit_id: {e}")
+                    });
+                self
+            }
+            pub fn day<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::naive::NaiveDate>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.day = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for day: {e}")
+                    });
+                self
+            }
+            pub fn hash<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.hash = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for hash: {e}")
+                    });
+                self
+            }
+            pub fn kid<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.kid = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for kid: {e}")
+                    });
+                self
+            }
+            pub fn organization_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.organization_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for organization_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn position<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.position = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for position: {e}")
+                    });
+                self
+            }
+            pub fn signed_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.signed_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for signed_at: {e}")
+                    });
+                self
+            }
+            pub fn statement<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.statement = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for statement: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AuditHead> for super::AuditHead {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AuditHead,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    audit_id: value.audit_id?,
+                    day: value.day?,
+                    hash: value.hash?,
+                    kid: value.kid?,
+                    organization_id: value.organization_id?,
+                    position: value.position?,
+                    signed_at: value.signed_at?,
+                    statement: value.statement?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AuditHead> for AuditHead {
+            fn from(value: super::AuditHead) -> Self {
+                Self {
+                    audit_id: Ok(value.audit_id),
+                    day: Ok(value.day),
+                    hash: Ok(value.hash),
+                    kid: Ok(value.kid),
+                    organization_id: Ok(value.organization_id),
+                    position: Ok(value.position),
+                    signed_at: Ok(value.signed_at),
+                    statement: Ok(value.statement),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct AuditHeadList {
+            data: ::std::result::Result<
+                ::std::vec::Vec<super::AuditHead>,
+                ::std::string::String,
+            >,
+            meta: ::std::result::Result<super::CursorMeta, ::std::string::String>,
+        }
+        impl ::std::default::Default for AuditHeadList {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    meta: Err("no value supplied for meta".to_string()),
+                }
+            }
+        }
+        impl AuditHeadList {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::AuditHead>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn meta<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::CursorMeta>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.meta = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for meta: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AuditHeadList> for super::AuditHeadList {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AuditHeadList,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    meta: value.meta?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AuditHeadList> for AuditHeadList {
+            fn from(value: super::AuditHeadList) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    meta: Ok(value.meta),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct AuditLog {
             action: ::std::result::Result<::std::string::String, ::std::string::String>,
+            actor_api_key_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
             actor_kind: ::std::result::Result<super::ActorKind, ::std::string::String>,
             actor_user_id: ::std::result::Result<
                 ::std::option::Option<i64>,
@@ -1240,6 +1792,10 @@ visibility from 0 to 1.*/
             >,
             entity_id: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            entity_ids: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
                 ::std::string::String,
             >,
             entity_type: ::std::result::Result<
@@ -1282,12 +1838,14 @@ visibility from 0 to 1.*/
             fn default() -> Self {
                 Self {
                     action: Err("no value supplied for action".to_string()),
+                    actor_api_key_id: Ok(Default::default()),
                     actor_kind: Err("no value supplied for actor_kind".to_string()),
                     actor_user_id: Ok(Default::default()),
                     changed_fields: Err(
                         "no value supplied for changed_fields".to_string(),
                     ),
                     entity_id: Ok(Default::default()),
+                    entity_ids: Err("no value supplied for entity_ids".to_string()),
                     entity_type: Err("no value supplied for entity_type".to_string()),
                     id: Err("no value supplied for id".to_string()),
                     impersonator_user_id: Ok(Default::default()),
@@ -1314,6 +1872,20 @@ visibility from 0 to 1.*/
                     .try_into()
                     .map_err(|e| {
                         format!("error converting supplied value for action: {e}")
+                    });
+                self
+            }
+            pub fn actor_api_key_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.actor_api_key_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for actor_api_key_id: {e}"
+                        )
                     });
                 self
             }
@@ -1364,6 +1936,18 @@ visibility from 0 to 1.*/
                     .try_into()
                     .map_err(|e| {
                         format!("error converting supplied value for entity_id: {e}")
+                    });
+                self
+            }
+            pub fn entity_ids<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.entity_ids = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for entity_ids: {e}")
                     });
                 self
             }
@@ -1507,10 +2091,12 @@ visibility from 0 to 1.*/
             ) -> ::std::result::Result<Self, super::error::ConversionError> {
                 Ok(Self {
                     action: value.action?,
+                    actor_api_key_id: value.actor_api_key_id?,
                     actor_kind: value.actor_kind?,
                     actor_user_id: value.actor_user_id?,
                     changed_fields: value.changed_fields?,
                     entity_id: value.entity_id?,
+                    entity_ids: value.entity_ids?,
                     entity_type: value.entity_type?,
                     id: value.id?,
                     impersonator_user_id: value.impersonator_user_id?,
@@ -1529,10 +2115,12 @@ visibility from 0 to 1.*/
             fn from(value: super::AuditLog) -> Self {
                 Self {
                     action: Ok(value.action),
+                    actor_api_key_id: Ok(value.actor_api_key_id),
                     actor_kind: Ok(value.actor_kind),
                     actor_user_id: Ok(value.actor_user_id),
                     changed_fields: Ok(value.changed_fields),
                     entity_id: Ok(value.entity_id),
+                    entity_ids: Ok(value.entity_ids),
                     entity_type: Ok(value.entity_type),
                     id: Ok(value.id),
                     impersonator_user_id: Ok(value.impersonator_user_id),
@@ -1721,6 +2309,327 @@ visibility from 0 to 1.*/
                     id: Ok(value.id),
                     reason: Ok(value.reason),
                     result: Ok(value.result),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct AuditSealed {
+            at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            audit_id: ::std::result::Result<::uuid::Uuid, ::std::string::String>,
+            position: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for AuditSealed {
+            fn default() -> Self {
+                Self {
+                    at: Err("no value supplied for at".to_string()),
+                    audit_id: Err("no value supplied for audit_id".to_string()),
+                    position: Err("no value supplied for position".to_string()),
+                }
+            }
+        }
+        impl AuditSealed {
+            pub fn at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.at = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for at: {e}"));
+                self
+            }
+            pub fn audit_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::uuid::Uuid>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.audit_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for audit_id: {e}")
+                    });
+                self
+            }
+            pub fn position<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.position = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for position: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AuditSealed> for super::AuditSealed {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AuditSealed,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    at: value.at?,
+                    audit_id: value.audit_id?,
+                    position: value.position?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AuditSealed> for AuditSealed {
+            fn from(value: super::AuditSealed) -> Self {
+                Self {
+                    at: Ok(value.at),
+                    audit_id: Ok(value.audit_id),
+                    position: Ok(value.position),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct AuditSigned {
+            day: ::std::result::Result<
+                ::chrono::naive::NaiveDate,
+                ::std::string::String,
+            >,
+            position: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for AuditSigned {
+            fn default() -> Self {
+                Self {
+                    day: Err("no value supplied for day".to_string()),
+                    position: Err("no value supplied for position".to_string()),
+                }
+            }
+        }
+        impl AuditSigned {
+            pub fn day<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::naive::NaiveDate>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.day = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for day: {e}")
+                    });
+                self
+            }
+            pub fn position<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.position = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for position: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AuditSigned> for super::AuditSigned {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AuditSigned,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    day: value.day?,
+                    position: value.position?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AuditSigned> for AuditSigned {
+            fn from(value: super::AuditSigned) -> Self {
+                Self {
+                    day: Ok(value.day),
+                    position: Ok(value.position),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct AuditVerification {
+            complete: ::std::result::Result<bool, ::std::string::String>,
+            fault: ::std::result::Result<
+                ::std::option::Option<super::AuditFault>,
+                ::std::string::String,
+            >,
+            intact: ::std::result::Result<bool, ::std::string::String>,
+            organization_id: ::std::result::Result<i64, ::std::string::String>,
+            sealed: ::std::result::Result<
+                ::std::option::Option<super::AuditSealed>,
+                ::std::string::String,
+            >,
+            signed: ::std::result::Result<
+                ::std::option::Option<super::AuditSigned>,
+                ::std::string::String,
+            >,
+            verified_from: ::std::result::Result<i64, ::std::string::String>,
+            verified_to: ::std::result::Result<i64, ::std::string::String>,
+            waiting: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for AuditVerification {
+            fn default() -> Self {
+                Self {
+                    complete: Err("no value supplied for complete".to_string()),
+                    fault: Ok(Default::default()),
+                    intact: Err("no value supplied for intact".to_string()),
+                    organization_id: Err(
+                        "no value supplied for organization_id".to_string(),
+                    ),
+                    sealed: Ok(Default::default()),
+                    signed: Ok(Default::default()),
+                    verified_from: Err(
+                        "no value supplied for verified_from".to_string(),
+                    ),
+                    verified_to: Err("no value supplied for verified_to".to_string()),
+                    waiting: Err("no value supplied for waiting".to_string()),
+                }
+            }
+        }
+        impl AuditVerification {
+            pub fn complete<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.complete = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for complete: {e}")
+                    });
+                self
+            }
+            pub fn fault<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::AuditFault>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.fault = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for fault: {e}")
+                    });
+                self
+            }
+            pub fn intact<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.intact = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for intact: {e}")
+                    });
+                self
+            }
+            pub fn organization_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.organization_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for organization_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn sealed<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::AuditSealed>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.sealed = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for sealed: {e}")
+                    });
+                self
+            }
+            pub fn signed<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::AuditSigned>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.signed = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for signed: {e}")
+                    });
+                self
+            }
+            pub fn verified_from<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.verified_from = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for verified_from: {e}")
+                    });
+                self
+            }
+            pub fn verified_to<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.verified_to = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for verified_to: {e}")
+                    });
+                self
+            }
+            pub fn waiting<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.waiting = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for waiting: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AuditVerification> for super::AuditVerification {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AuditVerification,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    complete: value.complete?,
+                    fault: value.fault?,
+                    intact: value.intact?,
+                    organization_id: value.organization_id?,
+                    sealed: value.sealed?,
+                    signed: value.signed?,
+                    verified_from: value.verified_from?,
+                    verified_to: value.verified_to?,
+                    waiting: value.waiting?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AuditVerification> for AuditVerification {
+            fn from(value: super::AuditVerification) -> Self {
+                Self {
+                    complete: Ok(value.complete),
+                    fault: Ok(value.fault),
+                    intact: Ok(value.intact),
+                    organization_id: Ok(value.organization_id),
+                    sealed: Ok(value.sealed),
+                    signed: Ok(value.signed),
+                    verified_from: Ok(value.verified_from),
+                    verified_to: Ok(value.verified_to),
+                    waiting: Ok(value.waiting),
                 }
             }
         }
@@ -2610,6 +3519,47 @@ visibility from 0 to 1.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct KeySet {
+            keys: ::std::result::Result<
+                ::std::vec::Vec<::serde_json::Value>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for KeySet {
+            fn default() -> Self {
+                Self {
+                    keys: Err("no value supplied for keys".to_string()),
+                }
+            }
+        }
+        impl KeySet {
+            pub fn keys<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::serde_json::Value>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.keys = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for keys: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<KeySet> for super::KeySet {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: KeySet,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self { keys: value.keys? })
+            }
+        }
+        impl ::std::convert::From<super::KeySet> for KeySet {
+            fn from(value: super::KeySet) -> Self {
+                Self { keys: Ok(value.keys) }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct MediaBatch {
             events: ::std::result::Result<
                 ::std::vec::Vec<super::MediaEvent>,
@@ -3102,6 +4052,10 @@ visibility from 0 to 1.*/
         #[derive(Clone, Debug)]
         pub struct NewAuditEvent {
             action: ::std::result::Result<::std::string::String, ::std::string::String>,
+            actor_api_key_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
             actor_kind: ::std::result::Result<super::ActorKind, ::std::string::String>,
             actor_user_id: ::std::result::Result<
                 ::std::option::Option<i64>,
@@ -3113,6 +4067,10 @@ visibility from 0 to 1.*/
             >,
             entity_id: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            entity_ids: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
                 ::std::string::String,
             >,
             entity_type: ::std::result::Result<
@@ -3151,10 +4109,12 @@ visibility from 0 to 1.*/
             fn default() -> Self {
                 Self {
                     action: Err("no value supplied for action".to_string()),
+                    actor_api_key_id: Ok(Default::default()),
                     actor_kind: Err("no value supplied for actor_kind".to_string()),
                     actor_user_id: Ok(Default::default()),
                     changed_fields: Ok(Default::default()),
                     entity_id: Ok(Default::default()),
+                    entity_ids: Ok(Default::default()),
                     entity_type: Err("no value supplied for entity_type".to_string()),
                     id: Err("no value supplied for id".to_string()),
                     impersonator_user_id: Ok(Default::default()),
@@ -3180,6 +4140,20 @@ visibility from 0 to 1.*/
                     .try_into()
                     .map_err(|e| {
                         format!("error converting supplied value for action: {e}")
+                    });
+                self
+            }
+            pub fn actor_api_key_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.actor_api_key_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for actor_api_key_id: {e}"
+                        )
                     });
                 self
             }
@@ -3230,6 +4204,18 @@ visibility from 0 to 1.*/
                     .try_into()
                     .map_err(|e| {
                         format!("error converting supplied value for entity_id: {e}")
+                    });
+                self
+            }
+            pub fn entity_ids<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.entity_ids = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for entity_ids: {e}")
                     });
                 self
             }
@@ -3361,10 +4347,12 @@ visibility from 0 to 1.*/
             ) -> ::std::result::Result<Self, super::error::ConversionError> {
                 Ok(Self {
                     action: value.action?,
+                    actor_api_key_id: value.actor_api_key_id?,
                     actor_kind: value.actor_kind?,
                     actor_user_id: value.actor_user_id?,
                     changed_fields: value.changed_fields?,
                     entity_id: value.entity_id?,
+                    entity_ids: value.entity_ids?,
                     entity_type: value.entity_type?,
                     id: value.id?,
                     impersonator_user_id: value.impersonator_user_id?,
@@ -3382,10 +4370,12 @@ visibility from 0 to 1.*/
             fn from(value: super::NewAuditEvent) -> Self {
                 Self {
                     action: Ok(value.action),
+                    actor_api_key_id: Ok(value.actor_api_key_id),
                     actor_kind: Ok(value.actor_kind),
                     actor_user_id: Ok(value.actor_user_id),
                     changed_fields: Ok(value.changed_fields),
                     entity_id: Ok(value.entity_id),
+                    entity_ids: Ok(value.entity_ids),
                     entity_type: Ok(value.entity_type),
                     id: Ok(value.id),
                     impersonator_user_id: Ok(value.impersonator_user_id),
@@ -3833,7 +4823,7 @@ let response = client.audit_ingest()
 
 For administrators of the organization, and superadmins. Newest first. A page may be followed
 by another as long as `meta.next_cursor` is there; entries that arrive in between don't
-disturb it.
+disturb it. Each search leaves an entry of its own, which names its results in `entity_ids`.
 
 Sends a `GET` request to `/v1/audit/logs`
 
@@ -3869,7 +4859,7 @@ let response = client.audit_log_list()
     }
     /**Get an entry of the audit trail
 
-For administrators of the organization, and superadmins.
+For administrators of the organization, and superadmins. Leaves an entry of its own.
 
 Sends a `GET` request to `/v1/audit/logs/{audit_id}`
 
@@ -3883,6 +4873,67 @@ let response = client.audit_log_get()
 ```*/
     pub fn audit_log_get(&self) -> builder::AuditLogGet<'_> {
         builder::AuditLogGet::new(self)
+    }
+    /**Verify the audit trail
+
+For administrators of the organization, and superadmins. Walks along the organization's hash
+chain, says up to where it is sealed and signed, and names the first thing that is wrong with
+it. A walk that would take too long is answered `complete: false`; go on from there with
+`after_position`. Verifying is itself an entry of the trail.
+
+Sends a `GET` request to `/v1/audit/verify`
+
+Arguments:
+- `after_position`: Go on after this position: `verified_to` of the answer before.
+- `organization_id`: Whose chain, for superadmins; without it that of the token's organization or, without one,
+of what belongs to none (0).
+```ignore
+let response = client.audit_verify()
+    .after_position(after_position)
+    .organization_id(organization_id)
+    .send()
+    .await;
+```*/
+    pub fn audit_verify(&self) -> builder::AuditVerify<'_> {
+        builder::AuditVerify::new(self)
+    }
+    /**List the signed heads of the audit trail
+
+For administrators of the organization, and superadmins. Newest first: for each organization and
+day (UTC) that is over and had entries, the last link of its hash chain, signed. Keep them
+elsewhere; `audit_verify` compares the chain with those that are here.
+
+Sends a `GET` request to `/v1/audit/heads`
+
+Arguments:
+- `cursor`: `meta.next_cursor` of the page before.
+- `organization_id`: Only this organization: for superadmins, who otherwise see all of them. Others are always
+held to their own.
+- `page_size`: Heads a page holds at most.
+```ignore
+let response = client.audit_head_list()
+    .cursor(cursor)
+    .organization_id(organization_id)
+    .page_size(page_size)
+    .send()
+    .await;
+```*/
+    pub fn audit_head_list(&self) -> builder::AuditHeadList<'_> {
+        builder::AuditHeadList::new(self)
+    }
+    /**Get the keys that heads of the audit trail are signed with
+
+A JSON Web Key Set, by which anybody can check a statement of `audit_head_list`.
+
+Sends a `GET` request to `/.well-known/jwks.json`
+
+```ignore
+let response = client.jwks_get()
+    .send()
+    .await;
+```*/
+    pub fn jwks_get(&self) -> builder::JwksGet<'_> {
+        builder::JwksGet::new(self)
     }
     /**Track events
 
@@ -4687,6 +5738,391 @@ pub mod builder {
                         ),
                     )
                 }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::audit_verify`]
+
+[`Client::audit_verify`]: super::Client::audit_verify*/
+    #[derive(Debug, Clone)]
+    pub struct AuditVerify<'a> {
+        client: &'a super::Client,
+        after_position: Result<Option<i64>, String>,
+        organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> AuditVerify<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                after_position: Ok(None),
+                organization_id: Ok(None),
+            }
+        }
+        pub fn after_position<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.after_position = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for after_position failed".to_string()
+                });
+            self
+        }
+        pub fn organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/audit/verify`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::AuditVerification>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, after_position, organization_id } = self;
+            let after_position = after_position.map_err(Error::InvalidRequest)?;
+            let organization_id = organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/audit/verify", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(
+                    &progenitor_client::QueryParam::new(
+                        "after_position",
+                        &after_position,
+                    ),
+                )
+                .query(
+                    &progenitor_client::QueryParam::new(
+                        "organization_id",
+                        &organization_id,
+                    ),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "audit_verify",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::audit_head_list`]
+
+[`Client::audit_head_list`]: super::Client::audit_head_list*/
+    #[derive(Debug, Clone)]
+    pub struct AuditHeadList<'a> {
+        client: &'a super::Client,
+        cursor: Result<Option<::std::string::String>, String>,
+        organization_id: Result<Option<i64>, String>,
+        page_size: Result<Option<i32>, String>,
+    }
+    impl<'a> AuditHeadList<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                cursor: Ok(None),
+                organization_id: Ok(None),
+                page_size: Ok(None),
+            }
+        }
+        pub fn cursor<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.cursor = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for cursor failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn page_size<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page_size = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page_size failed".to_string());
+            self
+        }
+        ///Sends a `GET` request to `/v1/audit/heads`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::AuditHeadList>, Error<types::ErrorEnvelope>> {
+            let Self { client, cursor, organization_id, page_size } = self;
+            let cursor = cursor.map_err(Error::InvalidRequest)?;
+            let organization_id = organization_id.map_err(Error::InvalidRequest)?;
+            let page_size = page_size.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/audit/heads", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("cursor", &cursor))
+                .query(
+                    &progenitor_client::QueryParam::new(
+                        "organization_id",
+                        &organization_id,
+                    ),
+                )
+                .query(&progenitor_client::QueryParam::new("page_size", &page_size))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "audit_head_list",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::jwks_get`]
+
+[`Client::jwks_get`]: super::Client::jwks_get*/
+    #[derive(Debug, Clone)]
+    pub struct JwksGet<'a> {
+        client: &'a super::Client,
+    }
+    impl<'a> JwksGet<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self { client: client }
+        }
+        ///Sends a `GET` request to `/.well-known/jwks.json`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::KeySet>, Error<types::ErrorEnvelope>> {
+            let Self { client } = self;
+            let url = format!("{}/.well-known/jwks.json", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "jwks_get",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
                 405u16 => {
                     Err(
                         Error::ErrorResponse(

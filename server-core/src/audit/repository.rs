@@ -17,6 +17,7 @@ pub(super) struct Pending {
     pub(super) organization_id: i64,
     pub(super) actor_kind: String,
     pub(super) actor_user_id: Option<i64>,
+    pub(super) actor_api_key_id: Option<i64>,
     pub(super) impersonator_user_id: Option<i64>,
     pub(super) action: String,
     pub(super) entity_type: String,
@@ -48,7 +49,8 @@ pub(super) async fn outbox_claim(admin: &PgPool, limit: i64, lease: Duration) ->
         Pending,
         r#"
         select o.seq, l.id, l.occurred_at, l.organization_id, l.actor_kind, l.actor_user_id,
-               l.impersonator_user_id, l.action, l.entity_type, l.entity_id, l.changed_fields, l.operation_id, l.request_id, l.outcome,
+               l.actor_api_key_id, l.impersonator_user_id, l.action, l.entity_type, l.entity_id, l.changed_fields,
+               l.operation_id, l.request_id, l.outcome,
                host(p.ip) as ip, p.user_agent as "user_agent?"
         from audit_outbox o
         join audit_log l on l.id = o.audit_id

@@ -42,8 +42,16 @@ const CORE: [Target; 15] = [
     target("public.idempotency_keys", "SIUD"),
 ];
 
-const TELEMETRY: [Target; 3] =
-    [target("audit.audit_logs", "S"), target("audit.audit_personal", "S"), target("privacy.consents", "SI")];
+const TELEMETRY: [Target; 7] = [
+    // It may add that it read the trail, which is no copy of what others did.
+    target("audit.audit_logs", "S"),
+    target("audit.audit_personal", "SI"),
+    target("audit.audit_pending", "S"),
+    target("audit.audit_chain", "S"),
+    target("audit.audit_heads", "S"),
+    target("audit.audit_starts", "S"),
+    target("privacy.consents", "SI"),
+];
 
 pub(crate) fn core_targets() -> BTreeSet<String> {
     // The tenants themselves are exempt from the walk; they are attacked all the same.
@@ -248,10 +256,12 @@ async fn a_user_reaches_its_own_row_alone() {
 fn audit_event(organization_id: i64) -> NewAuditEvent {
     NewAuditEvent {
         action: "created".to_owned(),
+        actor_api_key_id: None,
         actor_kind: ActorKind::User,
         actor_user_id: Some(100 + organization_id),
         changed_fields: Vec::new(),
         entity_id: Some("1".to_owned()),
+        entity_ids: Vec::new(),
         entity_type: "appointment".to_owned(),
         id: Uuid::now_v7(),
         impersonator_user_id: None,
@@ -273,9 +283,19 @@ fn consent() -> ConsentUpdate {
     }
 }
 
+/// A row of each table of the chain of organization `$ORG`.
+const CHAIN: [&str; 4] = [
+    "insert into audit.audit_pending (organization_id, audit_id) values ($ORG, uuidv7())",
+    "insert into audit.audit_chain (organization_id, position, audit_id, previous, hash, encoding, sealed_at)
+     values ($ORG, 1000, uuidv7(), sha256('a'), sha256('b'), 1, now())",
+    "insert into audit.audit_heads (organization_id, day, position, audit_id, hash, signed_at, kid, statement)
+     values ($ORG, '2026-01-01', 1000, uuidv7(), sha256('b'), now(), 'key', 'statement')",
+    "insert into audit.audit_starts (organization_id, position, hash) values ($ORG, 1000, sha256('b'))",
+];
+
 #[tokio::test]
 async fn telemetrys_tables_withstand() {
-    let app = TelemetryApp::start().await;
+    let mut app = TelemetryApp::start().await;
     let person = |organization: i64| TelemetryPerson {
         user: 100 + organization,
         organization: Some(organization),
@@ -287,6 +307,15 @@ async fn telemetrys_tables_withstand() {
         granted(app.service().audit_ingest().body(AuditBatch { events }).send().await, 202);
         let client = app.person(&person(organization));
         granted(client.consent_put().body(consent()).send().await, 200);
+    }
+    // Nobody seals while the tables of the chain are attacked.
+    app.server.kill();
+    let mut owner = app.database.owner().await;
+    for organization in [1, 2] {
+        for seed in CHAIN {
+            let sql = seed.replace("$ORG", &organization.to_string());
+            execute(&mut owner, &sql).await.unwrap();
+        }
     }
     let asker = |organization: i64| Asker { organization, user: 100 + organization, role: "admin" };
     attack(&app.database, &TELEMETRY, asker(1), asker(2)).await;

@@ -6,10 +6,12 @@
 
 mod jwks;
 mod signer;
+mod statement;
 mod verifier;
 
 pub use jwks::{Jwks, JwksTiming, KeyError, KeySource};
 pub use signer::{Ed25519Signer, SignError};
+pub use statement::Statements;
 pub use verifier::{Algorithm, Rules, TokenError, Verifier};
 
 /// Environments hold a PEM on one line with `\n` written out; this gives it its lines back.

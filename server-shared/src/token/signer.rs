@@ -39,8 +39,7 @@ impl Ed25519Signer {
         let AlgorithmParameters::OctetKeyPair(pair) = jwk.algorithm else { return Err(SignError::Key) };
         let public = URL_SAFE_NO_PAD.decode(pair.x).map_err(|_| SignError::Key)?;
         let public = <[u8; 32]>::try_from(public).map_err(|_| SignError::Key)?;
-        let kid = hex::encode(&Sha256::digest(public)[..8]);
-        Ok(Self { key, public, kid })
+        Ok(Self { key, public, kid: key_id(&public) })
     }
 
     /// A token with these claims; `iss`, `exp` and the like are the caller's to set.
@@ -55,17 +54,32 @@ impl Ed25519Signer {
         &self.kid
     }
 
+    /// The public half.
+    pub(super) fn public(&self) -> [u8; 32] {
+        self.public
+    }
+
     /// The document for `/.well-known/jwks.json`.
     pub fn jwks(&self) -> Value {
-        json!({ "keys": [{
-            "kty": "OKP",
-            "crv": "Ed25519",
-            "x": URL_SAFE_NO_PAD.encode(self.public),
-            "kid": self.kid,
-            "use": "sig",
-            "alg": "EdDSA",
-        }] })
+        json!({ "keys": [public_jwk(&self.public)] })
     }
+}
+
+/// A key's public name; see [`Ed25519Signer::kid`].
+pub(super) fn key_id(public: &[u8; 32]) -> String {
+    hex::encode(&Sha256::digest(public)[..8])
+}
+
+/// The public half of a key as a JWK.
+pub(super) fn public_jwk(public: &[u8; 32]) -> Value {
+    json!({
+        "kty": "OKP",
+        "crv": "Ed25519",
+        "x": URL_SAFE_NO_PAD.encode(public),
+        "kid": key_id(public),
+        "use": "sig",
+        "alg": "EdDSA",
+    })
 }
 
 impl fmt::Debug for Ed25519Signer {

@@ -65,9 +65,9 @@ impl Example for NewAnalyticsEvent {
         ];
         Self {
             event_id: uuid!("019a6b1c-6a10-7e05-8d6a-51f7a3a60b02"),
-            name: Identifier::example("booking_started"),
+            name: Identifier::literal("booking_started"),
             occurred_at: DateTime::from_timestamp(1_762_765_200, 0).unwrap_or_default(),
-            page: Some(Line::example("/appointments/book")),
+            page: Some(Line::literal("/appointments/book")),
             properties: properties.into(),
         }
     }

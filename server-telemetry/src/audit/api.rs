@@ -17,9 +17,10 @@ use uuid::Uuid;
 use super::{
     AuditService,
     model::{AuditBatch, AuditFilter, AuditLog, AuditLogList, AuditReceipt},
+    reading::Reader,
 };
 use crate::{
-    http::{Person, Service},
+    http::{Person, Service, Trace},
     ingest::{Tag, storable},
     text::{Identifier, Word},
 };
@@ -44,12 +45,13 @@ impl AuditApi {
     ///
     /// For administrators of the organization, and superadmins. Newest first. A page may be followed
     /// by another as long as `meta.next_cursor` is there; entries that arrive in between don't
-    /// disturb it.
+    /// disturb it. Each search leaves an entry of its own, which names its results in `entity_ids`.
     #[oai(path = "/logs", method = "get", operation_id = "audit_log_list")]
     #[allow(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn audit_log_list(
         &self,
         person: Person,
+        trace: Trace,
         /// Only events of this time or later.
         from: Query<Option<DateTime<Utc>>>,
         /// Only events before this time.
@@ -87,20 +89,21 @@ impl AuditApi {
             cursor: cursor.0,
             paging: Paging::new(None, page_size.0),
         };
-        Ok(Json(self.audit.list(&person, filter).await?))
+        Ok(Json(self.audit.list(&Reader { person, trace }, filter).await?))
     }
 
     /// Get an entry of the audit trail
     ///
-    /// For administrators of the organization, and superadmins.
+    /// For administrators of the organization, and superadmins. Leaves an entry of its own.
     #[oai(path = "/logs/:audit_id", method = "get", operation_id = "audit_log_get")]
     async fn audit_log_get(
         &self,
         person: Person,
+        trace: Trace,
         /// Id of the event.
         audit_id: Path<Uuid>,
     ) -> Result<Json<AuditLog>, ApiError> {
         person.must_administrate()?;
-        Ok(Json(self.audit.get(&person, audit_id.0).await?))
+        Ok(Json(self.audit.get(&Reader { person, trace }, audit_id.0).await?))
     }
 }

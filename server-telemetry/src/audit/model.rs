@@ -19,6 +19,8 @@ pub(crate) enum ActorKind {
     ApiKey,
     /// Core itself.
     System,
+    /// Somebody who is not known.
+    Anonymous,
 }
 
 impl ActorKind {
@@ -27,6 +29,7 @@ impl ActorKind {
             Self::User => "user",
             Self::ApiKey => "api_key",
             Self::System => "system",
+            Self::Anonymous => "anonymous",
         }
     }
 
@@ -35,6 +38,7 @@ impl ActorKind {
         match text {
             "user" => Self::User,
             "api_key" => Self::ApiKey,
+            "anonymous" => Self::Anonymous,
             _ => Self::System,
         }
     }
@@ -102,6 +106,9 @@ pub(crate) struct NewAuditEvent {
     pub actor_user_id: Option<i64>,
     /// What kind of actor it was.
     pub actor_kind: ActorKind,
+    /// The API key that acted, for the kind `api_key`.
+    #[oai(validator(minimum(value = "1")))]
+    pub actor_api_key_id: Option<i64>,
     /// The administrator behind the actor while impersonating.
     #[oai(validator(minimum(value = "1")))]
     pub impersonator_user_id: Option<i64>,
@@ -111,6 +118,9 @@ pub(crate) struct NewAuditEvent {
     pub entity_type: Word,
     /// Id of that thing, where there is one.
     pub entity_id: Option<Identifier>,
+    /// Ids of those things, where there were many, such as the results of a search.
+    #[oai(default, validator(max_items = 1000))]
+    pub entity_ids: Vec<Identifier>,
     /// Names of the fields that changed, never their values.
     #[oai(default, validator(max_items = 200))]
     pub changed_fields: Vec<Identifier>,
@@ -134,16 +144,18 @@ impl Example for NewAuditEvent {
             organization_id: 1,
             actor_user_id: Some(42),
             actor_kind: ActorKind::User,
+            actor_api_key_id: None,
             impersonator_user_id: None,
-            action: Word::example("updated"),
-            entity_type: Word::example("appointment"),
-            entity_id: Some(Identifier::example("1041")),
-            changed_fields: vec![Identifier::example("started_at"), Identifier::example("ended_at")],
-            request_id: Some(Identifier::example("019a6b1c-5d70-7aa1-8c11-0d2b6d1f3c11")),
+            action: Word::literal("updated"),
+            entity_type: Word::literal("appointment"),
+            entity_id: Some(Identifier::literal("1041")),
+            entity_ids: Vec::new(),
+            changed_fields: vec![Identifier::literal("started_at"), Identifier::literal("ended_at")],
+            request_id: Some(Identifier::literal("019a6b1c-5d70-7aa1-8c11-0d2b6d1f3c11")),
             outcome: AuditOutcome::Succeeded,
-            operation_id: Some(Word::example("appointment_update")),
-            ip: Some(Address::example("203.0.113.77")),
-            user_agent: Some(HeaderValue::example(
+            operation_id: Some(Word::literal("appointment_update")),
+            ip: Some(Address::literal("203.0.113.77")),
+            user_agent: Some(HeaderValue::literal(
                 "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
             )),
         }
@@ -204,6 +216,8 @@ pub(crate) struct AuditLog {
     pub actor_user_id: Option<i64>,
     /// What kind of actor it was.
     pub actor_kind: ActorKind,
+    /// The API key that acted.
+    pub actor_api_key_id: Option<i64>,
     /// The administrator behind the actor while impersonating.
     pub impersonator_user_id: Option<i64>,
     /// What was done.
@@ -212,6 +226,8 @@ pub(crate) struct AuditLog {
     pub entity_type: String,
     /// Id of that thing.
     pub entity_id: Option<String>,
+    /// Ids of those things, where there were many, such as the results of a search.
+    pub entity_ids: Vec<String>,
     /// Names of the fields that changed.
     pub changed_fields: Vec<String>,
     /// Id of the request in which it happened.
@@ -236,10 +252,12 @@ impl Example for AuditLog {
             organization_id: event.organization_id,
             actor_user_id: event.actor_user_id,
             actor_kind: event.actor_kind,
+            actor_api_key_id: event.actor_api_key_id,
             impersonator_user_id: event.impersonator_user_id,
             action: event.action.into_inner(),
             entity_type: event.entity_type.into_inner(),
             entity_id: event.entity_id.map(Identifier::into_inner),
+            entity_ids: event.entity_ids.into_iter().map(Identifier::into_inner).collect(),
             changed_fields: event.changed_fields.into_iter().map(Identifier::into_inner).collect(),
             request_id: event.request_id.map(Identifier::into_inner),
             outcome: event.outcome,

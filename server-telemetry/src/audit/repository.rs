@@ -2,12 +2,14 @@
 
 use std::{collections::HashSet, net::IpAddr};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 use super::model::{ActorKind, AuditFilter, AuditLog, AuditOutcome, NewAuditEvent};
-use crate::{http::Person, storage::postgres::Database};
+use crate::text::Identifier;
+
+type Tx<'a> = Transaction<'a, Postgres>;
 
 /// Months before this one that have a partition, and months after it.
 const MONTHS: (i32, i32) = (1, 3);
@@ -15,112 +17,109 @@ const MONTHS: (i32, i32) = (1, 3);
 /// How far an id's time and the event's may lie apart: bounds on the time become bounds on the id.
 pub(crate) const ID_TOLERANCE: TimeDelta = TimeDelta::days(1);
 
-/// Stores and reads the trail.
-pub(crate) struct AuditRepository {
-    database: Database,
+/// Makes the partitions of the months to come; returns how many.
+pub(crate) async fn partitions_ensure(tx: &mut Tx<'_>) -> Result<i32, sqlx::Error> {
+    let (behind, ahead) = MONTHS;
+    sqlx::query_scalar!(r#"select audit.partitions_ensure($1, $2) as "made!""#, behind, ahead)
+        .fetch_one(&mut **tx)
+        .await
 }
 
-impl AuditRepository {
-    /// On this database.
-    pub(crate) fn new(database: Database) -> Self {
-        Self { database }
-    }
-
-    /// Makes the partitions of the months to come; returns how many.
-    pub(crate) async fn partitions_ensure(&self) -> Result<i32, sqlx::Error> {
-        let (behind, ahead) = MONTHS;
-        sqlx::query_scalar!(r#"select audit.partitions_ensure($1, $2) as "made!""#, behind, ahead)
-            .fetch_one(self.database.jobs())
-            .await
-    }
-
-    /// Stores those events whose id is new, in one statement and so in one transaction, and gives
-    /// their ids. Works without a context, as the events of many organizations come together.
-    pub(crate) async fn insert(&self, events: &[NewAuditEvent]) -> Result<HashSet<Uuid>, sqlx::Error> {
-        // In one order for everybody: batches that share events and race would deadlock otherwise.
-        let mut events = events.to_vec();
-        events.sort_unstable_by_key(|event| event.id);
-        let columns = Columns::of(&events);
-        let stored = sqlx::query_scalar!(
-            r#"with event as (
-                 select * from unnest(
-                     $1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[],
-                     $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[]
-                 ) as event(
-                     id, occurred_at, organization_id, actor_user_id, actor_kind, impersonator_user_id, action,
-                     entity_type, entity_id, changed_fields, request_id, outcome, operation_id, ip, user_agent)
-             ), stored as (
-                 insert into audit.audit_logs (
-                     id, occurred_at, organization_id, actor_user_id, actor_kind, impersonator_user_id, action,
-                     entity_type, entity_id, changed_fields, request_id, outcome, operation_id)
-                 select id, occurred_at, organization_id, actor_user_id, actor_kind, impersonator_user_id, action,
-                     entity_type, entity_id, string_to_array(changed_fields, ','), request_id, outcome, operation_id
-                 from event
-                 on conflict (id) do nothing
-                 returning id
-             ), personal as (
-                 insert into audit.audit_personal (audit_id, organization_id, ip, user_agent)
-                 select id, organization_id, ip::inet, user_agent
-                 from event join stored using (id)
-                 where ip is not null or user_agent is not null
-                 -- Twice the same id in one batch gives two rows here and one above.
-                 on conflict (audit_id) do nothing
-             )
-             select id as "id!" from stored"#,
-            &columns.ids,
-            &columns.occurred_at,
-            &columns.organization_ids,
-            &columns.actor_user_ids as &[Option<i64>],
-            &columns.actor_kinds as &[&str],
-            &columns.impersonator_user_ids as &[Option<i64>],
-            &columns.actions as &[&str],
-            &columns.entity_types as &[&str],
-            &columns.entity_ids as &[Option<&str>],
-            &columns.changed_fields,
-            &columns.request_ids as &[Option<&str>],
-            &columns.outcomes as &[&str],
-            &columns.operation_ids as &[Option<&str>],
-            &columns.ips as &[Option<String>],
-            &columns.user_agents as &[Option<&str>],
-        )
-        .fetch_all(self.database.jobs())
-        .await?;
-        Ok(stored.into_iter().collect())
-    }
-
-    /// One entry, if the person may see it.
-    pub(crate) async fn find(&self, person: &Person, id: Uuid) -> Result<Option<AuditLog>, sqlx::Error> {
-        let mut tx = self.database.read_all(person).await?;
-        let row = sqlx::query_as!(
-            LogRow,
-            r#"select log.id, log.occurred_at, log.received_at, log.organization_id, log.actor_user_id, log.actor_kind,
-                 log.impersonator_user_id, log.action, log.entity_type, log.entity_id, log.changed_fields,
-                 log.request_id, log.outcome, log.operation_id, host(personal.ip) as ip,
-                 personal.user_agent as "user_agent?"
-             from audit.audit_logs log
-             left join audit.audit_personal personal on personal.audit_id = log.id
-             where log.id = $1"#,
-            id,
-        )
-        .fetch_optional(&mut *tx)
-        .await?;
-        Ok(row.map(AuditLog::from))
-    }
-
-    /// A page of the trail, newest first, and one entry more if there is one.
-    pub(crate) async fn list(&self, person: &Person, filter: &AuditFilter) -> Result<Vec<AuditLog>, sqlx::Error> {
-        let mut tx = self.database.read_all(person).await?;
-        list(&mut tx, filter).await
-    }
+/// The months that have a partition and ended `kept` months ago or longer, oldest first.
+pub(super) async fn partitions_expired(tx: &mut Tx<'_>, kept: i32) -> Result<Vec<NaiveDate>, sqlx::Error> {
+    sqlx::query_scalar!(r#"select audit.partitions_expired($1) as "month!""#, kept).fetch_all(&mut **tx).await
 }
 
-async fn list(tx: &mut Transaction<'_, Postgres>, filter: &AuditFilter) -> Result<Vec<AuditLog>, sqlx::Error> {
+/// Drops the partition of a month. The database refuses while a signed head is missing for it.
+pub(super) async fn partition_drop(tx: &mut Tx<'_>, month: NaiveDate) -> Result<(), sqlx::Error> {
+    sqlx::query!("select audit.partition_drop($1)", month).fetch_one(&mut **tx).await.map(drop)
+}
+
+/// Stores those events whose id is new, in one statement, and gives their ids.
+pub(super) async fn insert(tx: &mut Tx<'_>, events: &[NewAuditEvent]) -> Result<HashSet<Uuid>, sqlx::Error> {
+    // In one order for everybody: batches that share events and race would deadlock otherwise. Of two
+    // with one id the first counts.
+    let mut events: Vec<&NewAuditEvent> = events.iter().collect();
+    events.sort_by_key(|event| event.id);
+    events.dedup_by_key(|event| event.id);
+    let columns = Columns::of(&events);
+    let stored = sqlx::query_scalar!(
+        r#"with event as (
+             select * from unnest(
+                 $1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[],
+                 $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
+                 $16::bigint[], $17::text[]
+             ) as event(
+                 id, occurred_at, organization_id, actor_user_id, actor_kind, impersonator_user_id, action,
+                 entity_type, entity_id, changed_fields, request_id, outcome, operation_id, ip, user_agent,
+                 actor_api_key_id, entity_ids)
+         ), stored as (
+             insert into audit.audit_logs (
+                 id, occurred_at, organization_id, actor_user_id, actor_kind, impersonator_user_id, action,
+                 entity_type, entity_id, changed_fields, request_id, outcome, operation_id, actor_api_key_id,
+                 entity_ids)
+             select id, occurred_at, organization_id, actor_user_id, actor_kind, impersonator_user_id, action,
+                 entity_type, entity_id, string_to_array(changed_fields, ','), request_id, outcome, operation_id,
+                 actor_api_key_id, string_to_array(entity_ids, ',')
+             from event
+             on conflict (id) do nothing
+             returning id
+         ), personal as (
+             insert into audit.audit_personal (audit_id, organization_id, ip, user_agent)
+             select id, organization_id, ip::inet, user_agent
+             from event join stored using (id)
+             where ip is not null or user_agent is not null
+         )
+         select id as "id!" from stored"#,
+        &columns.ids,
+        &columns.occurred_at,
+        &columns.organization_ids,
+        &columns.actor_user_ids as &[Option<i64>],
+        &columns.actor_kinds as &[&str],
+        &columns.impersonator_user_ids as &[Option<i64>],
+        &columns.actions as &[&str],
+        &columns.entity_types as &[&str],
+        &columns.entity_ids as &[Option<&str>],
+        &columns.changed_fields,
+        &columns.request_ids as &[Option<&str>],
+        &columns.outcomes as &[&str],
+        &columns.operation_ids as &[Option<&str>],
+        &columns.ips as &[Option<String>],
+        &columns.user_agents as &[Option<&str>],
+        &columns.actor_api_key_ids as &[Option<i64>],
+        &columns.many_entity_ids,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(stored.into_iter().collect())
+}
+
+/// One entry, if the transaction's context shows it.
+pub(super) async fn find(tx: &mut Tx<'_>, id: Uuid) -> Result<Option<AuditLog>, sqlx::Error> {
+    let row = sqlx::query_as!(
+        LogRow,
+        r#"select log.id, log.occurred_at, log.received_at, log.organization_id, log.actor_user_id, log.actor_kind,
+             log.actor_api_key_id, log.impersonator_user_id, log.action, log.entity_type, log.entity_id,
+             log.entity_ids, log.changed_fields, log.request_id, log.outcome, log.operation_id,
+             host(personal.ip) as ip, personal.user_agent as "user_agent?"
+         from audit.audit_logs log
+         left join audit.audit_personal personal on personal.audit_id = log.id
+         where log.id = $1"#,
+        id,
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(row.map(AuditLog::from))
+}
+
+/// A page of the trail, newest first, and one entry more if there is one.
+pub(super) async fn list(tx: &mut Tx<'_>, filter: &AuditFilter) -> Result<Vec<AuditLog>, sqlx::Error> {
     // The bounds on id say nothing that those on occurred_at don't; they let whole months be left out.
     let rows = sqlx::query_as!(
         LogRow,
         r#"select log.id, log.occurred_at, log.received_at, log.organization_id, log.actor_user_id, log.actor_kind,
-             log.impersonator_user_id, log.action, log.entity_type, log.entity_id, log.changed_fields, log.request_id,
-             log.outcome, log.operation_id, host(personal.ip) as ip, personal.user_agent as "user_agent?"
+             log.actor_api_key_id, log.impersonator_user_id, log.action, log.entity_type, log.entity_id,
+             log.entity_ids, log.changed_fields, log.request_id, log.outcome, log.operation_id, host(personal.ip) as ip, personal.user_agent as "user_agent?"
          from audit.audit_logs log
          left join audit.audit_personal personal on personal.audit_id = log.id
          where ($1::bigint is null or log.organization_id = $1)
@@ -178,13 +177,17 @@ struct Columns<'a> {
     operation_ids: Vec<Option<&'a str>>,
     ips: Vec<Option<String>>,
     user_agents: Vec<Option<&'a str>>,
+    actor_api_key_ids: Vec<Option<i64>>,
+    /// Joined like the names of fields.
+    many_entity_ids: Vec<String>,
 }
 
 impl<'a> Columns<'a> {
-    fn of(events: &'a [NewAuditEvent]) -> Self {
-        fn column<'a, T>(events: &'a [NewAuditEvent], value: impl Fn(&'a NewAuditEvent) -> T) -> Vec<T> {
-            events.iter().map(value).collect()
+    fn of(events: &[&'a NewAuditEvent]) -> Self {
+        fn column<'a, T>(events: &[&'a NewAuditEvent], value: impl Fn(&'a NewAuditEvent) -> T) -> Vec<T> {
+            events.iter().copied().map(value).collect()
         }
+        let joined = |texts: &'a [Identifier]| texts.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join(",");
         Self {
             ids: column(events, |event| event.id),
             occurred_at: column(events, |event| event.occurred_at),
@@ -195,10 +198,7 @@ impl<'a> Columns<'a> {
             actions: column(events, |event| event.action.as_ref()),
             entity_types: column(events, |event| event.entity_type.as_ref()),
             entity_ids: column(events, |event| event.entity_id.as_ref().map(AsRef::as_ref)),
-            changed_fields: column(events, |event| {
-                let names: Vec<&str> = event.changed_fields.iter().map(AsRef::as_ref).collect();
-                names.join(",")
-            }),
+            changed_fields: column(events, |event| joined(&event.changed_fields)),
             request_ids: column(events, |event| event.request_id.as_ref().map(AsRef::as_ref)),
             outcomes: column(events, |event| event.outcome.as_str()),
             operation_ids: column(events, |event| event.operation_id.as_ref().map(AsRef::as_ref)),
@@ -208,6 +208,8 @@ impl<'a> Columns<'a> {
                 Some(ip.to_string())
             }),
             user_agents: column(events, |event| event.user_agent.as_ref().map(|agent| start(agent.as_ref()))),
+            actor_api_key_ids: column(events, |event| event.actor_api_key_id),
+            many_entity_ids: column(events, |event| joined(&event.entity_ids)),
         }
     }
 }
@@ -226,10 +228,12 @@ struct LogRow {
     organization_id: i64,
     actor_user_id: Option<i64>,
     actor_kind: String,
+    actor_api_key_id: Option<i64>,
     impersonator_user_id: Option<i64>,
     action: String,
     entity_type: String,
     entity_id: Option<String>,
+    entity_ids: Vec<String>,
     changed_fields: Vec<String>,
     request_id: Option<String>,
     outcome: String,
@@ -247,10 +251,12 @@ impl From<LogRow> for AuditLog {
             organization_id: row.organization_id,
             actor_user_id: row.actor_user_id,
             actor_kind: ActorKind::from_column(&row.actor_kind),
+            actor_api_key_id: row.actor_api_key_id,
             impersonator_user_id: row.impersonator_user_id,
             action: row.action,
             entity_type: row.entity_type,
             entity_id: row.entity_id,
+            entity_ids: row.entity_ids,
             changed_fields: row.changed_fields,
             request_id: row.request_id,
             outcome: AuditOutcome::from_column(&row.outcome),

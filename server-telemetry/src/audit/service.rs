@@ -1,9 +1,8 @@
 //! The audit trail: stored once, read by those who answer for it.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use server_shared::shutdown::Shutdown;
 use uuid::Uuid;
 
 use super::{
@@ -12,17 +11,15 @@ use super::{
         AuditBatch, AuditFilter, AuditLog, AuditLogList, AuditReceipt, AuditResult, AuditResultKind, CursorMeta,
         NewAuditEvent,
     },
-    repository::{AuditRepository, ID_TOLERANCE},
+    reading::Reader,
+    repository::{self, ID_TOLERANCE},
 };
-use crate::http::{Person, Role};
-
-/// How often the partitions of the months to come are looked after; and how soon again after a failure.
-const MAINTENANCE: Duration = Duration::from_hours(24);
-const MAINTENANCE_RETRY: Duration = Duration::from_secs(10);
+use crate::storage::postgres::Database;
 
 /// Stores and reads the trail.
 pub(crate) struct AuditService {
-    pub repository: AuditRepository,
+    /// Where it is.
+    pub database: Database,
 }
 
 impl AuditService {
@@ -39,7 +36,7 @@ impl AuditService {
                 events.push(event);
             }
         }
-        let mut new = if events.is_empty() { HashSet::new() } else { self.repository.insert(&events).await? };
+        let mut new = if events.is_empty() { HashSet::new() } else { self.store(&events).await? };
         for result in &mut results {
             // Taken out, so that the second of two equal ids in one batch is a duplicate.
             if result.result == AuditResultKind::Duplicate && new.remove(&result.id) {
@@ -50,47 +47,41 @@ impl AuditService {
         Ok(AuditReceipt { results })
     }
 
+    /// The ids of the events that are new.
+    async fn store(&self, events: &[NewAuditEvent]) -> Result<HashSet<Uuid>, AuditError> {
+        let mut tx = self.database.work().await?;
+        let new = repository::insert(&mut tx, events).await?;
+        tx.commit().await?;
+        Ok(new)
+    }
+
     /// A page of the trail.
-    pub(crate) async fn list(&self, person: &Person, filter: AuditFilter) -> Result<AuditLogList, AuditError> {
-        let named = filter.organization_id;
-        if person.role != Role::Superadmin && named.is_some_and(|named| Some(named) != person.organization_id) {
-            return Err(AuditError::OrganizationNotFound);
-        }
-        let mut data = self.repository.list(person, &filter).await?;
+    pub(crate) async fn list(&self, reader: &Reader, filter: AuditFilter) -> Result<AuditLogList, AuditError> {
+        let organization_id = reader.organization(filter.organization_id)?;
+        let filter = AuditFilter { organization_id, ..filter };
+        let mut tx = self.database.disclose(&reader.person).await?;
+        let mut data = repository::list(&mut tx, &filter).await?;
         let page = usize::try_from(filter.paging.limit()).unwrap_or(usize::MAX);
         let more = data.len() > page;
         data.truncate(page);
+        let search = reader.event_of_search(organization_id.unwrap_or(0), data.iter().map(|log| log.id));
+        repository::insert(&mut tx, &[search]).await?;
+        tx.commit().await?;
         let next_cursor = data.last().filter(|_| more).map(|last| last.id.to_string());
         Ok(AuditLogList { data, meta: CursorMeta { next_cursor } })
     }
 
     /// One entry of the trail.
-    pub(crate) async fn get(&self, person: &Person, id: Uuid) -> Result<AuditLog, AuditError> {
-        self.repository.find(person, id).await?.ok_or(AuditError::NotFound)
-    }
-
-    /// Makes the partitions of the months to come, now and daily until shutdown.
-    pub(crate) fn maintain(self: &Arc<Self>, shutdown: &Shutdown) {
-        let audit = Arc::clone(self);
-        shutdown.spawn("audit-partitions", |stop| async move {
-            loop {
-                let pause = match audit.repository.partitions_ensure().await {
-                    Ok(0) => MAINTENANCE,
-                    Ok(made) => {
-                        tracing::info!(made, "partitions of the audit trail made");
-                        MAINTENANCE
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "partitions of the audit trail could not be looked after");
-                        MAINTENANCE_RETRY
-                    }
-                };
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = stop.cancelled() => return,
-                }
-            }
-        });
+    pub(crate) async fn get(&self, reader: &Reader, id: Uuid) -> Result<AuditLog, AuditError> {
+        let mut tx = self.database.disclose(&reader.person).await?;
+        let log = repository::find(&mut tx, id).await?;
+        let organization_id = match &log {
+            Some(log) => log.organization_id,
+            None => reader.organization(None)?.unwrap_or(0),
+        };
+        repository::insert(&mut tx, &[reader.event_of_one(organization_id, id, log.is_some())]).await?;
+        tx.commit().await?;
+        log.ok_or(AuditError::NotFound)
     }
 }
 

@@ -4,7 +4,9 @@ pub(crate) mod caller;
 pub(crate) mod compliance;
 pub(crate) mod compressed;
 pub(crate) mod gate;
+mod trace;
 
 pub(crate) use caller::{Member, Person, Role, Service};
 pub(crate) use compliance::Client;
 pub(crate) use compressed::CompressedBody;
+pub(crate) use trace::Trace;

@@ -137,14 +137,14 @@ mod tests {
         (kinds, 0_u32..50, 0_i64..7_200, 0_u32..5).prop_map(|(kind, sequence, second, value)| {
             let bare = MediaEvent::bare(kind, sequence);
             let occurred_at = bare.occurred_at + chrono::TimeDelta::seconds(second);
-            let (quality, exercise) = (Some(Quality::High), Some(Identifier::example("squat")));
+            let (quality, exercise) = (Some(Quality::High), Some(Identifier::literal("squat")));
             let event = match kind {
                 MediaEventKind::Started => MediaEvent { session_kind: Some(SessionKind::Exercise), ..bare },
                 MediaEventKind::QualityChanged => MediaEvent { quality, ..bare },
                 MediaEventKind::Stalled => MediaEvent { duration_ms: Some(value), ..bare },
                 MediaEventKind::ExerciseStarted => MediaEvent { exercise_id: exercise, ..bare },
                 MediaEventKind::ExerciseEnded => MediaEvent { exercise_id: exercise, repetitions: Some(value), ..bare },
-                MediaEventKind::Ended => MediaEvent { reason: Some(Word::example("hung_up")), ..bare },
+                MediaEventKind::Ended => MediaEvent { reason: Some(Word::literal("hung_up")), ..bare },
                 MediaEventKind::Heartbeat | MediaEventKind::Bandwidth => bare,
             };
             MediaEvent { occurred_at, ..event }

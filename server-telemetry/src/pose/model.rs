@@ -44,7 +44,7 @@ impl Example for PoseBatch {
         let started_at = DateTime::from_timestamp(1_762_765_200, 0).unwrap_or_default();
         Self {
             session_id: uuid!("019a6b1c-7f00-7b1a-a2c4-6f1d2e3c4b5a"),
-            exercise_id: Some(Identifier::example("knee-extension")),
+            exercise_id: Some(Identifier::literal("knee-extension")),
             started_at,
             sent_at: Some(started_at + TimeDelta::seconds(1)),
             frames: vec![PoseFrame { offset_ms: 33, landmarks: Landmarks([[0.5, 0.25, -0.125, 1.0]; LANDMARKS]) }],

@@ -45,8 +45,8 @@ impl Example for ConsentUpdate {
     fn example() -> Self {
         Self {
             purposes: PurposeDecisions { analytics: true, media: true, pose: false },
-            text_version: Identifier::example("2026-11"),
-            source: Word::example("settings"),
+            text_version: Identifier::literal("2026-11"),
+            source: Word::literal("settings"),
         }
     }
 }

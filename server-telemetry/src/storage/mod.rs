@@ -5,7 +5,7 @@ pub(crate) mod clickhouse;
 pub(crate) mod postgres;
 pub(crate) mod redis;
 
-use server_shared::ApiError;
+use server_shared::{ApiError, token::SignError};
 use thiserror::Error;
 
 use self::clickhouse::WriteError;
@@ -16,6 +16,9 @@ pub(crate) enum StoreError {
     /// PostgreSQL.
     #[error("PostgreSQL")]
     Postgres(#[from] sqlx::Error),
+    /// A head of the audit trail could not be signed.
+    #[error("the signature of an audit head")]
+    Sign(#[source] SignError),
     /// ClickHouse, when reading.
     #[error("ClickHouse")]
     ClickHouse(#[from] ::clickhouse::error::Error),
@@ -30,6 +33,7 @@ impl From<StoreError> for ApiError {
             StoreError::Postgres(error) => postgres::is_down(error),
             StoreError::ClickHouse(error) => clickhouse::is_down(error),
             StoreError::Write(_) => true,
+            StoreError::Sign(_) => false,
         };
         if !down {
             return Self::internal(error);
@@ -37,7 +41,7 @@ impl From<StoreError> for ApiError {
         let (code, message) = match &error {
             StoreError::Postgres(_) => ("database_unavailable", "The database does not answer; try again."),
             StoreError::Write(WriteError::Full) => ("overloaded", "Too much is waiting to be stored; try again."),
-            StoreError::ClickHouse(_) | StoreError::Write(_) => {
+            StoreError::ClickHouse(_) | StoreError::Write(_) | StoreError::Sign(_) => {
                 ("storage_unavailable", "The event store does not answer; nothing was stored, try again.")
             }
         };

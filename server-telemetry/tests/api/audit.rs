@@ -20,10 +20,12 @@ pub(crate) fn event(organization: i64) -> NewAuditEvent {
         organization_id: organization,
         actor_user_id: Some(42),
         actor_kind: ActorKind::User,
+        actor_api_key_id: None,
         impersonator_user_id: None,
         action: "updated".to_owned(),
         entity_type: "appointment".to_owned(),
         entity_id: Some("7".to_owned()),
+        entity_ids: Vec::new(),
         changed_fields: vec!["started_at".to_owned(), "ended_at".to_owned()],
         request_id: None,
         outcome: AuditOutcome::Succeeded,
@@ -37,7 +39,7 @@ pub(crate) fn batch(events: Vec<NewAuditEvent>) -> AuditBatch {
     AuditBatch { events }
 }
 
-async fn ingest(app: &TelemetryApp, events: Vec<NewAuditEvent>) -> AuditReceipt {
+pub(crate) async fn ingest(app: &TelemetryApp, events: Vec<NewAuditEvent>) -> AuditReceipt {
     granted(app.service().audit_ingest().body(batch(events)).send().await, 202)
 }
 
@@ -175,7 +177,10 @@ async fn filters_narrow_the_trail() {
         ("from", list().from(now - TimeDelta::hours(1)), all[..6].to_vec()),
         ("none", list().from(now + TimeDelta::hours(1)), vec![]),
     ] {
-        let found: BTreeSet<Uuid> = granted(query.send().await, 200).data.iter().map(|log| log.id).collect();
+        let found = granted(query.send().await, 200).data;
+        // These searches leave entries of their own.
+        let found: BTreeSet<Uuid> =
+            found.iter().filter(|log| log.entity_type != "audit_log").map(|log| log.id).collect();
         assert_eq!(found, expected.iter().map(|event| event.id).collect(), "filter by {what}");
     }
 }
@@ -194,8 +199,83 @@ async fn each_organization_sees_its_own_trail() {
         refused(admin.audit_log_get().audit_id(foreign).send().await, 404, "audit_log_not_found");
     }
     let superadmin = app.superadmin();
-    assert_eq!(granted(superadmin.audit_log_list().send().await, 200).data.len(), 3);
-    let named = granted(superadmin.audit_log_list().organization_id(0).send().await, 200);
+    let all = granted(superadmin.audit_log_list().entity_type("appointment").send().await, 200).data;
+    assert_eq!(all.len(), 3);
+    let named = granted(superadmin.audit_log_list().organization_id(0).action("updated").send().await, 200);
     assert_eq!(named.data.iter().map(|log| log.id).collect::<Vec<_>>(), [nobodys.id]);
     granted(superadmin.audit_log_get().audit_id(theirs.id).send().await, 200);
+}
+
+/// What a reader of the trail left in it: operation, outcome, entity id, entity ids.
+async fn readings(app: &TelemetryApp, organization: i64) -> Vec<(String, String, Option<String>, Vec<String>)> {
+    let sql = "select operation_id, outcome, entity_id, entity_ids from audit.audit_logs
+               where organization_id = $1 and action = 'read' and entity_type = 'audit_log' order by id";
+    let mut owner = app.database.owner().await;
+    sqlx::query_as(sql).bind(organization).fetch_all(&mut owner).await.expect("the owner may read")
+}
+
+#[tokio::test]
+async fn reading_the_trail_is_in_the_trail() {
+    let app = TelemetryApp::start().await;
+    let (first, second, theirs) = (event(1), event(1), event(2));
+    ingest(&app, vec![first.clone(), second.clone(), theirs.clone()]).await;
+    let admin = app.admin(1);
+    granted(admin.audit_log_list().send().await, 200);
+    granted(admin.audit_log_list().action("nothing").send().await, 200);
+    granted(admin.audit_log_get().audit_id(first.id).send().await, 200);
+    refused(admin.audit_log_get().audit_id(theirs.id).send().await, 404, "audit_log_not_found");
+    granted(admin.audit_verify().send().await, 200);
+    granted(admin.audit_head_list().send().await, 200);
+    // What is refused reads nothing.
+    refused(admin.audit_log_list().organization_id(2).send().await, 404, "organization_not_found");
+    let done = |operation: &str, id: Option<Uuid>, ids: &[Uuid]| {
+        let ids = ids.iter().map(Uuid::to_string).collect::<Vec<_>>();
+        (operation.to_owned(), "succeeded".to_owned(), id.map(|id| id.to_string()), ids)
+    };
+    let mut expected = vec![
+        done("audit_log_list", None, &[second.id, first.id]),
+        done("audit_log_list", None, &[]),
+        done("audit_log_get", Some(first.id), &[]),
+        done("audit_log_get", Some(theirs.id), &[]),
+        done("audit_verify", None, &[]),
+        done("audit_head_list", None, &[]),
+    ];
+    expected[3].1 = "failed".to_owned();
+    assert_eq!(readings(&app, 1).await, expected);
+
+    // A superadmin's reading is in the trail of the organization that it read, else in nobody's.
+    let superadmin = app.superadmin();
+    granted(superadmin.audit_log_get().audit_id(theirs.id).send().await, 200);
+    granted(superadmin.audit_log_list().organization_id(2).page_size(1).send().await, 200);
+    granted(superadmin.audit_log_list().page_size(1).send().await, 200);
+    assert_eq!(readings(&app, 2).await.len(), 2);
+    assert_eq!(readings(&app, 0).await.len(), 1);
+    let left = granted(superadmin.audit_log_list().organization_id(0).send().await, 200).data;
+    assert_eq!((left[0].actor_user_id, left[0].entity_ids.len()), (Some(900_000), 1));
+    assert!(left[0].request_id.is_some() && left[0].ip.is_some(), "{:?}", left[0]);
+}
+
+#[tokio::test]
+async fn every_kind_of_actor_has_a_place() {
+    let app = TelemetryApp::start().await;
+    let key = NewAuditEvent {
+        actor_user_id: None,
+        actor_kind: ActorKind::ApiKey,
+        actor_api_key_id: Some(12),
+        entity_ids: vec!["7".to_owned(), "8".to_owned()],
+        ..event(1)
+    };
+    let nobody = NewAuditEvent {
+        actor_user_id: None,
+        actor_kind: ActorKind::Anonymous,
+        outcome: AuditOutcome::Failed,
+        ..event(1)
+    };
+    ingest(&app, vec![key.clone(), nobody.clone()]).await;
+    let admin = app.admin(1);
+    let stored = granted(admin.audit_log_get().audit_id(key.id).send().await, 200);
+    assert_eq!((stored.actor_kind, stored.actor_api_key_id), (ActorKind::ApiKey, Some(12)));
+    assert_eq!(stored.entity_ids, ["7", "8"]);
+    let stored = granted(admin.audit_log_get().audit_id(nobody.id).send().await, 200);
+    assert_eq!((stored.actor_kind, stored.actor_user_id), (ActorKind::Anonymous, None));
 }

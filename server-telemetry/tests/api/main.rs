@@ -3,8 +3,10 @@
 
 mod analytics;
 mod audit;
+mod chain;
 mod durability;
 mod gate;
+mod heads;
 mod media;
 mod pose;
 mod privacy;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{TimeDelta, Utc};
+use restartix_sdk::telemetry::types::NewAuditEvent;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 use test_support::{TelemetryApp, granted};
 use uuid::Uuid;
@@ -13,13 +14,26 @@ use crate::support::consenting;
 const EXEMPT: [(&str, &str); 1] = [("public._sqlx_migrations", "which migrations ran; no grant to anybody")];
 
 /// Tables of tenants; `$ID` stands for something new.
-const TENANT: [(&str, &str); 3] = [
+const TENANT: [(&str, &str); 7] = [
     (
         "audit.audit_logs",
         "(id, occurred_at, organization_id, actor_kind, action, entity_type, outcome)
          values ($ID, now(), $ORG, 'user', 'read', 'patient', 'succeeded')",
     ),
     ("audit.audit_personal", "(audit_id, organization_id) values ($ID, $ORG)"),
+    ("audit.audit_pending", "(organization_id, audit_id) values ($ORG, $ID)"),
+    (
+        "audit.audit_chain",
+        "(organization_id, position, audit_id, previous, hash, encoding, sealed_at)
+         values ($ORG, 1000, $ID, sha256('a'), sha256('b'), 1, now())",
+    ),
+    (
+        "audit.audit_heads",
+        "(organization_id, day, position, audit_id, hash, signed_at, kid, statement)
+         values ($ORG, '2026-01-01', 1000, $ID, sha256('b'), now(), 'key', 'statement')",
+    ),
+    // After the head that it needs.
+    ("audit.audit_starts", "(organization_id, position, hash) values ($ORG, 1000, sha256('b'))"),
     (
         "privacy.consents",
         "(organization_id, subject_id, purpose, version, granted, text_version, source)
@@ -88,7 +102,9 @@ async fn every_table_is_under_forced_row_level_security() {
 
 #[tokio::test]
 async fn the_application_role_reaches_its_own_rows_and_no_others() {
-    let app = TelemetryApp::start().await;
+    let mut app = TelemetryApp::start().await;
+    // Nobody seals what is only there to be attacked.
+    app.server.kill();
     let (mut owner, mut role) = (app.database.owner().await, app.database.app().await);
     for (table, values) in TENANT {
         for organization in [1, 2] {
@@ -97,7 +113,9 @@ async fn the_application_role_reaches_its_own_rows_and_no_others() {
             assert_eq!(seeded, 1);
         }
         let select = format!("select * from {table}");
-        for (context, expected) in [(None, 0), (Some((1, 7)), 1), (Some((3, 7)), 0)] {
+        // Storing an event makes it wait for its link as well.
+        let own = if table == "audit.audit_pending" { 2 } else { 1 };
+        for (context, expected) in [(None, 0), (Some((1, 7)), own), (Some((3, 7)), 0)] {
             let seen = with_context(&mut role, context, &select, false).await.expect("the role may read");
             assert_eq!(seen, expected, "{table} with {context:?}");
         }
@@ -112,13 +130,92 @@ async fn the_application_role_reaches_its_own_rows_and_no_others() {
         }
         // The owner with a context is held to it as well.
         let seen = with_context(&mut owner, Some((1, 7)), &select, false).await.expect("the owner may read");
-        assert_eq!(seen, 1, "{table} as the owner in organization 1");
+        assert_eq!(seen, own, "{table} as the owner in organization 1");
     }
-    let (table, values) = TENANT[2];
+    let (table, values) = TENANT[6];
     let another = with_context(&mut role, Some((1, 7)), &insert(table, values, 1, 8), false).await;
     assert!(is_refused(&another), "nobody decides for another: {another:?}");
     let own = with_context(&mut role, Some((1, 7)), &insert(table, values, 1, 7), false).await;
     assert_eq!(own.expect("a person decides for itself"), 1);
+}
+
+#[tokio::test]
+async fn a_reader_of_the_trail_adds_that_it_read_and_nothing_else() {
+    let app = TelemetryApp::start().await;
+    let mut role = app.database.app().await;
+    let add = |actor: i64, action: &str, entity: &str| {
+        format!(
+            "insert into audit.audit_logs
+                 (id, occurred_at, organization_id, actor_user_id, actor_kind, action, entity_type, outcome)
+             values (uuidv7(), now(), 1, {actor}, 'user', '{action}', '{entity}', 'succeeded')"
+        )
+    };
+    let own = with_context(&mut role, Some((1, 7)), &add(7, "read", "audit_log"), false).await;
+    assert_eq!(own.expect("it may say that it read"), 1);
+    for sql in [add(8, "read", "audit_log"), add(7, "created", "audit_log"), add(7, "read", "patient")] {
+        let outcome = with_context(&mut role, Some((1, 7)), &sql, false).await;
+        assert!(is_refused(&outcome), "{sql}: {outcome:?}");
+    }
+    let erased = with_context(&mut role, Some((1, 7)), "select audit.personal_erase(1, 7)", false).await;
+    assert!(is_refused(&erased), "erasure is the owner's: {erased:?}");
+}
+
+#[tokio::test]
+async fn chain_heads_and_personal_values_withstand_their_owner() {
+    let mut app = TelemetryApp::start().await;
+    // Nobody seals what is only there to be attacked.
+    app.server.kill();
+    let mut owner = app.database.owner().await;
+    let event = "with event as (
+                     insert into audit.audit_logs
+                         (id, occurred_at, organization_id, actor_user_id, actor_kind, action, entity_type, outcome)
+                     values (uuidv7(), now(), 1, 42, 'user', 'read', 'patient', 'succeeded')
+                     returning id, organization_id)
+                 insert into audit.audit_personal (audit_id, organization_id, ip)
+                 select id, organization_id, '203.0.113.7' from event";
+    with_context(&mut owner, None, event, true).await.expect("the owner may add");
+    for (table, values) in &TENANT[3..6] {
+        let seeded = with_context(&mut owner, None, &insert(table, values, 1, 7), true).await;
+        assert_eq!(seeded.expect("the owner may add"), 1);
+    }
+    for sql in [
+        "update audit.audit_chain set hash = sha256('c')",
+        "delete from audit.audit_heads",
+        "update audit.audit_heads set statement = 'another'",
+        "delete from audit.audit_starts",
+        // To a place that no head stands for.
+        "update audit.audit_starts set position = 2000",
+        "update audit.audit_starts set hash = sha256('c')",
+        "insert into audit.audit_starts values (2, 1, sha256('c'))",
+        "update audit.audit_personal set ip = '203.0.113.8'",
+        "update audit.audit_personal set ip = null, user_agent = null",
+        "delete from audit.audit_personal",
+        "truncate audit.audit_chain",
+        "truncate audit.audit_heads",
+        "truncate audit.audit_starts",
+        "truncate audit.audit_personal",
+    ] {
+        let outcome = with_context(&mut owner, None, sql, true).await;
+        assert!(is_refused(&outcome), "{sql}: {outcome:?}");
+    }
+    // A link stays while its event does, or no signed head stands for it.
+    let links =
+        "insert into audit.audit_chain (organization_id, position, audit_id, previous, hash, encoding, sealed_at)
+                 select 1, 1, id, sha256('a'), sha256('b'), 1, now() from audit.audit_logs
+                 union all select 1, 1001, uuidv7(), sha256('a'), sha256('b'), 1, now()";
+    with_context(&mut owner, None, links, true).await.expect("the owner may add");
+    for position in [1, 1001] {
+        let sql = format!("delete from audit.audit_chain where position = {position}");
+        let outcome = with_context(&mut owner, None, &sql, true).await;
+        assert!(is_refused(&outcome), "{sql}: {outcome:?}");
+    }
+    let swept = with_context(&mut owner, None, "delete from audit.audit_chain where position = 1000", true).await;
+    assert_eq!(swept.expect("before the start, and its event is gone"), 1);
+    let erased = with_context(&mut owner, None, "select audit.personal_erase(1, 42)", true).await;
+    assert_eq!(erased.expect("the owner may erase"), 1);
+    let left: i64 =
+        sqlx::query_scalar("select count(*) from audit.audit_personal").fetch_one(&mut owner).await.expect("counts");
+    assert_eq!(left, 0);
 }
 
 #[tokio::test]
@@ -159,7 +256,7 @@ async fn the_months_to_come_have_partitions_and_old_events_a_place() {
     let then = Utc::now() - TimeDelta::days(400);
     let seconds = u64::try_from(then.timestamp()).expect("after 1970");
     let id = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0));
-    let old = restartix_sdk::telemetry::types::NewAuditEvent { id, occurred_at: then, ..crate::audit::event(1) };
+    let old = NewAuditEvent { id, occurred_at: then, ..crate::audit::event(1) };
     granted(app.service().audit_ingest().body(crate::audit::batch(vec![old])).send().await, 202);
     let partition: String = sqlx::query_scalar("select tableoid::regclass::text from audit.audit_logs where id = $1")
         .bind(id)

@@ -25,7 +25,7 @@ pub(crate) fn core(endpoints: &Endpoints, keys: &Keys, port: u16, telemetry_port
         ("BLIND_INDEX_KEY", chosen("BLIND_INDEX_KEY", &keys.secrets.blind_index_key)),
         ("API_KEY_PEPPER", chosen("API_KEY_PEPPER", &keys.secrets.api_key_pepper)),
         ("TELEMETRY_INTERNAL_URL", format!("http://127.0.0.1:{telemetry_port}")),
-        ("TELEMETRY_TOKEN_KEY", keys.telemetry_pem.trim_end().replace('\n', "\\n")),
+        ("TELEMETRY_TOKEN_KEY", on_one_line(&keys.telemetry_pem)),
         ("AWS_ACCESS_KEY_ID", endpoints.s3.access_key.clone()),
         ("AWS_SECRET_ACCESS_KEY", endpoints.s3.secret_key.clone()),
         ("AWS_REGION", "us-east-1".to_owned()),
@@ -43,10 +43,16 @@ pub(crate) fn telemetry(endpoints: &Endpoints, keys: &Keys, port: u16, core_port
         ("TELEMETRY_DATABASE_APP_URL", endpoints.telemetry_database_app_url.clone()),
         ("CLICKHOUSE_URL", endpoints.clickhouse_url.clone()),
         ("TELEMETRY_HASH_KEY", chosen("TELEMETRY_HASH_KEY", &keys.secrets.telemetry_hash_key)),
+        ("AUDIT_HEAD_KEY", chosen("AUDIT_HEAD_KEY", &on_one_line(&keys.audit_head_pem))),
         ("CORE_JWKS_URL", format!("http://127.0.0.1:{core_port}/.well-known/jwks.json")),
         ("CORE_ISSUER", TELEMETRY_ISSUER.to_owned()),
     ]);
     variables
+}
+
+/// A PEM as environments hold it.
+fn on_one_line(pem: &str) -> String {
+    pem.trim_end().replace('\n', "\\n")
 }
 
 fn both(endpoints: &Endpoints, keys: &Keys, port: u16) -> Environment {

@@ -29,7 +29,9 @@ pub(crate) struct Keys {
     /// Core's Ed25519 key, PKCS#8 PEM: signs telemetry tokens.
     pub(crate) telemetry_pem: String,
     pub(crate) telemetry_kid: String,
-    /// Where these are: `issuer.pem`, `telemetry.pem`, `jwks.json` (the issuer's public key), `secrets.json`.
+    /// Telemetry's Ed25519 key, PKCS#8 PEM: signs the heads of the audit trail.
+    pub(crate) audit_head_pem: String,
+    /// Where these are: `issuer.pem`, `telemetry.pem`, `audit-head.pem`, `jwks.json` (the issuer's public key), `secrets.json`.
     pub(crate) dir: PathBuf,
 }
 
@@ -88,22 +90,27 @@ impl Keys {
         }]});
         paths::write_private(&dir.join("jwks.json"), &jwks.to_string())?;
 
-        let telemetry_pem = file(&dir.join("telemetry.pem"), || {
-            let mut seed = [0; 32];
-            OsRng.fill_bytes(&mut seed);
-            // Without the public half, as OpenSSL writes it: not every reader takes the longer form.
-            let pair = ed25519_dalek::pkcs8::KeypairBytes { secret_key: seed, public_key: None };
-            Ok(pair.to_pkcs8_pem(LineEnding::LF)?.to_string())
-        })?;
+        let telemetry_pem = file(&dir.join("telemetry.pem"), ed25519_pem)?;
+        let audit_head_pem = file(&dir.join("audit-head.pem"), ed25519_pem)?;
         let telemetry = ed25519_dalek::SigningKey::from_pkcs8_pem(&telemetry_pem)?;
         let telemetry_kid = key_id(telemetry.verifying_key().as_bytes());
-        Ok(Self { secrets, issuer_pem, issuer_kid, telemetry_pem, telemetry_kid, dir: dir.to_path_buf() })
+        let dir = dir.to_path_buf();
+        Ok(Self { secrets, issuer_pem, issuer_kid, telemetry_pem, telemetry_kid, audit_head_pem, dir })
     }
 
     /// The file of the issuer's public key, in the form a JWKS endpoint serves.
     pub(crate) fn jwks(&self) -> PathBuf {
         self.dir.join("jwks.json")
     }
+}
+
+/// A new Ed25519 key.
+fn ed25519_pem() -> Result<String> {
+    let mut seed = [0; 32];
+    OsRng.fill_bytes(&mut seed);
+    // Without the public half, as OpenSSL writes it: not every reader takes the longer form.
+    let pair = ed25519_dalek::pkcs8::KeypairBytes { secret_key: seed, public_key: None };
+    Ok(pair.to_pkcs8_pem(LineEnding::LF)?.to_string())
 }
 
 /// A key's name: the first 16 hexadecimal digits of the SHA-256 of its public part.

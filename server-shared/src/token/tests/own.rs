@@ -58,3 +58,21 @@ fn only_ed25519_keys_sign() {
         assert_eq!(Ed25519Signer::from_pkcs8_pem(pem).unwrap_err(), SignError::Key);
     }
 }
+
+#[test]
+fn statements_are_believed_while_their_key_is_known() {
+    let signer = || Ed25519Signer::from_pkcs8_pem(&ed25519_pem(Key32::generate().expose())).unwrap();
+    let (former, present) = (signer(), signer());
+    let x = former.jwks()["keys"][0]["x"].as_str().unwrap().to_owned();
+    let old = Statements::new::<String>(former, &[]).unwrap();
+    let new = Statements::new(present, &[x]).unwrap();
+    let said = json!({ "position": 7 });
+    assert_eq!(new.verify::<Value>(&new.sign(&said).unwrap()), Some(said.clone()));
+    assert_eq!(new.verify::<Value>(&old.sign(&said).unwrap()), Some(said.clone()), "the key was rotated");
+    assert_eq!(old.verify::<Value>(&new.sign(&said).unwrap()), None, "a key that is not known");
+    let statement = new.sign(&said).unwrap();
+    let (unsigned, _) = statement.rsplit_once('.').unwrap();
+    assert_eq!(new.verify::<Value>(&format!("{unsigned}.")), None);
+    assert_eq!(new.jwks()["keys"].as_array().unwrap().len(), 2);
+    assert!(Statements::new(signer(), &["short"]).is_err());
+}

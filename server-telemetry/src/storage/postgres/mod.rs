@@ -42,24 +42,25 @@ impl Database {
         self.begin("begin read only", user_id, role, Some(organization_id)).await
     }
 
-    /// Like [`Database::read`], over all organizations; for superadmins, whom it takes to the owner's
-    /// pool. Anybody else is held to its own organization.
-    pub(crate) async fn read_all(&self, person: &Person) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    /// For what must not be read without leaving an entry in the audit trail: add it, and commit before
+    /// anything is answered. It sees one state of the database throughout, and all organizations for
+    /// superadmins, whom it takes to the owner's pool; anybody else is held to its own organization.
+    pub(crate) async fn disclose(&self, person: &Person) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
         // Without an organization the application pool shows nothing; the owner's shows everything.
         let organization_id = person.organization_id.filter(|_| person.role != Role::Superadmin);
-        self.begin("begin read only", person.user_id, person.role, organization_id).await
+        self.begin("begin isolation level repeatable read", person.user_id, person.role, organization_id).await
+    }
+
+    /// A transaction of a job: as the owner, without a context.
+    #[allow(clippy::disallowed_methods, reason = "jobs work for every organization, and name it in each statement")]
+    pub(crate) async fn work(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        self.owner.begin().await
     }
 
     /// A transaction that writes, in the context of `member`.
     pub(crate) async fn write(&self, member: &Member) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
         let Member { user_id, organization_id, role } = *member;
         self.begin("begin", user_id, role, Some(organization_id)).await
-    }
-
-    /// The owner's pool, without any context: for jobs and for Core's ingest, which bring the
-    /// organization with every row.
-    pub(crate) fn jobs(&self) -> &PgPool {
-        &self.owner
     }
 
     /// Both pools, for probes.

@@ -7,7 +7,7 @@ export type ClientOptions = {
 /**
  * Who acted.
  */
-export type ActorKind = 'user' | 'api_key' | 'system';
+export type ActorKind = 'user' | 'api_key' | 'system' | 'anonymous';
 
 /**
  * AnalyticsBatch
@@ -67,6 +67,91 @@ export type AuditBatch = {
 };
 
 /**
+ * AuditFault
+ *
+ * The first thing that is wrong with a chain.
+ */
+export type AuditFault = {
+    /**
+     * What is wrong.
+     */
+    kind: AuditFaultKind;
+    /**
+     * The place in the chain, from 1; left out for an event that has none.
+     */
+    position?: number;
+    /**
+     * The event, where one is known.
+     */
+    audit_id?: string;
+    /**
+     * The same for people.
+     */
+    message: string;
+};
+
+/**
+ * What is wrong with a chain.
+ */
+export type AuditFaultKind = 'altered_event' | 'altered_personal' | 'missing_event' | 'missing_link' | 'broken_link' | 'head_mismatch' | 'forged_head' | 'truncated' | 'unsealed_event';
+
+/**
+ * AuditHead
+ *
+ * The last link of a day, signed.
+ */
+export type AuditHead = {
+    /**
+     * Whose chain it is; 0 for what belongs to no organization.
+     */
+    organization_id: number;
+    /**
+     * The day (UTC) whose last link it is.
+     */
+    day: string;
+    /**
+     * The place of the link in the chain, from 1.
+     */
+    position: number;
+    /**
+     * The event that it seals.
+     */
+    audit_id: string;
+    /**
+     * The hash of the link, hexadecimal.
+     */
+    hash: string;
+    /**
+     * When it was signed.
+     */
+    signed_at: string;
+    /**
+     * The name of the key; see `/.well-known/jwks.json`.
+     */
+    kid: string;
+    /**
+     * All of that as a compact JWS (EdDSA). Keep it elsewhere: it is the proof.
+     */
+    statement: string;
+};
+
+/**
+ * AuditHeadList
+ *
+ * A stretch of the signed heads, newest first.
+ */
+export type AuditHeadList = {
+    /**
+     * The heads.
+     */
+    data: Array<AuditHead>;
+    /**
+     * Where to go on.
+     */
+    meta: CursorMeta;
+};
+
+/**
  * AuditLog
  *
  * One thing that was done or tried, as it is stored.
@@ -97,6 +182,10 @@ export type AuditLog = {
      */
     actor_kind: ActorKind;
     /**
+     * The API key that acted.
+     */
+    actor_api_key_id?: number;
+    /**
      * The administrator behind the actor while impersonating.
      */
     impersonator_user_id?: number;
@@ -112,6 +201,10 @@ export type AuditLog = {
      * Id of that thing.
      */
     entity_id?: string;
+    /**
+     * Ids of those things, where there were many, such as the results of a search.
+     */
+    entity_ids: Array<string>;
     /**
      * Names of the fields that changed.
      */
@@ -195,6 +288,86 @@ export type AuditResult = {
  * What became of one event.
  */
 export type AuditResultKind = 'accepted' | 'duplicate' | 'rejected';
+
+/**
+ * AuditSealed
+ *
+ * The last link of a chain.
+ */
+export type AuditSealed = {
+    /**
+     * Its place, from 1.
+     */
+    position: number;
+    /**
+     * The event that it seals.
+     */
+    audit_id: string;
+    /**
+     * When it was added.
+     */
+    at: string;
+};
+
+/**
+ * AuditSigned
+ *
+ * The last signed head of a chain.
+ */
+export type AuditSigned = {
+    /**
+     * The day (UTC) whose last link it is.
+     */
+    day: string;
+    /**
+     * The place of that link.
+     */
+    position: number;
+};
+
+/**
+ * AuditVerification
+ *
+ * Whether an organization's chain holds.
+ */
+export type AuditVerification = {
+    /**
+     * Whose chain it is; 0 for what belongs to no organization.
+     */
+    organization_id: number;
+    /**
+     * Whether nothing is wrong with what was walked over.
+     */
+    intact: boolean;
+    /**
+     * Whether the walk went to the end. If not, go on with `verified_to` as `after_position`.
+     */
+    complete: boolean;
+    /**
+     * After which position the walk began: 0 for a whole chain, more where months were dropped.
+     */
+    verified_from: number;
+    /**
+     * The position of the last link that was walked over and is good.
+     */
+    verified_to: number;
+    /**
+     * The last link; left out while there is none.
+     */
+    sealed?: AuditSealed;
+    /**
+     * How many events have been stored and wait for their link.
+     */
+    waiting: number;
+    /**
+     * The last signed head; left out while there is none.
+     */
+    signed?: AuditSigned;
+    /**
+     * The first thing that is wrong.
+     */
+    fault?: AuditFault;
+};
 
 /**
  * Consent
@@ -438,6 +611,18 @@ export type IngestReceipt = {
 };
 
 /**
+ * KeySet
+ *
+ * The public keys of signed heads, as a JSON Web Key Set.
+ */
+export type KeySet = {
+    /**
+     * One JSON Web Key each: the present one, and those that signed before it.
+     */
+    keys: Array<unknown>;
+};
+
+/**
  * 33 landmarks of a body, each `[x, y, z, visibility]`.
  */
 export type Landmarks = Array<Array<number>>;
@@ -593,6 +778,10 @@ export type NewAuditEvent = {
      */
     actor_kind: ActorKind;
     /**
+     * The API key that acted, for the kind `api_key`.
+     */
+    actor_api_key_id?: number;
+    /**
      * The administrator behind the actor while impersonating.
      */
     impersonator_user_id?: number;
@@ -608,6 +797,10 @@ export type NewAuditEvent = {
      * Id of that thing, where there is one.
      */
     entity_id?: string;
+    /**
+     * Ids of those things, where there were many, such as the results of a search.
+     */
+    entity_ids?: Array<string>;
     /**
      * Names of the fields that changed, never their values.
      */
@@ -1021,6 +1214,173 @@ export type AuditLogGetResponses = {
 };
 
 export type AuditLogGetResponse = AuditLogGetResponses[keyof AuditLogGetResponses];
+
+export type AuditVerifyData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Whose chain, for superadmins; without it that of the token's organization or, without one,
+         * of what belongs to none (0).
+         */
+        organization_id?: number;
+        /**
+         * Go on after this position: `verified_to` of the answer before.
+         */
+        after_position?: number;
+    };
+    url: '/v1/audit/verify';
+};
+
+export type AuditVerifyErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AuditVerifyError = AuditVerifyErrors[keyof AuditVerifyErrors];
+
+export type AuditVerifyResponses = {
+    /**
+     * Done.
+     */
+    200: AuditVerification;
+};
+
+export type AuditVerifyResponse = AuditVerifyResponses[keyof AuditVerifyResponses];
+
+export type AuditHeadListData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Only this organization: for superadmins, who otherwise see all of them. Others are always
+         * held to their own.
+         */
+        organization_id?: number;
+        /**
+         * `meta.next_cursor` of the page before.
+         */
+        cursor?: string;
+        /**
+         * Heads a page holds at most.
+         */
+        page_size?: number;
+    };
+    url: '/v1/audit/heads';
+};
+
+export type AuditHeadListErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AuditHeadListError = AuditHeadListErrors[keyof AuditHeadListErrors];
+
+export type AuditHeadListResponses = {
+    /**
+     * Done.
+     */
+    200: AuditHeadList;
+};
+
+export type AuditHeadListResponse = AuditHeadListResponses[keyof AuditHeadListResponses];
+
+export type JwksGetData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/.well-known/jwks.json';
+};
+
+export type JwksGetErrors = {
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type JwksGetError = JwksGetErrors[keyof JwksGetErrors];
+
+export type JwksGetResponses = {
+    /**
+     * Done.
+     */
+    200: KeySet;
+};
+
+export type JwksGetResponse = JwksGetResponses[keyof JwksGetResponses];
 
 export type AnalyticsTrackData = {
     body: AnalyticsBatch;

@@ -1,0 +1,238 @@
+//! What a link's hash is made of. docs/AUDIT-CHAIN.md says the same for those who check it elsewhere;
+//! a change of one byte here needs a new [`ENCODING`], and the old one has to stay.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// SHA-256 of something.
+pub(crate) type Hash = [u8; 32];
+
+/// What the first link of a chain follows.
+pub(crate) const BEGINNING: Hash = [0; 32];
+
+/// The version of the canonical form.
+pub(crate) const ENCODING: i16 = 1;
+
+/// First bytes of the canonical form: hashes of something else are never hashes of an event.
+const DOMAIN: &[u8] = b"restartix-audit-event-v1";
+
+/// An event as it is stored, with what is left of its personal values.
+#[derive(Debug, Clone)]
+pub(crate) struct Event {
+    pub id: Uuid,
+    pub organization_id: i64,
+    pub occurred_at: DateTime<Utc>,
+    pub received_at: DateTime<Utc>,
+    pub actor_kind: String,
+    pub actor_user_id: Option<i64>,
+    pub actor_api_key_id: Option<i64>,
+    pub impersonator_user_id: Option<i64>,
+    pub action: String,
+    pub entity_type: String,
+    pub entity_id: Option<String>,
+    pub entity_ids: Vec<String>,
+    pub changed_fields: Vec<String>,
+    pub request_id: Option<String>,
+    pub operation_id: Option<String>,
+    pub outcome: String,
+    /// None once the personal values are erased, and where there never were any.
+    pub salt: Option<Vec<u8>>,
+    pub ip: Option<String>,
+    pub user_agent: Option<String>,
+}
+
+/// What of the personal values is hashed with the event. Without their salt they tell nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Digests {
+    pub ip: Option<Hash>,
+    pub user_agent: Option<Hash>,
+}
+
+impl Digests {
+    /// Of the values that are there.
+    pub(crate) fn of(event: &Event) -> Self {
+        let digest = |name: &str, value: &Option<String>| {
+            let (salt, value) = (event.salt.as_ref()?, value.as_ref()?);
+            let mut hasher = Sha256::new();
+            for part in [salt.as_slice(), name.as_bytes(), value.as_bytes()] {
+                framed(&mut hasher, part);
+            }
+            Some(hasher.finalize().into())
+        };
+        Self { ip: digest("ip", &event.ip), user_agent: digest("user_agent", &event.user_agent) }
+    }
+
+    /// Whether the values that are there are the ones that were sealed. What was erased can't be told.
+    pub(crate) fn agree(&self, event: &Event) -> bool {
+        let present = Self::of(event);
+        (event.ip.is_none() || present.ip == self.ip)
+            && (event.user_agent.is_none() || present.user_agent == self.user_agent)
+    }
+}
+
+/// The hash of the link that puts `event` after the link whose hash is `previous`.
+pub(crate) fn link_hash(previous: &Hash, event: &Event, digests: &Digests) -> Hash {
+    let mut form = Form(Sha256::new());
+    form.0.update(previous);
+    form.0.update(DOMAIN);
+    form.text(Some(&event.id.hyphenated().to_string()));
+    form.number(Some(event.organization_id));
+    form.moment(event.occurred_at);
+    form.moment(event.received_at);
+    form.text(Some(&event.actor_kind));
+    form.number(event.actor_user_id);
+    form.number(event.actor_api_key_id);
+    form.number(event.impersonator_user_id);
+    form.text(Some(&event.action));
+    form.text(Some(&event.entity_type));
+    form.text(event.entity_id.as_deref());
+    form.list(&event.entity_ids);
+    form.list(&event.changed_fields);
+    form.text(event.request_id.as_deref());
+    form.text(event.operation_id.as_deref());
+    form.text(Some(&event.outcome));
+    form.bytes(digests.ip.as_ref().map(Hash::as_slice));
+    form.bytes(digests.user_agent.as_ref().map(Hash::as_slice));
+    form.0.finalize().into()
+}
+
+/// The canonical form on its way into the hash: each field says whether it is there and how long it is,
+/// so that no two events have the same bytes.
+struct Form(Sha256);
+
+impl Form {
+    fn bytes(&mut self, value: Option<&[u8]>) {
+        match value {
+            None => self.0.update([0]),
+            Some(value) => {
+                self.0.update([1]);
+                framed(&mut self.0, value);
+            }
+        }
+    }
+
+    fn text(&mut self, value: Option<&str>) {
+        self.bytes(value.map(str::as_bytes));
+    }
+
+    fn number(&mut self, value: Option<i64>) {
+        self.text(value.map(|number| number.to_string()).as_deref());
+    }
+
+    fn moment(&mut self, value: DateTime<Utc>) {
+        self.text(Some(&value.to_rfc3339_opts(SecondsFormat::Micros, true)));
+    }
+
+    fn list(&mut self, values: &[String]) {
+        self.0.update(length(values.len()));
+        for value in values {
+            framed(&mut self.0, value.as_bytes());
+        }
+    }
+}
+
+fn framed(hasher: &mut Sha256, value: &[u8]) {
+    hasher.update(length(value.len()));
+    hasher.update(value);
+}
+
+/// Four bytes, the most significant first. Nothing that is stored comes near their limit.
+fn length(length: usize) -> [u8; 4] {
+    u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use uuid::uuid;
+
+    use super::*;
+
+    pub(crate) fn event() -> Event {
+        Event {
+            id: uuid!("019a6b1c-5d7e-7c3a-9b52-3f1e0d6c8a41"),
+            organization_id: 1,
+            occurred_at: DateTime::from_timestamp_micros(1_762_765_200_123_456).unwrap(),
+            received_at: DateTime::from_timestamp_micros(1_762_765_200_300_000).unwrap(),
+            actor_kind: "user".to_owned(),
+            actor_user_id: Some(42),
+            actor_api_key_id: None,
+            impersonator_user_id: None,
+            action: "updated".to_owned(),
+            entity_type: "appointment".to_owned(),
+            entity_id: Some("1041".to_owned()),
+            entity_ids: Vec::new(),
+            changed_fields: vec!["started_at".to_owned(), "ended_at".to_owned()],
+            request_id: Some("019a6b1c-5d70-7aa1-8c11-0d2b6d1f3c11".to_owned()),
+            operation_id: Some("appointment_update".to_owned()),
+            outcome: "succeeded".to_owned(),
+            salt: Some(vec![7; 16]),
+            ip: Some("203.0.113.77".to_owned()),
+            user_agent: None,
+        }
+    }
+
+    fn hash(event: &Event) -> Hash {
+        link_hash(&BEGINNING, event, &Digests::of(event))
+    }
+
+    /// The example of docs/AUDIT-CHAIN.md, computed there by another program.
+    #[test]
+    fn the_canonical_form_never_changes() {
+        let event = event();
+        let digest = Digests::of(&event).ip.map(hex::encode);
+        assert_eq!(digest.as_deref(), Some(IP_DIGEST));
+        assert_eq!(hex::encode(hash(&event)), LINK_HASH);
+    }
+
+    #[test]
+    fn every_field_counts() {
+        type Change = fn(&mut Event);
+        let changes: [Change; 18] = [
+            |event| event.id = Uuid::nil(),
+            |event| event.organization_id = 2,
+            |event| event.occurred_at += chrono::TimeDelta::microseconds(1),
+            |event| event.received_at += chrono::TimeDelta::microseconds(1),
+            |event| event.actor_kind = "system".to_owned(),
+            |event| event.actor_user_id = None,
+            // The number of one field is not taken for that of the next.
+            |event| (event.actor_user_id, event.actor_api_key_id) = (None, Some(42)),
+            |event| (event.actor_user_id, event.impersonator_user_id) = (None, Some(42)),
+            |event| event.action = "updatedappointment".to_owned(),
+            |event| (event.action, event.entity_type) = ("updateda".to_owned(), "ppointment".to_owned()),
+            |event| event.entity_id = Some(String::new()),
+            |event| event.entity_ids = vec!["1".to_owned()],
+            |event| event.changed_fields = vec!["started_atended_at".to_owned()],
+            |event| (event.entity_ids, event.changed_fields) = (event.changed_fields.clone(), Vec::new()),
+            |event| event.request_id = None,
+            |event| event.operation_id = None,
+            |event| event.outcome = "denied".to_owned(),
+            |event| event.ip = Some("203.0.113.78".to_owned()),
+        ];
+        let mut hashes = vec![hash(&event())];
+        for change in changes {
+            let mut changed = event();
+            change(&mut changed);
+            hashes.push(hash(&changed));
+        }
+        hashes.push(link_hash(&[1; 32], &event(), &Digests::of(&event())));
+        let count = hashes.len();
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), count, "two different links have the same hash");
+    }
+
+    #[test]
+    fn erasure_leaves_the_hash_and_alteration_does_not_agree() {
+        let sealed = Digests::of(&event());
+        let erased = Event { salt: None, ip: None, user_agent: None, ..event() };
+        assert!(sealed.agree(&event()) && sealed.agree(&erased));
+        assert_eq!(link_hash(&BEGINNING, &erased, &sealed), hash(&event()));
+        assert!(!sealed.agree(&Event { ip: Some("203.0.113.78".to_owned()), ..event() }));
+        assert!(!sealed.agree(&Event { salt: Some(vec![8; 16]), ..event() }));
+        assert!(!sealed.agree(&Event { user_agent: Some("added later".to_owned()), ..event() }));
+    }
+
+    const IP_DIGEST: &str = "9435faf33c5f933e8662de8b909b544e3f556f41930ed58e9446c3b2da422c91";
+    const LINK_HASH: &str = "e86e0520d348c9a388e95334c5b0ec2ec496133bcced0e30f3e9cad15acb5d1a";
+}

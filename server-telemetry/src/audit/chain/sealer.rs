@@ -1,0 +1,88 @@
+//! Gives events their links, within two seconds of their arrival.
+//!
+//! Ingest doesn't wait for it: a trigger puts each stored event among those that wait, in the same
+//! transaction. A sealer takes what it sees there, in the order of arrival, and removes it in the
+//! transaction that adds the links. So nothing is passed over, in whatever order transactions become
+//! visible, and a sealer that dies leaves everything as it was. Any number of instances may run; an
+//! advisory lock lets one at a time write to a chain.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, stream};
+use server_shared::shutdown::Shutdown;
+
+use super::{
+    link::{Link, Tip},
+    repository,
+};
+use crate::{
+    job,
+    storage::{StoreError, postgres::Database},
+};
+
+/// How often it looks for what waits.
+const LOOK_EVERY: Duration = Duration::from_millis(400);
+/// Links that are added at once.
+const BATCH: i64 = 2_000;
+/// Chains that are added to at once.
+const PARALLEL: usize = 4;
+
+/// The job that seals.
+pub(crate) struct Sealer {
+    /// Where.
+    pub database: Database,
+}
+
+impl Sealer {
+    /// Seals until shutdown.
+    pub(crate) fn start(self, shutdown: &Shutdown) {
+        let sealer = Arc::new(self);
+        job::repeat(shutdown, "audit-sealer", move || {
+            let sealer = Arc::clone(&sealer);
+            async move { sealer.round().await }
+        });
+    }
+
+    /// A batch of each organization; says how long there is nothing to do.
+    async fn round(&self) -> Result<Duration, StoreError> {
+        let mut tx = self.database.work().await?;
+        let organizations = repository::organizations_waiting(&mut tx).await?;
+        drop(tx);
+        // Whatever is wrong with one chain, the others go on.
+        let outcomes: Vec<Result<u64, StoreError>> =
+            stream::iter(organizations).map(|id| self.seal(id)).buffer_unordered(PARALLEL).collect().await;
+        let mut full = false;
+        for outcome in outcomes {
+            full |= outcome? == BATCH.unsigned_abs();
+        }
+        Ok(if full { Duration::ZERO } else { LOOK_EVERY })
+    }
+
+    /// Adds a batch of links to a chain; says how many. None if another instance is at it.
+    async fn seal(&self, organization_id: i64) -> Result<u64, StoreError> {
+        let mut tx = self.database.work().await?;
+        if !repository::chain_try_lock(&mut tx, organization_id).await? {
+            return Ok(0);
+        }
+        // Statements that follow see what the last holder of the lock committed.
+        let waiting = repository::waiting(&mut tx, organization_id, BATCH).await?;
+        let ids: Vec<_> = waiting.iter().map(|waiting| waiting.audit_id).collect();
+        let events = repository::events(&mut tx, organization_id, &ids).await?;
+        let end = repository::tip(&mut tx, organization_id).await?.unwrap_or(Tip::BEGINNING);
+        let (mut links, mut arrivals, mut tip) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()), end);
+        for waiting in waiting {
+            let Some(event) = events.get(&waiting.audit_id) else { continue };
+            let link = Link::after(&tip, event);
+            tip = link.tip();
+            links.push(link);
+            arrivals.push(waiting.arrival);
+        }
+        if links.is_empty() {
+            return Ok(0);
+        }
+        let sealed = repository::links_add(&mut tx, organization_id, &links, &arrivals, end.sealed_at).await?;
+        tx.commit().await?;
+        metrics::counter!("telemetry_audit_sealed_total").increment(sealed);
+        Ok(sealed)
+    }
+}

@@ -1,0 +1,143 @@
+//! Whether a chain holds: walked link by link, in constant memory, within a bounded time.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use sqlx::{Postgres, Transaction};
+
+use super::{
+    link::{Head, Link, Tip},
+    model::{AuditFault, AuditFaultKind, AuditSealed, AuditSigned, AuditVerification},
+    repository,
+    walk::Walk,
+};
+use crate::{
+    audit::{error::AuditError, heads::HeadSigner, reading::Reader, repository as trail},
+    storage::postgres::Database,
+};
+
+/// Links that are fetched at once.
+const PAGE: i64 = 2_000;
+
+/// Verifies chains.
+pub(crate) struct ChainService {
+    /// Where they are.
+    pub database: Database,
+    /// Knows our signatures.
+    pub signer: Arc<HeadSigner>,
+    /// How long a walk may take before it is answered how far it came.
+    pub budget: Duration,
+}
+
+impl ChainService {
+    /// Walks along the chain of an organization from `after` on, or from its beginning.
+    pub(crate) async fn verify(
+        &self,
+        reader: &Reader,
+        organization_id: i64,
+        after: Option<i64>,
+    ) -> Result<AuditVerification, AuditError> {
+        let until = Instant::now() + self.budget;
+        let mut tx = self.database.disclose(&reader.person).await?;
+        let end = repository::tip(&mut tx, organization_id).await?;
+        let verification = self.walk(&mut tx, organization_id, end, after, until).await?;
+        trail::insert(&mut tx, &[reader.event(organization_id)]).await?;
+        tx.commit().await?;
+        if let Some(fault) = &verification.fault {
+            tracing::error!(organization_id, kind = ?fault.kind, position = fault.position, "an audit chain is broken");
+        }
+        Ok(verification)
+    }
+
+    async fn walk(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        organization_id: i64,
+        end: Option<Tip>,
+        after: Option<i64>,
+        until: Instant,
+    ) -> Result<AuditVerification, sqlx::Error> {
+        let start = repository::start(tx, organization_id).await?.unwrap_or(Tip::BEGINNING);
+        let last = end.map_or(0, |end| end.position);
+        // To go on at the end is to look whether there is more, not a fault of the chain.
+        let after = after.map(|after| after.min(last)).filter(|after| *after > start.position);
+        let mut verification = AuditVerification {
+            organization_id,
+            intact: true,
+            complete: false,
+            verified_from: after.unwrap_or(start.position),
+            verified_to: after.unwrap_or(start.position),
+            sealed: end.and_then(|end| {
+                Some(AuditSealed { position: end.position, audit_id: end.audit_id?, at: end.sealed_at? })
+            }),
+            waiting: repository::waiting_count(tx, organization_id).await?,
+            signed: None,
+            fault: None,
+        };
+        let outcome = self.follow(tx, &mut verification, start, after, until).await?;
+        if let Err(fault) = outcome {
+            verification.intact = false;
+            verification.fault = Some(fault);
+        }
+        Ok(verification)
+    }
+
+    /// Notes in `verification` how far the chain is good. The error of the error: what is wrong.
+    async fn follow(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        verification: &mut AuditVerification,
+        start: Tip,
+        after: Option<i64>,
+        until: Instant,
+    ) -> Result<Result<(), AuditFault>, sqlx::Error> {
+        let organization_id = verification.organization_id;
+        let heads = repository::heads_from(tx, organization_id, start.position.max(1)).await?;
+        verification.signed = heads.last().map(|head| AuditSigned { day: head.day, position: head.position });
+        let genuine = |head: &Head| self.signer.is_genuine(head);
+        let (mut walk, mut position) = match after {
+            Some(after) => {
+                let Some(link) = repository::link(tx, organization_id, after).await? else {
+                    return Ok(Err(AuditFault::at(AuditFaultKind::MissingLink, after, None)));
+                };
+                let ahead = heads.into_iter().filter(|head| head.position >= after).collect();
+                (Walk::new(link.tip(), after, ahead, &genuine), after)
+            }
+            None => (Walk::new(start, start.position, heads, &genuine), 0),
+        };
+        if after.is_none()
+            && start.position > 0
+            && let Err(fault) = walk.begin(&start)
+        {
+            return Ok(Err(fault));
+        }
+        loop {
+            let links = repository::links_after(tx, organization_id, position, PAGE).await?;
+            let ids: Vec<_> = links.iter().map(|link| link.audit_id).collect();
+            let events = repository::events(tx, organization_id, &ids).await?;
+            let walked = links.iter().try_for_each(|link: &Link| walk.step(link, events.get(&link.audit_id)));
+            verification.verified_to = walk.position();
+            if let Err(fault) = walked {
+                return Ok(Err(fault));
+            }
+            match links.last() {
+                Some(last) => position = last.position,
+                None => break,
+            }
+            if Instant::now() > until {
+                return Ok(Ok(()));
+            }
+        }
+        verification.complete = true;
+        if let Err(fault) = walk.end() {
+            return Ok(Err(fault));
+        }
+        if let Some(id) = repository::vanished(tx, organization_id).await? {
+            return Ok(Err(AuditFault::of(AuditFaultKind::MissingEvent, id)));
+        }
+        let unsealed = repository::unsealed(tx, organization_id).await?;
+        Ok(unsealed.map_or(Ok(()), |id| Err(AuditFault::of(AuditFaultKind::UnsealedEvent, id))))
+    }
+}

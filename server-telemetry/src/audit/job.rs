@@ -1,0 +1,60 @@
+//! Looks after the months of the trail: makes those to come, drops those that need not be kept.
+
+use std::{sync::Arc, time::Duration};
+
+use server_shared::shutdown::Shutdown;
+
+use super::repository;
+use crate::{
+    job,
+    storage::{StoreError, postgres::Database},
+};
+
+/// How often it looks.
+const LOOK_EVERY: Duration = Duration::from_hours(24);
+
+/// The job.
+pub(crate) struct PartitionJob {
+    /// Where the trail is.
+    pub database: Database,
+    /// How many whole months are kept beside the present one; none keeps all of them.
+    pub kept: Option<u16>,
+}
+
+impl PartitionJob {
+    /// Looks after them now and daily, until shutdown.
+    pub(crate) fn start(self, shutdown: &Shutdown) {
+        let partitions = Arc::new(self);
+        job::repeat(shutdown, "audit-partitions", move || {
+            let partitions = Arc::clone(&partitions);
+            async move { partitions.round().await }
+        });
+    }
+
+    async fn round(&self) -> Result<Duration, StoreError> {
+        let mut tx = self.database.work().await?;
+        let made = repository::partitions_ensure(&mut tx).await?;
+        tx.commit().await?;
+        if made > 0 {
+            tracing::info!(made, "partitions of the audit trail made");
+        }
+        if let Some(kept) = self.kept {
+            self.expire(kept).await?;
+        }
+        Ok(LOOK_EVERY)
+    }
+
+    /// Drops the months that are over and signed. The database refuses any other.
+    async fn expire(&self, kept: u16) -> Result<(), StoreError> {
+        let mut tx = self.database.work().await?;
+        let months = repository::partitions_expired(&mut tx, kept.into()).await?;
+        drop(tx);
+        for month in months {
+            let mut tx = self.database.work().await?;
+            repository::partition_drop(&mut tx, month).await?;
+            tx.commit().await?;
+            tracing::info!(%month, "a month of the audit trail dropped");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+//! Reading the trail leaves an entry in it: who read, when, from where, and which entries it got.
+
+use chrono::Utc;
+use uuid::Uuid;
+
+use super::{
+    error::AuditError,
+    model::{ActorKind, AuditOutcome, NewAuditEvent},
+};
+use crate::{
+    http::{Person, Role, Trace},
+    ingest::storable,
+    text::{Address, HeaderValue, Identifier, Word},
+};
+
+/// Somebody who reads the trail, and the request in which it does.
+#[derive(Debug, Clone)]
+pub(crate) struct Reader {
+    /// Who.
+    pub person: Person,
+    /// How and from where.
+    pub trace: Trace,
+}
+
+impl Reader {
+    /// Whose trail is asked for: its own or, for a superadmin, of the organization it names; none is all.
+    pub(super) fn organization(&self, named: Option<i64>) -> Result<Option<i64>, AuditError> {
+        match self.person.role {
+            Role::Superadmin => Ok(named),
+            _ if named.is_none_or(|named| Some(named) == self.person.organization_id) => {
+                Ok(self.person.organization_id)
+            }
+            _ => Err(AuditError::OrganizationNotFound),
+        }
+    }
+
+    /// The entry that the reading leaves in the trail of `organization_id`.
+    pub(super) fn event(&self, organization_id: i64) -> NewAuditEvent {
+        NewAuditEvent {
+            id: Uuid::now_v7(),
+            occurred_at: storable(Utc::now()),
+            organization_id,
+            actor_user_id: Some(self.person.user_id),
+            actor_kind: ActorKind::User,
+            actor_api_key_id: None,
+            impersonator_user_id: None,
+            action: Word::literal("read"),
+            entity_type: Word::literal("audit_log"),
+            entity_id: None,
+            entity_ids: Vec::new(),
+            changed_fields: Vec::new(),
+            request_id: Identifier::new(self.trace.request_id.clone()),
+            outcome: AuditOutcome::Succeeded,
+            operation_id: Word::new(self.trace.operation_id.to_owned()),
+            ip: self.trace.ip.and_then(|ip| Address::new(ip.to_string())),
+            user_agent: self.trace.user_agent.clone().and_then(HeaderValue::new),
+        }
+    }
+
+    /// The reading of one entry; `found` says whether there is one.
+    pub(super) fn event_of_one(&self, organization_id: i64, id: Uuid, found: bool) -> NewAuditEvent {
+        let outcome = if found { AuditOutcome::Succeeded } else { AuditOutcome::Failed };
+        NewAuditEvent { entity_id: identifier(id), outcome, ..self.event(organization_id) }
+    }
+
+    /// A search that returned these entries.
+    pub(super) fn event_of_search(&self, organization_id: i64, ids: impl Iterator<Item = Uuid>) -> NewAuditEvent {
+        NewAuditEvent { entity_ids: ids.filter_map(identifier).collect(), ..self.event(organization_id) }
+    }
+}
+
+fn identifier(id: Uuid) -> Option<Identifier> {
+    Identifier::new(id.to_string())
+}

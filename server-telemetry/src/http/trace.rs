@@ -1,0 +1,31 @@
+//! What of a request goes into the audit trail when somebody reads it.
+
+use std::{net::IpAddr, sync::Arc};
+
+use poem::{FromRequest, Request, RequestBody, Result, http::header};
+use server_shared::http::{Operation, client_ip::ClientIp, request_id::RequestId};
+
+/// Which request it was, and from where.
+#[derive(Debug, Clone)]
+pub(crate) struct Trace {
+    /// The operation that was called.
+    pub operation_id: &'static str,
+    /// The id of the request.
+    pub request_id: String,
+    /// The caller's address.
+    pub ip: Option<IpAddr>,
+    /// The caller's user agent.
+    pub user_agent: Option<String>,
+}
+
+impl<'a> FromRequest<'a> for Trace {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> Result<Self> {
+        let operation = request.extensions().get::<Arc<Operation>>();
+        Ok(Self {
+            operation_id: operation.map_or("unnamed", |operation| operation.id),
+            request_id: RequestId::of(request).to_owned(),
+            ip: ClientIp::of(request),
+            user_agent: request.header(header::USER_AGENT).map(str::to_owned),
+        })
+    }
+}
