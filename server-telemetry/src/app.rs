@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use ::clickhouse::Client;
 use poem::{Response, endpoint::BoxEndpoint};
 use secrecy::SecretString;
 use server_shared::{
@@ -17,6 +18,7 @@ use server_shared::{
     token::{Algorithm, Jwks, KeySource, Rules, Verifier},
 };
 use thiserror::Error;
+use tokio::sync::Notify;
 
 use crate::{
     analytics::{AnalyticsApi, AnalyticsRepository, AnalyticsService},
@@ -28,7 +30,10 @@ use crate::{
     http::{compliance::Compliance, gate::TelemetryGate},
     media::{MediaApi, MediaService},
     pose::{PoseApi, PoseService},
-    privacy::{ConsentCache, ConsentRepository, ConsentService, PrivacyApi},
+    privacy::{
+        ConsentCache, ConsentRepository, ConsentService, ErasureApi, ErasureRepository, ErasureRunner, ErasureService,
+        EventHoldings, ExclusionApi, ExclusionRepository, ExclusionService, Exporter, PrivacyApi, RowHoldings,
+    },
     storage::{
         clickhouse::{self, ClickHouseProbe, MigrateFault, Pace, Table, Writer},
         postgres::{Database, PostgresProbe},
@@ -37,7 +42,8 @@ use crate::{
 };
 
 /// Everything that has operations, in the order of the specification.
-type Api = (HealthApi, AuditApi, ChainApi, HeadApi, AnalyticsApi, MediaApi, PoseApi, PrivacyApi);
+type Api =
+    (HealthApi, AuditApi, ChainApi, HeadApi, AnalyticsApi, MediaApi, PoseApi, PrivacyApi, ExclusionApi, ErasureApi);
 
 const INFO: Info = Info {
     title: "RestartiX Telemetry API",
@@ -46,7 +52,7 @@ const INFO: Info = Info {
                   People call with a token that Core issues; Core calls with the service token. Who somebody is \
                   and for which organization always comes from the token. What an ingest operation answers as \
                   stored is durable, and sending a batch again never stores anything twice.",
-    phi: &[],
+    phi: &["privacy_subject_export"],
     public: &["health_get", "ready_get", "jwks_get"],
     headers: &[],
 };
@@ -126,7 +132,12 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
 
     let cache = Arc::new(ConsentCache::new(redis.clone()));
     cache.listen(jobs);
-    let consents = Arc::new(ConsentService { repository: ConsentRepository::new(database.clone()), cache });
+    let consents =
+        Arc::new(ConsentService { repository: ConsentRepository::new(database.clone()), cache: Arc::clone(&cache) });
+    let exclusions = Arc::new(ExclusionService {
+        repository: ExclusionRepository::new(database.clone()),
+        cache: Arc::clone(&cache),
+    });
     let signer = Arc::new(HeadSigner::new(Arc::clone(&config.audit.statements)));
     PartitionJob { database: database.clone(), kept: config.audit.kept }.start(jobs);
     Sealer { database: database.clone() }.start(jobs);
@@ -151,9 +162,12 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
     });
     let pose = Arc::new(PoseService {
         consents: Arc::clone(&consents),
-        compliance,
+        compliance: Arc::clone(&compliance),
         frames: Writer::start(Table::new(events.clone(), "pose_frames"), Pace::new(100_000, 20_000), jobs),
     });
+
+    let erasures = erasures(config, database, &events, compliance, cache);
+    erasures.runner.start(jobs);
 
     let dependencies = vec![
         Dependency { name: "postgresql", required: true, probe: Box::new(PostgresProbe(database.clone())) },
@@ -169,6 +183,8 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
         MediaApi { media },
         PoseApi { pose },
         PrivacyApi { consents },
+        ExclusionApi { exclusions },
+        ErasureApi { erasures },
     );
     let frame = Frame {
         info: INFO,
@@ -184,6 +200,28 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
         on_blocked: Arc::new(|_, _| {}),
     };
     Ok(endpoint(api, frame)?)
+}
+
+fn erasures(
+    config: &Config,
+    database: &Database,
+    events: &Client,
+    compliance: Arc<Compliance>,
+    cache: Arc<ConsentCache>,
+) -> Arc<ErasureService> {
+    let repository = Arc::new(ErasureRepository::new(database.clone()));
+    let rows = RowHoldings::new(database.clone());
+    let events = EventHoldings { client: events.clone(), compliance, cluster: config.clickhouse.cluster.clone() };
+    let exporter = Arc::new(Exporter { rows: rows.clone(), events: events.clone() });
+    let runner = Arc::new(ErasureRunner {
+        repository: Arc::clone(&repository),
+        rows,
+        events,
+        cache,
+        settle: config.erasure_settle,
+        wake: Notify::new(),
+    });
+    Arc::new(ErasureService { repository, runner, exporter })
 }
 
 fn gate(auth: &AuthConfig, jobs: &Shutdown) -> Result<TelemetryGate, AppError> {

@@ -18,6 +18,10 @@ use crate::storage::clickhouse::Retention;
 /// Shorter service tokens can be guessed.
 const SERVICE_TOKEN_MIN: usize = 16;
 
+/// Consent may be remembered for half a minute by an instance that can't be told; its request may take
+/// another half, and the batch that then holds its rows a minute and a half in all its tries.
+const ERASURE_SETTLE: Duration = Duration::from_mins(3);
+
 /// What `serve` needs.
 #[derive(Debug)]
 pub(crate) struct Config {
@@ -31,6 +35,8 @@ pub(crate) struct Config {
     pub redis_url: SecretString,
     /// `TELEMETRY_HASH_KEY`: key of the pseudonyms.
     pub hash_key: Key32,
+    /// `ERASURE_SETTLE`: how long after an erasure began a row may still be on its way.
+    pub erasure_settle: Duration,
     pub audit: AuditConfig,
 }
 
@@ -130,6 +136,7 @@ impl Config {
         }
         let hash_key = settings.required("TELEMETRY_HASH_KEY");
         let audit = audit(&mut settings);
+        let erasure_settle = settings.or("ERASURE_SETTLE", ERASURE_SETTLE);
         settings.finish(|| {
             Some(Self {
                 server: server?,
@@ -140,6 +147,7 @@ impl Config {
                 redis_url: redis_url?,
                 hash_key: hash_key?,
                 audit: audit?,
+                erasure_settle: erasure_settle?,
             })
         })
     }

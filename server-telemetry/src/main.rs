@@ -45,6 +45,8 @@ enum Command {
     Migrate,
     /// Print the specification.
     Openapi,
+    /// Print which columns are about people and what erasing and anonymizing do with them.
+    PersonalColumns,
 }
 
 fn main() -> ExitCode {
@@ -64,11 +66,10 @@ fn main() -> ExitCode {
             Err(faults) => refuse(&faults),
         },
         Command::Openapi => match app::specification() {
-            Ok(document) => {
-                io::stdout().write_all(document.as_bytes()).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
-            }
+            Ok(document) => print(&document),
             Err(fault) => report(ExitCode::FAILURE, &fault),
         },
+        Command::PersonalColumns => print(&privacy::registry::printed()),
     }
 }
 
@@ -82,6 +83,10 @@ fn run(work: impl Future<Output = Result<(), AppError>>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report(ExitCode::FAILURE, &error),
     }
+}
+
+fn print(text: &str) -> ExitCode {
+    io::stdout().write_all(text.as_bytes()).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
 }
 
 fn refuse(faults: &dyn Display) -> ExitCode {

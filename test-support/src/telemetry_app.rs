@@ -6,7 +6,7 @@ use restartix_sdk::{ClientBuilder, Retries, telemetry};
 use serde_json::Value;
 
 use crate::{
-    ClickHouseDatabase, Database, Issuer, Kind, Server, Stack, answer,
+    ClickHouseDatabase, Database, Issuer, Kind, Place, Server, Stack, answer,
     sandbox::{RedisDatabase, Sandbox},
     tokens::telemetry_claims,
 };
@@ -20,7 +20,7 @@ pub struct TelemetryApp {
     pub database: Database,
     /// Its ClickHouse database.
     pub clickhouse: ClickHouseDatabase,
-    _redis: RedisDatabase,
+    redis: RedisDatabase,
     // Last: it tells where the logs are.
     _sandbox: Sandbox,
 }
@@ -97,7 +97,7 @@ impl TelemetryBuilder {
         let mut server = Server::new("server-telemetry", "telemetry", environment, &sandbox.dir);
         server.run("migrate");
         server.start().await;
-        TelemetryApp { server, database, clickhouse, _redis: redis, _sandbox: sandbox }
+        TelemetryApp { server, database, clickhouse, redis, _sandbox: sandbox }
     }
 }
 
@@ -142,6 +142,14 @@ impl TelemetryApp {
     /// The client that Core has.
     pub fn service(&self) -> telemetry::Client {
         self.client(&Stack::get().telemetry_internal_token)
+    }
+
+    /// Everywhere in this Telemetry's PostgreSQL, ClickHouse and Redis that `needle` stands.
+    pub async fn search(&self, needle: &str) -> Vec<Place> {
+        let mut places = self.database.search(needle).await;
+        places.extend(self.clickhouse.search(needle).await);
+        places.extend(self.redis.search(needle));
+        places
     }
 
     /// A request that the SDK can't make; without credentials. `path` begins with `/`.

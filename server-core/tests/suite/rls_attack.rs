@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use restartix_sdk::{
     core::types::{BeginImpersonation, CreateApiKey, CreatePatient, Scope, SpecialtyInput},
-    telemetry::types::{ActorKind, AuditBatch, AuditOutcome, ConsentUpdate, NewAuditEvent, PurposeDecisions},
+    telemetry::types::{
+        ActorKind, AuditBatch, AuditOutcome, ConsentUpdate, NewAuditEvent, NewExclusion, PurposeDecisions,
+    },
 };
 use sqlx::{AssertSqlSafe, PgConnection};
 use test_support::{CoreApp, Database, TelemetryApp, TelemetryPerson, granted, in_days};
@@ -42,7 +44,7 @@ const CORE: [Target; 15] = [
     target("public.idempotency_keys", "SIUD"),
 ];
 
-const TELEMETRY: [Target; 7] = [
+const TELEMETRY: [Target; 9] = [
     // It may add that it read the trail, which is no copy of what others did.
     target("audit.audit_logs", "S"),
     target("audit.audit_personal", "SI"),
@@ -51,6 +53,8 @@ const TELEMETRY: [Target; 7] = [
     target("audit.audit_heads", "S"),
     target("audit.audit_starts", "S"),
     target("privacy.consents", "SI"),
+    target("privacy.exclusions", "SID"),
+    target("privacy.erasures", "S"),
 ];
 
 pub(crate) fn core_targets() -> BTreeSet<String> {
@@ -307,6 +311,10 @@ async fn telemetrys_tables_withstand() {
         granted(app.service().audit_ingest().body(AuditBatch { events }).send().await, 202);
         let client = app.person(&person(organization));
         granted(client.consent_put().body(consent()).send().await, 200);
+        granted(client.exclusion_create().body(NewExclusion { subject_id: None }).send().await, 201);
+        let service = app.service();
+        let plan = service.privacy_subject_erase().subject_id(100 + organization).organization_id(organization);
+        granted(plan.request_id(Uuid::now_v7()).dry_run(true).send().await, 202);
     }
     // Nobody seals while the tables of the chain are attacked.
     app.server.kill();

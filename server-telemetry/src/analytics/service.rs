@@ -46,8 +46,8 @@ impl AnalyticsService {
         if client.opted_out {
             return Ok(Tally::all_dropped(purpose.as_str(), batch.events.len(), DropReason::OptedOut));
         }
-        if !self.consents.granted(member, purpose).await? {
-            return Ok(Tally::all_dropped(purpose.as_str(), batch.events.len(), DropReason::NoConsent));
+        if let Some(reason) = self.consents.refusal(member, purpose).await? {
+            return Ok(Tally::all_dropped(purpose.as_str(), batch.events.len(), reason));
         }
         let origin = Origin {
             member,

@@ -68,7 +68,15 @@ pub(super) async fn insert(tx: &mut Tx<'_>, events: &[NewAuditEvent]) -> Result<
              insert into audit.audit_personal (audit_id, organization_id, ip, user_agent)
              select id, organization_id, ip::inet, user_agent
              from event join stored using (id)
-             where ip is not null or user_agent is not null
+             where (ip is not null or user_agent is not null)
+               -- Of somebody who was erased, or is about to be, nothing comes back: Core may have kept
+               -- the event for as long as this service was down. Who impersonates acts.
+               and not exists (
+                   select from privacy.erasures erasure
+                   where erasure.subject_kind = 'user' and not erasure.dry_run
+                     and erasure.subject_id = coalesce(event.impersonator_user_id, event.actor_user_id)
+                     and erasure.organization_id in (0, event.organization_id)
+                     and event.occurred_at <= coalesce(erasure.finished_at, 'infinity'))
          )
          select id as "id!" from stored"#,
         &columns.ids,

@@ -16,6 +16,6 @@ pub(crate) enum Tag {
     Media,
     /// Frames of body landmarks while an exercise runs.
     Pose,
-    /// What a person agreed to.
+    /// What a person agreed to, who is not tracked, and what is held on a person.
     Privacy,
 }

@@ -29,8 +29,9 @@ impl Example for IngestReceipt {
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 pub(crate) struct DroppedEvents {
     /// Why: `no_consent` (the person has not agreed to this purpose), `opted_out` (the request asks
-    /// not to be tracked: `Sec-GPC: 1` or `DNT: 1`), `malformed` (see `faults`), `too_frequent` (more
-    /// than the capped rate). More reasons may come.
+    /// not to be tracked: `Sec-GPC: 1` or `DNT: 1`), `excluded` (the person is not to be tracked, or is
+    /// being erased), `malformed` (see `faults`), `too_frequent` (more than the capped rate). More
+    /// reasons may come.
     pub reason: String,
     /// How many events.
     pub count: u32,
@@ -62,6 +63,8 @@ pub(crate) enum DropReason {
     NoConsent,
     /// The request asks not to be tracked.
     OptedOut,
+    /// The person is not to be tracked.
+    Excluded,
     /// A field holds what it can't.
     Malformed,
     /// More than the capped rate.
@@ -69,13 +72,14 @@ pub(crate) enum DropReason {
 }
 
 impl DropReason {
-    const ALL: [Self; 4] = [Self::NoConsent, Self::OptedOut, Self::Malformed, Self::TooFrequent];
+    const ALL: [Self; 5] = [Self::NoConsent, Self::OptedOut, Self::Excluded, Self::Malformed, Self::TooFrequent];
 
     /// As answers and metrics name it.
     fn as_str(self) -> &'static str {
         match self {
             Self::NoConsent => "no_consent",
             Self::OptedOut => "opted_out",
+            Self::Excluded => "excluded",
             Self::Malformed => "malformed",
             Self::TooFrequent => "too_frequent",
         }

@@ -14,7 +14,7 @@ use crate::{
         Client, Member,
         compliance::{Compliance, Pseudonym, Traces},
     },
-    ingest::{Clock, DropReason, EventFault, IngestReceipt, Tally},
+    ingest::{Clock, EventFault, IngestReceipt, Tally},
     privacy::{ConsentService, Purpose},
     storage::{StoreError, clickhouse::Writer},
 };
@@ -44,8 +44,8 @@ impl MediaService {
         batch: MediaBatch,
     ) -> Result<IngestReceipt, StoreError> {
         let purpose = Purpose::Media;
-        if !self.consents.granted(member, purpose).await? {
-            return Ok(Tally::all_dropped(purpose.as_str(), batch.events.len(), DropReason::NoConsent));
+        if let Some(reason) = self.consents.refusal(member, purpose).await? {
+            return Ok(Tally::all_dropped(purpose.as_str(), batch.events.len(), reason));
         }
         let clock = Clock::now(batch.sent_at);
         let origin = Origin {

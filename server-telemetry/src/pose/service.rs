@@ -29,8 +29,8 @@ impl PoseService {
     /// Stores the frames of a batch, at most 60 a second; returns once they are.
     pub(crate) async fn track(&self, member: &Member, batch: PoseBatch) -> Result<IngestReceipt, StoreError> {
         let purpose = Purpose::Pose;
-        if !self.consents.granted(member, purpose).await? {
-            return Ok(Tally::all_dropped(purpose.as_str(), batch.frames.len(), DropReason::NoConsent));
+        if let Some(reason) = self.consents.refusal(member, purpose).await? {
+            return Ok(Tally::all_dropped(purpose.as_str(), batch.frames.len(), reason));
         }
         let clock = Clock::now(batch.sent_at);
         let actor = self.compliance.actor(member.organization_id, member.user_id);

@@ -1,9 +1,9 @@
 //! What people agreed to, remembered for a moment.
 //!
 //! Only agreement is remembered, never its absence: who has just agreed, here or at another instance,
-//! is counted from the next request on. A withdrawal takes effect here before it is answered, and at
-//! other instances through Redis; where nothing can be heard from Redis, nothing is remembered. An
-//! entry lives 30 seconds whatever happens.
+//! is counted from the next request on. A withdrawal, an exclusion or an erasure takes effect here
+//! before it is answered, and at other instances through Redis; where nothing can be heard from
+//! Redis, nothing is remembered. An entry lives 30 seconds whatever happens.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -17,9 +17,11 @@ use server_shared::shutdown::Shutdown;
 use tokio_util::sync::CancellationToken;
 
 use super::model::Purpose;
-use crate::storage::redis::Redis;
+use crate::{http::Member, storage::redis::Redis};
 
 const CHANNEL: &str = "telemetry:consent";
+/// Says that everybody is to be forgotten.
+const EVERYBODY: &str = "*";
 const LIFETIME: Duration = Duration::from_secs(30);
 const CAPACITY: u64 = 100_000;
 /// Pause before Redis is tried again.
@@ -30,6 +32,12 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(crate) struct Subject {
     pub organization_id: i64,
     pub user_id: i64,
+}
+
+impl From<&Member> for Subject {
+    fn from(member: &Member) -> Self {
+        Self { organization_id: member.organization_id, user_id: member.user_id }
+    }
 }
 
 impl Subject {
@@ -43,7 +51,7 @@ impl Subject {
     }
 }
 
-/// The purposes that somebody agreed to.
+/// The purposes that somebody agreed to and is not excluded from.
 pub(crate) type Granted = [bool; Purpose::ALL.len()];
 
 /// Remembers agreement.
@@ -90,7 +98,18 @@ impl ConsentCache {
     /// Forgets `subject` here and tells the other instances.
     pub(crate) async fn forget(&self, subject: Subject) {
         self.forget_here(subject);
-        if let Err(error) = self.redis.publish(CHANNEL, &subject.message()).await {
+        self.tell(&subject.message()).await;
+    }
+
+    /// Forgets everybody here and at the other instances: for what is rare and may concern a person in
+    /// any organization.
+    pub(crate) async fn forget_everybody(&self) {
+        self.forget_all();
+        self.tell(EVERYBODY).await;
+    }
+
+    async fn tell(&self, message: &str) {
+        if let Err(error) = self.redis.publish(CHANNEL, message).await {
             tracing::warn!(%error, "other instances were not told of a decision on consent");
         }
     }
@@ -129,7 +148,7 @@ impl ConsentCache {
             let Some(message) = message else { return };
             match subject(&message) {
                 Some(subject) => self.forget_here(subject),
-                // Somebody says something that this version doesn't understand.
+                // Everybody, or something that this version doesn't understand.
                 None => self.forget_all(),
             }
         }
@@ -181,6 +200,7 @@ mod tests {
         assert_eq!(Subject::from_message(&ANA.message()), Some(ANA));
         assert_eq!(Subject::from_message("1"), None);
         assert_eq!(Subject::from_message("1:x"), None);
+        assert_eq!(Subject::from_message(EVERYBODY), None);
     }
 
     #[tokio::test]

@@ -1,13 +1,20 @@
-//! What people agreed to.
+//! What people agreed to, who is not tracked, and what is held on a person: its export and erasure.
 
 mod api;
 mod cache;
+mod erasure;
+mod exclusion;
 mod model;
+pub(crate) mod registry;
 mod repository;
 mod service;
 
 pub(crate) use api::PrivacyApi;
 pub(crate) use cache::ConsentCache;
+pub(crate) use erasure::{
+    ErasureApi, ErasureRepository, ErasureRunner, ErasureService, EventHoldings, Exporter, RowHoldings,
+};
+pub(crate) use exclusion::{ExclusionApi, ExclusionRepository, ExclusionService};
 pub(crate) use model::Purpose;
 pub(crate) use repository::ConsentRepository;
 pub(crate) use service::ConsentService;

@@ -92,15 +92,6 @@ impl Consent {
         Self { analytics: ConsentState::never(), media: ConsentState::never(), pose: ConsentState::never() }
     }
 
-    /// The state of `purpose`.
-    pub(crate) fn of(&self, purpose: Purpose) -> &ConsentState {
-        match purpose {
-            Purpose::Analytics => &self.analytics,
-            Purpose::Media => &self.media,
-            Purpose::Pose => &self.pose,
-        }
-    }
-
     /// The state of `purpose`, to be set.
     pub(crate) fn of_mut(&mut self, purpose: Purpose) -> &mut ConsentState {
         match purpose {

@@ -2,7 +2,10 @@
 
 use sqlx::{Postgres, Transaction};
 
-use super::model::{Consent, ConsentUpdate, Purpose};
+use super::{
+    cache::Granted,
+    model::{Consent, ConsentUpdate, Purpose},
+};
 use crate::{http::Member, storage::postgres::Database};
 
 /// Reads and adds decisions.
@@ -10,10 +13,43 @@ pub(crate) struct ConsentRepository {
     database: Database,
 }
 
+/// Whether something about a person may be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// On the list of those who are not tracked, or about to be erased.
+    pub excluded: bool,
+    pub granted: Granted,
+}
+
 impl ConsentRepository {
     /// On this database.
     pub(crate) fn new(database: Database) -> Self {
         Self { database }
+    }
+
+    /// Whether something about a person may be stored, in one query: ingest waits for it.
+    pub(super) async fn standing(&self, member: &Member) -> Result<Standing, sqlx::Error> {
+        let mut tx = self.database.read(member).await?;
+        let row = sqlx::query!(
+            r#"select
+                 exists (select from privacy.exclusions where organization_id = $1 and subject_id = $2)
+                 or exists (
+                     select from privacy.erasures
+                     where organization_id in (0, $1) and subject_kind = 'user' and subject_id = $2 and not dry_run
+                       and finished_at is null) as "excluded!",
+                 array(
+                     select latest.purpose from (
+                         select distinct on (purpose) purpose, granted from privacy.consents
+                         where organization_id = $1 and subject_id = $2
+                         order by purpose, version desc) latest
+                     where latest.granted) as "granted!""#,
+            member.organization_id,
+            member.user_id,
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        let granted = Purpose::ALL.map(|purpose| row.granted.iter().any(|granted| granted == purpose.as_str()));
+        Ok(Standing { excluded: row.excluded, granted })
     }
 
     /// The latest decision of a person on each purpose.

@@ -7,7 +7,7 @@ use super::{
     model::{Consent, ConsentUpdate, Purpose},
     repository::ConsentRepository,
 };
-use crate::{http::Member, storage::StoreError};
+use crate::{http::Member, ingest::DropReason, storage::StoreError};
 
 /// People's decisions.
 pub(crate) struct ConsentService {
@@ -16,16 +16,20 @@ pub(crate) struct ConsentService {
 }
 
 impl ConsentService {
-    /// Whether the person agreed to `purpose`, in the organization it acts in.
-    pub(crate) async fn granted(&self, member: &Member, purpose: Purpose) -> Result<bool, StoreError> {
-        let subject = subject(member);
+    /// Why nothing about the person may be stored for `purpose`, in the organization it acts in; or
+    /// nothing, if it agreed and is not excluded.
+    pub(crate) async fn refusal(&self, member: &Member, purpose: Purpose) -> Result<Option<DropReason>, StoreError> {
+        let subject = Subject::from(member);
         if self.cache.knows(subject, purpose) {
-            return Ok(true);
+            return Ok(None);
         }
         let generation = self.cache.generation();
-        let consent = self.repository.latest(member).await?;
-        self.cache.remember(subject, Purpose::ALL.map(|purpose| consent.of(purpose).granted), generation);
-        Ok(consent.of(purpose).granted)
+        let standing = self.repository.standing(member).await?;
+        if standing.excluded {
+            return Ok(Some(DropReason::Excluded));
+        }
+        self.cache.remember(subject, standing.granted, generation);
+        Ok((!standing.granted[purpose as usize]).then_some(DropReason::NoConsent))
     }
 
     /// What holds for the member.
@@ -37,11 +41,7 @@ impl ConsentService {
     pub(crate) async fn put(&self, member: &Member, update: ConsentUpdate) -> Result<Consent, StoreError> {
         let consent = self.repository.add(member, &update).await;
         // Also after a failure: a commit whose answer was lost has been made.
-        self.cache.forget(subject(member)).await;
+        self.cache.forget(Subject::from(member)).await;
         Ok(consent?)
     }
-}
-
-fn subject(member: &Member) -> Subject {
-    Subject { organization_id: member.organization_id, user_id: member.user_id }
 }

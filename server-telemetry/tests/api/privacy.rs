@@ -6,7 +6,7 @@ use restartix_sdk::telemetry::types::ConsentState;
 use sqlx::Row;
 use test_support::{TelemetryApp, Throwaway, eventually, granted};
 
-use crate::support::{batch, consenting, decision, dropped, event, patient};
+use crate::support::{batch, consenting, decision, dropped, event, patient, sibling};
 
 #[tokio::test]
 async fn nothing_is_granted_until_somebody_decides() {
@@ -70,15 +70,6 @@ async fn a_decision_is_the_persons_own_in_one_organization() {
         let receipt = granted(app.person(&other).analytics_track().body(batch(vec![event("seen")])).send().await, 202);
         assert_eq!(dropped(&receipt), [("no_consent", 1)]);
     }
-}
-
-/// A second process on the stores of the first.
-async fn sibling(app: &TelemetryApp) -> TelemetryApp {
-    let mut builder = TelemetryApp::builder();
-    for name in ["TELEMETRY_DATABASE_URL", "TELEMETRY_DATABASE_APP_URL", "CLICKHOUSE_URL", "REDIS_URL"] {
-        builder = builder.env(name, &app.server.environment()[name]);
-    }
-    builder.start().await
 }
 
 #[tokio::test]

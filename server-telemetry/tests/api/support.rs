@@ -51,3 +51,12 @@ pub(crate) fn millis(moment: DateTime<Utc>) -> DateTime<Utc> {
 pub(crate) fn dropped(receipt: &types::IngestReceipt) -> Vec<(&str, i64)> {
     receipt.dropped.iter().map(|dropped| (dropped.reason.as_str(), dropped.count)).collect()
 }
+
+/// A second process on the stores of the first.
+pub(crate) async fn sibling(app: &TelemetryApp) -> TelemetryApp {
+    let mut builder = TelemetryApp::builder();
+    for name in ["TELEMETRY_DATABASE_URL", "TELEMETRY_DATABASE_APP_URL", "CLICKHOUSE_URL", "REDIS_URL"] {
+        builder = builder.env(name, &app.server.environment()[name]);
+    }
+    builder.start().await
+}

@@ -46,6 +46,8 @@ pub(crate) fn telemetry(endpoints: &Endpoints, keys: &Keys, port: u16, core_port
         ("AUDIT_HEAD_KEY", chosen("AUDIT_HEAD_KEY", &on_one_line(&keys.audit_head_pem))),
         ("CORE_JWKS_URL", format!("http://127.0.0.1:{core_port}/.well-known/jwks.json")),
         ("CORE_ISSUER", TELEMETRY_ISSUER.to_owned()),
+        // One instance beside its stores: nothing is on its way for longer.
+        ("ERASURE_SETTLE", "1s".to_owned()),
     ]);
     variables
 }

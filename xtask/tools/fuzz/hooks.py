@@ -26,7 +26,13 @@ TELEMETRY = STACK["telemetry"]
 # An admin calls everything an admin may call.
 TOKENS = {
     "core": {"": CLINIC["tokens"]["admin"], "organization_create": STACK["superadmin"]},
-    "telemetry": {"": CLINIC["telemetry_tokens"]["admin"], "audit_ingest": STACK["telemetry_internal_token"]},
+    "telemetry": {
+        "": CLINIC["telemetry_tokens"]["admin"],
+        "audit_ingest": STACK["telemetry_internal_token"],
+        "privacy_job_get": STACK["telemetry_internal_token"],
+        "privacy_subject_erase": STACK["telemetry_internal_token"],
+        "privacy_subject_export": STACK["telemetry_internal_token"],
+    },
 }[SERVICE]
 
 _number = itertools.count(1)

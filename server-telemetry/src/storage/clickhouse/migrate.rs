@@ -127,7 +127,8 @@ fn rendered(statement: &str, cluster: Option<&str>) -> String {
         .replace("{replicated}", if cluster.is_some() { "Replicated" } else { "" })
 }
 
-fn on_cluster(cluster: Option<&str>) -> String {
+/// What a statement says that is for every server of the cluster, if there is one.
+pub(crate) fn on_cluster(cluster: Option<&str>) -> String {
     cluster.map(|name| format!("on cluster {}", quoted(name))).unwrap_or_default()
 }
 

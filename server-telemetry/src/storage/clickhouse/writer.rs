@@ -168,6 +168,11 @@ impl<T: Send + Sync + 'static, S: Sink<T>> Batches<T, S> {
         let mut rows = first.rows;
         let mut waiting = vec![(first.room, first.done)];
         while let Ok(request) = self.requests.try_recv() {
+            // Given up meanwhile: nobody was told that it is stored, and nobody will be. So no row is
+            // on its way for longer than a request may take and a batch is tried.
+            if request.done.is_closed() {
+                continue;
+            }
             if rows.len() + request.rows.len() > self.pace.batch_rows {
                 self.carried = Some(request);
                 break;

@@ -1,0 +1,146 @@
+//! What ClickHouse holds on a person, under a pseudonym of its own in each organization.
+//!
+//! Rows go by a mutation (`alter table … delete`), not by a lightweight delete, which would hide them
+//! and leave them on disk until some merge: `mutations_sync = 2` answers when every part of every
+//! replica has been rewritten without them. The rewritten parts' files go some eight minutes later
+//! (`old_parts_lifetime`). Counting is without `final`, so that copies that are not merged yet count.
+
+use std::sync::Arc;
+
+use clickhouse::{Client, error::Error, query::Query};
+use tokio::io::AsyncBufReadExt;
+
+use super::{
+    export::{ExportFault, Outlet},
+    model::DataSubject,
+};
+use crate::{
+    http::compliance::Compliance,
+    privacy::registry::{Fate, Found, Holding},
+    storage::{StoreError, clickhouse::on_cluster},
+};
+
+/// Pseudonyms in one statement: well below the engine's limit on a statement's length.
+const CHUNK: usize = 500;
+
+/// Organization and pseudonym, in hexadecimal.
+type Trace = (i64, String);
+
+/// Counts, erases and reads rows of a person.
+#[derive(Clone)]
+pub(crate) struct EventHoldings {
+    pub client: Client,
+    pub compliance: Arc<Compliance>,
+    /// `CLICKHOUSE_CLUSTER`.
+    pub cluster: Option<String>,
+}
+
+impl EventHoldings {
+    /// How many rows there are, those included that replace each other.
+    pub(super) async fn count(&self, holding: &Holding, subject: &DataSubject) -> Result<u64, Error> {
+        let mut count = 0;
+        for traces in self.traces(holding, subject).await? {
+            count += self.count_of(holding, &traces).await?;
+        }
+        Ok(count)
+    }
+
+    /// Deletes or anonymizes; returns when that is done in every part.
+    pub(super) async fn erase(&self, holding: &Holding, fate: Fate, subject: &DataSubject) -> Result<(), Error> {
+        let change = match fate {
+            Fate::Delete => "delete".to_owned(),
+            Fate::Anonymize(assignments) => format!("update {assignments}"),
+            Fate::Retain { .. } => return Ok(()),
+        };
+        for traces in self.traces(holding, subject).await? {
+            if self.count_of(holding, &traces).await? == 0 {
+                // A mutation reads the table, whether it finds anything or not.
+                continue;
+            }
+            let (table, on_cluster) = (holding.table, on_cluster(self.cluster.as_deref()));
+            let sql = format!(
+                "alter table {table} {on_cluster} {change} where {} settings mutations_sync = 2",
+                condition(holding)
+            );
+            bound(self.client.query(&sql), &traces).execute().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the rows as they are read.
+    pub(super) async fn export(
+        &self,
+        holding: &Holding,
+        subject: &DataSubject,
+        outlet: &mut Outlet,
+    ) -> Result<(), ExportFault> {
+        let table = holding.table;
+        let binary: Vec<String> = self
+            .client
+            .query(
+                "select name from system.columns
+                 where database = currentDatabase() and table = ? and type like 'FixedString%'",
+            )
+            .bind(table)
+            .fetch_all()
+            .await
+            .map_err(StoreError::from)?;
+        // Binary is no text, and JSON has nothing else.
+        let shown: Vec<String> = binary.iter().map(|column| format!("hex({column}) as {column}")).collect();
+        let sql = format!(
+            "select * replace ({}) from (select * from {table} final where {})",
+            shown.join(", "),
+            condition(holding)
+        );
+        for traces in self.traces(holding, subject).await.map_err(StoreError::from)? {
+            let query = self
+                .client
+                .query(&sql)
+                .with_setting("output_format_json_quote_64bit_integers", "0")
+                .with_setting("output_format_json_escape_forward_slashes", "0");
+            let cursor = bound(query, &traces).fetch_bytes("JSONEachRow").map_err(StoreError::from)?;
+            let mut rows = cursor.lines();
+            while let Some(row) = rows.next_line().await.map_err(|error| StoreError::ClickHouse(error.into()))? {
+                outlet.row(&row).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Under which names the person may be in the table, in portions. For every organization it is
+    /// asked which there are: a pseudonym can be made, not found.
+    async fn traces(&self, holding: &Holding, subject: &DataSubject) -> Result<Vec<Vec<Trace>>, Error> {
+        let organizations: Vec<i64> = if subject.organization_id > 0 {
+            vec![subject.organization_id]
+        } else {
+            self.client.query(&format!("select distinct organization_id from {}", holding.table)).fetch_all().await?
+        };
+        let trace = |organization_id: &i64| {
+            (*organization_id, hex::encode_upper(self.compliance.actor(*organization_id, subject.id)))
+        };
+        Ok(organizations.chunks(CHUNK).map(|chunk| chunk.iter().map(trace).collect()).collect())
+    }
+
+    async fn count_of(&self, holding: &Holding, traces: &[Trace]) -> Result<u64, Error> {
+        let sql = format!("select count() from {} where {}", holding.table, condition(holding));
+        bound(self.client.query(&sql), traces).fetch_one().await
+    }
+}
+
+/// Which rows are the person's. The organizations by themselves are what the primary key finds.
+fn condition(holding: &Holding) -> String {
+    match holding.found {
+        Found::Pseudonym(column) => {
+            format!("organization_id in ? and (organization_id, hex({column})) in ?")
+        }
+        // People are in ClickHouse under pseudonyms alone.
+        Found::User(_) | Found::AuditEntry(_) | Found::Entity | Found::Erasure => {
+            "0 and organization_id in ? and (organization_id, '') in ?".to_owned()
+        }
+    }
+}
+
+fn bound(query: Query, traces: &[Trace]) -> Query {
+    let organizations: Vec<i64> = traces.iter().map(|(organization_id, _)| *organization_id).collect();
+    query.bind(organizations).bind(traces)
+}

@@ -1,0 +1,43 @@
+//! What Core asks for.
+
+use std::sync::Arc;
+
+use poem::Body;
+use uuid::Uuid;
+
+use super::{
+    error::ErasureError,
+    export::Exporter,
+    model::{DataSubject, ErasureAccepted, ErasureJob, ErasureRequest, ErasureStatus},
+    repository::ErasureRepository,
+    runner::ErasureRunner,
+};
+use crate::storage::StoreError;
+
+/// Takes requests in; the runner works them off.
+pub(crate) struct ErasureService {
+    pub repository: Arc<ErasureRepository>,
+    pub runner: Arc<ErasureRunner>,
+    pub exporter: Arc<Exporter>,
+}
+
+impl ErasureService {
+    /// The job of the request, made unless it is there.
+    pub(crate) async fn request(&self, request: &ErasureRequest) -> Result<ErasureAccepted, ErasureError> {
+        let status = self.repository.add(request).await?.ok_or(ErasureError::RequestReused)?;
+        if status == ErasureStatus::Queued {
+            self.runner.wake.notify_one();
+        }
+        Ok(ErasureAccepted { job_id: request.id, status, dry_run: request.dry_run })
+    }
+
+    /// A job as it stands.
+    pub(crate) async fn job(&self, id: Uuid) -> Result<ErasureJob, ErasureError> {
+        self.repository.find(id).await?.ok_or(ErasureError::NotFound)
+    }
+
+    /// Everything that is held on the subject, as a document that is written while it is read.
+    pub(crate) async fn export(&self, subject: DataSubject) -> Result<Body, StoreError> {
+        self.exporter.export(subject).await
+    }
+}

@@ -1,0 +1,81 @@
+//! The operations on exclusions.
+
+use std::sync::Arc;
+
+use poem_openapi::{
+    OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+use server_shared::{
+    ApiError,
+    http::{
+        Body, Created, NoContent, Page, Paging,
+        page::{PageNumber, PageSize},
+    },
+};
+
+use super::{
+    ExclusionService,
+    model::{Exclusion, NewExclusion},
+};
+use crate::{http::Person, ingest::Tag};
+
+/// Operations under `/v1/privacy/exclusions`.
+pub(crate) struct ExclusionApi {
+    pub exclusions: Arc<ExclusionService>,
+}
+
+#[OpenApi(prefix_path = "/v1/privacy", tag = "Tag::Privacy")]
+impl ExclusionApi {
+    /// List who is not tracked
+    ///
+    /// Administrators see everybody in the organization of the token, others themselves.
+    #[oai(path = "/exclusions", method = "get", operation_id = "exclusion_list")]
+    async fn exclusion_list(
+        &self,
+        person: Person,
+        /// Number of the page, from 1.
+        page: Query<Option<PageNumber>>,
+        /// Entries a page holds at most.
+        page_size: Query<Option<PageSize>>,
+    ) -> Result<Json<Page<Exclusion>>, ApiError> {
+        let paging = Paging::new(page.0, page_size.0);
+        Ok(Json(self.exclusions.list(&person.member()?, &paging).await?))
+    }
+
+    /// Exclude somebody from being tracked
+    ///
+    /// Oneself; administrators also others. From the answer on nothing is stored about the person,
+    /// whatever it agreed to. Doing it again changes nothing.
+    #[oai(path = "/exclusions", method = "post", operation_id = "exclusion_create")]
+    async fn exclusion_create(&self, person: Person, body: Body<NewExclusion>) -> Result<Created<Exclusion>, ApiError> {
+        let subject_id = own_or_administered(&person, body.subject_id)?;
+        Ok(Created(self.exclusions.create(&person.member()?, subject_id).await?))
+    }
+
+    /// Lift an exclusion
+    ///
+    /// A person lifts what it asked for itself, an administrator what administrators asked for.
+    #[oai(path = "/exclusions/:subject_id", method = "delete", operation_id = "exclusion_delete")]
+    async fn exclusion_delete(
+        &self,
+        person: Person,
+        /// The user's id in Core.
+        #[oai(validator(minimum(value = "1"), maximum(value = "9007199254740991")))]
+        subject_id: Path<i64>,
+    ) -> Result<NoContent, ApiError> {
+        let subject_id = own_or_administered(&person, Some(subject_id.0))?;
+        self.exclusions.delete(&person.member()?, subject_id).await?;
+        Ok(NoContent)
+    }
+}
+
+/// Whom the person may exclude: itself, or as an administrator anybody.
+fn own_or_administered(person: &Person, subject_id: Option<i64>) -> Result<i64, ApiError> {
+    let subject_id = subject_id.unwrap_or(person.user_id);
+    if subject_id != person.user_id {
+        person.must_administrate()?;
+    }
+    Ok(subject_id)
+}

@@ -1,0 +1,11 @@
+//! Who is not to be tracked, whatever it agreed to.
+
+mod api;
+mod error;
+mod model;
+mod repository;
+mod service;
+
+pub(crate) use api::ExclusionApi;
+pub(crate) use repository::ExclusionRepository;
+pub(crate) use service::ExclusionService;

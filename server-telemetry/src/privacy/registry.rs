@@ -1,0 +1,278 @@
+//! Every column that identifies or describes a person: how the person is found in it, and what
+//! erasure does with it. Erasure and export read this list and no other; a test walks the real
+//! schemas and fails for a column that is neither here nor on its list of impersonal ones.
+
+use std::fmt::{self, Write as _};
+
+/// Where a table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Store {
+    PostgreSql,
+    ClickHouse,
+}
+
+impl Store {
+    /// As answers name it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::PostgreSql => "postgresql",
+            Self::ClickHouse => "clickhouse",
+        }
+    }
+}
+
+/// How the rows of a person are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// The column holds the user's id in Core.
+    User(&'static str),
+    /// The column holds the id of an audit entry of what the user did. Who impersonates does it, not
+    /// who is impersonated.
+    AuditEntry(&'static str),
+    /// `entity_type` and `entity_id`, or one of `entity_ids`, name the user or patient.
+    Entity,
+    /// `subject_kind` and `subject_id` name the user or patient, in an erasure that was carried out.
+    Erasure,
+    /// The column holds the user's pseudonym in the row's organization.
+    Pseudonym(&'static str),
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(column) => write!(f, "user:{column}"),
+            Self::AuditEntry(column) => write!(f, "audit_entry:{column}"),
+            Self::Entity => f.write_str("entity:entity_id"),
+            Self::Erasure => f.write_str("erasure:subject_id"),
+            Self::Pseudonym(column) => write!(f, "pseudonym:{column}"),
+        }
+    }
+}
+
+/// What becomes of the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// They go.
+    Delete,
+    /// They stay, after these assignments, and name nobody.
+    Anonymize(&'static str),
+    /// They stay as they are.
+    Retain {
+        /// Why the law lets them, or makes them, stay.
+        reason: &'static str,
+        /// How long.
+        until: &'static str,
+    },
+}
+
+/// The columns of a table in which a person is found one way. A table where people are found in
+/// several ways has several.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Holding {
+    pub store: Store,
+    pub table: &'static str,
+    pub found: Found,
+    pub columns: &'static [&'static str],
+    /// What erasing does.
+    pub erase: Fate,
+    /// What anonymizing does, which keeps what can be kept without naming anybody.
+    pub anonymize: Fate,
+}
+
+impl Holding {
+    /// Names it in jobs, whatever is added to the list later.
+    pub(crate) fn key(&self) -> String {
+        format!("{} {} {}", self.store.as_str(), self.table, self.found)
+    }
+
+    /// Personal columns of the same table that tell of others: the user that acted on the person's
+    /// record, say. An export leaves them out.
+    pub(crate) fn columns_of_others(&self) -> Vec<&'static str> {
+        HOLDINGS
+            .iter()
+            .filter(|other| (other.store, other.table) == (self.store, self.table) && other.found != self.found)
+            .flat_map(|other| other.columns)
+            .filter(|column| !self.columns.contains(column))
+            .copied()
+            .collect()
+    }
+}
+
+const TRAIL: Fate = Fate::Retain {
+    reason: "proof of who accessed and changed health records (Art. 5(2), 17(3)(b) and (e), 32 GDPR): chained and \
+             append-only. It holds ids alone, which name nobody once Core has erased the account",
+    until: "the trail's own retention drops the month",
+};
+
+const PROOF: Fate = Fate::Retain {
+    reason: "proof that the erasure was asked for and carried out (Art. 5(2) and 12 GDPR); late audit events of the \
+             person are recognized by it",
+    until: "three years after the erasure",
+};
+
+/// What is held on people, in the order in which it goes.
+///
+/// Consent goes as well, in both modes: its proof is needed as long as what it allowed is kept, which
+/// goes in the same job, and a proof that named nobody would prove nothing. Sessions of calls and
+/// body landmarks can't be made anonymous: times and appointment tell whose they are, and a body's
+/// movements are the person's. So anonymizing deletes them, too.
+pub(crate) const HOLDINGS: &[Holding] = &[
+    Holding {
+        store: Store::PostgreSql,
+        table: "privacy.consents",
+        found: Found::User("subject_id"),
+        columns: &["subject_id", "text_version", "source"],
+        erase: Fate::Delete,
+        anonymize: Fate::Delete,
+    },
+    Holding {
+        store: Store::PostgreSql,
+        table: "privacy.exclusions",
+        found: Found::User("subject_id"),
+        columns: &["subject_id"],
+        erase: Fate::Delete,
+        anonymize: Fate::Delete,
+    },
+    Holding {
+        store: Store::PostgreSql,
+        table: "privacy.exclusions",
+        found: Found::User("created_by"),
+        columns: &["created_by"],
+        erase: Fate::Anonymize("created_by = null"),
+        anonymize: Fate::Anonymize("created_by = null"),
+    },
+    Holding {
+        store: Store::PostgreSql,
+        table: "audit.audit_personal",
+        found: Found::AuditEntry("audit_id"),
+        columns: &["ip", "user_agent", "salt"],
+        erase: Fate::Delete,
+        anonymize: Fate::Delete,
+    },
+    Holding {
+        store: Store::PostgreSql,
+        table: "audit.audit_logs",
+        found: Found::User("actor_user_id"),
+        columns: &["actor_user_id"],
+        erase: TRAIL,
+        anonymize: TRAIL,
+    },
+    Holding {
+        store: Store::PostgreSql,
+        table: "audit.audit_logs",
+        found: Found::User("impersonator_user_id"),
+        columns: &["impersonator_user_id"],
+        erase: TRAIL,
+        anonymize: TRAIL,
+    },
+    Holding {
+        store: Store::PostgreSql,
+        table: "audit.audit_logs",
+        found: Found::Entity,
+        columns: &["entity_id", "entity_ids"],
+        erase: TRAIL,
+        anonymize: TRAIL,
+    },
+    Holding {
+        store: Store::PostgreSql,
+        table: "privacy.erasures",
+        found: Found::Erasure,
+        columns: &["subject_id"],
+        erase: PROOF,
+        anonymize: PROOF,
+    },
+    Holding {
+        store: Store::ClickHouse,
+        table: "analytics_events",
+        found: Found::Pseudonym("actor"),
+        columns: &["actor", "page", "properties", "numbers", "network", "ip_hash", "agent", "os", "device"],
+        erase: Fate::Delete,
+        // That something happened, when and to whom in the clinic (patient, staff) still counts.
+        anonymize: Fate::Anonymize(
+            "actor = toFixedString('', 32), ip_hash = toFixedString('', 32), page = '', properties = map(), \
+             numbers = map(), network = '', agent = '', os = '', device = ''",
+        ),
+    },
+    Holding {
+        store: Store::ClickHouse,
+        table: "media_sessions",
+        found: Found::Pseudonym("actor"),
+        columns: &[
+            "session_id",
+            "actor",
+            "appointment_id",
+            "end_reason",
+            "sequences",
+            "active_slots",
+            "stalls",
+            "qualities",
+            "exercises",
+            "network",
+            "agent",
+            "os",
+            "device",
+        ],
+        erase: Fate::Delete,
+        anonymize: Fate::Delete,
+    },
+    Holding {
+        store: Store::ClickHouse,
+        table: "media_bandwidth_samples",
+        found: Found::Pseudonym("actor"),
+        columns: &["session_id", "actor", "uplink_kbps", "downlink_kbps", "round_trip_ms", "packet_loss"],
+        erase: Fate::Delete,
+        anonymize: Fate::Delete,
+    },
+    Holding {
+        store: Store::ClickHouse,
+        table: "pose_frames",
+        found: Found::Pseudonym("actor"),
+        columns: &["session_id", "actor", "exercise_id", "landmarks"],
+        erase: Fate::Delete,
+        anonymize: Fate::Delete,
+    },
+];
+
+/// The list as text: store, table, column, how the person is found, what erasing does, what
+/// anonymizing does; separated by tabs.
+pub(crate) fn printed() -> String {
+    let mut text = String::new();
+    for holding in HOLDINGS {
+        for column in holding.columns {
+            let (store, table, found) = (holding.store.as_str(), holding.table, holding.found);
+            let (erase, anonymize) = (said(holding.erase), said(holding.anonymize));
+            // Writing to a String can't fail.
+            let _ = writeln!(text, "{store}\t{table}\t{column}\t{found}\t{erase}\t{anonymize}");
+        }
+    }
+    text
+}
+
+fn said(fate: Fate) -> String {
+    match fate {
+        Fate::Delete => "delete".to_owned(),
+        Fate::Anonymize(_) => "anonymize".to_owned(),
+        Fate::Retain { reason, until } => format!("retain({reason}; until {until})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn keys_tell_holdings_apart() {
+        let keys: BTreeSet<String> = HOLDINGS.iter().map(Holding::key).collect();
+        assert_eq!(keys.len(), HOLDINGS.len());
+    }
+
+    #[test]
+    fn an_export_tells_nothing_of_others() {
+        let entries =
+            |found| HOLDINGS.iter().find(|holding| holding.table == "audit.audit_logs" && holding.found == found);
+        let about = entries(Found::Entity).unwrap();
+        assert_eq!(about.columns_of_others(), ["actor_user_id", "impersonator_user_id"]);
+    }
+}
