@@ -11,8 +11,8 @@ mod ids;
 mod integration;
 #[allow(dead_code, reason = "the first kind of work that is enqueued comes with the next change")]
 mod jobs;
-mod wake;
 mod rotation;
+mod wake;
 
 use std::process::ExitCode;
 

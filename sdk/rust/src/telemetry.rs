@@ -600,7 +600,7 @@ pub mod types {
         pub name: ::std::string::String,
         ///Whether the service is of no use without it.
         pub required: bool,
-        ///Whether it answered within two seconds.
+        ///Whether it answered in time.
         pub up: bool,
     }
     impl DependencyState {
@@ -614,13 +614,285 @@ pub mod types {
         ///How many events.
         pub count: i64,
         /**Why: `no_consent` (the person has not agreed to this purpose), `opted_out` (the request asks
-not to be tracked: `Sec-GPC: 1` or `DNT: 1`), `malformed` (see `faults`), `too_frequent` (more
-than the capped rate). More reasons may come.*/
+not to be tracked: `Sec-GPC: 1` or `DNT: 1`), `excluded` (the person is not to be tracked, or is
+being erased), `malformed` (see `faults`), `too_frequent` (more than the capped rate). More
+reasons may come.*/
         pub reason: ::std::string::String,
     }
     impl DroppedEvents {
         pub fn builder() -> builder::DroppedEvents {
             Default::default()
+        }
+    }
+    ///What was asked for is under way.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct ErasureAccepted {
+        ///Whether nothing is changed and only the plan made.
+        pub dry_run: bool,
+        ///Id of the job: the `request_id` that it was asked for with.
+        pub job_id: ::uuid::Uuid,
+        ///How far it has come.
+        pub status: ErasureStatus,
+    }
+    impl ErasureAccepted {
+        pub fn builder() -> builder::ErasureAccepted {
+            Default::default()
+        }
+    }
+    ///What becomes of rows.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum ErasureAction {
+        #[serde(rename = "delete")]
+        Delete,
+        #[serde(rename = "anonymize")]
+        Anonymize,
+        #[serde(rename = "retain")]
+        Retain,
+    }
+    impl ::std::fmt::Display for ErasureAction {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Delete => f.write_str("delete"),
+                Self::Anonymize => f.write_str("anonymize"),
+                Self::Retain => f.write_str("retain"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for ErasureAction {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "delete" => Ok(Self::Delete),
+                "anonymize" => Ok(Self::Anonymize),
+                "retain" => Ok(Self::Retain),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for ErasureAction {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for ErasureAction {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///Something that went wrong on the way.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct ErasureFailure {
+        ///When.
+        pub at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///What, without any value; the logs of that time have the cause.
+        pub message: ::std::string::String,
+    }
+    impl ErasureFailure {
+        pub fn builder() -> builder::ErasureFailure {
+            Default::default()
+        }
+    }
+    ///A table in which the person is found one way, and what becomes of the rows.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct ErasureItem {
+        ///What becomes of the rows.
+        pub action: ErasureAction,
+        ///The columns that are about the person.
+        pub columns: ::std::vec::Vec<::std::string::String>,
+        /**How the person is found, and in which column: `user`, `audit_entry`, `entity`, `erasure` or
+`pseudonym`, then `:` and the column.*/
+        pub found_by: ::std::string::String,
+        ///Why they are retained.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub reason: ::std::option::Option<::std::string::String>,
+        /**How many rows: found in a plan; deleted, anonymized or retained in a receipt. In ClickHouse
+what was sent twice counts twice until it is merged.*/
+        pub rows: i64,
+        ///The store: `postgresql` or `clickhouse`.
+        pub store: ::std::string::String,
+        ///The table.
+        pub table: ::std::string::String,
+        ///How long they are retained.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub until: ::std::option::Option<::std::string::String>,
+    }
+    impl ErasureItem {
+        pub fn builder() -> builder::ErasureItem {
+            Default::default()
+        }
+    }
+    ///A job: what it was to do and what it did.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct ErasureJob {
+        ///Whether nothing is changed and only the plan made.
+        pub dry_run: bool,
+        ///What went wrong on the way, the latest last; at most 20. The job is tried again by itself.
+        pub errors: ::std::vec::Vec<ErasureFailure>,
+        ///When all of it was done and verified.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub finished_at: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        ///Its id.
+        pub job_id: ::uuid::Uuid,
+        ///How far it goes.
+        pub mode: ErasureMode,
+        ///The organization whose data is meant; left out for all of them.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub organization_id: ::std::option::Option<i64>,
+        ///What was found at the beginning, table by table; empty before that.
+        pub plan: ::std::vec::Vec<ErasureItem>,
+        /**What was really changed, and what was retained; complete once `finished_at` is there. Empty
+for a dry run.*/
+        pub receipt: ::std::vec::Vec<ErasureItem>,
+        ///When it was asked for.
+        pub requested_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///When it was begun.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub started_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+        ///How far it has come.
+        pub status: ErasureStatus,
+        ///The subject's id in Core.
+        pub subject_id: i64,
+        ///What the subject's id is the id of.
+        pub subject_kind: SubjectKind,
+    }
+    impl ErasureJob {
+        pub fn builder() -> builder::ErasureJob {
+            Default::default()
+        }
+    }
+    ///How far it goes.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum ErasureMode {
+        #[serde(rename = "erase")]
+        Erase,
+        #[serde(rename = "anonymize")]
+        Anonymize,
+    }
+    impl ::std::fmt::Display for ErasureMode {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Erase => f.write_str("erase"),
+                Self::Anonymize => f.write_str("anonymize"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for ErasureMode {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "erase" => Ok(Self::Erase),
+                "anonymize" => Ok(Self::Anonymize),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for ErasureMode {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for ErasureMode {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///How far a job has come.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum ErasureStatus {
+        #[serde(rename = "queued")]
+        Queued,
+        #[serde(rename = "running")]
+        Running,
+        #[serde(rename = "finished")]
+        Finished,
+    }
+    impl ::std::fmt::Display for ErasureStatus {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Queued => f.write_str("queued"),
+                Self::Running => f.write_str("running"),
+                Self::Finished => f.write_str("finished"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for ErasureStatus {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "queued" => Ok(Self::Queued),
+                "running" => Ok(Self::Running),
+                "finished" => Ok(Self::Finished),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for ErasureStatus {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for ErasureStatus {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
         }
     }
     ///What went wrong, for a program (`code`, `details`) and for a person (`message`).
@@ -681,6 +953,76 @@ than the capped rate). More reasons may come.*/
     impl EventSummary {
         pub fn builder() -> builder::EventSummary {
             Default::default()
+        }
+    }
+    ///Somebody who is not tracked.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct Exclusion {
+        ///Since when.
+        pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Who asked for it.
+        pub source: ExclusionSource,
+        ///The user's id in Core.
+        pub subject_id: i64,
+    }
+    impl Exclusion {
+        pub fn builder() -> builder::Exclusion {
+            Default::default()
+        }
+    }
+    ///Who asked for an exclusion.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum ExclusionSource {
+        #[serde(rename = "person")]
+        Person,
+        #[serde(rename = "admin")]
+        Admin,
+    }
+    impl ::std::fmt::Display for ExclusionSource {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Person => f.write_str("person"),
+                Self::Admin => f.write_str("admin"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for ExclusionSource {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "person" => Ok(Self::Person),
+                "admin" => Ok(Self::Admin),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for ExclusionSource {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for ExclusionSource {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
         }
     }
     ///The service lives.
@@ -1022,6 +1364,48 @@ data or contact data here.*/
             Default::default()
         }
     }
+    ///Whom to exclude.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+    pub struct NewExclusion {
+        ///The user's id in Core; the caller itself when left out. Another is for administrators.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub subject_id: ::std::option::Option<i64>,
+    }
+    impl NewExclusion {
+        pub fn builder() -> builder::NewExclusion {
+            Default::default()
+        }
+    }
+    ///One page of a list.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct PageExclusion {
+        ///The entries of this page, in the order asked for.
+        pub data: ::std::vec::Vec<Exclusion>,
+        ///Which page this is and how many there are.
+        pub meta: PageMeta,
+    }
+    impl PageExclusion {
+        pub fn builder() -> builder::PageExclusion {
+            Default::default()
+        }
+    }
+    ///Which page of how many.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct PageMeta {
+        ///Number of this page, from 1.
+        pub page: i64,
+        ///Entries a page holds at most.
+        pub page_size: i64,
+        ///Entries in all pages together.
+        pub total: i64,
+        ///Number of pages; 0 when there is no entry.
+        pub total_pages: i64,
+    }
+    impl PageMeta {
+        pub fn builder() -> builder::PageMeta {
+            Default::default()
+        }
+    }
     ///Frames of one session, in any order.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PoseBatch {
@@ -1221,6 +1605,99 @@ visibility from 0 to 1.*/
         }
     }
     impl ::std::convert::TryFrom<::std::string::String> for SessionKind {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///Everything that is held on a person. This describes the document; it is sent as it is read.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SubjectExport {
+        ///When reading began.
+        pub exported_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///What is held, table by table.
+        pub holdings: ::std::vec::Vec<SubjectHolding>,
+        ///The organization whose data is meant; left out for all of them.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub organization_id: ::std::option::Option<i64>,
+        ///The subject's id in Core.
+        pub subject_id: i64,
+        ///What the subject's id is the id of.
+        pub subject_kind: SubjectKind,
+    }
+    impl SubjectExport {
+        pub fn builder() -> builder::SubjectExport {
+            Default::default()
+        }
+    }
+    ///The rows of a table in which the person is found one way.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SubjectHolding {
+        ///How the person is found; see the items of a job.
+        pub found_by: ::std::string::String,
+        /**The rows, each an object with its columns. What tells of others is left out; binary values
+are hexadecimal.*/
+        pub rows: ::std::vec::Vec<::serde_json::Value>,
+        ///The store: `postgresql` or `clickhouse`.
+        pub store: ::std::string::String,
+        ///The table.
+        pub table: ::std::string::String,
+    }
+    impl SubjectHolding {
+        pub fn builder() -> builder::SubjectHolding {
+            Default::default()
+        }
+    }
+    ///What the subject's id is the id of.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum SubjectKind {
+        #[serde(rename = "user")]
+        User,
+        #[serde(rename = "patient")]
+        Patient,
+    }
+    impl ::std::fmt::Display for SubjectKind {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::User => f.write_str("user"),
+                Self::Patient => f.write_str("patient"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for SubjectKind {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "user" => Ok(Self::User),
+                "patient" => Ok(Self::Patient),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SubjectKind {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SubjectKind {
         type Error = self::error::ConversionError;
         fn try_from(
             value: ::std::string::String,
@@ -3099,6 +3576,569 @@ visibility from 0 to 1.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct ErasureAccepted {
+            dry_run: ::std::result::Result<bool, ::std::string::String>,
+            job_id: ::std::result::Result<::uuid::Uuid, ::std::string::String>,
+            status: ::std::result::Result<super::ErasureStatus, ::std::string::String>,
+        }
+        impl ::std::default::Default for ErasureAccepted {
+            fn default() -> Self {
+                Self {
+                    dry_run: Err("no value supplied for dry_run".to_string()),
+                    job_id: Err("no value supplied for job_id".to_string()),
+                    status: Err("no value supplied for status".to_string()),
+                }
+            }
+        }
+        impl ErasureAccepted {
+            pub fn dry_run<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.dry_run = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for dry_run: {e}")
+                    });
+                self
+            }
+            pub fn job_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::uuid::Uuid>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.job_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for job_id: {e}")
+                    });
+                self
+            }
+            pub fn status<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::ErasureStatus>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.status = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for status: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ErasureAccepted> for super::ErasureAccepted {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ErasureAccepted,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    dry_run: value.dry_run?,
+                    job_id: value.job_id?,
+                    status: value.status?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::ErasureAccepted> for ErasureAccepted {
+            fn from(value: super::ErasureAccepted) -> Self {
+                Self {
+                    dry_run: Ok(value.dry_run),
+                    job_id: Ok(value.job_id),
+                    status: Ok(value.status),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct ErasureFailure {
+            at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            message: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for ErasureFailure {
+            fn default() -> Self {
+                Self {
+                    at: Err("no value supplied for at".to_string()),
+                    message: Err("no value supplied for message".to_string()),
+                }
+            }
+        }
+        impl ErasureFailure {
+            pub fn at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.at = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for at: {e}"));
+                self
+            }
+            pub fn message<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.message = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for message: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ErasureFailure> for super::ErasureFailure {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ErasureFailure,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    at: value.at?,
+                    message: value.message?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::ErasureFailure> for ErasureFailure {
+            fn from(value: super::ErasureFailure) -> Self {
+                Self {
+                    at: Ok(value.at),
+                    message: Ok(value.message),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct ErasureItem {
+            action: ::std::result::Result<super::ErasureAction, ::std::string::String>,
+            columns: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+            found_by: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            reason: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            rows: ::std::result::Result<i64, ::std::string::String>,
+            store: ::std::result::Result<::std::string::String, ::std::string::String>,
+            table: ::std::result::Result<::std::string::String, ::std::string::String>,
+            until: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for ErasureItem {
+            fn default() -> Self {
+                Self {
+                    action: Err("no value supplied for action".to_string()),
+                    columns: Err("no value supplied for columns".to_string()),
+                    found_by: Err("no value supplied for found_by".to_string()),
+                    reason: Ok(Default::default()),
+                    rows: Err("no value supplied for rows".to_string()),
+                    store: Err("no value supplied for store".to_string()),
+                    table: Err("no value supplied for table".to_string()),
+                    until: Ok(Default::default()),
+                }
+            }
+        }
+        impl ErasureItem {
+            pub fn action<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::ErasureAction>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.action = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for action: {e}")
+                    });
+                self
+            }
+            pub fn columns<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.columns = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for columns: {e}")
+                    });
+                self
+            }
+            pub fn found_by<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.found_by = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for found_by: {e}")
+                    });
+                self
+            }
+            pub fn reason<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.reason = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for reason: {e}")
+                    });
+                self
+            }
+            pub fn rows<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rows = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rows: {e}")
+                    });
+                self
+            }
+            pub fn store<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.store = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for store: {e}")
+                    });
+                self
+            }
+            pub fn table<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.table = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for table: {e}")
+                    });
+                self
+            }
+            pub fn until<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.until = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for until: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ErasureItem> for super::ErasureItem {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ErasureItem,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    action: value.action?,
+                    columns: value.columns?,
+                    found_by: value.found_by?,
+                    reason: value.reason?,
+                    rows: value.rows?,
+                    store: value.store?,
+                    table: value.table?,
+                    until: value.until?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::ErasureItem> for ErasureItem {
+            fn from(value: super::ErasureItem) -> Self {
+                Self {
+                    action: Ok(value.action),
+                    columns: Ok(value.columns),
+                    found_by: Ok(value.found_by),
+                    reason: Ok(value.reason),
+                    rows: Ok(value.rows),
+                    store: Ok(value.store),
+                    table: Ok(value.table),
+                    until: Ok(value.until),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct ErasureJob {
+            dry_run: ::std::result::Result<bool, ::std::string::String>,
+            errors: ::std::result::Result<
+                ::std::vec::Vec<super::ErasureFailure>,
+                ::std::string::String,
+            >,
+            finished_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            job_id: ::std::result::Result<::uuid::Uuid, ::std::string::String>,
+            mode: ::std::result::Result<super::ErasureMode, ::std::string::String>,
+            organization_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            plan: ::std::result::Result<
+                ::std::vec::Vec<super::ErasureItem>,
+                ::std::string::String,
+            >,
+            receipt: ::std::result::Result<
+                ::std::vec::Vec<super::ErasureItem>,
+                ::std::string::String,
+            >,
+            requested_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            started_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            status: ::std::result::Result<super::ErasureStatus, ::std::string::String>,
+            subject_id: ::std::result::Result<i64, ::std::string::String>,
+            subject_kind: ::std::result::Result<
+                super::SubjectKind,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for ErasureJob {
+            fn default() -> Self {
+                Self {
+                    dry_run: Err("no value supplied for dry_run".to_string()),
+                    errors: Err("no value supplied for errors".to_string()),
+                    finished_at: Ok(Default::default()),
+                    job_id: Err("no value supplied for job_id".to_string()),
+                    mode: Err("no value supplied for mode".to_string()),
+                    organization_id: Ok(Default::default()),
+                    plan: Err("no value supplied for plan".to_string()),
+                    receipt: Err("no value supplied for receipt".to_string()),
+                    requested_at: Err("no value supplied for requested_at".to_string()),
+                    started_at: Ok(Default::default()),
+                    status: Err("no value supplied for status".to_string()),
+                    subject_id: Err("no value supplied for subject_id".to_string()),
+                    subject_kind: Err("no value supplied for subject_kind".to_string()),
+                }
+            }
+        }
+        impl ErasureJob {
+            pub fn dry_run<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.dry_run = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for dry_run: {e}")
+                    });
+                self
+            }
+            pub fn errors<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::ErasureFailure>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.errors = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for errors: {e}")
+                    });
+                self
+            }
+            pub fn finished_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.finished_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for finished_at: {e}")
+                    });
+                self
+            }
+            pub fn job_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::uuid::Uuid>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.job_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for job_id: {e}")
+                    });
+                self
+            }
+            pub fn mode<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::ErasureMode>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.mode = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for mode: {e}")
+                    });
+                self
+            }
+            pub fn organization_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.organization_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for organization_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn plan<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::ErasureItem>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.plan = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for plan: {e}")
+                    });
+                self
+            }
+            pub fn receipt<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::ErasureItem>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.receipt = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for receipt: {e}")
+                    });
+                self
+            }
+            pub fn requested_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.requested_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for requested_at: {e}")
+                    });
+                self
+            }
+            pub fn started_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.started_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for started_at: {e}")
+                    });
+                self
+            }
+            pub fn status<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::ErasureStatus>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.status = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for status: {e}")
+                    });
+                self
+            }
+            pub fn subject_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.subject_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for subject_id: {e}")
+                    });
+                self
+            }
+            pub fn subject_kind<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SubjectKind>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.subject_kind = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for subject_kind: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ErasureJob> for super::ErasureJob {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ErasureJob,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    dry_run: value.dry_run?,
+                    errors: value.errors?,
+                    finished_at: value.finished_at?,
+                    job_id: value.job_id?,
+                    mode: value.mode?,
+                    organization_id: value.organization_id?,
+                    plan: value.plan?,
+                    receipt: value.receipt?,
+                    requested_at: value.requested_at?,
+                    started_at: value.started_at?,
+                    status: value.status?,
+                    subject_id: value.subject_id?,
+                    subject_kind: value.subject_kind?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::ErasureJob> for ErasureJob {
+            fn from(value: super::ErasureJob) -> Self {
+                Self {
+                    dry_run: Ok(value.dry_run),
+                    errors: Ok(value.errors),
+                    finished_at: Ok(value.finished_at),
+                    job_id: Ok(value.job_id),
+                    mode: Ok(value.mode),
+                    organization_id: Ok(value.organization_id),
+                    plan: Ok(value.plan),
+                    receipt: Ok(value.receipt),
+                    requested_at: Ok(value.requested_at),
+                    started_at: Ok(value.started_at),
+                    status: Ok(value.status),
+                    subject_id: Ok(value.subject_id),
+                    subject_kind: Ok(value.subject_kind),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct ErrorBody {
             code: ::std::result::Result<::std::string::String, ::std::string::String>,
             details: ::std::result::Result<
@@ -3377,6 +4417,83 @@ visibility from 0 to 1.*/
                     events: Ok(value.events),
                     name: Ok(value.name),
                     unique_actors: Ok(value.unique_actors),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct Exclusion {
+            created_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            source: ::std::result::Result<super::ExclusionSource, ::std::string::String>,
+            subject_id: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for Exclusion {
+            fn default() -> Self {
+                Self {
+                    created_at: Err("no value supplied for created_at".to_string()),
+                    source: Err("no value supplied for source".to_string()),
+                    subject_id: Err("no value supplied for subject_id".to_string()),
+                }
+            }
+        }
+        impl Exclusion {
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for created_at: {e}")
+                    });
+                self
+            }
+            pub fn source<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::ExclusionSource>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.source = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for source: {e}")
+                    });
+                self
+            }
+            pub fn subject_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.subject_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for subject_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Exclusion> for super::Exclusion {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Exclusion,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    created_at: value.created_at?,
+                    source: value.source?,
+                    subject_id: value.subject_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Exclusion> for Exclusion {
+            fn from(value: super::Exclusion) -> Self {
+                Self {
+                    created_at: Ok(value.created_at),
+                    source: Ok(value.source),
+                    subject_id: Ok(value.subject_id),
                 }
             }
         }
@@ -4390,6 +5507,202 @@ visibility from 0 to 1.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct NewExclusion {
+            subject_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for NewExclusion {
+            fn default() -> Self {
+                Self {
+                    subject_id: Ok(Default::default()),
+                }
+            }
+        }
+        impl NewExclusion {
+            pub fn subject_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.subject_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for subject_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<NewExclusion> for super::NewExclusion {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: NewExclusion,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    subject_id: value.subject_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::NewExclusion> for NewExclusion {
+            fn from(value: super::NewExclusion) -> Self {
+                Self {
+                    subject_id: Ok(value.subject_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct PageExclusion {
+            data: ::std::result::Result<
+                ::std::vec::Vec<super::Exclusion>,
+                ::std::string::String,
+            >,
+            meta: ::std::result::Result<super::PageMeta, ::std::string::String>,
+        }
+        impl ::std::default::Default for PageExclusion {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    meta: Err("no value supplied for meta".to_string()),
+                }
+            }
+        }
+        impl PageExclusion {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::Exclusion>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn meta<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::PageMeta>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.meta = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for meta: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PageExclusion> for super::PageExclusion {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PageExclusion,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    meta: value.meta?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PageExclusion> for PageExclusion {
+            fn from(value: super::PageExclusion) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    meta: Ok(value.meta),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct PageMeta {
+            page: ::std::result::Result<i64, ::std::string::String>,
+            page_size: ::std::result::Result<i64, ::std::string::String>,
+            total: ::std::result::Result<i64, ::std::string::String>,
+            total_pages: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for PageMeta {
+            fn default() -> Self {
+                Self {
+                    page: Err("no value supplied for page".to_string()),
+                    page_size: Err("no value supplied for page_size".to_string()),
+                    total: Err("no value supplied for total".to_string()),
+                    total_pages: Err("no value supplied for total_pages".to_string()),
+                }
+            }
+        }
+        impl PageMeta {
+            pub fn page<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.page = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for page: {e}")
+                    });
+                self
+            }
+            pub fn page_size<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.page_size = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for page_size: {e}")
+                    });
+                self
+            }
+            pub fn total<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.total = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for total: {e}")
+                    });
+                self
+            }
+            pub fn total_pages<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.total_pages = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for total_pages: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PageMeta> for super::PageMeta {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PageMeta,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    page: value.page?,
+                    page_size: value.page_size?,
+                    total: value.total?,
+                    total_pages: value.total_pages?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PageMeta> for PageMeta {
+            fn from(value: super::PageMeta) -> Self {
+                Self {
+                    page: Ok(value.page),
+                    page_size: Ok(value.page_size),
+                    total: Ok(value.total),
+                    total_pages: Ok(value.total_pages),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct PoseBatch {
             exercise_id: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
@@ -4683,6 +5996,222 @@ visibility from 0 to 1.*/
             fn from(value: super::Ready) -> Self {
                 Self {
                     dependencies: Ok(value.dependencies),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SubjectExport {
+            exported_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            holdings: ::std::result::Result<
+                ::std::vec::Vec<super::SubjectHolding>,
+                ::std::string::String,
+            >,
+            organization_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            subject_id: ::std::result::Result<i64, ::std::string::String>,
+            subject_kind: ::std::result::Result<
+                super::SubjectKind,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for SubjectExport {
+            fn default() -> Self {
+                Self {
+                    exported_at: Err("no value supplied for exported_at".to_string()),
+                    holdings: Err("no value supplied for holdings".to_string()),
+                    organization_id: Ok(Default::default()),
+                    subject_id: Err("no value supplied for subject_id".to_string()),
+                    subject_kind: Err("no value supplied for subject_kind".to_string()),
+                }
+            }
+        }
+        impl SubjectExport {
+            pub fn exported_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.exported_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for exported_at: {e}")
+                    });
+                self
+            }
+            pub fn holdings<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::SubjectHolding>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.holdings = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for holdings: {e}")
+                    });
+                self
+            }
+            pub fn organization_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.organization_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for organization_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn subject_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.subject_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for subject_id: {e}")
+                    });
+                self
+            }
+            pub fn subject_kind<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SubjectKind>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.subject_kind = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for subject_kind: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SubjectExport> for super::SubjectExport {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SubjectExport,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    exported_at: value.exported_at?,
+                    holdings: value.holdings?,
+                    organization_id: value.organization_id?,
+                    subject_id: value.subject_id?,
+                    subject_kind: value.subject_kind?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SubjectExport> for SubjectExport {
+            fn from(value: super::SubjectExport) -> Self {
+                Self {
+                    exported_at: Ok(value.exported_at),
+                    holdings: Ok(value.holdings),
+                    organization_id: Ok(value.organization_id),
+                    subject_id: Ok(value.subject_id),
+                    subject_kind: Ok(value.subject_kind),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SubjectHolding {
+            found_by: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            rows: ::std::result::Result<
+                ::std::vec::Vec<::serde_json::Value>,
+                ::std::string::String,
+            >,
+            store: ::std::result::Result<::std::string::String, ::std::string::String>,
+            table: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for SubjectHolding {
+            fn default() -> Self {
+                Self {
+                    found_by: Err("no value supplied for found_by".to_string()),
+                    rows: Err("no value supplied for rows".to_string()),
+                    store: Err("no value supplied for store".to_string()),
+                    table: Err("no value supplied for table".to_string()),
+                }
+            }
+        }
+        impl SubjectHolding {
+            pub fn found_by<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.found_by = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for found_by: {e}")
+                    });
+                self
+            }
+            pub fn rows<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::serde_json::Value>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rows = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rows: {e}")
+                    });
+                self
+            }
+            pub fn store<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.store = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for store: {e}")
+                    });
+                self
+            }
+            pub fn table<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.table = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for table: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SubjectHolding> for super::SubjectHolding {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SubjectHolding,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    found_by: value.found_by?,
+                    rows: value.rows?,
+                    store: value.store?,
+                    table: value.table?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SubjectHolding> for SubjectHolding {
+            fn from(value: super::SubjectHolding) -> Self {
+                Self {
+                    found_by: Ok(value.found_by),
+                    rows: Ok(value.rows),
+                    store: Ok(value.store),
+                    table: Ok(value.table),
                 }
             }
         }
@@ -5035,6 +6564,127 @@ let response = client.consent_put()
 ```*/
     pub fn consent_put(&self) -> builder::ConsentPut<'_> {
         builder::ConsentPut::new(self)
+    }
+    /**List who is not tracked
+
+Administrators see everybody in the organization of the token, others themselves.
+
+Sends a `GET` request to `/v1/privacy/exclusions`
+
+Arguments:
+- `page`: Number of the page, from 1.
+- `page_size`: Entries a page holds at most.
+```ignore
+let response = client.exclusion_list()
+    .page(page)
+    .page_size(page_size)
+    .send()
+    .await;
+```*/
+    pub fn exclusion_list(&self) -> builder::ExclusionList<'_> {
+        builder::ExclusionList::new(self)
+    }
+    /**Exclude somebody from being tracked
+
+Oneself; administrators also others. From the answer on nothing is stored about the person,
+whatever it agreed to. Doing it again changes nothing.
+
+Sends a `POST` request to `/v1/privacy/exclusions`
+
+```ignore
+let response = client.exclusion_create()
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn exclusion_create(&self) -> builder::ExclusionCreate<'_> {
+        builder::ExclusionCreate::new(self)
+    }
+    /**Lift an exclusion
+
+A person lifts what it asked for itself, an administrator what administrators asked for.
+
+Sends a `DELETE` request to `/v1/privacy/exclusions/{subject_id}`
+
+Arguments:
+- `subject_id`: The user's id in Core.
+```ignore
+let response = client.exclusion_delete()
+    .subject_id(subject_id)
+    .send()
+    .await;
+```*/
+    pub fn exclusion_delete(&self) -> builder::ExclusionDelete<'_> {
+        builder::ExclusionDelete::new(self)
+    }
+    /**Erase what is held on a person
+
+For Core only. Starts a job over both stores; see `privacy_job_get` for its plan and receipt.
+While it runs nothing more is stored about the person. Sending a request again gives the job
+it has already; 409 `request_id_reused` when the id belongs to a request for something else.
+
+Sends a `DELETE` request to `/v1/privacy/subjects/{subject_id}`
+
+Arguments:
+- `subject_id`: Id in Core of the user, or of the patient with `subject_kind=patient`.
+- `dry_run`: With `true` only the plan is made and nothing changed.
+- `mode`: How far it goes; `erase` when left out.
+- `organization_id`: Only what belongs to this organization; every organization when left out.
+- `request_id`: Names the request, and becomes the id of its job.
+- `subject_kind`: What the id is the id of; a user when left out. What is keyed by a patient is asked for
+apart from what is keyed by its user.
+```ignore
+let response = client.privacy_subject_erase()
+    .subject_id(subject_id)
+    .dry_run(dry_run)
+    .mode(mode)
+    .organization_id(organization_id)
+    .request_id(request_id)
+    .subject_kind(subject_kind)
+    .send()
+    .await;
+```*/
+    pub fn privacy_subject_erase(&self) -> builder::PrivacySubjectErase<'_> {
+        builder::PrivacySubjectErase::new(self)
+    }
+    /**Export what is held on a person
+
+For Core only. One JSON document of everything that is held in both stores. It is sent as it
+is read: if a store fails on the way, the connection breaks off.
+
+Sends a `GET` request to `/v1/privacy/subjects/{subject_id}/export`
+
+Arguments:
+- `subject_id`: Id in Core of the user, or of the patient with `subject_kind=patient`.
+- `organization_id`: Only what belongs to this organization; every organization when left out.
+- `subject_kind`: What the id is the id of; a user when left out.
+```ignore
+let response = client.privacy_subject_export()
+    .subject_id(subject_id)
+    .organization_id(organization_id)
+    .subject_kind(subject_kind)
+    .send()
+    .await;
+```*/
+    pub fn privacy_subject_export(&self) -> builder::PrivacySubjectExport<'_> {
+        builder::PrivacySubjectExport::new(self)
+    }
+    /**Get the job of an erasure
+
+For Core only. Its plan, and as it goes on its receipt. What fails is tried again by itself.
+
+Sends a `GET` request to `/v1/privacy/jobs/{job_id}`
+
+Arguments:
+- `job_id`: The `request_id` of the request.
+```ignore
+let response = client.privacy_job_get()
+    .job_id(job_id)
+    .send()
+    .await;
+```*/
+    pub fn privacy_job_get(&self) -> builder::PrivacyJobGet<'_> {
+        builder::PrivacyJobGet::new(self)
     }
 }
 /// Types for composing operation parameters.
@@ -7016,6 +8666,929 @@ pub mod builder {
                     )
                 }
                 422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::exclusion_list`]
+
+[`Client::exclusion_list`]: super::Client::exclusion_list*/
+    #[derive(Debug, Clone)]
+    pub struct ExclusionList<'a> {
+        client: &'a super::Client,
+        page: Result<Option<i32>, String>,
+        page_size: Result<Option<i32>, String>,
+    }
+    impl<'a> ExclusionList<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                page: Ok(None),
+                page_size: Ok(None),
+            }
+        }
+        pub fn page<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page failed".to_string());
+            self
+        }
+        pub fn page_size<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page_size = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page_size failed".to_string());
+            self
+        }
+        ///Sends a `GET` request to `/v1/privacy/exclusions`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::PageExclusion>, Error<types::ErrorEnvelope>> {
+            let Self { client, page, page_size } = self;
+            let page = page.map_err(Error::InvalidRequest)?;
+            let page_size = page_size.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/privacy/exclusions", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("page", &page))
+                .query(&progenitor_client::QueryParam::new("page_size", &page_size))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "exclusion_list",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::exclusion_create`]
+
+[`Client::exclusion_create`]: super::Client::exclusion_create*/
+    #[derive(Debug, Clone)]
+    pub struct ExclusionCreate<'a> {
+        client: &'a super::Client,
+        body: Result<types::builder::NewExclusion, String>,
+    }
+    impl<'a> ExclusionCreate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::NewExclusion>,
+            <V as std::convert::TryInto<types::NewExclusion>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `NewExclusion` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::NewExclusion,
+            ) -> types::builder::NewExclusion,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/privacy/exclusions`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Exclusion>, Error<types::ErrorEnvelope>> {
+            let Self { client, body } = self;
+            let body = body
+                .and_then(|v| {
+                    types::NewExclusion::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/privacy/exclusions", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "exclusion_create",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                201u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::exclusion_delete`]
+
+[`Client::exclusion_delete`]: super::Client::exclusion_delete*/
+    #[derive(Debug, Clone)]
+    pub struct ExclusionDelete<'a> {
+        client: &'a super::Client,
+        subject_id: Result<i64, String>,
+    }
+    impl<'a> ExclusionDelete<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                subject_id: Err("subject_id was not initialized".to_string()),
+            }
+        }
+        pub fn subject_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.subject_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for subject_id failed".to_string());
+            self
+        }
+        ///Sends a `DELETE` request to `/v1/privacy/exclusions/{subject_id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<()>, Error<types::ErrorEnvelope>> {
+            let Self { client, subject_id } = self;
+            let subject_id = subject_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/privacy/exclusions/{}", client.baseurl, encode_path(& subject_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .delete(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "exclusion_delete",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::privacy_subject_erase`]
+
+[`Client::privacy_subject_erase`]: super::Client::privacy_subject_erase*/
+    #[derive(Debug, Clone)]
+    pub struct PrivacySubjectErase<'a> {
+        client: &'a super::Client,
+        subject_id: Result<i64, String>,
+        dry_run: Result<Option<bool>, String>,
+        mode: Result<Option<types::ErasureMode>, String>,
+        organization_id: Result<Option<i64>, String>,
+        request_id: Result<::uuid::Uuid, String>,
+        subject_kind: Result<Option<types::SubjectKind>, String>,
+    }
+    impl<'a> PrivacySubjectErase<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                subject_id: Err("subject_id was not initialized".to_string()),
+                dry_run: Ok(None),
+                mode: Ok(None),
+                organization_id: Ok(None),
+                request_id: Err("request_id was not initialized".to_string()),
+                subject_kind: Ok(None),
+            }
+        }
+        pub fn subject_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.subject_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for subject_id failed".to_string());
+            self
+        }
+        pub fn dry_run<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<bool>,
+        {
+            self.dry_run = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `bool` for dry_run failed".to_string());
+            self
+        }
+        pub fn mode<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::ErasureMode>,
+        {
+            self.mode = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `ErasureMode` for mode failed".to_string());
+            self
+        }
+        pub fn organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn request_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::uuid::Uuid>,
+        {
+            self.request_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: uuid :: Uuid` for request_id failed".to_string()
+                });
+            self
+        }
+        pub fn subject_kind<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::SubjectKind>,
+        {
+            self.subject_kind = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `SubjectKind` for subject_kind failed".to_string()
+                });
+            self
+        }
+        ///Sends a `DELETE` request to `/v1/privacy/subjects/{subject_id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::ErasureAccepted>, Error<types::ErrorEnvelope>> {
+            let Self {
+                client,
+                subject_id,
+                dry_run,
+                mode,
+                organization_id,
+                request_id,
+                subject_kind,
+            } = self;
+            let subject_id = subject_id.map_err(Error::InvalidRequest)?;
+            let dry_run = dry_run.map_err(Error::InvalidRequest)?;
+            let mode = mode.map_err(Error::InvalidRequest)?;
+            let organization_id = organization_id.map_err(Error::InvalidRequest)?;
+            let request_id = request_id.map_err(Error::InvalidRequest)?;
+            let subject_kind = subject_kind.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/privacy/subjects/{}", client.baseurl, encode_path(& subject_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .delete(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("dry_run", &dry_run))
+                .query(&progenitor_client::QueryParam::new("mode", &mode))
+                .query(
+                    &progenitor_client::QueryParam::new(
+                        "organization_id",
+                        &organization_id,
+                    ),
+                )
+                .query(&progenitor_client::QueryParam::new("request_id", &request_id))
+                .query(
+                    &progenitor_client::QueryParam::new("subject_kind", &subject_kind),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "privacy_subject_erase",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                202u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::privacy_subject_export`]
+
+[`Client::privacy_subject_export`]: super::Client::privacy_subject_export*/
+    #[derive(Debug, Clone)]
+    pub struct PrivacySubjectExport<'a> {
+        client: &'a super::Client,
+        subject_id: Result<i64, String>,
+        organization_id: Result<Option<i64>, String>,
+        subject_kind: Result<Option<types::SubjectKind>, String>,
+    }
+    impl<'a> PrivacySubjectExport<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                subject_id: Err("subject_id was not initialized".to_string()),
+                organization_id: Ok(None),
+                subject_kind: Ok(None),
+            }
+        }
+        pub fn subject_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.subject_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for subject_id failed".to_string());
+            self
+        }
+        pub fn organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn subject_kind<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::SubjectKind>,
+        {
+            self.subject_kind = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `SubjectKind` for subject_kind failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/privacy/subjects/{subject_id}/export`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<ByteStream>, Error<types::ErrorEnvelope>> {
+            let Self { client, subject_id, organization_id, subject_kind } = self;
+            let subject_id = subject_id.map_err(Error::InvalidRequest)?;
+            let organization_id = organization_id.map_err(Error::InvalidRequest)?;
+            let subject_kind = subject_kind.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/privacy/subjects/{}/export", client.baseurl, encode_path(&
+                subject_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .query(
+                    &progenitor_client::QueryParam::new(
+                        "organization_id",
+                        &organization_id,
+                    ),
+                )
+                .query(
+                    &progenitor_client::QueryParam::new("subject_kind", &subject_kind),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "privacy_subject_export",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => Ok(ResponseValue::stream(response)),
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::privacy_job_get`]
+
+[`Client::privacy_job_get`]: super::Client::privacy_job_get*/
+    #[derive(Debug, Clone)]
+    pub struct PrivacyJobGet<'a> {
+        client: &'a super::Client,
+        job_id: Result<::uuid::Uuid, String>,
+    }
+    impl<'a> PrivacyJobGet<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                job_id: Err("job_id was not initialized".to_string()),
+            }
+        }
+        pub fn job_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::uuid::Uuid>,
+        {
+            self.job_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: uuid :: Uuid` for job_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/privacy/jobs/{job_id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::ErasureJob>, Error<types::ErrorEnvelope>> {
+            let Self { client, job_id } = self;
+            let job_id = job_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/privacy/jobs/{}", client.baseurl, encode_path(& job_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "privacy_job_get",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,

@@ -14,7 +14,11 @@
 
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
 
-use super::{Context, DatabaseError, context::ContextParameters, list::List};
+use super::{
+    Context, DatabaseError,
+    context::{ContextParameters, PoolKind},
+    list::List,
+};
 
 /// A caller's read, before anything was sent.
 pub(crate) struct Reader {
@@ -49,7 +53,7 @@ impl OpenReader {
 
     /// A page of a list, to be told what to take.
     pub(crate) fn list(&mut self) -> List<'_> {
-        let (parameters, confined) = (self.context.parameters(), !self.context.is_superadmin());
+        let (parameters, confined) = (self.context.parameters(), self.context.pool() == PoolKind::App);
         List::new(&mut self.connection, parameters, confined)
     }
 }

@@ -64,6 +64,7 @@ impl Caller {
         let request = Origin {
             actor: Actor::System,
             impersonator: None,
+            claim: None,
             organization: None,
             operation_id,
             request_id: RequestId::of(request).to_owned(),

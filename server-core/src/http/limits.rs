@@ -98,6 +98,6 @@ pub(super) fn who(actor: Actor) -> Option<Who> {
     match actor {
         Actor::User(id) => Some(Who::Caller("user", id.0)),
         Actor::ApiKey(id) => Some(Who::Caller("api_key", id.0)),
-        Actor::Anonymous => None,
+        Actor::System | Actor::Anonymous => None,
     }
 }

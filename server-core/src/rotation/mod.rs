@@ -128,6 +128,7 @@ impl<'a> Rotation<'a> {
             origin: Origin {
                 actor: Actor::System,
                 impersonator: None,
+                claim: None,
                 organization: None,
                 operation_id: "rotate_keys",
                 // Ties the end of a run to its beginning.
@@ -226,7 +227,7 @@ impl<'a> Rotation<'a> {
 
     async fn audit(&mut self, action: &'static str) -> Result<(), RotationError> {
         let audit = Audit::action(action, &EncryptionKey(self.master.current_key_id()));
-        Ok(repository::audit_append(self.connection, &audit.payload(&self.origin)).await?)
+        Ok(repository::audit_append(self.connection, audit.statement(&self.origin)).await?)
     }
 }
 

@@ -98,7 +98,7 @@ pub(super) async fn batch_write(
 }
 
 /// An audit row and its outbox row; a server's forwarder brings it to Telemetry.
-pub(super) async fn audit_append(connection: &mut PgConnection, payload: &str) -> Result<(), sqlx::Error> {
-    sqlx::query("select audit_append($1)").bind(payload).execute(connection).await?;
+pub(super) async fn audit_append(connection: &mut PgConnection, statement: String) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await?;
     Ok(())
 }

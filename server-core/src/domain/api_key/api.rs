@@ -26,12 +26,12 @@ pub(crate) struct Api {
     pub(crate) api_keys: Service,
 }
 
-#[OpenApi(prefix_path = "/v1/organizations/:organization_id/api-keys", tag = "Tag::ApiKeys")]
+#[OpenApi(prefix_path = "/v1", tag = "Tag::ApiKeys")]
 impl Api {
     /// List API keys
     ///
     /// Newest first, revoked ones included. Secrets are not shown.
-    #[oai(path = "/", method = "get", operation_id = "api_key_list")]
+    #[oai(path = "/organizations/:organization_id/api-keys", method = "get", operation_id = "api_key_list")]
     async fn api_key_list(
         &self,
         caller: Person,
@@ -49,7 +49,7 @@ impl Api {
     /// Create an API key
     ///
     /// The answer shows its secret, once. With a scope a key may do what the front desk may do there.
-    #[oai(path = "/", method = "post", operation_id = "api_key_create")]
+    #[oai(path = "/organizations/:organization_id/api-keys", method = "post", operation_id = "api_key_create")]
     async fn api_key_create(
         &self,
         caller: Person,
@@ -64,7 +64,11 @@ impl Api {
     /// Revoke an API key
     ///
     /// It is refused from then on, both its secrets. Repeated, it does nothing more.
-    #[oai(path = "/:api_key_id", method = "delete", operation_id = "api_key_delete")]
+    #[oai(
+        path = "/organizations/:organization_id/api-keys/:api_key_id",
+        method = "delete",
+        operation_id = "api_key_delete"
+    )]
     async fn api_key_delete(
         &self,
         caller: Person,
@@ -82,7 +86,11 @@ impl Api {
     ///
     /// The answer shows it, once. The present secret is accepted for 24 hours more, the one before it
     /// no longer. 409 `api_key_revoked` for a revoked key.
-    #[oai(path = "/:api_key_id/rotate", method = "post", operation_id = "api_key_rotate")]
+    #[oai(
+        path = "/organizations/:organization_id/api-keys/:api_key_id/rotate",
+        method = "post",
+        operation_id = "api_key_rotate"
+    )]
     async fn api_key_rotate(
         &self,
         caller: Person,

@@ -5,6 +5,74 @@ export type ClientOptions = {
 };
 
 /**
+ * ApiKey
+ *
+ * A key with which a clinic's programs call. Its secret is known to whoever was shown it.
+ */
+export type ApiKey = {
+    /**
+     * Its id.
+     */
+    id: number;
+    /**
+     * What it is for.
+     */
+    name: string;
+    /**
+     * How its secret begins, to tell keys apart.
+     */
+    prefix: string;
+    /**
+     * What it may be used for.
+     */
+    scopes: Array<Scope>;
+    /**
+     * Who created it; absent when that user is gone.
+     */
+    created_by?: number;
+    /**
+     * When it stops being accepted; absent if never.
+     */
+    expires_at?: string;
+    /**
+     * Until when the secret before the last rotation is accepted too; absent when there is none.
+     */
+    previous_expires_at?: string;
+    /**
+     * When it was revoked; absent while it is in use.
+     */
+    revoked_at?: string;
+    /**
+     * When it was last used, to the minute; absent if never.
+     */
+    last_used_at?: string;
+    /**
+     * When it was created.
+     */
+    created_at: string;
+    /**
+     * When it last changed.
+     */
+    updated_at: string;
+};
+
+/**
+ * ApiKeySecret
+ *
+ * A key with its secret.
+ */
+export type ApiKeySecret = {
+    /**
+     * The key.
+     */
+    api_key: ApiKey;
+    /**
+     * Its secret, to be sent as `X-Api-Key`. This is the only time it is shown.
+     */
+    secret: string;
+};
+
+/**
  * Appointment
  *
  * A booked time of a specialist and a patient.
@@ -87,6 +155,22 @@ export type AppointmentSort = 'started_at' | '-started_at';
 export type AppointmentStatus = 'held' | 'expired' | 'scheduled' | 'confirmed' | 'in_progress' | 'completed' | 'cancelled' | 'no_show';
 
 /**
+ * BeginImpersonation
+ *
+ * Why and how long to act as a patient.
+ */
+export type BeginImpersonation = {
+    /**
+     * Why it is necessary; kept with the impersonation.
+     */
+    reason: string;
+    /**
+     * How long, in minutes.
+     */
+    minutes?: number;
+};
+
+/**
  * CancelAppointment
  *
  * Why an appointment is called off.
@@ -102,6 +186,67 @@ export type CancelAppointment = {
  * Why an appointment was called off; a choice and no text, so that nothing personal gets in.
  */
 export type CancellationReason = 'patient_request' | 'specialist_unavailable' | 'clinic_request' | 'other';
+
+/**
+ * An event of Clerk's; fields that are not named here are ignored.
+ */
+export type ClerkEvent = {
+    /**
+     * What happened, e.g. `user.updated`.
+     */
+    type: string;
+    /**
+     * What it happened to, as Clerk's API shows it.
+     */
+    data: {
+        [key: string]: unknown;
+    };
+    /**
+     * When it happened, in milliseconds since 1970.
+     */
+    timestamp?: number;
+    [key: string]: unknown;
+};
+
+/**
+ * ConnectUser
+ *
+ * Whom to add to an organization: exactly one of `email` and `user_id` says it.
+ */
+export type ConnectUser = {
+    /**
+     * The e-mail address that the user has proved to own.
+     */
+    email?: string;
+    /**
+     * The user.
+     */
+    user_id?: number;
+    /**
+     * What the user is to be.
+     */
+    role: MemberRole;
+};
+
+/**
+ * CreateApiKey
+ *
+ * What a key is created from.
+ */
+export type CreateApiKey = {
+    /**
+     * What it is for.
+     */
+    name: string;
+    /**
+     * What it may be used for.
+     */
+    scopes: Array<Scope>;
+    /**
+     * When it stops being accepted, at most two years from now; never when left out.
+     */
+    expires_at?: string;
+};
 
 /**
  * CreateAppointment
@@ -153,6 +298,10 @@ export type CreateOrganization = {
      * The IANA zone its opening hours and reports are in.
      */
     timezone: string;
+    /**
+     * The organization of the identity provider's that it is, if there is one; never changes.
+     */
+    clerk_organization_id?: string;
 };
 
 /**
@@ -215,7 +364,7 @@ export type DependencyState = {
      */
     name: string;
     /**
-     * Whether it answered within two seconds.
+     * Whether it answered in time.
      */
     up: boolean;
     /**
@@ -287,6 +436,54 @@ export type Health = {
 export type HealthStatus = 'ok';
 
 /**
+ * Impersonation
+ *
+ * An administrator acting as a patient, for a stated reason and a short time.
+ */
+export type Impersonation = {
+    /**
+     * Its id.
+     */
+    id: number;
+    /**
+     * Whom the administrator acts as.
+     */
+    patient_id: number;
+    /**
+     * The user of that patient.
+     */
+    patient_user_id: number;
+    /**
+     * The administrator.
+     */
+    impersonator_user_id: number;
+    /**
+     * Until when, unless it is ended before.
+     */
+    expires_at: string;
+    /**
+     * When it began.
+     */
+    created_at: string;
+};
+
+/**
+ * ImpersonationToken
+ *
+ * An impersonation and the token to act with.
+ */
+export type ImpersonationToken = {
+    /**
+     * The impersonation.
+     */
+    impersonation: Impersonation;
+    /**
+     * To be sent as `Authorization: Bearer …`. This is the only time it is shown.
+     */
+    token: string;
+};
+
+/**
  * KeySet
  *
  * A JSON Web Key Set (RFC 7517).
@@ -329,9 +526,9 @@ export type Me = {
      */
     role?: Role;
     /**
-     * What the user may do in it.
+     * What the user may do in it, e.g. `appointment_write`; there may be more names in a later version.
      */
-    permissions: Array<Permission>;
+    permissions: Array<string>;
     /**
      * The user's own patient record in it.
      */
@@ -341,6 +538,39 @@ export type Me = {
      */
     specialist_id?: number;
 };
+
+/**
+ * Member
+ *
+ * A person who belongs to an organization.
+ */
+export type Member = {
+    /**
+     * The user.
+     */
+    user_id: number;
+    /**
+     * What to call the user.
+     */
+    name: string;
+    /**
+     * The e-mail address that the user has proved to own.
+     */
+    email?: string;
+    /**
+     * What the user is in the organization.
+     */
+    role: MemberRole;
+    /**
+     * Since when the user belongs to it.
+     */
+    since: string;
+};
+
+/**
+ * What a member is in its organization. Running the platform is no membership, so nobody can grant it.
+ */
+export type MemberRole = 'admin' | 'specialist' | 'staff' | 'patient';
 
 /**
  * MyMembership
@@ -389,6 +619,10 @@ export type Organization = {
      */
     timezone: string;
     /**
+     * The organization of the identity provider's that it is: who accepts an invitation there is a member.
+     */
+    clerk_organization_id?: string;
+    /**
      * When it was created.
      */
     created_at: string;
@@ -423,6 +657,22 @@ export type PageMeta = {
 };
 
 /**
+ * Page_ApiKey
+ *
+ * One page of a list.
+ */
+export type PageApiKey = {
+    /**
+     * The entries of this page, in the order asked for.
+     */
+    data: Array<ApiKey>;
+    /**
+     * Which page this is and how many there are.
+     */
+    meta: PageMeta;
+};
+
+/**
  * Page_Appointment
  *
  * One page of a list.
@@ -432,6 +682,22 @@ export type PageAppointment = {
      * The entries of this page, in the order asked for.
      */
     data: Array<Appointment>;
+    /**
+     * Which page this is and how many there are.
+     */
+    meta: PageMeta;
+};
+
+/**
+ * Page_Member
+ *
+ * One page of a list.
+ */
+export type PageMember = {
+    /**
+     * The entries of this page, in the order asked for.
+     */
+    data: Array<Member>;
     /**
      * Which page this is and how many there are.
      */
@@ -576,11 +842,6 @@ export type Patient = {
 export type PatientSort = 'last_name' | '-created_at';
 
 /**
- * Something a caller may or may not do. Which rows it may do it to is row-level security's.
- */
-export type Permission = 'organization_create' | 'organization_read' | 'organization_update' | 'specialty_read' | 'specialty_write' | 'specialist_read' | 'specialist_write' | 'specialist_update' | 'patient_list' | 'patient_read' | 'patient_write' | 'patient_update' | 'clinical_notes' | 'appointment_read' | 'appointment_write' | 'appointment_delete' | 'appointment_cancel';
-
-/**
  * Ready
  *
  * What the service depends on and whether it is there.
@@ -596,6 +857,11 @@ export type Ready = {
  * What a caller is in the organization of the request.
  */
 export type Role = 'superadmin' | 'admin' | 'specialist' | 'staff' | 'patient';
+
+/**
+ * What an API key may do; with it, what the front desk may do there.
+ */
+export type Scope = 'patients:read' | 'patients:write' | 'appointments:read' | 'appointments:write' | 'specialists:read' | 'specialists:write' | 'specialties:read' | 'specialties:write' | 'calendar:read' | 'calendar:write' | 'forms:read' | 'forms:write' | 'documents:read' | 'documents:write' | 'webhooks:read' | 'webhooks:write';
 
 /**
  * Specialist
@@ -793,6 +1059,18 @@ export type UpdateAppointment = {
      * In which specialty.
      */
     specialty_id?: number;
+};
+
+/**
+ * UpdateMember
+ *
+ * What a member is from now on.
+ */
+export type UpdateMember = {
+    /**
+     * The role.
+     */
+    role: MemberRole;
 };
 
 /**
@@ -1176,6 +1454,233 @@ export type MeTelemetryTokenCreateResponses = {
 
 export type MeTelemetryTokenCreateResponse = MeTelemetryTokenCreateResponses[keyof MeTelemetryTokenCreateResponses];
 
+export type PatientImpersonateData = {
+    body: BeginImpersonation;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the patient.
+         */
+        patient_id: number;
+    };
+    query?: never;
+    url: '/v1/patients/{patient_id}/impersonate';
+};
+
+export type PatientImpersonateErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type PatientImpersonateError = PatientImpersonateErrors[keyof PatientImpersonateErrors];
+
+export type PatientImpersonateResponses = {
+    /**
+     * Created; the body is what was created.
+     */
+    201: ImpersonationToken;
+};
+
+export type PatientImpersonateResponse = PatientImpersonateResponses[keyof PatientImpersonateResponses];
+
+export type ImpersonationDeleteData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the impersonation.
+         */
+        impersonation_id: number;
+    };
+    query?: never;
+    url: '/v1/impersonations/{impersonation_id}';
+};
+
+export type ImpersonationDeleteErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type ImpersonationDeleteError = ImpersonationDeleteErrors[keyof ImpersonationDeleteErrors];
+
+export type ImpersonationDeleteResponses = {
+    /**
+     * Done; there is nothing to return.
+     */
+    204: void;
+};
+
+export type ImpersonationDeleteResponse = ImpersonationDeleteResponses[keyof ImpersonationDeleteResponses];
+
+export type ClerkWebhookReceiveData = {
+    body: ClerkEvent;
+    headers?: {
+        /**
+         * Id of the message; the same when it is sent again.
+         */
+        'svix-id'?: string;
+        /**
+         * When it was sent, in seconds since 1970.
+         */
+        'svix-timestamp'?: string;
+        /**
+         * `v1,` and the base64 of the HMAC-SHA-256 of `id.timestamp.body`; several are separated by spaces.
+         */
+        'svix-signature'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/webhooks/clerk';
+};
+
+export type ClerkWebhookReceiveErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type ClerkWebhookReceiveError = ClerkWebhookReceiveErrors[keyof ClerkWebhookReceiveErrors];
+
+export type ClerkWebhookReceiveResponses = {
+    /**
+     * Done; there is nothing to return.
+     */
+    204: void;
+};
+
+export type ClerkWebhookReceiveResponse = ClerkWebhookReceiveResponses[keyof ClerkWebhookReceiveResponses];
+
 export type OrganizationListData = {
     body?: never;
     headers?: {
@@ -1530,6 +2035,624 @@ export type OrganizationUpdateResponses = {
 };
 
 export type OrganizationUpdateResponse = OrganizationUpdateResponses[keyof OrganizationUpdateResponses];
+
+export type MemberListData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the organization; it is the context of the request.
+         */
+        organization_id: number;
+    };
+    query?: {
+        /**
+         * Number of the page, from 1.
+         */
+        page?: number;
+        /**
+         * Entries a page, at most 100.
+         */
+        page_size?: number;
+    };
+    url: '/v1/organizations/{organization_id}/members';
+};
+
+export type MemberListErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type MemberListError = MemberListErrors[keyof MemberListErrors];
+
+export type MemberListResponses = {
+    /**
+     * Done.
+     */
+    200: PageMember;
+};
+
+export type MemberListResponse = MemberListResponses[keyof MemberListResponses];
+
+export type MemberConnectData = {
+    body: ConnectUser;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the organization; it is the context of the request.
+         */
+        organization_id: number;
+    };
+    query?: never;
+    url: '/v1/organizations/{organization_id}/connect-user';
+};
+
+export type MemberConnectErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type MemberConnectError = MemberConnectErrors[keyof MemberConnectErrors];
+
+export type MemberConnectResponses = {
+    /**
+     * Created; the body is what was created.
+     */
+    201: Member;
+};
+
+export type MemberConnectResponse = MemberConnectResponses[keyof MemberConnectResponses];
+
+export type MemberDeleteData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the organization; it is the context of the request.
+         */
+        organization_id: number;
+        /**
+         * Id of the user.
+         */
+        user_id: number;
+    };
+    query?: never;
+    url: '/v1/organizations/{organization_id}/members/{user_id}';
+};
+
+export type MemberDeleteErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type MemberDeleteError = MemberDeleteErrors[keyof MemberDeleteErrors];
+
+export type MemberDeleteResponses = {
+    /**
+     * Done; there is nothing to return.
+     */
+    204: void;
+};
+
+export type MemberDeleteResponse = MemberDeleteResponses[keyof MemberDeleteResponses];
+
+export type MemberUpdateData = {
+    body: UpdateMember;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the organization; it is the context of the request.
+         */
+        organization_id: number;
+        /**
+         * Id of the user.
+         */
+        user_id: number;
+    };
+    query?: never;
+    url: '/v1/organizations/{organization_id}/members/{user_id}';
+};
+
+export type MemberUpdateErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type MemberUpdateError = MemberUpdateErrors[keyof MemberUpdateErrors];
+
+export type MemberUpdateResponses = {
+    /**
+     * Done.
+     */
+    200: Member;
+};
+
+export type MemberUpdateResponse = MemberUpdateResponses[keyof MemberUpdateResponses];
+
+export type ApiKeyListData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the organization; it is the context of the request.
+         */
+        organization_id: number;
+    };
+    query?: {
+        /**
+         * Number of the page, from 1.
+         */
+        page?: number;
+        /**
+         * Entries a page, at most 100.
+         */
+        page_size?: number;
+    };
+    url: '/v1/organizations/{organization_id}/api-keys';
+};
+
+export type ApiKeyListErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type ApiKeyListError = ApiKeyListErrors[keyof ApiKeyListErrors];
+
+export type ApiKeyListResponses = {
+    /**
+     * Done.
+     */
+    200: PageApiKey;
+};
+
+export type ApiKeyListResponse = ApiKeyListResponses[keyof ApiKeyListResponses];
+
+export type ApiKeyCreateData = {
+    body: CreateApiKey;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the organization; it is the context of the request.
+         */
+        organization_id: number;
+    };
+    query?: never;
+    url: '/v1/organizations/{organization_id}/api-keys';
+};
+
+export type ApiKeyCreateErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type ApiKeyCreateError = ApiKeyCreateErrors[keyof ApiKeyCreateErrors];
+
+export type ApiKeyCreateResponses = {
+    /**
+     * Created; the body is what was created.
+     */
+    201: ApiKeySecret;
+};
+
+export type ApiKeyCreateResponse = ApiKeyCreateResponses[keyof ApiKeyCreateResponses];
+
+export type ApiKeyDeleteData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the organization; it is the context of the request.
+         */
+        organization_id: number;
+        /**
+         * Id of the key.
+         */
+        api_key_id: number;
+    };
+    query?: never;
+    url: '/v1/organizations/{organization_id}/api-keys/{api_key_id}';
+};
+
+export type ApiKeyDeleteErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type ApiKeyDeleteError = ApiKeyDeleteErrors[keyof ApiKeyDeleteErrors];
+
+export type ApiKeyDeleteResponses = {
+    /**
+     * Done; there is nothing to return.
+     */
+    204: void;
+};
+
+export type ApiKeyDeleteResponse = ApiKeyDeleteResponses[keyof ApiKeyDeleteResponses];
+
+export type ApiKeyRotateData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the organization; it is the context of the request.
+         */
+        organization_id: number;
+        /**
+         * Id of the key.
+         */
+        api_key_id: number;
+    };
+    query?: never;
+    url: '/v1/organizations/{organization_id}/api-keys/{api_key_id}/rotate';
+};
+
+export type ApiKeyRotateErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type ApiKeyRotateError = ApiKeyRotateErrors[keyof ApiKeyRotateErrors];
+
+export type ApiKeyRotateResponses = {
+    /**
+     * Created; the body is what was created.
+     */
+    201: ApiKeySecret;
+};
+
+export type ApiKeyRotateResponse = ApiKeyRotateResponses[keyof ApiKeyRotateResponses];
 
 export type SpecialtyListData = {
     body?: never;

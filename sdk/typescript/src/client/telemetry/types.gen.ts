@@ -460,7 +460,7 @@ export type DependencyState = {
      */
     name: string;
     /**
-     * Whether it answered within two seconds.
+     * Whether it answered in time.
      */
     up: boolean;
     /**
@@ -481,8 +481,9 @@ export type DependencyState = {
 export type DroppedEvents = {
     /**
      * Why: `no_consent` (the person has not agreed to this purpose), `opted_out` (the request asks
-     * not to be tracked: `Sec-GPC: 1` or `DNT: 1`), `malformed` (see `faults`), `too_frequent` (more
-     * than the capped rate). More reasons may come.
+     * not to be tracked: `Sec-GPC: 1` or `DNT: 1`), `excluded` (the person is not to be tracked, or is
+     * being erased), `malformed` (see `faults`), `too_frequent` (more than the capped rate). More
+     * reasons may come.
      */
     reason: string;
     /**
@@ -490,6 +491,160 @@ export type DroppedEvents = {
      */
     count: number;
 };
+
+/**
+ * ErasureAccepted
+ *
+ * What was asked for is under way.
+ */
+export type ErasureAccepted = {
+    /**
+     * Id of the job: the `request_id` that it was asked for with.
+     */
+    job_id: string;
+    /**
+     * How far it has come.
+     */
+    status: ErasureStatus;
+    /**
+     * Whether nothing is changed and only the plan made.
+     */
+    dry_run: boolean;
+};
+
+/**
+ * What becomes of rows.
+ */
+export type ErasureAction = 'delete' | 'anonymize' | 'retain';
+
+/**
+ * ErasureFailure
+ *
+ * Something that went wrong on the way.
+ */
+export type ErasureFailure = {
+    /**
+     * When.
+     */
+    at: string;
+    /**
+     * What, without any value; the logs of that time have the cause.
+     */
+    message: string;
+};
+
+/**
+ * ErasureItem
+ *
+ * A table in which the person is found one way, and what becomes of the rows.
+ */
+export type ErasureItem = {
+    /**
+     * The store: `postgresql` or `clickhouse`.
+     */
+    store: string;
+    /**
+     * The table.
+     */
+    table: string;
+    /**
+     * How the person is found, and in which column: `user`, `audit_entry`, `entity`, `erasure` or
+     * `pseudonym`, then `:` and the column.
+     */
+    found_by: string;
+    /**
+     * The columns that are about the person.
+     */
+    columns: Array<string>;
+    /**
+     * What becomes of the rows.
+     */
+    action: ErasureAction;
+    /**
+     * How many rows: found in a plan; deleted, anonymized or retained in a receipt. In ClickHouse
+     * what was sent twice counts twice until it is merged.
+     */
+    rows: number;
+    /**
+     * Why they are retained.
+     */
+    reason?: string;
+    /**
+     * How long they are retained.
+     */
+    until?: string;
+};
+
+/**
+ * ErasureJob
+ *
+ * A job: what it was to do and what it did.
+ */
+export type ErasureJob = {
+    /**
+     * Its id.
+     */
+    job_id: string;
+    /**
+     * How far it has come.
+     */
+    status: ErasureStatus;
+    /**
+     * Whether nothing is changed and only the plan made.
+     */
+    dry_run: boolean;
+    /**
+     * How far it goes.
+     */
+    mode: ErasureMode;
+    /**
+     * What the subject's id is the id of.
+     */
+    subject_kind: SubjectKind;
+    /**
+     * The subject's id in Core.
+     */
+    subject_id: number;
+    /**
+     * The organization whose data is meant; left out for all of them.
+     */
+    organization_id?: number;
+    /**
+     * When it was asked for.
+     */
+    requested_at: string;
+    /**
+     * When it was begun.
+     */
+    started_at?: string;
+    /**
+     * When all of it was done and verified.
+     */
+    finished_at?: string;
+    /**
+     * What was found at the beginning, table by table; empty before that.
+     */
+    plan: Array<ErasureItem>;
+    /**
+     * What was really changed, and what was retained; complete once `finished_at` is there. Empty
+     * for a dry run.
+     */
+    receipt: Array<ErasureItem>;
+    /**
+     * What went wrong on the way, the latest last; at most 20. The job is tried again by itself.
+     */
+    errors: Array<ErasureFailure>;
+};
+
+/**
+ * How far it goes.
+ */
+export type ErasureMode = 'erase' | 'anonymize';
+
+/**
+ * How far a job has come.
+ */
+export type ErasureStatus = 'queued' | 'running' | 'finished';
 
 /**
  * ErrorBody
@@ -567,6 +722,31 @@ export type EventSummary = {
      */
     unique_actors: number;
 };
+
+/**
+ * Exclusion
+ *
+ * Somebody who is not tracked.
+ */
+export type Exclusion = {
+    /**
+     * The user's id in Core.
+     */
+    subject_id: number;
+    /**
+     * Who asked for it.
+     */
+    source: ExclusionSource;
+    /**
+     * Since when.
+     */
+    created_at: string;
+};
+
+/**
+ * Who asked for an exclusion.
+ */
+export type ExclusionSource = 'person' | 'admin';
 
 /**
  * Health
@@ -828,6 +1008,58 @@ export type NewAuditEvent = {
 };
 
 /**
+ * NewExclusion
+ *
+ * Whom to exclude.
+ */
+export type NewExclusion = {
+    /**
+     * The user's id in Core; the caller itself when left out. Another is for administrators.
+     */
+    subject_id?: number;
+};
+
+/**
+ * PageMeta
+ *
+ * Which page of how many.
+ */
+export type PageMeta = {
+    /**
+     * Number of this page, from 1.
+     */
+    page: number;
+    /**
+     * Entries a page holds at most.
+     */
+    page_size: number;
+    /**
+     * Entries in all pages together.
+     */
+    total: number;
+    /**
+     * Number of pages; 0 when there is no entry.
+     */
+    total_pages: number;
+};
+
+/**
+ * Page_Exclusion
+ *
+ * One page of a list.
+ */
+export type PageExclusion = {
+    /**
+     * The entries of this page, in the order asked for.
+     */
+    data: Array<Exclusion>;
+    /**
+     * Which page this is and how many there are.
+     */
+    meta: PageMeta;
+};
+
+/**
  * PoseBatch
  *
  * Frames of one session, in any order.
@@ -918,6 +1150,64 @@ export type Ready = {
  * What kind of session it is.
  */
 export type SessionKind = 'video_call' | 'exercise';
+
+/**
+ * SubjectExport
+ *
+ * Everything that is held on a person. This describes the document; it is sent as it is read.
+ */
+export type SubjectExport = {
+    /**
+     * What the subject's id is the id of.
+     */
+    subject_kind: SubjectKind;
+    /**
+     * The subject's id in Core.
+     */
+    subject_id: number;
+    /**
+     * The organization whose data is meant; left out for all of them.
+     */
+    organization_id?: number;
+    /**
+     * When reading began.
+     */
+    exported_at: string;
+    /**
+     * What is held, table by table.
+     */
+    holdings: Array<SubjectHolding>;
+};
+
+/**
+ * SubjectHolding
+ *
+ * The rows of a table in which the person is found one way.
+ */
+export type SubjectHolding = {
+    /**
+     * The store: `postgresql` or `clickhouse`.
+     */
+    store: string;
+    /**
+     * The table.
+     */
+    table: string;
+    /**
+     * How the person is found; see the items of a job.
+     */
+    found_by: string;
+    /**
+     * The rows, each an object with its columns. What tells of others is left out; binary values
+     * are hexadecimal.
+     */
+    rows: Array<unknown>;
+};
+
+/**
+ * What the subject's id is the id of.
+ */
+export type SubjectKind = 'user' | 'patient';
 
 export type HealthGetData = {
     body?: never;
@@ -1768,3 +2058,405 @@ export type ConsentPutResponses = {
 };
 
 export type ConsentPutResponse = ConsentPutResponses[keyof ConsentPutResponses];
+
+export type ExclusionListData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Number of the page, from 1.
+         */
+        page?: number;
+        /**
+         * Entries a page holds at most.
+         */
+        page_size?: number;
+    };
+    url: '/v1/privacy/exclusions';
+};
+
+export type ExclusionListErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type ExclusionListError = ExclusionListErrors[keyof ExclusionListErrors];
+
+export type ExclusionListResponses = {
+    /**
+     * Done.
+     */
+    200: PageExclusion;
+};
+
+export type ExclusionListResponse = ExclusionListResponses[keyof ExclusionListResponses];
+
+export type ExclusionCreateData = {
+    body: NewExclusion;
+    path?: never;
+    query?: never;
+    url: '/v1/privacy/exclusions';
+};
+
+export type ExclusionCreateErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type ExclusionCreateError = ExclusionCreateErrors[keyof ExclusionCreateErrors];
+
+export type ExclusionCreateResponses = {
+    /**
+     * Created; the body is what was created.
+     */
+    201: Exclusion;
+};
+
+export type ExclusionCreateResponse = ExclusionCreateResponses[keyof ExclusionCreateResponses];
+
+export type ExclusionDeleteData = {
+    body?: never;
+    path: {
+        /**
+         * The user's id in Core.
+         */
+        subject_id: number;
+    };
+    query?: never;
+    url: '/v1/privacy/exclusions/{subject_id}';
+};
+
+export type ExclusionDeleteErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type ExclusionDeleteError = ExclusionDeleteErrors[keyof ExclusionDeleteErrors];
+
+export type ExclusionDeleteResponses = {
+    /**
+     * Done; there is nothing to return.
+     */
+    204: void;
+};
+
+export type ExclusionDeleteResponse = ExclusionDeleteResponses[keyof ExclusionDeleteResponses];
+
+export type PrivacySubjectEraseData = {
+    body?: never;
+    path: {
+        /**
+         * Id in Core of the user, or of the patient with `subject_kind=patient`.
+         */
+        subject_id: number;
+    };
+    query: {
+        /**
+         * Names the request, and becomes the id of its job.
+         */
+        request_id: string;
+        /**
+         * What the id is the id of; a user when left out. What is keyed by a patient is asked for
+         * apart from what is keyed by its user.
+         */
+        subject_kind?: SubjectKind;
+        /**
+         * Only what belongs to this organization; every organization when left out.
+         */
+        organization_id?: number;
+        /**
+         * How far it goes; `erase` when left out.
+         */
+        mode?: ErasureMode;
+        /**
+         * With `true` only the plan is made and nothing changed.
+         */
+        dry_run?: boolean;
+    };
+    url: '/v1/privacy/subjects/{subject_id}';
+};
+
+export type PrivacySubjectEraseErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type PrivacySubjectEraseError = PrivacySubjectEraseErrors[keyof PrivacySubjectEraseErrors];
+
+export type PrivacySubjectEraseResponses = {
+    /**
+     * Accepted; the body says what was stored.
+     */
+    202: ErasureAccepted;
+};
+
+export type PrivacySubjectEraseResponse = PrivacySubjectEraseResponses[keyof PrivacySubjectEraseResponses];
+
+export type PrivacySubjectExportData = {
+    body?: never;
+    path: {
+        /**
+         * Id in Core of the user, or of the patient with `subject_kind=patient`.
+         */
+        subject_id: number;
+    };
+    query?: {
+        /**
+         * What the id is the id of; a user when left out.
+         */
+        subject_kind?: SubjectKind;
+        /**
+         * Only what belongs to this organization; every organization when left out.
+         */
+        organization_id?: number;
+    };
+    url: '/v1/privacy/subjects/{subject_id}/export';
+};
+
+export type PrivacySubjectExportErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type PrivacySubjectExportError = PrivacySubjectExportErrors[keyof PrivacySubjectExportErrors];
+
+export type PrivacySubjectExportResponses = {
+    /**
+     * Everything that is held on the person.
+     */
+    200: SubjectExport;
+};
+
+export type PrivacySubjectExportResponse = PrivacySubjectExportResponses[keyof PrivacySubjectExportResponses];
+
+export type PrivacyJobGetData = {
+    body?: never;
+    path: {
+        /**
+         * The `request_id` of the request.
+         */
+        job_id: string;
+    };
+    query?: never;
+    url: '/v1/privacy/jobs/{job_id}';
+};
+
+export type PrivacyJobGetErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type PrivacyJobGetError = PrivacyJobGetErrors[keyof PrivacyJobGetErrors];
+
+export type PrivacyJobGetResponses = {
+    /**
+     * Done.
+     */
+    200: ErasureJob;
+};
+
+export type PrivacyJobGetResponse = PrivacyJobGetResponses[keyof PrivacyJobGetResponses];
