@@ -1,6 +1,6 @@
 //! The composition root: every service is built here, once, by constructor.
 
-use std::{error::Error, io::Write as _, process::ExitCode, sync::Arc};
+use std::{error::Error, io::Write as _, process::ExitCode, sync::Arc, time::Duration};
 
 use restartix_sdk::ClientBuilder;
 use secrecy::ExposeSecret;
@@ -18,7 +18,7 @@ use server_shared::{
     shutdown::{self, Shutdown},
     token::{Algorithm, Ed25519Signer, Jwks, Rules, Verifier},
 };
-use sqlx::{ConnectOptions, Connection, migrate::Migrator, postgres::PgConnectOptions};
+use sqlx::{ConnectOptions, Connection, PgPool, migrate::Migrator, postgres::PgConnectOptions};
 
 use crate::{
     audit::{Attempts, Forwarder},
@@ -161,14 +161,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let sessions = Sessions::new(admin.clone());
     let keys = Jwks::new(config.clerk.keys)?;
     keys.keep_fresh(&jobs);
-    let rules = Rules {
-        algorithm: Algorithm::Rs256,
-        issuer: config.clerk.issuer,
-        audience: None,
-        authorized_parties: config.clerk.authorized_parties,
-        require_sid: true,
-        leeway: std::time::Duration::from_secs(5),
-    };
+    let rules = session_rules(config.clerk.issuer, config.clerk.authorized_parties);
     let key_secrets = Arc::new(Secrets::new("rxkey_", config.api_key_pepper.clone()));
     let impersonation_secrets = Arc::new(Secrets::new("rximp_", config.api_key_pepper));
     let api_keys = ApiKeys::new(admin.clone(), Arc::clone(&key_secrets));
@@ -180,18 +173,14 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let (forwarder, wake) = Forwarder::new(admin.clone(), telemetry);
     let (attempts, attempt_writer) = Attempts::new(admin.clone(), wake.clone());
     jobs.spawn("audit attempts", |stop| attempt_writer.run(stop));
-    let runner = Runner::new(admin.clone());
+    let runner = housekeeping(Runner::new(admin.clone()), &admin);
     let database = Database::new(admin.clone(), app.clone(), wake, runner.wake());
-    let expired = admin.clone();
-    jobs.spawn("expired idempotency keys", |stop| purge(expired, stop));
     jobs.spawn("audit forwarder", |stop| forwarder.run(stop));
     jobs.spawn("job runner", |stop| runner.run(stop));
     let changes = Changes::new(config.database.url.clone());
     let changes = impersonations.hear(api_keys.hear(sessions.hear(identities.hear(changes))));
     jobs.spawn("identity listener", |stop| changes.listen(stop));
     let uses = api_keys.clone();
-    let swept = admin.clone();
-    jobs.spawn("session sweep", |stop| clerk::sweep(swept, stop));
     jobs.spawn("API key uses", |stop| uses.write_uses(stop));
     let directory = Directory {
         verifier: Verifier::new(keys, rules),
@@ -211,13 +200,13 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         Dependency { name: "s3", required: false, probe: Box::new(StorageProbe(storage)) },
     ];
     let patients = patient::Service::new(database.clone(), Arc::clone(&encryption), identities.clone());
-    let users = user::Service::new(database.clone(), identities.clone(), signer, encryption);
-    let members = member::Service::new(database.clone(), identities.clone(), users.clone());
+    let accounts = user::Service::new(database.clone(), identities.clone(), signer, encryption);
+    let members = member::Service::new(database.clone(), identities.clone(), accounts.clone());
     let clerk =
-        clerk::Service::new(database.clone(), users.clone(), members.clone(), sessions, config.clerk.webhook_secret);
+        clerk::Service::new(database.clone(), accounts.clone(), members.clone(), sessions, config.clerk.webhook_secret);
     let api: Api = (
         HealthApi::new(env!("CARGO_PKG_VERSION"), dependencies),
-        user::Api { users },
+        user::Api { users: accounts },
         impersonation::Api {
             impersonations: impersonation::Service::new(
                 database.clone(),
@@ -256,6 +245,28 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         tracing::warn!("some jobs did not stop in time");
     }
     Ok(())
+}
+
+/// What a session token must be.
+fn session_rules(issuer: String, authorized_parties: Vec<String>) -> Rules {
+    Rules {
+        algorithm: Algorithm::Rs256,
+        issuer,
+        audience: None,
+        authorized_parties,
+        require_sid: true,
+        leeway: Duration::from_secs(5),
+    }
+}
+
+/// What comes back by itself: rows that make no difference any more are removed.
+fn housekeeping(runner: Runner, admin: &PgPool) -> Runner {
+    let (keys, sessions) = (admin.clone(), admin.clone());
+    runner.every("idempotency_keys_expire", Duration::from_mins(10), move || purge(keys.clone())).every(
+        "sessions_expire",
+        Duration::from_hours(1),
+        move || clerk::sweep(sessions.clone()),
+    )
 }
 
 /// Configuration faults: all of them, and a status of their own.

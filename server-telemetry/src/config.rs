@@ -228,13 +228,11 @@ fn audit(settings: &mut Settings) -> Option<AuditConfig> {
             return None;
         }
     };
-    match Statements::new(signer, &former?) {
-        Ok(statements) => Some(AuditConfig { statements: Arc::new(statements), kept }),
-        Err(_) => {
-            settings.fault("AUDIT_HEAD_KEYS_OLD", "public keys as `x` in /.well-known/jwks.json, comma-separated");
-            None
-        }
-    }
+    let Ok(statements) = Statements::new(signer, &former?) else {
+        settings.fault("AUDIT_HEAD_KEYS_OLD", "public keys as `x` in /.well-known/jwks.json, comma-separated");
+        return None;
+    };
+    Some(AuditConfig { statements: Arc::new(statements), kept })
 }
 
 fn postgres(settings: &mut Settings, environment: Option<Environment>) -> Option<PostgresConfig> {

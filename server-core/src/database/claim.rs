@@ -184,7 +184,7 @@ impl Hold {
 
     /// Notes why the key could not be had, if that is what the error says.
     pub(super) fn refused(self, error: &sqlx::Error) {
-        let code = error.as_database_error().and_then(|database| database.code());
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         if broken_constraint(error) == Some("idempotency_keys_key") {
             *self.0.lock() = Progress::Taken;
         } else if code.as_deref() == Some(LOCK_TIMEOUT) {

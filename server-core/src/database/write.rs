@@ -64,7 +64,7 @@ impl WriteTx {
         jobs: Wake,
     ) -> Result<Self, DatabaseError> {
         let fresh = |session| Held { session, wake, effects: Vec::new(), audit: String::new() };
-        let (held, hold) = match origin.claim.as_ref().map_or(Beginning::Without, Claim::begin) {
+        let (pending, hold) = match origin.claim.as_ref().map_or(Beginning::Without, Claim::begin) {
             Beginning::Without => (fresh(Session::begin(pool, &context.begin(locks)).await?), None),
             Beginning::Insert(hold, insert) => match Session::begin(pool, &context.begin_with(&insert, locks)).await {
                 Ok(session) => (fresh(session), Some(hold)),
@@ -74,12 +74,12 @@ impl WriteTx {
                 }
                 Err(error) => return Err(error),
             },
-            Beginning::GoOn(hold, mut held) => {
-                held.session.run(&context.enter(locks)).await?;
-                (*held, Some(hold))
+            Beginning::GoOn(hold, mut pending) => {
+                pending.session.run(&context.enter(locks)).await?;
+                (*pending, Some(hold))
             }
         };
-        Ok(Self { held, hold, origin, jobs })
+        Ok(Self { held: pending, hold, origin, jobs })
     }
 
     /// Has `effect` run when the change is committed, before anybody is answered: caches are told so.

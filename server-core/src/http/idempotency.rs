@@ -19,7 +19,6 @@ use server_shared::{
 };
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Caller, Role, limits::who};
@@ -35,8 +34,6 @@ const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const KEY_LENGTH: usize = 255;
 const TABLE: &str = "idempotency_keys";
-/// How often expired keys are removed; until then they are as good as gone.
-const PURGE_EVERY: Duration = Duration::from_mins(10);
 
 /// Operations whose answers show a secret that is shown once: nothing of it is kept but the id.
 const SECRET: [&str; 6] = [
@@ -278,19 +275,10 @@ impl<'a> Kept<'a> {
     }
 }
 
-/// Removes expired keys until `stop`.
-pub(crate) async fn purge(admin: PgPool, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(PURGE_EVERY);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
-        let purged = sqlx::query!("delete from idempotency_keys where expires_at <= now()").execute(&admin).await;
-        if let Err(error) = purged {
-            tracing::warn!(%error, "expired idempotency keys could not be removed; the next try is in ten minutes");
-        }
-    }
+/// Removes expired keys; says how many.
+pub(crate) async fn purge(admin: PgPool) -> Result<u64, DatabaseError> {
+    let done = sqlx::query!("delete from idempotency_keys where expires_at <= now()").execute(&admin).await?;
+    Ok(done.rows_affected())
 }
 
 #[cfg(test)]

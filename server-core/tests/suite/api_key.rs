@@ -129,7 +129,8 @@ async fn a_revoked_key_is_refused_at_once_here_and_within_a_second_elsewhere() {
         assert_eq!(status(program).await, 200);
     }
     let (home, id) = (app.home().id, created.api_key.id);
-    let revoke = || app.admin().api_key_delete().organization_id(home).api_key_id(id).send();
+    let admin = app.admin();
+    let revoke = || admin.api_key_delete().organization_id(home).api_key_id(id).send();
     granted(revoke().await, 204);
     assert_eq!(status(&here).await, 401, "revoked, and used all the same by the process that was told");
     until("the other process refuses", Duration::from_secs(1), || async {

@@ -316,7 +316,7 @@ async fn an_ended_session_is_refused_at_once_here_and_within_a_second_elsewhere(
         let [ended, created] = Clerk::sign(&[about(kind), about("session.created")]).try_into().unwrap();
         deliver(&app, &ended).await;
         me(&app.url(), &token).await.refusal(401, "session_ended");
-        let (_, took) = until(format!("{kind} is heard of"), std::time::Duration::from_secs(1), || async {
+        let ((), took) = until(format!("{kind} is heard of"), std::time::Duration::from_secs(1), || async {
             (me(&second.url(), &token).await.status.as_u16() == 401).then_some(())
         })
         .await;

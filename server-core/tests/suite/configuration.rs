@@ -104,7 +104,7 @@ impl Subject {
     }
 }
 
-fn named<'a>(said: &'a str) -> BTreeSet<&'a str> {
+fn named(said: &str) -> BTreeSet<&str> {
     said.lines().filter_map(|line| line.split_once(": ")).map(|(name, _)| name).collect()
 }
 

@@ -175,7 +175,7 @@ async fn a_changed_role_counts_at_once_here_and_within_a_second_elsewhere() {
         let body = UpdateMember { role };
         granted(admin.member_update().organization_id(home).user_id(user).body(body).send().await, 200);
         assert_eq!(role_of(&staff).await.as_deref(), Some(name));
-        let (_, took) = until("the other process has heard", HEARD, || async {
+        let ((), took) = until("the other process has heard", HEARD, || async {
             (role_of(&there).await.as_deref() == Some(name)).then_some(())
         })
         .await;

@@ -130,9 +130,10 @@ async fn seed(owner: &mut PgConnection, organization_id: i64, master: &MasterKey
 
 /// Opens every value with this master key alone; how many there were.
 async fn read_all(owner: &mut PgConnection, organization_id: i64, master: &MasterKeys) -> usize {
-    type Row = (Uuid, Vec<u8>, Uuid, String, [Option<Vec<u8>>; 5]);
+    /// A patient: its data key, that key as it is wrapped, its uid, last name and encrypted columns.
+    type Row = (Uuid, Vec<u8>, Uuid, String, Vec<Option<Vec<u8>>>);
     let mut opened = 0;
-    let rows: Vec<(Uuid, Vec<u8>, Uuid, String, Vec<Option<Vec<u8>>>)> = sqlx::query_as(
+    let rows: Vec<Row> = sqlx::query_as(
         "select k.id, k.wrapped, p.uid, p.last_name,
                 array[phone_encrypted, national_id_encrypted, address_encrypted, emergency_contact_encrypted,
                       clinical_notes_encrypted]
@@ -142,8 +143,7 @@ async fn read_all(owner: &mut PgConnection, organization_id: i64, master: &Maste
     .await
     .unwrap();
     for (key_id, wrapped, uid, name, values) in rows {
-        let row = (key_id, wrapped, uid, name, <[_; 5]>::try_from(values).unwrap());
-        let (key_id, wrapped, uid, name, values): Row = row;
+        let values = <[_; 5]>::try_from(values).unwrap();
         let place = key_id.to_string();
         let place = Binding { organization_id, table: "data_keys", column: "wrapped", row: &place };
         let key: DataKey = master.unwrap(&wrapped, &place).unwrap();

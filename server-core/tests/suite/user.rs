@@ -2,7 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{TimeDelta, Utc};
-use restartix_sdk::core::types::{Permission, Role, SwitchOrganization};
+use restartix_sdk::core::types::{Role, SwitchOrganization};
 use serde_json::Value;
 use test_support::{Clinic, CoreApp, Role as Seeded, granted, refused};
 
@@ -15,16 +15,16 @@ async fn me_says_who_calls_and_what_they_may_do() {
     assert!(!me.superadmin);
     let memberships: Vec<_> = me.memberships.iter().map(|m| (m.organization_id, m.role)).collect();
     assert_eq!(memberships, [(app.home().id, Role::Staff)]);
-    assert!(me.permissions.contains(&Permission::PatientWrite), "{:?}", me.permissions);
-    assert!(!me.permissions.contains(&Permission::ClinicalNotes), "{:?}", me.permissions);
-    assert!(!me.permissions.contains(&Permission::AppointmentDelete), "{:?}", me.permissions);
+    assert!(me.permissions.contains(&"patient_write".to_owned()), "{:?}", me.permissions);
+    assert!(!me.permissions.contains(&"clinical_notes".to_owned()), "{:?}", me.permissions);
+    assert!(!me.permissions.contains(&"appointment_delete".to_owned()), "{:?}", me.permissions);
 
     let me = granted(app.specialist().me_get().send().await, 200);
     assert_eq!(
         (me.role, me.specialist_id, me.patient_id),
         (Some(Role::Specialist), Some(app.home().specialist_id), None)
     );
-    assert!(me.permissions.contains(&Permission::ClinicalNotes), "{:?}", me.permissions);
+    assert!(me.permissions.contains(&"clinical_notes".to_owned()), "{:?}", me.permissions);
 
     let record = app.patient_record().await;
     let me = granted(app.patient().me_get().send().await, 200);

@@ -159,7 +159,7 @@ async fn a_month_is_dropped_only_after_a_signed_head_stands_for_it() {
     let code = refusal
         .expect_err("no head stands for it")
         .as_database_error()
-        .and_then(|error| error.code().map(|code| code.into_owned()));
+        .and_then(|error| error.code().map(std::borrow::Cow::into_owned));
     assert_eq!(code.as_deref(), Some("55000"));
     let running = format!("select audit.partition_drop('{}')", month(0));
     assert!(sqlx::query(sqlx::AssertSqlSafe(running)).execute(&mut owner).await.is_err(), "the month is not over");

@@ -149,12 +149,11 @@ impl Service {
 
     fn seal(&self, account: &AccountRow, email: Option<&str>) -> Result<SealedEmail, DatabaseError> {
         let Some(email) = email else { return Ok(SealedEmail { sealed: None, index: None, key: None }) };
-        let (key, new) = match &account.data_key_wrapped {
-            Some(wrapped) => (self.encryption.open_user_key(account.uid, wrapped)?, None),
-            None => {
-                let new = self.encryption.create_user_key(account.uid);
-                (new.key.clone(), Some(new))
-            }
+        let (key, new) = if let Some(wrapped) = &account.data_key_wrapped {
+            (self.encryption.open_user_key(account.uid, wrapped)?, None)
+        } else {
+            let new = self.encryption.create_user_key(account.uid);
+            (new.key.clone(), Some(new))
         };
         let sealed = RowCipher::new(&key, NO_ORGANIZATION, TABLE, account.uid).seal(EMAIL, Some(email));
         Ok(SealedEmail { sealed, index: Some(self.email_index(email)), key: new })

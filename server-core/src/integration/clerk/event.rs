@@ -133,7 +133,8 @@ struct UserData {
 #[derive(Deserialize)]
 struct EmailAddress {
     id: String,
-    email_address: String,
+    #[serde(rename = "email_address")]
+    address: String,
     verification: Option<Verification>,
 }
 
@@ -203,7 +204,7 @@ fn profile(user: UserData) -> Result<Profile, ClerkError> {
     Ok(Profile {
         clerk_id: checked_id(user.id)?,
         name: name.chars().filter(|letter| !letter.is_control()).take(NAME_MAX).collect(),
-        email: email.map(|email| email.email_address).filter(|email| (3..=EMAIL_MAX).contains(&email.len())),
+        email: email.map(|email| email.address).filter(|email| (3..=EMAIL_MAX).contains(&email.len())),
     })
 }
 

@@ -38,13 +38,13 @@ pub(super) async fn session_revoke(
 
 /// Removes what no longer makes a difference: sessions none of whose tokens can be valid, and ids of
 /// messages older than `events_kept`.
-pub(super) async fn sweep(admin: &PgPool, events_kept: Duration) -> Result<(), DatabaseError> {
-    sqlx::query!("delete from revoked_sessions where expires_at < now()").execute(admin).await?;
-    sqlx::query!(
+pub(super) async fn sweep(admin: &PgPool, events_kept: Duration) -> Result<u64, DatabaseError> {
+    let sessions = sqlx::query!("delete from revoked_sessions where expires_at < now()").execute(admin).await?;
+    let events = sqlx::query!(
         "delete from clerk_events where received_at < now() - make_interval(secs => $1)",
         events_kept.as_secs_f64()
     )
     .execute(admin)
     .await?;
-    Ok(())
+    Ok(sessions.rows_affected() + events.rows_affected())
 }

@@ -3,7 +3,6 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use server_shared::crypto::WebhookSecret;
 use sqlx::PgPool;
-use tokio_util::sync::CancellationToken;
 
 use super::{
     error::ClerkError,
@@ -12,7 +11,7 @@ use super::{
 };
 use crate::{
     audit::{Audit, Entity},
-    database::{Database, WriteTx},
+    database::{Database, DatabaseError, WriteTx},
     domain::{member, user},
     http::{Caller, Sessions},
 };
@@ -21,7 +20,6 @@ use crate::{
 const ENDED_SESSION_KEPT: Duration = Duration::from_hours(24);
 /// Clerk tries for some days to deliver a message, and a person can have it sent again for some more.
 const MESSAGE_ID_KEPT: Duration = Duration::from_hours(30 * 24);
-const SWEEP_EVERY: Duration = Duration::from_mins(10);
 
 /// A message of Clerk's as it came, its signature not looked at yet.
 pub(super) struct Message<'a> {
@@ -97,17 +95,7 @@ impl Service {
     }
 }
 
-/// The job that removes what no longer makes a difference.
-pub(crate) async fn sweep(admin: PgPool, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(SWEEP_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
-        if let Err(error) = repository::sweep(&admin, MESSAGE_ID_KEPT).await {
-            tracing::warn!(%error, "ended sessions and old message ids could not be removed; trying again later");
-        }
-    }
+/// Removes what no longer makes a difference; says how many rows.
+pub(crate) async fn sweep(admin: PgPool) -> Result<u64, DatabaseError> {
+    repository::sweep(&admin, MESSAGE_ID_KEPT).await
 }

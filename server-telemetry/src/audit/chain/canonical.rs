@@ -211,9 +211,9 @@ pub(super) mod tests {
         ];
         let mut hashes = vec![hash(&event())];
         for change in changes {
-            let mut changed = event();
-            change(&mut changed);
-            hashes.push(hash(&changed));
+            let mut other = event();
+            change(&mut other);
+            hashes.push(hash(&other));
         }
         hashes.push(link_hash(&[1; 32], &event(), &Digests::of(&event())));
         let count = hashes.len();

@@ -28,7 +28,7 @@ pub(super) struct Claimed {
     pub request: ErasureRequest,
     pub lease: Uuid,
     pub started_at: DateTime<Utc>,
-    pub claimed_at: DateTime<Utc>,
+    pub taken_at: DateTime<Utc>,
     pub failures: i32,
     pub plan: Vec<ErasureItem>,
     pub receipt: Vec<ErasureItem>,
@@ -121,7 +121,7 @@ impl ErasureRepository {
                  order by due_at limit 1
                  for update skip locked)
              returning id, organization_id, subject_kind, subject_id, mode, dry_run, started_at as "started_at!",
-                 now() as "claimed_at!", failures, plan as "plan: Json<Vec<ErasureItem>>",
+                 now() as "taken_at!", failures, plan as "plan: Json<Vec<ErasureItem>>",
                  receipt as "receipt: Json<Vec<ErasureItem>>", errors as "errors: Json<Vec<ErasureFailure>>",
                  mutating, lease as "lease!""#,
             Uuid::new_v4(),
@@ -143,7 +143,7 @@ impl ErasureRepository {
             },
             lease: row.lease,
             started_at: row.started_at,
-            claimed_at: row.claimed_at,
+            taken_at: row.taken_at,
             failures: row.failures,
             plan: row.plan.0,
             receipt: row.receipt.0,

@@ -137,9 +137,9 @@ impl ErasureRunner {
             for holding in HOLDINGS.iter().filter(|holding| request.subject.may_be_in(holding)) {
                 self.step(job, holding).await?;
             }
-            let since = (job.claimed_at - job.started_at).to_std().unwrap_or_default();
-            if since < self.settle {
-                return Ok(Turn::Paused(self.settle - since));
+            let since = (job.taken_at - job.started_at).to_std().unwrap_or_default();
+            if let Some(left) = self.settle.checked_sub(since).filter(|left| !left.is_zero()) {
+                return Ok(Turn::Paused(left));
             }
         }
         self.repository.finish(job).await?;
