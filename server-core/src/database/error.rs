@@ -1,11 +1,11 @@
 //! What can go wrong between the service and PostgreSQL, and what it means.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, error::Error as _, fmt};
 
 use server_shared::error::{Fault, FaultKind};
 
 /// A fault of the database or of the way to it.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub(crate) enum DatabaseError {
     /// PostgreSQL can't be reached, is stopping, or every connection is taken.
     #[error("The database can't be reached; nothing was changed. Try again.")]
@@ -16,6 +16,20 @@ pub(crate) enum DatabaseError {
     /// What was read can't be what was written, e.g. a ciphertext that does not open.
     #[error("stored data is damaged: {0}")]
     Damaged(String),
+}
+
+/// The messages alone, down to the cause: what sqlx's `Debug` shows besides are details that quote rows
+/// ("Failing row contains …"), and what shows itself by `{:?}` is what gets logged.
+impl fmt::Debug for DatabaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)?;
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
 }
 
 impl DatabaseError {
