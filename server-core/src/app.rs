@@ -24,7 +24,7 @@ use crate::{
     audit::{Attempts, Forwarder},
     config::{self, Config, RotationConfig},
     database::{self, Database, PoolProbe},
-    domain::{api_key, appointment, impersonation, member, organization, patient, specialist, specialty, user},
+    domain::{api_key, appointment, gdpr, impersonation, member, organization, patient, specialist, specialty, user},
     encryption::Encryption,
     http::{
         ApiKeys, Authentication, CallerLimits, Changes, Directory, Idempotency, Identities, Impersonations, Secrets,
@@ -41,6 +41,9 @@ use crate::{
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/core");
 
+/// How long an export may take that Telemetry sends; its own requests have the client's usual limit.
+const LONGEST_EXPORT: std::time::Duration = std::time::Duration::from_mins(30);
+
 /// Every operation of the service.
 type Api = (
     HealthApi,
@@ -54,6 +57,7 @@ type Api = (
     specialist::Api,
     patient::Api,
     appointment::Api,
+    gdpr::Api,
 );
 
 /// Head of the specification, and which operations are public or disclose protected health
@@ -73,6 +77,8 @@ const INFO: Info = Info {
         "patient_get",
         "patient_create",
         "patient_update",
+        "gdpr_user_export",
+        "gdpr_patient_export",
     ],
     public: &["health_get", "ready_get", "jwks_get", "clerk_webhook_receive"],
     headers: &[
@@ -91,6 +97,11 @@ const INFO: Info = Info {
         },
     ],
 };
+
+/// `server-core personal-data`
+pub(crate) fn personal_data() -> ExitCode {
+    ended(std::io::stdout().write_all(gdpr::printed().as_bytes()).map_err(|error| error.to_string()))
+}
 
 /// `server-core openapi`
 pub(crate) fn openapi() -> ExitCode {
@@ -154,8 +165,9 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let limiter = Limiter::new(&config.redis_url, config.encryption.blind_index.clone())?;
     jobs.spawn("rate limits", |stop| limiter.clone().share(stop));
     let storage = Storage::new(&config.storage);
-    let telemetry =
-        ClientBuilder::new(config.telemetry.url.as_str()).token(config.telemetry.token.expose_secret()).telemetry()?;
+    let telemetry = || ClientBuilder::new(config.telemetry.url.as_str()).token(config.telemetry.token.expose_secret());
+    let exports = telemetry().timeout(LONGEST_EXPORT).telemetry()?;
+    let telemetry = telemetry().telemetry()?;
 
     let identities = Identities::new(admin.clone());
     let sessions = Sessions::new(admin.clone());
@@ -170,12 +182,19 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         Arc::new(Ed25519Signer::from_pkcs8_pem(&config.telemetry.signing_key.expose_secret().replace("\\n", "\n"))?);
     let encryption = Arc::new(Encryption::new(config.encryption));
 
-    let (forwarder, wake) = Forwarder::new(admin.clone(), telemetry);
+    let (forwarder, wake) = Forwarder::new(admin.clone(), telemetry.clone());
     let (attempts, attempt_writer) = Attempts::new(admin.clone(), wake.clone());
     jobs.spawn("audit attempts", |stop| attempt_writer.run(stop));
     let runner = housekeeping(Runner::new(admin.clone()), &admin);
     let database = Database::new(admin.clone(), app.clone(), wake, runner.wake());
     jobs.spawn("audit forwarder", |stop| forwarder.run(stop));
+    let runner = runner.handle(gdpr::Eraser {
+        database: database.clone(),
+        identities: identities.clone(),
+        storage: storage.clone(),
+        telemetry,
+        clerk: clerk::Users::new(config.clerk.api_url, config.clerk.secret_key)?,
+    });
     jobs.spawn("job runner", |stop| runner.run(stop));
     let changes = Changes::new(config.database.url.clone());
     let changes = impersonations.hear(api_keys.hear(sessions.hear(identities.hear(changes))));
@@ -197,10 +216,10 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         Dependency { name: "postgresql", required: true, probe: Box::new(PoolProbe(admin)) },
         Dependency { name: "postgresql_app", required: true, probe: Box::new(PoolProbe(app)) },
         Dependency { name: "redis", required: false, probe: Box::new(RedisProbe(redis)) },
-        Dependency { name: "s3", required: false, probe: Box::new(StorageProbe(storage)) },
+        Dependency { name: "s3", required: false, probe: Box::new(StorageProbe(storage.clone())) },
     ];
     let patients = patient::Service::new(database.clone(), Arc::clone(&encryption), identities.clone());
-    let accounts = user::Service::new(database.clone(), identities.clone(), signer, encryption);
+    let accounts = user::Service::new(database.clone(), identities.clone(), signer, Arc::clone(&encryption));
     let members = member::Service::new(database.clone(), identities.clone(), accounts.clone());
     let clerk =
         clerk::Service::new(database.clone(), accounts.clone(), members.clone(), sessions, config.clerk.webhook_secret);
@@ -222,7 +241,8 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         specialty::Api { specialties: specialty::Service::new(database.clone()) },
         specialist::Api { specialists: specialist::Service::new(database.clone(), identities) },
         patient::Api { patients },
-        appointment::Api { appointments: appointment::Service::new(database) },
+        appointment::Api { appointments: appointment::Service::new(database.clone()) },
+        gdpr::Api { gdpr: gdpr::Service::new(database, encryption, storage, exports) },
     );
     let frame = Frame {
         info: INFO,

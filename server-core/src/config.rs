@@ -82,6 +82,10 @@ pub(crate) struct ClerkConfig {
     pub(crate) authorized_parties: Vec<String>,
     /// `CLERK_WEBHOOK_SECRET`: signs what comes to `/webhooks/clerk`
     pub(crate) webhook_secret: WebhookSecret,
+    /// `CLERK_API_URL`, default `https://api.clerk.com`
+    pub(crate) api_url: Url,
+    /// `CLERK_SECRET_KEY`: for calls to the Backend API
+    pub(crate) secret_key: SecretString,
 }
 
 /// Keys for what is encrypted at rest.
@@ -260,6 +264,8 @@ fn clerk(s: &mut Settings) -> Option<ClerkConfig> {
     {
         s.fault("CLERK_JWT_KEY", "the PEM of an RSA public key of at least 2048 bits");
     }
+    let api_url = s.optional::<Url>("CLERK_API_URL");
+    let secret_key = s.required("CLERK_SECRET_KEY");
     let issuer = issuer?;
     let keys = match (pem?, jwks?) {
         (Some(keys), _) => keys,
@@ -268,7 +274,18 @@ fn clerk(s: &mut Settings) -> Option<ClerkConfig> {
     };
     // The issuer of a token is compared as text, and issuers don't end in a slash.
     let issuer = issuer.as_str().trim_end_matches('/').to_owned();
-    Some(ClerkConfig { issuer, keys, authorized_parties: authorized_parties?, webhook_secret: webhook_secret? })
+    let api_url = match api_url? {
+        Some(url) => url,
+        None => Url::parse("https://api.clerk.com").ok()?,
+    };
+    Some(ClerkConfig {
+        issuer,
+        keys,
+        authorized_parties: authorized_parties?,
+        webhook_secret: webhook_secret?,
+        api_url,
+        secret_key: secret_key?,
+    })
 }
 
 fn encryption(s: &mut Settings) -> Option<EncryptionConfig> {

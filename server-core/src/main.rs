@@ -9,7 +9,6 @@ mod encryption;
 mod http;
 mod ids;
 mod integration;
-#[allow(dead_code, reason = "the first kind of work that is enqueued comes with the next change")]
 mod jobs;
 mod rotation;
 mod wake;
@@ -42,6 +41,8 @@ enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Print which columns are about people, how they are found, and what erasure does with them
+    PersonalData,
     /// Print the specification; needs no database, secret or network
     Openapi,
 }
@@ -52,6 +53,7 @@ async fn main() -> ExitCode {
         Command::Serve => app::serve().await,
         Command::Migrate => app::migrate().await,
         Command::RotateKeys { dry_run } => app::rotate_keys(dry_run).await,
+        Command::PersonalData => app::personal_data(),
         Command::Openapi => app::openapi(),
     }
 }

@@ -24,7 +24,7 @@ pub struct CoreApp {
     pub database: Database,
     superadmin: Person,
     organizations: Vec<Organization>,
-    _redis: RedisDatabase,
+    redis: RedisDatabase,
     // Last: it tells where the logs are.
     sandbox: Sandbox,
 }
@@ -84,7 +84,7 @@ impl CoreBuilder {
         ];
         let mut server = Server::new("server-core", "core", environment, &sandbox.dir);
         server.start().await;
-        CoreApp { server, proxy, database, superadmin, organizations, _redis: redis, sandbox }
+        CoreApp { server, proxy, database, superadmin, organizations, redis, sandbox }
     }
 }
 
@@ -131,6 +131,10 @@ impl CoreApp {
     /// The other clinic, which must never be seen from home.
     pub fn away(&self) -> &Organization {
         &self.organizations[1]
+    }
+
+    pub(crate) fn redis(&self) -> &RedisDatabase {
+        &self.redis
     }
 
     /// Home's admin.

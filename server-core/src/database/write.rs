@@ -90,7 +90,6 @@ impl WriteTx {
 
     /// Leaves work for after the commit, in the organization of the caller: its job's id, or nothing
     /// when a job with the work's key is open.
-    #[allow(dead_code, reason = "the first work that is enqueued comes with the next change")]
     pub(crate) async fn enqueue<W: Work>(&mut self, work: &W) -> Result<Option<Uuid>, DatabaseError> {
         let user = if let Actor::User(user) = self.origin.actor { Some(user) } else { None };
         let job = jobs::NewJob::of(work, self.origin.organization, user)?;

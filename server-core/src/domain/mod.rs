@@ -4,6 +4,7 @@ use poem_openapi::Tags;
 
 pub(crate) mod api_key;
 pub(crate) mod appointment;
+pub(crate) mod gdpr;
 pub(crate) mod impersonation;
 pub(crate) mod member;
 pub(crate) mod organization;
@@ -33,4 +34,6 @@ pub(crate) enum Tag {
     Patients,
     /// Booked times; no specialist and no patient is booked twice.
     Appointments,
+    /// A person's rights to its data: a copy of it, and its end.
+    Privacy,
 }

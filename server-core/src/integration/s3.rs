@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use aws_sdk_s3::{
     Client,
     config::{BehaviorVersion, Credentials, Region, timeout::TimeoutConfig},
+    types::{Delete, ObjectIdentifier},
 };
 use aws_smithy_http_client::{
     Builder,
@@ -15,6 +16,9 @@ use secrecy::ExposeSecret;
 use server_shared::http::health::Probe;
 
 use crate::config::StorageConfig;
+
+/// How many objects S3 deletes in one request.
+const DELETE_BATCH: usize = 1000;
 
 /// A bucket.
 #[derive(Clone)]
@@ -50,6 +54,51 @@ pub(crate) struct StorageProbe(pub(crate) Storage);
 impl Probe for StorageProbe {
     async fn probe(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         self.0.client.head_bucket().bucket(&self.0.bucket).send().await?;
+        Ok(())
+    }
+}
+
+/// S3 did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StorageError {
+    #[error("S3 can't be reached or refuses")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("S3 keeps {0} objects that were to be deleted")]
+    Kept(usize),
+}
+
+impl StorageError {
+    fn of(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Failed(Box::new(error))
+    }
+}
+
+impl Storage {
+    /// The keys that begin with `prefix`.
+    pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+        let mut keys = Vec::new();
+        let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix);
+        let mut pages = request.into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(StorageError::of)?;
+            keys.extend(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key));
+        }
+        Ok(keys)
+    }
+
+    /// Deletes objects; those that aren't there are deleted already.
+    pub(crate) async fn delete(&self, keys: &[String]) -> Result<(), StorageError> {
+        for batch in keys.chunks(DELETE_BATCH) {
+            let objects = batch.iter().map(|key| ObjectIdentifier::builder().key(key).build());
+            let objects = objects.collect::<Result<Vec<_>, _>>().map_err(StorageError::of)?;
+            let delete = Delete::builder().set_objects(Some(objects)).quiet(true).build().map_err(StorageError::of)?;
+            let request = self.client.delete_objects().bucket(&self.bucket).delete(delete);
+            let answer = request.send().await.map_err(StorageError::of)?;
+            match answer.errors() {
+                [] => {}
+                kept => return Err(StorageError::Kept(kept.len())),
+            }
+        }
         Ok(())
     }
 }

@@ -12,10 +12,7 @@ mod model;
 mod repository;
 mod runner;
 
-#[allow(unused_imports, reason = "the first handler comes with the next change")]
 pub(crate) use handler::{Attempt, Handler, JobError, Outcome, Work};
-#[allow(unused_imports, reason = "as above")]
 pub(crate) use model::{Job, JobState, NewJob};
-#[allow(unused_imports, reason = "as above")]
-pub(crate) use repository::{job_enqueue, job_get, job_latest};
+pub(crate) use repository::{job_enqueue, job_latest};
 pub(crate) use runner::Runner;

@@ -31,23 +31,6 @@ pub(crate) async fn job_enqueue(tx: &mut impl Tx, job: &NewJob) -> Result<bool, 
     Ok(done.rows_affected() == 1)
 }
 
-/// A job of one kind, if the caller may see it.
-pub(crate) async fn job_get(tx: &mut impl Tx, kinds: &[String], id: Uuid) -> Result<Option<Job>, DatabaseError> {
-    let job = sqlx::query_as!(
-        Job,
-        r#"
-        select id, payload, state as "state: JobState", attempts, last_error, progress, created_at, started_at,
-               finished_at
-        from jobs where id = $2 and kind = any($1)
-        "#,
-        kinds,
-        id
-    )
-    .fetch_optional(tx.connection()?)
-    .await?;
-    Ok(job)
-}
-
 /// The youngest job of a kind with a key, if the caller may see it.
 pub(crate) async fn job_latest(
     tx: &mut impl Tx,

@@ -12,6 +12,7 @@ mod clerk;
 mod configuration;
 mod cors;
 mod frame;
+mod gdpr;
 mod idempotency;
 mod identity;
 mod impersonation;

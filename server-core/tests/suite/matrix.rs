@@ -51,7 +51,8 @@ fn operations(app: &CoreApp) -> Vec<Operation> {
             let Some(id) = operation["operationId"].as_str() else { continue };
             // On these the path is the organization of the request.
             let path = template.replace("{organization_id}", &app.home().id.to_string()).replace("{slug}", "nowhere");
-            let path = path.replace("{uid}", "00000000-0000-4000-8000-000000000000");
+            let uuid = "00000000-0000-4000-8000-000000000000";
+            let path = path.replace("{uid}", uuid).replace("{job_id}", uuid);
             let path = path.split('/').map(|part| if part.starts_with('{') { "999999" } else { part });
             let schema = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str();
             let body = schema.map(|schema| {

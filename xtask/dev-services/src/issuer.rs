@@ -1,4 +1,4 @@
-//! The local issuer: publishes the keys by which session tokens are verified. It hands out no tokens; `cargo xtask token`
+//! The local issuer: publishes the keys by which session tokens are verified, and deletes any user, as Clerk's API does. It hands out no tokens; `cargo xtask token`
 //! does, which has the private key.
 
 use std::convert::Infallible;
@@ -35,6 +35,12 @@ pub(crate) async fn serve(listener: TcpListener, jwks: PathBuf) {
 }
 
 async fn answer(method: &Method, path: &str, jwks: &PathBuf) -> Response<Full<Bytes>> {
+    if let (&Method::DELETE, Some(user)) = (method, path.strip_prefix("/v1/users/")) {
+        return json(
+            StatusCode::OK,
+            format!(r#"{{"object":"user","id":"{}","deleted":true}}"#, user.escape_default()).into_bytes(),
+        );
+    }
     let (status, body) = match (method, path) {
         (&Method::GET, "/.well-known/jwks.json") => match tokio::fs::read(jwks).await {
             Ok(keys) => (StatusCode::OK, keys),
@@ -42,6 +48,10 @@ async fn answer(method: &Method, path: &str, jwks: &PathBuf) -> Response<Full<By
         },
         _ => (StatusCode::NOT_FOUND, br#"{"error":"only GET /.well-known/jwks.json is here"}"#.to_vec()),
     };
+    json(status, body)
+}
+
+fn json(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));

@@ -20,6 +20,9 @@ pub(crate) fn core(endpoints: &Endpoints, keys: &Keys, port: u16, telemetry_port
         ("DATABASE_APP_URL", endpoints.database_app_url.clone()),
         ("CLERK_ISSUER", endpoints.issuer_url.clone()),
         ("CLERK_AUTHORIZED_PARTIES", AUTHORIZED_PARTY.to_owned()),
+        // The local issuer answers for Clerk's API, too.
+        ("CLERK_API_URL", endpoints.issuer_url.clone()),
+        ("CLERK_SECRET_KEY", chosen("CLERK_SECRET_KEY", "sk_test_development")),
         ("CLERK_WEBHOOK_SECRET", chosen("CLERK_WEBHOOK_SECRET", &keys.secrets.clerk_webhook_secret)),
         ("ENCRYPTION_KEY", chosen("ENCRYPTION_KEY", &keys.secrets.encryption_key)),
         ("BLIND_INDEX_KEY", chosen("BLIND_INDEX_KEY", &keys.secrets.blind_index_key)),

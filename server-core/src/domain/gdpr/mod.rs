@@ -1,0 +1,17 @@
+//! The rights of a person to its data: a copy of it (Art. 15 and 20 GDPR), and its end (Art. 17).
+//!
+//! Beside the usual rooms: [`registry`], the list of what is held on people, and [`work`], the job that
+//! erases it.
+
+mod api;
+mod error;
+mod model;
+mod registry;
+mod repository;
+mod service;
+mod work;
+
+pub(crate) use api::Api;
+pub(crate) use registry::printed;
+pub(crate) use service::Service;
+pub(crate) use work::Eraser;

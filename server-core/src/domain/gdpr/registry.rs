@@ -1,0 +1,390 @@
+//! Every column that identifies or describes a person: how the person is found in it, what erasure
+//! does with it, and what an export shows of it. Erasure and export read this list and no other; a
+//! test walks the real schema and fails for a column that is neither here nor on its list of
+//! impersonal ones.
+//!
+//! The order is that of the work: what lets somebody in goes first, what others are found by last.
+
+use std::fmt;
+
+/// How the rows of a person are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// The column holds the user's id.
+    User(&'static str),
+    /// The column holds the id of one of the person's patient records.
+    Patient(&'static str),
+    /// The column holds the id of one of the person's specialist records.
+    Specialist(&'static str),
+    /// The column holds the id of the data key of one of the person's patient records.
+    DataKey(&'static str),
+    /// The column holds the id of an audit row of what the user did. Who impersonates does it, not who
+    /// is impersonated.
+    AuditEntry(&'static str),
+    /// `entity_type` and `entity_id` name the user or one of its records.
+    Entity,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(column) => write!(f, "user:{column}"),
+            Self::Patient(column) => write!(f, "patient:{column}"),
+            Self::Specialist(column) => write!(f, "specialist:{column}"),
+            Self::DataKey(column) => write!(f, "data_key:{column}"),
+            Self::AuditEntry(column) => write!(f, "audit_entry:{column}"),
+            Self::Entity => f.write_str("entity:entity_id"),
+        }
+    }
+}
+
+/// What becomes of the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// They go.
+    Delete,
+    /// They stay, after these assignments, and name nobody.
+    Anonymize(&'static str),
+    /// The key in them is destroyed, by these assignments: what was sealed with it opens nowhere any
+    /// more, in backups and replicas neither.
+    DestroyKey(&'static str),
+    /// They stay as they are.
+    Retain {
+        /// Why the law lets them, or makes them, stay.
+        reason: &'static str,
+        /// How long.
+        until: &'static str,
+    },
+}
+
+/// What an export shows of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// What stands in it.
+    Clear,
+    /// The value that is sealed in it, under this name.
+    Sealed(&'static str),
+    /// Nothing: keys, hashes and indexes tell a person nothing that another column doesn't.
+    Nothing,
+}
+
+/// A column that is about a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    pub(crate) shown: Shown,
+}
+
+const fn clear(name: &'static str) -> Column {
+    Column { name, shown: Shown::Clear }
+}
+
+const fn sealed(name: &'static str, value: &'static str) -> Column {
+    Column { name, shown: Shown::Sealed(value) }
+}
+
+const fn hidden(name: &'static str) -> Column {
+    Column { name, shown: Shown::Nothing }
+}
+
+/// Where the key of a table's sealed columns is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SealedBy {
+    /// Nothing in it is sealed.
+    Nothing,
+    /// The row names a row of `data_keys`.
+    DataKey,
+    /// The key stands in the row itself, wrapped.
+    OwnKey,
+}
+
+/// The columns of a table in which a person is found one way. A table where people are found in
+/// several ways has several.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Holding {
+    pub(crate) table: &'static str,
+    pub(crate) found: Found,
+    /// Which of the rows found are meant; the rest are another holding's.
+    pub(crate) only: &'static str,
+    /// Whether it belongs to the person above all organizations, and goes with the last membership.
+    pub(crate) account: bool,
+    pub(crate) sealed_by: SealedBy,
+    pub(crate) columns: &'static [Column],
+    /// What erasing does.
+    pub(crate) erase: Fate,
+    /// What anonymizing does, which keeps what can be kept without naming anybody.
+    pub(crate) anonymize: Fate,
+}
+
+/// What most holdings have in common.
+const HOLDING: Holding = Holding {
+    table: "",
+    found: Found::Entity,
+    only: "true",
+    account: false,
+    sealed_by: SealedBy::Nothing,
+    columns: &[],
+    erase: Fate::Delete,
+    anonymize: Fate::Delete,
+};
+
+const TRAIL: Fate = Fate::Retain {
+    reason: "proof of who accessed and changed health records (Art. 5(2), 17(3)(b) and (e), 32 GDPR): append-only and \
+             chained. It holds ids alone, which name nobody once the account is erased",
+    until: "the end of the clinic's audit retention",
+};
+
+const ACCOUNTABLE: Fate = Fate::Retain {
+    reason: "proof of who acted as a patient (Art. 5(2) and 32 GDPR). It holds the id alone, which names nobody once the \
+             account is erased",
+    until: "the patient's own erasure",
+};
+
+const IMPERSONATION: &[Column] = &[clear("patient_id"), clear("patient_user_id"), clear("reason"), clear("created_at")];
+
+const CARE: Fate = Fate::Anonymize("title = '', updated_at = now(), version = version + 1");
+
+/// Whether an appointment never took place, and can't any more once its patient is gone.
+const NEVER_HELD: &str = "(t.status in ('held', 'expired', 'cancelled', 'no_show')
+                           or t.status in ('scheduled', 'confirmed') and t.started_at > now())";
+const HELD: &str = "not (t.status in ('held', 'expired', 'cancelled', 'no_show')
+                         or t.status in ('scheduled', 'confirmed') and t.started_at > now())";
+
+const APPOINTMENT: &[Column] = &[
+    clear("patient_id"),
+    clear("title"),
+    clear("status"),
+    clear("started_at"),
+    clear("ended_at"),
+    hidden("block"),
+    clear("specialist_id"),
+    clear("specialty_id"),
+    clear("cancelled_at"),
+    clear("cancellation_reason"),
+];
+
+/// What is held on people.
+pub(crate) const HOLDINGS: &[Holding] = &[
+    Holding {
+        table: "memberships",
+        found: Found::User("user_id"),
+        columns: &[clear("user_id"), clear("role"), clear("created_at")],
+        ..HOLDING
+    },
+    // Nobody comes: the time is free again. Erased, a time at which nothing happened has no reason to
+    // stay; anonymized, it still counts as one that was cancelled.
+    Holding {
+        table: "appointments",
+        found: Found::Patient("patient_id"),
+        only: NEVER_HELD,
+        columns: APPOINTMENT,
+        anonymize: Fate::Anonymize(
+            "title = '', updated_at = now(), version = version + 1,
+             cancelled_at = case when status in ('scheduled', 'confirmed') then now() else cancelled_at end,
+             status = case when status in ('scheduled', 'confirmed') then 'cancelled' else status end",
+        ),
+        ..HOLDING
+    },
+    // That a specialist worked at that time is the clinic's record of its own work; it stays, as a time
+    // booked by nobody.
+    Holding {
+        table: "appointments",
+        found: Found::Patient("patient_id"),
+        only: HELD,
+        columns: APPOINTMENT,
+        erase: CARE,
+        anonymize: CARE,
+        ..HOLDING
+    },
+    Holding {
+        table: "appointments",
+        found: Found::User("user_id"),
+        columns: &[clear("user_id")],
+        erase: Fate::Anonymize("user_id = null"),
+        anonymize: Fate::Anonymize("user_id = null"),
+        ..HOLDING
+    },
+    // Other rows refer to the record, so a shell of it stays. `uid` stays with it: it was drawn at
+    // random, and nothing else has it any more.
+    Holding {
+        table: "patients",
+        found: Found::Patient("id"),
+        sealed_by: SealedBy::DataKey,
+        columns: &[
+            clear("id"),
+            clear("uid"),
+            clear("user_id"),
+            clear("first_name"),
+            clear("last_name"),
+            sealed("email_encrypted", "email"),
+            sealed("phone_encrypted", "phone"),
+            sealed("date_of_birth_encrypted", "date_of_birth"),
+            sealed("national_id_encrypted", "national_id"),
+            sealed("address_encrypted", "address"),
+            sealed("emergency_contact_encrypted", "emergency_contact"),
+            sealed("clinical_notes_encrypted", "clinical_notes"),
+            hidden("email_index"),
+            hidden("phone_index"),
+            hidden("national_id_index"),
+            clear("created_at"),
+        ],
+        erase: PATIENT_SHELL,
+        anonymize: PATIENT_SHELL,
+        ..HOLDING
+    },
+    Holding {
+        table: "data_keys",
+        found: Found::DataKey("id"),
+        columns: &[hidden("wrapped")],
+        erase: KEY,
+        anonymize: KEY,
+        ..HOLDING
+    },
+    Holding {
+        table: "specialists",
+        found: Found::Specialist("id"),
+        columns: &[clear("id"), clear("user_id"), clear("name"), clear("title"), clear("created_at")],
+        erase: SPECIALIST_SHELL,
+        anonymize: SPECIALIST_SHELL,
+        ..HOLDING
+    },
+    Holding { table: "impersonations", found: Found::Patient("patient_id"), columns: IMPERSONATION, ..HOLDING },
+    Holding {
+        table: "impersonations",
+        found: Found::User("impersonator_user_id"),
+        columns: &[clear("impersonator_user_id"), clear("created_at")],
+        erase: ACCOUNTABLE,
+        anonymize: ACCOUNTABLE,
+        ..HOLDING
+    },
+    Holding {
+        table: "api_keys",
+        found: Found::User("created_by"),
+        columns: &[clear("created_by"), clear("created_at")],
+        erase: Fate::Anonymize("created_by = null"),
+        anonymize: Fate::Anonymize("created_by = null"),
+        ..HOLDING
+    },
+    Holding {
+        table: "jobs",
+        found: Found::User("created_by"),
+        columns: &[clear("created_by"), clear("kind"), clear("created_at")],
+        erase: Fate::Anonymize("created_by = null"),
+        anonymize: Fate::Anonymize("created_by = null"),
+        ..HOLDING
+    },
+    Holding {
+        table: "audit_personal",
+        found: Found::AuditEntry("audit_id"),
+        columns: &[clear("ip"), clear("user_agent")],
+        ..HOLDING
+    },
+    Holding {
+        table: "audit_log",
+        found: Found::User("actor_user_id"),
+        columns: &[
+            clear("actor_user_id"),
+            clear("occurred_at"),
+            clear("action"),
+            clear("entity_type"),
+            clear("outcome"),
+            clear("operation_id"),
+            clear("request_id"),
+        ],
+        erase: TRAIL,
+        anonymize: TRAIL,
+        ..HOLDING
+    },
+    Holding {
+        table: "audit_log",
+        found: Found::User("impersonator_user_id"),
+        columns: &[clear("impersonator_user_id"), clear("occurred_at"), clear("action"), clear("entity_type")],
+        erase: TRAIL,
+        anonymize: TRAIL,
+        ..HOLDING
+    },
+    // Of those who acted on the person's record an export tells nothing.
+    Holding {
+        table: "audit_log",
+        found: Found::Entity,
+        columns: &[
+            clear("entity_id"),
+            clear("entity_type"),
+            clear("occurred_at"),
+            clear("action"),
+            clear("changed_fields"),
+        ],
+        erase: TRAIL,
+        anonymize: TRAIL,
+        ..HOLDING
+    },
+    Holding {
+        table: "users",
+        found: Found::User("id"),
+        account: true,
+        sealed_by: SealedBy::OwnKey,
+        columns: &[
+            clear("id"),
+            clear("uid"),
+            clear("clerk_id"),
+            clear("name"),
+            sealed("email_encrypted", "email"),
+            hidden("email_index"),
+            hidden("data_key_wrapped"),
+            clear("superadmin"),
+            clear("current_organization_id"),
+            clear("created_at"),
+        ],
+        erase: USER_SHELL,
+        anonymize: USER_SHELL,
+        ..HOLDING
+    },
+];
+
+const PATIENT_SHELL: Fate = Fate::Anonymize(
+    "first_name = 'Erased', last_name = 'Erased', user_id = null, email_encrypted = null, phone_encrypted = null,
+     date_of_birth_encrypted = null, national_id_encrypted = null, address_encrypted = null,
+     emergency_contact_encrypted = null, clinical_notes_encrypted = null, email_index = null, phone_index = null,
+     national_id_index = null, erased_at = coalesce(erased_at, now()), deleted_at = coalesce(deleted_at, now()),
+     updated_at = now(), version = version + 1",
+);
+
+const KEY: Fate = Fate::DestroyKey("wrapped = '', destroyed_at = coalesce(destroyed_at, now())");
+
+const SPECIALIST_SHELL: Fate = Fate::Anonymize(
+    "name = 'Erased', title = '', user_id = null, bookable = false, erased_at = coalesce(erased_at, now()),
+     deleted_at = coalesce(deleted_at, now()), updated_at = now()",
+);
+
+/// `clerk_id` goes last, when the identity provider has deleted the user that it names.
+const USER_SHELL: Fate = Fate::Anonymize(
+    "name = '', superadmin = false, current_organization_id = null, email_encrypted = null, email_index = null,
+     data_key_wrapped = null, clerk_event_at = null, clerk_event_id = null,
+     deleted_at = coalesce(deleted_at, now()), updated_at = now()",
+);
+
+/// The list as text: table, column, how the person is found, what erasing does, what anonymizing does,
+/// what an export shows; separated by tabs.
+pub(crate) fn printed() -> String {
+    let lines = HOLDINGS.iter().flat_map(|holding| {
+        holding.columns.iter().map(|column| {
+            let shown = match column.shown {
+                Shown::Clear => column.name,
+                Shown::Sealed(value) => value,
+                Shown::Nothing => "-",
+            };
+            let (table, name, found) = (holding.table, column.name, holding.found);
+            format!("{table}\t{name}\t{found}\t{}\t{}\t{shown}\n", said(holding.erase), said(holding.anonymize))
+        })
+    });
+    lines.collect()
+}
+
+fn said(fate: Fate) -> String {
+    match fate {
+        Fate::Delete => "delete".to_owned(),
+        Fate::Anonymize(_) => "anonymize".to_owned(),
+        Fate::DestroyKey(_) => "destroy_key".to_owned(),
+        Fate::Retain { reason, until } => format!("retain({reason}; until {until})"),
+    }
+}

@@ -1,0 +1,356 @@
+//! SQL on what the registry lists. It is put together from the registry's static names alone; what
+//! comes from a request are parameters, and these are ids.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sqlx::{AssertSqlSafe, Postgres, Row, postgres::PgArguments, query::Query};
+use uuid::Uuid;
+
+use super::{
+    model::{ErasureMode, Subject},
+    registry::{Fate, Found, Holding, SealedBy, Shown},
+};
+use crate::{
+    database::{DatabaseError, OpenReader, Tx, WriteTx},
+    ids::{OrganizationId, PatientId, UserId},
+    jobs::{Job, JobState},
+};
+
+/// The ids by which a person's rows are found. They are kept with the job: once the rows are shells,
+/// nothing says any more whose they were.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Person {
+    pub(super) user: Option<i64>,
+    pub(super) patients: Vec<i64>,
+    pub(super) specialists: Vec<i64>,
+    /// Prefixes of the keys of its files.
+    pub(super) files: Vec<String>,
+}
+
+/// Names of columns that are read along with sealed ones, to open them.
+const ORGANIZATION: &str = "$organization";
+const KEY: &str = "$key";
+const WRAPPED: &str = "$wrapped";
+const ROW: &str = "$row";
+
+/// What opens the sealed columns of a row.
+pub(super) struct RowKey {
+    pub(super) organization: OrganizationId,
+    /// Row of `data_keys`; `None` where the row has its own key.
+    pub(super) key: Option<Uuid>,
+    pub(super) wrapped: Vec<u8>,
+    pub(super) row: Uuid,
+}
+
+/// A row of a holding, its sealed columns still sealed, under the names of their columns.
+pub(super) struct HeldRow {
+    pub(super) key: Option<RowKey>,
+    pub(super) columns: Map<String, Value>,
+}
+
+/// Whether the person is there to be erased, as far as the caller's context goes.
+pub(super) async fn subject_exists(tx: &mut impl Tx, subject: Subject) -> Result<bool, DatabaseError> {
+    let exists = match subject {
+        Subject::User(user) => {
+            sqlx::query_scalar!(
+                r#"
+                select exists (select from memberships where user_id = $1)
+                    or exists (select from patients where user_id = $1 and erased_at is null)
+                    or exists (select from specialists where user_id = $1 and erased_at is null)
+                    or context_organization() is null and exists (select from users where id = $1 and deleted_at is null)
+                    as "exists!"
+                "#,
+                user.0
+            )
+            .fetch_one(tx.connection()?)
+            .await?
+        }
+        Subject::Patient(patient) => {
+            sqlx::query_scalar!(
+                r#"select exists (select from patients where id = $1 and erased_at is null) as "exists!""#,
+                patient.0
+            )
+            .fetch_one(tx.connection()?)
+            .await?
+        }
+    };
+    Ok(exists)
+}
+
+/// The user of a patient record who is a patient in the organization and nothing else: the two are one
+/// person, and are erased as one. The record of somebody who works there is a thing of its own.
+pub(super) async fn patient_user(tx: &mut impl Tx, patient: PatientId) -> Result<Option<UserId>, DatabaseError> {
+    let user = sqlx::query_scalar!(
+        r#"
+        select m.user_id as "user_id: UserId" from patients p
+        join memberships m on m.organization_id = p.organization_id and m.user_id = p.user_id and m.role = 'patient'
+        where p.id = $1 and p.erased_at is null
+        "#,
+        patient.0
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(user)
+}
+
+/// Whether the user is the organization's admin and nobody else is.
+pub(super) async fn is_last_admin(tx: &mut impl Tx, user: UserId) -> Result<bool, DatabaseError> {
+    let last = sqlx::query_scalar!(
+        r#"
+        select exists (
+            select from memberships m
+            where m.user_id = $1 and m.role = 'admin'
+              and not exists (select from memberships o where o.organization_id = m.organization_id
+                                                          and o.role = 'admin' and o.user_id <> $1)) as "last!"
+        "#,
+        user.0
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    Ok(last)
+}
+
+/// The person's ids, as far as the context goes.
+pub(super) async fn person_get(tx: &mut impl Tx, subject: Subject) -> Result<Person, DatabaseError> {
+    let (user, patient) = match subject {
+        Subject::User(user) => (Some(user.0), None),
+        Subject::Patient(patient) => (None, Some(patient.0)),
+    };
+    let patients = sqlx::query!(
+        r#"
+        select id, organization_id, uid from patients
+        where (user_id = $1 or id = $2) and erased_at is null
+        order by id
+        "#,
+        user,
+        patient
+    )
+    .fetch_all(tx.connection()?)
+    .await?;
+    let specialists =
+        sqlx::query_scalar!("select id from specialists where user_id = $1 and erased_at is null order by id", user)
+            .fetch_all(tx.connection()?)
+            .await?;
+    let organizations = sqlx::query_scalar!(
+        "select organization_id from memberships where user_id = $1 order by organization_id",
+        user
+    )
+    .fetch_all(tx.connection()?)
+    .await?;
+    let of_records = patients.iter().map(|row| format!("organizations/{}/patients/{}/", row.organization_id, row.uid));
+    let of_user = organizations
+        .iter()
+        .filter_map(|organization| user.map(|user| format!("organizations/{organization}/users/{user}/")));
+    let files = of_records.chain(of_user).collect();
+    Ok(Person { user, patients: patients.iter().map(|row| row.id).collect(), specialists, files })
+}
+
+/// Whether the user's account goes with what it has in `organization` (`None`: in all of them): it is
+/// a member nowhere else. An organization can't take the account of who runs the platform.
+pub(super) async fn account_goes(
+    tx: &mut WriteTx,
+    user: i64,
+    organization: Option<OrganizationId>,
+) -> Result<bool, DatabaseError> {
+    // Locked: a membership that is being added waits, and then finds the account gone or not.
+    let goes = sqlx::query_scalar!(
+        r#"
+        select $2::bigint is null
+            or not u.superadmin
+               and not exists (select from memberships m where m.user_id = u.id and m.organization_id <> $2) as "goes!"
+        from users u where u.id = $1
+        for update of u
+        "#,
+        user,
+        organization.map(|id| id.0)
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(goes.unwrap_or(false))
+}
+
+/// Does with a holding what the mode says; how many rows that was.
+pub(super) async fn holding_change(
+    tx: &mut WriteTx,
+    holding: &Holding,
+    mode: ErasureMode,
+    person: &Person,
+) -> Result<u64, DatabaseError> {
+    let (table, rows) = (holding.table, rows_of(holding));
+    let sql = match mode.fate(holding) {
+        Fate::Delete => format!("delete from {table} t where {rows}"),
+        Fate::Anonymize(assignments) | Fate::DestroyKey(assignments) => {
+            format!("update {table} t set {assignments} where {rows}")
+        }
+        Fate::Retain { .. } => {
+            let sql = format!("select count(*) from {table} t where {rows}");
+            let counted = bind(&sql, person).fetch_one(tx.connection()?).await?;
+            return Ok(u64::try_from(counted.try_get::<i64, _>(0)?).unwrap_or_default());
+        }
+    };
+    Ok(bind(&sql, person).execute(tx.connection()?).await?.rows_affected())
+}
+
+/// What an export shows of a holding.
+pub(super) async fn holding_rows(
+    tx: &mut impl Tx,
+    holding: &Holding,
+    person: &Person,
+) -> Result<Vec<HeldRow>, DatabaseError> {
+    let shown = holding.columns.iter().filter(|column| column.shown != Shown::Nothing);
+    let mut columns: Vec<String> = shown.map(|column| format!("t.{}", column.name)).collect();
+    let keys = match holding.sealed_by {
+        SealedBy::Nothing => "",
+        SealedBy::DataKey => {
+            columns.extend([
+                format!("t.organization_id as \"{ORGANIZATION}\""),
+                format!("k.id as \"{KEY}\""),
+                format!("k.wrapped as \"{WRAPPED}\""),
+                format!("t.uid as \"{ROW}\""),
+            ]);
+            "join data_keys k on k.organization_id = t.organization_id and k.id = t.data_key_id"
+        }
+        SealedBy::OwnKey => {
+            columns.extend([format!("t.data_key_wrapped as \"{WRAPPED}\""), format!("t.uid as \"{ROW}\"")]);
+            ""
+        }
+    };
+    let (table, columns, rows) = (holding.table, columns.join(", "), rows_of(holding));
+    let sql = format!("select to_jsonb(r) from (select {columns} from {table} t {keys} where {rows}) r");
+    let found = bind(&sql, person).fetch_all(tx.connection()?).await?;
+    found.iter().map(|row| held_row(row.try_get(0)?)).collect()
+}
+
+fn held_row(row: Value) -> Result<HeldRow, DatabaseError> {
+    let Value::Object(mut columns) = row else { return Err(damaged("a row is no object")) };
+    let mut key_part = |name: &str| columns.shift_remove(name).filter(|value| !value.is_null());
+    let (organization, key, wrapped, row) = (key_part(ORGANIZATION), key_part(KEY), key_part(WRAPPED), key_part(ROW));
+    let uuid = |value: &Value| value.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| damaged("no UUID"));
+    let key = match (wrapped, row) {
+        (Some(wrapped), Some(row)) => Some(RowKey {
+            organization: OrganizationId(organization.as_ref().and_then(Value::as_i64).unwrap_or_default()),
+            key: key.as_ref().map(uuid).transpose()?,
+            wrapped: bytes(&wrapped)?,
+            row: uuid(&row)?,
+        }),
+        _ => None,
+    };
+    Ok(HeldRow { key, columns })
+}
+
+/// Bytes as PostgreSQL writes them into JSON.
+pub(super) fn bytes(value: &Value) -> Result<Vec<u8>, DatabaseError> {
+    let digits = value.as_str().and_then(|text| text.strip_prefix("\\x"));
+    digits.and_then(|digits| hex::decode(digits).ok()).ok_or_else(|| damaged("no bytes"))
+}
+
+fn damaged(what: &str) -> DatabaseError {
+    DatabaseError::Damaged(format!("a row of the registry: {what}"))
+}
+
+/// Whether a forwarder has audit rows of the user's in hand, as they were before erasure took the
+/// personal part of them. Rows that Telemetry refused wait longer than a lease, in nobody's hand.
+pub(super) async fn outbox_in_hand(tx: &mut impl Tx, user: i64) -> Result<bool, DatabaseError> {
+    let in_hand = sqlx::query_scalar!(
+        r#"
+        select exists (
+            select from audit_outbox o join audit_log l on l.id = o.audit_id
+            where o.leased_until between clock_timestamp() and clock_timestamp() + interval '15 seconds'
+              and (l.actor_user_id = $1 or l.impersonator_user_id = $1)) as "in_hand!"
+        "#,
+        user
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    Ok(in_hand)
+}
+
+/// What the identity provider calls a user that is erased here; `None` when the name is gone already.
+pub(super) async fn clerk_id(tx: &mut impl Tx, user: i64) -> Result<Option<String>, DatabaseError> {
+    let clerk_id = sqlx::query_scalar!(
+        "select clerk_id from users where id = $1 and deleted_at is not null and clerk_id not like 'erased:%'",
+        user
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(clerk_id)
+}
+
+/// Forgets what the identity provider called the user.
+pub(super) async fn clerk_id_forget(tx: &mut WriteTx, user: i64) -> Result<u64, DatabaseError> {
+    let done = sqlx::query!(
+        r#"
+        update users set clerk_id = 'erased:' || uid, updated_at = now()
+        where id = $1 and deleted_at is not null and clerk_id not like 'erased:%'
+        "#,
+        user
+    )
+    .execute(tx.connection()?)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// An erasure, if the caller may see it, and the organization that it is in.
+pub(super) async fn erasure_get(
+    reader: &mut OpenReader,
+    kind: &str,
+    id: Uuid,
+) -> Result<Option<(Option<OrganizationId>, Job)>, DatabaseError> {
+    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
+    let row = sqlx::query!(
+        r#"
+        select j.id, j.organization_id, j.payload, j.state as "state: JobState", j.attempts, j.last_error, j.progress,
+               j.created_at, j.started_at, j.finished_at
+        from context_enter($1, $2, $3, $4, $5) as ctx
+        cross join lateral (select * from jobs where id = $6 and kind = $7 and ctx offset 0) j
+        "#,
+        user,
+        organization,
+        role,
+        patient,
+        specialist,
+        id,
+        kind
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| {
+        let organization = Some(row.organization_id).filter(|id| *id != 0).map(OrganizationId);
+        let job = Job {
+            id: row.id,
+            payload: row.payload,
+            state: row.state,
+            attempts: row.attempts,
+            last_error: row.last_error,
+            progress: row.progress,
+            created_at: row.created_at,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+        };
+        (organization, job)
+    }))
+}
+
+fn rows_of(holding: &Holding) -> String {
+    let found = match holding.found {
+        Found::User(column) => format!("t.{column} = $1"),
+        Found::Patient(column) => format!("t.{column} = any($2)"),
+        Found::Specialist(column) => format!("t.{column} = any($3)"),
+        Found::DataKey(column) => {
+            format!("t.{column} in (select p.data_key_id from patients p where p.id = any($2))")
+        }
+        Found::AuditEntry(column) => format!(
+            "t.{column} in (select l.id from audit_log l where l.actor_user_id = $1 and l.impersonator_user_id is null
+                                                            or l.impersonator_user_id = $1)"
+        ),
+        Found::Entity => "(t.entity_type = 'user' and t.entity_id = $1::text
+                           or t.entity_type = 'patient' and t.entity_id = any($2::text[])
+                           or t.entity_type = 'specialist' and t.entity_id = any($3::text[]))"
+            .to_owned(),
+    };
+    format!("{found} and {}", holding.only)
+}
+
+fn bind<'q>(sql: &str, person: &'q Person) -> Query<'q, Postgres, PgArguments> {
+    sqlx::query(AssertSqlSafe(sql.to_owned())).bind(person.user).bind(&person.patients).bind(&person.specialists)
+}

@@ -1,0 +1,330 @@
+//! The job of an erasure: stage after stage, each harmless when it is repeated, and recorded with what
+//! it has done.
+//!
+//! 1. **Plan.** The rows are changed in a transaction that is rolled back: what the plan counts is what
+//!    the receipt will count.
+//! 2. **Records.** What the organization holds, in one transaction: nobody ever sees half of it.
+//! 3. **Account.** If that was the user's last membership.
+//! 4. **Files**, by their prefixes.
+//! 5. **Outbox.** Audit rows that a forwarder took before their personal part went have to arrive, so
+//!    that Telemetry's erasure finds them.
+//! 6. **Telemetry's** own erasure.
+//! 7. **The identity provider**, last, for its failing must hold up nothing else.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use restartix_sdk::{
+    Failure,
+    telemetry::{self, types::ErasureStatus},
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    model::{ErasureItem, ErasureMode, ErasureRecord, HoldingService, Subject, SubjectKind, UserSubject},
+    registry::HOLDINGS,
+    repository::{self, Person},
+};
+use crate::{
+    audit::Audit,
+    database::{Database, DatabaseError, WriteTx},
+    http::{Caller, Identities},
+    ids::UserId,
+    integration::{clerk::Users, s3::Storage},
+    jobs::{Attempt, Handler, JobError, Outcome, Work},
+};
+
+/// What audit rows call the operation.
+const OPERATION: &str = "gdpr_erasure";
+/// How soon to look again at what somebody else has to do first.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// An erasure that was asked for.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Erasure {
+    pub(super) subject: Subject,
+    pub(super) mode: ErasureMode,
+    pub(super) dry_run: bool,
+}
+
+impl Work for Erasure {
+    const KIND: &'static str = "gdpr_erasure";
+    // A right, not a favour: tried until it is done.
+    const ATTEMPTS: Option<i32> = None;
+    // The proof that it was done (Art. 5(2) GDPR), as long as a claim can be made.
+    const KEEP_DAYS: i32 = 3 * 366;
+
+    fn key(&self) -> Option<String> {
+        // What a dry run finds depends on when it looks: each one is its own.
+        (!self.dry_run).then(|| self.subject.key(self.mode))
+    }
+}
+
+/// How far an erasure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Stage {
+    #[default]
+    Plan,
+    Records,
+    Account,
+    Files,
+    Outbox,
+    Telemetry,
+    IdentityProvider,
+    Done,
+}
+
+/// What is asked of Telemetry: what is keyed by the user, and by each patient record.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct TelemetryPart {
+    request_id: Uuid,
+    kind: SubjectKind,
+    id: i64,
+}
+
+/// What a job has recorded: ids and counts.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Progress {
+    stage: Stage,
+    person: Person,
+    pub(super) account: bool,
+    telemetry: Vec<TelemetryPart>,
+    pub(super) plan: Vec<ErasureItem>,
+    pub(super) receipt: Vec<ErasureItem>,
+}
+
+/// Erases people.
+pub(crate) struct Eraser {
+    pub(crate) database: Database,
+    pub(crate) identities: Identities,
+    pub(crate) storage: Storage,
+    pub(crate) telemetry: telemetry::Client,
+    pub(crate) clerk: Users,
+}
+
+#[async_trait]
+impl Handler for Eraser {
+    type Work = Erasure;
+
+    async fn run(&self, work: Erasure, attempt: &Attempt) -> Result<Outcome, JobError> {
+        let progress = serde_json::from_value(attempt.progress.clone())
+            .map_err(|error| JobError::fatal("progress_unreadable", error))?;
+        Run { eraser: self, work, attempt, progress }.run().await
+    }
+}
+
+/// One attempt at one erasure.
+struct Run<'a> {
+    eraser: &'a Eraser,
+    work: Erasure,
+    attempt: &'a Attempt,
+    progress: Progress,
+}
+
+impl Run<'_> {
+    async fn run(mut self) -> Result<Outcome, JobError> {
+        loop {
+            let stage = self.progress.stage;
+            match stage {
+                Stage::Plan => self.plan().await?,
+                Stage::Records => self.records().await?,
+                Stage::Account => self.account().await?,
+                Stage::Files => self.files().await?,
+                Stage::Outbox if self.in_hand().await? => return Ok(Outcome::Again(LOOK_AGAIN)),
+                Stage::Outbox => self.progress.stage = Stage::Telemetry,
+                Stage::Telemetry if !self.telemetry().await? => return Ok(Outcome::Again(LOOK_AGAIN)),
+                Stage::Telemetry => {}
+                Stage::IdentityProvider => self.identity_provider().await?,
+                Stage::Done => return Ok(Outcome::Done),
+            }
+        }
+    }
+
+    async fn plan(&mut self) -> Result<(), JobError> {
+        let mut tx = self.write().await?;
+        self.progress.person = repository::person_get(&mut tx, self.work.subject).await?;
+        let mut plan = self.change(&mut tx, false).await?;
+        // Rolled back.
+        drop(tx);
+        if let Some(user) = self.progress.person.user {
+            let mut tx = self.write_above().await?;
+            if repository::account_goes(&mut tx, user, self.attempt.organization).await? {
+                self.progress.account = true;
+                plan.extend(self.change(&mut tx, true).await?);
+                plan.push(ErasureItem::deleted(HoldingService::Clerk, "users", "users".to_owned(), 1));
+            }
+        }
+        for prefix in &self.progress.person.files {
+            let files = self.eraser.storage.list(prefix).await.map_err(storage_failed)?;
+            plan.push(ErasureItem::deleted(HoldingService::Core, "s3", prefix.clone(), files.len() as u64));
+        }
+        let user = self.progress.person.user.map(|id| (SubjectKind::User, id));
+        let patients = self.progress.person.patients.iter().map(|id| (SubjectKind::Patient, *id));
+        let parts = user.into_iter().chain(patients);
+        self.progress.telemetry =
+            parts.map(|(kind, id)| TelemetryPart { request_id: Uuid::now_v7(), kind, id }).collect();
+        self.progress.plan = plan;
+        let next = if self.work.dry_run { Stage::Telemetry } else { Stage::Records };
+        let tx = self.write().await?;
+        self.commit(tx, next, Audit::action("planned", &ErasureRecord(self.attempt.id))).await
+    }
+
+    async fn records(&mut self) -> Result<(), JobError> {
+        let mut tx = self.write().await?;
+        let changed = self.change(&mut tx, false).await?;
+        self.progress.receipt.extend(changed);
+        self.forget_after(&mut tx);
+        self.commit(tx, Stage::Account, self.audit()).await
+    }
+
+    async fn account(&mut self) -> Result<(), JobError> {
+        let mut tx = self.write_above().await?;
+        // Asked again: since the plan was made, somebody may have made the user a member elsewhere.
+        self.progress.account = match self.progress.person.user {
+            Some(user) => repository::account_goes(&mut tx, user, self.attempt.organization).await?,
+            None => false,
+        };
+        if self.progress.account {
+            let changed = self.change(&mut tx, true).await?;
+            self.progress.receipt.extend(changed);
+            self.forget_after(&mut tx);
+        }
+        self.commit(tx, Stage::Files, self.audit()).await
+    }
+
+    async fn files(&mut self) -> Result<(), JobError> {
+        for prefix in &self.progress.person.files {
+            let storage = &self.eraser.storage;
+            let files = storage.list(prefix).await.map_err(storage_failed)?;
+            storage.delete(&files).await.map_err(storage_failed)?;
+            let files = files.len() as u64;
+            self.progress.receipt.push(ErasureItem::deleted(HoldingService::Core, "s3", prefix.clone(), files));
+        }
+        let tx = self.write().await?;
+        self.commit(tx, Stage::Outbox, self.audit()).await
+    }
+
+    /// Whether audit rows of the user's are on their way as they were before.
+    async fn in_hand(&self) -> Result<bool, JobError> {
+        let Some(user) = self.progress.person.user else { return Ok(false) };
+        let mut tx = self.write().await?;
+        Ok(repository::outbox_in_hand(&mut tx, user).await?)
+    }
+
+    /// Whether Telemetry is done.
+    async fn telemetry(&mut self) -> Result<bool, JobError> {
+        let mut finished = Vec::new();
+        for part in &self.progress.telemetry {
+            let kind = match part.kind {
+                SubjectKind::User => telemetry::types::SubjectKind::User,
+                SubjectKind::Patient => telemetry::types::SubjectKind::Patient,
+            };
+            let mut request = self.eraser.telemetry.privacy_subject_erase();
+            request = request.subject_id(part.id).request_id(part.request_id).subject_kind(kind);
+            request = request.mode(self.work.mode.telemetry()).dry_run(self.work.dry_run);
+            if let Some(organization) = self.attempt.organization {
+                request = request.organization_id(organization.0);
+            }
+            // Asked again with the same id, it answers how far it is.
+            if let Err(error) = request.send().await {
+                return Err(telemetry_failed(Failure::read(error).await));
+            }
+            match self.eraser.telemetry.privacy_job_get().job_id(part.request_id).send().await {
+                Ok(job) => finished.push(job.into_inner()),
+                Err(error) => return Err(telemetry_failed(Failure::read(error).await)),
+            }
+        }
+        if finished.iter().any(|job| job.status != ErasureStatus::Finished) {
+            return Ok(false);
+        }
+        for job in finished {
+            self.progress.plan.extend(job.plan.into_iter().map(ErasureItem::from));
+            self.progress.receipt.extend(job.receipt.into_iter().map(ErasureItem::from));
+        }
+        let next = if self.work.dry_run { Stage::Done } else { Stage::IdentityProvider };
+        let tx = self.write().await?;
+        self.commit(tx, next, self.audit()).await?;
+        Ok(true)
+    }
+
+    async fn identity_provider(&mut self) -> Result<(), JobError> {
+        let mut tx = self.write().await?;
+        if let Some(user) = self.progress.person.user.filter(|_| self.progress.account) {
+            // The network comes before the transaction that records what came of it.
+            let clerk_id = repository::clerk_id(&mut tx, user).await?;
+            drop(tx);
+            if let Some(clerk_id) = clerk_id {
+                self.eraser
+                    .clerk
+                    .delete(&clerk_id)
+                    .await
+                    .map_err(|error| JobError::retry("clerk_unavailable", error))?;
+            }
+            tx = self.write().await?;
+            let deleted = repository::clerk_id_forget(&mut tx, user).await?;
+            self.progress.receipt.push(ErasureItem::deleted(
+                HoldingService::Clerk,
+                "users",
+                "users".to_owned(),
+                deleted,
+            ));
+            self.forget_after(&mut tx);
+        }
+        self.commit(tx, Stage::Done, self.audit()).await
+    }
+
+    /// Does with each holding of the organizations, or of the account, what the registry says.
+    async fn change(&self, tx: &mut WriteTx, account: bool) -> Result<Vec<ErasureItem>, DatabaseError> {
+        let mut items = Vec::new();
+        for holding in HOLDINGS.iter().filter(|holding| holding.account == account) {
+            let rows = repository::holding_change(tx, holding, self.work.mode, &self.progress.person).await?;
+            items.push(ErasureItem::of(holding, self.work.mode, rows));
+        }
+        Ok(items)
+    }
+
+    /// Commits a stage, and with it that it is done.
+    async fn commit(&mut self, mut tx: WriteTx, next: Stage, audit: Audit) -> Result<(), JobError> {
+        self.progress.stage = next;
+        self.attempt.record(&mut tx, &self.progress).await?;
+        tx.commit(audit).await?;
+        Ok(())
+    }
+
+    fn audit(&self) -> Audit {
+        let action = match (self.work.dry_run, self.work.mode) {
+            (true, _) => "planned",
+            (false, ErasureMode::Erase) => "erased",
+            (false, ErasureMode::Anonymize) => "anonymized",
+        };
+        match self.work.subject {
+            Subject::User(user) => Audit::action(action, &UserSubject(user)),
+            Subject::Patient(patient) => Audit::action(action, &patient),
+        }
+    }
+
+    /// Other processes hear of it by the triggers on what was changed.
+    fn forget_after(&self, tx: &mut WriteTx) {
+        self.eraser.identities.invalidate_after(tx, self.progress.person.user.map(UserId));
+    }
+
+    async fn write(&self) -> Result<WriteTx, DatabaseError> {
+        self.eraser.database.write(&Caller::job(self.attempt.organization, OPERATION, self.attempt.id)).await
+    }
+
+    /// For what belongs to no organization: the account, and where else its user is a member.
+    async fn write_above(&self) -> Result<WriteTx, DatabaseError> {
+        self.eraser.database.write(&Caller::job(None, OPERATION, self.attempt.id)).await
+    }
+}
+
+fn storage_failed(error: crate::integration::s3::StorageError) -> JobError {
+    JobError::retry("storage_unavailable", error)
+}
+
+fn telemetry_failed(failure: Failure) -> JobError {
+    JobError::retry("telemetry_unavailable", failure)
+}

@@ -1,0 +1,130 @@
+//! Clerk's Backend API, as far as Core calls it.
+
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    header::{AUTHORIZATION, CONTENT_TYPE},
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+/// The instance's secret key.
+const SECRET_KEY: &str = "sk_test_stand_in";
+
+/// A stand-in for Clerk's API: knows its users, deletes them, and fails when it is told to.
+#[derive(Debug)]
+pub struct ClerkApi {
+    url: String,
+    state: Arc<Mutex<State>>,
+    server: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    users: BTreeSet<String>,
+    failing: bool,
+    calls: usize,
+}
+
+impl ClerkApi {
+    /// One that knows these users.
+    pub async fn start(users: impl IntoIterator<Item = String>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let url = format!("http://{}", listener.local_addr().expect("the listener has an address"));
+        let state = Arc::new(Mutex::new(State { users: users.into_iter().collect(), ..State::default() }));
+        let server = tokio::spawn(serve(listener, Arc::clone(&state)));
+        Self { url, state, server }
+    }
+
+    /// As `CLERK_API_URL` wants it.
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// As `CLERK_SECRET_KEY` wants it.
+    pub fn secret_key(&self) -> &'static str {
+        SECRET_KEY
+    }
+
+    /// Another user.
+    pub fn user_add(&self, id: &str) {
+        lock(&self.state).users.insert(id.to_owned());
+    }
+
+    /// Whether it has the user.
+    pub fn has(&self, id: &str) -> bool {
+        lock(&self.state).users.contains(id)
+    }
+
+    /// Whether it answers everything with 500 from now on.
+    pub fn fail(&self, failing: bool) {
+        lock(&self.state).failing = failing;
+    }
+
+    /// How many requests it has answered.
+    pub fn calls(&self) -> usize {
+        lock(&self.state).calls
+    }
+}
+
+impl Drop for ClerkApi {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let state = Arc::clone(&state);
+        tokio::spawn(async move {
+            let answer = service_fn(move |request: Request<Incoming>| {
+                let answer = answer(&request, &mut lock(&state));
+                async move { Ok::<_, Infallible>(answer) }
+            });
+            // An error is the client's: it hung up.
+            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+        });
+    }
+}
+
+fn answer(request: &Request<Incoming>, state: &mut State) -> Response<Full<Bytes>> {
+    state.calls += 1;
+    let authorization = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if state.failing {
+        return response(500, &error("internal_clerk_error"));
+    }
+    if authorization != Some(&format!("Bearer {SECRET_KEY}")) {
+        return response(401, &error("authentication_invalid"));
+    }
+    match (request.method(), request.uri().path().strip_prefix("/v1/users/")) {
+        (&Method::DELETE, Some(id)) if state.users.remove(id) => {
+            response(200, &json!({ "object": "user", "id": id, "deleted": true }))
+        }
+        _ => response(404, &error("resource_not_found")),
+    }
+}
+
+/// An error as Clerk writes it.
+fn error(code: &str) -> Value {
+    json!({ "errors": [{ "code": code, "message": code, "long_message": code }], "clerk_trace_id": "0" })
+}
+
+fn response(status: u16, body: &Value) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    *response.status_mut() = StatusCode::from_u16(status).expect("a status");
+    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
+    response
+}
