@@ -280,6 +280,15 @@ async fn an_erased_person_is_found_nowhere() {
         "a booked time stays"
     );
 
+    // The trail itself stays whole.
+    let trail = clinic.telemetry.admin(app.home().id);
+    let (verified, _) = until("every audit row has its link", CoreApp::PATIENCE, || async {
+        let verified = granted(trail.audit_verify().send().await, 200);
+        (verified.complete && verified.waiting == 0).then_some(verified)
+    })
+    .await;
+    assert!(verified.intact && verified.verified_to > 0, "{verified:?}");
+
     // Others are as they were.
     let same = granted(admin.patient_get().patient_id(other.id).send().await, 200);
     assert_eq!((same.version, same.email), (other.version, other.email));
