@@ -139,7 +139,7 @@ pub(crate) struct ErasureItem {
     /// The table, or the prefix or pattern of keys.
     pub(crate) table: String,
     /// How the person is found, and in which column: `user`, `patient`, `specialist`, `data_key`,
-    /// `audit_entry`, `entity`, `erasure`, `pseudonym` or `key`, then `:` and the column.
+    /// `audit_entry`, `organization`, `entity`, `erasure`, `pseudonym` or `key`, then `:` and the column.
     pub(crate) found_by: String,
     /// The columns that are about the person.
     pub(crate) columns: Vec<String>,

@@ -21,6 +21,9 @@ pub(crate) enum Found {
     /// The column holds the id of an audit row of what the user did. Who impersonates does it, not who
     /// is impersonated.
     AuditEntry(&'static str),
+    /// The column holds one of the person's organizations. Nothing says whose the row is, so each may be
+    /// about the person.
+    Organization(&'static str),
     /// `entity_type` and `entity_id` name the user or one of its records.
     Entity,
 }
@@ -33,6 +36,7 @@ impl fmt::Display for Found {
             Self::Specialist(column) => write!(f, "specialist:{column}"),
             Self::DataKey(column) => write!(f, "data_key:{column}"),
             Self::AuditEntry(column) => write!(f, "audit_entry:{column}"),
+            Self::Organization(column) => write!(f, "organization:{column}"),
             Self::Entity => f.write_str("entity:entity_id"),
         }
     }
@@ -165,6 +169,14 @@ const APPOINTMENT: &[Column] = &[
 
 /// What is held on people.
 pub(crate) const HOLDINGS: &[Holding] = &[
+    // Answers to requests of the last day, by the person or about it. Whoever sends one of them again
+    // has it done again; that is the lesser harm.
+    Holding {
+        table: "idempotency_keys",
+        found: Found::Organization("organization_id"),
+        columns: &[hidden("key_hash"), hidden("request_hash"), hidden("wrapped_key"), hidden("answer")],
+        ..HOLDING
+    },
     Holding {
         table: "memberships",
         found: Found::User("user_id"),

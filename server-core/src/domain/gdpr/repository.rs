@@ -343,6 +343,10 @@ fn rows_of(holding: &Holding) -> String {
             "t.{column} in (select l.id from audit_log l where l.actor_user_id = $1 and l.impersonator_user_id is null
                                                             or l.impersonator_user_id = $1)"
         ),
+        Found::Organization(column) => format!(
+            "t.{column} in (select m.organization_id from memberships m where m.user_id = $1
+                             union select p.organization_id from patients p where p.id = any($2))"
+        ),
         Found::Entity => "(t.entity_type = 'user' and t.entity_id = $1::text
                            or t.entity_type = 'patient' and t.entity_id = any($2::text[])
                            or t.entity_type = 'specialist' and t.entity_id = any($3::text[]))"
