@@ -5,8 +5,7 @@ use server_shared::crypto::Binding;
 /// A column of data keys, wrapped by `ENCRYPTION_KEY`. Rotation finds them by it; and since whoever
 /// wraps and unwraps takes the binding from here too, the two can't disagree.
 ///
-/// A column needs an index on `substring(column from 2 for 4)`, the id of the key that wrapped it. A
-/// value that is null or empty is a key that was destroyed, and stays so.
+/// A value that is null or empty is a key that was destroyed, and stays so.
 #[derive(Debug)]
 pub(crate) struct WrappedColumn {
     pub(crate) table: &'static str,

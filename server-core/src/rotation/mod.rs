@@ -1,7 +1,7 @@
 //! `server-core rotate-keys`: brings every wrapped data key under the current `ENCRYPTION_KEY`.
 //!
-//! Rows are taken a batch at a time, in short transactions, and those that somebody has locked are left
-//! for later. What is done is known by the rows alone: each names the master key that it is under, so a
+//! Tables are walked a few blocks at a time, in short transactions, and rows that somebody has locked are
+//! left for the next walk. What is done is known by the rows alone: each names the master key that it is under, so a
 //! run that was killed is continued by the next one, and two at once get in nobody's way. Sealed values
 //! are not touched.
 
@@ -10,6 +10,7 @@ mod repository;
 
 use std::{
     io::{self, Write as _},
+    ops::Range,
     time::{Duration, Instant},
 };
 
@@ -37,8 +38,8 @@ Exit codes:
   2  the configuration is wrong
   3  something is not under the current key: the old ones must stay";
 
-/// Rows that are locked at once: some milliseconds' work.
-const BATCH: i64 = 500;
+/// Blocks of a table that are worked on at once: about a thousand rows, some milliseconds' work.
+const BATCH: u32 = 16;
 /// How long rows that others keep locked are waited for, after the last one that could be rewrapped.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often such rows are tried.
@@ -175,30 +176,27 @@ impl<'a> Rotation<'a> {
         Ok(false)
     }
 
-    /// Rewraps what nobody has locked; how many that were.
+    /// Walks a table once and rewraps what nobody has locked; how many that were.
     async fn column(&mut self, index: usize, before: &Census) -> Result<usize, RotationError> {
         let mut total = 0;
-        loop {
-            let (locked, rewrapped) = self.batch(index).await?;
-            if locked == 0 {
-                return Ok(total);
-            }
-            total += rewrapped;
-            let progress = &mut self.columns[index];
-            progress.rewrapped += rewrapped;
+        // What is appended meanwhile comes with the next walk.
+        let blocks = repository::blocks(self.connection, self.columns[index].column).await?;
+        for start in (0..blocks).step_by(BATCH as usize) {
+            total += self.batch(index, start..start + i64::from(BATCH)).await?;
             if self.told.elapsed() > TELL_EVERY {
                 self.told = Instant::now();
-                let all = before.old(progress.column);
-                tell(format_args!("{}: {} of {all} rewrapped", progress.column, progress.rewrapped))?;
+                let Progress { column, rewrapped, .. } = &self.columns[index];
+                tell(format_args!("{column}: {rewrapped} of {} rewrapped", before.old(column)))?;
             }
         }
+        Ok(total)
     }
 
-    /// One transaction: how many rows were locked, and how many of them rewrapped.
-    async fn batch(&mut self, index: usize) -> Result<(usize, usize), RotationError> {
-        let Progress { column, ref mut damaged, .. } = self.columns[index];
+    /// One transaction; how many values it rewrapped.
+    async fn batch(&mut self, index: usize, blocks: Range<i64>) -> Result<usize, RotationError> {
+        let Progress { column, ref mut damaged, ref mut rewrapped } = self.columns[index];
         let mut tx = self.connection.begin().await?;
-        let rows = repository::batch_lock(&mut tx, column, &self.old, damaged, BATCH).await?;
+        let rows = repository::batch_lock(&mut tx, column, &self.old, damaged, blocks).await?;
         let (mut places, mut wrapped) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
         for Wrapped { place, organization_id, bound_row, value } in &rows {
             match self.master.rewrap(value, &column.binding(*organization_id, bound_row)) {
@@ -222,7 +220,8 @@ impl<'a> Rotation<'a> {
             return Err(RotationError::Moved(places.len(), column, written));
         }
         tx.commit().await?;
-        Ok((rows.len(), places.len()))
+        *rewrapped += places.len();
+        Ok(places.len())
     }
 
     async fn audit(&mut self, action: &'static str) -> Result<(), RotationError> {
