@@ -64,8 +64,8 @@ const SUFFIXES: [(&str, AttackKind); 13] = [
     (".tar.gz", Secrets),
     ("/etc/passwd", Secrets),
 ];
-const PARTS: [(&str, AttackKind); 5] =
-    [("/../", Traversal), ("%2e%2e", Traversal), ("..%2f", Traversal), ("%00", Traversal), ("${jndi:", Script)];
+const PARTS: [(&str, AttackKind); 4] =
+    [("/../", Traversal), ("%2e%2e", Traversal), ("..%2f", Traversal), ("${jndi:", Script)];
 
 impl AttackKind {
     /// What only a scanner could want with `path`, if anything.

@@ -125,14 +125,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         erase: Fate::Delete,
         anonymize: Fate::Delete,
     },
-    Holding {
-        store: Store::PostgreSql,
-        table: "privacy.exclusions",
-        found: Found::User("subject_id"),
-        columns: &["subject_id"],
-        erase: Fate::Delete,
-        anonymize: Fate::Delete,
-    },
+    // Before the deletion below, so that each counts what the plan counted.
     Holding {
         store: Store::PostgreSql,
         table: "privacy.exclusions",
@@ -140,6 +133,14 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         columns: &["created_by"],
         erase: Fate::Anonymize("created_by = null"),
         anonymize: Fate::Anonymize("created_by = null"),
+    },
+    Holding {
+        store: Store::PostgreSql,
+        table: "privacy.exclusions",
+        found: Found::User("subject_id"),
+        columns: &["subject_id"],
+        erase: Fate::Delete,
+        anonymize: Fate::Delete,
     },
     Holding {
         store: Store::PostgreSql,

@@ -237,10 +237,10 @@ async fn killed_in_the_middle_it_goes_on_after_the_restart() {
     let mut app = TelemetryApp::start().await;
     let planted = Planted::new(&app).await;
     let dry = run(&app, ErasureMode::Erase, true).await;
-    // The second step can't be done while somebody holds its table.
+    // The second step can't be done while somebody keeps its table from changing.
     let mut superuser = app.database.superuser().await;
     let mut lock = superuser.begin().await.expect("a transaction begins");
-    sqlx::query("lock table privacy.exclusions in access exclusive mode").execute(&mut *lock).await.expect("it locks");
+    sqlx::query("lock table privacy.exclusions in share row exclusive mode").execute(&mut *lock).await.expect("it locks");
     let id = Uuid::now_v7();
     ask(&app, id, ErasureMode::Erase, false).await;
     eventually("the first step is done", SOON, || async {
@@ -285,7 +285,7 @@ async fn nothing_comes_back() {
     assert_eq!(track().await.stored, 1, "and the consent is remembered");
     let mut superuser = app.database.superuser().await;
     let mut lock = superuser.begin().await.expect("a transaction begins");
-    sqlx::query("lock table audit.audit_personal in access exclusive mode")
+    sqlx::query("lock table audit.audit_personal in share row exclusive mode")
         .execute(&mut *lock)
         .await
         .expect("it locks");
