@@ -212,28 +212,17 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let limits = CallerLimits::new(authentication, limiter.clone(), config.edge.rate_limit_scale);
     let gate = Arc::new(Idempotency::new(limits, database.clone(), Arc::clone(&encryption)));
 
-    let dependencies = vec![
-        Dependency { name: "postgresql", required: true, probe: Box::new(PoolProbe(admin)) },
-        Dependency { name: "postgresql_app", required: true, probe: Box::new(PoolProbe(app)) },
-        Dependency { name: "redis", required: false, probe: Box::new(RedisProbe(redis)) },
-        Dependency { name: "s3", required: false, probe: Box::new(StorageProbe(storage.clone())) },
-    ];
+    let dependencies = dependencies(admin, app, RedisProbe(redis), storage.clone());
     let patients = patient::Service::new(database.clone(), Arc::clone(&encryption), identities.clone());
     let accounts = user::Service::new(database.clone(), identities.clone(), signer, Arc::clone(&encryption));
     let members = member::Service::new(database.clone(), identities.clone(), accounts.clone());
     let clerk =
         clerk::Service::new(database.clone(), accounts.clone(), members.clone(), sessions, config.clerk.webhook_secret);
+    let acting = impersonation::Service::new(database.clone(), patients.clone(), impersonation_secrets, impersonations);
     let api: Api = (
         HealthApi::new(env!("CARGO_PKG_VERSION"), dependencies),
         user::Api { users: accounts },
-        impersonation::Api {
-            impersonations: impersonation::Service::new(
-                database.clone(),
-                patients.clone(),
-                impersonation_secrets,
-                impersonations,
-            ),
-        },
+        impersonation::Api { impersonations: acting },
         clerk::Api { clerk },
         organization::Api { organizations: organization::Service::new(database.clone()) },
         member::Api { members },
@@ -265,6 +254,16 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         tracing::warn!("some jobs did not stop in time");
     }
     Ok(())
+}
+
+/// What `/ready` asks, and whether the service can do without it.
+fn dependencies(admin: PgPool, app: PgPool, redis: RedisProbe, storage: Storage) -> Vec<Dependency> {
+    vec![
+        Dependency { name: "postgresql", required: true, probe: Box::new(PoolProbe(admin)) },
+        Dependency { name: "postgresql_app", required: true, probe: Box::new(PoolProbe(app)) },
+        Dependency { name: "redis", required: false, probe: Box::new(redis) },
+        Dependency { name: "s3", required: false, probe: Box::new(StorageProbe(storage)) },
+    ]
 }
 
 /// What a session token must be.

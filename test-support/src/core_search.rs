@@ -8,8 +8,10 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::{CoreApp, Place, storage};
 
+type Normalize = fn(&str) -> String;
+
 /// Columns that have a blind index, and how their values are normalized for it.
-const INDEXED: [(&str, fn(&str) -> String); 3] =
+const INDEXED: [(&str, Normalize); 3] =
     [("email", normalize_email), ("phone", normalize_phone), ("national_id", normalize_national_id)];
 
 impl CoreApp {

@@ -478,6 +478,216 @@ notes as they are.*/
             Default::default()
         }
     }
+    ///What was asked for is under way.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct ErasureAccepted {
+        ///Whether nothing is changed and only the plan made.
+        pub dry_run: bool,
+        ///Id of the job.
+        pub job_id: ::uuid::Uuid,
+        ///How far it is.
+        pub status: JobState,
+    }
+    impl ErasureAccepted {
+        pub fn builder() -> builder::ErasureAccepted {
+            Default::default()
+        }
+    }
+    ///What becomes of something.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum ErasureAction {
+        #[serde(rename = "delete")]
+        Delete,
+        #[serde(rename = "anonymize")]
+        Anonymize,
+        #[serde(rename = "destroy_key")]
+        DestroyKey,
+        #[serde(rename = "retain")]
+        Retain,
+    }
+    impl ::std::fmt::Display for ErasureAction {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Delete => f.write_str("delete"),
+                Self::Anonymize => f.write_str("anonymize"),
+                Self::DestroyKey => f.write_str("destroy_key"),
+                Self::Retain => f.write_str("retain"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for ErasureAction {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "delete" => Ok(Self::Delete),
+                "anonymize" => Ok(Self::Anonymize),
+                "destroy_key" => Ok(Self::DestroyKey),
+                "retain" => Ok(Self::Retain),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for ErasureAction {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for ErasureAction {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///A table, or another place, in which the person is found one way, and what becomes of it.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct ErasureItem {
+        ///What becomes of the rows.
+        pub action: ErasureAction,
+        ///The columns that are about the person.
+        pub columns: ::std::vec::Vec<::std::string::String>,
+        /**How the person is found, and in which column: `user`, `patient`, `specialist`, `data_key`,
+`audit_entry`, `organization`, `entity`, `erasure`, `pseudonym` or `key`, then `:` and the column.*/
+        pub found_by: ::std::string::String,
+        ///Why they are retained.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub reason: ::std::option::Option<::std::string::String>,
+        ///How many rows (or keys, or objects): to be changed in a plan, really changed in a receipt.
+        pub rows: i64,
+        ///Which service holds it.
+        pub service: HoldingService,
+        ///The store: `postgresql`, `redis`, `s3`, `clickhouse` or `users` (of the identity provider).
+        pub store: ::std::string::String,
+        ///The table, or the prefix or pattern of keys.
+        pub table: ::std::string::String,
+        ///How long they are retained.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub until: ::std::option::Option<::std::string::String>,
+    }
+    impl ErasureItem {
+        pub fn builder() -> builder::ErasureItem {
+            Default::default()
+        }
+    }
+    ///An erasure: what it was to do and what it did.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct ErasureJob {
+        ///Whether the user's account goes as well, as its last membership does.
+        pub account: bool,
+        ///How often it was begun.
+        pub attempts: i32,
+        ///Whether nothing is changed and only the plan made.
+        pub dry_run: bool,
+        ///When all of it was done.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub finished_at: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        ///Its id.
+        pub job_id: ::uuid::Uuid,
+        ///Code of what went wrong in the last attempt that failed.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub last_error: ::std::option::Option<::std::string::String>,
+        ///How far it goes.
+        pub mode: ErasureMode,
+        ///The organization whose data is meant; left out for all of them.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub organization_id: ::std::option::Option<i64>,
+        /**What was found at the beginning, place by place; empty before that. Telemetry's part comes
+once Telemetry has made its own.*/
+        pub plan: ::std::vec::Vec<ErasureItem>,
+        /**What was really changed, and what was retained; complete once the job has succeeded. Empty for
+a dry run.*/
+        pub receipt: ::std::vec::Vec<ErasureItem>,
+        ///When it was asked for.
+        pub requested_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///When it was begun.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub started_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+        ///How far it is. What fails is tried again by itself.
+        pub status: JobState,
+        ///The subject's id.
+        pub subject_id: i64,
+        ///What the subject's id is the id of.
+        pub subject_kind: SubjectKind,
+    }
+    impl ErasureJob {
+        pub fn builder() -> builder::ErasureJob {
+            Default::default()
+        }
+    }
+    ///How far an erasure goes.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum ErasureMode {
+        #[serde(rename = "erase")]
+        Erase,
+        #[serde(rename = "anonymize")]
+        Anonymize,
+    }
+    impl ::std::fmt::Display for ErasureMode {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Erase => f.write_str("erase"),
+                Self::Anonymize => f.write_str("anonymize"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for ErasureMode {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "erase" => Ok(Self::Erase),
+                "anonymize" => Ok(Self::Anonymize),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for ErasureMode {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for ErasureMode {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
     ///What went wrong, for a program (`code`, `details`) and for a person (`message`).
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ErrorBody {
@@ -505,6 +715,23 @@ notes as they are.*/
     }
     impl ErrorEnvelope {
         pub fn builder() -> builder::ErrorEnvelope {
+            Default::default()
+        }
+    }
+    ///The rows of a table in which the person is found one way.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct ExportedHolding {
+        ///How the person is found; see the items of an erasure.
+        pub found_by: ::std::string::String,
+        ///The rows, each an object with its columns. What tells of others is left out.
+        pub rows: ::std::vec::Vec<::serde_json::Value>,
+        ///The store: `postgresql` or `s3`.
+        pub store: ::std::string::String,
+        ///The table, or the prefix of keys.
+        pub table: ::std::string::String,
+    }
+    impl ExportedHolding {
+        pub fn builder() -> builder::ExportedHolding {
             Default::default()
         }
     }
@@ -572,6 +799,65 @@ notes as they are.*/
             value.parse()
         }
     }
+    ///Where something is held.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum HoldingService {
+        #[serde(rename = "core")]
+        Core,
+        #[serde(rename = "telemetry")]
+        Telemetry,
+        #[serde(rename = "clerk")]
+        Clerk,
+    }
+    impl ::std::fmt::Display for HoldingService {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Core => f.write_str("core"),
+                Self::Telemetry => f.write_str("telemetry"),
+                Self::Clerk => f.write_str("clerk"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for HoldingService {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "core" => Ok(Self::Core),
+                "telemetry" => Ok(Self::Telemetry),
+                "clerk" => Ok(Self::Clerk),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for HoldingService {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for HoldingService {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
     ///An administrator acting as a patient, for a stated reason and a short time.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Impersonation {
@@ -604,6 +890,69 @@ notes as they are.*/
     impl ImpersonationToken {
         pub fn builder() -> builder::ImpersonationToken {
             Default::default()
+        }
+    }
+    ///How far a job is.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum JobState {
+        #[serde(rename = "queued")]
+        Queued,
+        #[serde(rename = "running")]
+        Running,
+        #[serde(rename = "succeeded")]
+        Succeeded,
+        #[serde(rename = "failed")]
+        Failed,
+    }
+    impl ::std::fmt::Display for JobState {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Queued => f.write_str("queued"),
+                Self::Running => f.write_str("running"),
+                Self::Succeeded => f.write_str("succeeded"),
+                Self::Failed => f.write_str("failed"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for JobState {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "queued" => Ok(Self::Queued),
+                "running" => Ok(Self::Running),
+                "succeeded" => Ok(Self::Succeeded),
+                "failed" => Ok(Self::Failed),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for JobState {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for JobState {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
         }
     }
     ///A JSON Web Key Set (RFC 7517).
@@ -980,6 +1329,28 @@ notes as they are.*/
             value: ::std::string::String,
         ) -> ::std::result::Result<Self, self::error::ConversionError> {
             value.parse()
+        }
+    }
+    ///Everything that is held on a person. This describes the document; it is sent as it is read.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct PersonExport {
+        ///What Core holds, table by table.
+        pub core: ::std::vec::Vec<ExportedHolding>,
+        ///When reading began.
+        pub exported_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///The organization whose data is meant; left out for all of them.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub organization_id: ::std::option::Option<i64>,
+        ///The subject's id.
+        pub subject_id: i64,
+        ///What the subject's id is the id of.
+        pub subject_kind: SubjectKind,
+        ///What Telemetry holds: a document of its own for the user and for each patient record.
+        pub telemetry: ::std::vec::Vec<::serde_json::Value>,
+    }
+    impl PersonExport {
+        pub fn builder() -> builder::PersonExport {
+            Default::default()
         }
     }
     ///What the service depends on and whether it is there.
@@ -1365,6 +1736,61 @@ notes as they are.*/
         }
     }
     impl ::std::convert::TryFrom<::std::string::String> for SpecialtySort {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///What the subject's id is the id of.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum SubjectKind {
+        #[serde(rename = "user")]
+        User,
+        #[serde(rename = "patient")]
+        Patient,
+    }
+    impl ::std::fmt::Display for SubjectKind {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::User => f.write_str("user"),
+                Self::Patient => f.write_str("patient"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for SubjectKind {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "user" => Ok(Self::User),
+                "patient" => Ok(Self::Patient),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SubjectKind {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SubjectKind {
         type Error = self::error::ConversionError;
         fn try_from(
             value: ::std::string::String,
@@ -3013,6 +3439,558 @@ notes as they are.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct ErasureAccepted {
+            dry_run: ::std::result::Result<bool, ::std::string::String>,
+            job_id: ::std::result::Result<::uuid::Uuid, ::std::string::String>,
+            status: ::std::result::Result<super::JobState, ::std::string::String>,
+        }
+        impl ::std::default::Default for ErasureAccepted {
+            fn default() -> Self {
+                Self {
+                    dry_run: Err("no value supplied for dry_run".to_string()),
+                    job_id: Err("no value supplied for job_id".to_string()),
+                    status: Err("no value supplied for status".to_string()),
+                }
+            }
+        }
+        impl ErasureAccepted {
+            pub fn dry_run<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.dry_run = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for dry_run: {e}")
+                    });
+                self
+            }
+            pub fn job_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::uuid::Uuid>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.job_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for job_id: {e}")
+                    });
+                self
+            }
+            pub fn status<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::JobState>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.status = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for status: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ErasureAccepted> for super::ErasureAccepted {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ErasureAccepted,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    dry_run: value.dry_run?,
+                    job_id: value.job_id?,
+                    status: value.status?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::ErasureAccepted> for ErasureAccepted {
+            fn from(value: super::ErasureAccepted) -> Self {
+                Self {
+                    dry_run: Ok(value.dry_run),
+                    job_id: Ok(value.job_id),
+                    status: Ok(value.status),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct ErasureItem {
+            action: ::std::result::Result<super::ErasureAction, ::std::string::String>,
+            columns: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+            found_by: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            reason: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            rows: ::std::result::Result<i64, ::std::string::String>,
+            service: ::std::result::Result<super::HoldingService, ::std::string::String>,
+            store: ::std::result::Result<::std::string::String, ::std::string::String>,
+            table: ::std::result::Result<::std::string::String, ::std::string::String>,
+            until: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for ErasureItem {
+            fn default() -> Self {
+                Self {
+                    action: Err("no value supplied for action".to_string()),
+                    columns: Err("no value supplied for columns".to_string()),
+                    found_by: Err("no value supplied for found_by".to_string()),
+                    reason: Ok(Default::default()),
+                    rows: Err("no value supplied for rows".to_string()),
+                    service: Err("no value supplied for service".to_string()),
+                    store: Err("no value supplied for store".to_string()),
+                    table: Err("no value supplied for table".to_string()),
+                    until: Ok(Default::default()),
+                }
+            }
+        }
+        impl ErasureItem {
+            pub fn action<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::ErasureAction>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.action = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for action: {e}")
+                    });
+                self
+            }
+            pub fn columns<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.columns = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for columns: {e}")
+                    });
+                self
+            }
+            pub fn found_by<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.found_by = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for found_by: {e}")
+                    });
+                self
+            }
+            pub fn reason<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.reason = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for reason: {e}")
+                    });
+                self
+            }
+            pub fn rows<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rows = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rows: {e}")
+                    });
+                self
+            }
+            pub fn service<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::HoldingService>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.service = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for service: {e}")
+                    });
+                self
+            }
+            pub fn store<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.store = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for store: {e}")
+                    });
+                self
+            }
+            pub fn table<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.table = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for table: {e}")
+                    });
+                self
+            }
+            pub fn until<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.until = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for until: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ErasureItem> for super::ErasureItem {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ErasureItem,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    action: value.action?,
+                    columns: value.columns?,
+                    found_by: value.found_by?,
+                    reason: value.reason?,
+                    rows: value.rows?,
+                    service: value.service?,
+                    store: value.store?,
+                    table: value.table?,
+                    until: value.until?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::ErasureItem> for ErasureItem {
+            fn from(value: super::ErasureItem) -> Self {
+                Self {
+                    action: Ok(value.action),
+                    columns: Ok(value.columns),
+                    found_by: Ok(value.found_by),
+                    reason: Ok(value.reason),
+                    rows: Ok(value.rows),
+                    service: Ok(value.service),
+                    store: Ok(value.store),
+                    table: Ok(value.table),
+                    until: Ok(value.until),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct ErasureJob {
+            account: ::std::result::Result<bool, ::std::string::String>,
+            attempts: ::std::result::Result<i32, ::std::string::String>,
+            dry_run: ::std::result::Result<bool, ::std::string::String>,
+            finished_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            job_id: ::std::result::Result<::uuid::Uuid, ::std::string::String>,
+            last_error: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            mode: ::std::result::Result<super::ErasureMode, ::std::string::String>,
+            organization_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            plan: ::std::result::Result<
+                ::std::vec::Vec<super::ErasureItem>,
+                ::std::string::String,
+            >,
+            receipt: ::std::result::Result<
+                ::std::vec::Vec<super::ErasureItem>,
+                ::std::string::String,
+            >,
+            requested_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            started_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            status: ::std::result::Result<super::JobState, ::std::string::String>,
+            subject_id: ::std::result::Result<i64, ::std::string::String>,
+            subject_kind: ::std::result::Result<
+                super::SubjectKind,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for ErasureJob {
+            fn default() -> Self {
+                Self {
+                    account: Err("no value supplied for account".to_string()),
+                    attempts: Err("no value supplied for attempts".to_string()),
+                    dry_run: Err("no value supplied for dry_run".to_string()),
+                    finished_at: Ok(Default::default()),
+                    job_id: Err("no value supplied for job_id".to_string()),
+                    last_error: Ok(Default::default()),
+                    mode: Err("no value supplied for mode".to_string()),
+                    organization_id: Ok(Default::default()),
+                    plan: Err("no value supplied for plan".to_string()),
+                    receipt: Err("no value supplied for receipt".to_string()),
+                    requested_at: Err("no value supplied for requested_at".to_string()),
+                    started_at: Ok(Default::default()),
+                    status: Err("no value supplied for status".to_string()),
+                    subject_id: Err("no value supplied for subject_id".to_string()),
+                    subject_kind: Err("no value supplied for subject_kind".to_string()),
+                }
+            }
+        }
+        impl ErasureJob {
+            pub fn account<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.account = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for account: {e}")
+                    });
+                self
+            }
+            pub fn attempts<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.attempts = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for attempts: {e}")
+                    });
+                self
+            }
+            pub fn dry_run<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.dry_run = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for dry_run: {e}")
+                    });
+                self
+            }
+            pub fn finished_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.finished_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for finished_at: {e}")
+                    });
+                self
+            }
+            pub fn job_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::uuid::Uuid>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.job_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for job_id: {e}")
+                    });
+                self
+            }
+            pub fn last_error<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.last_error = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for last_error: {e}")
+                    });
+                self
+            }
+            pub fn mode<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::ErasureMode>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.mode = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for mode: {e}")
+                    });
+                self
+            }
+            pub fn organization_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.organization_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for organization_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn plan<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::ErasureItem>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.plan = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for plan: {e}")
+                    });
+                self
+            }
+            pub fn receipt<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::ErasureItem>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.receipt = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for receipt: {e}")
+                    });
+                self
+            }
+            pub fn requested_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.requested_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for requested_at: {e}")
+                    });
+                self
+            }
+            pub fn started_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.started_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for started_at: {e}")
+                    });
+                self
+            }
+            pub fn status<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::JobState>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.status = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for status: {e}")
+                    });
+                self
+            }
+            pub fn subject_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.subject_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for subject_id: {e}")
+                    });
+                self
+            }
+            pub fn subject_kind<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SubjectKind>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.subject_kind = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for subject_kind: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ErasureJob> for super::ErasureJob {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ErasureJob,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    account: value.account?,
+                    attempts: value.attempts?,
+                    dry_run: value.dry_run?,
+                    finished_at: value.finished_at?,
+                    job_id: value.job_id?,
+                    last_error: value.last_error?,
+                    mode: value.mode?,
+                    organization_id: value.organization_id?,
+                    plan: value.plan?,
+                    receipt: value.receipt?,
+                    requested_at: value.requested_at?,
+                    started_at: value.started_at?,
+                    status: value.status?,
+                    subject_id: value.subject_id?,
+                    subject_kind: value.subject_kind?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::ErasureJob> for ErasureJob {
+            fn from(value: super::ErasureJob) -> Self {
+                Self {
+                    account: Ok(value.account),
+                    attempts: Ok(value.attempts),
+                    dry_run: Ok(value.dry_run),
+                    finished_at: Ok(value.finished_at),
+                    job_id: Ok(value.job_id),
+                    last_error: Ok(value.last_error),
+                    mode: Ok(value.mode),
+                    organization_id: Ok(value.organization_id),
+                    plan: Ok(value.plan),
+                    receipt: Ok(value.receipt),
+                    requested_at: Ok(value.requested_at),
+                    started_at: Ok(value.started_at),
+                    status: Ok(value.status),
+                    subject_id: Ok(value.subject_id),
+                    subject_kind: Ok(value.subject_kind),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct ErrorBody {
             code: ::std::result::Result<::std::string::String, ::std::string::String>,
             details: ::std::result::Result<
@@ -3144,6 +4122,102 @@ notes as they are.*/
         impl ::std::convert::From<super::ErrorEnvelope> for ErrorEnvelope {
             fn from(value: super::ErrorEnvelope) -> Self {
                 Self { error: Ok(value.error) }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct ExportedHolding {
+            found_by: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            rows: ::std::result::Result<
+                ::std::vec::Vec<::serde_json::Value>,
+                ::std::string::String,
+            >,
+            store: ::std::result::Result<::std::string::String, ::std::string::String>,
+            table: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for ExportedHolding {
+            fn default() -> Self {
+                Self {
+                    found_by: Err("no value supplied for found_by".to_string()),
+                    rows: Err("no value supplied for rows".to_string()),
+                    store: Err("no value supplied for store".to_string()),
+                    table: Err("no value supplied for table".to_string()),
+                }
+            }
+        }
+        impl ExportedHolding {
+            pub fn found_by<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.found_by = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for found_by: {e}")
+                    });
+                self
+            }
+            pub fn rows<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::serde_json::Value>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rows = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rows: {e}")
+                    });
+                self
+            }
+            pub fn store<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.store = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for store: {e}")
+                    });
+                self
+            }
+            pub fn table<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.table = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for table: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ExportedHolding> for super::ExportedHolding {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ExportedHolding,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    found_by: value.found_by?,
+                    rows: value.rows?,
+                    store: value.store?,
+                    table: value.table?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::ExportedHolding> for ExportedHolding {
+            fn from(value: super::ExportedHolding) -> Self {
+                Self {
+                    found_by: Ok(value.found_by),
+                    rows: Ok(value.rows),
+                    store: Ok(value.store),
+                    table: Ok(value.table),
+                }
             }
         }
         #[derive(Clone, Debug)]
@@ -4820,6 +5894,145 @@ notes as they are.*/
                     updated_at: Ok(value.updated_at),
                     user_id: Ok(value.user_id),
                     version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct PersonExport {
+            core: ::std::result::Result<
+                ::std::vec::Vec<super::ExportedHolding>,
+                ::std::string::String,
+            >,
+            exported_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            organization_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            subject_id: ::std::result::Result<i64, ::std::string::String>,
+            subject_kind: ::std::result::Result<
+                super::SubjectKind,
+                ::std::string::String,
+            >,
+            telemetry: ::std::result::Result<
+                ::std::vec::Vec<::serde_json::Value>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for PersonExport {
+            fn default() -> Self {
+                Self {
+                    core: Err("no value supplied for core".to_string()),
+                    exported_at: Err("no value supplied for exported_at".to_string()),
+                    organization_id: Ok(Default::default()),
+                    subject_id: Err("no value supplied for subject_id".to_string()),
+                    subject_kind: Err("no value supplied for subject_kind".to_string()),
+                    telemetry: Err("no value supplied for telemetry".to_string()),
+                }
+            }
+        }
+        impl PersonExport {
+            pub fn core<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::ExportedHolding>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.core = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for core: {e}")
+                    });
+                self
+            }
+            pub fn exported_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.exported_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for exported_at: {e}")
+                    });
+                self
+            }
+            pub fn organization_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.organization_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for organization_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn subject_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.subject_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for subject_id: {e}")
+                    });
+                self
+            }
+            pub fn subject_kind<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SubjectKind>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.subject_kind = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for subject_kind: {e}")
+                    });
+                self
+            }
+            pub fn telemetry<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::serde_json::Value>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.telemetry = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for telemetry: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PersonExport> for super::PersonExport {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PersonExport,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    core: value.core?,
+                    exported_at: value.exported_at?,
+                    organization_id: value.organization_id?,
+                    subject_id: value.subject_id?,
+                    subject_kind: value.subject_kind?,
+                    telemetry: value.telemetry?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PersonExport> for PersonExport {
+            fn from(value: super::PersonExport) -> Self {
+                Self {
+                    core: Ok(value.core),
+                    exported_at: Ok(value.exported_at),
+                    organization_id: Ok(value.organization_id),
+                    subject_id: Ok(value.subject_id),
+                    subject_kind: Ok(value.subject_kind),
+                    telemetry: Ok(value.telemetry),
                 }
             }
         }
@@ -7006,6 +8219,159 @@ let response = client.appointment_cancel()
 ```*/
     pub fn appointment_cancel(&self) -> builder::AppointmentCancel<'_> {
         builder::AppointmentCancel::new(self)
+    }
+    /**Export what is held on a user
+
+One JSON document of everything that both services hold: in the organization of the request, or,
+for a superadmin who names none, in all of them. It is sent as it is read: if something fails on
+the way, the connection breaks off. Audited, each record of it.
+
+Sends a `GET` request to `/v1/gdpr/users/{user_id}/export`
+
+Arguments:
+- `user_id`: Id of the user.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.gdpr_user_export()
+    .user_id(user_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn gdpr_user_export(&self) -> builder::GdprUserExport<'_> {
+        builder::GdprUserExport::new(self)
+    }
+    /**Erase a user
+
+Deletes what the law doesn't require to be kept in the organization of the request and
+anonymizes the rest; a superadmin who names no organization does so in all of them. The account,
+here and at the identity provider, goes with the last membership. A job does it; asked for again,
+it is the same job. 409 `last_admin` for the only admin of the organization.
+
+Sends a `DELETE` request to `/v1/gdpr/users/{user_id}`
+
+Arguments:
+- `user_id`: Id of the user.
+- `dry_run`: With `true` only the plan is made and nothing changed.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.gdpr_user_erase()
+    .user_id(user_id)
+    .dry_run(dry_run)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn gdpr_user_erase(&self) -> builder::GdprUserErase<'_> {
+        builder::GdprUserErase::new(self)
+    }
+    /**Anonymize a user
+
+Like erasing, but keeps what can be kept without naming anybody.
+
+Sends a `POST` request to `/v1/gdpr/users/{user_id}/anonymize`
+
+Arguments:
+- `user_id`: Id of the user.
+- `dry_run`: With `true` only the plan is made and nothing changed.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.gdpr_user_anonymize()
+    .user_id(user_id)
+    .dry_run(dry_run)
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn gdpr_user_anonymize(&self) -> builder::GdprUserAnonymize<'_> {
+        builder::GdprUserAnonymize::new(self)
+    }
+    /**Export what is held on a patient
+
+As for users. A patient whose user is nothing but a patient here is exported as the user.
+
+Sends a `GET` request to `/v1/gdpr/patients/{patient_id}/export`
+
+Arguments:
+- `patient_id`: Id of the patient.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.gdpr_patient_export()
+    .patient_id(patient_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn gdpr_patient_export(&self) -> builder::GdprPatientExport<'_> {
+        builder::GdprPatientExport::new(self)
+    }
+    /**Erase a patient
+
+As for users. The patient's data key is destroyed, which ends what was sealed with it in backups
+too. A patient whose user is nothing but a patient here is erased as the user; of one who works
+here, the patient record alone.
+
+Sends a `DELETE` request to `/v1/gdpr/patients/{patient_id}`
+
+Arguments:
+- `patient_id`: Id of the patient.
+- `dry_run`: With `true` only the plan is made and nothing changed.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.gdpr_patient_erase()
+    .patient_id(patient_id)
+    .dry_run(dry_run)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn gdpr_patient_erase(&self) -> builder::GdprPatientErase<'_> {
+        builder::GdprPatientErase::new(self)
+    }
+    /**Anonymize a patient
+
+Like erasing, but keeps what can be kept without naming anybody.
+
+Sends a `POST` request to `/v1/gdpr/patients/{patient_id}/anonymize`
+
+Arguments:
+- `patient_id`: Id of the patient.
+- `dry_run`: With `true` only the plan is made and nothing changed.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.gdpr_patient_anonymize()
+    .patient_id(patient_id)
+    .dry_run(dry_run)
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn gdpr_patient_anonymize(&self) -> builder::GdprPatientAnonymize<'_> {
+        builder::GdprPatientAnonymize::new(self)
+    }
+    /**Get an erasure
+
+Its plan, and as it goes on its receipt: place by place what was really changed, in both
+services. What fails is tried again by itself.
+
+Sends a `GET` request to `/v1/gdpr/jobs/{job_id}`
+
+Arguments:
+- `job_id`: Id of the job.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.gdpr_job_get()
+    .job_id(job_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn gdpr_job_get(&self) -> builder::GdprJobGet<'_> {
+        builder::GdprJobGet::new(self)
     }
 }
 /// Types for composing operation parameters.
@@ -14599,6 +15965,1092 @@ pub mod builder {
                     )
                 }
                 422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::gdpr_user_export`]
+
+[`Client::gdpr_user_export`]: super::Client::gdpr_user_export*/
+    #[derive(Debug, Clone)]
+    pub struct GdprUserExport<'a> {
+        client: &'a super::Client,
+        user_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> GdprUserExport<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                user_id: Err("user_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn user_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.user_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for user_id failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/gdpr/users/{user_id}/export`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<ByteStream>, Error<types::ErrorEnvelope>> {
+            let Self { client, user_id, x_organization_id } = self;
+            let user_id = user_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/gdpr/users/{}/export", client.baseurl, encode_path(& user_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client.client.get(url).headers(header_map).build()?;
+            let info = OperationInfo {
+                operation_id: "gdpr_user_export",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => Ok(ResponseValue::stream(response)),
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::gdpr_user_erase`]
+
+[`Client::gdpr_user_erase`]: super::Client::gdpr_user_erase*/
+    #[derive(Debug, Clone)]
+    pub struct GdprUserErase<'a> {
+        client: &'a super::Client,
+        user_id: Result<i64, String>,
+        dry_run: Result<Option<bool>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> GdprUserErase<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                user_id: Err("user_id was not initialized".to_string()),
+                dry_run: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn user_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.user_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for user_id failed".to_string());
+            self
+        }
+        pub fn dry_run<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<bool>,
+        {
+            self.dry_run = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `bool` for dry_run failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `DELETE` request to `/v1/gdpr/users/{user_id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::ErasureAccepted>, Error<types::ErrorEnvelope>> {
+            let Self { client, user_id, dry_run, x_organization_id } = self;
+            let user_id = user_id.map_err(Error::InvalidRequest)?;
+            let dry_run = dry_run.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/gdpr/users/{}", client.baseurl, encode_path(& user_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .delete(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("dry_run", &dry_run))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "gdpr_user_erase",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                202u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::gdpr_user_anonymize`]
+
+[`Client::gdpr_user_anonymize`]: super::Client::gdpr_user_anonymize*/
+    #[derive(Debug, Clone)]
+    pub struct GdprUserAnonymize<'a> {
+        client: &'a super::Client,
+        user_id: Result<i64, String>,
+        dry_run: Result<Option<bool>, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> GdprUserAnonymize<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                user_id: Err("user_id was not initialized".to_string()),
+                dry_run: Ok(None),
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn user_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.user_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for user_id failed".to_string());
+            self
+        }
+        pub fn dry_run<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<bool>,
+        {
+            self.dry_run = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `bool` for dry_run failed".to_string());
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `POST` request to `/v1/gdpr/users/{user_id}/anonymize`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::ErasureAccepted>, Error<types::ErrorEnvelope>> {
+            let Self { client, user_id, dry_run, idempotency_key, x_organization_id } = self;
+            let user_id = user_id.map_err(Error::InvalidRequest)?;
+            let dry_run = dry_run.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/gdpr/users/{}/anonymize", client.baseurl, encode_path(& user_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("dry_run", &dry_run))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "gdpr_user_anonymize",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                202u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::gdpr_patient_export`]
+
+[`Client::gdpr_patient_export`]: super::Client::gdpr_patient_export*/
+    #[derive(Debug, Clone)]
+    pub struct GdprPatientExport<'a> {
+        client: &'a super::Client,
+        patient_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> GdprPatientExport<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                patient_id: Err("patient_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn patient_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.patient_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for patient_id failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/gdpr/patients/{patient_id}/export`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<ByteStream>, Error<types::ErrorEnvelope>> {
+            let Self { client, patient_id, x_organization_id } = self;
+            let patient_id = patient_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/gdpr/patients/{}/export", client.baseurl, encode_path(& patient_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client.client.get(url).headers(header_map).build()?;
+            let info = OperationInfo {
+                operation_id: "gdpr_patient_export",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => Ok(ResponseValue::stream(response)),
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::gdpr_patient_erase`]
+
+[`Client::gdpr_patient_erase`]: super::Client::gdpr_patient_erase*/
+    #[derive(Debug, Clone)]
+    pub struct GdprPatientErase<'a> {
+        client: &'a super::Client,
+        patient_id: Result<i64, String>,
+        dry_run: Result<Option<bool>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> GdprPatientErase<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                patient_id: Err("patient_id was not initialized".to_string()),
+                dry_run: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn patient_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.patient_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for patient_id failed".to_string());
+            self
+        }
+        pub fn dry_run<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<bool>,
+        {
+            self.dry_run = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `bool` for dry_run failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `DELETE` request to `/v1/gdpr/patients/{patient_id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::ErasureAccepted>, Error<types::ErrorEnvelope>> {
+            let Self { client, patient_id, dry_run, x_organization_id } = self;
+            let patient_id = patient_id.map_err(Error::InvalidRequest)?;
+            let dry_run = dry_run.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/gdpr/patients/{}", client.baseurl, encode_path(& patient_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .delete(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("dry_run", &dry_run))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "gdpr_patient_erase",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                202u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::gdpr_patient_anonymize`]
+
+[`Client::gdpr_patient_anonymize`]: super::Client::gdpr_patient_anonymize*/
+    #[derive(Debug, Clone)]
+    pub struct GdprPatientAnonymize<'a> {
+        client: &'a super::Client,
+        patient_id: Result<i64, String>,
+        dry_run: Result<Option<bool>, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> GdprPatientAnonymize<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                patient_id: Err("patient_id was not initialized".to_string()),
+                dry_run: Ok(None),
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn patient_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.patient_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for patient_id failed".to_string());
+            self
+        }
+        pub fn dry_run<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<bool>,
+        {
+            self.dry_run = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `bool` for dry_run failed".to_string());
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `POST` request to `/v1/gdpr/patients/{patient_id}/anonymize`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::ErasureAccepted>, Error<types::ErrorEnvelope>> {
+            let Self {
+                client,
+                patient_id,
+                dry_run,
+                idempotency_key,
+                x_organization_id,
+            } = self;
+            let patient_id = patient_id.map_err(Error::InvalidRequest)?;
+            let dry_run = dry_run.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/gdpr/patients/{}/anonymize", client.baseurl, encode_path(&
+                patient_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("dry_run", &dry_run))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "gdpr_patient_anonymize",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                202u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::gdpr_job_get`]
+
+[`Client::gdpr_job_get`]: super::Client::gdpr_job_get*/
+    #[derive(Debug, Clone)]
+    pub struct GdprJobGet<'a> {
+        client: &'a super::Client,
+        job_id: Result<::uuid::Uuid, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> GdprJobGet<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                job_id: Err("job_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn job_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::uuid::Uuid>,
+        {
+            self.job_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: uuid :: Uuid` for job_id failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/gdpr/jobs/{job_id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::ErasureJob>, Error<types::ErrorEnvelope>> {
+            let Self { client, job_id, x_organization_id } = self;
+            let job_id = job_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/gdpr/jobs/{}", client.baseurl, encode_path(& job_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "gdpr_job_get",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,

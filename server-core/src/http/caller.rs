@@ -88,6 +88,7 @@ impl Caller {
         let request = Origin {
             actor: Actor::System,
             impersonator: None,
+            claim: None,
             organization,
             operation_id,
             request_id: job.to_string(),

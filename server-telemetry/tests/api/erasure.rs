@@ -240,7 +240,10 @@ async fn killed_in_the_middle_it_goes_on_after_the_restart() {
     // The second step can't be done while somebody keeps its table from changing.
     let mut superuser = app.database.superuser().await;
     let mut lock = superuser.begin().await.expect("a transaction begins");
-    sqlx::query("lock table privacy.exclusions in share row exclusive mode").execute(&mut *lock).await.expect("it locks");
+    sqlx::query("lock table privacy.exclusions in share row exclusive mode")
+        .execute(&mut *lock)
+        .await
+        .expect("it locks");
     let id = Uuid::now_v7();
     ask(&app, id, ErasureMode::Erase, false).await;
     eventually("the first step is done", SOON, || async {

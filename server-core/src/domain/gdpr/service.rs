@@ -156,7 +156,7 @@ impl Service {
         {
             head.shift_remove("organization_id");
         }
-        Ok(Body::from_bytes_stream(document(head.to_string(), telemetry)))
+        Ok(Body::from_bytes_stream(document(&head.to_string(), telemetry)))
     }
 
     fn open(&self, holding: &Holding, row: HeldRow) -> Result<Value, DatabaseError> {
@@ -206,8 +206,11 @@ impl Service {
 }
 
 /// The document: what Core holds, and Telemetry's documents in a list at its end.
-fn document(head: String, telemetry: Vec<ByteStream>) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send {
-    let open = head.strip_suffix('}').unwrap_or(&head).to_owned() + ",\"telemetry\":[";
+fn document(
+    head: &str,
+    telemetry: Vec<ByteStream>,
+) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send + use<> {
+    let open = head.strip_suffix('}').unwrap_or(head).to_owned() + ",\"telemetry\":[";
     let parts = stream::iter(telemetry.into_iter().enumerate()).flat_map(|(index, part)| {
         let comma = (index > 0).then(|| Ok(Bytes::from_static(b",")));
         let part = part.into_inner().map(|chunk| chunk.map_err(std::io::Error::other));

@@ -42,7 +42,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// An erasure that was asked for.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(super) struct Erasure {
+pub(crate) struct Erasure {
     pub(super) subject: Subject,
     pub(super) mode: ErasureMode,
     pub(super) dry_run: bool,

@@ -378,6 +378,151 @@ export type DependencyState = {
 };
 
 /**
+ * ErasureAccepted
+ *
+ * What was asked for is under way.
+ */
+export type ErasureAccepted = {
+    /**
+     * Id of the job.
+     */
+    job_id: string;
+    /**
+     * How far it is.
+     */
+    status: JobState;
+    /**
+     * Whether nothing is changed and only the plan made.
+     */
+    dry_run: boolean;
+};
+
+/**
+ * What becomes of something.
+ */
+export type ErasureAction = 'delete' | 'anonymize' | 'destroy_key' | 'retain';
+
+/**
+ * ErasureItem
+ *
+ * A table, or another place, in which the person is found one way, and what becomes of it.
+ */
+export type ErasureItem = {
+    /**
+     * Which service holds it.
+     */
+    service: HoldingService;
+    /**
+     * The store: `postgresql`, `redis`, `s3`, `clickhouse` or `users` (of the identity provider).
+     */
+    store: string;
+    /**
+     * The table, or the prefix or pattern of keys.
+     */
+    table: string;
+    /**
+     * How the person is found, and in which column: `user`, `patient`, `specialist`, `data_key`,
+     * `audit_entry`, `organization`, `entity`, `erasure`, `pseudonym` or `key`, then `:` and the column.
+     */
+    found_by: string;
+    /**
+     * The columns that are about the person.
+     */
+    columns: Array<string>;
+    /**
+     * What becomes of the rows.
+     */
+    action: ErasureAction;
+    /**
+     * How many rows (or keys, or objects): to be changed in a plan, really changed in a receipt.
+     */
+    rows: number;
+    /**
+     * Why they are retained.
+     */
+    reason?: string;
+    /**
+     * How long they are retained.
+     */
+    until?: string;
+};
+
+/**
+ * ErasureJob
+ *
+ * An erasure: what it was to do and what it did.
+ */
+export type ErasureJob = {
+    /**
+     * Its id.
+     */
+    job_id: string;
+    /**
+     * How far it is. What fails is tried again by itself.
+     */
+    status: JobState;
+    /**
+     * Whether nothing is changed and only the plan made.
+     */
+    dry_run: boolean;
+    /**
+     * How far it goes.
+     */
+    mode: ErasureMode;
+    /**
+     * What the subject's id is the id of.
+     */
+    subject_kind: SubjectKind;
+    /**
+     * The subject's id.
+     */
+    subject_id: number;
+    /**
+     * The organization whose data is meant; left out for all of them.
+     */
+    organization_id?: number;
+    /**
+     * Whether the user's account goes as well, as its last membership does.
+     */
+    account: boolean;
+    /**
+     * What was found at the beginning, place by place; empty before that. Telemetry's part comes
+     * once Telemetry has made its own.
+     */
+    plan: Array<ErasureItem>;
+    /**
+     * What was really changed, and what was retained; complete once the job has succeeded. Empty for
+     * a dry run.
+     */
+    receipt: Array<ErasureItem>;
+    /**
+     * How often it was begun.
+     */
+    attempts: number;
+    /**
+     * Code of what went wrong in the last attempt that failed.
+     */
+    last_error?: string;
+    /**
+     * When it was asked for.
+     */
+    requested_at: string;
+    /**
+     * When it was begun.
+     */
+    started_at?: string;
+    /**
+     * When all of it was done.
+     */
+    finished_at?: string;
+};
+
+/**
+ * How far an erasure goes.
+ */
+export type ErasureMode = 'erase' | 'anonymize';
+
+/**
  * ErrorBody
  *
  * What went wrong, for a program (`code`, `details`) and for a person (`message`).
@@ -415,6 +560,30 @@ export type ErrorEnvelope = {
 };
 
 /**
+ * ExportedHolding
+ *
+ * The rows of a table in which the person is found one way.
+ */
+export type ExportedHolding = {
+    /**
+     * The store: `postgresql` or `s3`.
+     */
+    store: string;
+    /**
+     * The table, or the prefix of keys.
+     */
+    table: string;
+    /**
+     * How the person is found; see the items of an erasure.
+     */
+    found_by: string;
+    /**
+     * The rows, each an object with its columns. What tells of others is left out.
+     */
+    rows: Array<unknown>;
+};
+
+/**
  * Health
  *
  * The service lives.
@@ -434,6 +603,11 @@ export type Health = {
  * The one thing a living process can say.
  */
 export type HealthStatus = 'ok';
+
+/**
+ * Where something is held.
+ */
+export type HoldingService = 'core' | 'telemetry' | 'clerk';
 
 /**
  * Impersonation
@@ -482,6 +656,11 @@ export type ImpersonationToken = {
      */
     token: string;
 };
+
+/**
+ * How far a job is.
+ */
+export type JobState = 'queued' | 'running' | 'succeeded' | 'failed';
 
 /**
  * KeySet
@@ -842,6 +1021,38 @@ export type Patient = {
 export type PatientSort = 'last_name' | '-created_at';
 
 /**
+ * PersonExport
+ *
+ * Everything that is held on a person. This describes the document; it is sent as it is read.
+ */
+export type PersonExport = {
+    /**
+     * What the subject's id is the id of.
+     */
+    subject_kind: SubjectKind;
+    /**
+     * The subject's id.
+     */
+    subject_id: number;
+    /**
+     * The organization whose data is meant; left out for all of them.
+     */
+    organization_id?: number;
+    /**
+     * When reading began.
+     */
+    exported_at: string;
+    /**
+     * What Core holds, table by table.
+     */
+    core: Array<ExportedHolding>;
+    /**
+     * What Telemetry holds: a document of its own for the user and for each patient record.
+     */
+    telemetry: Array<unknown>;
+};
+
+/**
  * Ready
  *
  * What the service depends on and whether it is there.
@@ -996,6 +1207,11 @@ export type SpecialtyInput = {
  * Order of a list of specialties.
  */
 export type SpecialtySort = 'name' | '-name';
+
+/**
+ * What the subject's id is the id of.
+ */
+export type SubjectKind = 'user' | 'patient';
 
 /**
  * SwitchOrganization
@@ -4301,3 +4517,495 @@ export type AppointmentCancelResponses = {
 };
 
 export type AppointmentCancelResponse = AppointmentCancelResponses[keyof AppointmentCancelResponses];
+
+export type GdprUserExportData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the user.
+         */
+        user_id: number;
+    };
+    query?: never;
+    url: '/v1/gdpr/users/{user_id}/export';
+};
+
+export type GdprUserExportErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type GdprUserExportError = GdprUserExportErrors[keyof GdprUserExportErrors];
+
+export type GdprUserExportResponses = {
+    /**
+     * Everything that is held on the person.
+     */
+    200: PersonExport;
+};
+
+export type GdprUserExportResponse = GdprUserExportResponses[keyof GdprUserExportResponses];
+
+export type GdprUserEraseData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the user.
+         */
+        user_id: number;
+    };
+    query?: {
+        /**
+         * With `true` only the plan is made and nothing changed.
+         */
+        dry_run?: boolean;
+    };
+    url: '/v1/gdpr/users/{user_id}';
+};
+
+export type GdprUserEraseErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type GdprUserEraseError = GdprUserEraseErrors[keyof GdprUserEraseErrors];
+
+export type GdprUserEraseResponses = {
+    /**
+     * Accepted; the body says what was stored.
+     */
+    202: ErasureAccepted;
+};
+
+export type GdprUserEraseResponse = GdprUserEraseResponses[keyof GdprUserEraseResponses];
+
+export type GdprUserAnonymizeData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the user.
+         */
+        user_id: number;
+    };
+    query?: {
+        /**
+         * With `true` only the plan is made and nothing changed.
+         */
+        dry_run?: boolean;
+    };
+    url: '/v1/gdpr/users/{user_id}/anonymize';
+};
+
+export type GdprUserAnonymizeErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type GdprUserAnonymizeError = GdprUserAnonymizeErrors[keyof GdprUserAnonymizeErrors];
+
+export type GdprUserAnonymizeResponses = {
+    /**
+     * Accepted; the body says what was stored.
+     */
+    202: ErasureAccepted;
+};
+
+export type GdprUserAnonymizeResponse = GdprUserAnonymizeResponses[keyof GdprUserAnonymizeResponses];
+
+export type GdprPatientExportData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the patient.
+         */
+        patient_id: number;
+    };
+    query?: never;
+    url: '/v1/gdpr/patients/{patient_id}/export';
+};
+
+export type GdprPatientExportErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type GdprPatientExportError = GdprPatientExportErrors[keyof GdprPatientExportErrors];
+
+export type GdprPatientExportResponses = {
+    /**
+     * Everything that is held on the person.
+     */
+    200: PersonExport;
+};
+
+export type GdprPatientExportResponse = GdprPatientExportResponses[keyof GdprPatientExportResponses];
+
+export type GdprPatientEraseData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the patient.
+         */
+        patient_id: number;
+    };
+    query?: {
+        /**
+         * With `true` only the plan is made and nothing changed.
+         */
+        dry_run?: boolean;
+    };
+    url: '/v1/gdpr/patients/{patient_id}';
+};
+
+export type GdprPatientEraseErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type GdprPatientEraseError = GdprPatientEraseErrors[keyof GdprPatientEraseErrors];
+
+export type GdprPatientEraseResponses = {
+    /**
+     * Accepted; the body says what was stored.
+     */
+    202: ErasureAccepted;
+};
+
+export type GdprPatientEraseResponse = GdprPatientEraseResponses[keyof GdprPatientEraseResponses];
+
+export type GdprPatientAnonymizeData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the patient.
+         */
+        patient_id: number;
+    };
+    query?: {
+        /**
+         * With `true` only the plan is made and nothing changed.
+         */
+        dry_run?: boolean;
+    };
+    url: '/v1/gdpr/patients/{patient_id}/anonymize';
+};
+
+export type GdprPatientAnonymizeErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type GdprPatientAnonymizeError = GdprPatientAnonymizeErrors[keyof GdprPatientAnonymizeErrors];
+
+export type GdprPatientAnonymizeResponses = {
+    /**
+     * Accepted; the body says what was stored.
+     */
+    202: ErasureAccepted;
+};
+
+export type GdprPatientAnonymizeResponse = GdprPatientAnonymizeResponses[keyof GdprPatientAnonymizeResponses];
+
+export type GdprJobGetData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the job.
+         */
+        job_id: string;
+    };
+    query?: never;
+    url: '/v1/gdpr/jobs/{job_id}';
+};
+
+export type GdprJobGetErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type GdprJobGetError = GdprJobGetErrors[keyof GdprJobGetErrors];
+
+export type GdprJobGetResponses = {
+    /**
+     * Done.
+     */
+    200: ErasureJob;
+};
+
+export type GdprJobGetResponse = GdprJobGetResponses[keyof GdprJobGetResponses];
