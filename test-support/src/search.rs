@@ -1,7 +1,7 @@
 //! Looks for a value in everything that a store holds, whatever the tables are: what must be gone is
 //! found before and not after, by the same search.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use bb8_redis::redis;
 use sqlx::{AssertSqlSafe, Row};
@@ -71,16 +71,24 @@ impl ClickHouseDatabase {
             )
             .await;
         let text = needle.replace('\\', "\\\\").replace('\'', "\\'");
-        let mut places = Vec::new();
+        let mut tables: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for line in columns.lines() {
             let (table, column) = line.split_once('\t').expect("two columns were asked for");
-            let value = format!("toString(`{column}`)");
-            let sql = format!(
-                "select count() from `{table}`
-                 where position({value}, '{text}') > 0 or position(lower(hex({value})), lower('{text}')) > 0"
-            );
-            let rows = self.count(&sql).await;
-            if rows > 0 {
+            tables.entry(table).or_default().push(column);
+        }
+        let mut places = Vec::new();
+        for (table, columns) in tables {
+            // Every column in one statement: there are many needles.
+            let count = |column: &&str| {
+                let value = format!("toString(`{column}`)");
+                format!(
+                    "countIf(position({value}, '{text}') > 0 or position(lower(hex({value})), lower('{text}')) > 0)"
+                )
+            };
+            let counts: Vec<String> = columns.iter().map(count).collect();
+            let counts = self.query(&format!("select {} from `{table}` format TSV", counts.join(", "))).await;
+            let counts = counts.trim().split('\t').map(|rows| rows.parse::<u64>().expect("counts are numbers"));
+            for (column, rows) in columns.into_iter().zip(counts).filter(|(_, rows)| *rows > 0) {
                 places.push(Place { store: "clickhouse", table: table.to_owned(), column: column.to_owned(), rows });
             }
         }

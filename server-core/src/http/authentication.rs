@@ -83,7 +83,7 @@ impl Authentication {
     }
 
     async fn caller(&self, operation: &Operation, request: &Request, origin: &mut Origin) -> Result<Caller, ApiError> {
-        let named = Named::of(operation, request)?;
+        let named = Named::of(operation, request);
         match (request.headers().get(API_KEY_HEADER), bearer(request)) {
             (Some(_), Some(_)) => Err(ApiError::bad_request(
                 "ambiguous_credentials",
@@ -101,7 +101,12 @@ impl Authentication {
         }
     }
 
-    async fn person(&self, token: &str, named: Named, origin: &mut Origin) -> Result<Caller, ApiError> {
+    async fn person(
+        &self,
+        token: &str,
+        named: Result<Named, ApiError>,
+        origin: &mut Origin,
+    ) -> Result<Caller, ApiError> {
         let claims = self.directory.verifier.verify::<SessionClaims>(token).await.map_err(refused)?;
         if self.directory.sessions.ended(&claims.sid).await? {
             return Err(ApiError::unauthorized("session_ended", "The session has ended; sign in again."));
@@ -110,7 +115,7 @@ impl Authentication {
             ApiError::unauthorized("user_unknown", "The token is valid, but its user is not known here.")
         })?;
         origin.actor = Actor::User(identity.user_id);
-        let organization = match named.0 {
+        let organization = match named?.0 {
             Some(organization) if self.reachable(&identity, organization).await? => Some(organization),
             Some(_) => return Err(not_among_yours()),
             // The last one chosen, unless the membership has ended since.
@@ -123,7 +128,12 @@ impl Authentication {
         Ok(placed.unwrap_or(person).into_caller())
     }
 
-    async fn impersonated(&self, token: &str, named: Named, origin: &mut Origin) -> Result<Caller, ApiError> {
+    async fn impersonated(
+        &self,
+        token: &str,
+        named: Result<Named, ApiError>,
+        origin: &mut Origin,
+    ) -> Result<Caller, ApiError> {
         let ended = || {
             ApiError::unauthorized(
                 "impersonation_ended",
@@ -133,7 +143,7 @@ impl Authentication {
         let grant = self.directory.impersonations.find(token).await?.filter(|grant| grant.is_good());
         let grant = grant.ok_or_else(ended)?;
         origin.impersonator = Some(grant.impersonator);
-        named.only(grant.organization)?;
+        named?.only(grant.organization)?;
         // Both have to be what they were: an administrator who lost the role acts as nobody.
         let impersonator = self.directory.identities.find(&grant.impersonator_subject).await?.ok_or_else(ended)?;
         let patient = self.directory.identities.find(&grant.patient_subject).await?.ok_or_else(ended)?;
@@ -159,7 +169,12 @@ impl Authentication {
         Ok(caller)
     }
 
-    async fn program(&self, key: &str, named: Named, origin: &mut Origin) -> Result<Caller, ApiError> {
+    async fn program(
+        &self,
+        key: &str,
+        named: Result<Named, ApiError>,
+        origin: &mut Origin,
+    ) -> Result<Caller, ApiError> {
         let grant =
             self.directory.api_keys.find(key).await?.ok_or_else(|| {
                 ApiError::unauthorized("invalid_api_key", "There is no such API key, or it was revoked.")
@@ -168,7 +183,7 @@ impl Authentication {
             return Err(ApiError::unauthorized("api_key_expired", "The API key has expired; ask for a new one."));
         }
         origin.actor = Actor::ApiKey(grant.id);
-        named.only(grant.organization)?;
+        named?.only(grant.organization)?;
         origin.organization = Some(grant.organization);
         Ok(Caller {
             user_id: None,

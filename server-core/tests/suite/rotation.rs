@@ -367,7 +367,8 @@ async fn what_does_not_open_is_named_and_keeps_the_old_keys() {
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("1 under a key that is not here"), "{said}");
     // Destroyed is destroyed.
-    sqlx::query("update data_keys set wrapped = '' where id = $1").bind(damaged).execute(&mut owner).await.unwrap();
+    let destroy = "update data_keys set wrapped = '', destroyed_at = now() where id = $1";
+    sqlx::query(destroy).bind(damaged).execute(&mut owner).await.unwrap();
     assert_eq!(outcome(rotate(&app, NEW, "", &["--dry-run"])).0, Some(0));
 }
 

@@ -331,7 +331,9 @@ fn finish_operation(operation: &mut Map<String, Value>, path: &str, method: &str
             "403" => secured,
             "404" => secured || path.contains('{'),
             "409" => method != "get",
-            "413" | "415" | "422" => has_body,
+            "413" | "415" => has_body,
+            // Of a POST without a body it is the Idempotency-Key that can be at fault.
+            "422" => has_body || (secured && method == "post"),
             _ => true,
         });
         for (status, response) in responses {

@@ -120,7 +120,64 @@ def audit_log() -> dict:
     raise RuntimeError("Telemetry shows no audit entry although Core changed something ten seconds ago")
 
 
+def colleague() -> dict:
+    """Somebody of the other clinic, who is a member here as well."""
+    user = call(CORE, STACK["organizations"][1]["tokens"]["staff"], "GET", "/v1/me")
+    path = f"/v1/organizations/{CLINIC['id']}/connect-user"
+    headers = {"Authorization": f"Bearer {CLINIC['tokens']['admin']}"}
+    answer = requests.post(CORE + path, json={"user_id": user["id"], "role": "staff"}, headers=headers, timeout=30)
+    # Another case may have left the colleague a member.
+    if not answer.ok and answer.json()["error"]["code"] != "already_member":
+        raise RuntimeError(f"POST {path} answered {answer.status_code}: {answer.text[:500]}")
+    return user
+
+
+def stranger() -> dict:
+    """Somebody of the other clinic, who is no member here."""
+    return call(CORE, STACK["organizations"][1]["tokens"]["specialist"], "GET", "/v1/me")
+
+
+def core_delete(path: str) -> None:
+    headers = {"Authorization": f"Bearer {CLINIC['tokens']['admin']}"}
+    requests.delete(CORE + path, headers=headers, timeout=30)
+
+
+def api_key() -> dict:
+    body = {"name": "Fuzzed", "scopes": ["patients:read"]}
+    return core("POST", f"/v1/organizations/{CLINIC['id']}/api-keys", body)["api_key"]
+
+
+def own_patient() -> dict:
+    """The record of somebody who can sign in."""
+    me = call(CORE, CLINIC["tokens"]["patient"], "GET", "/v1/me")
+    return {"id": me["patient_id"]}
+
+
+def impersonation() -> dict:
+    path = f"/v1/patients/{shared(own_patient)['id']}/impersonate"
+    return core("POST", path, {"reason": "Fuzzed"})["impersonation"]
+
+
+def erasure() -> dict:
+    """A job that changes nothing."""
+    if SERVICE == "core":
+        answer = core("POST", f"/v1/gdpr/patients/{shared(patient)['id']}/anonymize?dry_run=true")
+    else:
+        path = f"/v1/privacy/subjects/1?dry_run=true&request_id={uuid.uuid4()}"
+        answer = call(TELEMETRY, STACK["telemetry_internal_token"], "DELETE", path)
+    return {"id": answer["job_id"]}
+
+
+def exclusion() -> dict:
+    path, token = "/v1/privacy/exclusions", CLINIC["telemetry_tokens"]["admin"]
+    return {"id": call(TELEMETRY, token, "POST", path, json={"subject_id": 1_000_000 + next(_number)})["subject_id"]}
+
+
 MAKERS = {
+    "api_key_id": api_key,
+    "impersonation_id": impersonation,
+    "job_id": erasure,
+    "user_id": colleague,
     "specialty_id": specialty,
     "specialist_id": specialist,
     "patient_id": patient,
@@ -132,7 +189,11 @@ def path_fill(case, fresh: bool) -> dict | None:
     """Puts ids that exist into the path; returns the row the path leads to, if it was made for this case."""
     row = None
     for name in list(case.path_parameters or {}):
-        if name in MAKERS:
+        if operation_id(case) == "patient_impersonate" and name == "patient_id":
+            case.path_parameters[name] = shared(own_patient)["id"]
+        elif operation_id(case) == "exclusion_delete":
+            case.path_parameters[name] = exclusion()["id"]
+        elif name in MAKERS:
             row = MAKERS[name]() if fresh else shared(MAKERS[name])
             case.path_parameters[name] = row["id"]
         elif name == "organization_id":
@@ -171,8 +232,13 @@ def body_fill(case, row: dict | None) -> None:
                 body[field] = f"{next(_number)}@fuzz.test" if field == "email" else f"F{next(_number)}"
     if name in ("organization_create", "organization_update"):
         body["timezone"] = "Europe/Berlin"
+        body.pop("clerk_organization_id", None)
         if "slug" in body:
             body["slug"] = f"fuzz-{uuid.uuid4().hex[:12]}"
+    if name == "member_connect":
+        body.pop("email", None)
+        body["user_id"] = shared(stranger)["id"]
+        core_delete(f"/v1/organizations/{CLINIC['id']}/members/{body['user_id']}")
     if name == "me_organization_switch":
         body["organization_id"] = CLINIC["id"]
 
@@ -192,6 +258,13 @@ def before_call(context, case, kwargs):
     with _lock:
         _calls[name] = _calls.get(name, 0) + 1
         count = _calls[name]
+    # On these the path is the organization, and a header may not name another.
+    if "organization_id" in (case.path_parameters or {}) and case.headers:
+        case.headers.pop("X-Organization-Id", None)
+    # Nobody is erased but who was made for it: the fuzzing goes on with the others.
+    erases = name in ("gdpr_user_erase", "gdpr_user_anonymize", "gdpr_patient_erase", "gdpr_patient_anonymize")
+    if erases and is_valid(case, "query"):
+        case.query = {**(case.query or {}), "dry_run": "true"}
     # Every fifth case keeps what was generated, so that ids and values that lead nowhere are tried as well.
     if count % 5 == 0:
         return
@@ -202,3 +275,5 @@ def before_call(context, case, kwargs):
         body_fill(case, row)
     if is_valid(case, "header") and "X-Organization-Id" in (case.headers or {}):
         case.headers["X-Organization-Id"] = str(CLINIC["id"])
+    if is_valid(case, "header") and "Idempotency-Key" in (case.headers or {}):
+        case.headers["Idempotency-Key"] = str(uuid.uuid4())

@@ -1646,6 +1646,10 @@ export type MeTelemetryTokenCreateErrors = {
      */
     409: ErrorEnvelope;
     /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
      * Too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
@@ -2845,6 +2849,10 @@ export type ApiKeyRotateErrors = {
      * The request conflicts with the present state.
      */
     409: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -4708,6 +4716,10 @@ export type GdprUserAnonymizeErrors = {
      */
     409: ErrorEnvelope;
     /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
      * Too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
@@ -4921,6 +4933,10 @@ export type GdprPatientAnonymizeErrors = {
      * The request conflicts with the present state.
      */
     409: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
