@@ -78,7 +78,10 @@ async fn two_processes_have_one_budget() {
     let (here, there) = (app.admin(), app.admin().at(&second.url()));
     let began = Instant::now();
     let (admitted, _) = spend(&[&here, &there]).await;
-    assert!((WRITES..=share(began)).contains(&admitted), "{admitted} in {:?}", began.elapsed());
+    // What is admitted between two messages of the processes comes on top, and how many that are in a burst
+    // is a matter of how busy the machine is (decision 14); a budget for each would be twice as much.
+    let most = share(began) + WRITES / 2;
+    assert!((WRITES..=most).contains(&admitted), "{admitted} in {:?}", began.elapsed());
     for actor in [&here, &there] {
         let answers = [write(actor).await, write(actor).await];
         assert!(answers.iter().any(|answer| answer.status == 429), "the budget is spent in both processes");
