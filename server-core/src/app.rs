@@ -28,7 +28,7 @@ use crate::{
     encryption::Encryption,
     http::{
         ApiKeys, Authentication, CallerLimits, Changes, Directory, Idempotency, Identities, Impersonations, Secrets,
-        Sessions, purge,
+        Sessions, answers_purge,
     },
     integration::{
         clerk,
@@ -281,7 +281,7 @@ fn session_rules(issuer: String, authorized_parties: Vec<String>) -> Rules {
 /// What comes back by itself: rows that make no difference any more are removed.
 fn housekeeping(runner: Runner, admin: &PgPool) -> Runner {
     let (keys, sessions) = (admin.clone(), admin.clone());
-    runner.every("idempotency_keys_expire", Duration::from_mins(10), move || purge(keys.clone())).every(
+    runner.every("idempotency_keys_expire", Duration::from_mins(10), move || answers_purge(keys.clone())).every(
         "sessions_expire",
         Duration::from_hours(1),
         move || clerk::sweep(sessions.clone()),

@@ -126,6 +126,17 @@ text!(
     |text| !text.bytes().any(|b| b.is_ascii_control())
 );
 
+text!(
+    /// Where a page of signed heads ended: days since 1970 and an organization.
+    HeadCursor, 21, "^[0-9]{1,5}:[0-9]{1,15}$",
+    |text| {
+        let digits = |part: &str, most: usize| {
+            (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())
+        };
+        text.split_once(':').is_some_and(|(days, organization)| digits(days, 5) && digits(organization, 15))
+    }
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

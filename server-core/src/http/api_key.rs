@@ -14,6 +14,7 @@ use super::{
     Scope,
     changes::Changes,
     remembered::{Remembered, Remembers},
+    repository,
     secret::Secrets,
 };
 use crate::{
@@ -34,7 +35,7 @@ pub(crate) struct ApiKeyGrant {
     /// What it may be used for.
     pub(crate) scopes: Vec<Scope>,
     /// When the secret that was sent stops being good.
-    expires_at: Option<DateTime<Utc>>,
+    pub(super) expires_at: Option<DateTime<Utc>>,
 }
 
 impl ApiKeyGrant {
@@ -51,7 +52,7 @@ pub(crate) struct ApiKeys(Arc<Inner>);
 struct Inner {
     admin: PgPool,
     secrets: Arc<Secrets>,
-    by_hash: Remembered<ApiKeyGrant>,
+    by_hash: Arc<Remembered<ApiKeyGrant>>,
     used: Mutex<HashMap<ApiKeyId, DateTime<Utc>>>,
 }
 
@@ -59,12 +60,12 @@ impl ApiKeys {
     /// Loads from the owner's pool: which organization a key is for must be known before there is a
     /// context.
     pub(crate) fn new(admin: PgPool, secrets: Arc<Secrets>) -> Self {
-        Self(Arc::new(Inner { admin, secrets, by_hash: Remembered::new(), used: Mutex::default() }))
+        Self(Arc::new(Inner { admin, secrets, by_hash: Arc::new(Remembered::new()), used: Mutex::default() }))
     }
 
     /// Has `changes` tell of keys that changed.
     pub(crate) fn hear(&self, changes: Changes) -> Changes {
-        changes.tell("api_key", Arc::<Inner>::clone(&self.0))
+        changes.tell("api_key", Arc::<Remembered<ApiKeyGrant>>::clone(&self.0.by_hash))
     }
 
     /// What a secret is good for; `None` if there is no such key, or no longer.
@@ -79,7 +80,9 @@ impl ApiKeys {
             grant
         } else {
             let begun = inner.by_hash.begin();
-            let Some(grant) = load(&inner.admin, &hash).await?.map(Arc::new) else { return Ok(None) };
+            let Some(grant) = repository::api_key_find(&inner.admin, &hash).await?.map(Arc::new) else {
+                return Ok(None);
+            };
             inner.by_hash.keep(begun, &remembered_by, &grant);
             grant
         };
@@ -101,7 +104,7 @@ impl ApiKeys {
             };
             let used = std::mem::take(&mut *self.0.used.lock().unwrap_or_else(PoisonError::into_inner));
             if !used.is_empty()
-                && let Err(error) = write_uses(&self.0.admin, &used).await
+                && let Err(error) = repository::api_key_uses_write(&self.0.admin, &used).await
             {
                 // The next use says it again.
                 tracing::warn!(?error, "last uses of API keys are not recorded");
@@ -111,54 +114,4 @@ impl ApiKeys {
             }
         }
     }
-}
-
-impl Remembers for Inner {
-    fn changed(&self, _id: &str) {
-        self.by_hash.forget_all();
-    }
-
-    fn forget_all(&self) {
-        self.by_hash.forget_all();
-    }
-
-    fn hearing(&self, hearing: bool) {
-        self.by_hash.hearing(hearing);
-    }
-}
-
-async fn load(admin: &PgPool, hash: &[u8]) -> Result<Option<ApiKeyGrant>, DatabaseError> {
-    let row = sqlx::query!(
-        r#"
-        select id as "id: ApiKeyId", organization_id as "organization_id: OrganizationId", scopes,
-               case when secret_hash = $1 then expires_at else least(expires_at, previous_expires_at) end as expires_at
-        from api_keys where (secret_hash = $1 or previous_secret_hash = $1) and revoked_at is null
-        "#,
-        hash
-    )
-    .fetch_optional(admin)
-    .await?;
-    Ok(row.map(|row| ApiKeyGrant {
-        id: row.id,
-        organization: row.organization_id,
-        // A scope of a newer version is one that this version can't honour.
-        scopes: row.scopes.iter().filter_map(|scope| Scope::from_text(scope)).collect(),
-        expires_at: row.expires_at,
-    }))
-}
-
-async fn write_uses(admin: &PgPool, used: &HashMap<ApiKeyId, DateTime<Utc>>) -> Result<(), DatabaseError> {
-    let (ids, times): (Vec<i64>, Vec<DateTime<Utc>>) = used.iter().map(|(id, time)| (id.0, *time)).unzip();
-    sqlx::query!(
-        r#"
-        update api_keys k set last_used_at = used.at
-        from unnest($1::bigint[], $2::timestamptz[]) as used(id, at)
-        where k.id = used.id and (k.last_used_at is null or k.last_used_at < used.at - interval '1 minute')
-        "#,
-        &ids,
-        &times
-    )
-    .execute(admin)
-    .await?;
-    Ok(())
 }

@@ -23,10 +23,10 @@ use super::{
     api_key::ApiKeys,
     caller::{API_KEY, API_KEY_HEADER, Credential, Person},
     impersonation::Impersonations,
+    repository,
 };
 use crate::{
     audit::{Actor, Attempt, Attempts, Origin, Refusal},
-    database::DatabaseError,
     ids::OrganizationId,
 };
 
@@ -206,13 +206,7 @@ impl Authentication {
         if self.existing.contains_key(&organization.0) {
             return Ok(true);
         }
-        let exists = sqlx::query_scalar!(
-            r#"select exists(select from organizations where id = $1) as "exists!""#,
-            organization.0
-        )
-        .fetch_one(&self.admin)
-        .await
-        .map_err(DatabaseError::from)?;
+        let exists = repository::organization_exists(&self.admin, organization).await?;
         if exists {
             self.existing.insert(organization.0, ());
         }

@@ -18,12 +18,14 @@ use server_shared::{
     http::{Gate, Operation, body},
 };
 use sha2::{Digest, Sha256};
-use sqlx::PgPool;
-use uuid::Uuid;
 
-use super::{Caller, Role, limits::who};
+use super::{
+    Caller, Role,
+    limits::who,
+    repository::{self, Stored},
+};
 use crate::{
-    database::{Claim, ClaimState, Database, DatabaseError, SealedAnswer},
+    database::{Claim, ClaimState, Database, SealedAnswer},
     encryption::Encryption,
     ids::OrganizationId,
 };
@@ -57,16 +59,6 @@ struct Sent {
     organization: i64,
     key_hash: Vec<u8>,
     request_hash: Vec<u8>,
-}
-
-/// The first answer to a key.
-struct Stored {
-    id: Uuid,
-    request_hash: Vec<u8>,
-    status: i16,
-    secret: bool,
-    wrapped_key: Vec<u8>,
-    answer: Vec<u8>,
 }
 
 impl<G> Idempotency<G> {
@@ -109,34 +101,6 @@ impl<G> Idempotency<G> {
             key_hash: hash("idempotency_keys.key", format!("{caller_name}\0{}\0{key}", operation.id)),
             request_hash: hash("idempotency_keys.request", format!("{target}\0{body}")),
         }))
-    }
-
-    async fn find(&self, caller: &Caller, organization: i64, key_hash: &[u8]) -> Result<Option<Stored>, DatabaseError> {
-        let mut reader = self.database.read(caller).open().await?;
-        let (connection, (user, context, role, patient, specialist)) = reader.parts();
-        let stored = sqlx::query_as!(
-            Stored,
-            r#"
-            select k.id as "id!", k.request_hash as "request_hash!", k.status as "status!", k.secret as "secret!",
-                   k.wrapped_key as "wrapped_key!", k.answer as "answer!"
-            from context_enter($1, $2, $3, $4, $5) ctx
-            cross join lateral (
-                select id, request_hash, status, secret, wrapped_key, answer from idempotency_keys
-                where organization_id = $6 and key_hash = $7 and expires_at > now() and status is not null and ctx
-                offset 0
-            ) k
-            "#,
-            user,
-            context,
-            role,
-            patient,
-            specialist,
-            organization,
-            key_hash
-        )
-        .fetch_optional(connection)
-        .await?;
-        Ok(stored)
     }
 
     /// The first answer again; another request under the same key is a mistake of its caller.
@@ -197,7 +161,8 @@ impl<G> Idempotency<G> {
                 Err(error)
             }
             (ClaimState::Taken, _) => {
-                let stored = self.find(caller, claim.organization(), claim.key_hash()).await?;
+                let stored =
+                    repository::answer_find(&self.database, caller, claim.organization(), claim.key_hash()).await?;
                 let stored = stored.ok_or_else(in_progress)?;
                 self.replay(claim.organization(), claim.request_hash(), &stored)
             }
@@ -218,7 +183,9 @@ impl<G: Gate> Gate for Idempotency<G> {
         }
         let Some(caller) = request.extensions().get::<Caller>().cloned() else { return Ok(None) };
         let Some(sent) = self.sent(operation, &caller, request).await? else { return Ok(None) };
-        if let Some(stored) = self.find(&caller, sent.organization, &sent.key_hash).await? {
+        if let Some(stored) =
+            repository::answer_find(&self.database, &caller, sent.organization, &sent.key_hash).await?
+        {
             return self.replay(sent.organization, &sent.request_hash, &stored).map(Some);
         }
         if let Some(caller) = request.extensions_mut().get_mut::<Caller>() {
@@ -273,12 +240,6 @@ impl<'a> Kept<'a> {
         let content_type = std::str::from_utf8(head).ok().filter(|text| !text.is_empty());
         Self { content_type, body: body.get(1..).unwrap_or_default() }
     }
-}
-
-/// Removes expired keys; says how many.
-pub(crate) async fn purge(admin: PgPool) -> Result<u64, DatabaseError> {
-    let done = sqlx::query!("delete from idempotency_keys where expires_at <= now()").execute(&admin).await?;
-    Ok(done.rows_affected())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::{
     Role,
     changes::Changes,
     remembered::{CAPACITY, Remembered, Remembers, TIME_TO_LIVE},
+    repository,
 };
 use crate::{
     database::{DatabaseError, WriteTx},
@@ -80,7 +81,9 @@ impl Identities {
             return Ok(Some(identity));
         }
         let begun = inner.by_subject.begin();
-        let Some(identity) = load(&inner.admin, subject).await?.map(Arc::new) else { return Ok(None) };
+        let Some(identity) = repository::identity_find(&inner.admin, subject).await?.map(Arc::new) else {
+            return Ok(None);
+        };
         inner.subject_of.insert(identity.user_id.0, subject.to_owned());
         inner.by_subject.keep(begun, subject, &identity);
         Ok(Some(identity))
@@ -115,54 +118,4 @@ impl Remembers for Inner {
     fn hearing(&self, hearing: bool) {
         self.by_subject.hearing(hearing);
     }
-}
-
-async fn load(admin: &PgPool, subject: &str) -> Result<Option<Identity>, DatabaseError> {
-    let rows = sqlx::query!(
-        r#"
-        select u.id as "user_id: UserId", u.name, u.superadmin,
-               u.current_organization_id as "current_organization_id: OrganizationId",
-               m.organization_id as "organization_id?: OrganizationId", m.role as "role?",
-               o.name as "organization_name?", o.slug as "organization_slug?",
-               p.id as "patient_id?: PatientId", s.id as "specialist_id?: SpecialistId"
-        from users u
-        left join memberships m on m.user_id = u.id
-        left join organizations o on o.id = m.organization_id
-        left join patients p on p.organization_id = m.organization_id and p.user_id = u.id and p.deleted_at is null
-        left join specialists s on s.organization_id = m.organization_id and s.user_id = u.id and s.deleted_at is null
-        where u.clerk_id = $1 and u.deleted_at is null
-        order by o.name, o.id
-        "#,
-        subject
-    )
-    .fetch_all(admin)
-    .await?;
-    let Some(first) = rows.first() else { return Ok(None) };
-    let mut identity = Identity {
-        user_id: first.user_id,
-        name: first.name.clone(),
-        superadmin: first.superadmin,
-        current_organization_id: first.current_organization_id,
-        memberships: Vec::with_capacity(rows.len()),
-    };
-    for row in rows {
-        let (Some(organization_id), Some(role), Some(organization_name), Some(organization_slug)) =
-            (row.organization_id, row.role, row.organization_name, row.organization_slug)
-        else {
-            continue;
-        };
-        let role = Role::of_membership(&role).ok_or_else(|| {
-            DatabaseError::Damaged(format!("membership of organization {organization_id} has no known role"))
-        })?;
-        let (patient_id, specialist_id) = (row.patient_id, row.specialist_id);
-        identity.memberships.push(Membership {
-            organization_id,
-            organization_name,
-            organization_slug,
-            role,
-            patient_id,
-            specialist_id,
-        });
-    }
-    Ok(Some(identity))
 }

@@ -8,6 +8,7 @@ use sqlx::PgPool;
 use super::{
     changes::Changes,
     remembered::{Remembered, Remembers},
+    repository,
     secret::Secrets,
 };
 use crate::{
@@ -28,7 +29,7 @@ pub(crate) struct ImpersonationGrant {
     pub(super) patient: PatientId,
     /// The patient, as the identity provider calls it.
     pub(super) patient_subject: String,
-    expires_at: DateTime<Utc>,
+    pub(super) expires_at: DateTime<Utc>,
 }
 
 impl ImpersonationGrant {
@@ -45,18 +46,18 @@ pub(crate) struct Impersonations(Arc<Inner>);
 struct Inner {
     admin: PgPool,
     secrets: Arc<Secrets>,
-    by_hash: Remembered<ImpersonationGrant>,
+    by_hash: Arc<Remembered<ImpersonationGrant>>,
 }
 
 impl Impersonations {
     /// Loads from the owner's pool: who a caller is must be known before there is a context.
     pub(crate) fn new(admin: PgPool, secrets: Arc<Secrets>) -> Self {
-        Self(Arc::new(Inner { admin, secrets, by_hash: Remembered::new() }))
+        Self(Arc::new(Inner { admin, secrets, by_hash: Arc::new(Remembered::new()) }))
     }
 
     /// Has `changes` tell of impersonations that ended.
     pub(crate) fn hear(&self, changes: Changes) -> Changes {
-        changes.tell("impersonation", Arc::<Inner>::clone(&self.0))
+        changes.tell("impersonation", Arc::<Remembered<ImpersonationGrant>>::clone(&self.0.by_hash))
     }
 
     /// Whether a bearer token claims to be one of an impersonation.
@@ -73,7 +74,9 @@ impl Impersonations {
             return Ok(Some(grant));
         }
         let begun = inner.by_hash.begin();
-        let Some(grant) = load(&inner.admin, &hash).await?.map(Arc::new) else { return Ok(None) };
+        let Some(grant) = repository::impersonation_find(&inner.admin, &hash).await?.map(Arc::new) else {
+            return Ok(None);
+        };
         inner.by_hash.keep(begun, &remembered_by, &grant);
         Ok(Some(grant))
     }
@@ -83,37 +86,4 @@ impl Impersonations {
     pub(crate) fn invalidate(&self) {
         self.0.by_hash.forget_all();
     }
-}
-
-impl Remembers for Inner {
-    fn changed(&self, _id: &str) {
-        self.by_hash.forget_all();
-    }
-
-    fn forget_all(&self) {
-        self.by_hash.forget_all();
-    }
-
-    fn hearing(&self, hearing: bool) {
-        self.by_hash.hearing(hearing);
-    }
-}
-
-async fn load(admin: &PgPool, hash: &[u8]) -> Result<Option<ImpersonationGrant>, DatabaseError> {
-    let grant = sqlx::query_as!(
-        ImpersonationGrant,
-        r#"
-        select i.organization_id as "organization: OrganizationId", i.impersonator_user_id as "impersonator: UserId",
-               a.clerk_id as impersonator_subject, i.patient_id as "patient: PatientId", p.clerk_id as patient_subject,
-               i.expires_at
-        from impersonations i
-        join users a on a.id = i.impersonator_user_id
-        join users p on p.id = i.patient_user_id
-        where i.token_hash = $1 and i.revoked_at is null
-        "#,
-        hash
-    )
-    .fetch_optional(admin)
-    .await?;
-    Ok(grant)
 }

@@ -21,8 +21,9 @@ use server_shared::{
 use super::Caller;
 use crate::audit::Actor;
 
-/// Files of any size; the path says which they are.
+/// Files of any size: what lies below the one, and what ends in the other.
 const EXPORTS: &str = "/v1/export/";
+const EXPORT: &str = "/export";
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -50,7 +51,7 @@ impl<G> CallerLimits<G> {
     }
 
     fn policy(&self, operation: &Operation) -> Policy {
-        if operation.path.starts_with(EXPORTS) {
+        if operation.path.starts_with(EXPORTS) || operation.path.ends_with(EXPORT) {
             return self.export;
         }
         if [Method::GET, Method::HEAD].contains(&operation.method) { self.read } else { self.write }

@@ -76,13 +76,20 @@ impl<V: Send + Sync + 'static> Remembered<V> {
             self.values.invalidate(key);
         }
     }
+}
 
-    pub(super) fn forget_all(&self) {
+/// What changes seldom is forgotten as a whole, so that it need not be known which value an id is.
+impl<V: Send + Sync + 'static> Remembers for Remembered<V> {
+    fn changed(&self, _id: &str) {
+        self.forget_all();
+    }
+
+    fn forget_all(&self) {
         self.generation.fetch_add(1, Ordering::SeqCst);
         self.values.invalidate_all();
     }
 
-    pub(super) fn hearing(&self, hearing: bool) {
+    fn hearing(&self, hearing: bool) {
         self.hearing.store(hearing, Ordering::SeqCst);
     }
 }

@@ -11,6 +11,7 @@ use sqlx::PgPool;
 use super::{
     Changes,
     remembered::{Remembered, Remembers},
+    repository,
 };
 use crate::database::{DatabaseError, WriteTx};
 
@@ -42,10 +43,7 @@ impl Sessions {
             return Ok(*ended);
         }
         let begun = inner.ended.begin();
-        let ended =
-            sqlx::query_scalar!(r#"select exists(select from revoked_sessions where sid = $1) as "ended!""#, sid)
-                .fetch_one(&inner.admin)
-                .await?;
+        let ended = repository::session_ended(&inner.admin, sid).await?;
         inner.ended.keep(begun, sid, &Arc::new(ended));
         Ok(ended)
     }

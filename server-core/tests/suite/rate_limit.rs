@@ -3,12 +3,14 @@
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
-use test_support::{Actor, Answer, CoreApp, Issuer, SessionClaims, Throwaway, eventually};
+use test_support::{Actor, Answer, CoreApp, Issuer, SessionClaims, Throwaway, eventually, until};
 use tokio::task::JoinSet;
 
 /// Writes a minute, and how long until one of them is back.
 const WRITES: usize = 120;
 const WRITE_INTERVAL: Duration = Duration::from_millis(500);
+/// Writes that a process may have admitted without word from Redis: a quarter of the last tenth.
+const UNTOLD: usize = WRITES / 10 / 4;
 
 fn limited() -> test_support::CoreBuilder {
     CoreApp::builder().env("RATE_LIMIT_SCALE", "1")
@@ -78,9 +80,8 @@ async fn two_processes_have_one_budget() {
     let (here, there) = (app.admin(), app.admin().at(&second.url()));
     let began = Instant::now();
     let (admitted, _) = spend(&[&here, &there]).await;
-    // What is admitted between two messages of the processes comes on top, and how many that are in a burst
-    // is a matter of how busy the machine is (decision 14); a budget for each would be twice as much.
-    let most = share(began) + WRITES / 2;
+    // What a process has admitted and Redis has not confirmed comes on top, at most so much (decision 14).
+    let most = share(began) + 2 * UNTOLD;
     assert!((WRITES..=most).contains(&admitted), "{admitted} in {:?}", began.elapsed());
     for actor in [&here, &there] {
         let answers = [write(actor).await, write(actor).await];
@@ -173,20 +174,16 @@ async fn an_address_is_bounded_before_anybody_is_known() {
 #[tokio::test]
 async fn names_in_redis_tell_nobody_who_is_meant() {
     let redis = Throwaway::valkey().await;
-    let app = limited().env("REDIS_URL", redis.url()).start().await;
-    write(&app.admin()).await;
+    // A small budget takes long enough to come back that its name is seen.
+    let app = limited().env("REDIS_URL", redis.url()).env("RATE_LIMIT_PER_ADDRESS", "30").start().await;
     let client = redis::Client::open(redis.url()).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    let mut names: Vec<String> = Vec::new();
-    for _ in 0..100 {
-        names = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
-        // An address has so large a budget that its debt, and its name with it, is gone in milliseconds.
-        if !names.is_empty() {
-            break;
-        }
+    let connection = client.get_multiplexed_async_connection().await.unwrap();
+    let (names, _) = until("Redis has heard of an address and of a caller", CoreApp::PATIENCE, || async {
         write(&app.admin()).await;
-    }
-    assert!(!names.is_empty(), "Redis has heard of no budget");
+        let names: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut connection.clone()).await.unwrap();
+        (names.len() >= 2).then_some(names)
+    })
+    .await;
     for name in names {
         let (class, hash) = name.strip_prefix("rate_limit:").unwrap().split_once(':').unwrap();
         assert!(["address", "write"].contains(&class), "{name}");

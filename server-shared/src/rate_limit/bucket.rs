@@ -13,6 +13,8 @@ pub(super) struct Bucket {
     until: u64,
     /// Admitted here and not told to Redis yet.
     pending: u64,
+    /// Told to Redis, which has not answered yet.
+    unanswered: u64,
     /// When Redis last said what all processes have admitted.
     learnt: Option<u64>,
     /// Between which two losses of Redis that was.
@@ -28,11 +30,13 @@ pub(super) struct Report {
     pub(super) known: u64,
     /// So many more have been admitted.
     pub(super) counted: u64,
+    /// How many admitted requests either of the two speaks of; stays here.
+    pub(super) told: u64,
 }
 
 impl Bucket {
     pub(super) fn new(policy: Policy, era: u64) -> Self {
-        Self { policy, until: 0, pending: 0, learnt: None, era, listed: false }
+        Self { policy, until: 0, pending: 0, unanswered: 0, learnt: None, era, listed: false }
     }
 
     pub(super) fn policy(&self) -> Policy {
@@ -45,7 +49,9 @@ impl Bucket {
 
     /// Whether the others' word is needed before the next request is admitted.
     pub(super) fn unsure(&self, now: u64) -> bool {
-        self.policy.scarce(self.debt(now)) || self.learnt.is_none_or(|learnt| now.saturating_sub(learnt) > FRESH)
+        self.policy.scarce(self.debt(now))
+            || self.pending + self.unanswered >= self.policy.untold()
+            || self.learnt.is_none_or(|learnt| now.saturating_sub(learnt) > FRESH)
     }
 
     /// Adds a request to the debt.
@@ -73,10 +79,16 @@ impl Bucket {
     /// time has paid off some of what was counted meanwhile; else what came since the last report.
     pub(super) fn report(&mut self, now: u64, era: u64) -> Report {
         let counted = std::mem::take(&mut self.pending);
+        self.unanswered += counted;
         if std::mem::replace(&mut self.era, era) == era {
-            return Report { known: 0, counted };
+            return Report { known: 0, counted, told: counted };
         }
-        Report { known: self.debt(now), counted: 0 }
+        Report { known: self.debt(now), counted: 0, told: counted }
+    }
+
+    /// The end of a report, answered or lost: Redis has heard of it, or hears of the whole debt later.
+    pub(super) fn settle(&mut self, report: Report) {
+        self.unanswered = self.unanswered.saturating_sub(report.told);
     }
 
     /// Takes over what Redis said to a question asked at `asked`. The answer is a little older than
@@ -122,17 +134,39 @@ mod tests {
     }
 
     #[test]
+    fn what_redis_has_not_confirmed_is_bounded() {
+        let mut bucket = bucket();
+        bucket.learn(0, 0, 0);
+        let most = bucket.policy.untold();
+        assert_eq!(most, 15);
+        for _ in 0..most {
+            assert!(!bucket.unsure(0));
+            bucket.charge(0);
+            bucket.owe_report();
+        }
+        assert!(bucket.unsure(0));
+        let report = bucket.report(0, 0);
+        assert!(bucket.unsure(0), "told is not heard");
+        bucket.settle(report);
+        assert!(!bucket.unsure(0));
+    }
+
+    #[test]
     fn after_a_loss_redis_hears_of_the_whole_debt_once() {
         let mut bucket = bucket();
         for _ in 0..3 {
             bucket.charge(0);
             bucket.owe_report();
         }
-        assert_eq!(bucket.report(0, 0), Report { known: 0, counted: 3 });
+        assert_eq!(bucket.report(0, 0), Report { known: 0, counted: 3, told: 3 });
         bucket.charge(0);
         bucket.owe_report();
-        assert_eq!(bucket.report(100_000, 1), Report { known: 300_000, counted: 0 }, "one of four is paid off");
-        assert_eq!(bucket.report(100_000, 1), Report { known: 0, counted: 0 });
+        assert_eq!(
+            bucket.report(100_000, 1),
+            Report { known: 300_000, counted: 0, told: 1 },
+            "one of four is paid off"
+        );
+        assert_eq!(bucket.report(100_000, 1), Report { known: 0, counted: 0, told: 0 });
     }
 
     proptest! {

@@ -52,7 +52,17 @@ impl Policy {
 
     /// Whether so little is left that what other processes admit meanwhile may decide.
     pub(super) fn scarce(&self, debt: u64) -> bool {
-        self.remaining(debt) <= (self.limit / 10).max(10)
+        self.remaining(debt) <= self.reserve()
+    }
+
+    /// How many requests a process may admit that Redis has not confirmed to have heard of: what a
+    /// process can add to the limit, however slow the way to Redis is.
+    pub(super) fn untold(&self) -> u64 {
+        u64::from(self.reserve() / 4)
+    }
+
+    fn reserve(&self) -> u32 {
+        (self.limit / 10).max(10)
     }
 
     fn remaining(&self, debt: u64) -> u32 {

@@ -129,6 +129,9 @@ impl Limiter {
             None => None,
         };
         let mut known = lock(&bucket);
+        if let Some(question) = &question {
+            known.settle(question.report);
+        }
         let now = self.now();
         // No answer: Redis was lost on the way, and what is known here has admitted the request.
         let mut admitted = true;
@@ -178,10 +181,14 @@ impl Limiter {
         if questions.is_empty() {
             return;
         }
-        let Some(answers) = shared.ask(&questions).await else { return };
+        let answers = shared.ask(&questions).await;
         let now = self.now();
-        for ((_, bucket), answer) in batch.iter().zip(answers) {
-            lock(bucket).learn(answer.debt, asked, now);
+        for (index, ((_, bucket), question)) in batch.iter().zip(&questions).enumerate() {
+            let mut known = lock(bucket);
+            known.settle(question.report);
+            if let Some(answer) = answers.as_ref().and_then(|answers| answers.get(index)) {
+                known.learn(answer.debt, asked, now);
+            }
         }
     }
 

@@ -175,7 +175,7 @@ mod tests {
             case.set(case.get() + 1);
             let mut debt = 0;
             for (known, counted, wanted) in steps {
-                let report = Report { known: known * interval, counted };
+                let report = Report { known: known * interval, counted, told: counted };
                 let question = Question { name: format!("case:{}", case.get()), policy, report, wanted };
                 let answer = runtime.block_on(shared.ask(&[question])).unwrap()[0];
                 debt = debt.max(report.known) + counted * interval;
@@ -195,7 +195,7 @@ mod tests {
         assert!(shared.is_up());
         valkey.kill();
         let policy = Policy::new("any", 20, Duration::from_mins(1));
-        let report = Report { known: 0, counted: 1 };
+        let report = Report { known: 0, counted: 1, told: 1 };
         let question = Question { name: "a".to_owned(), policy, report, wanted: false };
         assert_eq!(shared.ask(&[question]).await, None);
         assert_eq!((shared.is_up(), shared.era()), (false, 1));

@@ -1,6 +1,6 @@
 //! What can go wrong with the audit trail.
 
-use server_shared::{ApiError, error::FieldFault};
+use server_shared::ApiError;
 use thiserror::Error;
 
 use crate::storage::StoreError;
@@ -14,9 +14,6 @@ pub(crate) enum AuditError {
     /// An administrator named an organization that is not its own.
     #[error("another organization")]
     OrganizationNotFound,
-    /// A cursor that no page gave.
-    #[error("no cursor of ours")]
-    Cursor,
     /// A store is down or in disorder.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -34,10 +31,6 @@ impl From<AuditError> for ApiError {
             AuditError::NotFound => Self::not_found("audit_log_not_found", "There is no such entry."),
             AuditError::OrganizationNotFound => {
                 Self::not_found("organization_not_found", "There is no such organization, or it is not yours.")
-            }
-            AuditError::Cursor => {
-                Self::bad_request("invalid_parameter", "The query parameter `cursor` is not one that a page gave.")
-                    .with_fields(&[FieldFault::new("cursor", "invalid", "send `meta.next_cursor` of the page before")])
             }
             AuditError::Store(error) => error.into(),
         }

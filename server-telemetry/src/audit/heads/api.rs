@@ -16,7 +16,7 @@ use crate::{
     audit::reading::Reader,
     http::{Person, Trace},
     ingest::Tag,
-    text::Identifier,
+    text::HeadCursor,
 };
 
 /// The operations `/v1/audit/heads` and `/.well-known/jwks.json`.
@@ -41,15 +41,14 @@ impl HeadApi {
         #[oai(validator(minimum(value = "0"), maximum(value = "9007199254740991")))]
         organization_id: Query<Option<i64>>,
         /// `meta.next_cursor` of the page before.
-        cursor: Query<Option<Identifier>>,
+        cursor: Query<Option<HeadCursor>>,
         /// Heads a page holds at most.
         page_size: Query<Option<PageSize>>,
     ) -> Result<Json<AuditHeadList>, ApiError> {
         person.must_administrate()?;
         let paging = Paging::new(None, page_size.0);
-        let cursor = cursor.0.map(Identifier::into_inner);
         let reader = Reader { person, trace };
-        Ok(Json(self.heads.list(&reader, organization_id.0, cursor.as_deref(), paging).await?))
+        Ok(Json(self.heads.list(&reader, organization_id.0, cursor.0.as_ref(), paging).await?))
     }
 
     /// Get the keys that heads of the audit trail are signed with

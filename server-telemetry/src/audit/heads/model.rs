@@ -8,7 +8,10 @@ use poem_openapi::{
 use serde_json::Value;
 use uuid::{Uuid, uuid};
 
-use crate::audit::{chain::Head, model::CursorMeta};
+use crate::{
+    audit::{chain::Head, model::CursorMeta},
+    text::HeadCursor,
+};
 
 /// The last link of a day, signed.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
@@ -74,7 +77,10 @@ pub(crate) struct AuditHeadList {
 
 impl Example for AuditHeadList {
     fn example() -> Self {
-        Self { data: vec![AuditHead::example()], meta: CursorMeta { next_cursor: Some("2025-11-09:1".to_owned()) } }
+        Self {
+            data: vec![AuditHead::example()],
+            meta: CursorMeta { next_cursor: Some(HeadCursor::literal("20401:1").into_inner()) },
+        }
     }
 }
 

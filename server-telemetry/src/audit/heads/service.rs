@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 use serde_json::Value;
 use server_shared::http::Paging;
 
@@ -14,6 +14,7 @@ use super::{
 use crate::{
     audit::{error::AuditError, model::CursorMeta, reading::Reader, repository as trail},
     storage::postgres::Database,
+    text::HeadCursor,
 };
 
 /// Which heads are asked for.
@@ -39,11 +40,11 @@ impl HeadService {
         &self,
         reader: &Reader,
         organization_id: Option<i64>,
-        cursor: Option<&str>,
+        cursor: Option<&HeadCursor>,
         paging: Paging,
     ) -> Result<AuditHeadList, AuditError> {
         let organization_id = reader.organization(organization_id)?;
-        let cursor = cursor.map(|cursor| position(cursor).ok_or(AuditError::Cursor)).transpose()?;
+        let cursor = cursor.and_then(position);
         let mut tx = self.database.disclose(&reader.person).await?;
         let mut heads = repository::head_list(&mut tx, &HeadFilter { organization_id, cursor, paging }).await?;
         trail::insert(&mut tx, &[reader.event(organization_id.unwrap_or(0))]).await?;
@@ -52,7 +53,7 @@ impl HeadService {
         let more = heads.len() > page;
         heads.truncate(page);
         let last = heads.last().filter(|_| more);
-        let meta = CursorMeta { next_cursor: last.map(|head| format!("{}:{}", head.day, head.organization_id)) };
+        let meta = CursorMeta { next_cursor: last.map(|head| cursor_of(head.day, head.organization_id)) };
         Ok(AuditHeadList { data: heads.into_iter().map(AuditHead::from).collect(), meta })
     }
 
@@ -62,8 +63,28 @@ impl HeadService {
     }
 }
 
+/// Days since 1970 and the organization: every cursor of the form that the specification states is one
+/// that a page could have given.
+fn cursor_of(day: NaiveDate, organization_id: i64) -> String {
+    format!("{}:{organization_id}", (day - NaiveDate::default()).num_days())
+}
+
 /// The day and organization that a cursor stands for.
-fn position(cursor: &str) -> Option<(NaiveDate, i64)> {
-    let (day, organization_id) = cursor.split_once(':')?;
-    Some((day.parse().ok()?, organization_id.parse().ok()?))
+fn position(cursor: &HeadCursor) -> Option<(NaiveDate, i64)> {
+    let (days, organization_id) = cursor.as_ref().split_once(':')?;
+    let day = NaiveDate::default() + Days::new(days.parse().ok()?);
+    Some((day, organization_id.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_written() {
+        let day = NaiveDate::from_ymd_opt(2025, 11, 9).unwrap();
+        let cursor = HeadCursor::new(cursor_of(day, 7)).unwrap();
+        assert_eq!(position(&cursor), Some((day, 7)));
+        assert!(position(&HeadCursor::new("99999:999999999999999".to_owned()).unwrap()).is_some());
+    }
 }

@@ -1,0 +1,201 @@
+//! Who callers are and what they were answered: read on the owner's pool, before there is a context,
+//! but for answers, which are their organization's.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{
+    Caller, Role, Scope,
+    api_key::ApiKeyGrant,
+    identity::{Identity, Membership},
+    impersonation::ImpersonationGrant,
+};
+use crate::{
+    database::{Database, DatabaseError},
+    ids::{ApiKeyId, OrganizationId, PatientId, SpecialistId, UserId},
+};
+
+/// A user with every membership, by the name that the identity provider knows it by.
+pub(super) async fn identity_find(admin: &PgPool, subject: &str) -> Result<Option<Identity>, DatabaseError> {
+    let rows = sqlx::query!(
+        r#"
+        select u.id as "user_id: UserId", u.name, u.superadmin,
+               u.current_organization_id as "current_organization_id: OrganizationId",
+               m.organization_id as "organization_id?: OrganizationId", m.role as "role?",
+               o.name as "organization_name?", o.slug as "organization_slug?",
+               p.id as "patient_id?: PatientId", s.id as "specialist_id?: SpecialistId"
+        from users u
+        left join memberships m on m.user_id = u.id
+        left join organizations o on o.id = m.organization_id
+        left join patients p on p.organization_id = m.organization_id and p.user_id = u.id and p.deleted_at is null
+        left join specialists s on s.organization_id = m.organization_id and s.user_id = u.id and s.deleted_at is null
+        where u.clerk_id = $1 and u.deleted_at is null
+        order by o.name, o.id
+        "#,
+        subject
+    )
+    .fetch_all(admin)
+    .await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let mut identity = Identity {
+        user_id: first.user_id,
+        name: first.name.clone(),
+        superadmin: first.superadmin,
+        current_organization_id: first.current_organization_id,
+        memberships: Vec::with_capacity(rows.len()),
+    };
+    for row in rows {
+        let (Some(organization_id), Some(role), Some(organization_name), Some(organization_slug)) =
+            (row.organization_id, row.role, row.organization_name, row.organization_slug)
+        else {
+            continue;
+        };
+        let role = Role::of_membership(&role).ok_or_else(|| {
+            DatabaseError::Damaged(format!("membership of organization {organization_id} has no known role"))
+        })?;
+        let (patient_id, specialist_id) = (row.patient_id, row.specialist_id);
+        identity.memberships.push(Membership {
+            organization_id,
+            organization_name,
+            organization_slug,
+            role,
+            patient_id,
+            specialist_id,
+        });
+    }
+    Ok(Some(identity))
+}
+
+/// Whether there is such an organization.
+pub(super) async fn organization_exists(admin: &PgPool, organization: OrganizationId) -> Result<bool, DatabaseError> {
+    let exists =
+        sqlx::query_scalar!(r#"select exists(select from organizations where id = $1) as "exists!""#, organization.0)
+            .fetch_one(admin)
+            .await?;
+    Ok(exists)
+}
+
+/// Whether the session has ended.
+pub(super) async fn session_ended(admin: &PgPool, sid: &str) -> Result<bool, DatabaseError> {
+    let ended = sqlx::query_scalar!(r#"select exists(select from revoked_sessions where sid = $1) as "ended!""#, sid)
+        .fetch_one(admin)
+        .await?;
+    Ok(ended)
+}
+
+/// The key that a secret, present or former, belongs to.
+pub(super) async fn api_key_find(admin: &PgPool, hash: &[u8]) -> Result<Option<ApiKeyGrant>, DatabaseError> {
+    let row = sqlx::query!(
+        r#"
+        select id as "id: ApiKeyId", organization_id as "organization_id: OrganizationId", scopes,
+               case when secret_hash = $1 then expires_at else least(expires_at, previous_expires_at) end as expires_at
+        from api_keys where (secret_hash = $1 or previous_secret_hash = $1) and revoked_at is null
+        "#,
+        hash
+    )
+    .fetch_optional(admin)
+    .await?;
+    Ok(row.map(|row| ApiKeyGrant {
+        id: row.id,
+        organization: row.organization_id,
+        // A scope of a newer version is one that this version can't honour.
+        scopes: row.scopes.iter().filter_map(|scope| Scope::from_text(scope)).collect(),
+        expires_at: row.expires_at,
+    }))
+}
+
+/// Notes when keys were last used, to the minute.
+pub(super) async fn api_key_uses_write(
+    admin: &PgPool,
+    used: &HashMap<ApiKeyId, DateTime<Utc>>,
+) -> Result<(), DatabaseError> {
+    let (ids, times): (Vec<i64>, Vec<DateTime<Utc>>) = used.iter().map(|(id, time)| (id.0, *time)).unzip();
+    sqlx::query!(
+        r#"
+        update api_keys k set last_used_at = used.at
+        from unnest($1::bigint[], $2::timestamptz[]) as used(id, at)
+        where k.id = used.id and (k.last_used_at is null or k.last_used_at < used.at - interval '1 minute')
+        "#,
+        &ids,
+        &times
+    )
+    .execute(admin)
+    .await?;
+    Ok(())
+}
+
+/// The impersonation that a token belongs to.
+pub(super) async fn impersonation_find(
+    admin: &PgPool,
+    hash: &[u8],
+) -> Result<Option<ImpersonationGrant>, DatabaseError> {
+    let grant = sqlx::query_as!(
+        ImpersonationGrant,
+        r#"
+        select i.organization_id as "organization: OrganizationId", i.impersonator_user_id as "impersonator: UserId",
+               a.clerk_id as impersonator_subject, i.patient_id as "patient: PatientId", p.clerk_id as patient_subject,
+               i.expires_at
+        from impersonations i
+        join users a on a.id = i.impersonator_user_id
+        join users p on p.id = i.patient_user_id
+        where i.token_hash = $1 and i.revoked_at is null
+        "#,
+        hash
+    )
+    .fetch_optional(admin)
+    .await?;
+    Ok(grant)
+}
+
+/// The first answer to a key.
+pub(super) struct Stored {
+    pub(super) id: Uuid,
+    pub(super) request_hash: Vec<u8>,
+    pub(super) status: i16,
+    pub(super) secret: bool,
+    pub(super) wrapped_key: Vec<u8>,
+    pub(super) answer: Vec<u8>,
+}
+
+/// The first answer to a key of the caller's, as long as it is kept.
+pub(super) async fn answer_find(
+    database: &Database,
+    caller: &Caller,
+    organization: i64,
+    key_hash: &[u8],
+) -> Result<Option<Stored>, DatabaseError> {
+    let mut reader = database.read(caller).open().await?;
+    let (connection, (user, context, role, patient, specialist)) = reader.parts();
+    let stored = sqlx::query_as!(
+        Stored,
+        r#"
+        select k.id as "id!", k.request_hash as "request_hash!", k.status as "status!", k.secret as "secret!",
+               k.wrapped_key as "wrapped_key!", k.answer as "answer!"
+        from context_enter($1, $2, $3, $4, $5) ctx
+        cross join lateral (
+            select id, request_hash, status, secret, wrapped_key, answer from idempotency_keys
+            where organization_id = $6 and key_hash = $7 and expires_at > now() and status is not null and ctx
+            offset 0
+        ) k
+        "#,
+        user,
+        context,
+        role,
+        patient,
+        specialist,
+        organization,
+        key_hash
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(stored)
+}
+
+/// Removes the answers that are kept no longer; says how many.
+pub(crate) async fn answers_purge(admin: PgPool) -> Result<u64, DatabaseError> {
+    let done = sqlx::query!("delete from idempotency_keys where expires_at <= now()").execute(&admin).await?;
+    Ok(done.rows_affected())
+}
