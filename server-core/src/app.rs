@@ -188,12 +188,14 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let runner = housekeeping(Runner::new(admin.clone()), &admin);
     let database = Database::new(admin.clone(), app.clone(), wake, runner.wake());
     jobs.spawn("audit forwarder", |stop| forwarder.run(stop));
+    let accounts = user::Service::new(database.clone(), identities.clone(), signer, Arc::clone(&encryption));
     let runner = runner.handle(gdpr::Eraser {
         database: database.clone(),
         identities: identities.clone(),
         storage: storage.clone(),
         telemetry,
         clerk: clerk::Users::new(config.clerk.api_url, config.clerk.secret_key)?,
+        users: accounts.clone(),
     });
     jobs.spawn("job runner", |stop| runner.run(stop));
     let changes = Changes::new(config.database.url.clone());
@@ -214,7 +216,6 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
 
     let dependencies = dependencies(admin, app, RedisProbe(redis), storage.clone());
     let patients = patient::Service::new(database.clone(), Arc::clone(&encryption), identities.clone());
-    let accounts = user::Service::new(database.clone(), identities.clone(), signer, Arc::clone(&encryption));
     let members = member::Service::new(database.clone(), identities.clone(), accounts.clone());
     let clerk =
         clerk::Service::new(database.clone(), accounts.clone(), members.clone(), sessions, config.clerk.webhook_secret);
@@ -224,7 +225,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         user::Api { users: accounts },
         impersonation::Api { impersonations: acting },
         clerk::Api { clerk },
-        organization::Api { organizations: organization::Service::new(database.clone()) },
+        organization::Api { organizations: organization::Service::new(database.clone(), identities.clone()) },
         member::Api { members },
         api_key::Api { api_keys: api_key::Service::new(database.clone(), key_secrets, api_keys) },
         specialty::Api { specialties: specialty::Service::new(database.clone()) },

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{config::EncryptionConfig, database::DatabaseError, ids::OrganizationId};
 
-use wrapped::{DATA_KEYS, USER_KEYS};
+use wrapped::{ANSWER_KEYS, DATA_KEYS, USER_KEYS};
 pub(crate) use wrapped::{WRAPPED, WrappedColumn};
 
 /// Wraps data keys and makes blind indexes.
@@ -28,6 +28,9 @@ pub(crate) struct NewUserKey {
     pub(crate) wrapped: Vec<u8>,
     pub(crate) key: DataKey,
 }
+
+/// The column of answers that are kept for repeated requests.
+const ANSWER: &str = "answer";
 
 /// What belongs to a person rather than to a clinic is bound to no organization.
 pub(crate) const NO_ORGANIZATION: OrganizationId = OrganizationId(0);
@@ -74,27 +77,26 @@ impl Encryption {
             .map_err(|error| DatabaseError::Damaged(format!("data key of user {uid}: {error}")))
     }
 
-    /// Seals the one value of a row that has a data key of its own: the wrapped key and the ciphertext.
-    pub(crate) fn seal_row(&self, organization: i64, table: &str, id: Uuid, plain: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    /// Seals an answer under a data key of its own: the wrapped key and the ciphertext.
+    pub(crate) fn seal_answer(&self, organization: i64, id: Uuid, plain: &[u8]) -> (Vec<u8>, Vec<u8>) {
         let row = id.to_string();
-        let place = |column| Binding { organization_id: organization, table, column, row: &row };
-        let (key, wrapped) = self.master.generate_data_key(&place("wrapped_key"));
-        (wrapped.into_bytes(), key.seal(plain, &place("answer")))
+        let place = ANSWER_KEYS.binding(organization, &row);
+        let (key, wrapped) = self.master.generate_data_key(&place);
+        (wrapped.into_bytes(), key.seal(plain, &Binding { column: ANSWER, ..place }))
     }
 
-    /// Opens what [`Encryption::seal_row`] sealed.
-    pub(crate) fn open_row(
+    /// Opens what [`Encryption::seal_answer`] sealed.
+    pub(crate) fn open_answer(
         &self,
         organization: i64,
-        table: &str,
         id: Uuid,
         (wrapped, sealed): (&[u8], &[u8]),
     ) -> Result<Vec<u8>, DatabaseError> {
         let row = id.to_string();
-        let place = |column| Binding { organization_id: organization, table, column, row: &row };
-        let key = self.master.unwrap(wrapped, &place("wrapped_key"));
-        key.and_then(|key| key.open(sealed, &place("answer")))
-            .map_err(|error| DatabaseError::Damaged(format!("{table} {id}: {error}")))
+        let place = ANSWER_KEYS.binding(organization, &row);
+        let key = self.master.unwrap(wrapped, &place);
+        key.and_then(|key| key.open(sealed, &Binding { column: ANSWER, ..place }))
+            .map_err(|error| DatabaseError::Damaged(format!("answer {id}: {error}")))
     }
 
     /// The keyed hash under which a normalized value can be found.

@@ -11,12 +11,19 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::PgPool;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::entry::{Actor, Attempt, Refusal};
-use crate::{database::DatabaseError, ids::OrganizationId, wake::Wake};
+use super::{
+    entry::{Actor, Attempt, Origin, Refusal},
+    repository,
+};
+use crate::{
+    database::DatabaseError,
+    ids::{OrganizationId, UserId},
+    wake::Wake,
+};
 
 /// Attempts that wait at most; some 5 MB.
 const QUEUE: usize = 10_000;
@@ -24,13 +31,15 @@ const QUEUE: usize = 10_000;
 const BATCH: usize = 500;
 /// Distinct counts that are kept when the queue is full; beyond them only the metric counts.
 const COUNTS: usize = 10_000;
+/// What the column can hold.
+const MOST_COUNTED: u32 = i32::MAX.unsigned_abs();
 /// How often counts become rows.
 const COUNT_EVERY: Duration = Duration::from_mins(1);
 /// Pause after a failure to write.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Whose attempts at what are counted together.
-type Kind = (Actor, Option<OrganizationId>, &'static str, Refusal);
+type Kind = (Actor, Option<UserId>, Option<OrganizationId>, &'static str, Refusal, String);
 
 /// Takes attempts, at once and always.
 #[derive(Debug, Clone)]
@@ -63,13 +72,16 @@ impl Attempts {
         let Err(refused) = self.queue.try_send(attempt) else { return };
         metrics::counter!("audit_attempts_collapsed_total").increment(1);
         let attempt = refused.into_inner();
-        let kind = (attempt.origin.actor, attempt.origin.organization, attempt.origin.operation_id, attempt.refusal);
+        let Attempt { origin, refusal, error_code, .. } = attempt;
+        let kind =
+            (origin.actor, origin.impersonator, origin.organization, origin.operation_id, refusal, error_code.clone());
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(counted) = counts.get_mut(&kind) {
-            counted.occurrences = counted.occurrences.saturating_add(1);
+            counted.occurrences = counted.occurrences.saturating_add(1).min(MOST_COUNTED);
         } else if counts.len() < COUNTS {
             // What differs within the count is not said of any of it.
-            counts.insert(kind, Attempt { entity_id: None, ..attempt });
+            let origin = Origin { ip: None, user_agent: None, request_id: String::new(), claim: None, ..origin };
+            counts.insert(kind, Attempt { origin, refusal, entity_id: None, error_code, occurrences: 1 });
         } else {
             metrics::counter!("audit_attempts_lost_total").increment(1);
         }
@@ -89,15 +101,14 @@ impl AttemptWriter {
                 _ = self.queue.recv_many(&mut batch, BATCH) => {}
             }
             while !batch.is_empty() {
-                match self.write(&batch).await {
-                    Ok(()) => batch.clear(),
-                    Err(error) => {
-                        tracing::warn!(?error, waiting = batch.len(), "attempts can't be recorded yet");
-                        tokio::select! {
-                            () = stop.cancelled() => break,
-                            () = tokio::time::sleep(RETRY_AFTER) => {}
-                        }
-                    }
+                let next = batch.len().min(BATCH);
+                if self.write(&batch[..next]).await.is_ok() {
+                    batch.drain(..next);
+                    continue;
+                }
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = tokio::time::sleep(RETRY_AFTER) => {}
                 }
             }
         }
@@ -107,8 +118,8 @@ impl AttemptWriter {
         }
         batch.extend(self.counted());
         for batch in batch.chunks(BATCH) {
-            if let Err(error) = self.write(batch).await {
-                tracing::error!(?error, lost = batch.len(), "attempts were not recorded before the service ended");
+            if self.write(batch).await.is_err() {
+                tracing::error!("attempts were not recorded before the service ended");
                 return;
             }
         }
@@ -119,10 +130,24 @@ impl AttemptWriter {
         counts.into_values().collect()
     }
 
+    /// Writes attempts; fails while the database can't be had. One that it will not take holds up no
+    /// other.
     async fn write(&self, batch: &[Attempt]) -> Result<(), DatabaseError> {
-        // The payload is hexadecimal: see `audit_append`.
-        let sql = format!("select audit_append('{}')", Attempt::payload(batch));
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&self.admin).await?;
+        match repository::attempts_append(&self.admin, batch).await {
+            Err(error @ DatabaseError::Unavailable(_)) => {
+                tracing::warn!(%error, waiting = batch.len(), "attempts can't be recorded yet");
+                return Err(error);
+            }
+            Err(_) => {
+                for attempt in batch.chunks(1) {
+                    if let Err(error) = repository::attempts_append(&self.admin, attempt).await {
+                        metrics::counter!("audit_attempts_lost_total").increment(1);
+                        tracing::error!(%error, "an attempt can't be recorded");
+                    }
+                }
+            }
+            Ok(()) => {}
+        }
         self.wake.wake();
         Ok(())
     }
@@ -131,7 +156,6 @@ impl AttemptWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{audit::Origin, ids::UserId};
 
     fn attempt(user: i64) -> Attempt {
         let origin = Origin {

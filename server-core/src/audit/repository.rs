@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool};
 use uuid::Uuid;
 
+use super::Attempt;
 use crate::database::DatabaseError;
 
 /// An audit row that Telemetry has not acknowledged yet.
@@ -100,4 +101,12 @@ pub(super) async fn outbox_lag(admin: &PgPool) -> Result<Lag, DatabaseError> {
     .fetch_one(admin)
     .await?;
     Ok(lag)
+}
+
+/// Appends denied and failed attempts, for any organization.
+pub(super) async fn attempts_append(admin: &PgPool, attempts: &[Attempt]) -> Result<(), DatabaseError> {
+    // The payload is hexadecimal: see `audit_append`.
+    let sql = format!("select audit_append('{}')", Attempt::payload(attempts));
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(admin).await?;
+    Ok(())
 }

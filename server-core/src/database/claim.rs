@@ -132,8 +132,11 @@ impl Claim {
         let mut progress = self.lock();
         match std::mem::replace(&mut *progress, Progress::Begun) {
             Progress::Open => Beginning::Insert(Hold(self.clone()), self.insert()),
-            // A second transaction of the same request goes on in the first.
-            Progress::Held(held) => Beginning::GoOn(Hold(self.clone()), held),
+            // One mutation a request: what a second one did could not be committed with the first.
+            held @ Progress::Held(_) => {
+                *progress = held;
+                Beginning::Refused
+            }
             other => {
                 *progress = other;
                 Beginning::Without
@@ -165,8 +168,8 @@ impl Claim {
 pub(super) enum Beginning {
     /// With the key's row.
     Insert(Hold, String),
-    /// As the continuation of one that is held back.
-    GoOn(Hold, Box<Held>),
+    /// Not at all: the request has committed, and waits for its answer.
+    Refused,
     /// As if there were no key.
     Without,
 }

@@ -87,11 +87,6 @@ impl Context {
         sql
     }
 
-    /// Enters the context in a transaction that is open already.
-    pub(super) fn enter(&self, locks: Vec<Lock>) -> String {
-        format!("{}{};", self.entering(), taking(locks))
-    }
-
     fn entering(&self) -> String {
         let number = |value: Option<i64>| value.map_or_else(|| "null".to_owned(), |value| value.to_string());
         format!(

@@ -10,6 +10,9 @@ pub(crate) enum DatabaseError {
     /// PostgreSQL can't be reached, is stopping, or every connection is taken.
     #[error("The database can't be reached; nothing was changed. Try again.")]
     Unavailable(#[source] sqlx::Error),
+    /// The connection was lost while the commit was under way.
+    #[error("The database's answer was lost: look whether it was done, or repeat it with its Idempotency-Key.")]
+    Unsure(#[source] sqlx::Error),
     /// Anything else: a bug.
     #[error("a query failed")]
     Failed(#[source] sqlx::Error),
@@ -33,6 +36,19 @@ impl fmt::Debug for DatabaseError {
 }
 
 impl DatabaseError {
+    /// What a failed commit means: without the database's word it may have been done.
+    pub(super) fn of_commit(self) -> Self {
+        match self {
+            Self::Unavailable(
+                error @ (sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::WorkerCrashed),
+            ) => Self::Unsure(error),
+            other => other,
+        }
+    }
+
     /// A transaction was used after its end; the types make that impossible, so it is a bug.
     pub(super) fn ended() -> Self {
         Self::Damaged("the transaction has ended".to_owned())
@@ -63,7 +79,7 @@ impl From<sqlx::Error> for DatabaseError {
 impl Fault for DatabaseError {
     fn kind(&self) -> FaultKind {
         match self {
-            Self::Unavailable(_) => FaultKind::Unavailable,
+            Self::Unavailable(_) | Self::Unsure(_) => FaultKind::Unavailable,
             Self::Failed(_) | Self::Damaged(_) => FaultKind::Internal,
         }
     }

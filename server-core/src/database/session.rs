@@ -38,7 +38,7 @@ impl Session {
 
     /// Runs these statements, which append the audit rows, and commits: one round trip.
     pub(super) async fn commit(mut self, statements: &str) -> Result<(), DatabaseError> {
-        self.run(&format!("{statements} commit;")).await?;
+        self.run(&format!("{statements} commit;")).await.map_err(DatabaseError::of_commit)?;
         // Ended: the connection goes back to the pool as it is.
         self.connection.take();
         Ok(())

@@ -74,10 +74,7 @@ impl WriteTx {
                 }
                 Err(error) => return Err(error),
             },
-            Beginning::GoOn(hold, mut pending) => {
-                pending.session.run(&context.enter(locks)).await?;
-                (*pending, Some(hold))
-            }
+            Beginning::Refused => return Err(DatabaseError::ended()),
         };
         Ok(Self { held: pending, hold, origin, jobs })
     }

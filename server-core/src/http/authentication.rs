@@ -1,7 +1,7 @@
 //! The gate in front of every secured operation: who calls, and in which organization; and what was
 //! refused there or behind it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use moka::sync::Cache;
@@ -22,6 +22,7 @@ use super::{
     Caller, Identities, Identity, Role, Sessions,
     api_key::ApiKeys,
     caller::{API_KEY, API_KEY_HEADER, Credential, Person},
+    identity::Membership,
     impersonation::Impersonations,
     repository,
 };
@@ -152,21 +153,23 @@ impl Authentication {
                 .memberships
                 .iter()
                 .any(|m| m.organization_id == grant.organization && m.role == Role::Admin);
-        let is_patient = patient
+        let membership = patient
             .memberships
             .iter()
-            .any(|m| m.organization_id == grant.organization && m.patient_id == Some(grant.patient));
-        if !administers || !is_patient {
-            return Err(ended());
-        }
+            .find(|m| m.organization_id == grant.organization && m.patient_id == Some(grant.patient))
+            .filter(|_| administers)
+            .ok_or_else(ended)?;
         origin.actor = Actor::User(patient.user_id);
-        let mut caller = person(Credential::Impersonation(patient), origin)?.into_caller();
-        // Whatever else the user is, here it is this patient and nothing more.
-        caller.organization = Some(grant.organization);
-        caller.request.organization = Some(grant.organization);
-        caller.role = Some(Role::Patient);
-        caller.patient_id = Some(grant.patient);
-        Ok(caller)
+        // Whatever else the user is and wherever: to the administrator it is this patient and nothing more.
+        let acted = Identity {
+            user_id: patient.user_id,
+            name: patient.name.clone(),
+            superadmin: false,
+            current_organization_id: Some(grant.organization),
+            memberships: vec![Membership { role: Role::Patient, specialist_id: None, ..membership.clone() }],
+        };
+        let acting = person(Credential::Impersonation(Arc::new(acted)), origin)?;
+        acting.in_organization(grant.organization).map(Person::into_caller).ok_or_else(ended)
     }
 
     async fn program(

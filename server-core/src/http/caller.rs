@@ -130,12 +130,13 @@ impl Caller {
             return Err(ApiError::forbidden("permission_denied", "This API key does not allow this.")
                 .with_details(serde_json::json!({ "permission": name, "scope": scope.map(super::Scope::as_text) })));
         }
-        let Some(role) = self.role else { return self.organization().map(|_| ()) };
-        if role.may(permission) {
+        if self.role.is_some_and(|role| role.may(permission)) {
             return Ok(());
         }
+        // A person of no role is in no organization, and is told so; nobody else without one comes here.
+        self.organization()?;
         Err(ApiError::forbidden("permission_denied", "Your role in this organization does not allow this.")
-            .with_details(serde_json::json!({ "permission": name, "role": role.as_str() })))
+            .with_details(serde_json::json!({ "permission": name, "role": self.role.map(Role::as_str) })))
     }
 
     /// The organization of the request; 403 when there is none.
@@ -160,6 +161,13 @@ impl Caller {
     /// Whether the caller's statements run as the owner: those of superadmins and of the service itself.
     pub(crate) fn is_privileged(&self) -> bool {
         self.role == Some(Role::Superadmin) || matches!(self.credential, Credential::System)
+    }
+
+    /// What the caller may do, as a text that changes when that does.
+    pub(super) fn standing(&self) -> String {
+        let scopes: &[_] = if let Credential::ApiKey(grant) = &self.credential { &grant.scopes } else { &[] };
+        let scopes: Vec<String> = scopes.iter().map(|scope| scope.as_text()).collect();
+        format!("{}:{}", self.context_role(), scopes.join(","))
     }
 
     /// Whether an administrator acts as the user.
@@ -212,7 +220,12 @@ impl Person {
     }
 
     /// The same person, with no organization: what concerns its account rather than a clinic.
+    ///
+    /// Acted as by an administrator, it stays where it is: what concerns the account is not for them.
     pub(crate) fn above_organizations(&self) -> Caller {
+        if self.is_impersonated() {
+            return self.caller.clone();
+        }
         let mut person = self.caller.clone();
         person.place(None);
         person.role = self.identity.superadmin.then_some(Role::Superadmin);

@@ -1,7 +1,8 @@
 //! Hears of every change to users, memberships and credentials, whoever makes it.
 //!
-//! Triggers notify on one channel; this listens on a connection of its own and tells whatever
-//! remembers such rows. A payload is `kind:id`; a number alone is a user's id.
+//! `user:all` means everybody. Triggers notify on one channel; this listens on a connection of its own and tells whatever
+//! remembers such rows. A payload is `kind:id`; a number alone is a user's id, `user:all`
+//! everybody's.
 
 use std::{sync::Arc, time::Duration};
 

@@ -35,17 +35,9 @@ const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The header that says that an answer is the first one again.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const KEY_LENGTH: usize = 255;
-const TABLE: &str = "idempotency_keys";
 
 /// Operations whose answers show a secret that is shown once: nothing of it is kept but the id.
-const SECRET: [&str; 6] = [
-    "api_key_create",
-    "api_key_rotate",
-    "patient_impersonate",
-    "webhook_create",
-    "webhook_rotate_secret",
-    "calendar_feed_create",
-];
+const SECRET: [&str; 3] = ["api_key_create", "api_key_rotate", "patient_impersonate"];
 
 /// A gate behind whose callers may repeat themselves.
 pub(crate) struct Idempotency<G> {
@@ -93,13 +85,15 @@ impl<G> Idempotency<G> {
             return Ok(None);
         }
         let target = request.uri().path_and_query().map_or("", |target| target.as_str()).to_owned();
+        // An answer is for who was allowed to ask: with another role or other scopes it is another request.
+        let standing = caller.standing();
         let body = hex::encode(Sha256::digest(body::peek(request).await?));
         let organization = organization.map_or(0, |id| id.0);
         let hash = |column, text: String| self.encryption.index(OrganizationId(organization), column, &text);
         Ok(Some(Sent {
             organization,
             key_hash: hash("idempotency_keys.key", format!("{caller_name}\0{}\0{key}", operation.id)),
-            request_hash: hash("idempotency_keys.request", format!("{target}\0{body}")),
+            request_hash: hash("idempotency_keys.request", format!("{target}\0{standing}\0{body}")),
         }))
     }
 
@@ -113,7 +107,7 @@ impl<G> Idempotency<G> {
             ));
         }
         let sealed = (stored.wrapped_key.as_slice(), stored.answer.as_slice());
-        let plain = self.encryption.open_row(organization, TABLE, stored.id, sealed)?;
+        let plain = self.encryption.open_answer(organization, stored.id, sealed)?;
         if stored.secret {
             let id = serde_json::from_slice::<Value>(&plain).unwrap_or_default();
             return Err(ApiError::conflict(
@@ -141,7 +135,7 @@ impl<G> Idempotency<G> {
         } else {
             Kept { content_type: response.content_type(), body: &body }.write()
         };
-        let (wrapped_key, answer) = self.encryption.seal_row(claim.organization(), TABLE, claim.id(), &plain);
+        let (wrapped_key, answer) = self.encryption.seal_answer(claim.organization(), claim.id(), &plain);
         claim.commit(SealedAnswer { status: response.status().as_u16(), secret, wrapped_key, answer }).await?;
         response.set_body(body);
         Ok(response)

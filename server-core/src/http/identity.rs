@@ -32,7 +32,7 @@ pub(crate) struct Identity {
 }
 
 /// What a user is in one organization.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Membership {
     /// The organization.
     pub(crate) organization_id: OrganizationId,
@@ -92,6 +92,12 @@ impl Identities {
     /// Forgets a user, before the change that made it necessary is answered.
     pub(crate) fn invalidate(&self, user: UserId) {
         self.0.by_subject.forget(self.0.subject_of.get(&user.0).as_deref());
+    }
+
+    /// Has everybody forgotten once `tx` is committed.
+    pub(crate) fn invalidate_all_after(&self, tx: &mut WriteTx) {
+        let identities = self.clone();
+        tx.after_commit(move || identities.0.by_subject.forget_all());
     }
 
     /// Has the users forgotten once `tx` is committed.

@@ -60,12 +60,13 @@ impl<V: Send + Sync + 'static> Remembered<V> {
 
     /// Keeps a loaded value, unless something was forgotten meanwhile.
     pub(super) fn keep(&self, begun: Begun, key: &str, value: &Arc<V>) {
-        if !self.hearing.load(Ordering::SeqCst) {
+        let outdated = || self.generation.load(Ordering::SeqCst) != begun.0;
+        if !self.hearing.load(Ordering::SeqCst) || outdated() {
             return;
         }
         self.values.insert(key.to_owned(), Arc::clone(value));
         // What changed between the load and the insert has already been announced: undo.
-        if self.generation.load(Ordering::SeqCst) != begun.0 {
+        if outdated() {
             self.values.invalidate(key);
         }
     }

@@ -14,7 +14,8 @@ use super::{
     impersonation::ImpersonationGrant,
 };
 use crate::{
-    database::{Database, DatabaseError},
+    audit::{Audit, Entity},
+    database::{Database, DatabaseError, Sealed, Tx},
     ids::{ApiKeyId, OrganizationId, PatientId, SpecialistId, UserId},
 };
 
@@ -160,38 +161,38 @@ pub(super) struct Stored {
     pub(super) answer: Vec<u8>,
 }
 
-/// The first answer to a key of the caller's, as long as it is kept.
+/// The first answer to a key of the caller's, as long as it is kept. It may hold protected health
+/// information, so that it comes out again is audited.
 pub(super) async fn answer_find(
     database: &Database,
     caller: &Caller,
     organization: i64,
     key_hash: &[u8],
 ) -> Result<Option<Stored>, DatabaseError> {
-    let mut reader = database.read(caller).open().await?;
-    let (connection, (user, context, role, patient, specialist)) = reader.parts();
+    let mut tx = database.disclose(caller).await?;
     let stored = sqlx::query_as!(
         Stored,
         r#"
-        select k.id as "id!", k.request_hash as "request_hash!", k.status as "status!", k.secret as "secret!",
-               k.wrapped_key as "wrapped_key!", k.answer as "answer!"
-        from context_enter($1, $2, $3, $4, $5) ctx
-        cross join lateral (
-            select id, request_hash, status, secret, wrapped_key, answer from idempotency_keys
-            where organization_id = $6 and key_hash = $7 and expires_at > now() and status is not null and ctx
-            offset 0
-        ) k
+        select id, request_hash, status as "status!", secret, wrapped_key as "wrapped_key!", answer as "answer!"
+        from idempotency_keys
+        where organization_id = $1 and key_hash = $2 and expires_at > now() and status is not null
         "#,
-        user,
-        context,
-        role,
-        patient,
-        specialist,
         organization,
         key_hash
     )
-    .fetch_optional(connection)
+    .fetch_optional(tx.connection()?)
     .await?;
-    Ok(stored)
+    let Some(stored) = stored else { return Ok(None) };
+    let again = Audit::action("replayed", &stored);
+    Ok(Some(tx.disclose(Sealed::new(stored), |_| again).await?))
+}
+
+impl Entity for Stored {
+    const TYPE: &'static str = "answer";
+
+    fn entity_id(&self) -> String {
+        self.id.to_string()
+    }
 }
 
 /// Removes the answers that are kept no longer; says how many.

@@ -102,7 +102,7 @@ impl JobError {
 impl From<DatabaseError> for JobError {
     fn from(error: DatabaseError) -> Self {
         let code = match error {
-            DatabaseError::Unavailable(_) => "database_unavailable",
+            DatabaseError::Unavailable(_) | DatabaseError::Unsure(_) => "database_unavailable",
             DatabaseError::Failed(_) => "query_failed",
             DatabaseError::Damaged(_) => "data_damaged",
         };

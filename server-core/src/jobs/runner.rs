@@ -126,7 +126,7 @@ impl Runner {
         let mut measured = Instant::now();
         loop {
             let free = CONCURRENCY - running.len();
-            match runner.claim(free, &mut tasks_planned).await {
+            match if free == 0 { Ok(Vec::new()) } else { runner.claim(free, &mut tasks_planned).await } {
                 Ok(claimed) => {
                     pause = LOOK_EVERY;
                     for job in claimed {
@@ -149,7 +149,7 @@ impl Runner {
                 Some(_) = running.join_next() => {}
                 // While the database is down a commit is no reason to try it sooner.
                 () = runner.wake.woken(), if !full && pause == LOOK_EVERY => {}
-                () = tokio::time::sleep(pause), if !full => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
         // Each attempt hears the same `stop`.
@@ -170,6 +170,14 @@ impl Runner {
 
     async fn attempt(self: Arc<Self>, job: Claimed, stop: CancellationToken) {
         let Some((&name, kind)) = self.kinds.get_key_value(job.kind.as_str()) else { return };
+        // Its attempts ended with their process and were never judged: this one would too.
+        if kind.attempts.is_some_and(|most| job.attempts > most) {
+            let exhausted = Err(JobError::fatal("attempts_exhausted", "every attempt ended with its process"));
+            if let Err(error) = self.settle(kind, &job, End::Returned(exhausted)).await {
+                tracing::warn!(%error, kind = name, job_id = %job.id, "the end of a job could not be stored");
+            }
+            return;
+        }
         let began = Instant::now();
         let attempt = Attempt {
             id: job.id,

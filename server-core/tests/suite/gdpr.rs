@@ -8,11 +8,11 @@ use reqwest::Method;
 use restartix_sdk::core::types::{
     CreatePatient, ErasureAction, ErasureItem, ErasureJob, HoldingService, JobState, Patient,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgConnection};
 use test_support::{
-    Actor, Answer, ClerkApi, Clinic, CoreApp, CoreBuilder, Person, Place, Role, TelemetryApp, granted, in_days,
-    refused, until,
+    Actor, Answer, Clerk, ClerkApi, ClerkEvent, Clinic, CoreApp, CoreBuilder, Person, Place, Role, TelemetryApp,
+    granted, in_days, refused, until,
 };
 use uuid::Uuid;
 
@@ -295,6 +295,21 @@ async fn an_erased_person_is_found_nowhere() {
     assert!(app.count("select count(*) from data_keys where wrapped <> ''").await >= 1);
     let sql = "select count(*) from specialists where name = 'Erased' and bookable";
     assert_eq!(app.count(sql).await, 0, "specialist {} is a shell", planted.specialist_id);
+
+    // What the identity provider says of the person late brings nothing back.
+    let users = app.count("select count(*) from users").await;
+    let profile =
+        json!({ "id": clerk_id, "at": 9_000, "first_name": "Plantedfirst", "email": "planted-email@example.org" });
+    for event in [
+        ClerkEvent::new("user.updated", profile.clone()),
+        ClerkEvent::new("user.deleted", json!({ "id": clerk_id, "at": 9_001 })),
+        ClerkEvent::new("user.updated", profile),
+    ] {
+        let answer = Answer::to(Clerk::sign(&[event])[0].to(&app.url())).await;
+        assert_eq!(answer.status.as_u16(), 204, "{}", answer.body);
+    }
+    assert_eq!(app.count("select count(*) from users").await, users);
+    assert_eq!((found_in_core(app).await, app.search(clerk_id).await), (Found::new(), Vec::new()));
 
     // Asked for again, it is the same job.
     let again = granted(admin.gdpr_user_erase().user_id(user).send().await, 202);

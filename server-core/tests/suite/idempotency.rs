@@ -44,6 +44,51 @@ async fn the_same_request_again_gets_the_first_answer() {
 }
 
 #[tokio::test]
+async fn what_comes_out_again_is_audited_and_for_whom_it_was_meant() {
+    let app = CoreApp::start().await;
+    let (staff, key) = (app.staff(), key());
+    let patient = || async {
+        let body = json!({ "first_name": "Ann", "last_name": "Lee" });
+        Answer::to(staff.request(Method::POST, "/v1/patients").header("idempotency-key", &key).json(&body)).await
+    };
+    let first = patient().await;
+    assert_eq!(first.status.as_u16(), 201, "{}", first.body);
+    assert_eq!(patient().await.body, first.body);
+    let replays = "select count(*) from audit_log where action = 'replayed' and operation_id = 'patient_create'";
+    assert_eq!(app.count(replays).await, 1);
+
+    // Whoever lost the role is shown nothing of what it did with it.
+    let user = app.home().staff.user_id;
+    let demote = format!("update memberships set role = 'patient' where user_id = {user}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(demote)).execute(&mut app.owner().await).await.unwrap();
+    eventually("the demotion counts", CoreApp::PATIENCE, || async { patient().await.status.as_u16() != 201 }).await;
+    patient().await.refusal(422, "idempotency_key_reused");
+}
+
+#[tokio::test]
+async fn every_operation_that_shows_a_secret_keeps_none() {
+    let app = CoreApp::start().await;
+    let document: serde_json::Value = serde_json::from_slice(&app.server.run("openapi")).unwrap();
+    let schemas = &document["components"]["schemas"];
+    let mut shown = Vec::new();
+    for path in document["paths"].as_object().unwrap().values() {
+        let post = &path["post"];
+        let answers = post["responses"].as_object().into_iter().flatten().filter(|(status, _)| status.starts_with('2'));
+        for (_, answer) in answers {
+            let name = answer["content"]["application/json"]["schema"]["$ref"].as_str().unwrap_or_default();
+            let fields = &schemas[name.rsplit('/').next().unwrap_or_default()]["properties"];
+            if ["secret", "token"].iter().any(|field| fields.get(field).is_some()) {
+                shown.push(post["operationId"].as_str().unwrap().to_owned());
+            }
+        }
+    }
+    shown.sort();
+    // A telemetry token is made anew by each call, which writes nothing that could be repeated.
+    let kept = ["api_key_create", "api_key_rotate", "me_telemetry_token_create", "patient_impersonate"];
+    assert_eq!(shown, kept, "an operation that shows a secret belongs into SECRET in http/idempotency.rs");
+}
+
+#[tokio::test]
 async fn twenty_at_once_do_it_once_and_all_get_the_same_answer() {
     let app = CoreApp::start().await;
     let key = key();

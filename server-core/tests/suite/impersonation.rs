@@ -67,8 +67,23 @@ async fn nothing_more_than_the_patient_may_is_allowed() {
         403,
         "permission_denied",
     );
-    // Even where the user is an admin elsewhere, the token is good here alone.
+    // Even where the user is an admin elsewhere, or runs the platform, the token is good here alone, and
+    // doesn't tell.
     app.membership_add(&app.home().patient, app.away().id, test_support::Role::Admin).await;
+    let user = app.home().patient.user_id;
+    let platform = format!("update users set superadmin = true where id = {user}");
+    app.owner().await.execute(AssertSqlSafe(platform)).await.unwrap();
+    until("the change is known", CoreApp::PATIENCE, || async {
+        granted(app.patient().me_get().send().await, 200).superadmin.then_some(())
+    })
+    .await;
+    let me = granted(acting.me_get().send().await, 200);
+    let memberships: Vec<i64> = me.memberships.iter().map(|membership| membership.organization_id).collect();
+    assert_eq!((me.superadmin, memberships), (false, vec![app.home().id]));
+    let organizations = granted(acting.organization_list().send().await, 200).data;
+    assert_eq!(organizations.iter().map(|organization| organization.id).collect::<Vec<_>>(), [app.home().id]);
+    let slug = app.away().slug.clone();
+    refused(acting.organization_find().slug(slug).send().await, 404, "organization_not_found");
     refused(acting.in_organization(app.away().id).appointment_list().send().await, 404, "organization_not_found");
 }
 

@@ -85,6 +85,10 @@ pub(super) async fn patient_user(tx: &mut impl Tx, patient: PatientId) -> Result
         select m.user_id as "user_id: UserId" from patients p
         join memberships m on m.organization_id = p.organization_id and m.user_id = p.user_id and m.role = 'patient'
         where p.id = $1 and p.erased_at is null
+          and not exists (select from memberships w where w.user_id = m.user_id and w.role <> 'patient')
+          and (p.deleted_at is null
+               or not exists (select from patients o where o.organization_id = p.organization_id
+                                                       and o.user_id = p.user_id and o.id <> p.id and o.deleted_at is null))
         "#,
         patient.0
     )
@@ -276,14 +280,17 @@ pub(super) async fn clerk_id(tx: &mut impl Tx, user: i64) -> Result<Option<Strin
     Ok(clerk_id)
 }
 
-/// Forgets what the identity provider called the user.
-pub(super) async fn clerk_id_forget(tx: &mut WriteTx, user: i64) -> Result<u64, DatabaseError> {
+/// Puts `erased` in the place of what the identity provider called the user; see `user::Service::erased_name`.
+pub(super) async fn clerk_id_forget(tx: &mut WriteTx, user: i64, erased: &str) -> Result<u64, DatabaseError> {
+    // In turn with news of the user: it is known by the one name or by the other at any moment.
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended($1, 0))", erased).execute(tx.connection()?).await?;
     let done = sqlx::query!(
         r#"
-        update users set clerk_id = 'erased:' || uid, updated_at = now()
+        update users set clerk_id = $2, updated_at = now()
         where id = $1 and deleted_at is not null and clerk_id not like 'erased:%'
         "#,
-        user
+        user,
+        erased
     )
     .execute(tx.connection()?)
     .await?;

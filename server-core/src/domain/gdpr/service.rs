@@ -65,7 +65,6 @@ impl Service {
             return Err(not_found(subject));
         }
         if let Subject::User(user) = subject
-            && !dry_run
             && repository::is_last_admin(&mut tx, user).await?
         {
             return Err(GdprError::LastAdmin);
@@ -122,7 +121,10 @@ impl Service {
         let shows = |holding: &&Holding| holding.columns.iter().any(|column| column.shown != Shown::Nothing);
         for holding in HOLDINGS.iter().filter(shows) {
             let rows = repository::holding_rows(&mut tx, holding, &person).await?;
-            let rows = rows.into_iter().map(|row| self.open(holding, row)).collect::<Result<_, _>>()?;
+            let mut rows = rows.into_iter().map(|row| self.open(holding, row)).collect::<Result<Vec<_>, _>>()?;
+            if holding.account && caller.organization.is_some() {
+                rows.iter_mut().for_each(without_the_platform);
+            }
             holdings.push(ExportedHolding {
                 store: "postgresql".to_owned(),
                 table: holding.table.to_owned(),
@@ -202,6 +204,14 @@ impl Service {
             }
         }
         Ok(parts)
+    }
+}
+
+/// An organization is not told where else the person is, nor what it is above organizations.
+fn without_the_platform(account: &mut Value) {
+    if let Value::Object(columns) = account {
+        columns.shift_remove("current_organization_id");
+        columns.shift_remove("superadmin");
     }
 }
 

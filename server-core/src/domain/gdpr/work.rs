@@ -28,7 +28,8 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    database::{Database, DatabaseError, WriteTx},
+    database::{Database, DatabaseError, Lock, WriteTx},
+    domain::user,
     http::{Caller, Identities},
     ids::UserId,
     integration::{clerk::Users, s3::Storage},
@@ -103,6 +104,7 @@ pub(crate) struct Eraser {
     pub(crate) storage: Storage,
     pub(crate) telemetry: telemetry::Client,
     pub(crate) clerk: Users,
+    pub(crate) users: user::Service,
 }
 
 #[async_trait]
@@ -173,7 +175,15 @@ impl Run<'_> {
     }
 
     async fn records(&mut self) -> Result<(), JobError> {
-        let mut tx = self.write().await?;
+        // Whoever changes the members waits, so that no two of them take the last administrators.
+        let locks = self.attempt.organization.map(Lock::Members).into_iter().collect();
+        let mut tx = self.eraser.database.write_locked(&self.caller(), locks).await?;
+        if let Some(user) = self.progress.person.user
+            && repository::is_last_admin(&mut tx, UserId(user)).await?
+        {
+            // Goes on when there is another.
+            return Err(JobError::retry("last_admin", "the organization would be left without an administrator"));
+        }
         let changed = self.change(&mut tx, false).await?;
         self.progress.receipt.extend(changed);
         self.forget_after(&mut tx);
@@ -188,6 +198,10 @@ impl Run<'_> {
             None => false,
         };
         if self.progress.account {
+            // What was added since the records went, if the erasure is of everything.
+            if self.attempt.organization.is_none() {
+                self.change(&mut tx, false).await?;
+            }
             let changed = self.change(&mut tx, true).await?;
             self.progress.receipt.extend(changed);
             self.forget_after(&mut tx);
@@ -256,15 +270,16 @@ impl Run<'_> {
             // The network comes before the transaction that records what came of it.
             let clerk_id = repository::clerk_id(&mut tx, user).await?;
             drop(tx);
-            if let Some(clerk_id) = clerk_id {
-                self.eraser
-                    .clerk
-                    .delete(&clerk_id)
-                    .await
-                    .map_err(|error| JobError::retry("clerk_unavailable", error))?;
+            let mut deleted = 0;
+            if let Some(clerk_id) = &clerk_id {
+                let told = self.eraser.clerk.delete(clerk_id).await;
+                told.map_err(|error| JobError::retry("clerk_unavailable", error))?;
             }
             tx = self.write().await?;
-            let deleted = repository::clerk_id_forget(&mut tx, user).await?;
+            if let Some(clerk_id) = &clerk_id {
+                let erased = self.eraser.users.erased_name(clerk_id);
+                deleted = repository::clerk_id_forget(&mut tx, user, &erased).await?;
+            }
             self.progress.receipt.push(ErasureItem::deleted(
                 HoldingService::Clerk,
                 "users",
@@ -312,7 +327,11 @@ impl Run<'_> {
     }
 
     async fn write(&self) -> Result<WriteTx, DatabaseError> {
-        self.eraser.database.write(&Caller::job(self.attempt.organization, OPERATION, self.attempt.id)).await
+        self.eraser.database.write(&self.caller()).await
+    }
+
+    fn caller(&self) -> Caller {
+        Caller::job(self.attempt.organization, OPERATION, self.attempt.id)
     }
 
     /// For what belongs to no organization: the account, and where else its user is a member.

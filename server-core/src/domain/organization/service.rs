@@ -8,17 +8,24 @@ use super::{
     model::{CreateOrganization, Organization, UpdateOrganization},
     repository,
 };
-use crate::{audit::Audit, database::Database, domain::rules::check_timezone, http::Person, ids::OrganizationId};
+use crate::{
+    audit::Audit,
+    database::Database,
+    domain::rules::check_timezone,
+    http::{Identities, Person},
+    ids::OrganizationId,
+};
 
 /// Clinics.
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,
+    identities: Identities,
 }
 
 impl Service {
-    pub(crate) fn new(database: Database) -> Self {
-        Self { database }
+    pub(crate) fn new(database: Database, identities: Identities) -> Self {
+        Self { database, identities }
     }
 
     pub(super) async fn list(&self, caller: &Person, paging: Paging) -> Result<Page<Organization>, OrganizationError> {
@@ -64,6 +71,8 @@ impl Service {
         let mut tx = self.database.write(caller).await?;
         let organization =
             repository::organization_update(&mut tx, id, input).await?.ok_or(OrganizationError::NotFound)?;
+        // Its name is part of what is remembered of each of its members.
+        self.identities.invalidate_all_after(&mut tx);
         tx.commit(Audit::updated(&organization, vec!["name", "timezone"])).await?;
         Ok(organization)
     }

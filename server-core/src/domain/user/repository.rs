@@ -56,19 +56,31 @@ pub(super) async fn user_switch(tx: &mut impl Tx, user: UserId, organization: Or
 
 /// The user whom the identity provider calls so, locked against other changes. One who is new here is
 /// made, and that is said.
-pub(super) async fn account_lock(tx: &mut WriteTx, clerk_id: &str) -> Result<(AccountRow, bool), DatabaseError> {
+pub(super) async fn account_lock(
+    tx: &mut WriteTx,
+    clerk_id: &str,
+    erased: &str,
+) -> Result<(AccountRow, bool), DatabaseError> {
+    // In turn with the erasure that changes the one name into the other.
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended($1, 0))", erased).execute(tx.connection()?).await?;
     // Nobody can come between: whoever inserts the same user at once waits here, and updates it then.
-    let made = sqlx::query!("insert into users (clerk_id) values ($1) on conflict (clerk_id) do nothing", clerk_id)
-        .execute(tx.connection()?)
-        .await?;
+    let made = sqlx::query!(
+        "insert into users (clerk_id) select $1 where not exists (select from users where clerk_id = $2)
+         on conflict (clerk_id) do nothing",
+        clerk_id,
+        erased
+    )
+    .execute(tx.connection()?)
+    .await?;
     let account = sqlx::query_as!(
         AccountRow,
         r#"
         select id as "id: UserId", uid, name, data_key_wrapped, email_index, clerk_event_at, clerk_event_id, deleted_at
-        from users where clerk_id = $1
+        from users where clerk_id in ($1, $2)
         for update
         "#,
-        clerk_id
+        clerk_id,
+        erased
     )
     .fetch_one(tx.connection()?)
     .await?;

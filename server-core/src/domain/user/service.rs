@@ -89,7 +89,8 @@ impl Service {
         profile: &Profile,
         moment: &Moment,
     ) -> Result<Audit, UserError> {
-        let (account, is_new) = repository::account_lock(tx, &profile.clerk_id).await?;
+        let (account, is_new) =
+            repository::account_lock(tx, &profile.clerk_id, &self.erased_name(&profile.clerk_id)).await?;
         let user = Account(account.id);
         if account.deleted_at.is_some() || account.moment().is_some_and(|known| known >= *moment) {
             return Ok(Audit::action("ignored", &user));
@@ -113,7 +114,7 @@ impl Service {
         clerk_id: &str,
         moment: &Moment,
     ) -> Result<(UserId, Audit), UserError> {
-        let (account, _) = repository::account_lock(tx, clerk_id).await?;
+        let (account, _) = repository::account_lock(tx, clerk_id, &self.erased_name(clerk_id)).await?;
         let user = Account(account.id);
         if account.deleted_at.is_some() {
             return Ok((account.id, Audit::action("ignored", &user)));
@@ -126,8 +127,14 @@ impl Service {
     /// The user whom the identity provider calls so, locked, and whether it is still there; made if nothing
     /// has been heard of it yet.
     pub(crate) async fn known(&self, tx: &mut WriteTx, clerk_id: &str) -> Result<(UserId, bool), UserError> {
-        let (account, _) = repository::account_lock(tx, clerk_id).await?;
+        let (account, _) = repository::account_lock(tx, clerk_id, &self.erased_name(clerk_id)).await?;
         Ok((account.id, account.deleted_at.is_none()))
+    }
+
+    /// What an erased user is called in the place of the identity provider's name: news of the user that
+    /// come late are recognized by it, and nobody can read the name from it.
+    pub(crate) fn erased_name(&self, clerk_id: &str) -> String {
+        format!("erased:{}", hex::encode(self.encryption.index(NO_ORGANIZATION, "clerk_id", clerk_id)))
     }
 
     /// The hash under which users with this e-mail address are found.
