@@ -28,6 +28,13 @@ async fn days_pass(app: &mut TelemetryApp, days: u8) {
     app.server.start().await;
 }
 
+/// Waits until there are so many heads. Leaves no trace in the trail, as asking for them would.
+async fn signed(app: &TelemetryApp, wanted: i64) {
+    let sql = "select count(*) from audit.audit_heads";
+    let enough = || async { count(&mut app.database.owner().await, sql).await >= wanted };
+    eventually("the heads are signed", PATIENCE, enough).await;
+}
+
 async fn heads(app: &TelemetryApp, organization: i64, wanted: usize) -> Vec<AuditHead> {
     let what = format!("organization {organization} has {wanted} signed heads");
     let admin = app.admin(organization);
@@ -132,6 +139,26 @@ async fn what_was_signed_cannot_be_cut_off_or_written_anew() {
         let fault = after.fault.clone().unwrap_or_else(|| panic!("{what} is not noticed"));
         assert_eq!((fault.kind, fault.position), (kind, Some(position)), "{what}: {after:?}");
     }
+}
+
+#[tokio::test]
+async fn a_walk_is_gone_on_with_at_a_signed_head() {
+    let mut app = TelemetryApp::start().await;
+    for organization in [1, 2] {
+        ingest(&app, (0..3).map(|_| event(organization)).collect()).await;
+    }
+    days_pass(&mut app, 1).await;
+    signed(&app, 2).await;
+    let end = "update audit.audit_chain set hash = sha256('x') where organization_id = 2 and position = 3";
+    tamper(&app, end).await;
+    // The first that reads them: nothing follows what was signed.
+    let quiet = granted(app.admin(1).audit_verify().after_position(3).send().await, 200);
+    assert!(quiet.intact && quiet.complete, "a quiet organization's chain is whole: {quiet:?}");
+    assert_eq!((quiet.verified_from, quiet.verified_to), (3, 3));
+    assert_eq!(quiet.sealed.map(|sealed| sealed.position), Some(3), "nothing follows");
+    let rewritten = granted(app.admin(2).audit_verify().after_position(3).send().await, 200);
+    let fault = rewritten.fault.clone().expect("the head says something else");
+    assert_eq!((fault.kind, fault.position), (AuditFaultKind::HeadMismatch, Some(3)), "{rewritten:?}");
 }
 
 /// An event that happened in the middle of a month.

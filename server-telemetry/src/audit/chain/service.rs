@@ -107,10 +107,13 @@ impl ChainService {
             }
             None => (Walk::new(start, start.position, heads, &genuine), 0),
         };
-        if after.is_none()
-            && start.position > 0
-            && let Err(fault) = walk.begin(&start)
-        {
+        let begun = match after {
+            // A head that stands exactly there is compared now: nothing may follow.
+            Some(_) => walk.pass_heads(),
+            None if start.position > 0 => walk.begin(&start),
+            None => Ok(()),
+        };
+        if let Err(fault) = begun {
             return Ok(Err(fault));
         }
         loop {

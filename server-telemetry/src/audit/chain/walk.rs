@@ -78,7 +78,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Compares the heads that have been reached with the chain.
-    fn pass_heads(&mut self) -> Result<(), AuditFault> {
+    pub(super) fn pass_heads(&mut self) -> Result<(), AuditFault> {
         while let Some(head) = self.heads.pop_front_if(|head| head.position <= self.tip.position) {
             let fault = |kind| Err(AuditFault::at(kind, head.position, Some(head.audit_id)));
             if !(self.genuine)(&head) {
@@ -196,6 +196,23 @@ mod tests {
             let forged = Head { statement: "forged".to_owned(), ..head(&chain[at].0) };
             assert_eq!(walk(&chain, vec![forged]), Err((AuditFaultKind::ForgedHead, Some(chain[at].0.position))));
         }
+    }
+
+    #[test]
+    fn a_walk_that_is_gone_on_with_at_a_head_agrees_with_it() {
+        let chain = chain(3);
+        let last = &chain[2].0;
+        let resume = |heads: Vec<Head>| {
+            let mut walk = Walk::new(last.tip(), last.position, heads, &genuine);
+            walk.pass_heads().and_then(|()| walk.end()).map_err(|fault| (fault.kind, fault.position))
+        };
+        assert_eq!(resume(vec![head(last)]), Ok(()), "nothing follows, and the head is where the chain ends");
+        let other = Head { hash: [1; 32], ..head(last) };
+        assert_eq!(resume(vec![other]), Err((AuditFaultKind::HeadMismatch, Some(3))));
+        let forged = Head { statement: "forged".to_owned(), ..head(last) };
+        assert_eq!(resume(vec![forged]), Err((AuditFaultKind::ForgedHead, Some(3))));
+        let ahead = Head { position: 4, ..head(last) };
+        assert_eq!(resume(vec![ahead]), Err((AuditFaultKind::Truncated, Some(4))));
     }
 
     #[test]
