@@ -74,6 +74,18 @@ struct Parts {
     cause: Option<Box<dyn StdError + Send + Sync>>,
 }
 
+/// An error and what caused it, as one line for the log.
+pub fn causes(error: &dyn StdError) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    line
+}
+
 /// Every status an operation can answer an error with, and what each means.
 const STATUSES: [(u16, &str); 12] = [
     (400, "The request is malformed: not JSON, an unknown field, or a fault of path or query."),
@@ -209,13 +221,7 @@ impl ApiError {
 
     /// The cause and what caused it, as one line for the log.
     pub fn cause_chain(&self) -> Option<String> {
-        let mut current: Option<&dyn StdError> = self.0.cause.as_deref().map(|cause| cause as &dyn StdError);
-        let mut chain = Vec::new();
-        while let Some(error) = current {
-            chain.push(error.to_string());
-            current = error.source();
-        }
-        (!chain.is_empty()).then(|| chain.join(": "))
+        self.0.cause.as_deref().map(|cause| causes(cause))
     }
 
     /// Renders the envelope. The code travels along as an extension for the access log.

@@ -12,4 +12,4 @@ pub mod shutdown;
 pub mod slug;
 pub mod token;
 
-pub use error::{ApiError, ErrorEnvelope};
+pub use error::{ApiError, ErrorEnvelope, causes};

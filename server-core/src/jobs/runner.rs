@@ -12,6 +12,7 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
+use server_shared::causes;
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -229,7 +230,7 @@ impl Runner {
             },
             End::Returned(Err(error)) => {
                 let given_up = error.fatal || kind.attempts.is_some_and(|most| job.attempts >= most);
-                let cause = chain(error.cause.as_ref());
+                let cause = causes(error.cause.as_ref());
                 if given_up {
                     tracing::error!(kind = job.kind, job_id = %id, attempts = job.attempts, code = %error.code, cause, "a job was given up");
                     return repository::job_finish(admin, id, lease, JobState::Failed, Some(&error.code)).await;
@@ -267,18 +268,6 @@ fn outcome(end: &End) -> &'static str {
         End::Stopped => "stopped",
         End::Lost => "lost",
     }
-}
-
-/// An error with what caused it, as one line for the log.
-fn chain(error: &(dyn std::error::Error + Send + Sync)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 fn millis(duration: Duration) -> u64 {

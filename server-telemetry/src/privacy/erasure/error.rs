@@ -1,7 +1,5 @@
 //! What can go wrong with erasures.
 
-use std::{error::Error as StdError, fmt::Write as _};
-
 use server_shared::ApiError;
 use thiserror::Error;
 
@@ -64,15 +62,4 @@ impl From<clickhouse::error::Error> for Interruption {
     fn from(error: clickhouse::error::Error) -> Self {
         Self::Store(error.into())
     }
-}
-
-/// An error and what led to it, for the log of a job, which has no answer to say it in.
-pub(super) fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }

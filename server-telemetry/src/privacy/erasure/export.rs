@@ -8,10 +8,11 @@ use chrono::Utc;
 use futures_util::stream;
 use poem::Body;
 use serde_json::json;
+use server_shared::causes;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-use super::{clickhouse::EventHoldings, error::chain, model::DataSubject, postgres::RowHoldings};
+use super::{clickhouse::EventHoldings, model::DataSubject, postgres::RowHoldings};
 use crate::{
     privacy::registry::{HOLDINGS, Holding, Store},
     storage::StoreError,
@@ -58,7 +59,7 @@ impl Exporter {
             match exporter.write(&subject, &mut outlet).await {
                 Ok(()) | Err(ExportFault::Gone) => {}
                 Err(fault) => {
-                    tracing::error!(error = chain(&fault), "an export broke off");
+                    tracing::error!(error = causes(&fault), "an export broke off");
                     // If the receiver has gone as well, there is nobody to tell.
                     let _ = outlet.sender.send(Err(io::Error::other("the export broke off"))).await;
                 }

@@ -13,7 +13,7 @@
 
 use std::{cmp::min, sync::Arc, time::Duration};
 
-use server_shared::shutdown::Shutdown;
+use server_shared::{causes, shutdown::Shutdown};
 use tokio::{
     sync::Notify,
     time::{Instant, sleep},
@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use super::{
     clickhouse::EventHoldings,
-    error::{Interruption, chain},
+    error::Interruption,
     model::{ErasureItem, ErasureRequest},
     postgres::RowHoldings,
     repository::{Claimed, ErasureRepository},
@@ -108,7 +108,7 @@ impl ErasureRunner {
             Err(error) => {
                 let pause = min(PAUSE_MAX, Duration::from_secs(1 << job.failures.clamp(0, 9)));
                 let retry_in_ms = pause.as_millis();
-                tracing::warn!(job_id = %id, retry_in_ms, error = chain(&error), "an erasure is tried again");
+                tracing::warn!(job_id = %id, retry_in_ms, error = causes(&error), "an erasure is tried again");
                 self.repository.pause(&mut job, pause, Some(error.to_string())).await?;
             }
         }
