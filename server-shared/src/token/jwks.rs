@@ -143,7 +143,7 @@ impl Jwks {
                 };
                 match &fetched {
                     Ok(()) if failing => tracing::info!("the key set can be fetched again"),
-                    Err(error) if !failing => tracing::warn!(error = without_address(error), "serving the keys of before"),
+                    Err(error) if !failing => tracing::warn!(error = plain(error), "serving the keys of before"),
                     _ => {}
                 }
                 failing = fetched.is_err();
@@ -190,7 +190,7 @@ impl Jwks {
                 let fetch = tokio::spawn(async move {
                     let fetched = keys.refresh().await;
                     if let Err(error) = &fetched {
-                        tracing::warn!(error = without_address(error), "an unknown key could not be looked up");
+                        tracing::warn!(error = plain(error), "an unknown key could not be looked up");
                     }
                     *last = Some(Attempt { at: Instant::now(), succeeded: fetched.is_ok() });
                     fetched.is_ok()
@@ -335,7 +335,7 @@ impl PublicKey {
 
 /// An error with its causes on one line, without the address, which may carry credentials: the first
 /// cause, the client's own, names it.
-fn without_address(error: &KeyError) -> String {
+fn plain(error: &KeyError) -> String {
     let cause = std::error::Error::source(error).and_then(std::error::Error::source);
     cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {}", causes(cause)))
 }
