@@ -140,7 +140,7 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
     });
     let signer = Arc::new(HeadSigner::new(Arc::clone(&config.audit.statements)));
     PartitionJob { database: database.clone(), kept: config.audit.kept }.start(jobs);
-    Sealer { database: database.clone() }.start(jobs);
+    Sealer::new(database.clone()).start(jobs);
     HeadJob { database: database.clone(), signer: Arc::clone(&signer) }.start(jobs);
     let chains = Arc::new(ChainService {
         database: database.clone(),

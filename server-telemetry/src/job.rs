@@ -7,7 +7,7 @@ use server_shared::shutdown::Shutdown;
 use crate::storage::StoreError;
 
 /// How soon work that failed is tried again.
-const RETRY: Duration = Duration::from_secs(5);
+pub(crate) const RETRY: Duration = Duration::from_secs(5);
 
 /// Does `work` now and after each pause that it asks for. What fails is tried again soon: everything
 /// that runs here takes up where it left off.
@@ -20,7 +20,7 @@ where
         while !stop.is_cancelled() {
             let pause = work().await.unwrap_or_else(|error| {
                 let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                tracing::warn!(job = name, %error, cause, retry_in_ms = 5_000, "a job failed");
+                tracing::warn!(job = name, %error, cause, retry_in_ms = RETRY.as_millis(), "a job failed");
                 RETRY
             });
             tokio::select! {

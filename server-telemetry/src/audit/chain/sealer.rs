@@ -6,10 +6,14 @@
 //! visible, and a sealer that dies leaves everything as it was. Any number of instances may run; an
 //! advisory lock lets one at a time write to a chain.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use futures_util::{StreamExt, stream};
-use server_shared::shutdown::Shutdown;
+use server_shared::{causes, shutdown::Shutdown};
 
 use super::{
     link::{Link, Tip},
@@ -29,11 +33,17 @@ const PARALLEL: usize = 4;
 
 /// The job that seals.
 pub(crate) struct Sealer {
-    /// Where.
-    pub database: Database,
+    database: Database,
+    /// Organizations whose chain could not be added to, and until when they are left alone.
+    put_off: Mutex<HashMap<i64, Instant>>,
 }
 
 impl Sealer {
+    /// Seals in this database.
+    pub(crate) fn new(database: Database) -> Self {
+        Self { database, put_off: Mutex::default() }
+    }
+
     /// Seals until shutdown.
     pub(crate) fn start(self, shutdown: &Shutdown) {
         let sealer = Arc::new(self);
@@ -48,17 +58,38 @@ impl Sealer {
         let mut tx = self.database.work().await?;
         let organizations = repository::organizations_waiting(&mut tx).await?;
         drop(tx);
-        // Whatever is wrong with one chain, the others go on.
-        let outcomes: Vec<Result<u64, StoreError>> =
-            stream::iter(organizations).map(|id| self.seal(id)).buffer_unordered(PARALLEL).collect().await;
-        let mut full = false;
-        for outcome in outcomes {
-            full |= outcome? == BATCH.unsigned_abs();
-        }
+        // Whatever is wrong with one chain, the others go on, and no later than without it.
+        let full = stream::iter(self.due(organizations))
+            .map(|id| self.try_seal(id))
+            .buffer_unordered(PARALLEL)
+            .fold(false, |full, sealed| async move { full || sealed == BATCH.unsigned_abs() })
+            .await;
         Ok(if full { Duration::ZERO } else { LOOK_EVERY })
     }
 
-    /// Adds a batch of links to a chain; says how many. None if another instance is at it.
+    /// Those of `organizations` that have not just failed.
+    fn due(&self, mut organizations: Vec<i64>) -> Vec<i64> {
+        let mut put_off = self.put_off.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        put_off.retain(|_, until| *until > now);
+        organizations.retain(|organization_id| !put_off.contains_key(organization_id));
+        organizations
+    }
+
+    /// Like [`Sealer::seal`]; what fails is logged and left alone for a while.
+    async fn try_seal(&self, organization_id: i64) -> u64 {
+        let error = match self.seal(organization_id).await {
+            Ok(sealed) => return sealed,
+            Err(error) => error,
+        };
+        let (error, retry_in_ms) = (causes(&error), job::RETRY.as_millis());
+        tracing::warn!(organization_id, error, retry_in_ms, "an audit chain could not be added to");
+        let mut put_off = self.put_off.lock().unwrap_or_else(PoisonError::into_inner);
+        put_off.insert(organization_id, Instant::now() + job::RETRY);
+        0
+    }
+
+    /// Adds a batch of links to a chain; says how many: 0 also if another instance is at it.
     async fn seal(&self, organization_id: i64) -> Result<u64, StoreError> {
         let mut tx = self.database.work().await?;
         if !repository::chain_try_lock(&mut tx, organization_id).await? {
