@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::{DateTime, TimeDelta, Utc};
-use server_shared::shutdown::Shutdown;
+use chrono::Utc;
+use server_shared::{causes, shutdown::Shutdown};
 
 use super::{repository, signer::HeadSigner};
 use crate::{
@@ -12,8 +12,9 @@ use crate::{
     storage::{StoreError, postgres::Database},
 };
 
-/// How long after midnight it looks for what became of the day before.
-const AFTER_MIDNIGHT: TimeDelta = TimeDelta::seconds(5);
+/// How often it looks for days that are over. The database's clock says which: no other tells when the
+/// next one is.
+const LOOK_EVERY: Duration = Duration::from_mins(10);
 
 /// The job that signs.
 pub(crate) struct HeadJob {
@@ -24,7 +25,7 @@ pub(crate) struct HeadJob {
 }
 
 impl HeadJob {
-    /// Signs until shutdown: now what is missing, then after each midnight.
+    /// Signs until shutdown: now what is missing, then soon after each midnight.
     pub(crate) fn start(self, shutdown: &Shutdown) {
         let heads = Arc::new(self);
         job::repeat(shutdown, "audit-heads", move || {
@@ -37,14 +38,21 @@ impl HeadJob {
         let mut tx = self.database.work().await?;
         let organizations = chain::organizations_chained(&mut tx).await?;
         drop(tx);
-        let mut signed = 0;
+        let (mut signed, mut failed) = (0, None);
+        // Whatever is wrong with one chain, the others get their heads.
         for organization_id in organizations {
-            signed += self.sign(organization_id).await?;
+            match self.sign(organization_id).await {
+                Ok(heads) => signed += heads,
+                Err(error) => {
+                    tracing::warn!(organization_id, error = causes(&error), "an audit head could not be signed");
+                    failed = Some(error);
+                }
+            }
         }
         if signed > 0 {
             tracing::info!(signed, "heads of the audit trail signed");
         }
-        Ok(until_next(Utc::now()))
+        failed.map_or(Ok(LOOK_EVERY), Err)
     }
 
     /// Signs the heads that an organization lacks; says how many.
@@ -60,23 +68,5 @@ impl HeadJob {
         }
         tx.commit().await?;
         Ok(days.len())
-    }
-}
-
-/// How long until the next day has begun.
-fn until_next(now: DateTime<Utc>) -> Duration {
-    let midnight = now.date_naive().and_time(chrono::NaiveTime::MIN).and_utc() + TimeDelta::days(1);
-    (midnight + AFTER_MIDNIGHT - now).to_std().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn it_looks_again_after_midnight() {
-        let now = DateTime::from_timestamp(1_762_732_799, 0).unwrap();
-        assert_eq!(until_next(now), Duration::from_secs(6));
-        assert_eq!(until_next(now + TimeDelta::seconds(1)), Duration::from_secs(86_405));
     }
 }
