@@ -146,54 +146,34 @@ create trigger audit_personal_erased before delete on audit.audit_personal
 create trigger audit_personal_no_truncate before truncate on audit.audit_personal
     for each statement execute function audit.change_refuse();
 
--- Erases address and user agent, with their salt, of everything that a person did in an organization:
--- while impersonating, they are the impersonator's. Returns of how many events.
-create function audit.personal_erase(organization bigint, person bigint) returns bigint
-language plpgsql security definer set search_path = pg_catalog as $$
-declare
-    erased bigint;
-begin
-    perform set_config('audit.erasing', 'on', true);
-    delete from audit.audit_personal personal using audit.audit_logs log
-    where personal.organization_id = organization and log.organization_id = organization
-      and log.id = personal.audit_id
-      and (log.impersonator_user_id = person
-           or (log.actor_user_id = person and log.impersonator_user_id is null));
-    get diagnostics erased = row_count;
-    perform set_config('audit.erasing', '', true);
-    return erased;
-end
-$$;
-revoke all on function audit.personal_erase(bigint, bigint) from public;
-
 -- Drops a month of the trail that is over, provided that a signed head stands for every event in it;
--- its chains then begin at those heads. Returns whether there was such a month.
+-- its chains then begin at those heads. Returns whether it did. What is left of it elsewhere is for
+-- audit.remains_drop.
 create function audit.partition_drop(month date) returns boolean
 language plpgsql set search_path = pg_catalog set lock_timeout = '5s' as $$
 declare
     name text := 'audit_logs_' || to_char(month, 'YYYYMM');
     low uuid := audit.uuid_floor(date_trunc('month', month::timestamp) at time zone 'UTC');
     high uuid := audit.uuid_floor((date_trunc('month', month::timestamp) + interval '1 month') at time zone 'UTC');
+    starts audit.audit_starts[];
 begin
     perform pg_advisory_xact_lock(hashtextextended('audit.partitions_ensure', 0));
-    if to_regclass('audit.' || name) is null then
+    if to_regclass('audit.' || name) is null or high > audit.uuid_floor(now()) then
         return false;
     end if;
-    -- Whoever still brings an event of that month waits, and then finds the default partition.
-    lock table audit.audit_logs in access exclusive mode;
-    if high > audit.uuid_floor(now())
-        or exists (select from audit.audit_logs log
-                   where log.id >= low and log.id < high
-                     and not exists (select from audit.audit_chain link
-                                     join audit.audit_heads head on head.organization_id = link.organization_id
-                                         and head.position >= link.position
-                                     where link.organization_id = log.organization_id
-                                       and link.audit_id = log.id)) then
-        raise exception '% is not over, or a signed head is missing for an event in it', name
-            using errcode = 'object_not_in_prerequisite_state';
+    -- No head is added from here on, so that what comes after the check is unsigned.
+    lock table audit.audit_heads in share mode;
+    if exists (select from audit.audit_logs log
+               where log.id >= low and log.id < high
+                 and not exists (select from audit.audit_chain link
+                                 join audit.audit_heads head on head.organization_id = link.organization_id
+                                     and head.position >= link.position
+                                 where link.organization_id = log.organization_id
+                                   and link.audit_id = log.id)) then
+        return false;
     end if;
-    insert into audit.audit_starts as start (organization_id, position, hash)
-        select last.organization_id, head.position, head.hash
+    starts := array(
+        select row(last.organization_id, head.position, head.hash)::audit.audit_starts
         from (select link.organization_id, max(link.position) as position
               from audit.audit_logs log
               join audit.audit_chain link on link.organization_id = log.organization_id and link.audit_id = log.id
@@ -201,15 +181,57 @@ begin
               group by link.organization_id) last
         cross join lateral (select position, hash from audit.audit_heads
                             where organization_id = last.organization_id and position >= last.position
-                            order by position limit 1) head
+                            order by position limit 1) head);
+    -- All that takes long is done: ingest waits for what follows. Whoever still brings an event of that
+    -- month waits, and then finds the default partition.
+    lock table audit.audit_logs in access exclusive mode;
+    -- Brought meanwhile, it waits for its link, or has one after the last head.
+    if exists (select from audit.audit_pending where audit_id >= low and audit_id < high)
+        or exists (
+            with recursive organization(id) as (
+                (select organization_id from audit.audit_chain order by organization_id limit 1)
+                union all
+                select (select link.organization_id from audit.audit_chain link
+                        where link.organization_id > organization.id
+                        order by link.organization_id limit 1)
+                from organization where organization.id is not null
+            )
+            select from organization
+            join audit.audit_chain link on link.organization_id = organization.id
+                and link.position > coalesce((select max(head.position) from audit.audit_heads head
+                                              where head.organization_id = organization.id), 0)
+            where link.audit_id >= low and link.audit_id < high) then
+        return false;
+    end if;
+    insert into audit.audit_starts as start (organization_id, position, hash)
+        select organization_id, position, hash from unnest(starts)
     on conflict (organization_id) do update set position = excluded.position, hash = excluded.hash
         where excluded.position > start.position;
     execute format('drop table audit.%I', name);
+    return true;
+end
+$$;
+
+-- Removes what is left of the months that ended `kept` months ago or longer and were dropped: links
+-- before the start of their chain, and personal values. Returns how many rows. In a transaction of its
+-- own, for ingest waits for the one that drops; and each time, in case that an earlier one was cut off.
+create function audit.remains_drop(kept integer) returns bigint
+language plpgsql set search_path = pg_catalog as $$
+declare
+    high uuid := audit.uuid_floor(
+        (date_trunc('month', now() at time zone 'UTC') - make_interval(months => kept)) at time zone 'UTC');
+    links bigint;
+    personal bigint;
+begin
     delete from audit.audit_chain link using audit.audit_starts start
         where link.organization_id = start.organization_id and link.position <= start.position
+          and link.audit_id < high
           and not exists (select from audit.audit_logs where id = link.audit_id);
-    delete from audit.audit_personal where audit_id >= low and audit_id < high;
-    return true;
+    get diagnostics links = row_count;
+    delete from audit.audit_personal entry
+        where entry.audit_id < high and not exists (select from audit.audit_logs where id = entry.audit_id);
+    get diagnostics personal = row_count;
+    return links + personal;
 end
 $$;
 

@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use server_shared::shutdown::Shutdown;
+use chrono::NaiveDate;
+use server_shared::{causes, shutdown::Shutdown};
 
 use super::repository;
 use crate::{
@@ -44,17 +45,34 @@ impl PartitionJob {
         Ok(LOOK_EVERY)
     }
 
-    /// Drops the months that are over and signed. The database refuses any other.
+    /// Drops the months that are over and signed. Whatever keeps one of them, the next is tried: a day
+    /// later is soon enough, and while the database tries, ingest may wait.
     async fn expire(&self, kept: u16) -> Result<(), StoreError> {
         let mut tx = self.database.work().await?;
         let months = repository::partitions_expired(&mut tx, kept.into()).await?;
         drop(tx);
         for month in months {
-            let mut tx = self.database.work().await?;
-            repository::partition_drop(&mut tx, month).await?;
-            tx.commit().await?;
-            tracing::info!(%month, "a month of the audit trail dropped");
+            match self.drop_month(month).await {
+                Ok(true) => tracing::info!(%month, "a month of the audit trail dropped"),
+                Ok(false) => tracing::warn!(%month, "a month of the audit trail is not signed yet, and stays"),
+                Err(error) => {
+                    tracing::warn!(%month, error = causes(&error), "a month of the audit trail could not be dropped");
+                }
+            }
+        }
+        let mut tx = self.database.work().await?;
+        let removed = repository::remains_drop(&mut tx, kept.into()).await?;
+        tx.commit().await?;
+        if removed > 0 {
+            tracing::info!(removed, "what was left of dropped months removed");
         }
         Ok(())
+    }
+
+    async fn drop_month(&self, month: NaiveDate) -> Result<bool, StoreError> {
+        let mut tx = self.database.work().await?;
+        let dropped = repository::partition_drop(&mut tx, month).await?;
+        tx.commit().await?;
+        Ok(dropped)
     }
 }

@@ -30,9 +30,14 @@ pub(super) async fn partitions_expired(tx: &mut Tx<'_>, kept: i32) -> Result<Vec
     sqlx::query_scalar!(r#"select audit.partitions_expired($1) as "month!""#, kept).fetch_all(&mut **tx).await
 }
 
-/// Drops the partition of a month. The database refuses while a signed head is missing for it.
-pub(super) async fn partition_drop(tx: &mut Tx<'_>, month: NaiveDate) -> Result<(), sqlx::Error> {
-    sqlx::query!("select audit.partition_drop($1)", month).fetch_one(&mut **tx).await.map(drop)
+/// Drops the partition of a month; false while a signed head is missing for it.
+pub(super) async fn partition_drop(tx: &mut Tx<'_>, month: NaiveDate) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(r#"select audit.partition_drop($1) as "dropped!""#, month).fetch_one(&mut **tx).await
+}
+
+/// Removes the links and personal values of months that were dropped; says how many.
+pub(super) async fn remains_drop(tx: &mut Tx<'_>, kept: i32) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(r#"select audit.remains_drop($1) as "removed!""#, kept).fetch_one(&mut **tx).await
 }
 
 /// Stores those events whose id is new, in one statement, and gives their ids.

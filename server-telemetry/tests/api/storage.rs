@@ -164,7 +164,9 @@ async fn a_reader_of_the_trail_adds_that_it_read_and_nothing_else() {
         let outcome = with_context(&mut role, Some((1, 7)), &sql, false).await;
         assert!(is_refused(&outcome), "{sql}: {outcome:?}");
     }
-    let erased = with_context(&mut role, Some((1, 7)), "select audit.personal_erase(1, 7)", false).await;
+    let erasing = "with erasing as materialized (select set_config('audit.erasing', 'on', true) as value)
+                   delete from audit.audit_personal using erasing where erasing.value = 'on'";
+    let erased = with_context(&mut role, Some((1, 7)), erasing, false).await;
     assert!(is_refused(&erased), "erasure is the owner's: {erased:?}");
 }
 
@@ -219,8 +221,10 @@ async fn chain_heads_and_personal_values_withstand_their_owner() {
     }
     let swept = with_context(&mut owner, None, "delete from audit.audit_chain where position = 1000", true).await;
     assert_eq!(swept.expect("before the start, and its event is gone"), 1);
-    let erased = with_context(&mut owner, None, "select audit.personal_erase(1, 42)", true).await;
-    assert_eq!(erased.expect("the owner may erase"), 1);
+    let erasing = "with erasing as materialized (select set_config('audit.erasing', 'on', true) as value)
+                   delete from audit.audit_personal using erasing where erasing.value = 'on'";
+    let erased = with_context(&mut owner, None, erasing, true).await;
+    assert_eq!(erased.expect("an erasure may erase"), 1);
     let left: i64 =
         sqlx::query_scalar("select count(*) from audit.audit_personal").fetch_one(&mut owner).await.expect("counts");
     assert_eq!(left, 0);

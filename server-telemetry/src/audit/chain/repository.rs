@@ -1,6 +1,6 @@
 //! Chains in PostgreSQL.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{Postgres, Transaction};
@@ -160,6 +160,19 @@ pub(super) async fn links_after(
     )
     .fetch_all(&mut **tx)
     .await
+}
+
+/// Those of these events whose month was dropped.
+pub(super) async fn dropped(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<HashSet<Uuid>, sqlx::Error> {
+    let dropped = sqlx::query_scalar!(
+        r#"select event.id as "id!" from unnest($1::uuid[]) as event(id)
+         where to_regclass('audit.audit_logs_' || to_char(uuid_extract_timestamp(event.id) at time zone 'UTC', 'YYYYMM'))
+             is null"#,
+        ids,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(dropped.into_iter().collect())
 }
 
 /// Adds links, and takes what they seal off the waiting; `arrivals` says in which places it waited.

@@ -1,6 +1,7 @@
 //! Whether a chain holds: walked link by link, in constant memory, within a bounded time.
 
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -120,7 +121,14 @@ impl ChainService {
             let links = repository::links_after(tx, organization_id, position, PAGE).await?;
             let ids: Vec<_> = links.iter().map(|link| link.audit_id).collect();
             let events = repository::events(tx, organization_id, &ids).await?;
-            let walked = links.iter().try_for_each(|link: &Link| walk.step(link, events.get(&link.audit_id)));
+            // Links before the start go after the months that were dropped, in a transaction of their own.
+            let gone = |link: &&Link| link.position <= start.position && !events.contains_key(&link.audit_id);
+            let gone: Vec<_> = links.iter().filter(gone).map(|link| link.audit_id).collect();
+            let dropped = if gone.is_empty() { HashSet::new() } else { repository::dropped(tx, &gone).await? };
+            let walked = links
+                .iter()
+                .filter(|link| !dropped.contains(&link.audit_id))
+                .try_for_each(|link| walk.step(link, events.get(&link.audit_id)));
             verification.verified_to = walk.position();
             if let Err(fault) = walked {
                 return Ok(Err(fault));
