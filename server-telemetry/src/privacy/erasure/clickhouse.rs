@@ -23,8 +23,8 @@ use crate::{
 /// Pseudonyms in one statement: well below the engine's limit on a statement's length.
 const CHUNK: usize = 500;
 
-/// Organization and pseudonym, in hexadecimal.
-type Trace = (i64, String);
+/// Under which name the person is in an organization: its id, and the pseudonym in hexadecimal.
+type Alias = (i64, String);
 
 /// Counts, erases and reads rows of a person.
 #[derive(Clone)]
@@ -39,8 +39,8 @@ impl EventHoldings {
     /// How many rows there are, those included that replace each other.
     pub(super) async fn count(&self, holding: &Holding, subject: &DataSubject) -> Result<u64, Error> {
         let mut count = 0;
-        for traces in self.traces(holding, subject).await? {
-            count += self.count_of(holding, &traces).await?;
+        for aliases in self.aliases(holding, subject).await? {
+            count += self.count_of(holding, &aliases).await?;
         }
         Ok(count)
     }
@@ -52,8 +52,8 @@ impl EventHoldings {
             Fate::Anonymize(assignments) => format!("update {assignments}"),
             Fate::Retain { .. } => return Ok(()),
         };
-        for traces in self.traces(holding, subject).await? {
-            if self.count_of(holding, &traces).await? == 0 {
+        for aliases in self.aliases(holding, subject).await? {
+            if self.count_of(holding, &aliases).await? == 0 {
                 // A mutation reads the table, whether it finds anything or not.
                 continue;
             }
@@ -62,7 +62,7 @@ impl EventHoldings {
                 "alter table {table} {on_cluster} {change} where {} settings mutations_sync = 2",
                 condition(holding)
             );
-            bound(self.client.query(&sql), &traces).execute().await?;
+            bound(self.client.query(&sql), &aliases).execute().await?;
         }
         Ok(())
     }
@@ -92,13 +92,13 @@ impl EventHoldings {
             shown.join(", "),
             condition(holding)
         );
-        for traces in self.traces(holding, subject).await.map_err(StoreError::from)? {
+        for aliases in self.aliases(holding, subject).await.map_err(StoreError::from)? {
             let query = self
                 .client
                 .query(&sql)
                 .with_setting("output_format_json_quote_64bit_integers", "0")
                 .with_setting("output_format_json_escape_forward_slashes", "0");
-            let cursor = bound(query, &traces).fetch_bytes("JSONEachRow").map_err(StoreError::from)?;
+            let cursor = bound(query, &aliases).fetch_bytes("JSONEachRow").map_err(StoreError::from)?;
             let mut rows = cursor.lines();
             while let Some(row) = rows.next_line().await.map_err(|error| StoreError::ClickHouse(error.into()))? {
                 outlet.row(&row).await?;
@@ -109,21 +109,21 @@ impl EventHoldings {
 
     /// Under which names the person may be in the table, in portions. For every organization it is
     /// asked which there are: a pseudonym can be made, not found.
-    async fn traces(&self, holding: &Holding, subject: &DataSubject) -> Result<Vec<Vec<Trace>>, Error> {
+    async fn aliases(&self, holding: &Holding, subject: &DataSubject) -> Result<Vec<Vec<Alias>>, Error> {
         let organizations: Vec<i64> = if subject.organization_id > 0 {
             vec![subject.organization_id]
         } else {
             self.client.query(&format!("select distinct organization_id from {}", holding.table)).fetch_all().await?
         };
-        let trace = |organization_id: &i64| {
+        let alias = |organization_id: &i64| {
             (*organization_id, hex::encode_upper(self.compliance.actor(*organization_id, subject.id)))
         };
-        Ok(organizations.chunks(CHUNK).map(|chunk| chunk.iter().map(trace).collect()).collect())
+        Ok(organizations.chunks(CHUNK).map(|chunk| chunk.iter().map(alias).collect()).collect())
     }
 
-    async fn count_of(&self, holding: &Holding, traces: &[Trace]) -> Result<u64, Error> {
+    async fn count_of(&self, holding: &Holding, aliases: &[Alias]) -> Result<u64, Error> {
         let sql = format!("select count() from {} where {}", holding.table, condition(holding));
-        bound(self.client.query(&sql), traces).fetch_one().await
+        bound(self.client.query(&sql), aliases).fetch_one().await
     }
 }
 
@@ -134,13 +134,13 @@ fn condition(holding: &Holding) -> String {
             format!("organization_id in ? and (organization_id, hex({column})) in ?")
         }
         // People are in ClickHouse under pseudonyms alone.
-        Found::User(_) | Found::AuditEntry(_) | Found::Entity | Found::Erasure => {
+        Found::User(_) | Found::AuditEntry(_) | Found::Entity | Found::Erasure | Found::DryRun => {
             "0 and organization_id in ? and (organization_id, '') in ?".to_owned()
         }
     }
 }
 
-fn bound(query: Query, traces: &[Trace]) -> Query {
-    let organizations: Vec<i64> = traces.iter().map(|(organization_id, _)| *organization_id).collect();
-    query.bind(organizations).bind(traces)
+fn bound(query: Query, aliases: &[Alias]) -> Query {
+    let organizations: Vec<i64> = aliases.iter().map(|(organization_id, _)| *organization_id).collect();
+    query.bind(organizations).bind(aliases)
 }
