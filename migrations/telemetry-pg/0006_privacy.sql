@@ -85,3 +85,15 @@ create policy erasures_owner on privacy.erasures to restartix_telemetry
         or organization_id = (select nullif(current_setting('app.current_org_id', true), '')::bigint));
 
 grant select on privacy.erasures to restartix_telemetry_app;
+
+-- Whether an erasure of the user is under way, in the organization or in all: what is stored about it
+-- now would be lost, or survive. Who asks learns no more than that; an administrator sees no erasure.
+create function privacy.erasure_running(organization bigint, subject bigint) returns boolean
+language sql stable security definer set search_path = pg_catalog as $$
+    select exists (
+        select from privacy.erasures
+        where organization_id in (0, organization) and subject_kind = 'user' and subject_id = subject
+          and not dry_run and finished_at is null)
+$$;
+revoke all on function privacy.erasure_running(bigint, bigint) from public;
+grant execute on function privacy.erasure_running(bigint, bigint) to restartix_telemetry_app;

@@ -29,7 +29,8 @@ impl PrivacyApi {
     /// Decide on one's own consent
     ///
     /// Takes effect before it is answered: what was agreed to is stored from the next request on,
-    /// what was withdrawn is not. Earlier decisions are kept with their time and text.
+    /// what was withdrawn is not. Earlier decisions are kept with their time and text. 409
+    /// `erasure_in_progress` while the person's data is being erased.
     #[oai(path = "/consent", method = "put", operation_id = "consent_put")]
     async fn consent_put(&self, person: Person, body: Body<ConsentUpdate>) -> Result<Json<Consent>, ApiError> {
         Ok(Json(self.consents.put(&person.member()?, body.0).await?))

@@ -3,6 +3,7 @@
 mod api;
 mod cache;
 mod erasure;
+mod error;
 mod exclusion;
 mod model;
 pub(crate) mod registry;

@@ -33,6 +33,8 @@ pub(crate) enum Found {
     Entity,
     /// `subject_kind` and `subject_id` name the user or patient, in an erasure that was carried out.
     Erasure,
+    /// The same, in a finished dry run of one.
+    DryRun,
     /// The column holds the user's pseudonym in the row's organization.
     Pseudonym(&'static str),
 }
@@ -44,6 +46,7 @@ impl fmt::Display for Found {
             Self::AuditEntry(column) => write!(f, "audit_entry:{column}"),
             Self::Entity => f.write_str("entity:entity_id"),
             Self::Erasure => f.write_str("erasure:subject_id"),
+            Self::DryRun => f.write_str("dry_run:subject_id"),
             Self::Pseudonym(column) => write!(f, "pseudonym:{column}"),
         }
     }
@@ -119,31 +122,6 @@ const PROOF: Fate = Fate::Retain {
 pub(crate) const HOLDINGS: &[Holding] = &[
     Holding {
         store: Store::PostgreSql,
-        table: "privacy.consents",
-        found: Found::User("subject_id"),
-        columns: &["subject_id", "text_version", "source"],
-        erase: Fate::Delete,
-        anonymize: Fate::Delete,
-    },
-    // Before the deletion below, so that each counts what the plan counted.
-    Holding {
-        store: Store::PostgreSql,
-        table: "privacy.exclusions",
-        found: Found::User("created_by"),
-        columns: &["created_by"],
-        erase: Fate::Anonymize("created_by = null"),
-        anonymize: Fate::Anonymize("created_by = null"),
-    },
-    Holding {
-        store: Store::PostgreSql,
-        table: "privacy.exclusions",
-        found: Found::User("subject_id"),
-        columns: &["subject_id"],
-        erase: Fate::Delete,
-        anonymize: Fate::Delete,
-    },
-    Holding {
-        store: Store::PostgreSql,
         table: "audit.audit_personal",
         found: Found::AuditEntry("audit_id"),
         columns: &["ip", "user_agent", "salt"],
@@ -173,14 +151,6 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         columns: &["entity_id", "entity_ids"],
         erase: TRAIL,
         anonymize: TRAIL,
-    },
-    Holding {
-        store: Store::PostgreSql,
-        table: "privacy.erasures",
-        found: Found::Erasure,
-        columns: &["subject_id"],
-        erase: PROOF,
-        anonymize: PROOF,
     },
     Holding {
         store: Store::ClickHouse,
@@ -229,6 +199,49 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         table: "pose_frames",
         found: Found::Pseudonym("actor"),
         columns: &["session_id", "actor", "exercise_id", "landmarks"],
+        erase: Fate::Delete,
+        anonymize: Fate::Delete,
+    },
+    // What follows comes last: what was decided in the moment in which the erasure began is there by then.
+    Holding {
+        store: Store::PostgreSql,
+        table: "privacy.consents",
+        found: Found::User("subject_id"),
+        columns: &["subject_id", "text_version", "source"],
+        erase: Fate::Delete,
+        anonymize: Fate::Delete,
+    },
+    // Before the deletion below, so that each counts what the plan counted.
+    Holding {
+        store: Store::PostgreSql,
+        table: "privacy.exclusions",
+        found: Found::User("created_by"),
+        columns: &["created_by"],
+        erase: Fate::Anonymize("created_by = null"),
+        anonymize: Fate::Anonymize("created_by = null"),
+    },
+    Holding {
+        store: Store::PostgreSql,
+        table: "privacy.exclusions",
+        found: Found::User("subject_id"),
+        columns: &["subject_id"],
+        erase: Fate::Delete,
+        anonymize: Fate::Delete,
+    },
+    Holding {
+        store: Store::PostgreSql,
+        table: "privacy.erasures",
+        found: Found::Erasure,
+        columns: &["subject_id"],
+        erase: PROOF,
+        anonymize: PROOF,
+    },
+    // Nothing has been done that they would prove.
+    Holding {
+        store: Store::PostgreSql,
+        table: "privacy.erasures",
+        found: Found::DryRun,
+        columns: &["subject_id"],
         erase: Fate::Delete,
         anonymize: Fate::Delete,
     },

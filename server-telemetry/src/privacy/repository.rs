@@ -58,8 +58,8 @@ impl ConsentRepository {
         latest(&mut tx, member).await
     }
 
-    /// Adds a decision and gives what holds then.
-    pub(crate) async fn add(&self, member: &Member, update: &ConsentUpdate) -> Result<Consent, sqlx::Error> {
+    /// Adds a decision and gives what holds then; none while an erasure of the person runs.
+    pub(crate) async fn add(&self, member: &Member, update: &ConsentUpdate) -> Result<Option<Consent>, sqlx::Error> {
         let mut tx = self.database.write(member).await?;
         // Two decisions of one person at once get two numbers, one after the other.
         sqlx::query!(
@@ -71,14 +71,17 @@ impl ConsentRepository {
         .await?;
         let purposes: Vec<String> = Purpose::ALL.iter().map(|purpose| purpose.as_str().to_owned()).collect();
         let granted: Vec<bool> = Purpose::ALL.iter().map(|purpose| update.purposes.on(*purpose)).collect();
-        sqlx::query!(
+        // A decision and an erasure that begin in the same moment may not see each other: the job takes
+        // all its steps once more later, and this one with them.
+        let added = sqlx::query!(
             "insert into privacy.consents
                  (organization_id, subject_id, purpose, version, granted, text_version, source)
              select $1, $2, decision.purpose,
                  (select coalesce(max(version), 0) + 1 from privacy.consents
                   where organization_id = $1 and subject_id = $2),
                  decision.granted, $5, $6
-             from unnest($3::text[], $4::boolean[]) as decision(purpose, granted)",
+             from unnest($3::text[], $4::boolean[]) as decision(purpose, granted)
+             where not privacy.erasure_running($1, $2)",
             member.organization_id,
             member.user_id,
             &purposes,
@@ -88,9 +91,12 @@ impl ConsentRepository {
         )
         .execute(&mut *tx)
         .await?;
+        if added.rows_affected() == 0 {
+            return Ok(None);
+        }
         let consent = latest(&mut tx, member).await?;
         tx.commit().await?;
-        Ok(consent)
+        Ok(Some(consent))
     }
 }
 

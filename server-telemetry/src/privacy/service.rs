@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     cache::{ConsentCache, Subject},
+    error::ConsentError,
     model::{Consent, ConsentUpdate, Purpose},
     repository::ConsentRepository,
 };
@@ -38,10 +39,10 @@ impl ConsentService {
     }
 
     /// Records a decision; it holds when this returns.
-    pub(crate) async fn put(&self, member: &Member, update: ConsentUpdate) -> Result<Consent, StoreError> {
+    pub(crate) async fn put(&self, member: &Member, update: ConsentUpdate) -> Result<Consent, ConsentError> {
         let consent = self.repository.add(member, &update).await;
         // Also after a failure: a commit whose answer was lost has been made.
         self.cache.forget(Subject::from(member)).await;
-        Ok(consent?)
+        consent?.ok_or(ConsentError::ErasureInProgress)
     }
 }

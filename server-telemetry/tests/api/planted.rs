@@ -195,13 +195,15 @@ async fn rows(app: &TelemetryApp) {
                values ($1, $2, 'person', $2), ($1, $3, 'admin', $2)";
     let excluded = sqlx::query(AssertSqlSafe(sql)).bind(ORGANIZATION).bind(SUBJECT).bind(OTHER);
     excluded.execute(&mut owner).await.expect("the owner may write");
-    // An erasure of long ago.
+    // An erasure of long ago, and the dry run before it.
     let sql = "insert into privacy.erasures (id, organization_id, subject_kind, subject_id, mode, dry_run, status,
                    requested_at, finished_at)
-               values ($1, $2, 'user', $3, 'erase', false, 'finished', now() - interval '1 year',
+               values ($1, $2, 'user', $3, 'erase', $4, 'finished', now() - interval '1 year',
                    now() - interval '1 year')";
-    let erased = sqlx::query(AssertSqlSafe(sql)).bind(Uuid::now_v7()).bind(ORGANIZATION).bind(SUBJECT);
-    erased.execute(&mut owner).await.expect("the owner may write");
+    for dry_run in [true, false] {
+        let erased = sqlx::query(AssertSqlSafe(sql)).bind(Uuid::now_v7()).bind(ORGANIZATION).bind(SUBJECT);
+        erased.bind(dry_run).execute(&mut owner).await.expect("the owner may write");
+    }
 
     let by = |actor: i64, ip: &str, agent: &str| NewAuditEvent {
         actor_user_id: Some(actor),

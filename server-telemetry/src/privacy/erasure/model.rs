@@ -47,7 +47,7 @@ impl DataSubject {
     pub(super) fn may_be_in(&self, holding: &Holding) -> bool {
         match holding.found {
             Found::User(_) | Found::AuditEntry(_) | Found::Pseudonym(_) => self.kind == SubjectKind::User,
-            Found::Entity | Found::Erasure => true,
+            Found::Entity | Found::Erasure | Found::DryRun => true,
         }
     }
 }
@@ -135,8 +135,8 @@ pub(crate) struct ErasureItem {
     pub store: String,
     /// The table.
     pub table: String,
-    /// How the person is found, and in which column: `user`, `audit_entry`, `entity`, `erasure` or
-    /// `pseudonym`, then `:` and the column.
+    /// How the person is found, and in which column: `user`, `audit_entry`, `entity`, `erasure`,
+    /// `dry_run` or `pseudonym`, then `:` and the column.
     pub found_by: String,
     /// The columns that are about the person.
     pub columns: Vec<String>,
@@ -178,7 +178,8 @@ impl ErasureItem {
     }
 
     fn example() -> Self {
-        Self::new(&HOLDINGS[0], ErasureMode::Erase, 6)
+        let consents = HOLDINGS.iter().find(|holding| holding.table == "privacy.consents");
+        Self::new(consents.unwrap_or(&HOLDINGS[0]), ErasureMode::Erase, 6)
     }
 }
 

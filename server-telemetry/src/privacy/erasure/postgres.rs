@@ -93,7 +93,7 @@ fn shown(found: Found) -> &'static str {
             "jsonb_set(to_jsonb(t), '{entity_ids}',
                  to_jsonb(array(select id from unnest(t.entity_ids) id where id = $2::bigint::text)))"
         }
-        Found::User(_) | Found::AuditEntry(_) | Found::Erasure | Found::Pseudonym(_) => "to_jsonb(t)",
+        Found::User(_) | Found::AuditEntry(_) | Found::Erasure | Found::DryRun | Found::Pseudonym(_) => "to_jsonb(t)",
     }
 }
 
@@ -113,6 +113,10 @@ fn condition(found: Found) -> String {
             .to_owned(),
         Found::Erasure => {
             "t.subject_kind = $1::text and t.subject_id = $2::bigint and not t.dry_run and t.finished_at is not null"
+                .to_owned()
+        }
+        Found::DryRun => {
+            "t.subject_kind = $1::text and t.subject_id = $2::bigint and t.dry_run and t.finished_at is not null"
                 .to_owned()
         }
         // Pseudonyms are in ClickHouse alone.

@@ -47,7 +47,8 @@ impl ExclusionApi {
     /// Exclude somebody from being tracked
     ///
     /// Oneself; administrators also others. From the answer on nothing is stored about the person,
-    /// whatever it agreed to. Doing it again changes nothing.
+    /// whatever it agreed to. Doing it again changes nothing. 409 `erasure_in_progress` while the
+    /// person's data is being erased; nothing is stored about it then, either.
     #[oai(path = "/exclusions", method = "post", operation_id = "exclusion_create")]
     async fn exclusion_create(&self, person: Person, body: Body<NewExclusion>) -> Result<Created<Exclusion>, ApiError> {
         let subject_id = own_or_administered(&person, body.subject_id)?;

@@ -3,7 +3,7 @@
 use server_shared::ApiError;
 use thiserror::Error;
 
-use crate::storage::StoreError;
+use crate::{privacy::error::erasure_in_progress, storage::StoreError};
 
 /// Why there was no answer.
 #[derive(Debug, Error)]
@@ -11,6 +11,9 @@ pub(crate) enum ExclusionError {
     /// No such exclusion, or none that the caller can lift.
     #[error("no such exclusion")]
     NotFound,
+    /// The person is being erased.
+    #[error("an erasure of the person is under way")]
+    ErasureInProgress,
     /// A store is down or in disorder.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -28,6 +31,7 @@ impl From<ExclusionError> for ApiError {
             ExclusionError::NotFound => {
                 Self::not_found("exclusion_not_found", "There is no such exclusion, or none that you can lift.")
             }
+            ExclusionError::ErasureInProgress => erasure_in_progress(),
             ExclusionError::Store(error) => error.into(),
         }
     }

@@ -49,17 +49,17 @@ impl ExclusionRepository {
         Ok((exclusions.collect(), total))
     }
 
-    /// Adds one, unless it is there; gives it.
+    /// Adds one, unless it is there; gives it. None while an erasure of the subject runs.
     pub(super) async fn add(
         &self,
         member: &Member,
         subject_id: i64,
         source: ExclusionSource,
-    ) -> Result<Exclusion, sqlx::Error> {
+    ) -> Result<Option<Exclusion>, sqlx::Error> {
         let mut tx = self.database.write(member).await?;
         sqlx::query!(
             "insert into privacy.exclusions (organization_id, subject_id, source, created_by)
-             values ($1, $2, $3, $4)
+             select $1, $2, $3, $4 where not privacy.erasure_running($1, $2)
              on conflict (organization_id, subject_id, source) do nothing",
             member.organization_id,
             subject_id,
@@ -70,15 +70,17 @@ impl ExclusionRepository {
         .await?;
         let created_at = sqlx::query_scalar!(
             "select created_at from privacy.exclusions
-             where organization_id = $1 and subject_id = $2 and source = $3",
+             where organization_id = $1 and subject_id = $2 and source = $3
+               and not privacy.erasure_running($1, $2)",
             member.organization_id,
             subject_id,
             source.as_str(),
         )
-        .fetch_one(&mut *tx)
+        .fetch_optional(&mut *tx)
         .await?;
+        let Some(created_at) = created_at else { return Ok(None) };
         tx.commit().await?;
-        Ok(Exclusion { subject_id, source, created_at })
+        Ok(Some(Exclusion { subject_id, source, created_at }))
     }
 
     /// Lifts one; whether it was there.

@@ -32,7 +32,7 @@ impl ExclusionService {
         let added = self.repository.add(member, subject_id, source(member, subject_id)).await;
         // Also after a failure: a commit whose answer was lost has been made.
         self.forget(member, subject_id).await;
-        Ok(added?)
+        added?.ok_or(ExclusionError::ErasureInProgress)
     }
 
     /// Lifts an exclusion.
