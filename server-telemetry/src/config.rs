@@ -13,14 +13,24 @@ use server_shared::{
 };
 use url::Url;
 
-use crate::storage::clickhouse::Retention;
+use crate::{privacy::CONSENT_LIFETIME, storage::clickhouse::Retention};
 
 /// Shorter service tokens can be guessed.
 const SERVICE_TOKEN_MIN: usize = 16;
 
-/// Consent may be remembered for half a minute by an instance that can't be told; its request may take
-/// another half, and the batch that then holds its rows a minute and a half in all its tries.
+/// `ERASURE_SETTLE` if nothing else is said and [`settle_least`] is not longer.
 const ERASURE_SETTLE: Duration = Duration::from_mins(3);
+
+/// How long a batch of the writers may take in all its tries.
+const BATCH_TRIES: Duration = Duration::from_secs(90);
+
+/// The least time after which no row is on its way any more that was admitted before an erasure began:
+/// an instance that can't be told remembers consent for its lifetime in the cache, a request that it
+/// admits at the end of that may take until it times out, and the batch that then holds its rows all
+/// its tries. With less, a row can come in after the last look, and stay.
+fn settle_least(request_timeout: Duration) -> Duration {
+    CONSENT_LIFETIME.saturating_add(request_timeout).saturating_add(BATCH_TRIES)
+}
 
 /// What `serve` needs.
 #[derive(Debug)]
@@ -136,7 +146,9 @@ impl Config {
         }
         let hash_key = settings.required("TELEMETRY_HASH_KEY");
         let audit = audit(&mut settings);
-        let erasure_settle = settings.or("ERASURE_SETTLE", ERASURE_SETTLE);
+        // Without it there is a fault already; this one is looked at all the same.
+        let request_timeout = server.as_ref().map_or(Duration::ZERO, |server| server.request_timeout);
+        let erasure_settle = settle(&mut settings, environment, request_timeout);
         settings.finish(|| {
             Some(Self {
                 server: server?,
@@ -212,6 +224,20 @@ fn auth(settings: &mut Settings) -> Option<AuthConfig> {
         }
     }
     Some(AuthConfig { core_jwks_url: core_jwks_url?, core_issuer: core_issuer?, service_tokens: service_tokens? })
+}
+
+fn settle(settings: &mut Settings, environment: Option<Environment>, request_timeout: Duration) -> Option<Duration> {
+    let least = settle_least(request_timeout);
+    let settle = settings.or("ERASURE_SETTLE", ERASURE_SETTLE.max(least))?;
+    if environment.is_some_and(Environment::is_production) && settle < least {
+        let seconds = least.as_millis().div_ceil(1_000);
+        settings.fault(
+            "ERASURE_SETTLE",
+            format!("at least {seconds}s: cached consent (30s), REQUEST_TIMEOUT and a batch's tries (90s)"),
+        );
+        return None;
+    }
+    Some(settle)
 }
 
 fn audit(settings: &mut Settings) -> Option<AuditConfig> {
@@ -377,6 +403,21 @@ mod tests {
         assert!(with("AUDIT_HEAD_KEY", KEY).is_err() && with("AUDIT_HEAD_KEYS_OLD", KEY).is_err());
         assert!(with("AUDIT_HEAD_KEYS_OLD", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").is_ok());
         assert!(with("AUDIT_RETENTION_MONTHS", "0").is_err() && with("AUDIT_RETENTION_MONTHS", "120").is_ok());
+    }
+
+    #[test]
+    fn an_erasure_waits_for_all_that_may_be_on_its_way() {
+        let settled = |pairs: &[(&'static str, &'static str)]| {
+            let all = complete().into_iter().chain(pairs.iter().copied());
+            Config::load(Settings::from_pairs(all)).map(|config| config.erasure_settle.as_secs())
+        };
+        assert_eq!(settled(&[]).unwrap(), 180);
+        assert_eq!(settled(&[("REQUEST_TIMEOUT", "5m")]).unwrap(), 420, "30 s, the request, and 90 s");
+        assert_eq!(settled(&[("ERASURE_SETTLE", "150s")]).unwrap(), 150);
+        assert!(settled(&[("ERASURE_SETTLE", "149s")]).is_err());
+        assert!(settled(&[("ERASURE_SETTLE", "3m"), ("REQUEST_TIMEOUT", "61s")]).is_err());
+        let development = [("ERASURE_SETTLE", "1s"), ("APP_ENV", "development")];
+        assert_eq!(settled(&development).unwrap(), 1, "one instance, and nobody's data");
     }
 
     #[test]

@@ -22,7 +22,8 @@ use crate::{http::Member, storage::redis::Redis};
 const CHANNEL: &str = "telemetry:consent";
 /// Says that everybody is to be forgotten.
 const EVERYBODY: &str = "*";
-const LIFETIME: Duration = Duration::from_secs(30);
+/// How long agreement is remembered at most.
+pub(crate) const LIFETIME: Duration = Duration::from_secs(30);
 const CAPACITY: u64 = 100_000;
 /// Pause before Redis is tried again.
 const RETRY: Duration = Duration::from_secs(1);
