@@ -76,7 +76,7 @@ pub trait Gate: Send + Sync + 'static {
 
     /// Called with the answer of each secured operation, the gate's own included, before it is
     /// rendered. `visit` holds what `admit` left in the request's extensions. Not called for a request
-    /// whose connection is gone.
+    /// whose connection is gone. It may panic and take as long as the handler may.
     async fn settle(
         &self,
         operation: &Operation,
@@ -192,6 +192,26 @@ fn route_pattern(path: &str) -> String {
     segments.join("/")
 }
 
+/// What the caller of a handler that took too long is told.
+const HANDLER_GIVEN_UP: &str = "The request took too long and was given up; nothing is half done. Try again.";
+/// The same when the handler is done and what follows it took too long.
+const SETTLE_GIVEN_UP: &str = "The request took too long and was given up; it is not known whether it was done. A \
+                               repeat with the same Idempotency-Key is safe.";
+
+/// Runs what answers a request. That it panics or takes longer than `timeout` is an answer too;
+/// `given_up` is what the caller is told of the latter.
+async fn guarded(
+    timeout: Duration,
+    given_up: &'static str,
+    work: impl Future<Output = Result<Response, ApiError>>,
+) -> Result<Response, ApiError> {
+    match tokio::time::timeout(timeout, AssertUnwindSafe(work).catch_unwind()).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(panic)) => Err(panicked(panic)),
+        Err(_) => Err(ApiError::unavailable("request_timeout", given_up, format!("no answer within {timeout:?}"))),
+    }
+}
+
 struct OperationEndpoint {
     operation: Arc<Operation>,
     endpoint: BoxEndpoint<'static>,
@@ -206,18 +226,10 @@ impl Endpoint for OperationEndpoint {
     async fn call(&self, request: Request) -> Result<Response> {
         let request_id = RequestId::of(&request).to_owned();
         let mut visit = None;
-        let guarded = AssertUnwindSafe(self.answer(request, &mut visit)).catch_unwind();
-        let mut outcome = match tokio::time::timeout(self.timeout, guarded).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(panic)) => Err(panicked(panic)),
-            Err(_) => Err(ApiError::unavailable(
-                "request_timeout",
-                "The request took too long and was given up; nothing is half done. Try again.",
-                format!("no answer within {:?}", self.timeout),
-            )),
-        };
+        let mut outcome = guarded(self.timeout, HANDLER_GIVEN_UP, self.answer(request, &mut visit)).await;
         if let Some(visit) = &visit {
-            outcome = self.gate.settle(&self.operation, visit, outcome).await;
+            let settling = self.gate.settle(&self.operation, visit, outcome);
+            outcome = guarded(self.timeout, SETTLE_GIVEN_UP, settling).await;
         }
         let mut response = outcome.unwrap_or_else(|error| {
             report(&self.operation, &request_id, &error);
@@ -357,7 +369,80 @@ fn panicked(panic: Box<dyn Any + Send>) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use super::{panicked, route_pattern};
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    #[derive(Clone, Copy)]
+    enum Flaw {
+        Panics,
+        Hangs,
+    }
+
+    /// A gate that answers in the handler's place and fails to settle.
+    struct Flawed(Flaw);
+
+    #[async_trait]
+    impl Gate for Flawed {
+        async fn admit(&self, _: &Operation, _: &mut Request) -> Result<Option<Response>, ApiError> {
+            Ok(Some(Response::default()))
+        }
+
+        async fn settle(
+            &self,
+            _: &Operation,
+            _: &Extensions,
+            _: Result<Response, ApiError>,
+        ) -> Result<Response, ApiError> {
+            match self.0 {
+                Flaw::Panics => panic!("Planted Name"),
+                Flaw::Hangs => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Status and body of an operation behind a gate that fails to settle.
+    async fn answer_behind(flaw: Flaw) -> (StatusCode, String) {
+        let operation = Operation {
+            id: "thing_create",
+            path: "/v1/things".to_owned(),
+            method: Method::POST,
+            security: vec!["bearer"],
+            path_parameters: Vec::new(),
+            query_parameters: Vec::new(),
+        };
+        let endpoint = OperationEndpoint {
+            operation: Arc::new(operation),
+            endpoint: poem::endpoint::make_sync(|_| ()).map_to_response().boxed(),
+            gate: Arc::new(Flawed(flaw)),
+            body_limit: 1024,
+            timeout: LIMIT,
+        };
+        let response = endpoint.call(Request::builder().finish()).await.unwrap();
+        (response.status(), response.into_body().into_string().await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_gate_that_panics_after_the_handler_is_an_internal_error() {
+        let (status, body) = answer_behind(Flaw::Panics).await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!body.contains("Planted"), "{body}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gate_that_hangs_after_the_handler_is_given_up_and_the_caller_told_what_is_safe() {
+        let (status, body) = answer_behind(Flaw::Hangs).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(body.contains("request_timeout") && body.contains("Idempotency-Key"), "{body}");
+        assert!(!body.contains("nothing is half done"), "nobody knows that: {body}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_that_hangs_is_given_up_in_time() {
+        let began = tokio::time::Instant::now();
+        let error = guarded(LIMIT, HANDLER_GIVEN_UP, std::future::pending()).await.unwrap_err();
+        assert_eq!((error.code(), began.elapsed()), ("request_timeout", LIMIT));
+    }
 
     #[test]
     fn what_a_panic_says_is_no_part_of_the_error() {
