@@ -8,6 +8,10 @@ use std::{
     time::Duration,
 };
 
+use nix::{
+    sys::signal::{self, Signal},
+    unistd::Pid,
+};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -80,6 +84,22 @@ impl Throwaway {
         let mut child = self.child.take().expect("the store runs");
         child.kill().expect("a child can be killed");
         child.wait().expect("a child can be waited for");
+    }
+
+    /// SIGSTOP: it keeps its connections and answers nothing, as a machine that hangs.
+    pub fn stop_answering(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// SIGCONT: it answers again, also what it was asked meanwhile.
+    pub fn answer_again(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().expect("the store runs");
+        let pid = i32::try_from(child.id()).expect("a process id fits");
+        signal::kill(Pid::from_raw(pid), signal).expect("a child can be signalled");
     }
 
     /// Starts it (again), on its port and its data, and waits until it answers.
