@@ -5,6 +5,9 @@ use super::Policy;
 /// For how long what Redis has said of the other processes is believed, in microseconds.
 const FRESH: u64 = 1_000_000;
 
+/// The era of a bucket of which nobody knows what Redis has heard.
+const NEVER: u64 = u64::MAX;
+
 /// One caller in one class. Times are microseconds since the limiter was made.
 #[derive(Debug)]
 pub(super) struct Bucket {
@@ -17,7 +20,7 @@ pub(super) struct Bucket {
     unanswered: u64,
     /// When Redis last said what all processes have admitted.
     learnt: Option<u64>,
-    /// Between which two losses of Redis that was.
+    /// Which connection to Redis was told last, or [`NEVER`].
     era: u64,
     /// Whether it is on the list of those to tell Redis of.
     listed: bool,
@@ -75,8 +78,8 @@ impl Bucket {
         self.listed = false;
     }
 
-    /// What to tell Redis. After a loss it is the whole debt, for Redis may have lost its memory and
-    /// time has paid off some of what was counted meanwhile; else what came since the last report.
+    /// What to tell Redis. With a new connection it is the whole debt, for Redis may have lost its memory
+    /// and time has paid off some of what was counted meanwhile; else what came since the last report.
     pub(super) fn report(&mut self, now: u64, era: u64) -> Report {
         let counted = std::mem::take(&mut self.pending);
         self.unanswered += counted;
@@ -89,6 +92,17 @@ impl Bucket {
     /// The end of a report, answered or lost: Redis has heard of it, or hears of the whole debt later.
     pub(super) fn settle(&mut self, report: Report) {
         self.unanswered = self.unanswered.saturating_sub(report.told);
+    }
+
+    /// Nobody knows whether Redis has heard the last report: the next one is the whole debt.
+    pub(super) fn forget_era(&mut self) {
+        self.era = NEVER;
+    }
+
+    /// How many admitted requests are under way to Redis.
+    #[cfg(test)]
+    pub(super) fn unanswered(&self) -> u64 {
+        self.unanswered
     }
 
     /// Takes over what Redis said to a question asked at `asked`. The answer is a little older than
@@ -167,6 +181,31 @@ mod tests {
             "one of four is paid off"
         );
         assert_eq!(bucket.report(100_000, 1), Report { known: 0, counted: 0, told: 0 });
+    }
+
+    #[test]
+    fn a_bucket_born_in_an_outage_reports_what_is_not_paid_off() {
+        let mut bucket = Bucket::new(Policy::new("read", 600, Duration::from_mins(1)), 1);
+        let mut now = 0;
+        // Five minutes of a request each 300 ms, which takes 100 ms to pay off.
+        for _ in 0..1_000 {
+            now += 300_000;
+            bucket.charge(now);
+            bucket.owe_report();
+        }
+        assert_eq!(bucket.report(now, 2), Report { known: 100_000, counted: 0, told: 1_000 });
+    }
+
+    #[test]
+    fn what_redis_may_not_have_heard_is_reported_with_the_whole_debt() {
+        let mut bucket = bucket();
+        bucket.charge(0);
+        bucket.owe_report();
+        let lost = bucket.report(0, 0);
+        bucket.settle(lost);
+        bucket.forget_era();
+        assert_eq!(bucket.report(0, 0), Report { known: 100_000, counted: 0, told: 0 });
+        assert_eq!(bucket.report(0, 0), Report { known: 0, counted: 0, told: 0 }, "told once");
     }
 
     proptest! {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Policy, Verdict,
-    bucket::Bucket,
+    bucket::{Bucket, Report},
     shared::{Question, Shared},
 };
 use crate::crypto::{Key32, KeyedHash};
@@ -115,34 +115,29 @@ impl Limiter {
             }
             let report = (known.unsure(asked) && shared.is_up()).then(|| known.report(asked, shared.era()));
             known.charge(asked);
-            if report.is_none() {
+            let Some(report) = report else {
                 if known.owe_report() {
                     self.report_later(who, &bucket);
                 }
                 return policy.verdict(known.debt(asked), true);
-            }
+            };
             report
         };
-        let question = report.map(|report| Question { name: self.name(policy, who), policy, report, wanted: true });
-        let answers = match &question {
-            Some(question) => shared.ask(std::slice::from_ref(question)).await,
-            None => None,
+        let underway = Underway::new(&bucket, report);
+        let question = Question { name: self.name(policy, who), policy, report, wanted: true };
+        let answers = shared.ask(std::slice::from_ref(&question)).await;
+        let Some([answer]) = answers.as_deref() else {
+            // Redis was lost on the way, and what is known here has admitted the request.
+            drop(underway);
+            return policy.verdict(lock(&bucket).debt(self.now()), true);
         };
-        let mut known = lock(&bucket);
-        if let Some(question) = &question {
-            known.settle(question.report);
-        }
+        let mut known = underway.heard();
         let now = self.now();
-        // No answer: Redis was lost on the way, and what is known here has admitted the request.
-        let mut admitted = true;
-        if let Some([answer]) = answers.as_deref() {
-            admitted = answer.admitted;
-            if !admitted {
-                known.refund();
-            }
-            known.learn(answer.debt, asked, now);
+        if !answer.admitted {
+            known.refund();
         }
-        policy.verdict(known.debt(now), admitted)
+        known.learn(answer.debt, asked, now);
+        policy.verdict(known.debt(now), answer.admitted)
     }
 
     /// Tells Redis what is admitted here, and learns what is admitted elsewhere, until `stop`.
@@ -167,28 +162,27 @@ impl Limiter {
         let shared = &self.0.shared;
         let asked = self.now();
         let up = shared.is_up();
-        let ask = |(who, bucket): &(Who, Arc<Mutex<Bucket>>)| {
+        let mut underway = Vec::with_capacity(batch.len());
+        let mut questions = Vec::with_capacity(batch.len());
+        for (who, bucket) in batch {
             let mut known = lock(bucket);
             known.unlist();
             // While Redis is away nothing is told: when it is back, it hears of the whole debt.
-            up.then(|| {
+            if up {
                 let policy = known.policy();
                 let report = known.report(asked, shared.era());
-                Question { name: self.name(policy, *who), policy, report, wanted: false }
-            })
-        };
-        let questions: Vec<Question> = batch.iter().filter_map(ask).collect();
+                underway.push(Underway::new(bucket, report));
+                questions.push(Question { name: self.name(policy, *who), policy, report, wanted: false });
+            }
+        }
         if questions.is_empty() {
             return;
         }
         let answers = shared.ask(&questions).await;
         let now = self.now();
-        for (index, ((_, bucket), question)) in batch.iter().zip(&questions).enumerate() {
-            let mut known = lock(bucket);
-            known.settle(question.report);
-            if let Some(answer) = answers.as_ref().and_then(|answers| answers.get(index)) {
-                known.learn(answer.debt, asked, now);
-            }
+        // What has no answer is dropped unheard.
+        for (underway, answer) in underway.into_iter().zip(answers.iter().flatten()) {
+            underway.heard().learn(answer.debt, asked, now);
         }
     }
 
@@ -215,6 +209,38 @@ impl fmt::Debug for Limiter {
     }
 }
 
+/// A report on its way to Redis. Dropped before an answer is here, be it that Redis was lost or that
+/// whoever waited has left, it makes the next report of its bucket carry the whole debt.
+struct Underway<'a> {
+    bucket: &'a Mutex<Bucket>,
+    report: Option<Report>,
+}
+
+impl<'a> Underway<'a> {
+    fn new(bucket: &'a Mutex<Bucket>, report: Report) -> Self {
+        Self { bucket, report: Some(report) }
+    }
+
+    /// The bucket, to learn what Redis has answered.
+    fn heard(mut self) -> MutexGuard<'a, Bucket> {
+        let mut known = lock(self.bucket);
+        if let Some(report) = self.report.take() {
+            known.settle(report);
+        }
+        known
+    }
+}
+
+impl Drop for Underway<'_> {
+    fn drop(&mut self) {
+        if let Some(report) = self.report.take() {
+            let mut known = lock(self.bucket);
+            known.settle(report);
+            known.forget_era();
+        }
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing panics while one is held.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -222,6 +248,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+    use test_support::Throwaway;
+
     use super::*;
 
     fn alone() -> Limiter {
@@ -241,6 +270,25 @@ mod tests {
         assert!(limiter.refusal(policy, other).is_none());
         assert!(limiter.take(policy, other).await.admitted, "callers have budgets of their own");
         assert!(limiter.take(Policy::new("write", 1, Duration::from_hours(1)), one).await.admitted, "so have classes");
+    }
+
+    #[tokio::test]
+    async fn what_a_request_reported_that_was_given_up_is_reported_anew() {
+        let valkey = Throwaway::valkey().await;
+        let limiter = Limiter::new(&valkey.url().into(), Key32::from_bytes([7; 32])).unwrap();
+        let (policy, who) = (Policy::new("read", 600, Duration::from_hours(1)), Who::Caller("user", 1));
+        assert!(limiter.take(policy, who).await.admitted, "nobody is asked before there is a connection");
+        let shared = &limiter.0.shared;
+        shared.reconnect().await;
+        assert!(shared.is_up());
+        valkey.stop_answering();
+        assert!(limiter.take(policy, who).now_or_never().is_none(), "Redis is asked first");
+
+        let bucket = limiter.0.buckets.get(&(policy.class(), who)).unwrap();
+        let mut known = lock(&bucket);
+        assert_eq!(known.unanswered(), 0, "nobody waits for this answer any more");
+        let report = known.report(limiter.now(), shared.era());
+        assert!(report.known > 0, "Redis may not have heard of two requests, and does not now: {report:?}");
     }
 
     #[test]

@@ -61,7 +61,8 @@ pub(super) struct Answer {
 pub(super) struct Shared {
     client: Client,
     link: Mutex<Link>,
-    /// Counts the losses: what was told before one may be forgotten after it.
+    /// Counts the connections: what was told by one may be forgotten by the next. It is the gain that
+    /// counts and not the loss, so that what begins in an outage belongs to an era that is over then.
     era: AtomicU64,
 }
 
@@ -79,7 +80,7 @@ impl Shared {
         Ok(Self { client: Client::open(url)?, link, era: AtomicU64::new(0) })
     }
 
-    /// Which era it is; a new one begins with each loss of Redis.
+    /// Which era it is; a new one begins with each connection to Redis.
     pub(super) fn era(&self) -> u64 {
         self.era.load(Ordering::Acquire)
     }
@@ -98,10 +99,7 @@ impl Shared {
             AsyncConnectionConfig::new().set_connection_timeout(Some(PATIENCE)).set_response_timeout(Some(PATIENCE));
         let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
         match tokio::time::timeout(PATIENCE, connecting).await {
-            Ok(Ok(connection)) => {
-                *self.lock() = Link::Up(connection);
-                tracing::info!("rate limits are shared through Redis");
-            }
+            Ok(Ok(connection)) => self.gain(connection),
             // Said once, when it was lost; a service that starts without Redis says so in /ready.
             Ok(Err(_)) | Err(_) => *self.lock() = Link::Away(Instant::now() + LEFT_ALONE),
         }
@@ -135,12 +133,19 @@ impl Shared {
         None
     }
 
+    /// Opens the way. The era changes under the link's lock: whoever sees the one sees the other.
+    fn gain(&self, connection: MultiplexedConnection) {
+        let mut link = self.lock();
+        self.era.fetch_add(1, Ordering::AcqRel);
+        *link = Link::Up(connection);
+        tracing::info!("rate limits are shared through Redis");
+    }
+
     /// Closes the way for a while. Of many requests that find out at once, one says so.
     fn lose(&self, fault: &str) {
         let mut link = self.lock();
         if matches!(*link, Link::Up(_)) {
             *link = Link::Away(Instant::now() + LEFT_ALONE);
-            self.era.fetch_add(1, Ordering::AcqRel);
             tracing::warn!(fault, "Redis is away; each process keeps the rate limits by itself meanwhile");
         }
     }
@@ -188,19 +193,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_lost_is_left_alone_for_a_while_and_a_new_era_begins() {
+    async fn what_is_lost_is_left_alone_for_a_while_and_a_new_era_begins_when_it_is_back() {
         let mut valkey = Throwaway::valkey().await;
         let shared = Shared::new(&valkey.url()).unwrap();
         shared.reconnect().await;
-        assert!(shared.is_up());
+        assert_eq!((shared.is_up(), shared.era()), (true, 1));
         valkey.kill();
         let policy = Policy::new("any", 20, Duration::from_mins(1));
         let report = Report { known: 0, counted: 1, told: 1 };
         let question = Question { name: "a".to_owned(), policy, report, wanted: false };
+        let before = Instant::now();
         assert_eq!(shared.ask(&[question]).await, None);
-        assert_eq!((shared.is_up(), shared.era()), (false, 1));
+        assert_eq!((shared.is_up(), shared.era()), (false, 1), "an outage belongs to the era before it");
+        let left_alone = matches!(*shared.lock(), Link::Away(until) if until >= before + LEFT_ALONE);
+        assert!(left_alone, "Redis is tried again sooner than {LEFT_ALONE:?} after it was lost");
         valkey.start().await;
+        // So far away that no machine is slow enough to get there.
+        *shared.lock() = Link::Away(Instant::now() + Duration::from_hours(1));
         shared.reconnect().await;
-        assert!(!shared.is_up(), "too early");
+        assert_eq!((shared.is_up(), shared.era()), (false, 1), "too early");
+        *shared.lock() = Link::Away(Instant::now());
+        shared.reconnect().await;
+        assert_eq!((shared.is_up(), shared.era()), (true, 2));
     }
 }
