@@ -9,7 +9,7 @@ use std::{
 };
 
 use nix::{
-    sys::signal::{self, Signal},
+    sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use tempfile::TempDir;
@@ -99,7 +99,7 @@ impl Throwaway {
     fn signal(&self, signal: Signal) {
         let child = self.child.as_ref().expect("the store runs");
         let pid = i32::try_from(child.id()).expect("a process id fits");
-        signal::kill(Pid::from_raw(pid), signal).expect("a child can be signalled");
+        kill(Pid::from_raw(pid), signal).expect("a child can be signalled");
     }
 
     /// Starts it (again), on its port and its data, and waits until it answers.
