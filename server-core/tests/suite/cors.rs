@@ -64,6 +64,18 @@ async fn an_application_that_is_allowed_reads_answers_and_refusals() {
 }
 
 #[tokio::test]
+async fn an_answer_to_no_origin_says_that_it_would_differ_for_one() {
+    let app = app().await;
+    let answer = Answer::to(app.admin().request(Method::GET, "/v1/me")).await;
+    assert_eq!((answer.status, answer.header("vary")), (StatusCode::OK, "Origin"));
+    for mark in MARKS {
+        assert_eq!(answer.header(mark), "", "{mark}");
+    }
+    let untold = Answer::to(CoreApp::start().await.admin().request(Method::GET, "/v1/me")).await;
+    assert_eq!(untold.header("vary"), "", "where no origin is allowed, none makes a difference");
+}
+
+#[tokio::test]
 async fn others_get_no_word_that_a_browser_would_take_for_permission() {
     let app = app().await;
     let mut answers = Vec::new();

@@ -60,7 +60,7 @@ impl<E: Endpoint> Endpoint for CorsEndpoint<E> {
     type Output = Response;
 
     async fn call(&self, request: Request) -> Result<Response> {
-        if self.cors.allowed.is_empty() || !request.headers().contains_key(header::ORIGIN) {
+        if self.cors.allowed.is_empty() {
             return Ok(self.inner.call(request).await?.into_response());
         }
         let origin = self.cors.origin(&request);
@@ -85,11 +85,12 @@ impl<E: Endpoint> Endpoint for CorsEndpoint<E> {
 
 /// A browser's question before a request that is more than a form could send.
 fn is_preflight(request: &Request) -> bool {
-    *request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+    let has = |name: HeaderName| request.headers().contains_key(name);
+    *request.method() == Method::OPTIONS && has(header::ORIGIN) && has(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 fn mark(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
-    // Whatever the origin: a cache must not show one origin the answer to another.
+    // Whatever the origin, and without one too: a cache must not show one origin the answer to another.
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
     if let Some(origin) = origin {
         let allowed: [(HeaderName, HeaderValue); 2] =
