@@ -243,7 +243,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         metrics_token: config.server.metrics_token,
         edge: config.edge,
         limiter,
-        on_blocked: Arc::new(|_, _| {}),
+        on_blocked: None,
     };
     let endpoint = endpoint(api, frame)?;
 

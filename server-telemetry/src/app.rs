@@ -197,7 +197,7 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
         metrics_token: config.server.metrics_token.clone(),
         edge: config.edge.clone(),
         limiter,
-        on_blocked: Arc::new(|_, _| {}),
+        on_blocked: None,
     };
     Ok(endpoint(api, frame)?)
 }

@@ -94,15 +94,15 @@ impl AttackKind {
 pub type OnBlocked = Arc<dyn Fn(Option<IpAddr>, AttackKind) + Send + Sync>;
 
 /// Middleware that answers scanners, and says so in the log, in `http_attacks_total`, and to whom the
-/// service appointed.
+/// service appointed, if it did.
 #[derive(Clone)]
 pub struct AttackBlocker {
-    on_blocked: OnBlocked,
+    on_blocked: Option<OnBlocked>,
 }
 
 impl AttackBlocker {
-    /// Tells `on_blocked` too.
-    pub fn new(on_blocked: OnBlocked) -> Self {
+    /// Tells `on_blocked` too, if there is one.
+    pub fn new(on_blocked: Option<OnBlocked>) -> Self {
         Self { on_blocked }
     }
 }
@@ -142,7 +142,9 @@ impl<E: Endpoint> Endpoint for AttackBlockerEndpoint<E> {
             client_ip = ip.map(|ip| ip.to_string()),
             "a scanner was turned away"
         );
-        (self.blocker.on_blocked)(ip, kind);
+        if let Some(on_blocked) = &self.blocker.on_blocked {
+            on_blocked(ip, kind);
+        }
         let mut response = StatusCode::NOT_FOUND.into_response();
         response.extensions_mut().insert(Bare);
         Ok(response)

@@ -48,8 +48,8 @@ pub struct Frame {
     pub edge: EdgeConfig,
     /// Counts requests by address.
     pub limiter: Limiter,
-    /// Told of each scanner that was turned away.
-    pub on_blocked: OnBlocked,
+    /// Told of each scanner that was turned away, if anybody is.
+    pub on_blocked: Option<OnBlocked>,
 }
 
 /// The whole service as one endpoint.
