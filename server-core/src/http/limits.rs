@@ -59,13 +59,17 @@ impl<G> CallerLimits<G> {
 
     /// The error of a request that nobody is known to have sent: its own, or 429 if its address has
     /// sent too many of them. A token that has merely expired is no guess.
-    async fn unknown(&self, request: &Request, error: ApiError) -> ApiError {
+    async fn unknown(&self, request: &mut Request, error: ApiError) -> ApiError {
         if error.status() != StatusCode::UNAUTHORIZED || error.code() == "token_expired" {
             return error;
         }
         let Some(ip) = ClientIp::of(request) else { return error };
         let verdict = self.limiter.take(self.failure, Who::address(ip)).await;
-        if verdict.admitted { error } else { rate_limit::refusal(&verdict) }
+        if verdict.admitted {
+            return error;
+        }
+        request.extensions_mut().insert(verdict);
+        rate_limit::refusal(&verdict)
     }
 }
 
