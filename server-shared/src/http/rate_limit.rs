@@ -43,8 +43,12 @@ fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
-/// Middleware that bounds what one address may send, whoever it says it is. Generous: a whole clinic
-/// may be behind one.
+/// What the machinery around a service asks. Behind a balancer its probes share one address, and a
+/// service must not look dead because it is busy.
+const PROBES: [&str; 3] = ["/health", "/ready", "/metrics"];
+
+/// Middleware that bounds what one address may send, whoever it says it is, but for probes. Generous: a
+/// whole clinic may be behind one.
 #[derive(Debug, Clone)]
 pub struct AddressLimit {
     limiter: Limiter,
@@ -76,7 +80,8 @@ impl<E: Endpoint> Endpoint for AddressLimitEndpoint<E> {
     type Output = Response;
 
     async fn call(&self, request: Request) -> Result<Response> {
-        if let Some(ip) = ClientIp::of(&request) {
+        let counted = ClientIp::of(&request).filter(|_| !PROBES.contains(&request.uri().path()));
+        if let Some(ip) = counted {
             let verdict = self.limit.limiter.take(self.limit.policy, Who::address(ip)).await;
             if !verdict.admitted {
                 let mut response = refusal(&verdict).render(RequestId::of(&request));
