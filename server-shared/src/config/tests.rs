@@ -1,4 +1,10 @@
 //! Reading, layering, and what faults say (and don't).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test code: a panic with a clear message is how a test fails"
+)]
 
 use std::path::PathBuf;
 use std::time::Duration;

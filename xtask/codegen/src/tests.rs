@@ -1,6 +1,11 @@
 //! The derivation of the SDK specification, case by case, and one whole generation.
 #![allow(clippy::needless_pass_by_value, reason = "documents written in place read best as values")]
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test code: a panic with a clear message is how a test fails"
+)]
 
 use serde_json::{Value, json};
 

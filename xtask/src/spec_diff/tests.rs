@@ -1,4 +1,10 @@
 //! Breaks a copy of the released specification in different ways and reads the report.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test code: a panic with a clear message is how a test fails"
+)]
 
 use std::fs;
 

@@ -1,4 +1,10 @@
 //! Which tokens are refused, and which one is believed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test code: a panic with a clear message is how a test fails"
+)]
 
 use super::*;
 

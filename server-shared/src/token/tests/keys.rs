@@ -1,4 +1,10 @@
 //! Where keys come from, how they change, and what holds while their issuer is down.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test code: a panic with a clear message is how a test fails"
+)]
 
 use super::*;
 

@@ -1,4 +1,10 @@
 //! Tokens that we sign ourselves.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test code: a panic with a clear message is how a test fails"
+)]
 
 use super::*;
 
