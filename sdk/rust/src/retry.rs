@@ -11,9 +11,10 @@ pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 /// How often and how patiently a call is tried again.
 ///
 /// Tried again are answers 429, 502, 503 and 504 and lost connections, for GET, HEAD, PUT and
-/// DELETE, and for POST with an `Idempotency-Key`, which each POST to Core gets; a connection that was never made is tried again
-/// for every method. The wait doubles each time, half of it random, and is never shorter than
-/// `Retry-After` asks for.
+/// DELETE, and for POST with an `Idempotency-Key`, which each POST to Core gets; with such a key also
+/// a 409 that has a `Retry-After`, for the first attempt is still being carried out then. A connection
+/// that was never made is tried again for every method. The wait doubles each time, half of it random,
+/// and is never shorter than `Retry-After` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retries {
     /// Attempts in all, the first included. 1 means no retry.
@@ -43,14 +44,15 @@ impl Retries {
     pub(crate) fn wait_after(
         &self,
         attempt: u32,
-        repeatable: bool,
+        repeat: Repeat,
         outcome: &reqwest::Result<Response>,
     ) -> Option<Duration> {
+        let repeatable = repeat != Repeat::Never;
         if attempt >= self.attempts {
             return None;
         }
         match outcome {
-            Ok(response) if repeatable && is_transient(response.status()) => match retry_after(response.headers()) {
+            Ok(response) if repeatable && is_transient(response, repeat) => match retry_after(response.headers()) {
                 Some(asked) if asked > self.longest_wait => None,
                 asked => Some(self.backoff(attempt).max(asked.unwrap_or_default())),
             },
@@ -70,17 +72,37 @@ impl Retries {
     }
 }
 
-/// Whether sending the request twice does what sending it once does.
-pub(crate) fn is_repeatable(request: &Request) -> bool {
-    match *request.method() {
-        Method::GET | Method::HEAD | Method::PUT | Method::DELETE => true,
-        Method::POST => request.headers().contains_key(IDEMPOTENCY_KEY),
-        _ => false,
+/// Whether sending a request twice does what sending it once does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// It does not, or nobody knows.
+    Never,
+    /// By its method.
+    Always,
+    /// By its `Idempotency-Key`.
+    Keyed,
+}
+
+impl Repeat {
+    pub(crate) fn of(request: &Request) -> Self {
+        match *request.method() {
+            Method::GET | Method::HEAD | Method::PUT | Method::DELETE => Self::Always,
+            Method::POST if request.headers().contains_key(IDEMPOTENCY_KEY) => Self::Keyed,
+            _ => Self::Never,
+        }
     }
 }
 
-fn is_transient(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 429 | 502 | 503 | 504)
+fn is_transient(response: &Response, repeat: Repeat) -> bool {
+    match response.status() {
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => true,
+        // A conflict that passes by waiting: the request with this key is still being carried out.
+        StatusCode::CONFLICT => repeat == Repeat::Keyed && response.headers().contains_key(RETRY_AFTER),
+        _ => false,
+    }
 }
 
 /// `Retry-After` in its form of seconds, the only one our services send.

@@ -52,7 +52,7 @@ impl Inner {
 
     /// Sends the request, again where that is safe and promising.
     pub(crate) async fn execute(&self, client: &reqwest::Client, request: Request) -> reqwest::Result<Response> {
-        let repeatable = retry::is_repeatable(&request);
+        let repeat = retry::Repeat::of(&request);
         let mut request = request;
         let mut renewed = false;
         let mut attempt = 1;
@@ -72,7 +72,7 @@ impl Inner {
                     continue;
                 }
             }
-            let Some(wait) = self.0.retries.wait_after(attempt, repeatable, &outcome) else {
+            let Some(wait) = self.0.retries.wait_after(attempt, repeat, &outcome) else {
                 return outcome;
             };
             drop(outcome);

@@ -116,6 +116,29 @@ async fn a_post_is_tried_again_only_with_an_idempotency_key_and_with_its_body() 
 }
 
 #[tokio::test]
+async fn a_post_that_is_still_being_carried_out_is_asked_for_again_with_its_key() {
+    let inner = inner(Credential::None);
+    let post = |service: &Service, key: Option<&str>| {
+        let mut request = service.request(Method::POST);
+        if let Some(key) = key {
+            request.headers_mut().insert("Idempotency-Key", key.parse().unwrap());
+        }
+        request
+    };
+    let busy = Service::start(&["409 Conflict\r\nRetry-After: 0", "201 Created"]).await;
+    assert_eq!(send(&inner, post(&busy, Some("k"))).await.unwrap().status(), 201);
+    let seen = busy.seen();
+    assert_eq!(seen.len(), 2);
+    assert!(seen.iter().all(|request| request.contains("idempotency-key: k\r\n")), "{seen:?}");
+
+    let unkeyed = Service::start(&["409 Conflict\r\nRetry-After: 0", "201 Created"]).await;
+    assert_eq!(send(&inner, post(&unkeyed, None)).await.unwrap().status(), 409);
+    let taken = Service::start(&["409 Conflict", "201 Created"]).await;
+    assert_eq!(send(&inner, post(&taken, Some("k"))).await.unwrap().status(), 409);
+    assert_eq!((unkeyed.seen().len(), taken.seen().len()), (1, 1), "other conflicts stand");
+}
+
+#[tokio::test]
 async fn a_service_that_remembers_keys_gets_the_same_one_with_each_attempt() {
     let service = Service::start(&["503 Down", "201 Created"]).await;
     let retries = Retries { first_wait: Duration::from_millis(1), ..Retries::default() };

@@ -5,8 +5,9 @@ import type { TokenProvider } from './tokens.js';
  * How often and how patiently a call is tried again.
  *
  * Tried again are answers 429, 502, 503 and 504 and lost connections, for GET, HEAD, PUT and DELETE, and for POST
- * with an `Idempotency-Key`, which each POST to Core gets. The wait doubles each time, half of it random, and is never shorter than `Retry-After`
- * asks for.
+ * with an `Idempotency-Key`, which each POST to Core gets; with such a key also a 409 that has a `Retry-After`, for the
+ * first attempt is still being carried out then. The wait doubles each time, half of it random, and is never shorter
+ * than `Retry-After` asks for.
  */
 export interface Retries {
   /** Attempts in all, the first included. 1 means no retry. Default: 3. */
@@ -29,11 +30,15 @@ export interface TransportOptions {
   remembersKeys?: boolean;
 }
 
-const isRepeatable = (request: Request): boolean =>
-  ['GET', 'HEAD', 'PUT', 'DELETE'].includes(request.method) ||
-  (request.method === 'POST' && request.headers.has('Idempotency-Key'));
+const isKeyed = (request: Request): boolean => request.method === 'POST' && request.headers.has('Idempotency-Key');
 
-const isTransient = (status: number): boolean => [429, 502, 503, 504].includes(status);
+const isRepeatable = (request: Request): boolean =>
+  ['GET', 'HEAD', 'PUT', 'DELETE'].includes(request.method) || isKeyed(request);
+
+/** A conflict passes by waiting if it says so: the request with this key is still being carried out. */
+const isTransient = (request: Request, answer: Response): boolean =>
+  [429, 502, 503, 504].includes(answer.status) ||
+  (answer.status === 409 && isKeyed(request) && answer.headers.has('Retry-After'));
 
 const pause = (milliseconds: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve, reject) => {
@@ -58,8 +63,8 @@ export const transport = (options: TransportOptions): typeof fetch => {
     Math.min(firstWait * 2 ** (attempt - 1), longestWait) * (0.5 + Math.random() / 2);
 
   /** Milliseconds to wait before the next attempt, or undefined if the answer is final. */
-  const waitAfter = (attempt: number, answer: Response): number | undefined => {
-    if (attempt >= attempts || !isTransient(answer.status)) return undefined;
+  const waitAfter = (attempt: number, request: Request, answer: Response): number | undefined => {
+    if (attempt >= attempts || !isTransient(request, answer)) return undefined;
     const asked = (retryAfter(answer) ?? 0) * 1000;
     return asked > longestWait ? undefined : Math.max(asked, backoff(attempt));
   };
@@ -111,7 +116,7 @@ export const transport = (options: TransportOptions): typeof fetch => {
           continue;
         }
       }
-      const wait = repeatable ? waitAfter(attempt, answer) : undefined;
+      const wait = repeatable ? waitAfter(attempt, request, answer) : undefined;
       if (wait === undefined) return answer;
       await answer.body?.cancel();
       await pause(wait, request.signal);

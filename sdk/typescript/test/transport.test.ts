@@ -59,6 +59,24 @@ test('Core gets a key with each POST, the same one with each attempt', async (co
   assert.equal(second, first);
 });
 
+test('a POST that is still being carried out is asked for again with its key', async (context) => {
+  const busy = { status: 409, headers: { 'Retry-After': '0' }, body: fault('idempotency_in_progress') };
+  const keyed = await started(context, [busy, { status: 201, body: { id: 7 } }]);
+  const client = createCoreClient({ baseUrl: keyed.baseUrl, retries: quick });
+  assert.deepEqual(await client.post({ url: '/v1/things', body: {}, responseStyle: 'data' }), { id: 7 });
+  const [first, second] = keyed.seen.map((request) => request.headers['idempotency-key']);
+  assert.equal(keyed.seen.length, 2);
+  assert.ok(first !== undefined && second === first, 'the second attempt is the first again');
+
+  const unkeyed = await started(context, [busy, { status: 201, body: {} }]);
+  const forgetful = createTelemetryClient({ baseUrl: unkeyed.baseUrl, tokens: 't', retries: quick });
+  await assert.rejects(forgetful.post({ url: '/v1/things', body: {} }), { code: 'idempotency_in_progress' });
+  const taken = await started(context, [{ status: 409, body: fault('slot_taken') }, { status: 201, body: {} }]);
+  const late = createCoreClient({ baseUrl: taken.baseUrl, retries: quick });
+  await assert.rejects(late.post({ url: '/v1/things', body: {} }), { code: 'slot_taken' });
+  assert.deepEqual([unkeyed.seen.length, taken.seen.length], [1, 1], 'other conflicts stand');
+});
+
 test('a wait longer than the caller allows is not waited out', async (context) => {
   const { baseUrl, seen } = await started(context, [
     { status: 429, headers: { 'Retry-After': '60' }, body: fault('rate_limited') },
