@@ -28,7 +28,7 @@ use crate::{
     encryption::Encryption,
     http::{
         ApiKeys, Authentication, CallerLimits, Changes, Directory, Idempotency, Identities, Impersonations, Secrets,
-        Sessions, answers_purge,
+        Sessions, answers_purge, scanners,
     },
     integration::{
         clerk,
@@ -210,7 +210,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         api_keys: api_keys.clone(),
         impersonations: impersonations.clone(),
     };
-    let authentication = Authentication::new(directory, admin.clone(), attempts, INFO.phi);
+    let authentication = Authentication::new(directory, admin.clone(), attempts.clone(), INFO.phi);
     let limits = CallerLimits::new(authentication, limiter.clone(), config.edge.rate_limit_scale);
     let gate = Arc::new(Idempotency::new(limits, database.clone(), Arc::clone(&encryption)));
 
@@ -243,7 +243,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         metrics_token: config.server.metrics_token,
         edge: config.edge,
         limiter,
-        on_blocked: None,
+        on_blocked: Some(scanners(attempts)),
     };
     let endpoint = endpoint(api, frame)?;
 

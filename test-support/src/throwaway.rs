@@ -91,11 +91,6 @@ impl Throwaway {
         self.signal(Signal::SIGSTOP);
     }
 
-    /// SIGCONT: it answers again, also what it was asked meanwhile.
-    pub fn answer_again(&self) {
-        self.signal(Signal::SIGCONT);
-    }
-
     fn signal(&self, signal: Signal) {
         let child = self.child.as_ref().expect("the store runs");
         let pid = i32::try_from(child.id()).expect("a process id fits");

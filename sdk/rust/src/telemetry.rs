@@ -718,8 +718,8 @@ reasons may come.*/
         pub action: ErasureAction,
         ///The columns that are about the person.
         pub columns: ::std::vec::Vec<::std::string::String>,
-        /**How the person is found, and in which column: `user`, `audit_entry`, `entity`, `erasure` or
-`pseudonym`, then `:` and the column.*/
+        /**How the person is found, and in which column: `user`, `audit_entry`, `entity`, `erasure`,
+`dry_run` or `pseudonym`, then `:` and the column.*/
         pub found_by: ::std::string::String,
         ///Why they are retained.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -6552,7 +6552,8 @@ let response = client.consent_get()
     /**Decide on one's own consent
 
 Takes effect before it is answered: what was agreed to is stored from the next request on,
-what was withdrawn is not. Earlier decisions are kept with their time and text.
+what was withdrawn is not. Earlier decisions are kept with their time and text. 409
+`erasure_in_progress` while the person's data is being erased.
 
 Sends a `PUT` request to `/v1/privacy/consent`
 
@@ -6587,7 +6588,8 @@ let response = client.exclusion_list()
     /**Exclude somebody from being tracked
 
 Oneself; administrators also others. From the answer on nothing is stored about the person,
-whatever it agreed to. Doing it again changes nothing.
+whatever it agreed to. Doing it again changes nothing. 409 `erasure_in_progress` while the
+person's data is being erased; nothing is stored about it then, either.
 
 Sends a `POST` request to `/v1/privacy/exclusions`
 

@@ -11,6 +11,7 @@ mod limits;
 mod permission;
 mod remembered;
 mod repository;
+mod scanner;
 mod secret;
 mod session;
 
@@ -24,5 +25,6 @@ pub(crate) use impersonation::Impersonations;
 pub(crate) use limits::CallerLimits;
 pub(crate) use permission::{Permission, Role, Scope};
 pub(crate) use repository::answers_purge;
+pub(crate) use scanner::scanners;
 pub(crate) use secret::Secrets;
 pub(crate) use session::Sessions;

@@ -76,6 +76,23 @@ async fn denied_and_failed_attempts_are_recorded() {
 }
 
 #[tokio::test]
+async fn a_scan_is_recorded_once() {
+    let app = CoreApp::start().await;
+    for path in ["/.env", "/wp-admin/setup.php", "/.git/config"] {
+        let answer = Answer::to(app.staff().request(Method::GET, path)).await;
+        assert_eq!((answer.status.as_u16(), answer.body.as_str()), (404, ""), "{path}");
+    }
+    // Whatever comes after it in the queue is written after it.
+    refused(app.staff().appointment_delete().appointment_id(7).send().await, 403, "permission_denied");
+    let recorded = attempts(&app, 2).await;
+    assert_eq!(recorded[0], row(0, None, ("attack", "blocked"), None, ("denied", "secrets")));
+    assert_eq!(recorded.len(), 2, "{recorded:?}");
+    let known = "select count(*) from audit_log l join audit_personal p on p.audit_id = l.id
+                 where l.operation_id = 'attack_blocked' and host(p.ip) = '127.0.0.1'";
+    assert_eq!(app.count(known).await, 1);
+}
+
+#[tokio::test]
 async fn a_path_that_holds_anything_but_an_id_is_not_repeated() {
     let app = CoreApp::start().await;
     let path = "/v1/appointments/Ann%20Lee";

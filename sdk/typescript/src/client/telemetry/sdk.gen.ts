@@ -206,7 +206,8 @@ export const consentGet = <ThrowOnError extends boolean = true>(options: Options
  * Decide on one's own consent
  *
  * Takes effect before it is answered: what was agreed to is stored from the next request on,
- * what was withdrawn is not. Earlier decisions are kept with their time and text.
+ * what was withdrawn is not. Earlier decisions are kept with their time and text. 409
+ * `erasure_in_progress` while the person's data is being erased.
  */
 export const consentPut = <ThrowOnError extends boolean = true>(options: Options<ConsentPutData, ThrowOnError>) => options.client.put<ConsentPutResponses, ConsentPutErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -235,7 +236,8 @@ export const exclusionList = <ThrowOnError extends boolean = true>(options: Opti
  * Exclude somebody from being tracked
  *
  * Oneself; administrators also others. From the answer on nothing is stored about the person,
- * whatever it agreed to. Doing it again changes nothing.
+ * whatever it agreed to. Doing it again changes nothing. 409 `erasure_in_progress` while the
+ * person's data is being erased; nothing is stored about it then, either.
  */
 export const exclusionCreate = <ThrowOnError extends boolean = true>(options: Options<ExclusionCreateData, ThrowOnError>) => options.client.post<ExclusionCreateResponses, ExclusionCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',

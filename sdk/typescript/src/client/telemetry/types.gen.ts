@@ -548,8 +548,8 @@ export type ErasureItem = {
      */
     table: string;
     /**
-     * How the person is found, and in which column: `user`, `audit_entry`, `entity`, `erasure` or
-     * `pseudonym`, then `:` and the column.
+     * How the person is found, and in which column: `user`, `audit_entry`, `entity`, `erasure`,
+     * `dry_run` or `pseudonym`, then `:` and the column.
      */
     found_by: string;
     /**
