@@ -80,7 +80,7 @@ impl Attempts {
             counted.occurrences = counted.occurrences.saturating_add(1).min(MOST_COUNTED);
         } else if counts.len() < COUNTS {
             // What differs within the count is not said of any of it.
-            let origin = Origin { ip: None, user_agent: None, request_id: String::new(), claim: None, ..origin };
+            let origin = Origin { ip: None, user_agent: None, request_id: String::new(), ..origin };
             counts.insert(kind, Attempt { origin, refusal, entity_id: None, error_code, occurrences: 1 });
         } else {
             metrics::counter!("audit_attempts_lost_total").increment(1);
@@ -166,7 +166,6 @@ mod tests {
             request_id: "request".to_owned(),
             ip: None,
             user_agent: None,
-            claim: None,
         };
         Attempt {
             origin,

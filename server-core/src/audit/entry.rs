@@ -6,10 +6,7 @@ use chrono::Utc;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{
-    database::Claim,
-    ids::{ApiKeyId, OrganizationId, UserId},
-};
+use crate::ids::{ApiKeyId, OrganizationId, UserId};
 
 /// Longest user agent that is kept, in characters.
 const USER_AGENT_LENGTH: usize = 300;
@@ -82,8 +79,21 @@ pub(crate) struct Origin {
     pub(crate) ip: Option<IpAddr>,
     /// The caller's program, as it calls itself.
     pub(crate) user_agent: Option<String>,
-    /// Its `Idempotency-Key`, if it has one.
-    pub(crate) claim: Option<Claim>,
+}
+
+impl Origin {
+    /// Of what no request asked for; `run_id` ties the rows of one run together.
+    pub(crate) fn own(actor: Actor, operation_id: &'static str, run_id: Uuid) -> Self {
+        Self {
+            actor,
+            impersonator: None,
+            organization: None,
+            operation_id,
+            request_id: run_id.to_string(),
+            ip: None,
+            user_agent: None,
+        }
+    }
 }
 
 /// Something that audit rows name.
@@ -281,7 +291,6 @@ mod tests {
             request_id: "'; drop table audit_log; --".to_owned(),
             ip: None,
             user_agent: Some("agent\0 of\n chaos".to_owned()),
-            claim: None,
         }
     }
 

@@ -83,6 +83,7 @@ impl Database {
             &context,
             locks,
             caller.request.clone(),
+            caller.claim.as_ref(),
             self.wake.clone(),
             self.jobs.clone(),
         )

@@ -60,11 +60,12 @@ impl WriteTx {
         context: &Context,
         locks: Vec<Lock>,
         origin: Origin,
+        claim: Option<&Claim>,
         wake: Wake,
         jobs: Wake,
     ) -> Result<Self, DatabaseError> {
         let fresh = |session| Held { session, wake, effects: Vec::new(), audit: String::new() };
-        let (pending, hold) = match origin.claim.as_ref().map_or(Beginning::Without, Claim::begin) {
+        let (pending, hold) = match claim.map_or(Beginning::Without, Claim::begin) {
             Beginning::Without => (fresh(Session::begin(pool, &context.begin(locks)).await?), None),
             Beginning::Insert(hold, insert) => match Session::begin(pool, &context.begin_with(&insert, locks)).await {
                 Ok(session) => (fresh(session), Some(hold)),

@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use moka::sync::Cache;
 use poem::{
     Request, Response,
-    http::{Extensions, Method, StatusCode, header},
+    http::{Extensions, Method, StatusCode},
 };
 use serde::Deserialize;
 use server_shared::{
     ApiError,
-    http::{Gate, Operation, RequestId, access_log::Subject, authorization::bearer, client_ip::ClientIp},
+    http::{Gate, Operation, access_log::Subject, authorization::bearer},
     token::{TokenError, Verifier},
 };
 use sqlx::PgPool;
@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::{
     Caller, Identities, Identity, Role, Sessions,
     api_key::ApiKeys,
-    caller::{API_KEY, API_KEY_HEADER, Credential, Person},
+    caller::{API_KEY, API_KEY_HEADER, Credential, Person, origin_of},
     identity::Membership,
     impersonation::Impersonations,
     repository,
@@ -196,6 +196,7 @@ impl Authentication {
             specialist_id: None,
             credential: Credential::ApiKey(grant),
             request: origin.clone(),
+            claim: None,
         })
     }
 
@@ -234,16 +235,7 @@ impl Authentication {
 #[async_trait]
 impl Gate for Authentication {
     async fn admit(&self, operation: &Operation, request: &mut Request) -> Result<Option<Response>, ApiError> {
-        let mut origin = Origin {
-            actor: Actor::Anonymous,
-            impersonator: None,
-            organization: None,
-            operation_id: operation.id,
-            request_id: RequestId::of(request).to_owned(),
-            ip: ClientIp::of(request),
-            user_agent: request.header(header::USER_AGENT).map(str::to_owned),
-            claim: None,
-        };
+        let mut origin = origin_of(request, operation.id, Actor::Anonymous);
         let caller = self.caller(operation, request, &mut origin).await;
         let entity_id = last_id(operation, request.uri().path());
         request.extensions_mut().insert(Visit { origin, entity_id });
@@ -335,6 +327,7 @@ fn person(credential: Credential, origin: &Origin) -> Result<Person, ApiError> {
         specialist_id: None,
         credential,
         request: origin.clone(),
+        claim: None,
     };
     Person::of(caller).ok_or_else(|| ApiError::internal("a person has an identity"))
 }

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::{Identity, Permission, Role, api_key::ApiKeyGrant};
 use crate::{
     audit::{Actor, Origin},
+    database::Claim,
     ids::{OrganizationId, PatientId, SpecialistId, UserId},
 };
 
@@ -57,52 +58,31 @@ pub(crate) struct Caller {
     pub(crate) credential: Credential,
     /// What audit rows say of the request.
     pub(crate) request: Origin,
+    /// Its `Idempotency-Key`, if it has one.
+    pub(crate) claim: Option<Claim>,
 }
 
 impl Caller {
     /// The service itself, above organizations, at work on what a request without a caller told it.
     pub(crate) fn system(request: &Request, operation_id: &'static str) -> Self {
-        let request = Origin {
-            actor: Actor::System,
-            impersonator: None,
-            claim: None,
-            organization: None,
-            operation_id,
-            request_id: RequestId::of(request).to_owned(),
-            ip: ClientIp::of(request),
-            user_agent: request.header(header::USER_AGENT).map(str::to_owned),
-        };
-        Self {
-            user_id: None,
-            organization: None,
-            role: None,
-            patient_id: None,
-            specialist_id: None,
-            credential: Credential::System,
-            request,
-        }
+        Self::service(origin_of(request, operation_id, Actor::System))
     }
 
     /// The service itself, at work on a job of an organization, or above them.
     pub(crate) fn job(organization: Option<OrganizationId>, operation_id: &'static str, job: Uuid) -> Self {
-        let request = Origin {
-            actor: Actor::System,
-            impersonator: None,
-            claim: None,
-            organization,
-            operation_id,
-            request_id: job.to_string(),
-            ip: None,
-            user_agent: None,
-        };
+        Self::service(Origin { organization, ..Origin::own(Actor::System, operation_id, job) })
+    }
+
+    fn service(request: Origin) -> Self {
         Self {
             user_id: None,
-            organization,
+            organization: request.organization,
             role: None,
             patient_id: None,
             specialist_id: None,
             credential: Credential::System,
             request,
+            claim: None,
         }
     }
 
@@ -178,6 +158,19 @@ impl Caller {
     fn place(&mut self, organization: Option<OrganizationId>) {
         self.organization = organization;
         self.request.organization = organization;
+    }
+}
+
+/// Where a request comes from, before its caller is known.
+pub(super) fn origin_of(request: &Request, operation_id: &'static str, actor: Actor) -> Origin {
+    Origin {
+        actor,
+        impersonator: None,
+        organization: None,
+        operation_id,
+        request_id: RequestId::of(request).to_owned(),
+        ip: ClientIp::of(request),
+        user_agent: request.header(header::USER_AGENT).map(str::to_owned),
     }
 }
 

@@ -183,7 +183,7 @@ impl<G: Gate> Gate for Idempotency<G> {
             return self.replay(sent.organization, &sent.request_hash, &stored).map(Some);
         }
         if let Some(caller) = request.extensions_mut().get_mut::<Caller>() {
-            caller.request.claim = Some(Claim::new(sent.organization, sent.key_hash, sent.request_hash));
+            caller.claim = Some(Claim::new(sent.organization, sent.key_hash, sent.request_hash));
         }
         Ok(None)
     }
@@ -195,7 +195,7 @@ impl<G: Gate> Gate for Idempotency<G> {
         outcome: Result<Response, ApiError>,
     ) -> Result<Response, ApiError> {
         let caller = visit.get::<Caller>();
-        let outcome = match caller.and_then(|caller| Some((caller, caller.request.claim.as_ref()?))) {
+        let outcome = match caller.and_then(|caller| Some((caller, caller.claim.as_ref()?))) {
             Some((caller, claim)) => self.conclude(operation, caller, claim, outcome).await,
             None => outcome,
         };

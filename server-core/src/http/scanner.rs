@@ -22,16 +22,7 @@ pub(crate) fn scanners(attempts: Attempts) -> OnBlocked {
         if !known.entry(ip).or_insert(()).is_fresh() {
             return;
         }
-        let origin = Origin {
-            actor: Actor::Anonymous,
-            impersonator: None,
-            claim: None,
-            organization: None,
-            operation_id: OPERATION,
-            request_id: Uuid::now_v7().to_string(),
-            ip,
-            user_agent: None,
-        };
+        let origin = Origin { ip, ..Origin::own(Actor::Anonymous, OPERATION, Uuid::now_v7()) };
         attempts.record(Attempt {
             origin,
             refusal: Refusal::Denied,

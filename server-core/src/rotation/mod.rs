@@ -126,17 +126,7 @@ impl<'a> Rotation<'a> {
             connection,
             master,
             old: master.old_key_ids().map(|id| id.as_bytes().to_vec()).collect(),
-            origin: Origin {
-                actor: Actor::System,
-                impersonator: None,
-                claim: None,
-                organization: None,
-                operation_id: "rotate_keys",
-                // Ties the end of a run to its beginning.
-                request_id: Uuid::now_v7().to_string(),
-                ip: None,
-                user_agent: None,
-            },
+            origin: Origin::own(Actor::System, "rotate_keys", Uuid::now_v7()),
             columns: WRAPPED.iter().map(|column| Progress { column, rewrapped: 0, damaged: Vec::new() }).collect(),
             told: Instant::now(),
         }
