@@ -8,13 +8,13 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 
 use crate::stack::postgres::Postgres;
 use crate::stack::{fetch, paths, pins, postgres, wait};
+use crate::tools;
 
 /// A crate whose queries are checked, and what its database is made of.
 struct Subject {
@@ -134,10 +134,9 @@ fn prepare(server: &Postgres, subject: &Subject, state: &Path, check: bool) -> R
     fs::create_dir_all(&fresh_dir)?;
 
     targets_touch(&root)?;
-    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let status = tools::cargo()
         // By the binary and not by the package, so that dependencies are built with the workspace's features, once.
         .args(["check", "--quiet", "--bin", subject.package])
-        .current_dir(paths::checkout())
         .env("DATABASE_URL", server.url(subject.database, subject.database))
         .env("SQLX_OFFLINE", "false")
         .env("SQLX_OFFLINE_DIR", &fresh_dir)

@@ -92,7 +92,8 @@ impl Phase {
 
     /// Runs it; false when it failed. Its output is the terminal's.
     fn run(&self, stack: &Path) -> Result<bool> {
-        let status = Command::new(self.program)
+        let mut command = if self.program == "cargo" { tools::cargo() } else { Command::new(self.program) };
+        let status = command
             .args(&self.arguments)
             .current_dir(&self.directory)
             .env(VARIABLE, stack)
@@ -106,7 +107,7 @@ impl Phase {
 }
 
 fn phases(filter: &[String]) -> Result<Vec<Phase>> {
-    let nextest = Command::new("cargo")
+    let nextest = tools::cargo()
         .args(["nextest", "--version"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())

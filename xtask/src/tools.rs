@@ -90,9 +90,18 @@ pub(crate) fn capture(command: &mut Command, name: &str) -> Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// Cargo, as the one that runs this program.
+/// Cargo, as the one that runs this program, in the checkout.
+///
+/// `cargo run` tells this program of its package by the environment. A build script that looks at the same variables
+/// (ring's does) would be run again, and all that depends on it compiled again, at every change between a build from
+/// here and one from the shell.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(paths::checkout());
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
     command
 }

@@ -33,13 +33,21 @@ impl<T> Deref for Body<T> {
     }
 }
 
-/// A JSON request body as it came, byte by byte, for whom it is signed for. What it holds is not
-/// checked; the specification describes it as `T`.
+/// A JSON request body as it came, byte by byte, for whom it is signed for. The specification describes
+/// it as `T`; what it holds is checked by [`RawBody::checked`], once it is known to be whose it claims.
 #[derive(Debug, Clone)]
 pub struct RawBody<T> {
     /// The bytes.
     pub bytes: Vec<u8>,
+    schemas: Arc<Schemas>,
     described_as: PhantomData<T>,
+}
+
+impl<T: Type> RawBody<T> {
+    /// What the bytes say, if that is what the specification describes.
+    pub fn checked(&self) -> Result<Value, ApiError> {
+        checked::<T>(&self.schemas, &self.bytes)
+    }
 }
 
 impl<'a, T: Type> ApiExtractor<'a> for RawBody<T> {
@@ -64,7 +72,8 @@ impl<'a, T: Type> ApiExtractor<'a> for RawBody<T> {
         if !request.content_type().is_some_and(is_json) {
             return Err(wrong_content_type().into());
         }
-        Ok(Self { bytes: read(request, body).await?, described_as: PhantomData })
+        let schemas = Arc::clone(schemas_of(request)?);
+        Ok(Self { bytes: read(request, body).await?, schemas, described_as: PhantomData })
     }
 }
 
@@ -103,11 +112,13 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for Body<T> {
             return Err(wrong_content_type().into());
         }
         let bytes = read(request, body).await?;
-        let schemas = request
-            .data::<Arc<Schemas>>()
-            .ok_or_else(|| ApiError::internal("the schemas are not part of the request's data"))?;
-        Ok(Self(parse(schemas, &bytes)?))
+        Ok(Self(parse(schemas_of(request)?, &bytes)?))
     }
+}
+
+fn schemas_of(request: &Request) -> Result<&Arc<Schemas>, ApiError> {
+    let schemas = request.data::<Arc<Schemas>>();
+    schemas.ok_or_else(|| ApiError::internal("the schemas are not part of the request's data"))
 }
 
 /// Reads the body up to the operation's limit.
@@ -149,6 +160,21 @@ pub(crate) async fn drain(request: &mut Request) {
 
 /// Checks `bytes` against the schema of `T` and parses them.
 pub fn parse<T: ParseFromJSON>(schemas: &Schemas, bytes: &[u8]) -> Result<T, ApiError> {
+    let value = checked::<T>(schemas, bytes)?;
+    T::parse_from_json(Some(value)).map_err(|_| {
+        // The schema let it through, the type did not: a rule that the schema language can't say.
+        // The error's message may repeat the value, so nobody gets it.
+        tracing::debug!(schema = %T::name(), "a body passed its schema, not its type");
+        ApiError::validation(&[FieldFault::new(
+            "",
+            "invalid",
+            "a value is not of the kind the specification describes",
+        )])
+    })
+}
+
+/// The JSON in `bytes`, which the schema of `T` lets through.
+fn checked<T: Type>(schemas: &Schemas, bytes: &[u8]) -> Result<Value, ApiError> {
     let mut value: Value = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
     whole_numbers(&mut value);
     let MetaSchemaRef::Reference(name) = T::schema_ref() else {
@@ -156,16 +182,7 @@ pub fn parse<T: ParseFromJSON>(schemas: &Schemas, bytes: &[u8]) -> Result<T, Api
     };
     let faults = schemas.faults(&name, &value).map_err(ApiError::internal)?;
     refuse(&faults)?;
-    T::parse_from_json(Some(value)).map_err(|_| {
-        // The schema let it through, the type did not: a rule that the schema language can't say.
-        // The error's message may repeat the value, so nobody gets it.
-        tracing::debug!(schema = name, "a body passed its schema, not its type");
-        ApiError::validation(&[FieldFault::new(
-            "",
-            "invalid",
-            "a value is not of the kind the specification describes",
-        )])
-    })
+    Ok(value)
 }
 
 /// Unknown fields make a request malformed (400); everything else is a wrong value (422). With both

@@ -12,6 +12,7 @@ use nix::sys::signal::Signal;
 use super::environment::{self, Environment};
 use super::process::{Child, log_tail};
 use super::{paths, wait};
+use crate::tools;
 
 /// One of the two servers, not necessarily running.
 #[derive(Debug)]
@@ -107,10 +108,9 @@ impl Server {
 pub(crate) fn build(arguments: &[&str]) -> Result<()> {
     let started = Instant::now();
     eprintln!("==> building ({})", arguments.join(" "));
-    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let status = tools::cargo()
         .arg("build")
         .args(arguments)
-        .current_dir(paths::checkout())
         .stdin(Stdio::null())
         .stdout(io::stderr())
         .status()

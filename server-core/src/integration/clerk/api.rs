@@ -41,7 +41,8 @@ impl Api {
             signatures: signatures.0.as_deref().unwrap_or_default(),
             body: &body.bytes,
         };
-        self.clerk.receive(&Caller::system(request, "clerk_webhook_receive"), &message).await?;
+        let sent = self.clerk.verify(&message)?;
+        self.clerk.receive(&Caller::system(request, "clerk_webhook_receive"), sent, body.checked()?).await?;
         Ok(NoContent)
     }
 }

@@ -24,6 +24,9 @@ const NAME_MAX: usize = 200;
 /// Longest e-mail address there can be (RFC 5321).
 const EMAIL_MAX: usize = 254;
 
+/// The last moment of the year 9999.
+const LATEST_MILLIS: f64 = 253_402_300_799_999.0;
+
 /// One message.
 #[derive(Debug, PartialEq)]
 pub(super) struct Event {
@@ -91,7 +94,11 @@ impl Type for ClerkEvent {
                     "timestamp",
                     described(
                         Some("When it happened, in milliseconds since 1970."),
-                        MetaSchema::new_with_format("integer", "int64"),
+                        MetaSchema {
+                            minimum: Some(0.0),
+                            maximum: Some(LATEST_MILLIS),
+                            ..MetaSchema::new_with_format("integer", "int64")
+                        },
                     ),
                 ),
             ],
@@ -154,8 +161,8 @@ struct InvitationData {
 impl Event {
     /// Reads a message whose signature was valid; `sent_at` is the time that was signed, for messages
     /// that say no other.
-    pub(super) fn parse(id: &str, sent_at: DateTime<Utc>, body: &[u8]) -> Result<Self, ClerkError> {
-        let envelope: Envelope = read(serde_json::from_slice(body))?;
+    pub(super) fn parse(id: &str, sent_at: DateTime<Utc>, body: Value) -> Result<Self, ClerkError> {
+        let envelope: Envelope = read(serde_json::from_value(body))?;
         let updated_at = envelope.data.get("updated_at").and_then(Value::as_i64);
         let at = match envelope.timestamp.or(updated_at) {
             Some(millis) => DateTime::from_timestamp_millis(millis).ok_or(ClerkError::Malformed)?,
@@ -228,7 +235,7 @@ mod tests {
     use super::*;
 
     fn parse(message: &Value) -> Result<Event, ClerkError> {
-        Event::parse("msg_1", DateTime::UNIX_EPOCH, message.to_string().as_bytes())
+        Event::parse("msg_1", DateTime::UNIX_EPOCH, message.clone())
     }
 
     fn user(changes: &Value) -> Value {

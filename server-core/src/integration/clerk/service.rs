@@ -1,6 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use server_shared::crypto::WebhookSecret;
 use sqlx::PgPool;
 
@@ -27,6 +28,13 @@ pub(super) struct Message<'a> {
     pub(super) timestamp: &'a str,
     pub(super) signatures: &'a str,
     pub(super) body: &'a [u8],
+}
+
+/// A message that Clerk has signed.
+pub(super) struct Verified<'a> {
+    id: &'a str,
+    /// The time that was signed.
+    at: DateTime<Utc>,
 }
 
 /// Processes Clerk's messages.
@@ -62,13 +70,19 @@ impl Service {
         Self { database, users, members, sessions, secret: Arc::new(secret) }
     }
 
-    /// Does what the message says, unless that has been done; `caller` is the service itself.
-    pub(super) async fn receive(&self, caller: &Caller, message: &Message<'_>) -> Result<(), ClerkError> {
+    /// Whether the message is Clerk's; nothing of its body may be looked at before.
+    pub(super) fn verify<'a>(&self, message: &Message<'a>) -> Result<Verified<'a>, ClerkError> {
         let now = Utc::now();
         let Message { id, timestamp, signatures, body } = *message;
         self.secret.verify(id, timestamp, signatures, body, now.timestamp())?;
-        let sent_at = timestamp.parse().ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0)).unwrap_or(now);
-        let event = Event::parse(id, sent_at, body)?;
+        let at = timestamp.parse().ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0)).unwrap_or(now);
+        Ok(Verified { id, at })
+    }
+
+    /// Does what the message says, unless that has been done; `caller` is the service itself.
+    pub(super) async fn receive(&self, caller: &Caller, sent: Verified<'_>, body: Value) -> Result<(), ClerkError> {
+        let Verified { id, at } = sent;
+        let event = Event::parse(id, at, body)?;
         let Some(change) = event.change else { return Ok(()) };
         let mut tx = self.database.write(caller).await?;
         if !repository::event_claim(&mut tx, id).await? {
