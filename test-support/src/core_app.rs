@@ -204,4 +204,8 @@ impl CoreApp {
 
     /// How long a test may wait for something that takes a moment.
     pub const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// How long news of a change may take to reach a process. It takes milliseconds; but what proves that
+    /// it came is that nothing else would do by then: what is remembered lives for 30 seconds.
+    pub const HEARD: Duration = Duration::from_secs(10);
 }

@@ -1,14 +1,9 @@
 //! `/v1/organizations/{organization_id}/members`: who belongs to a clinic, and as what.
 
-use std::time::Duration;
-
 use restartix_sdk::core::types::{ConnectUser, Member, MemberRole, UpdateMember};
 use serde_json::json;
 use test_support::{Actor, Answer, Clerk, ClerkEvent, CoreApp, Person, Role, granted, refused, until};
 use uuid::Uuid;
-
-/// What a change may take to count in another process.
-const HEARD: Duration = Duration::from_secs(1);
 
 fn by_email(email: &str, role: MemberRole) -> ConnectUser {
     ConnectUser { email: Some(email.to_owned()), user_id: None, role }
@@ -162,7 +157,7 @@ async fn two_administrators_who_demote_each_other_leave_one() {
 }
 
 #[tokio::test]
-async fn a_changed_role_counts_at_once_here_and_within_a_second_elsewhere() {
+async fn a_changed_role_counts_at_once_here_and_is_heard_of_elsewhere() {
     let app = CoreApp::start().await;
     let second = app.second_core().await;
     let (admin, home) = (app.admin(), app.home().id);
@@ -175,7 +170,7 @@ async fn a_changed_role_counts_at_once_here_and_within_a_second_elsewhere() {
         let body = UpdateMember { role };
         granted(admin.member_update().organization_id(home).user_id(user).body(body).send().await, 200);
         assert_eq!(role_of(&staff).await.as_deref(), Some(name));
-        let ((), took) = until("the other process has heard", HEARD, || async {
+        let ((), took) = until("the other process has heard", CoreApp::HEARD, || async {
             (role_of(&there).await.as_deref() == Some(name)).then_some(())
         })
         .await;
@@ -183,8 +178,10 @@ async fn a_changed_role_counts_at_once_here_and_within_a_second_elsewhere() {
     }
     granted(admin.member_delete().organization_id(home).user_id(user).send().await, 204);
     refused(staff.patient_list().send().await, 403, "organization_required");
-    until("the other process has heard", HEARD, || async { there.patient_list().send().await.is_err().then_some(()) })
-        .await;
+    until("the other process has heard", CoreApp::HEARD, || async {
+        there.patient_list().send().await.is_err().then_some(())
+    })
+    .await;
     refused(admin.member_delete().organization_id(home).user_id(user).send().await, 404, "member_not_found");
 }
 

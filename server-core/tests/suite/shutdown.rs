@@ -46,11 +46,12 @@ async fn a_request_in_flight_finishes_and_the_process_exits_with_0() {
 
 #[tokio::test]
 async fn an_idle_process_stops_at_once() {
-    let mut app = CoreApp::start().await;
+    // Far longer than the test waits: whoever drains anyway is caught.
+    let mut app = CoreApp::builder().env("SHUTDOWN_TIMEOUT", "5m").start().await;
     granted(app.staff().me_get().send().await, 200);
     let told = std::time::Instant::now();
     app.server.stop().await;
-    assert!(told.elapsed() < Duration::from_secs(3), "it took {:?}", told.elapsed());
+    assert!(told.elapsed() < Duration::from_secs(30), "it took {:?}", told.elapsed());
 }
 
 #[tokio::test]

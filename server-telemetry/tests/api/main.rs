@@ -9,6 +9,7 @@ mod erasure;
 mod exclusion;
 mod gate;
 mod heads;
+mod matrix;
 mod media;
 mod planted;
 mod pose;

@@ -1,0 +1,41 @@
+//! Who tries.
+
+use reqwest::RequestBuilder;
+use restartix_sdk::core::types::Scope;
+use test_support::{Actor, CoreApp, Fixture, Operation, Program};
+
+/// Somebody who calls.
+pub(super) enum Asker {
+    /// With a session.
+    Person(Actor),
+    /// With an API key.
+    Program(Program),
+    /// Without credentials.
+    Nobody(reqwest::Client, String),
+}
+
+impl Asker {
+    /// Somebody without credentials.
+    pub(super) fn nobody(app: &CoreApp) -> Self {
+        Self::Nobody(reqwest::Client::builder().build().unwrap(), app.url())
+    }
+
+    /// A request of this asker's.
+    pub(super) fn request(&self, operation: &Operation, fixture: &Fixture) -> RequestBuilder {
+        let (method, target) = (operation.method.clone(), operation.target(fixture));
+        let request = match self {
+            Self::Person(actor) => actor.request(method, &target),
+            Self::Program(program) => program.request(method, &target),
+            Self::Nobody(http, base) => http.request(method, format!("{base}{target}")),
+        };
+        fixture.json().into_iter().fold(request, RequestBuilder::json)
+    }
+}
+
+/// Every scope there is.
+pub(super) fn scopes() -> Vec<Scope> {
+    let resources =
+        ["patients", "appointments", "specialists", "specialties", "calendar", "forms", "documents", "webhooks"];
+    let names = resources.iter().flat_map(|resource| ["read", "write"].map(|verb| format!("{resource}:{verb}")));
+    names.map(|name| name.parse().expect("a scope of the specification")).collect()
+}

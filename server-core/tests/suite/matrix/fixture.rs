@@ -1,0 +1,310 @@
+//! A request for each operation that everybody who may do it is answered 2xx.
+
+use std::cell::Cell;
+
+use restartix_sdk::core::types::{
+    Appointment, BeginImpersonation, CreateApiKey, CreatePatient, JobState, Patient, Scope, SpecialistInput,
+    SpecialtyInput,
+};
+use serde_json::{Value, json};
+use test_support::{Actor, ClerkApi, CoreApp, Fixture, Role, TelemetryApp, eventually, granted, in_days};
+use uuid::Uuid;
+
+use super::asker::{Asker, scopes};
+
+/// What several Cores share: Telemetry, which holds a part of everybody's data, and the identity
+/// provider, where accounts are deleted.
+pub(super) struct Surroundings {
+    telemetry: TelemetryApp,
+    clerk: ClerkApi,
+}
+
+impl Surroundings {
+    pub(super) async fn start() -> Self {
+        Self { telemetry: TelemetryApp::start().await, clerk: ClerkApi::start([]).await }
+    }
+}
+
+/// A clinic where something waits for every operation.
+pub(super) struct World {
+    pub(super) app: CoreApp,
+    /// Home's patient.
+    patient: Patient,
+    /// In which home's specialist treats the patient.
+    appointment: Appointment,
+    /// Until when the calendar is full, in days from today.
+    booked: Cell<u64>,
+}
+
+impl World {
+    pub(super) async fn start(around: &Surroundings) -> Self {
+        let builder = CoreApp::builder().env("TELEMETRY_INTERNAL_URL", around.telemetry.url());
+        let builder = builder.env("CLERK_API_URL", around.clerk.url());
+        let app = builder.env("CLERK_SECRET_KEY", around.clerk.secret_key()).start().await;
+        let patient = app.patient_record().await;
+        let specialist = app.home().specialist_id;
+        let appointment = app.appointment_create(&app.admin(), specialist, patient.id, in_days(1, 9)).await;
+        Self { app, patient, appointment, booked: Cell::new(1) }
+    }
+
+    /// Somebody of the clinic.
+    pub(super) async fn asker(&self, name: &str) -> Asker {
+        let app = &self.app;
+        Asker::Person(match name {
+            "superadmin" => app.superadmin().in_organization(app.home().id),
+            "admin" => app.admin(),
+            "specialist" => app.specialist(),
+            "staff" => app.staff(),
+            "patient" => app.patient(),
+            "key" => return Asker::Program(app.program(&scopes()).await),
+            "other-specialist" => self.other_specialist().await,
+            "other-patient" => self.other_patient().await,
+            _ => panic!("nobody is called {name}"),
+        })
+    }
+
+    async fn other_specialist(&self) -> Actor {
+        let person = self.app.member_add(Role::Specialist).await;
+        let input = SpecialistInput { user_id: Some(person.user_id), ..CoreApp::new_specialist("Dr. Other") };
+        granted(self.app.admin().specialist_create().body(input).send().await, 201);
+        self.app.actor(&person)
+    }
+
+    async fn other_patient(&self) -> Actor {
+        let person = self.app.member_add(Role::Patient).await;
+        let record = CreatePatient { user_id: Some(person.user_id), ..CoreApp::new_patient("Olga", "Other") };
+        granted(self.app.admin().patient_create().body(record).send().await, 201);
+        self.app.actor(&person)
+    }
+
+    /// Whom the patient and its appointment don't concern must not find them in an answer.
+    pub(super) fn assert_hides(&self, asker: &str, operation: &str, answer: &str) {
+        if asker.starts_with("other") {
+            for uid in [self.patient.uid, self.appointment.uid] {
+                assert!(!answer.contains(&uid.to_string()), "{operation} tells {asker} of another's: {answer}");
+            }
+        }
+    }
+
+    /// A request for the operation, about what is there.
+    pub(super) async fn fixture(&self, operation: &str) -> Fixture {
+        let fixture = match operation.split('_').next().unwrap_or_default() {
+            "health" | "ready" | "jwks" | "clerk" => public(operation),
+            "me" | "organization" => self.of_organization(operation),
+            "member" => self.of_member(operation).await,
+            "api" => self.of_api_key(operation).await,
+            "impersonation" => self.of_impersonation(operation).await,
+            "specialty" => self.of_specialty(operation).await,
+            "specialist" => self.of_specialist(operation).await,
+            "patient" => self.of_patient(operation).await,
+            "appointment" => self.of_appointment(operation).await,
+            "gdpr" => self.of_person(operation).await,
+            _ => None,
+        };
+        fixture.unwrap_or_else(|| panic!("add a fixture for {operation} to matrix/fixture.rs"))
+    }
+
+    fn home(&self) -> Fixture {
+        Fixture::default().with("organization_id", &self.app.home().id)
+    }
+
+    fn of_organization(&self, operation: &str) -> Option<Fixture> {
+        let home = self.app.home();
+        Some(match operation {
+            "me_get" | "me_telemetry_token_create" | "organization_list" => Fixture::default(),
+            "me_organization_switch" => Fixture::default().body(json!({ "organization_id": home.id })),
+            "organization_create" => {
+                Fixture::default().body(json!({ "name": "Lakeside Clinic", "timezone": "Europe/Berlin" }))
+            }
+            "organization_find" => Fixture::default().with("slug", &home.slug),
+            "organization_get" => self.home(),
+            "organization_update" => self.home().body(json!({ "name": "Riverside", "timezone": "Europe/Berlin" })),
+            _ => return None,
+        })
+    }
+
+    async fn of_member(&self, operation: &str) -> Option<Fixture> {
+        let member = || async { self.home().with("user_id", &self.app.member_add(Role::Staff).await.user_id) };
+        Some(match operation {
+            "member_list" => self.home(),
+            // Somebody who works elsewhere, too.
+            "member_connect" => self.home().body(json!({ "user_id": self.app.away().staff.user_id, "role": "staff" })),
+            "member_update" => member().await.body(json!({ "role": "specialist" })),
+            "member_delete" => member().await,
+            _ => return None,
+        })
+    }
+
+    async fn of_api_key(&self, operation: &str) -> Option<Fixture> {
+        Some(match operation {
+            "api_key_list" => self.home(),
+            "api_key_create" => self.home().body(json!({ "name": "A program", "scopes": ["patients:read"] })),
+            "api_key_delete" | "api_key_rotate" => {
+                let body =
+                    CreateApiKey { expires_at: None, name: "A program".to_owned(), scopes: vec![Scope::PatientsRead] };
+                let create =
+                    self.app.admin().api_key_create().organization_id(self.app.home().id).body(body).send().await;
+                self.home().with("api_key_id", &granted(create, 201).api_key.id)
+            }
+            _ => return None,
+        })
+    }
+
+    async fn of_impersonation(&self, operation: &str) -> Option<Fixture> {
+        if operation != "impersonation_delete" {
+            return None;
+        }
+        let admin = self.app.admin();
+        let begun = admin.patient_impersonate().patient_id(self.patient.id).body(impersonating()).send().await;
+        Some(Fixture::default().with("impersonation_id", &granted(begun, 201).impersonation.id))
+    }
+
+    async fn of_specialty(&self, operation: &str) -> Option<Fixture> {
+        let input = || SpecialtyInput { name: Uuid::new_v4().to_string(), description: None };
+        let specialty = || async {
+            let created = granted(self.app.admin().specialty_create().body(input()).send().await, 201);
+            Fixture::default().with("specialty_id", &created.id)
+        };
+        Some(match operation {
+            "specialty_list" => Fixture::default(),
+            "specialty_create" => Fixture::default().body(value(&input())),
+            "specialty_get" | "specialty_delete" => specialty().await,
+            "specialty_update" => specialty().await.body(value(&input())),
+            _ => return None,
+        })
+    }
+
+    async fn of_specialist(&self, operation: &str) -> Option<Fixture> {
+        let home = self.app.home();
+        let own = || Fixture::default().with("specialist_id", &home.specialist_id);
+        Some(match operation {
+            "specialist_list" => Fixture::default(),
+            "specialist_create" => Fixture::default().body(value(&CoreApp::new_specialist("Dr. New"))),
+            "specialist_get" => own(),
+            "specialist_update" => {
+                let user_id = Some(home.specialist.user_id);
+                own().body(value(&SpecialistInput { user_id, ..CoreApp::new_specialist("Dr. Renamed") }))
+            }
+            "specialist_delete" => {
+                let leaving = self.app.specialist_create(&self.app.admin(), "Dr. Leaving").await;
+                Fixture::default().with("specialist_id", &leaving.id)
+            }
+            _ => return None,
+        })
+    }
+
+    async fn of_patient(&self, operation: &str) -> Option<Fixture> {
+        let admin = self.app.admin();
+        let own = || Fixture::default().with("patient_id", &self.patient.id);
+        Some(match operation {
+            "patient_list" => Fixture::default(),
+            "patient_create" => Fixture::default().body(value(&CoreApp::new_patient("Ann", "Lee"))),
+            "patient_get" => own(),
+            "patient_update" => {
+                let standing = granted(admin.patient_get().patient_id(self.patient.id).send().await, 200);
+                own().body(json!({
+                    "version": standing.version, "first_name": "Pia", "last_name": "Renamed", "user_id": standing.user_id,
+                }))
+            }
+            "patient_delete" => {
+                Fixture::default().with("patient_id", &self.app.patient_create(&admin, "Ann", "Leaving").await.id)
+            }
+            "patient_impersonate" => own().body(value(&impersonating())),
+            _ => return None,
+        })
+    }
+
+    /// An hour of the specialist's and the patient's that nobody else has.
+    fn booking(&self) -> Value {
+        self.booked.set(self.booked.get() + 1);
+        let begins = in_days(self.booked.get(), 9);
+        value(&CoreApp::new_appointment(self.app.home().specialist_id, self.patient.id, begins))
+    }
+
+    async fn of_appointment(&self, operation: &str) -> Option<Fixture> {
+        let booked = || async {
+            self.booked.set(self.booked.get() + 1);
+            let (specialist, begins) = (self.app.home().specialist_id, in_days(self.booked.get(), 9));
+            self.app.appointment_create(&self.app.admin(), specialist, self.patient.id, begins).await
+        };
+        let by_id = |appointment: &Appointment| Fixture::default().with("appointment_id", &appointment.id);
+        Some(match operation {
+            "appointment_list" => Fixture::default(),
+            "appointment_create" => Fixture::default().body(self.booking()),
+            "appointment_get" => by_id(&self.appointment),
+            "appointment_find" => Fixture::default().with("uid", &self.appointment.uid),
+            "appointment_update" => {
+                let appointment = booked().await;
+                let mut body = self.booking();
+                body["version"] = appointment.version.into();
+                by_id(&appointment).body(body)
+            }
+            "appointment_cancel" => by_id(&booked().await).body(json!({ "reason": "patient_request" })),
+            "appointment_delete" => by_id(&booked().await),
+            _ => return None,
+        })
+    }
+
+    async fn of_person(&self, operation: &str) -> Option<Fixture> {
+        let admin = self.app.admin();
+        let patient = || async { self.app.patient_create(&admin, "Ann", "Gone").await.id };
+        Some(match operation {
+            "gdpr_user_export" | "gdpr_user_erase" | "gdpr_user_anonymize" => {
+                Fixture::default().with("user_id", &self.app.member_add(Role::Patient).await.user_id)
+            }
+            "gdpr_patient_export" | "gdpr_patient_erase" | "gdpr_patient_anonymize" => {
+                Fixture::default().with("patient_id", &patient().await)
+            }
+            "gdpr_job_get" => Fixture::default().with("job_id", &planned(&admin, patient().await).await),
+            _ => return None,
+        })
+    }
+}
+
+/// What asks for no credentials; messages of the identity provider's are signed, and this one isn't.
+fn public(operation: &str) -> Option<Fixture> {
+    Some(match operation {
+        "health_get" | "ready_get" | "jwks_get" => Fixture::default(),
+        "clerk_webhook_receive" => {
+            Fixture::default().body(json!({ "type": "user.deleted", "data": { "id": "user_1" } }))
+        }
+        _ => return None,
+    })
+}
+
+pub(super) fn impersonating() -> BeginImpersonation {
+    BeginImpersonation { minutes: Some(10), reason: "Called on the phone".to_owned() }
+}
+
+/// The plan of an erasure, once it is made.
+pub(super) async fn planned(admin: &Actor, patient: i64) -> Uuid {
+    let asked = granted(admin.gdpr_patient_erase().patient_id(patient).dry_run(true).send().await, 202);
+    eventually("the plan is made", 3 * CoreApp::PATIENCE, || async {
+        let job = granted(admin.gdpr_job_get().job_id(asked.job_id).send().await, 200);
+        job.status == JobState::Succeeded
+    })
+    .await;
+    asked.job_id
+}
+
+/// The code with which what an operation names in its path is said not to be there.
+pub(super) fn not_found(operation: &str) -> &'static str {
+    match operation.split('_').next().unwrap_or_default() {
+        "organization" => "organization_not_found",
+        "member" => "member_not_found",
+        "api" => "api_key_not_found",
+        "impersonation" => "impersonation_not_found",
+        "specialty" => "specialty_not_found",
+        "specialist" => "specialist_not_found",
+        "patient" => "patient_not_found",
+        "appointment" => "appointment_not_found",
+        "gdpr" if operation.starts_with("gdpr_user") => "user_not_found",
+        "gdpr" if operation.starts_with("gdpr_patient") => "patient_not_found",
+        "gdpr" => "erasure_not_found",
+        _ => panic!("say in matrix/fixture.rs with which code {operation} finds nothing"),
+    }
+}
+
+fn value(body: &impl serde::Serialize) -> Value {
+    serde_json::to_value(body).expect("a body is JSON")
+}

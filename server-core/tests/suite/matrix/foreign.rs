@@ -1,0 +1,183 @@
+//! An administrator names what is another clinic's, wherever an operation takes an id: nothing is
+//! found, shown or changed.
+
+use reqwest::Method;
+use restartix_sdk::core::types::{CreateApiKey, CreatePatient, Patient, Scope, SpecialtyInput};
+use serde_json::{Value, json};
+use test_support::{Answer, CoreApp, Location, Operation, Parameter, granted, in_days};
+use uuid::Uuid;
+
+use super::{
+    asker::Asker,
+    fixture::{Surroundings, World, impersonating, not_found, planned},
+    stores::Stores,
+};
+
+/// Parameters that name nothing.
+const PLAIN: [&str; 9] = ["page", "page_size", "sort", "archived", "bookable", "from", "to", "status", "dry_run"];
+
+/// In everything of the other clinic's that has a name.
+const MARK: &str = "Hidden";
+
+/// What the other clinic has.
+struct Foreign {
+    organization_id: i64,
+    slug: String,
+    user_id: i64,
+    patient: Patient,
+    specialist_id: i64,
+    specialty_id: i64,
+    appointment_id: i64,
+    appointment_uid: Uuid,
+    api_key_id: i64,
+    impersonation_id: i64,
+    job_id: Uuid,
+}
+
+impl Foreign {
+    async fn new(app: &CoreApp) -> Self {
+        let (admin, away) = (app.other_admin(), app.away());
+        let name = |what: &str| format!("{MARK} {what}");
+        let record = CreatePatient {
+            email: Some("hidden@example.org".to_owned()),
+            phone: Some("+49 555 0199".to_owned()),
+            national_id: Some("HIDDEN777".to_owned()),
+            user_id: Some(away.patient.user_id),
+            ..CoreApp::new_patient(MARK, MARK)
+        };
+        let patient = granted(admin.patient_create().body(record).send().await, 201);
+        let input = SpecialtyInput { name: name("specialty"), description: None };
+        let specialty_id = granted(admin.specialty_create().body(input).send().await, 201).id;
+        let specialist_id = app.specialist_create(&admin, &name("specialist")).await.id;
+        let mut booking = CoreApp::new_appointment(specialist_id, patient.id, in_days(2, 9));
+        booking.title = Some(name("title"));
+        let appointment = granted(admin.appointment_create().body(booking).send().await, 201);
+        let key = CreateApiKey { expires_at: None, name: name("key"), scopes: vec![Scope::PatientsRead] };
+        let key = granted(admin.api_key_create().organization_id(away.id).body(key).send().await, 201);
+        let begun = admin.patient_impersonate().patient_id(patient.id).body(impersonating()).send().await;
+        let gone = app.patient_create(&admin, MARK, "Gone").await.id;
+        Self {
+            organization_id: away.id,
+            slug: away.slug.clone(),
+            user_id: away.specialist.user_id,
+            specialist_id,
+            specialty_id,
+            appointment_id: appointment.id,
+            appointment_uid: appointment.uid,
+            api_key_id: key.api_key.id,
+            impersonation_id: granted(begun, 201).impersonation.id,
+            job_id: planned(&admin, gone).await,
+            patient,
+        }
+    }
+
+    /// What a parameter of this name would name there.
+    fn value(&self, name: &str) -> Option<Value> {
+        Some(match name {
+            "organization_id" => json!(self.organization_id),
+            "clerk_organization_id" => json!("org_hidden"),
+            "slug" => json!(self.slug),
+            "user_id" => json!(self.user_id),
+            "patient_id" => json!(self.patient.id),
+            "specialist_id" => json!(self.specialist_id),
+            "specialty_id" | "specialty_ids" => json!(self.specialty_id),
+            "appointment_id" => json!(self.appointment_id),
+            "uid" => json!(self.appointment_uid),
+            "api_key_id" => json!(self.api_key_id),
+            "impersonation_id" => json!(self.impersonation_id),
+            "job_id" => json!(self.job_id),
+            "search" => json!(MARK),
+            "email" => json!("hidden@example.org"),
+            "phone" => json!("+49 555 0199"),
+            "national_id" => json!("HIDDEN777"),
+            _ => return None,
+        })
+    }
+
+    fn assert_hidden(&self, what: &str, answer: &Answer) {
+        let uids = [self.patient.uid.to_string(), self.appointment_uid.to_string()];
+        let texts = [MARK, "hidden@example.org", self.slug.as_str()];
+        for text in texts.into_iter().chain(uids.iter().map(String::as_str)) {
+            assert!(!answer.body.contains(text), "{what}: the answer tells of the other clinic: {}", answer.body);
+        }
+    }
+}
+
+/// What becomes of a request that names something foreign.
+enum Outcome {
+    /// Refused, with this status and code.
+    Refused(u16, &'static str),
+    /// The body is not valid: the field refers to nothing.
+    Unknown,
+    /// A list of nothing.
+    Nothing,
+    /// Done, in the asker's own clinic alone.
+    Done,
+}
+
+fn outcome(operation: &Operation, parameter: &Parameter) -> Outcome {
+    match (operation.id.as_str(), parameter.name.as_str(), parameter.location) {
+        // Everybody can be made a member who has an account.
+        ("member_connect", "user_id", Location::Body) => Outcome::Done,
+        ("me_organization_switch", _, _) => Outcome::Refused(403, "not_a_member"),
+        // For superadmins alone.
+        ("organization_create", _, _) => Outcome::Refused(403, "permission_denied"),
+        (_, "organization_id" | "slug", Location::Path) => Outcome::Refused(404, "organization_not_found"),
+        (id, _, Location::Path) => Outcome::Refused(404, not_found(id)),
+        (_, _, Location::Query) => Outcome::Nothing,
+        (_, _, Location::Body) => Outcome::Unknown,
+    }
+}
+
+#[tokio::test]
+async fn what_is_another_clinics_is_not_there_in_the_matrix() {
+    let around = Surroundings::start().await;
+    let world = World::start(&around).await;
+    let (app, foreign) = (&world.app, Foreign::new(&world.app).await);
+    let admin = Asker::Person(app.admin());
+    let mut stores = Stores::of(app).await;
+    let mut tried = 0;
+    for operation in Operation::all(&app.server).iter().filter(|operation| !operation.public) {
+        for parameter in operation.parameters.iter().filter(|parameter| !PLAIN.contains(&parameter.name.as_str())) {
+            let what = format!("{} with {}", operation.id, parameter.pointer);
+            let value = foreign.value(&parameter.name).unwrap_or_else(|| {
+                panic!(
+                    "{what}: say in matrix/foreign.rs what of another clinic's it could name, or that it names nothing"
+                )
+            });
+            let outcome = outcome(operation, parameter);
+            let fixture = world.fixture(&operation.id).await;
+            // Of the one that is done, the fixture names a member of the other clinic already.
+            let fixture = if matches!(outcome, Outcome::Done) { fixture } else { fixture.naming(parameter, &value) };
+            let mut before = stores.take().await;
+            let answer = Answer::to(admin.request(operation, &fixture)).await;
+            let mut after = stores.take().await;
+            foreign.assert_hidden(&what, &answer);
+            match outcome {
+                Outcome::Refused(status, code) => drop(answer.refusal(status, code)),
+                Outcome::Unknown => {
+                    let refusal = answer.refusal(422, "validation_failed");
+                    assert_eq!(refusal.fields(), [(parameter.pointer.as_str(), "unknown_reference")], "{what}");
+                }
+                Outcome::Nothing => {
+                    assert_eq!(operation.method, Method::GET, "{what}: only lists are filtered");
+                    let page = answer.json(200);
+                    assert_eq!((&page["data"], &page["meta"]["total"]), (&json!([]), &json!(0)), "{what}");
+                    // That it was looked for is on record.
+                    for contents in [&mut before, &mut after] {
+                        contents.retain(|(table, _), _| !table.starts_with("public.audit_"));
+                    }
+                }
+                Outcome::Done => {
+                    assert!(operation.successes.contains(&answer.status.as_u16()), "{what}: {}", answer.body);
+                    for contents in [&mut before, &mut after] {
+                        contents.retain(|(_, organization), _| *organization != app.home().id);
+                    }
+                }
+            }
+            assert_eq!(after, before, "{what}: something was changed");
+            tried += 1;
+        }
+    }
+    assert!(tried > 40, "only {tried} requests named something foreign");
+}

@@ -1,0 +1,38 @@
+//! What must not change when a request is refused.
+
+use test_support::{Checksums, Contents, CoreApp, LeftOut, eventually};
+
+const LEFT_OUT: [LeftOut; 5] = [
+    // The record of a refusal is not what was refused.
+    LeftOut::Rows("public.audit_log", "t.outcome <> 'succeeded'"),
+    LeftOut::Rows(
+        "public.audit_personal",
+        "exists (select from audit_log a where a.id = t.audit_id and a.outcome <> 'succeeded')",
+    ),
+    // On the way to Telemetry; what it speaks of stays in audit_log.
+    LeftOut::Rows("public.audit_outbox", "true"),
+    // Housekeeping comes back by itself.
+    LeftOut::Rows("public.jobs", "t.kind <> 'gdpr_erasure'"),
+    // Written once a minute, for all keys that were used.
+    LeftOut::Column("public.api_keys", "last_used_at"),
+];
+
+/// Checksums of a Core's database.
+pub(super) struct Stores<'a> {
+    app: &'a CoreApp,
+    checksums: Checksums,
+}
+
+impl<'a> Stores<'a> {
+    pub(super) async fn of(app: &'a CoreApp) -> Self {
+        Self { app, checksums: Checksums::of(&app.database, &LEFT_OUT).await }
+    }
+
+    /// What it holds, once no erasure is under way.
+    pub(super) async fn take(&mut self) -> Contents {
+        let open = "select count(*) from jobs where kind = 'gdpr_erasure' and state in ('queued', 'running')";
+        eventually("every erasure has ended", 3 * CoreApp::PATIENCE, || async { self.app.count(open).await == 0 })
+            .await;
+        self.checksums.take().await
+    }
+}

@@ -1,0 +1,114 @@
+//! A request for each operation that everybody who may do it is answered 2xx.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use restartix_sdk::telemetry::types::{ErasureStatus, NewExclusion};
+use serde_json::{Value, json};
+use test_support::{Fixture, TelemetryApp, eventually, granted};
+use uuid::Uuid;
+
+use super::asker::{ASKERS, HOME, PATIENT, person};
+use crate::{audit, support};
+
+/// Far longer than an erasure takes.
+pub(super) const SOON: Duration = Duration::from_mins(1);
+
+/// An organization where something waits for every operation.
+pub(super) struct World {
+    pub(super) app: TelemetryApp,
+}
+
+impl World {
+    /// Everybody of the organization agreed to everything.
+    pub(super) async fn new(app: TelemetryApp) -> Self {
+        for name in ASKERS.iter().filter(|name| !["anonymous", "platform", "service", "session"].contains(*name)) {
+            let agreed = app.person(&person(name)).consent_put().body(support::decision(true, true, true)).send().await;
+            granted(agreed, 200);
+        }
+        Self { app }
+    }
+
+    /// A request for the operation, about what is there.
+    pub(super) async fn fixture(&self, operation: &str) -> Fixture {
+        let none = Fixture::default;
+        match operation {
+            "analytics_summary_get"
+            | "audit_head_list"
+            | "audit_log_list"
+            | "audit_verify"
+            | "consent_get"
+            | "exclusion_list" => none(),
+            "analytics_track" | "media_event_track" | "pose_frame_track" => {
+                self.lift().await;
+                none().body(batch(operation))
+            }
+            "audit_ingest" => none().body(value(&audit::batch(vec![audit::event(HOME)]))),
+            "audit_log_get" => {
+                let event = audit::event(HOME);
+                let id = event.id;
+                audit::ingest(&self.app, vec![event]).await;
+                none().with("audit_id", &id)
+            }
+            "consent_put" => none().body(value(&support::decision(true, true, true))),
+            "exclusion_create" => none().body(json!({ "subject_id": PATIENT })),
+            "exclusion_delete" => {
+                self.exclude().await;
+                none().with("subject_id", &PATIENT)
+            }
+            "privacy_subject_erase" => none().with("subject_id", &990_001).with("request_id", &Uuid::now_v7()),
+            "privacy_subject_export" => none().with("subject_id", &PATIENT),
+            "privacy_job_get" => none().with("job_id", &self.planned().await),
+            _ => panic!("add a fixture for {operation} to matrix/fixture.rs"),
+        }
+    }
+
+    /// Excludes the patient, as the clinic wants it and the patient itself.
+    async fn exclude(&self) {
+        for name in ["admin", "patient"] {
+            let body = NewExclusion { subject_id: Some(PATIENT) };
+            granted(self.app.person(&person(name)).exclusion_create().body(body).send().await, 201);
+        }
+    }
+
+    /// The patient is excluded no more, on either side.
+    async fn lift(&self) {
+        self.exclude().await;
+        for name in ["admin", "patient"] {
+            granted(self.app.person(&person(name)).exclusion_delete().subject_id(PATIENT).send().await, 204);
+        }
+    }
+
+    /// The plan of an erasure, once it is made.
+    async fn planned(&self) -> Uuid {
+        let (service, id) = (self.app.service(), Uuid::now_v7());
+        let asked = service.privacy_subject_erase().subject_id(990_002).request_id(id).dry_run(true).send().await;
+        granted(asked, 202);
+        eventually("the plan is made", SOON, || async {
+            granted(service.privacy_job_get().job_id(id).send().await, 200).status == ErasureStatus::Finished
+        })
+        .await;
+        id
+    }
+}
+
+/// A batch with one thing in it, which happens now.
+fn batch(operation: &str) -> Value {
+    let now = Utc::now().to_rfc3339();
+    match operation {
+        "media_event_track" => json!({
+            "session_id": Uuid::now_v7(),
+            "events": [{ "kind": "started", "sequence": 0, "occurred_at": now, "session_kind": "video_call" }],
+        }),
+        "pose_frame_track" => json!({
+            "session_id": Uuid::now_v7(),
+            "started_at": now,
+            "frames": [{ "offset_ms": 0, "landmarks": vec![[0.5, 0.25, -0.125, 1.0]; 33] }],
+        }),
+        _ => value(&support::batch(vec![support::event("seen")])),
+    }
+}
+
+fn value(body: &impl serde::Serialize) -> Value {
+    serde_json::to_value(body).expect("a body is JSON")
+}

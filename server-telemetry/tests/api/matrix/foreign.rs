@@ -1,0 +1,178 @@
+//! An administrator names what is another organization's, wherever an operation takes an id: nothing
+//! is found, shown or changed.
+
+use chrono::Utc;
+use restartix_sdk::telemetry::types::{NewAuditEvent, NewExclusion};
+use serde_json::{Value, json};
+use test_support::{Answer, Location, Operation, Parameter, TelemetryApp, TelemetryPerson, granted};
+use uuid::Uuid;
+
+use super::{
+    asker::{AWAY, Asker, HOME, person},
+    fixture::World,
+    stores::Stores,
+};
+use crate::{audit, support};
+
+/// Parameters that name nothing of an organization's.
+const PLAIN: [&str; 9] = [
+    "page",
+    "page_size",
+    "from",
+    "to",
+    "after_position",
+    "subject_kind",
+    "mode",
+    "dry_run",
+    // A word, of the program that is followed.
+    "exercise_id",
+];
+
+/// The other organization's user.
+const STRANGER: i64 = 77_007_007;
+
+/// What the other organization has; whatever has a name has this one.
+const MARK: &str = "hidden";
+
+struct Foreign {
+    entry: Uuid,
+    event: Uuid,
+    session: Uuid,
+}
+
+impl Foreign {
+    async fn new(app: &TelemetryApp) -> Self {
+        let stranger = TelemetryPerson { user: STRANGER, organization: Some(AWAY), ..person("patient") };
+        let client = app.person(&stranger);
+        granted(client.consent_put().body(support::decision(true, true, true)).send().await, 200);
+        let read = NewAuditEvent {
+            actor_user_id: Some(STRANGER),
+            action: MARK.to_owned(),
+            entity_type: MARK.to_owned(),
+            entity_id: Some(MARK.to_owned()),
+            request_id: Some(format!("{MARK}-request")),
+            ..audit::event(AWAY)
+        };
+        let (entry, event, session) = (read.id, support::event(MARK), Uuid::now_v7());
+        let found = Self { entry, event: event.event_id, session };
+        audit::ingest(app, vec![read]).await;
+        granted(client.analytics_track().body(support::batch(vec![event])).send().await, 202);
+        let token = stranger.token();
+        let now = Utc::now().to_rfc3339();
+        for (path, body) in [
+            (
+                "/v1/media/events",
+                json!({ "session_id": session, "events": [
+                    { "kind": "started", "sequence": 0, "occurred_at": now, "session_kind": "video_call" }] }),
+            ),
+            (
+                "/v1/pose/frames",
+                json!({ "session_id": session, "started_at": now, "exercise_id": MARK, "frames": [
+                    { "offset_ms": 0, "landmarks": vec![[0.5, 0.25, -0.125, 1.0]; 33] }] }),
+            ),
+        ] {
+            let request = app.request(reqwest::Method::POST, path).bearer_auth(&token).json(&body);
+            assert_eq!(Answer::to(request).await.json(202)["stored"], 1);
+        }
+        let body = NewExclusion { subject_id: None };
+        granted(client.exclusion_create().body(body).send().await, 201);
+        let clinic = NewExclusion { subject_id: Some(STRANGER) };
+        granted(app.admin(AWAY).exclusion_create().body(clinic).send().await, 201);
+        found
+    }
+
+    /// What a parameter would name there.
+    fn value(&self, operation: &Operation, parameter: &Parameter) -> Option<Value> {
+        Some(match parameter.name.as_str() {
+            "organization_id" => json!(AWAY),
+            "subject_id" | "actor_user_id" => json!(STRANGER),
+            "audit_id" => json!(self.entry),
+            "action" | "entity_type" | "entity_id" => json!(MARK),
+            "request_id" => json!(format!("{MARK}-request")),
+            "cursor" if operation.id == "audit_log_list" => json!(self.entry),
+            // A head of the day after tomorrow's.
+            "cursor" if operation.id == "audit_head_list" => json!(format!("99999:{AWAY}")),
+            "event_id" => json!(self.event),
+            "session_id" => json!(self.session),
+            "appointment_id" => json!(1041),
+            _ => return None,
+        })
+    }
+}
+
+/// What becomes of a request that names something foreign.
+enum Outcome {
+    /// Refused, with this status and code.
+    Refused(u16, &'static str),
+    /// A list of nothing.
+    Nothing,
+    /// Done, in the asker's own organization alone.
+    Done,
+}
+
+fn outcome(operation: &Operation, parameter: &Parameter) -> Outcome {
+    match (operation.id.as_str(), parameter.name.as_str(), parameter.location) {
+        // For Core alone.
+        ("audit_ingest" | "privacy_subject_erase" | "privacy_subject_export" | "privacy_job_get", _, _) => {
+            Outcome::Refused(401, "unauthenticated")
+        }
+        ("audit_log_get", _, Location::Path) => Outcome::Refused(404, "audit_log_not_found"),
+        ("exclusion_delete", _, Location::Path) => Outcome::Refused(404, "exclusion_not_found"),
+        (_, "organization_id", Location::Query) => Outcome::Refused(404, "organization_not_found"),
+        (_, name, Location::Query) if name != "cursor" => Outcome::Nothing,
+        (id, name, Location::Path) => panic!("say in matrix/foreign.rs what {id} answers for a foreign {name}"),
+        // Where to go on in one's own; ids that clients make, and users that only Core knows: the same number
+        // elsewhere is another's.
+        (_, _, Location::Query | Location::Body) => Outcome::Done,
+    }
+}
+
+#[tokio::test]
+async fn what_is_another_organizations_is_not_there_in_the_matrix() {
+    let world = World::new(TelemetryApp::start().await).await;
+    let foreign = Foreign::new(&world.app).await;
+    let mut stores = Stores::of(&world.app).await;
+    let admin = Asker::named("admin");
+    let mut tried = 0;
+    for operation in Operation::all(&world.app.server).iter().filter(|operation| !operation.public) {
+        for parameter in operation.parameters.iter().filter(|parameter| !PLAIN.contains(&parameter.name.as_str())) {
+            let what = format!("{} with {}", operation.id, parameter.pointer);
+            let outcome = outcome(operation, parameter);
+            let mut fixture = world.fixture(&operation.id).await;
+            match (foreign.value(operation, parameter), &outcome) {
+                (Some(value), _) => fixture = fixture.naming(parameter, &value),
+                // Whatever it names, who asks is nobody here.
+                (None, Outcome::Refused(401, _)) => {}
+                (None, _) => panic!(
+                    "{what}: say in matrix/foreign.rs what of another organization's it could name, or that it names \
+                     nothing"
+                ),
+            }
+            let mut before = stores.take().await;
+            let answer = Answer::to(admin.request(&world.app, operation, &fixture)).await;
+            let mut after = stores.take().await;
+            for text in [MARK.to_owned(), STRANGER.to_string()] {
+                // Who is excluded is told back to who excludes it.
+                let told = operation.id == "exclusion_create" && text == STRANGER.to_string();
+                assert!(told || !answer.body.contains(&text), "{what}: the answer tells of others: {}", answer.body);
+            }
+            match outcome {
+                Outcome::Refused(status, code) => drop(answer.refusal(status, code)),
+                Outcome::Nothing => assert_eq!(answer.json(200)["data"], json!([]), "{what}"),
+                Outcome::Done => {
+                    assert!(operation.successes.contains(&answer.status.as_u16()), "{what}: {}", answer.body);
+                }
+            }
+            if answer.status.is_success() {
+                // What is done at home is no matter; that something was read there is on record, too.
+                for contents in [&mut before, &mut after] {
+                    contents.retain(|(_, organization), _| *organization != HOME);
+                }
+            }
+            assert!(before.keys().any(|(_, organization)| *organization == AWAY));
+            assert_eq!(after, before, "{what}: something was changed");
+            tried += 1;
+        }
+    }
+    assert!(tried > 20, "only {tried} requests named something foreign");
+}

@@ -1,0 +1,63 @@
+//! Every operation of the specification, tried by everybody: the whole policy as a grid that a
+//! clinician can read, `permissions.txt`. A change of policy is a change of that file.
+
+mod asker;
+mod fixture;
+mod foreign;
+mod stores;
+
+use test_support::{Answer, Grid, Operation, TelemetryApp};
+
+use self::{
+    asker::{ASKERS, Asker},
+    fixture::World,
+    stores::Stores,
+};
+
+const FILE: &str = "server-telemetry/tests/api/matrix/permissions.txt";
+const GRID: &str = include_str!("permissions.txt");
+
+const NOTES: &str = "\
+What each operation of Telemetry answers to whom, about something that is there and waits for it.
+2xx: done. 401: none of these. 403: not allowed.
+platform: a superadmin in no organization. other-patient: of the same organization, but it is the patient's.
+service: Core, with the service token. session: with a session token of the identity provider's, which is for Core.
+Written by the test beside it, which compares all of it.";
+
+#[tokio::test]
+async fn the_matrix_is_what_the_grid_says() {
+    let world = World::new(TelemetryApp::start().await).await;
+    let mut stores = Stores::of(&world.app).await;
+    let committed = Grid::parse(GRID);
+    let mut grid = Grid::new(NOTES, &ASKERS);
+    for operation in Operation::all(&world.app.server).iter().filter(|operation| !operation.public) {
+        let id = operation.id.as_str();
+        let mut cells = Vec::new();
+        for name in ASKERS {
+            let fixture = world.fixture(id).await;
+            // What the grid grants changes something; if it doesn't after all, the grid is wrong already.
+            let before = if committed.grants(id, name) { None } else { Some(stores.take().await) };
+            let answer = Answer::to(Asker::named(name).request(&world.app, operation, &fixture)).await;
+            let status = answer.status.as_u16();
+            match status {
+                200..=299 => assert!(
+                    operation.successes.contains(&status),
+                    "{id} by {name}: {status} is not in the specification"
+                ),
+                401 => drop(answer.refusal(401, "unauthenticated")),
+                403 if name == "platform" => drop(answer.refusal(403, "organization_required")),
+                403 => drop(answer.refusal(403, "permission_denied")),
+                _ => panic!("{id} by {name}: {status}, so the fixture is wrong: {}", answer.body),
+            }
+            if status == 202 && id.ends_with("_track") {
+                assert_eq!(answer.json(202)["stored"], 1, "{id} by {name}: {}", answer.body);
+            }
+            if let Some(before) = before.filter(|_| status >= 300) {
+                assert_eq!(stores.take().await, before, "{id} by {name}: {status}, and something was changed");
+            }
+            cells.push(status.to_string());
+        }
+        grid.line(id, cells);
+    }
+    grid.assert_committed(FILE, GRID);
+}
