@@ -23,17 +23,18 @@ use tokio::sync::Notify;
 use crate::{
     analytics::{AnalyticsApi, AnalyticsRepository, AnalyticsService},
     audit::{
-        AuditApi, AuditService, ChainApi, ChainService, HeadApi, HeadJob, HeadService, HeadSigner, PartitionJob,
-        Sealer, partitions_ensure,
+        Attempts, AuditApi, AuditService, ChainApi, ChainService, HeadApi, HeadJob, HeadService, HeadSigner,
+        PartitionJob, Sealer, partitions_ensure,
     },
     config::{AuthConfig, Config, MigrateConfig},
-    http::{compliance::Compliance, gate::TelemetryGate},
+    http::{compliance::Compliance, gate::TelemetryGate, scanners},
     media::{MediaApi, MediaService},
     pose::{PoseApi, PoseService},
     privacy::{
         ConsentCache, ConsentRepository, ConsentService, ErasureApi, ErasureRepository, ErasureRunner, ErasureService,
         EventHoldings, ExclusionApi, ExclusionRepository, ExclusionService, Exporter, PrivacyApi, RowHoldings,
     },
+    security::{Detector, SecurityApi, SecurityService, SweepJob},
     storage::{
         clickhouse::{self, ClickHouseProbe, MigrateFault, Pace, Table, Writer},
         postgres::{Database, PostgresProbe},
@@ -42,13 +43,24 @@ use crate::{
 };
 
 /// Everything that has operations, in the order of the specification.
-type Api =
-    (HealthApi, AuditApi, ChainApi, HeadApi, AnalyticsApi, MediaApi, PoseApi, PrivacyApi, ExclusionApi, ErasureApi);
+type Api = (
+    HealthApi,
+    AuditApi,
+    ChainApi,
+    HeadApi,
+    SecurityApi,
+    AnalyticsApi,
+    MediaApi,
+    PoseApi,
+    PrivacyApi,
+    ExclusionApi,
+    ErasureApi,
+);
 
 const INFO: Info = Info {
     title: "RestartiX Telemetry API",
     version: "1.0.0",
-    description: "Audit trail, analytics, media sessions, body landmarks and consent of RestartiX clinics.\n\n\
+    description: "Audit trail, security events, analytics, media sessions, body landmarks and consent of RestartiX clinics.\n\n\
                   People call with a token that Core issues; Core calls with the service token. Who somebody is \
                   and for which organization always comes from the token. What an ingest operation answers as \
                   stored is durable, and sending a batch again never stores anything twice.",
@@ -138,6 +150,12 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
         repository: ExclusionRepository::new(database.clone()),
         cache: Arc::clone(&cache),
     });
+    let detector = Arc::new(Detector::new(config.security.clone(), config.hash_key.clone()));
+    SweepJob { database: database.clone(), window: config.security.longest_window(), kept: config.audit.kept }
+        .start(jobs);
+    let audit = Arc::new(AuditService { database: database.clone(), detector });
+    let (attempts, writer) = Attempts::new();
+    writer.start(Arc::clone(&audit), jobs);
     let signer = Arc::new(HeadSigner::new(Arc::clone(&config.audit.statements)));
     PartitionJob { database: database.clone(), kept: config.audit.kept }.start(jobs);
     Sealer::new(database.clone()).start(jobs);
@@ -176,9 +194,10 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
     ];
     let api: Api = (
         HealthApi::new(env!("CARGO_PKG_VERSION"), dependencies),
-        AuditApi { audit: Arc::new(AuditService { database: database.clone() }) },
+        AuditApi { audit },
         ChainApi { chains },
         HeadApi { heads: Arc::new(HeadService { database: database.clone(), signer }) },
+        SecurityApi { security: Arc::new(SecurityService { database: database.clone() }) },
         AnalyticsApi { analytics },
         MediaApi { media },
         PoseApi { pose },
@@ -188,7 +207,7 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
     );
     let frame = Frame {
         info: INFO,
-        gate: Arc::new(gate(&config.auth, jobs)?),
+        gate: Arc::new(gate(&config.auth, attempts.clone(), jobs)?),
         limits: Limits::new(config.server.request_timeout)
             .body_of("audit_ingest", 4 * 1024 * 1024)
             .body_of("pose_frame_track", 2 * 1024 * 1024),
@@ -197,7 +216,7 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
         metrics_token: config.server.metrics_token.clone(),
         edge: config.edge.clone(),
         limiter,
-        on_blocked: None,
+        on_blocked: Some(scanners(attempts)),
     };
     Ok(endpoint(api, frame)?)
 }
@@ -224,7 +243,7 @@ fn erasures(
     Arc::new(ErasureService { repository, runner, exporter })
 }
 
-fn gate(auth: &AuthConfig, jobs: &Shutdown) -> Result<TelemetryGate, AppError> {
+fn gate(auth: &AuthConfig, attempts: Attempts, jobs: &Shutdown) -> Result<TelemetryGate, AppError> {
     let keys = Jwks::new(KeySource::Url(auth.core_jwks_url.clone()))?;
     keys.keep_fresh(jobs);
     let rules = Rules {
@@ -236,5 +255,5 @@ fn gate(auth: &AuthConfig, jobs: &Shutdown) -> Result<TelemetryGate, AppError> {
         leeway: Duration::from_secs(5),
     };
     let service_tokens: Vec<SecretString> = auth.service_tokens.clone();
-    Ok(TelemetryGate::new(Verifier::new(keys, rules), service_tokens))
+    Ok(TelemetryGate::new(Verifier::new(keys, rules), service_tokens, attempts))
 }

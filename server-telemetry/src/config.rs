@@ -1,5 +1,7 @@
 //! Every variable of the service, its default and its check, a struct a concern.
 
+mod security;
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bb8_redis::redis::IntoConnectionInfo as _;
@@ -12,6 +14,8 @@ use server_shared::{
     token::{Ed25519Signer, Statements},
 };
 use url::Url;
+
+pub(crate) use security::{Limit, SecurityConfig};
 
 use crate::{privacy::CONSENT_LIFETIME, storage::clickhouse::Retention};
 
@@ -48,6 +52,8 @@ pub(crate) struct Config {
     /// `ERASURE_SETTLE`: how long after an erasure began a row may still be on its way.
     pub erasure_settle: Duration,
     pub audit: AuditConfig,
+    /// The limits of the security rules.
+    pub security: SecurityConfig,
 }
 
 /// The audit trail.
@@ -146,6 +152,7 @@ impl Config {
         }
         let hash_key = settings.required("TELEMETRY_HASH_KEY");
         let audit = audit(&mut settings);
+        let security = SecurityConfig::read(&mut settings);
         // Without it there is a fault already; this one is looked at all the same.
         let request_timeout = server.as_ref().map_or(Duration::ZERO, |server| server.request_timeout);
         let erasure_settle = settle(&mut settings, environment, request_timeout);
@@ -159,6 +166,7 @@ impl Config {
                 redis_url: redis_url?,
                 hash_key: hash_key?,
                 audit: audit?,
+                security: security?,
                 erasure_settle: erasure_settle?,
             })
         })

@@ -10,6 +10,7 @@ mod job;
 mod media;
 mod pose;
 mod privacy;
+mod security;
 mod storage;
 mod text;
 

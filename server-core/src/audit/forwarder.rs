@@ -222,8 +222,12 @@ fn event(row: &Pending) -> Result<telemetry::types::NewAuditEvent, String> {
         entity_ids: Vec::new(),
         changed_fields: row.changed_fields.clone(),
         operation_id: Some(row.operation_id.clone()),
-        request_id: Some(row.request_id.clone()),
+        // A row that stands for many attempts is of no one request.
+        request_id: Some(row.request_id.clone()).filter(|id| !id.is_empty()),
         outcome: row.outcome.parse().map_err(|_| unknown("outcome", &row.outcome))?,
+        error_code: row.error_code.clone(),
+        // Left out where it says nothing.
+        occurrences: (row.occurrences != 1).then_some(row.occurrences.into()),
         ip: row.ip.clone(),
         user_agent: row.user_agent.clone(),
     })

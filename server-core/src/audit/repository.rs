@@ -27,6 +27,8 @@ pub(super) struct Pending {
     pub(super) operation_id: String,
     pub(super) request_id: String,
     pub(super) outcome: String,
+    pub(super) error_code: Option<String>,
+    pub(super) occurrences: i32,
     pub(super) ip: Option<String>,
     pub(super) user_agent: Option<String>,
 }
@@ -51,7 +53,7 @@ pub(super) async fn outbox_claim(admin: &PgPool, limit: i64, lease: Duration) ->
         r#"
         select o.seq, l.id, l.occurred_at, l.organization_id, l.actor_kind, l.actor_user_id,
                l.actor_api_key_id, l.impersonator_user_id, l.action, l.entity_type, l.entity_id, l.changed_fields,
-               l.operation_id, l.request_id, l.outcome,
+               l.operation_id, l.request_id, l.outcome, l.error_code, l.occurrences,
                host(p.ip) as ip, p.user_agent as "user_agent?"
         from audit_outbox o
         join audit_log l on l.id = o.audit_id

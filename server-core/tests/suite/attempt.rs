@@ -1,8 +1,8 @@
-//! What was refused or went wrong is in the audit log too.
+//! What was refused or went wrong is in the audit log too, and comes to Telemetry.
 
 use reqwest::Method;
 use sqlx::FromRow;
-use test_support::{Answer, CoreApp, Program, in_days, refused, until};
+use test_support::{Answer, Clinic, CoreApp, Program, granted, in_days, refused, until};
 
 #[derive(Debug, PartialEq, Eq, FromRow)]
 struct Row {
@@ -73,6 +73,36 @@ async fn denied_and_failed_attempts_are_recorded() {
     ];
     let recorded = attempts(&app, expected.len()).await;
     assert_eq!(recorded, expected);
+}
+
+#[tokio::test]
+async fn telemetry_hears_of_the_error_and_of_how_many_attempts() {
+    let clinic = Clinic::start().await;
+    let (app, admin) = (&clinic.core, clinic.core.admin());
+    refused(app.staff().appointment_delete().appointment_id(7).send().await, 403, "permission_denied");
+    // What a queue that is full leaves: one row for many.
+    let collapsed = "select audit_append(encode(convert_to(jsonb_build_array(jsonb_build_object(
+                         'id', uuidv7(), 'occurred_at', now(), 'organization_id', $1, 'actor_kind', 'user',
+                         'actor_user_id', $2, 'action', 'delete', 'entity_type', 'appointment', 'operation_id',
+                         'appointment_delete', 'request_id', '', 'outcome', 'denied',
+                         'error_code', 'permission_denied', 'occurrences', 250))::text, 'UTF8'), 'hex'))";
+    let (home, user) = (app.home().id, app.home().staff.user_id);
+    sqlx::query(collapsed).bind(home).bind(user).execute(&mut app.owner().await).await.unwrap();
+
+    let telemetry = clinic.telemetry_of(&admin).await;
+    let (entries, _) = until("Telemetry shows both", CoreApp::PATIENCE, || async {
+        let search = telemetry.audit_log_list().entity_type("appointment").actor_user_id(user).send().await;
+        Some(granted(search, 200).data).filter(|entries| entries.len() == 2)
+    })
+    .await;
+    assert!(entries.iter().all(|entry| entry.error_code.as_deref() == Some("permission_denied")), "{entries:?}");
+    let mut occurrences: Vec<i64> = entries.iter().map(|entry| entry.occurrences).collect();
+    occurrences.sort_unstable();
+    assert_eq!(occurrences, [1, 250]);
+    // Which is what it makes a security event of.
+    let events = granted(telemetry.security_event_list().kind("denied_access").send().await, 200).data;
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!((events[0].actor_user_id, events[0].organization_id), (Some(user), home));
 }
 
 #[tokio::test]

@@ -200,6 +200,26 @@ async fn who_is_removed_leaves_the_records() {
 }
 
 #[tokio::test]
+async fn a_new_administrator_has_an_entry_of_its_own() {
+    let app = CoreApp::start().await;
+    let (admin, home) = (app.admin(), app.home().id);
+    let ana = signed_up(&app, "Ana", "ana@example.org").await;
+    let tom = signed_up(&app, "Tom", "tom@example.org").await;
+    for (whom, role) in [(&ana, MemberRole::Admin), (&tom, MemberRole::Staff)] {
+        let body = by_id(whom.user_id, role);
+        granted(admin.member_connect().organization_id(home).body(body).send().await, 201);
+    }
+    let entries: Vec<(i64, Option<i64>, Option<String>)> = sqlx::query_as(
+        "select organization_id, actor_user_id, entity_id from audit_log
+         where entity_type = 'membership' and action = 'admin_granted'",
+    )
+    .fetch_all(&mut app.owner().await)
+    .await
+    .unwrap();
+    assert_eq!(entries, [(home, Some(app.home().admin.user_id), Some(ana.user_id.to_string()))]);
+}
+
+#[tokio::test]
 async fn another_clinics_members_are_not_there() {
     let app = CoreApp::start().await;
     let (admin, home, away) = (app.admin(), app.home().id, app.away());

@@ -44,7 +44,7 @@ const CORE: [Target; 15] = [
     target("public.idempotency_keys", "SIUD"),
 ];
 
-const TELEMETRY: [Target; 9] = [
+const TELEMETRY: [Target; 11] = [
     // It may add that it read the trail, which is no copy of what others did.
     target("audit.audit_logs", "S"),
     target("audit.audit_personal", "SI"),
@@ -55,6 +55,8 @@ const TELEMETRY: [Target; 9] = [
     target("privacy.consents", "SI"),
     target("privacy.exclusions", "SID"),
     target("privacy.erasures", "S"),
+    target("security.sightings", "S"),
+    target("security.security_events", "S"),
 ];
 
 pub(crate) fn core_targets() -> BTreeSet<String> {
@@ -267,10 +269,12 @@ fn audit_event(organization_id: i64) -> NewAuditEvent {
         entity_id: Some("1".to_owned()),
         entity_ids: Vec::new(),
         entity_type: "appointment".to_owned(),
+        error_code: None,
         id: Uuid::now_v7(),
         impersonator_user_id: None,
         ip: Some("203.0.113.7".to_owned()),
         occurred_at: chrono::Utc::now(),
+        occurrences: None,
         operation_id: Some("appointment_create".to_owned()),
         organization_id,
         outcome: AuditOutcome::Succeeded,
@@ -287,14 +291,19 @@ fn consent() -> ConsentUpdate {
     }
 }
 
-/// A row of each table of the chain of organization `$ORG`.
-const CHAIN: [&str; 4] = [
+/// A row of each table that no operation fills at once, of organization `$ORG`.
+const DERIVED: [&str; 6] = [
     "insert into audit.audit_pending (organization_id, audit_id) values ($ORG, uuidv7())",
     "insert into audit.audit_chain (organization_id, position, audit_id, previous, hash, encoding, sealed_at)
      values ($ORG, 1000, uuidv7(), sha256('a'), sha256('b'), 1, now())",
     "insert into audit.audit_heads (organization_id, day, position, audit_id, hash, signed_at, kid, statement)
      values ($ORG, '2026-01-01', 1000, uuidv7(), sha256('b'), now(), 'key', 'statement')",
     "insert into audit.audit_starts (organization_id, position, hash) values ($ORG, 1000, sha256('b'))",
+    "insert into security.sightings (organization_id, kind, subject, seen_at, audit_id, weight)
+     values ($ORG, 'denied_access', 'user:7', now(), uuidv7(), 1)",
+    "insert into security.security_events (id, organization_id, kind, severity, subject, first_seen_at, last_seen_at,
+         occurrences, threshold, window_seconds, audit_ids)
+     values (uuidv7(), $ORG, 'denied_access', 'medium', 'user:7', now(), now(), 1, 1, 60, '{}')",
 ];
 
 #[tokio::test]
@@ -320,7 +329,7 @@ async fn telemetrys_tables_withstand() {
     app.server.kill();
     let mut owner = app.database.owner().await;
     for organization in [1, 2] {
-        for seed in CHAIN {
+        for seed in DERIVED {
             let sql = seed.replace("$ORG", &organization.to_string());
             execute(&mut owner, &sql).await.unwrap();
         }

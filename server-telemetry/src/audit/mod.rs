@@ -1,6 +1,7 @@
 //! The audit trail: what Core forwards, stored once, and its reading by those who answer for it.
 
 mod api;
+mod attempts;
 mod chain;
 mod error;
 mod heads;
@@ -11,8 +12,12 @@ mod repository;
 mod service;
 
 pub(crate) use api::AuditApi;
+pub(crate) use attempts::{Attempt, Attempts};
 pub(crate) use chain::{ChainApi, ChainService, Sealer};
+pub(crate) use error::AuditError;
 pub(crate) use heads::{HeadApi, HeadJob, HeadService, HeadSigner};
 pub(crate) use job::PartitionJob;
-pub(crate) use repository::partitions_ensure;
+pub(crate) use model::{ActorKind, AuditOutcome, CursorMeta, NewAuditEvent};
+pub(crate) use reading::Reader;
+pub(crate) use repository::{insert, partitions_ensure};
 pub(crate) use service::AuditService;

@@ -130,6 +130,11 @@ pub(crate) struct NewAuditEvent {
     pub outcome: AuditOutcome,
     /// The operation of Core's API.
     pub operation_id: Option<Word>,
+    /// The stable code of the error that an attempt was answered with.
+    pub error_code: Option<Word>,
+    /// How many such attempts this stands for: those that come too fast are counted, not listed.
+    #[oai(default = "once", validator(minimum(value = "1"), maximum(value = "2147483647")))]
+    pub occurrences: i64,
     /// The actor's address; kept apart from the event, so that erasure can remove it.
     pub ip: Option<Address>,
     /// The actor's user agent, of which 1,024 characters are kept; kept apart like the address.
@@ -154,12 +159,18 @@ impl Example for NewAuditEvent {
             request_id: Some(Identifier::literal("019a6b1c-5d70-7aa1-8c11-0d2b6d1f3c11")),
             outcome: AuditOutcome::Succeeded,
             operation_id: Some(Word::literal("appointment_update")),
+            error_code: None,
+            occurrences: once(),
             ip: Some(Address::literal("203.0.113.77")),
             user_agent: Some(HeaderValue::literal(
                 "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
             )),
         }
     }
+}
+
+fn once() -> i64 {
+    1
 }
 
 /// What became of one event.
@@ -236,6 +247,10 @@ pub(crate) struct AuditLog {
     pub outcome: AuditOutcome,
     /// The operation of Core's API.
     pub operation_id: Option<String>,
+    /// The stable code of the error that an attempt was answered with.
+    pub error_code: Option<String>,
+    /// How many such attempts this stands for.
+    pub occurrences: i64,
     /// The actor's address, unless it was erased.
     pub ip: Option<String>,
     /// The actor's user agent, unless it was erased.
@@ -262,6 +277,8 @@ impl Example for AuditLog {
             request_id: event.request_id.map(Identifier::into_inner),
             outcome: event.outcome,
             operation_id: event.operation_id.map(Word::into_inner),
+            error_code: event.error_code.map(Word::into_inner),
+            occurrences: event.occurrences,
             ip: event.ip.map(Address::into_inner),
             user_agent: event.user_agent.map(HeaderValue::into_inner),
         }

@@ -24,7 +24,7 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// Whose trail is asked for: its own or, for a superadmin, of the organization it names; none is all.
-    pub(super) fn organization(&self, named: Option<i64>) -> Result<Option<i64>, AuditError> {
+    pub(crate) fn organization(&self, named: Option<i64>) -> Result<Option<i64>, AuditError> {
         match self.person.role {
             Role::Superadmin => Ok(named),
             _ if named.is_none_or(|named| Some(named) == self.person.organization_id) => {
@@ -52,6 +52,8 @@ impl Reader {
             request_id: Identifier::new(self.trace.request_id.clone()),
             outcome: AuditOutcome::Succeeded,
             operation_id: Word::new(self.trace.operation_id.to_owned()),
+            error_code: None,
+            occurrences: 1,
             ip: self.trace.ip.and_then(|ip| Address::new(ip.to_string())),
             user_agent: self.trace.user_agent.clone().and_then(HeaderValue::new),
         }
@@ -64,7 +66,7 @@ impl Reader {
     }
 
     /// A search that returned these entries.
-    pub(super) fn event_of_search(&self, organization_id: i64, ids: impl Iterator<Item = Uuid>) -> NewAuditEvent {
+    pub(crate) fn event_of_search(&self, organization_id: i64, ids: impl Iterator<Item = Uuid>) -> NewAuditEvent {
         NewAuditEvent { entity_ids: ids.filter_map(identifier).collect(), ..self.event(organization_id) }
     }
 }

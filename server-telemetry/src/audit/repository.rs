@@ -41,7 +41,7 @@ pub(super) async fn remains_drop(tx: &mut Tx<'_>, kept: i32) -> Result<i64, sqlx
 }
 
 /// Stores those events whose id is new, in one statement, and gives their ids.
-pub(super) async fn insert(tx: &mut Tx<'_>, events: &[NewAuditEvent]) -> Result<HashSet<Uuid>, sqlx::Error> {
+pub(crate) async fn insert(tx: &mut Tx<'_>, events: &[NewAuditEvent]) -> Result<HashSet<Uuid>, sqlx::Error> {
     // In one order for everybody: batches that share events and race would deadlock otherwise. Of two
     // with one id the first counts.
     let mut events: Vec<&NewAuditEvent> = events.iter().collect();
@@ -53,19 +53,19 @@ pub(super) async fn insert(tx: &mut Tx<'_>, events: &[NewAuditEvent]) -> Result<
              select * from unnest(
                  $1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[],
                  $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
-                 $16::bigint[], $17::text[]
+                 $16::bigint[], $17::text[], $18::bigint[], $19::text[]
              ) as event(
                  id, occurred_at, organization_id, actor_user_id, actor_kind, impersonator_user_id, action,
                  entity_type, entity_id, changed_fields, request_id, outcome, operation_id, ip, user_agent,
-                 actor_api_key_id, entity_ids)
+                 actor_api_key_id, entity_ids, occurrences, error_code)
          ), stored as (
              insert into audit.audit_logs (
                  id, occurred_at, organization_id, actor_user_id, actor_kind, impersonator_user_id, action,
                  entity_type, entity_id, changed_fields, request_id, outcome, operation_id, actor_api_key_id,
-                 entity_ids)
+                 entity_ids, occurrences, error_code)
              select id, occurred_at, organization_id, actor_user_id, actor_kind, impersonator_user_id, action,
                  entity_type, entity_id, string_to_array(changed_fields, ','), request_id, outcome, operation_id,
-                 actor_api_key_id, string_to_array(entity_ids, ',')
+                 actor_api_key_id, string_to_array(entity_ids, ','), occurrences, error_code
              from event
              on conflict (id) do nothing
              returning id
@@ -101,6 +101,8 @@ pub(super) async fn insert(tx: &mut Tx<'_>, events: &[NewAuditEvent]) -> Result<
         &columns.user_agents as &[Option<&str>],
         &columns.actor_api_key_ids as &[Option<i64>],
         &columns.many_entity_ids,
+        &columns.occurrences,
+        &columns.error_codes as &[Option<&str>],
     )
     .fetch_all(&mut **tx)
     .await?;
@@ -113,8 +115,8 @@ pub(super) async fn find(tx: &mut Tx<'_>, id: Uuid) -> Result<Option<AuditLog>, 
         LogRow,
         r#"select log.id, log.occurred_at, log.received_at, log.organization_id, log.actor_user_id, log.actor_kind,
              log.actor_api_key_id, log.impersonator_user_id, log.action, log.entity_type, log.entity_id,
-             log.entity_ids, log.changed_fields, log.request_id, log.outcome, log.operation_id,
-             host(personal.ip) as ip, personal.user_agent as "user_agent?"
+             log.entity_ids, log.changed_fields, log.request_id, log.outcome, log.operation_id, log.error_code,
+             log.occurrences, host(personal.ip) as ip, personal.user_agent as "user_agent?"
          from audit.audit_logs log
          left join audit.audit_personal personal on personal.audit_id = log.id
          where log.id = $1"#,
@@ -132,7 +134,8 @@ pub(super) async fn list(tx: &mut Tx<'_>, filter: &AuditFilter) -> Result<Vec<Au
         LogRow,
         r#"select log.id, log.occurred_at, log.received_at, log.organization_id, log.actor_user_id, log.actor_kind,
              log.actor_api_key_id, log.impersonator_user_id, log.action, log.entity_type, log.entity_id,
-             log.entity_ids, log.changed_fields, log.request_id, log.outcome, log.operation_id, host(personal.ip) as ip, personal.user_agent as "user_agent?"
+             log.entity_ids, log.changed_fields, log.request_id, log.outcome, log.operation_id, log.error_code,
+             log.occurrences, host(personal.ip) as ip, personal.user_agent as "user_agent?"
          from audit.audit_logs log
          left join audit.audit_personal personal on personal.audit_id = log.id
          where ($1::bigint is null or log.organization_id = $1)
@@ -193,6 +196,8 @@ struct Columns<'a> {
     actor_api_key_ids: Vec<Option<i64>>,
     /// Joined like the names of fields.
     many_entity_ids: Vec<String>,
+    occurrences: Vec<i64>,
+    error_codes: Vec<Option<&'a str>>,
 }
 
 impl<'a> Columns<'a> {
@@ -223,6 +228,8 @@ impl<'a> Columns<'a> {
             user_agents: column(events, |event| event.user_agent.as_ref().map(|agent| start(agent.as_ref()))),
             actor_api_key_ids: column(events, |event| event.actor_api_key_id),
             many_entity_ids: column(events, |event| joined(&event.entity_ids)),
+            occurrences: column(events, |event| event.occurrences),
+            error_codes: column(events, |event| event.error_code.as_ref().map(AsRef::as_ref)),
         }
     }
 }
@@ -251,6 +258,8 @@ struct LogRow {
     request_id: Option<String>,
     outcome: String,
     operation_id: Option<String>,
+    error_code: Option<String>,
+    occurrences: i64,
     ip: Option<String>,
     user_agent: Option<String>,
 }
@@ -274,6 +283,8 @@ impl From<LogRow> for AuditLog {
             request_id: row.request_id,
             outcome: AuditOutcome::from_column(&row.outcome),
             operation_id: row.operation_id,
+            error_code: row.error_code,
+            occurrences: row.occurrences,
             ip: row.ip,
             user_agent: row.user_agent,
         }

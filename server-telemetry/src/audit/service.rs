@@ -1,6 +1,6 @@
 //! The audit trail: stored once, read by those who answer for it.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -14,12 +14,14 @@ use super::{
     reading::Reader,
     repository::{self, ID_TOLERANCE},
 };
-use crate::storage::postgres::Database;
+use crate::{security::Detector, storage::postgres::Database};
 
 /// Stores and reads the trail.
 pub(crate) struct AuditService {
     /// Where it is.
     pub database: Database,
+    /// Derives security events from what is stored.
+    pub detector: Arc<Detector>,
 }
 
 impl AuditService {
@@ -47,10 +49,13 @@ impl AuditService {
         Ok(AuditReceipt { results })
     }
 
-    /// The ids of the events that are new.
-    async fn store(&self, events: &[NewAuditEvent]) -> Result<HashSet<Uuid>, AuditError> {
+    /// Stores what is new of `events`, and the security events that it makes; gives the ids of what is new.
+    pub(super) async fn store(&self, events: &[NewAuditEvent]) -> Result<HashSet<Uuid>, AuditError> {
         let mut tx = self.database.work().await?;
         let new = repository::insert(&mut tx, events).await?;
+        // Of two with one id the first was stored.
+        let mut left = new.clone();
+        self.detector.derive(&mut tx, events.iter().filter(|event| left.remove(&event.id))).await?;
         tx.commit().await?;
         Ok(new)
     }

@@ -1,7 +1,10 @@
-//! Authentication, before anything of a request is parsed.
+//! Authentication, before anything of a request is parsed; what is refused is recorded.
 
 use async_trait::async_trait;
-use poem::{Request, Response};
+use poem::{
+    Request, Response,
+    http::{Extensions, StatusCode},
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use server_shared::{
@@ -11,7 +14,14 @@ use server_shared::{
 };
 use subtle::{Choice, ConstantTimeEq};
 
-use super::caller::{Caller, Person, Role, SERVICE_TOKEN, TELEMETRY_TOKEN};
+use super::{
+    Trace,
+    caller::{Caller, Person, Role, SERVICE_TOKEN, TELEMETRY_TOKEN},
+};
+use crate::audit::{Attempt, Attempts};
+
+/// The code of what is asked of an organization that is not the caller's.
+const NOT_YOURS: &str = "organization_not_found";
 
 /// What Core's telemetry tokens claim, beside what [`Verifier`] checks.
 #[derive(Debug, Clone, Deserialize)]
@@ -37,12 +47,14 @@ impl Claims {
 pub(crate) struct TelemetryGate {
     verifier: Verifier,
     service_tokens: Vec<SecretString>,
+    attempts: Attempts,
 }
 
 impl TelemetryGate {
-    /// `service_tokens` are all accepted: the present one and, while it rotates, the next.
-    pub(crate) fn new(verifier: Verifier, service_tokens: Vec<SecretString>) -> Self {
-        Self { verifier, service_tokens }
+    /// `service_tokens` are all accepted: the present one and, while it rotates, the next. What is refused
+    /// goes to `attempts`.
+    pub(crate) fn new(verifier: Verifier, service_tokens: Vec<SecretString>, attempts: Attempts) -> Self {
+        Self { verifier, service_tokens, attempts }
     }
 
     /// Compares with every token, each in constant time, so that timing tells nothing of which or
@@ -61,6 +73,8 @@ impl TelemetryGate {
 #[async_trait]
 impl Gate for TelemetryGate {
     async fn admit(&self, operation: &Operation, request: &mut Request) -> Result<Option<Response>, ApiError> {
+        let trace = Trace::of(operation.id, request);
+        request.extensions_mut().insert(trace);
         let token = bearer(request).ok_or_else(unauthenticated)?;
         let caller = if operation.security.contains(&SERVICE_TOKEN) && self.is_service(token) {
             Caller::Service
@@ -75,6 +89,35 @@ impl Gate for TelemetryGate {
             request.extensions_mut().insert(subject);
         }
         Ok(None)
+    }
+
+    async fn settle(
+        &self,
+        _operation: &Operation,
+        visit: &Extensions,
+        outcome: Result<Response, ApiError>,
+    ) -> Result<Response, ApiError> {
+        if let Err(error) = &outcome
+            && is_denied(error)
+            && let Some(trace) = visit.get::<Trace>()
+        {
+            let person = match visit.get::<Caller>() {
+                Some(Caller::Person(person)) => Some(*person),
+                Some(Caller::Service) | None => None,
+            };
+            self.attempts.record(&Attempt { person, trace, error_code: error.code() });
+        }
+        outcome
+    }
+}
+
+/// Whether the caller was not known, or may not do this. Another organization is answered as if there was
+/// none.
+fn is_denied(error: &ApiError) -> bool {
+    match error.status() {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
+        StatusCode::NOT_FOUND => error.code() == NOT_YOURS,
+        _ => false,
     }
 }
 

@@ -1,4 +1,4 @@
-//! What of a request goes into the audit trail when somebody reads it.
+//! What of a request goes into the audit trail, when somebody reads it and when somebody is refused.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -18,14 +18,21 @@ pub(crate) struct Trace {
     pub user_agent: Option<String>,
 }
 
-impl<'a> FromRequest<'a> for Trace {
-    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> Result<Self> {
-        let operation = request.extensions().get::<Arc<Operation>>();
-        Ok(Self {
-            operation_id: operation.map_or("unnamed", |operation| operation.id),
+impl Trace {
+    /// That of `request`, which calls this operation.
+    pub(crate) fn of(operation_id: &'static str, request: &Request) -> Self {
+        Self {
+            operation_id,
             request_id: RequestId::of(request).to_owned(),
             ip: ClientIp::of(request),
             user_agent: request.header(header::USER_AGENT).map(str::to_owned),
-        })
+        }
+    }
+}
+
+impl<'a> FromRequest<'a> for Trace {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> Result<Self> {
+        let operation = request.extensions().get::<Arc<Operation>>();
+        Ok(Self::of(operation.map_or("unnamed", |operation| operation.id), request))
     }
 }

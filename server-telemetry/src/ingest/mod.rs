@@ -10,6 +10,8 @@ pub(crate) use receipt::{DropReason, EventFault, IngestReceipt, Tally};
 pub(crate) enum Tag {
     /// The trail of what was done in Core: who, what, when.
     Audit,
+    /// What rules saw in the audit trail.
+    Security,
     /// What people do in the pages of a clinic, as events.
     Analytics,
     /// Video calls and guided exercises, as sessions.

@@ -107,6 +107,12 @@ const TRAIL: Fate = Fate::Retain {
     until: "the trail's own retention drops the month",
 };
 
+const DERIVED: Fate = Fate::Retain {
+    reason: "proof of how access to health records was misused (Art. 5(2), 17(3)(b) and (e), 32 GDPR), derived from the \
+             audit trail. It holds ids alone, which name nobody once Core has erased the account",
+    until: "the trail's own retention drops the month",
+};
+
 const PROOF: Fate = Fate::Retain {
     reason: "proof that the erasure was asked for and carried out (Art. 5(2) and 12 GDPR); late audit events of the \
              person are recognized by it",
@@ -151,6 +157,22 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         columns: &["entity_id", "entity_ids"],
         erase: TRAIL,
         anonymize: TRAIL,
+    },
+    Holding {
+        store: Store::PostgreSql,
+        table: "security.sightings",
+        found: Found::AuditEntry("audit_id"),
+        columns: &["subject", "object"],
+        erase: Fate::Delete,
+        anonymize: Fate::Delete,
+    },
+    Holding {
+        store: Store::PostgreSql,
+        table: "security.security_events",
+        found: Found::User("actor_user_id"),
+        columns: &["actor_user_id", "subject"],
+        erase: DERIVED,
+        anonymize: DERIVED,
     },
     Holding {
         store: Store::ClickHouse,

@@ -30,6 +30,8 @@ pub(crate) fn event(organization: i64) -> NewAuditEvent {
         request_id: None,
         outcome: AuditOutcome::Succeeded,
         operation_id: Some("appointment_update".to_owned()),
+        error_code: None,
+        occurrences: None,
         ip: None,
         user_agent: None,
     }
@@ -108,6 +110,8 @@ async fn what_is_stored_is_what_was_sent() {
         impersonator_user_id: Some(9),
         request_id: Some("request-12345".to_owned()),
         outcome: AuditOutcome::Denied,
+        error_code: Some("permission_denied".to_owned()),
+        occurrences: Some(250),
         ip: Some("2001:db8::7".to_owned()),
         user_agent: Some("ß".repeat(2_000)),
         ..event(1)
@@ -120,11 +124,13 @@ async fn what_is_stored_is_what_was_sent() {
     assert_eq!((stored.actor_user_id, stored.impersonator_user_id), (Some(42), Some(9)));
     assert_eq!(stored.changed_fields, ["started_at", "ended_at"]);
     assert_eq!((stored.outcome, stored.request_id.as_deref()), (AuditOutcome::Denied, Some("request-12345")));
+    assert_eq!((stored.error_code.as_deref(), stored.occurrences), (Some("permission_denied"), 250));
     assert_eq!(stored.ip.as_deref(), Some("2001:db8::7"));
     assert_eq!(stored.user_agent, Some("ß".repeat(1_024)), "the start of a long user agent is kept");
     assert!(stored.received_at >= stored.occurred_at);
     let stored = granted(app.admin(1).audit_log_get().audit_id(nobody.id).send().await, 200);
     assert_eq!((stored.actor_kind, stored.actor_user_id, stored.ip), (ActorKind::System, None, None));
+    assert_eq!((stored.error_code, stored.occurrences), (None, 1));
 }
 
 #[tokio::test]

@@ -105,6 +105,18 @@ fn cases() -> Vec<(&'static str, String, AuditFaultKind, Option<i64>)> {
             Some(3),
         ),
         (
+            "an error code put in",
+            format!("update audit.audit_logs set error_code = 'permission_denied' where id = {third}"),
+            Fault::AlteredEvent,
+            Some(3),
+        ),
+        (
+            "an error code and attempts taken out",
+            format!("update audit.audit_logs set error_code = null, occurrences = 1 {of} and error_code is not null"),
+            Fault::AlteredEvent,
+            Some(4),
+        ),
+        (
             "a changed address",
             format!("update audit.audit_personal set ip = '203.0.113.8' where audit_id = {third}"),
             Fault::AlteredPersonal,
@@ -180,7 +192,11 @@ async fn whatever_is_done_to_a_chain_shows() {
     let app = TelemetryApp::start().await;
     let cases = cases();
     for (organization, _) in (1..).zip(&cases) {
-        ingest(&app, (0..5).map(|_| personal(organization)).collect()).await;
+        // The fourth stands for attempts: its link is of the second encoding.
+        let mut events: Vec<NewAuditEvent> = (0..5).map(|_| personal(organization)).collect();
+        events[3].error_code = Some("permission_denied".to_owned());
+        events[3].occurrences = Some(250);
+        ingest(&app, events).await;
     }
     sealed(&app).await;
     for (organization, (what, sql, kind, position)) in (1..).zip(cases) {

@@ -15,5 +15,6 @@ mod planted;
 mod pose;
 mod privacy;
 mod registry;
+mod security;
 mod storage;
 mod support;

@@ -131,6 +131,10 @@ impl Planted {
             in_postgres("audit.audit_logs", "entity_id", &id),
             in_postgres("audit.audit_logs", "entity_ids", &id),
             in_postgres("privacy.erasures", "subject_id", &id),
+            in_postgres("security.sightings", "subject", "needle-sighting-subject"),
+            in_postgres("security.sightings", "object", "needle-sighting-object"),
+            in_postgres("security.security_events", "actor_user_id", &id),
+            in_postgres("security.security_events", "subject", &id),
             in_clickhouse("pose_frames", "landmarks", "12321,23432"),
         ];
         for table in ["analytics_events", "media_sessions", "media_bandwidth_samples", "pose_frames"] {
@@ -225,6 +229,16 @@ async fn rows(app: &TelemetryApp) {
         NewAuditEvent { impersonator_user_id: Some(SUBJECT), ..by(OTHER, "203.0.113.251", "needle-audit-agent") };
     let events = vec![by(SUBJECT, "203.0.113.251", "needle-audit-agent"), about, among, impersonated];
     granted(app.service().audit_ingest().body(audit::batch(events)).send().await, 202);
+
+    let sql = "insert into security.sightings (organization_id, kind, subject, object, seen_at, audit_id, weight)
+               select organization_id, 'planted', 'needle-sighting-subject', 'needle-sighting-object', now(), id, 1
+               from audit.audit_logs where actor_user_id = $1 limit 1";
+    sqlx::query(AssertSqlSafe(sql)).bind(SUBJECT).execute(&mut owner).await.expect("the owner may write");
+    let sql = "insert into security.security_events (id, organization_id, kind, severity, subject, actor_user_id,
+                   first_seen_at, last_seen_at, occurrences, threshold, window_seconds, audit_ids)
+               values ($1, $2, 'planted', 'low', 'user:' || $3::bigint, $3, now(), now(), 1, 1, 60, '{}')";
+    let event = sqlx::query(AssertSqlSafe(sql)).bind(Uuid::now_v7()).bind(ORGANIZATION).bind(SUBJECT);
+    event.execute(&mut owner).await.expect("the owner may write");
 }
 
 /// The salt of the subject's address, in hexadecimal.

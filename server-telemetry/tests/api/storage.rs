@@ -14,7 +14,7 @@ use crate::support::consenting;
 const EXEMPT: [(&str, &str); 1] = [("public._sqlx_migrations", "which migrations ran; no grant to anybody")];
 
 /// Tables of tenants; `$ID` stands for something new.
-const TENANT: [(&str, &str); 9] = [
+const TENANT: [(&str, &str); 11] = [
     (
         "audit.audit_logs",
         "(id, occurred_at, organization_id, actor_kind, action, entity_type, outcome)
@@ -44,6 +44,17 @@ const TENANT: [(&str, &str); 9] = [
         "privacy.erasures",
         "(id, organization_id, subject_kind, subject_id, mode, dry_run, status, finished_at)
          values ($ID, $ORG, 'user', $USER, 'erase', true, 'finished', now())",
+    ),
+    (
+        "security.sightings",
+        "(organization_id, kind, subject, seen_at, audit_id, weight)
+         values ($ORG, 'denied_access', 'user:7', now(), $ID, 1)",
+    ),
+    (
+        "security.security_events",
+        "(id, organization_id, kind, severity, subject, first_seen_at, last_seen_at, occurrences, threshold,
+          window_seconds, audit_ids)
+         values ($ID, $ORG, 'denied_access', 'medium', 'user:7', now(), now(), 1, 1, 60, '{}')",
     ),
 ];
 
@@ -160,6 +171,8 @@ async fn a_reader_of_the_trail_adds_that_it_read_and_nothing_else() {
     };
     let own = with_context(&mut role, Some((1, 7)), &add(7, "read", "audit_log"), false).await;
     assert_eq!(own.expect("it may say that it read"), 1);
+    let own = with_context(&mut role, Some((1, 7)), &add(7, "read", "security_event"), false).await;
+    assert_eq!(own.expect("security events as well"), 1);
     for sql in [add(8, "read", "audit_log"), add(7, "created", "audit_log"), add(7, "read", "patient")] {
         let outcome = with_context(&mut role, Some((1, 7)), &sql, false).await;
         assert!(is_refused(&outcome), "{sql}: {outcome:?}");

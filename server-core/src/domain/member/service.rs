@@ -52,7 +52,7 @@ impl Service {
         let user = repository::user_find(&mut tx, whom.user_id, index.as_deref()).await?;
         let user = user.ok_or(MemberError::UserNotFound)?;
         repository::member_create(&mut tx, organization, user, whom.role).await?;
-        self.commit(tx, user, Audit::created).await
+        self.commit(tx, user, |member| Audit::created(member).and(admin_granted(user, whom.role))).await
     }
 
     pub(super) async fn update(
@@ -95,7 +95,8 @@ impl Service {
         };
         let Some(organization) = joined else { return Ok(Audit::action("ignored", &membership)) };
         self.identities.invalidate_after(tx, [user]);
-        Ok(Audit::created(&membership).in_organization(organization))
+        let granted = admin_granted(user, invitation.role).map(|audit| audit.in_organization(organization));
+        Ok(Audit::created(&membership).in_organization(organization).and(granted))
     }
 
     /// A user is gone: what is left to say in the audit log of each of its organizations.
@@ -130,6 +131,12 @@ impl Service {
         let email = self.users.email_open(row.uid, row.data_key_wrapped.as_deref(), row.email_encrypted.as_deref())?;
         Ok(Member { user_id: row.user_id, name: row.name, email, role, since: row.since })
     }
+}
+
+/// An entry of its own for a new administrator: that of the membership names no value, and who watches over
+/// rights has to know.
+fn admin_granted(user: UserId, role: MemberRole) -> Option<Audit> {
+    (role == MemberRole::Admin).then(|| Audit::action("admin_granted", &MembershipOf(user)))
 }
 
 /// Refuses what would take the organization its last administrator; 404 for who is no member.

@@ -11,11 +11,12 @@ pub(crate) type Hash = [u8; 32];
 /// What the first link of a chain follows.
 pub(crate) const BEGINNING: Hash = [0; 32];
 
-/// The version of the canonical form.
-pub(crate) const ENCODING: i16 = 1;
+/// The versions of the canonical form. The second is of events that say how many attempts they stand for,
+/// or with which error those were answered; all others still have the first.
+const ENCODINGS: [i16; 2] = [1, 2];
 
 /// First bytes of the canonical form: hashes of something else are never hashes of an event.
-const DOMAIN: &[u8] = b"restartix-audit-event-v1";
+const DOMAINS: [&[u8]; 2] = [b"restartix-audit-event-v1", b"restartix-audit-event-v2"];
 
 /// An event as it is stored, with what is left of its personal values.
 #[derive(Debug, Clone)]
@@ -36,10 +37,23 @@ pub(crate) struct Event {
     pub request_id: Option<String>,
     pub operation_id: Option<String>,
     pub outcome: String,
+    pub error_code: Option<String>,
+    pub occurrences: i64,
     /// None once the personal values are erased, and where there never were any.
     pub salt: Option<Vec<u8>>,
     pub ip: Option<String>,
     pub user_agent: Option<String>,
+}
+
+impl Event {
+    /// The version of the canonical form that it has.
+    pub(crate) fn encoding(&self) -> i16 {
+        ENCODINGS[self.form()]
+    }
+
+    fn form(&self) -> usize {
+        usize::from(self.occurrences != 1 || self.error_code.is_some())
+    }
 }
 
 /// What of the personal values is hashed with the event. Without their salt they tell nothing.
@@ -75,7 +89,7 @@ impl Digests {
 pub(crate) fn link_hash(previous: &Hash, event: &Event, digests: &Digests) -> Hash {
     let mut form = Form(Sha256::new());
     form.0.update(previous);
-    form.0.update(DOMAIN);
+    form.0.update(DOMAINS[event.form()]);
     form.text(Some(&event.id.hyphenated().to_string()));
     form.number(Some(event.organization_id));
     form.moment(event.occurred_at);
@@ -94,6 +108,10 @@ pub(crate) fn link_hash(previous: &Hash, event: &Event, digests: &Digests) -> Ha
     form.text(Some(&event.outcome));
     form.bytes(digests.ip.as_ref().map(Hash::as_slice));
     form.bytes(digests.user_agent.as_ref().map(Hash::as_slice));
+    if event.encoding() > 1 {
+        form.number(Some(event.occurrences));
+        form.text(event.error_code.as_deref());
+    }
     form.0.finalize().into()
 }
 
@@ -166,6 +184,8 @@ pub(super) mod tests {
             request_id: Some("019a6b1c-5d70-7aa1-8c11-0d2b6d1f3c11".to_owned()),
             operation_id: Some("appointment_update".to_owned()),
             outcome: "succeeded".to_owned(),
+            error_code: None,
+            occurrences: 1,
             salt: Some(vec![7; 16]),
             ip: Some("203.0.113.77".to_owned()),
             user_agent: None,
@@ -185,10 +205,27 @@ pub(super) mod tests {
         assert_eq!(hex::encode(hash(&event)), LINK_HASH);
     }
 
+    /// Likewise, of the second form.
+    #[test]
+    fn the_second_form_never_changes() {
+        let event = attempts();
+        assert_eq!((self::event().encoding(), event.encoding()), (1, 2));
+        assert_eq!(hex::encode(hash(&event)), ATTEMPTS_HASH);
+    }
+
+    fn attempts() -> Event {
+        Event {
+            outcome: "denied".to_owned(),
+            error_code: Some("permission_denied".to_owned()),
+            occurrences: 250,
+            ..event()
+        }
+    }
+
     #[test]
     fn every_field_counts() {
         type Change = fn(&mut Event);
-        let changes: [Change; 18] = [
+        let changes: [Change; 22] = [
             |event| event.id = Uuid::nil(),
             |event| event.organization_id = 2,
             |event| event.occurred_at += chrono::TimeDelta::microseconds(1),
@@ -207,6 +244,10 @@ pub(super) mod tests {
             |event| event.request_id = None,
             |event| event.operation_id = None,
             |event| event.outcome = "denied".to_owned(),
+            |event| event.error_code = Some(String::new()),
+            |event| event.error_code = Some("2".to_owned()),
+            |event| event.occurrences = 2,
+            |event| (event.error_code, event.occurrences) = (Some("2".to_owned()), 2),
             |event| event.ip = Some("203.0.113.78".to_owned()),
         ];
         let mut hashes = vec![hash(&event())];
@@ -234,5 +275,6 @@ pub(super) mod tests {
     }
 
     const IP_DIGEST: &str = "9435faf33c5f933e8662de8b909b544e3f556f41930ed58e9446c3b2da422c91";
+    const ATTEMPTS_HASH: &str = "c5f991fd4f3aa9fbd5ff05800a1f6bd2e0aa6297d822ec5f8354cd1a4c39916e";
     const LINK_HASH: &str = "e86e0520d348c9a388e95334c5b0ec2ec496133bcced0e30f3e9cad15acb5d1a";
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use uuid::Uuid;
 
-use super::canonical::{BEGINNING, Digests, ENCODING, Event, Hash, link_hash};
+use super::canonical::{BEGINNING, Digests, Event, Hash, link_hash};
 
 /// An event that waits for its link.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +50,7 @@ impl Link {
             hash: link_hash(&tip.hash, event, &digests),
             ip_digest: digests.ip,
             user_agent_digest: digests.user_agent,
-            encoding: ENCODING,
+            encoding: event.encoding(),
         }
     }
 

@@ -7,7 +7,7 @@ use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 use super::{
-    canonical::{ENCODING, Event, Hash},
+    canonical::{Event, Hash},
     link::{Head, Link, Tip, Waiting},
 };
 
@@ -89,8 +89,8 @@ pub(super) async fn events(
         Event,
         r#"select log.id, log.organization_id, log.occurred_at, log.received_at, log.actor_kind, log.actor_user_id,
              log.actor_api_key_id, log.impersonator_user_id, log.action, log.entity_type, log.entity_id,
-             log.entity_ids, log.changed_fields, log.request_id, log.operation_id, log.outcome,
-             personal.salt as "salt?", host(personal.ip) as ip, personal.user_agent as "user_agent?"
+             log.entity_ids, log.changed_fields, log.request_id, log.operation_id, log.outcome, log.error_code,
+             log.occurrences, personal.salt as "salt?", host(personal.ip) as ip, personal.user_agent as "user_agent?"
          from audit.audit_logs log
          left join audit.audit_personal personal on personal.audit_id = log.id
          where log.id = any($1) and log.id between $2 and $3 and log.organization_id = $4"#,
@@ -189,15 +189,17 @@ pub(super) async fn links_add(
     let hashes: Vec<Hash> = links.iter().map(|link| link.hash).collect();
     let ips: Vec<Option<Hash>> = links.iter().map(|link| link.ip_digest).collect();
     let agents: Vec<Option<Hash>> = links.iter().map(|link| link.user_agent_digest).collect();
+    let encodings: Vec<i16> = links.iter().map(|link| link.encoding).collect();
     let done = sqlx::query!(
         "with sealed as (
              insert into audit.audit_chain
                  (organization_id, position, audit_id, previous, hash, ip_digest, user_agent_digest, encoding, sealed_at)
              select $1, link.position, link.audit_id, link.previous, link.hash, link.ip_digest, link.user_agent_digest,
+                 link.encoding,
                  -- Once for all of them; a clock that was set back doesn't turn the days around.
-                 $8, (select greatest(clock_timestamp(), $9::timestamptz))
-             from unnest($2::bigint[], $3::uuid[], $4::bytea[], $5::bytea[], $6::bytea[], $7::bytea[])
-                 as link(position, audit_id, previous, hash, ip_digest, user_agent_digest)
+                 (select greatest(clock_timestamp(), $9::timestamptz))
+             from unnest($2::bigint[], $3::uuid[], $4::bytea[], $5::bytea[], $6::bytea[], $7::bytea[], $8::smallint[])
+                 as link(position, audit_id, previous, hash, ip_digest, user_agent_digest, encoding)
          )
          delete from audit.audit_pending where organization_id = $1 and arrival = any($10)",
         organization_id,
@@ -207,7 +209,7 @@ pub(super) async fn links_add(
         &hashes as &[Hash],
         &ips as &[Option<Hash>],
         &agents as &[Option<Hash>],
-        ENCODING,
+        &encodings,
         not_before,
         arrivals,
     )

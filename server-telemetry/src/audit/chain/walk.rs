@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, fmt};
 
 use super::{
-    canonical::{ENCODING, Event, link_hash},
+    canonical::{Event, link_hash},
     link::{Head, Link, Tip},
     model::{AuditFault, AuditFaultKind},
 };
@@ -59,11 +59,11 @@ impl<'a> Walk<'a> {
             }
         }
         let Some(event) = event else { return fault(AuditFaultKind::MissingEvent) };
-        if link.encoding != ENCODING {
-            return fault(AuditFaultKind::BrokenLink);
-        }
         if link_hash(&link.previous, event, &link.digests()) != link.hash {
             return fault(AuditFaultKind::AlteredEvent);
+        }
+        if link.encoding != event.encoding() {
+            return fault(AuditFaultKind::BrokenLink);
         }
         if !link.digests().agree(event) {
             return fault(AuditFaultKind::AlteredPersonal);
@@ -160,6 +160,14 @@ mod tests {
         altered[1].1.action = "read".to_owned();
         altered[3].1.action = "read".to_owned();
         assert_eq!(walk(&altered, Vec::new()), Err((AlteredEvent, Some(2))));
+
+        let mut refused = whole.clone();
+        refused[2].1.error_code = Some("permission_denied".to_owned());
+        assert_eq!(walk(&refused, Vec::new()), Err((AlteredEvent, Some(3))), "added later");
+
+        let mut renumbered = whole.clone();
+        renumbered[2].0.encoding = 2;
+        assert_eq!(walk(&renumbered, Vec::new()), Err((BrokenLink, Some(3))));
 
         let mut removed = whole.clone();
         removed.remove(2);

@@ -1,0 +1,71 @@
+//! The operation on security events.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use poem_openapi::{OpenApi, param::Query, payload::Json};
+use server_shared::{
+    ApiError,
+    http::{Paging, page::PageSize},
+};
+use uuid::Uuid;
+
+use super::{
+    model::{SecurityEventList, SecurityFilter, SecuritySeverity},
+    service::SecurityService,
+};
+use crate::{
+    audit::Reader,
+    http::{Person, Trace},
+    ingest::{Tag, storable},
+    text::Word,
+};
+
+/// The operation `/v1/security/events`.
+pub(crate) struct SecurityApi {
+    pub security: Arc<SecurityService>,
+}
+
+#[OpenApi(prefix_path = "/v1/security", tag = "Tag::Security")]
+impl SecurityApi {
+    /// List security events
+    ///
+    /// For administrators of the organization, and superadmins. What rules saw in the audit trail while
+    /// it was stored, those that were noticed last first. An event that goes on is counted on, not
+    /// repeated. Each search leaves an entry in the trail, which names its results in `entity_ids`.
+    #[oai(path = "/events", method = "get", operation_id = "security_event_list")]
+    #[allow(clippy::too_many_arguments, reason = "one argument a query parameter")]
+    async fn security_event_list(
+        &self,
+        person: Person,
+        trace: Trace,
+        /// Only events that were still seen at this time or later.
+        from: Query<Option<DateTime<Utc>>>,
+        /// Only events that were seen before this time.
+        to: Query<Option<DateTime<Utc>>>,
+        /// Only this kind, e.g. `denied_access`.
+        kind: Query<Option<Word>>,
+        /// Only this severity.
+        severity: Query<Option<SecuritySeverity>>,
+        /// Only this organization: for superadmins, who otherwise see all of them. Others are always
+        /// held to their own.
+        #[oai(validator(minimum(value = "0"), maximum(value = "9007199254740991")))]
+        organization_id: Query<Option<i64>>,
+        /// `meta.next_cursor` of the page before.
+        cursor: Query<Option<Uuid>>,
+        /// Events a page holds at most.
+        page_size: Query<Option<PageSize>>,
+    ) -> Result<Json<SecurityEventList>, ApiError> {
+        person.must_administrate()?;
+        let filter = SecurityFilter {
+            organization_id: organization_id.0,
+            from: from.0.map(storable),
+            to: to.0.map(storable),
+            kind: kind.0.map(Word::into_inner),
+            severity: severity.0,
+            cursor: cursor.0,
+            paging: Paging::new(None, page_size.0),
+        };
+        Ok(Json(self.security.list(&Reader { person, trace }, filter).await?))
+    }
+}
