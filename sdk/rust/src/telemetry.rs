@@ -277,6 +277,9 @@ pub mod types {
         pub entity_ids: ::std::vec::Vec<::std::string::String>,
         ///Kind of thing it was done to.
         pub entity_type: ::std::string::String,
+        ///The stable code of the error that an attempt was answered with.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub error_code: ::std::option::Option<::std::string::String>,
         ///Id of the event, a UUIDv7.
         pub id: ::uuid::Uuid,
         ///The administrator behind the actor while impersonating.
@@ -287,6 +290,8 @@ pub mod types {
         pub ip: ::std::option::Option<::std::string::String>,
         ///When it happened.
         pub occurred_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///How many such attempts this stands for.
+        pub occurrences: i64,
         ///The operation of Core's API.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub operation_id: ::std::option::Option<::std::string::String>,
@@ -1335,6 +1340,9 @@ data or contact data here.*/
         pub entity_ids: ::std::vec::Vec<::std::string::String>,
         ///Kind of thing it was done to, e.g. `appointment`.
         pub entity_type: ::std::string::String,
+        ///The stable code of the error that an attempt was answered with.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub error_code: ::std::option::Option<::std::string::String>,
         ///UUIDv7, made when the event happened; an id seen before is not stored twice.
         pub id: ::uuid::Uuid,
         ///The administrator behind the actor while impersonating.
@@ -1345,6 +1353,9 @@ data or contact data here.*/
         pub ip: ::std::option::Option<::std::string::String>,
         ///When it happened.
         pub occurred_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///How many such attempts this stands for: those that come too fast are counted, not listed.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub occurrences: ::std::option::Option<i64>,
         ///The operation of Core's API.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub operation_id: ::std::option::Option<::std::string::String>,
@@ -1555,6 +1566,131 @@ visibility from 0 to 1.*/
     impl Ready {
         pub fn builder() -> builder::Ready {
             Default::default()
+        }
+    }
+    ///Something that a rule saw often enough in the audit trail. While it goes on, it is the same event.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SecurityEvent {
+        ///The API key whose doing it is.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub actor_api_key_id: ::std::option::Option<i64>,
+        ///The user whose doing it is, where one is known. While impersonating it is the impersonator.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub actor_user_id: ::std::option::Option<i64>,
+        ///Ids of entries of the audit trail in which it was seen, the newest first; 20 at most.
+        pub audit_ids: ::std::vec::Vec<::uuid::Uuid>,
+        ///What the rule was set to when it was noticed.
+        pub details: SecurityEventDetails,
+        ///When it was first seen.
+        pub first_seen_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Id of the event, a UUIDv7 of when it was noticed.
+        pub id: ::uuid::Uuid,
+        /**The rule: `attack_path` (a scanner), `denied_access` (somebody known tried what it may not),
+`failed_authentication` (wrong credentials from one address), `impersonation` (an administrator
+acted as a patient), `mass_export` (much was exported), `patient_access` (data of many patients
+was read), `privilege_change` (rights were given or taken). More may come.*/
+        pub kind: ::std::string::String,
+        ///When it was last seen.
+        pub last_seen_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///How often it was seen in all; each patient counts once in a window.
+        pub occurrences: i64,
+        ///The organization it belongs to; 0 for what belongs to none.
+        pub organization_id: i64,
+        ///How bad it is, if it is what it looks like: `low`, `medium`, `high` or `critical`.
+        pub severity: ::std::string::String,
+    }
+    impl SecurityEvent {
+        pub fn builder() -> builder::SecurityEvent {
+            Default::default()
+        }
+    }
+    ///What a rule was set to.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SecurityEventDetails {
+        ///How often it had to be seen.
+        pub threshold: i64,
+        ///Within how many seconds.
+        pub window_seconds: i64,
+    }
+    impl SecurityEventDetails {
+        pub fn builder() -> builder::SecurityEventDetails {
+            Default::default()
+        }
+    }
+    ///Security events, those that were noticed last first.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SecurityEventList {
+        ///The events.
+        pub data: ::std::vec::Vec<SecurityEvent>,
+        ///Where to go on.
+        pub meta: CursorMeta,
+    }
+    impl SecurityEventList {
+        pub fn builder() -> builder::SecurityEventList {
+            Default::default()
+        }
+    }
+    ///How bad it is, if it is what it looks like.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum SecuritySeverity {
+        #[serde(rename = "low")]
+        Low,
+        #[serde(rename = "medium")]
+        Medium,
+        #[serde(rename = "high")]
+        High,
+        #[serde(rename = "critical")]
+        Critical,
+    }
+    impl ::std::fmt::Display for SecuritySeverity {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Low => f.write_str("low"),
+                Self::Medium => f.write_str("medium"),
+                Self::High => f.write_str("high"),
+                Self::Critical => f.write_str("critical"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for SecuritySeverity {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "low" => Ok(Self::Low),
+                "medium" => Ok(Self::Medium),
+                "high" => Ok(Self::High),
+                "critical" => Ok(Self::Critical),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SecuritySeverity {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SecuritySeverity {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
         }
     }
     ///What kind of session it is.
@@ -2279,6 +2415,10 @@ are hexadecimal.*/
                 ::std::string::String,
                 ::std::string::String,
             >,
+            error_code: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
             id: ::std::result::Result<::uuid::Uuid, ::std::string::String>,
             impersonator_user_id: ::std::result::Result<
                 ::std::option::Option<i64>,
@@ -2292,6 +2432,7 @@ are hexadecimal.*/
                 ::chrono::DateTime<::chrono::offset::Utc>,
                 ::std::string::String,
             >,
+            occurrences: ::std::result::Result<i64, ::std::string::String>,
             operation_id: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
                 ::std::string::String,
@@ -2324,10 +2465,12 @@ are hexadecimal.*/
                     entity_id: Ok(Default::default()),
                     entity_ids: Err("no value supplied for entity_ids".to_string()),
                     entity_type: Err("no value supplied for entity_type".to_string()),
+                    error_code: Ok(Default::default()),
                     id: Err("no value supplied for id".to_string()),
                     impersonator_user_id: Ok(Default::default()),
                     ip: Ok(Default::default()),
                     occurred_at: Err("no value supplied for occurred_at".to_string()),
+                    occurrences: Err("no value supplied for occurrences".to_string()),
                     operation_id: Ok(Default::default()),
                     organization_id: Err(
                         "no value supplied for organization_id".to_string(),
@@ -2440,6 +2583,18 @@ are hexadecimal.*/
                     });
                 self
             }
+            pub fn error_code<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.error_code = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for error_code: {e}")
+                    });
+                self
+            }
             pub fn id<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<::uuid::Uuid>,
@@ -2483,6 +2638,18 @@ are hexadecimal.*/
                     .try_into()
                     .map_err(|e| {
                         format!("error converting supplied value for occurred_at: {e}")
+                    });
+                self
+            }
+            pub fn occurrences<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.occurrences = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for occurrences: {e}")
                     });
                 self
             }
@@ -2575,10 +2742,12 @@ are hexadecimal.*/
                     entity_id: value.entity_id?,
                     entity_ids: value.entity_ids?,
                     entity_type: value.entity_type?,
+                    error_code: value.error_code?,
                     id: value.id?,
                     impersonator_user_id: value.impersonator_user_id?,
                     ip: value.ip?,
                     occurred_at: value.occurred_at?,
+                    occurrences: value.occurrences?,
                     operation_id: value.operation_id?,
                     organization_id: value.organization_id?,
                     outcome: value.outcome?,
@@ -2599,10 +2768,12 @@ are hexadecimal.*/
                     entity_id: Ok(value.entity_id),
                     entity_ids: Ok(value.entity_ids),
                     entity_type: Ok(value.entity_type),
+                    error_code: Ok(value.error_code),
                     id: Ok(value.id),
                     impersonator_user_id: Ok(value.impersonator_user_id),
                     ip: Ok(value.ip),
                     occurred_at: Ok(value.occurred_at),
+                    occurrences: Ok(value.occurrences),
                     operation_id: Ok(value.operation_id),
                     organization_id: Ok(value.organization_id),
                     outcome: Ok(value.outcome),
@@ -5194,6 +5365,10 @@ are hexadecimal.*/
                 ::std::string::String,
                 ::std::string::String,
             >,
+            error_code: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
             id: ::std::result::Result<::uuid::Uuid, ::std::string::String>,
             impersonator_user_id: ::std::result::Result<
                 ::std::option::Option<i64>,
@@ -5205,6 +5380,10 @@ are hexadecimal.*/
             >,
             occurred_at: ::std::result::Result<
                 ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            occurrences: ::std::result::Result<
+                ::std::option::Option<i64>,
                 ::std::string::String,
             >,
             operation_id: ::std::result::Result<
@@ -5233,10 +5412,12 @@ are hexadecimal.*/
                     entity_id: Ok(Default::default()),
                     entity_ids: Ok(Default::default()),
                     entity_type: Err("no value supplied for entity_type".to_string()),
+                    error_code: Ok(Default::default()),
                     id: Err("no value supplied for id".to_string()),
                     impersonator_user_id: Ok(Default::default()),
                     ip: Ok(Default::default()),
                     occurred_at: Err("no value supplied for occurred_at".to_string()),
+                    occurrences: Ok(Default::default()),
                     operation_id: Ok(Default::default()),
                     organization_id: Err(
                         "no value supplied for organization_id".to_string(),
@@ -5348,6 +5529,18 @@ are hexadecimal.*/
                     });
                 self
             }
+            pub fn error_code<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.error_code = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for error_code: {e}")
+                    });
+                self
+            }
             pub fn id<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<::uuid::Uuid>,
@@ -5391,6 +5584,18 @@ are hexadecimal.*/
                     .try_into()
                     .map_err(|e| {
                         format!("error converting supplied value for occurred_at: {e}")
+                    });
+                self
+            }
+            pub fn occurrences<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.occurrences = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for occurrences: {e}")
                     });
                 self
             }
@@ -5471,10 +5676,12 @@ are hexadecimal.*/
                     entity_id: value.entity_id?,
                     entity_ids: value.entity_ids?,
                     entity_type: value.entity_type?,
+                    error_code: value.error_code?,
                     id: value.id?,
                     impersonator_user_id: value.impersonator_user_id?,
                     ip: value.ip?,
                     occurred_at: value.occurred_at?,
+                    occurrences: value.occurrences?,
                     operation_id: value.operation_id?,
                     organization_id: value.organization_id?,
                     outcome: value.outcome?,
@@ -5494,10 +5701,12 @@ are hexadecimal.*/
                     entity_id: Ok(value.entity_id),
                     entity_ids: Ok(value.entity_ids),
                     entity_type: Ok(value.entity_type),
+                    error_code: Ok(value.error_code),
                     id: Ok(value.id),
                     impersonator_user_id: Ok(value.impersonator_user_id),
                     ip: Ok(value.ip),
                     occurred_at: Ok(value.occurred_at),
+                    occurrences: Ok(value.occurrences),
                     operation_id: Ok(value.operation_id),
                     organization_id: Ok(value.organization_id),
                     outcome: Ok(value.outcome),
@@ -6000,6 +6209,359 @@ are hexadecimal.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct SecurityEvent {
+            actor_api_key_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            actor_user_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            audit_ids: ::std::result::Result<
+                ::std::vec::Vec<::uuid::Uuid>,
+                ::std::string::String,
+            >,
+            details: ::std::result::Result<
+                super::SecurityEventDetails,
+                ::std::string::String,
+            >,
+            first_seen_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            id: ::std::result::Result<::uuid::Uuid, ::std::string::String>,
+            kind: ::std::result::Result<::std::string::String, ::std::string::String>,
+            last_seen_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            occurrences: ::std::result::Result<i64, ::std::string::String>,
+            organization_id: ::std::result::Result<i64, ::std::string::String>,
+            severity: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for SecurityEvent {
+            fn default() -> Self {
+                Self {
+                    actor_api_key_id: Ok(Default::default()),
+                    actor_user_id: Ok(Default::default()),
+                    audit_ids: Err("no value supplied for audit_ids".to_string()),
+                    details: Err("no value supplied for details".to_string()),
+                    first_seen_at: Err(
+                        "no value supplied for first_seen_at".to_string(),
+                    ),
+                    id: Err("no value supplied for id".to_string()),
+                    kind: Err("no value supplied for kind".to_string()),
+                    last_seen_at: Err("no value supplied for last_seen_at".to_string()),
+                    occurrences: Err("no value supplied for occurrences".to_string()),
+                    organization_id: Err(
+                        "no value supplied for organization_id".to_string(),
+                    ),
+                    severity: Err("no value supplied for severity".to_string()),
+                }
+            }
+        }
+        impl SecurityEvent {
+            pub fn actor_api_key_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.actor_api_key_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for actor_api_key_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn actor_user_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.actor_user_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for actor_user_id: {e}")
+                    });
+                self
+            }
+            pub fn audit_ids<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::uuid::Uuid>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.audit_ids = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for audit_ids: {e}")
+                    });
+                self
+            }
+            pub fn details<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SecurityEventDetails>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.details = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for details: {e}")
+                    });
+                self
+            }
+            pub fn first_seen_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.first_seen_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for first_seen_at: {e}")
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::uuid::Uuid>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn kind<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.kind = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for kind: {e}")
+                    });
+                self
+            }
+            pub fn last_seen_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.last_seen_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for last_seen_at: {e}")
+                    });
+                self
+            }
+            pub fn occurrences<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.occurrences = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for occurrences: {e}")
+                    });
+                self
+            }
+            pub fn organization_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.organization_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for organization_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn severity<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.severity = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for severity: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SecurityEvent> for super::SecurityEvent {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SecurityEvent,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    actor_api_key_id: value.actor_api_key_id?,
+                    actor_user_id: value.actor_user_id?,
+                    audit_ids: value.audit_ids?,
+                    details: value.details?,
+                    first_seen_at: value.first_seen_at?,
+                    id: value.id?,
+                    kind: value.kind?,
+                    last_seen_at: value.last_seen_at?,
+                    occurrences: value.occurrences?,
+                    organization_id: value.organization_id?,
+                    severity: value.severity?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SecurityEvent> for SecurityEvent {
+            fn from(value: super::SecurityEvent) -> Self {
+                Self {
+                    actor_api_key_id: Ok(value.actor_api_key_id),
+                    actor_user_id: Ok(value.actor_user_id),
+                    audit_ids: Ok(value.audit_ids),
+                    details: Ok(value.details),
+                    first_seen_at: Ok(value.first_seen_at),
+                    id: Ok(value.id),
+                    kind: Ok(value.kind),
+                    last_seen_at: Ok(value.last_seen_at),
+                    occurrences: Ok(value.occurrences),
+                    organization_id: Ok(value.organization_id),
+                    severity: Ok(value.severity),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SecurityEventDetails {
+            threshold: ::std::result::Result<i64, ::std::string::String>,
+            window_seconds: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for SecurityEventDetails {
+            fn default() -> Self {
+                Self {
+                    threshold: Err("no value supplied for threshold".to_string()),
+                    window_seconds: Err(
+                        "no value supplied for window_seconds".to_string(),
+                    ),
+                }
+            }
+        }
+        impl SecurityEventDetails {
+            pub fn threshold<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.threshold = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for threshold: {e}")
+                    });
+                self
+            }
+            pub fn window_seconds<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.window_seconds = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for window_seconds: {e}"
+                        )
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SecurityEventDetails>
+        for super::SecurityEventDetails {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SecurityEventDetails,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    threshold: value.threshold?,
+                    window_seconds: value.window_seconds?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SecurityEventDetails> for SecurityEventDetails {
+            fn from(value: super::SecurityEventDetails) -> Self {
+                Self {
+                    threshold: Ok(value.threshold),
+                    window_seconds: Ok(value.window_seconds),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SecurityEventList {
+            data: ::std::result::Result<
+                ::std::vec::Vec<super::SecurityEvent>,
+                ::std::string::String,
+            >,
+            meta: ::std::result::Result<super::CursorMeta, ::std::string::String>,
+        }
+        impl ::std::default::Default for SecurityEventList {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    meta: Err("no value supplied for meta".to_string()),
+                }
+            }
+        }
+        impl SecurityEventList {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::SecurityEvent>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn meta<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::CursorMeta>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.meta = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for meta: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SecurityEventList> for super::SecurityEventList {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SecurityEventList,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    meta: value.meta?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SecurityEventList> for SecurityEventList {
+            fn from(value: super::SecurityEventList) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    meta: Ok(value.meta),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct SubjectExport {
             exported_at: ::std::result::Result<
                 ::chrono::DateTime<::chrono::offset::Utc>,
@@ -6252,7 +6814,7 @@ are hexadecimal.*/
 #[derive(Clone, Debug)]
 /**Client for RestartiX Telemetry API
 
-Audit trail, analytics, media sessions, body landmarks and consent of RestartiX clinics.
+Audit trail, security events, analytics, media sessions, body landmarks and consent of RestartiX clinics.
 
 People call with a token that Core issues; Core calls with the service token. Who somebody is and for which organization always comes from the token. What an ingest operation answers as stored is durable, and sending a batch again never stores anything twice.
 
@@ -6463,6 +7025,38 @@ let response = client.jwks_get()
 ```*/
     pub fn jwks_get(&self) -> builder::JwksGet<'_> {
         builder::JwksGet::new(self)
+    }
+    /**List security events
+
+For administrators of the organization, and superadmins. What rules saw in the audit trail while
+it was stored, those that were noticed last first. An event that goes on is counted on, not
+repeated. Each search leaves an entry in the trail, which names its results in `entity_ids`.
+
+Sends a `GET` request to `/v1/security/events`
+
+Arguments:
+- `cursor`: `meta.next_cursor` of the page before.
+- `from`: Only events that were still seen at this time or later.
+- `kind`: Only this kind, e.g. `denied_access`.
+- `organization_id`: Only this organization: for superadmins, who otherwise see all of them. Others are always
+held to their own.
+- `page_size`: Events a page holds at most.
+- `severity`: Only this severity.
+- `to`: Only events that were seen before this time.
+```ignore
+let response = client.security_event_list()
+    .cursor(cursor)
+    .from(from)
+    .kind(kind)
+    .organization_id(organization_id)
+    .page_size(page_size)
+    .severity(severity)
+    .to(to)
+    .send()
+    .await;
+```*/
+    pub fn security_event_list(&self) -> builder::SecurityEventList<'_> {
+        builder::SecurityEventList::new(self)
     }
     /**Track events
 
@@ -7775,6 +8369,242 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 200u16 => ResponseValue::from_response(response).await,
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::security_event_list`]
+
+[`Client::security_event_list`]: super::Client::security_event_list*/
+    #[derive(Debug, Clone)]
+    pub struct SecurityEventList<'a> {
+        client: &'a super::Client,
+        cursor: Result<Option<::uuid::Uuid>, String>,
+        from: Result<Option<::chrono::DateTime<::chrono::offset::Utc>>, String>,
+        kind: Result<Option<::std::string::String>, String>,
+        organization_id: Result<Option<i64>, String>,
+        page_size: Result<Option<i32>, String>,
+        severity: Result<Option<types::SecuritySeverity>, String>,
+        to: Result<Option<::chrono::DateTime<::chrono::offset::Utc>>, String>,
+    }
+    impl<'a> SecurityEventList<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                cursor: Ok(None),
+                from: Ok(None),
+                kind: Ok(None),
+                organization_id: Ok(None),
+                page_size: Ok(None),
+                severity: Ok(None),
+                to: Ok(None),
+            }
+        }
+        pub fn cursor<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::uuid::Uuid>,
+        {
+            self.cursor = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: uuid :: Uuid` for cursor failed".to_string()
+                });
+            self
+        }
+        pub fn from<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+        {
+            self.from = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: chrono :: DateTime < :: chrono :: offset :: Utc >` for from failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn kind<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.kind = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for kind failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn page_size<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page_size = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page_size failed".to_string());
+            self
+        }
+        pub fn severity<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::SecuritySeverity>,
+        {
+            self.severity = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `SecuritySeverity` for severity failed".to_string()
+                });
+            self
+        }
+        pub fn to<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+        {
+            self.to = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: chrono :: DateTime < :: chrono :: offset :: Utc >` for to failed"
+                        .to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/security/events`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::SecurityEventList>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self {
+                client,
+                cursor,
+                from,
+                kind,
+                organization_id,
+                page_size,
+                severity,
+                to,
+            } = self;
+            let cursor = cursor.map_err(Error::InvalidRequest)?;
+            let from = from.map_err(Error::InvalidRequest)?;
+            let kind = kind.map_err(Error::InvalidRequest)?;
+            let organization_id = organization_id.map_err(Error::InvalidRequest)?;
+            let page_size = page_size.map_err(Error::InvalidRequest)?;
+            let severity = severity.map_err(Error::InvalidRequest)?;
+            let to = to.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/security/events", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("cursor", &cursor))
+                .query(&progenitor_client::QueryParam::new("from", &from))
+                .query(&progenitor_client::QueryParam::new("kind", &kind))
+                .query(
+                    &progenitor_client::QueryParam::new(
+                        "organization_id",
+                        &organization_id,
+                    ),
+                )
+                .query(&progenitor_client::QueryParam::new("page_size", &page_size))
+                .query(&progenitor_client::QueryParam::new("severity", &severity))
+                .query(&progenitor_client::QueryParam::new("to", &to))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "security_event_list",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 405u16 => {
                     Err(
                         Error::ErrorResponse(

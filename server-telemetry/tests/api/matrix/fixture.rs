@@ -38,7 +38,8 @@ impl World {
             | "audit_log_list"
             | "audit_verify"
             | "consent_get"
-            | "exclusion_list" => none(),
+            | "exclusion_list"
+            | "security_event_list" => none(),
             "analytics_track" | "media_event_track" | "pose_frame_track" => {
                 self.lift().await;
                 none().body(batch(operation))

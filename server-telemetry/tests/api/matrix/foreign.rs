@@ -15,7 +15,7 @@ use super::{
 use crate::{audit, support};
 
 /// Parameters that name nothing of an organization's.
-const PLAIN: [&str; 9] = [
+const PLAIN: [&str; 11] = [
     "page",
     "page_size",
     "from",
@@ -24,6 +24,8 @@ const PLAIN: [&str; 9] = [
     "subject_kind",
     "mode",
     "dry_run",
+    "kind",
+    "severity",
     // A word, of the program that is followed.
     "exercise_id",
 ];
@@ -89,7 +91,7 @@ impl Foreign {
             "audit_id" => json!(self.entry),
             "action" | "entity_type" | "entity_id" => json!(MARK),
             "request_id" => json!(format!("{MARK}-request")),
-            "cursor" if operation.id == "audit_log_list" => json!(self.entry),
+            "cursor" if ["audit_log_list", "security_event_list"].contains(&operation.id.as_str()) => json!(self.entry),
             // A head of the day after tomorrow's.
             "cursor" if operation.id == "audit_head_list" => json!(format!("99999:{AWAY}")),
             "event_id" => json!(self.event),

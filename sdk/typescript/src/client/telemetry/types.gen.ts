@@ -222,6 +222,14 @@ export type AuditLog = {
      */
     operation_id?: string;
     /**
+     * The stable code of the error that an attempt was answered with.
+     */
+    error_code?: string;
+    /**
+     * How many such attempts this stands for.
+     */
+    occurrences: number;
+    /**
      * The actor's address, unless it was erased.
      */
     ip?: string;
@@ -998,6 +1006,14 @@ export type NewAuditEvent = {
      */
     operation_id?: string;
     /**
+     * The stable code of the error that an attempt was answered with.
+     */
+    error_code?: string;
+    /**
+     * How many such attempts this stands for: those that come too fast are counted, not listed.
+     */
+    occurrences?: number;
+    /**
      * The actor's address; kept apart from the event, so that erasure can remove it.
      */
     ip?: string;
@@ -1145,6 +1161,98 @@ export type Ready = {
      */
     dependencies: Array<DependencyState>;
 };
+
+/**
+ * SecurityEvent
+ *
+ * Something that a rule saw often enough in the audit trail. While it goes on, it is the same event.
+ */
+export type SecurityEvent = {
+    /**
+     * Id of the event, a UUIDv7 of when it was noticed.
+     */
+    id: string;
+    /**
+     * The organization it belongs to; 0 for what belongs to none.
+     */
+    organization_id: number;
+    /**
+     * The rule: `attack_path` (a scanner), `denied_access` (somebody known tried what it may not),
+     * `failed_authentication` (wrong credentials from one address), `impersonation` (an administrator
+     * acted as a patient), `mass_export` (much was exported), `patient_access` (data of many patients
+     * was read), `privilege_change` (rights were given or taken). More may come.
+     */
+    kind: string;
+    /**
+     * How bad it is, if it is what it looks like: `low`, `medium`, `high` or `critical`.
+     */
+    severity: string;
+    /**
+     * The user whose doing it is, where one is known. While impersonating it is the impersonator.
+     */
+    actor_user_id?: number;
+    /**
+     * The API key whose doing it is.
+     */
+    actor_api_key_id?: number;
+    /**
+     * When it was first seen.
+     */
+    first_seen_at: string;
+    /**
+     * When it was last seen.
+     */
+    last_seen_at: string;
+    /**
+     * How often it was seen in all; each patient counts once in a window.
+     */
+    occurrences: number;
+    /**
+     * What the rule was set to when it was noticed.
+     */
+    details: SecurityEventDetails;
+    /**
+     * Ids of entries of the audit trail in which it was seen, the newest first; 20 at most.
+     */
+    audit_ids: Array<string>;
+};
+
+/**
+ * SecurityEventDetails
+ *
+ * What a rule was set to.
+ */
+export type SecurityEventDetails = {
+    /**
+     * How often it had to be seen.
+     */
+    threshold: number;
+    /**
+     * Within how many seconds.
+     */
+    window_seconds: number;
+};
+
+/**
+ * SecurityEventList
+ *
+ * Security events, those that were noticed last first.
+ */
+export type SecurityEventList = {
+    /**
+     * The events.
+     */
+    data: Array<SecurityEvent>;
+    /**
+     * Where to go on.
+     */
+    meta: CursorMeta;
+};
+
+/**
+ * How bad it is, if it is what it looks like.
+ */
+export type SecuritySeverity = 'low' | 'medium' | 'high' | 'critical';
 
 /**
  * What kind of session it is.
@@ -1671,6 +1779,89 @@ export type JwksGetResponses = {
 };
 
 export type JwksGetResponse = JwksGetResponses[keyof JwksGetResponses];
+
+export type SecurityEventListData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Only events that were still seen at this time or later.
+         */
+        from?: string;
+        /**
+         * Only events that were seen before this time.
+         */
+        to?: string;
+        /**
+         * Only this kind, e.g. `denied_access`.
+         */
+        kind?: string;
+        /**
+         * Only this severity.
+         */
+        severity?: SecuritySeverity;
+        /**
+         * Only this organization: for superadmins, who otherwise see all of them. Others are always
+         * held to their own.
+         */
+        organization_id?: number;
+        /**
+         * `meta.next_cursor` of the page before.
+         */
+        cursor?: string;
+        /**
+         * Events a page holds at most.
+         */
+        page_size?: number;
+    };
+    url: '/v1/security/events';
+};
+
+export type SecurityEventListErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type SecurityEventListError = SecurityEventListErrors[keyof SecurityEventListErrors];
+
+export type SecurityEventListResponses = {
+    /**
+     * Done.
+     */
+    200: SecurityEventList;
+};
+
+export type SecurityEventListResponse = SecurityEventListResponses[keyof SecurityEventListResponses];
 
 export type AnalyticsTrackData = {
     body: AnalyticsBatch;
