@@ -116,4 +116,7 @@ async fn strangers_get_nowhere_in_the_matrix() {
         }
         assert_eq!(stores.take().await, before, "a stranger did {}", operation.id);
     }
+    let before = stores.take().await;
+    world.fixture("patient_delete").await;
+    assert_ne!(stores.take().await, before, "what is done is seen");
 }

@@ -1,6 +1,6 @@
 //! A request for each operation that everybody who may do it is answered 2xx.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use chrono::Utc;
 use restartix_sdk::telemetry::types::{ErasureStatus, NewExclusion};
@@ -17,6 +17,8 @@ pub(super) const SOON: Duration = Duration::from_mins(1);
 /// An organization where something waits for every operation.
 pub(super) struct World {
     pub(super) app: TelemetryApp,
+    /// Whether the patient may be excluded.
+    excluded: Cell<bool>,
 }
 
 impl World {
@@ -26,7 +28,7 @@ impl World {
             let agreed = app.person(&person(name)).consent_put().body(support::decision(true, true, true)).send().await;
             granted(agreed, 200);
         }
-        Self { app }
+        Self { app, excluded: Cell::new(false) }
     }
 
     /// A request for the operation, about what is there.
@@ -52,7 +54,10 @@ impl World {
                 none().with("audit_id", &id)
             }
             "consent_put" => none().body(value(&support::decision(true, true, true))),
-            "exclusion_create" => none().body(json!({ "subject_id": PATIENT })),
+            "exclusion_create" => {
+                self.excluded.set(true);
+                none().body(json!({ "subject_id": PATIENT }))
+            }
             "exclusion_delete" => {
                 self.exclude().await;
                 none().with("subject_id", &PATIENT)
@@ -66,6 +71,7 @@ impl World {
 
     /// Excludes the patient, as the clinic wants it and the patient itself.
     async fn exclude(&self) {
+        self.excluded.set(true);
         for name in ["admin", "patient"] {
             let body = NewExclusion { subject_id: Some(PATIENT) };
             granted(self.app.person(&person(name)).exclusion_create().body(body).send().await, 201);
@@ -74,10 +80,14 @@ impl World {
 
     /// The patient is excluded no more, on either side.
     async fn lift(&self) {
+        if !self.excluded.get() {
+            return;
+        }
         self.exclude().await;
         for name in ["admin", "patient"] {
             granted(self.app.person(&person(name)).exclusion_delete().subject_id(PATIENT).send().await, 204);
         }
+        self.excluded.set(false);
     }
 
     /// The plan of an erasure, once it is made.
