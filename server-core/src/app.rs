@@ -189,6 +189,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let database = Database::new(admin.clone(), app.clone(), wake, runner.wake());
     jobs.spawn("audit forwarder", |stop| forwarder.run(stop));
     let accounts = user::Service::new(database.clone(), identities.clone(), signer, Arc::clone(&encryption));
+    let members = member::Service::new(database.clone(), identities.clone(), accounts.clone());
     let runner = runner.handle(gdpr::Eraser {
         database: database.clone(),
         identities: identities.clone(),
@@ -196,6 +197,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         telemetry,
         clerk: clerk::Users::new(config.clerk.api_url, config.clerk.secret_key)?,
         users: accounts.clone(),
+        members: members.clone(),
     });
     jobs.spawn("job runner", |stop| runner.run(stop));
     let changes = Changes::new(config.database.url.clone());
@@ -216,7 +218,6 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
 
     let dependencies = dependencies(admin, app, RedisProbe(redis), storage.clone());
     let patients = patient::Service::new(database.clone(), Arc::clone(&encryption), identities.clone());
-    let members = member::Service::new(database.clone(), identities.clone(), accounts.clone());
     let clerk =
         clerk::Service::new(database.clone(), accounts.clone(), members.clone(), sessions, config.clerk.webhook_secret);
     let acting = impersonation::Service::new(database.clone(), patients.clone(), impersonation_secrets, impersonations);
@@ -226,13 +227,13 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         impersonation::Api { impersonations: acting },
         clerk::Api { clerk },
         organization::Api { organizations: organization::Service::new(database.clone(), identities.clone()) },
-        member::Api { members },
+        member::Api { members: members.clone() },
         api_key::Api { api_keys: api_key::Service::new(database.clone(), key_secrets, api_keys) },
         specialty::Api { specialties: specialty::Service::new(database.clone()) },
         specialist::Api { specialists: specialist::Service::new(database.clone(), identities) },
         patient::Api { patients },
         appointment::Api { appointments: appointment::Service::new(database.clone()) },
-        gdpr::Api { gdpr: gdpr::Service::new(database, encryption, storage, exports) },
+        gdpr::Api { gdpr: gdpr::Service::new(database, encryption, storage, exports, members) },
     );
     let frame = Frame {
         info: INFO,

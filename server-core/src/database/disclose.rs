@@ -13,7 +13,19 @@ pub(crate) struct DiscloseTx {
     session: Session,
     origin: Origin,
     wake: Wake,
+    pool: PgPool,
+    context: Context,
 }
+
+/// What an audit entry has been committed for, and may be read as long as it takes. It holds no connection:
+/// whoever takes what is read may be slow.
+pub(crate) struct Disclosed {
+    pool: PgPool,
+    context: Context,
+}
+
+/// A transaction in which a page of what is disclosed is read.
+pub(crate) struct DisclosedTx(Session);
 
 impl DiscloseTx {
     pub(super) async fn begin(
@@ -23,7 +35,7 @@ impl DiscloseTx {
         wake: Wake,
     ) -> Result<Self, DatabaseError> {
         let session = Session::begin(pool, &context.begin(Vec::new())).await?;
-        Ok(Self { session, origin, wake })
+        Ok(Self { session, origin, wake, pool: pool.clone(), context: context.clone() })
     }
 
     /// Writes the audit entry that `audit` makes of the value, commits, and hands the value out.
@@ -36,6 +48,28 @@ impl DiscloseTx {
         self.session.commit(&audit.statement(&self.origin)).await?;
         self.wake.wake();
         Ok(sealed.open())
+    }
+
+    /// For what is too much to be held at once: writes the audit entry first, of all that is going to be
+    /// read, and commits.
+    pub(crate) async fn disclose_in_pages(self, audit: Audit) -> Result<Disclosed, DatabaseError> {
+        let Self { session, origin, wake, pool, context } = self;
+        session.commit(&audit.statement(&origin)).await?;
+        wake.wake();
+        Ok(Disclosed { pool, context })
+    }
+}
+
+impl Disclosed {
+    /// Opens a transaction for a page.
+    pub(crate) async fn page(&self) -> Result<DisclosedTx, DatabaseError> {
+        Ok(DisclosedTx(Session::begin(&self.pool, &self.context.begin(Vec::new())).await?))
+    }
+}
+
+impl Tx for DisclosedTx {
+    fn connection(&mut self) -> Result<&mut PgConnection, DatabaseError> {
+        self.0.connection()
     }
 }
 

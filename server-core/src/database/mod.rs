@@ -21,7 +21,7 @@ use sqlx::{PgConnection, PgPool};
 
 pub(crate) use claim::{Claim, ClaimState, SealedAnswer};
 pub(crate) use context::{Context, Lock};
-pub(crate) use disclose::DiscloseTx;
+pub(crate) use disclose::{DiscloseTx, Disclosed, DisclosedTx};
 pub(crate) use error::{DatabaseError, broken_constraint};
 pub(crate) use list::Listed;
 pub(crate) use pool::{PoolProbe, connect};

@@ -86,8 +86,8 @@ impl Caller {
         }
     }
 
-    /// For a read of what the caller may see by its permission, though policies on the application role
-    /// hide it: runs as the owner, still bound to the caller's organization. Audit rows name the caller.
+    /// For what the caller may see or do by its permission, though policies on the application role hide
+    /// it: runs as the owner, still bound to the caller's organization. Audit rows name the caller.
     pub(crate) fn privileged(&self) -> Self {
         Self { credential: Credential::System, ..self.clone() }
     }

@@ -39,7 +39,7 @@ async fn role_of(actor: &Actor) -> Option<String> {
 }
 
 #[tokio::test]
-async fn an_admin_adds_people_by_address_or_id_and_sees_them() {
+async fn an_admin_adds_people_by_address_and_sees_them() {
     let app = CoreApp::start().await;
     let (admin, home) = (app.admin(), app.home().id);
     let ana = signed_up(&app, "Ana", "Ana.Pop@example.org").await;
@@ -50,7 +50,7 @@ async fn an_admin_adds_people_by_address_or_id_and_sees_them() {
     assert_eq!((added.user_id, added.name.as_str(), added.role), (ana.user_id, "Ana", MemberRole::Staff));
     assert_eq!(added.email.as_deref(), Some("Ana.Pop@example.org"));
     refused(admin.member_connect().organization_id(home).body(body).send().await, 409, "already_member");
-    let body = by_id(tom.user_id, MemberRole::Patient);
+    let body = by_email("tom@example.org", MemberRole::Patient);
     granted(admin.member_connect().organization_id(home).body(body).send().await, 201);
 
     let all = members(&admin, home).await;
@@ -75,6 +75,28 @@ async fn an_admin_adds_people_by_address_or_id_and_sees_them() {
     let path = format!("/v1/organizations/{home}/connect-user");
     let body = json!({ "user_id": tom.user_id, "role": "superadmin" });
     Answer::to(admin.request(reqwest::Method::POST, &path).json(&body)).await.refusal(422, "validation_failed");
+}
+
+#[tokio::test]
+async fn ids_are_no_directory_of_the_platform() {
+    let app = CoreApp::start().await;
+    let (admin, home) = (app.admin(), app.home().id);
+    let connect = async |actor: &Actor, user| {
+        actor.member_connect().organization_id(home).body(by_id(user, MemberRole::Staff)).send().await
+    };
+    let ana = signed_up(&app, "Ana", "ana@example.org").await.user_id;
+    for stranger in [ana, app.away().staff.user_id, app.superadmin().person().user_id] {
+        refused(connect(&admin, stranger).await, 404, "user_not_found");
+    }
+    granted(connect(&app.superadmin().in_organization(home), ana).await, 201);
+    refused(connect(&admin, ana).await, 409, "already_member");
+    // Who was a member is known.
+    granted(admin.member_delete().organization_id(home).user_id(ana).send().await, 204);
+    granted(connect(&admin, ana).await, 201);
+    // There, and nowhere else.
+    let elsewhere = app.other_admin();
+    let there = elsewhere.member_connect().organization_id(app.away().id);
+    refused(there.body(by_id(ana, MemberRole::Staff)).send().await, 404, "user_not_found");
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ pub(crate) async fn insert(tx: &mut Tx<'_>, events: &[NewAuditEvent]) -> Result<
                    select from privacy.erasures erasure
                    where erasure.subject_kind = 'user' and not erasure.dry_run
                      and erasure.subject_id = coalesce(event.impersonator_user_id, event.actor_user_id)
-                     and erasure.organization_id in (0, event.organization_id)
+                     and (erasure.organization_id is null or erasure.organization_id = event.organization_id)
                      and event.occurred_at <= coalesce(erasure.finished_at, 'infinity'))
          )
          select id as "id!" from stored"#,

@@ -35,8 +35,8 @@ impl ConsentRepository {
                  exists (select from privacy.exclusions where organization_id = $1 and subject_id = $2)
                  or exists (
                      select from privacy.erasures
-                     where organization_id in (0, $1) and subject_kind = 'user' and subject_id = $2 and not dry_run
-                       and finished_at is null) as "excluded!",
+                     where (organization_id is null or organization_id = $1) and subject_kind = 'user'
+                       and subject_id = $2 and not dry_run and finished_at is null) as "excluded!",
                  array(
                      select latest.purpose from (
                          select distinct on (purpose) purpose, granted from privacy.consents

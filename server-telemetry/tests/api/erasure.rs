@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use chrono::{TimeDelta, Utc};
 use futures_util::StreamExt;
 use restartix_sdk::telemetry::types::{
-    self, ErasureAccepted, ErasureAction, ErasureItem, ErasureJob, ErasureMode, ErasureStatus, SubjectKind,
+    self, ErasureAccepted, ErasureAction, ErasureItem, ErasureJob, ErasureMode, ErasureStatus, NewAuditEvent,
+    SubjectKind,
 };
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, Row};
@@ -247,6 +248,40 @@ async fn an_organization_erases_its_own_and_no_others() {
 }
 
 #[tokio::test]
+async fn what_belongs_to_no_organization_goes_by_itself() {
+    let app = TelemetryApp::start().await;
+    let by = |organization| NewAuditEvent {
+        actor_user_id: Some(SUBJECT),
+        user_agent: Some(format!("agent-{organization}")),
+        ..audit::event(organization)
+    };
+    granted(app.service().audit_ingest().body(audit::batch(vec![by(0), by(1), by(2)])).send().await, 202);
+    let here = consenting(&app, 1, SUBJECT).await;
+    let agents = async || -> Vec<String> {
+        sqlx::query_scalar("select user_agent from audit.audit_personal order by 1")
+            .fetch_all(&mut app.database.owner().await)
+            .await
+            .expect("the owner may read")
+    };
+    let erase = async |organization| {
+        let (service, id) = (app.service(), Uuid::now_v7());
+        let request = service.privacy_subject_erase().subject_id(SUBJECT).organization_id(organization).request_id(id);
+        granted(request.send().await, 202);
+        finished(&app, id).await
+    };
+    erase(1).await;
+    assert_eq!(agents().await, ["agent-0", "agent-2"], "what belongs to none is not the clinic's");
+    granted(here.consent_put().body(decision(true, true, true)).send().await, 200);
+    assert_eq!(erase(0).await.organization_id, Some(0));
+    assert_eq!(agents().await, ["agent-2"]);
+    assert!(granted(here.consent_get().send().await, 200).analytics.granted, "what the clinics hold stays");
+    // What Core kept for as long as this service was down has no personal values any more.
+    let late = NewAuditEvent { occurred_at: Utc::now() - TimeDelta::minutes(1), ..by(0) };
+    granted(app.service().audit_ingest().body(audit::batch(vec![late])).send().await, 202);
+    assert_eq!(agents().await, ["agent-2"]);
+}
+
+#[tokio::test]
 async fn a_patient_is_found_by_its_record() {
     let app = TelemetryApp::start().await;
     let mut about = audit::event(1);
@@ -304,6 +339,27 @@ async fn killed_while_clickhouse_deletes_it_counts_every_row_once() {
     for (what, needle) in planted.values.iter().filter(|(_, needle)| needle.starts_with("needle")) {
         assert_eq!(app.search(needle).await, [], "{what:?}");
     }
+}
+
+#[tokio::test]
+async fn a_mutation_that_is_under_way_is_waited_for_and_not_doubled() {
+    let mut app = TelemetryApp::start().await;
+    Planted::new(&app).await;
+    app.clickhouse.query("system stop merges analytics_events").await;
+    let id = Uuid::now_v7();
+    ask(&app, id, ErasureMode::Erase, false).await;
+    let mutations =
+        "select count() from system.mutations where database = currentDatabase() and table = 'analytics_events'";
+    eventually("the mutation waits", SOON, || async { app.clickhouse.count(mutations).await == 1 }).await;
+    app.server.kill();
+    app.server.start().await;
+    eventually("another attempt has come there", SOON, || async {
+        app.server.log().contains("a mutation that does the same is waited for")
+    })
+    .await;
+    app.clickhouse.query("system start merges analytics_events").await;
+    finished(&app, id).await;
+    assert_eq!(app.clickhouse.count(mutations).await, 1);
 }
 
 #[tokio::test]

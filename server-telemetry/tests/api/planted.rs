@@ -200,9 +200,10 @@ async fn rows(app: &TelemetryApp) {
     let excluded = sqlx::query(AssertSqlSafe(sql)).bind(ORGANIZATION).bind(SUBJECT).bind(OTHER);
     excluded.execute(&mut owner).await.expect("the owner may write");
     // An erasure of long ago, and the dry run before it.
-    let sql = "insert into privacy.erasures (id, organization_id, subject_kind, subject_id, mode, dry_run, status,
-                   requested_at, finished_at)
-               values ($1, $2, 'user', $3, 'erase', $4, 'finished', now() - interval '1 year',
+    let sql =
+        "insert into privacy.erasures (id, organization_id, subject_kind, subject_id, mode, dry_run, requested_at,
+                   finished_at)
+               values ($1, $2, 'user', $3, 'erase', $4, now() - interval '1 year',
                    now() - interval '1 year')";
     for dry_run in [true, false] {
         let erased = sqlx::query(AssertSqlSafe(sql)).bind(Uuid::now_v7()).bind(ORGANIZATION).bind(SUBJECT);

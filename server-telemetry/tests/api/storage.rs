@@ -42,8 +42,8 @@ const TENANT: [(&str, &str); 11] = [
     ("privacy.exclusions", "(organization_id, subject_id, source) values ($ORG, $USER, 'person')"),
     (
         "privacy.erasures",
-        "(id, organization_id, subject_kind, subject_id, mode, dry_run, status, finished_at)
-         values ($ID, $ORG, 'user', $USER, 'erase', true, 'finished', now())",
+        "(id, organization_id, subject_kind, subject_id, mode, dry_run, finished_at)
+         values ($ID, $ORG, 'user', $USER, 'erase', true, now())",
     ),
     (
         "security.sightings",

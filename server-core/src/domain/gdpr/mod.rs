@@ -1,10 +1,11 @@
 //! The rights of a person to its data: a copy of it (Art. 15 and 20 GDPR), and its end (Art. 17).
 //!
-//! Beside the usual rooms: [`registry`], the list of what is held on people, and [`work`], the job that
-//! erases it.
+//! Beside the usual rooms: [`registry`], the list of what is held on people; [`work`], the job that erases
+//! it; and [`export`], the document that shows it.
 
 mod api;
 mod error;
+mod export;
 mod model;
 mod registry;
 mod repository;

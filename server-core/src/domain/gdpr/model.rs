@@ -175,6 +175,18 @@ impl ErasureItem {
         }
     }
 
+    /// Adds it to what is listed of the same place and has the same end.
+    pub(super) fn add_to(self, items: &mut Vec<Self>) {
+        let same = |item: &&mut Self| {
+            (item.service, &item.store, &item.table, &item.found_by, item.action)
+                == (self.service, &self.store, &self.table, &self.found_by, self.action)
+        };
+        match items.iter_mut().find(same) {
+            Some(item) => item.rows += self.rows,
+            None => items.push(self),
+        }
+    }
+
     /// What is deleted elsewhere than in a table.
     pub(super) fn deleted(service: HoldingService, store: &str, table: String, rows: u64) -> Self {
         Self {

@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use crate::domain::user;
+
 /// How the rows of a person are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
@@ -102,6 +104,14 @@ pub(crate) enum SealedBy {
     OwnKey,
 }
 
+/// By what an export goes through a person's rows of a holding, page by page: a column of which no two
+/// of them have the same value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PageKey {
+    Number(&'static str),
+    Uuid(&'static str),
+}
+
 /// The columns of a table in which a person is found one way. A table where people are found in
 /// several ways has several.
 #[derive(Debug, Clone, Copy)]
@@ -110,9 +120,11 @@ pub(crate) struct Holding {
     pub(crate) found: Found,
     /// Which of the rows found are meant; the rest are another holding's.
     pub(crate) only: &'static str,
-    /// Whether it belongs to the person above all organizations, and goes with the last membership.
+    /// Whether it belongs to the person above all organizations, and goes with the last membership. So
+    /// do rows of every other holding that belong to no organization.
     pub(crate) account: bool,
     pub(crate) sealed_by: SealedBy,
+    pub(crate) page_key: PageKey,
     pub(crate) columns: &'static [Column],
     /// What erasing does.
     pub(crate) erase: Fate,
@@ -127,6 +139,7 @@ const HOLDING: Holding = Holding {
     only: "true",
     account: false,
     sealed_by: SealedBy::Nothing,
+    page_key: PageKey::Number("id"),
     columns: &[],
     erase: Fate::Delete,
     anonymize: Fate::Delete,
@@ -180,6 +193,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
     Holding {
         table: "memberships",
         found: Found::User("user_id"),
+        page_key: PageKey::Number("organization_id"),
         columns: &[clear("user_id"), clear("role"), clear("created_at")],
         ..HOLDING
     },
@@ -280,6 +294,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
     Holding {
         table: "jobs",
         found: Found::User("created_by"),
+        page_key: PageKey::Uuid("id"),
         columns: &[clear("created_by"), clear("kind"), clear("created_at")],
         erase: Fate::Anonymize("created_by = null"),
         anonymize: Fate::Anonymize("created_by = null"),
@@ -288,12 +303,14 @@ pub(crate) const HOLDINGS: &[Holding] = &[
     Holding {
         table: "audit_personal",
         found: Found::AuditEntry("audit_id"),
+        page_key: PageKey::Uuid("audit_id"),
         columns: &[clear("ip"), clear("user_agent")],
         ..HOLDING
     },
     Holding {
         table: "audit_log",
         found: Found::User("actor_user_id"),
+        page_key: PageKey::Uuid("id"),
         columns: &[
             clear("actor_user_id"),
             clear("occurred_at"),
@@ -310,6 +327,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
     Holding {
         table: "audit_log",
         found: Found::User("impersonator_user_id"),
+        page_key: PageKey::Uuid("id"),
         columns: &[clear("impersonator_user_id"), clear("occurred_at"), clear("action"), clear("entity_type")],
         erase: TRAIL,
         anonymize: TRAIL,
@@ -319,6 +337,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
     Holding {
         table: "audit_log",
         found: Found::Entity,
+        page_key: PageKey::Uuid("id"),
         columns: &[
             clear("entity_id"),
             clear("entity_type"),
@@ -333,6 +352,9 @@ pub(crate) const HOLDINGS: &[Holding] = &[
     Holding {
         table: "users",
         found: Found::User("id"),
+        // `clerk_id` goes last, when the identity provider has deleted the user that it names. Until then
+        // an account that is closed is one to be erased.
+        only: "t.clerk_id not like 'erased:%'",
         account: true,
         sealed_by: SealedBy::OwnKey,
         columns: &[
@@ -347,8 +369,8 @@ pub(crate) const HOLDINGS: &[Holding] = &[
             clear("current_organization_id"),
             clear("created_at"),
         ],
-        erase: USER_SHELL,
-        anonymize: USER_SHELL,
+        erase: Fate::Anonymize(user::CLOSED),
+        anonymize: Fate::Anonymize(user::CLOSED),
         ..HOLDING
     },
 ];
@@ -365,13 +387,6 @@ const KEY: Fate = Fate::DestroyKey("wrapped = '', destroyed_at = coalesce(destro
 
 const SPECIALIST_SHELL: Fate = Fate::Anonymize(
     "name = 'Erased', title = '', user_id = null, bookable = false, erased_at = coalesce(erased_at, now()),
-     deleted_at = coalesce(deleted_at, now()), updated_at = now()",
-);
-
-/// `clerk_id` goes last, when the identity provider has deleted the user that it names.
-const USER_SHELL: Fate = Fate::Anonymize(
-    "name = '', superadmin = false, current_organization_id = null, email_encrypted = null, email_index = null,
-     data_key_wrapped = null, clerk_event_at = null, clerk_event_id = null,
      deleted_at = coalesce(deleted_at, now()), updated_at = now()",
 );
 

@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use super::{
     model::{ErasureMode, Subject},
-    registry::{Fate, Found, Holding, SealedBy, Shown},
+    registry::{Fate, Found, HOLDINGS, Holding, PageKey, SealedBy, Shown},
 };
 use crate::{
-    database::{DatabaseError, OpenReader, Tx, WriteTx},
+    database::{DatabaseError, DisclosedTx, Lock, OpenReader, Tx, WriteTx},
     ids::{OrganizationId, PatientId, UserId},
     jobs::{Job, JobState},
 };
@@ -21,6 +21,9 @@ use crate::{
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Person {
     pub(super) user: Option<i64>,
+    /// Whether the user belongs to an organization that the context shows.
+    #[serde(default)]
+    pub(super) member: bool,
     pub(super) patients: Vec<i64>,
     pub(super) specialists: Vec<i64>,
     /// Prefixes of the keys of its files.
@@ -32,6 +35,11 @@ const ORGANIZATION: &str = "$organization";
 const KEY: &str = "$key";
 const WRAPPED: &str = "$wrapped";
 const ROW: &str = "$row";
+/// Name of the column by which pages are found.
+const PLACE: &str = "$place";
+
+/// Rows of a page of an export: a few hundred kilobytes at most.
+const PAGE: usize = 200;
 
 /// What opens the sealed columns of a row.
 pub(super) struct RowKey {
@@ -48,33 +56,14 @@ pub(super) struct HeldRow {
     pub(super) columns: Map<String, Value>,
 }
 
-/// Whether the person is there to be erased, as far as the caller's context goes.
-pub(super) async fn subject_exists(tx: &mut impl Tx, subject: Subject) -> Result<bool, DatabaseError> {
-    let exists = match subject {
-        Subject::User(user) => {
-            sqlx::query_scalar!(
-                r#"
-                select exists (select from memberships where user_id = $1)
-                    or exists (select from patients where user_id = $1 and erased_at is null)
-                    or exists (select from specialists where user_id = $1 and erased_at is null)
-                    or context_organization() is null and exists (select from users where id = $1 and deleted_at is null)
-                    as "exists!"
-                "#,
-                user.0
-            )
-            .fetch_one(tx.connection()?)
-            .await?
-        }
-        Subject::Patient(patient) => {
-            sqlx::query_scalar!(
-                r#"select exists (select from patients where id = $1 and erased_at is null) as "exists!""#,
-                patient.0
-            )
-            .fetch_one(tx.connection()?)
-            .await?
-        }
-    };
-    Ok(exists)
+/// Whether anything is held on the person, as far as the context goes, that erasing would change: of one
+/// that was erased nothing is. `account` asks for what is above organizations, too.
+pub(super) async fn is_held(tx: &mut impl Tx, person: &Person, account: bool) -> Result<bool, DatabaseError> {
+    let erased = |holding: &&Holding| !matches!(holding.erase, Fate::Retain { .. }) && (account || !holding.account);
+    let exists = |holding: &Holding| format!("exists (select from {} t where {})", holding.table, rows_of(holding));
+    let conditions: Vec<String> = HOLDINGS.iter().filter(erased).map(exists).collect();
+    let sql = format!("select {}", conditions.join(" or "));
+    Ok(bind(&sql, person).fetch_one(tx.connection()?).await?.try_get(0)?)
 }
 
 /// The user of a patient record who is a patient in the organization and nothing else: the two are one
@@ -95,23 +84,6 @@ pub(super) async fn patient_user(tx: &mut impl Tx, patient: PatientId) -> Result
     .fetch_optional(tx.connection()?)
     .await?;
     Ok(user)
-}
-
-/// Whether the user is the organization's admin and nobody else is.
-pub(super) async fn is_last_admin(tx: &mut impl Tx, user: UserId) -> Result<bool, DatabaseError> {
-    let last = sqlx::query_scalar!(
-        r#"
-        select exists (
-            select from memberships m
-            where m.user_id = $1 and m.role = 'admin'
-              and not exists (select from memberships o where o.organization_id = m.organization_id
-                                                          and o.role = 'admin' and o.user_id <> $1)) as "last!"
-        "#,
-        user.0
-    )
-    .fetch_one(tx.connection()?)
-    .await?;
-    Ok(last)
 }
 
 /// The person's ids, as far as the context goes.
@@ -146,31 +118,78 @@ pub(super) async fn person_get(tx: &mut impl Tx, subject: Subject) -> Result<Per
         .iter()
         .filter_map(|organization| user.map(|user| format!("organizations/{organization}/users/{user}/")));
     let files = of_records.chain(of_user).collect();
-    Ok(Person { user, patients: patients.iter().map(|row| row.id).collect(), specialists, files })
+    let (member, patients) = (!organizations.is_empty(), patients.iter().map(|row| row.id).collect());
+    Ok(Person { user, member, patients, specialists, files })
+}
+
+/// Keeps the user from being linked to further records to the end of the transaction: a link refers to
+/// the membership, so who makes one waits here, or is waited for.
+pub(super) async fn memberships_hold(tx: &mut WriteTx, subject: Subject) -> Result<(), DatabaseError> {
+    let Subject::User(user) = subject else { return Ok(()) };
+    sqlx::query!(
+        "select organization_id from memberships where user_id = $1 order by organization_id for update",
+        user.0
+    )
+    .fetch_all(tx.connection()?)
+    .await?;
+    Ok(())
+}
+
+/// What to hold for nobody to book for the person, or to change who administers its organizations.
+pub(super) async fn person_locks(tx: &mut WriteTx, person: &Person) -> Result<Vec<Lock>, DatabaseError> {
+    let patients = sqlx::query!(
+        r#"select organization_id as "organization_id: OrganizationId", id as "id: PatientId"
+           from patients where id = any($1)"#,
+        &person.patients
+    )
+    .fetch_all(tx.connection()?)
+    .await?;
+    let organizations = sqlx::query_scalar!(
+        r#"select organization_id as "organization_id: OrganizationId" from memberships where user_id = $1"#,
+        person.user
+    )
+    .fetch_all(tx.connection()?)
+    .await?;
+    let patients = patients.into_iter().map(|patient| Lock::Patient(patient.organization_id, patient.id));
+    Ok(organizations.into_iter().map(Lock::Members).chain(patients).collect())
 }
 
 /// Whether the user's account goes with what it has in `organization` (`None`: in all of them): it is
-/// a member nowhere else. An organization can't take the account of who runs the platform.
+/// a member there, or `was` when the erasure began, and nowhere else; or its account is closed already.
+/// An organization can't take the account of who runs the platform.
 pub(super) async fn account_goes(
     tx: &mut WriteTx,
     user: i64,
     organization: Option<OrganizationId>,
+    was: bool,
 ) -> Result<bool, DatabaseError> {
     // Locked: a membership that is being added waits, and then finds the account gone or not.
     let goes = sqlx::query_scalar!(
         r#"
         select $2::bigint is null
             or not u.superadmin
+               and ($3 or u.deleted_at is not null
+                    or exists (select from memberships m where m.user_id = u.id and m.organization_id = $2))
                and not exists (select from memberships m where m.user_id = u.id and m.organization_id <> $2) as "goes!"
         from users u where u.id = $1
         for update of u
         "#,
         user,
-        organization.map(|id| id.0)
+        organization.map(|id| id.0),
+        was
     )
     .fetch_optional(tx.connection()?)
     .await?;
     Ok(goes.unwrap_or(false))
+}
+
+/// Which of a holding's rows are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Every one that the context shows.
+    Context,
+    /// Those that belong to no organization: who signs in, or works on its own account, is in none.
+    Platform,
 }
 
 /// Does with a holding what the mode says; how many rows that was.
@@ -179,8 +198,12 @@ pub(super) async fn holding_change(
     holding: &Holding,
     mode: ErasureMode,
     person: &Person,
+    reach: Reach,
 ) -> Result<u64, DatabaseError> {
-    let (table, rows) = (holding.table, rows_of(holding));
+    let (table, mut rows) = (holding.table, rows_of(holding));
+    if reach == Reach::Platform {
+        rows.push_str(" and t.organization_id = 0");
+    }
     let sql = match mode.fate(holding) {
         Fate::Delete => format!("delete from {table} t where {rows}"),
         Fate::Anonymize(assignments) | Fate::DestroyKey(assignments) => {
@@ -195,12 +218,14 @@ pub(super) async fn holding_change(
     Ok(bind(&sql, person).execute(tx.connection()?).await?.rows_affected())
 }
 
-/// What an export shows of a holding.
-pub(super) async fn holding_rows(
-    tx: &mut impl Tx,
+/// What an export shows of a holding: the rows that come after `after`, and after what to go on. There
+/// is no more when there is no such place.
+pub(super) async fn holding_page(
+    tx: &mut DisclosedTx,
     holding: &Holding,
     person: &Person,
-) -> Result<Vec<HeldRow>, DatabaseError> {
+    after: Option<&str>,
+) -> Result<(Vec<HeldRow>, Option<String>), DatabaseError> {
     let shown = holding.columns.iter().filter(|column| column.shown != Shown::Nothing);
     let mut columns: Vec<String> = shown.map(|column| format!("t.{}", column.name)).collect();
     let keys = match holding.sealed_by {
@@ -219,13 +244,31 @@ pub(super) async fn holding_rows(
             ""
         }
     };
+    let (key, kind) = match holding.page_key {
+        PageKey::Number(key) => (key, "bigint"),
+        PageKey::Uuid(key) => (key, "uuid"),
+    };
+    columns.push(format!("t.{key}::text as \"{PLACE}\""));
     let (table, columns, rows) = (holding.table, columns.join(", "), rows_of(holding));
-    let sql = format!("select to_jsonb(r) from (select {columns} from {table} t {keys} where {rows}) r");
-    let found = bind(&sql, person).fetch_all(tx.connection()?).await?;
-    found.iter().map(|row| held_row(row.try_get(0)?)).collect()
+    let sql = format!(
+        "select to_jsonb(r) from (
+             select {columns} from {table} t {keys}
+             where {rows} and ($4::text is null or t.{key} > $4::text::{kind})
+             order by t.{key} limit {PAGE}) r"
+    );
+    let found = bind(&sql, person).bind(after).fetch_all(tx.connection()?).await?;
+    let mut last = None;
+    let mut page = Vec::with_capacity(found.len());
+    for row in &found {
+        let (row, place) = held_row(row.try_get(0)?)?;
+        page.push(row);
+        last = place;
+    }
+    Ok((page, last.filter(|_| found.len() == PAGE)))
 }
 
-fn held_row(row: Value) -> Result<HeldRow, DatabaseError> {
+/// A row and its place.
+fn held_row(row: Value) -> Result<(HeldRow, Option<String>), DatabaseError> {
     let Value::Object(mut columns) = row else { return Err(damaged("a row is no object")) };
     let mut key_part = |name: &str| columns.shift_remove(name).filter(|value| !value.is_null());
     let (organization, key, wrapped, row) = (key_part(ORGANIZATION), key_part(KEY), key_part(WRAPPED), key_part(ROW));
@@ -239,7 +282,8 @@ fn held_row(row: Value) -> Result<HeldRow, DatabaseError> {
         }),
         _ => None,
     };
-    Ok(HeldRow { key, columns })
+    let place = columns.shift_remove(PLACE).as_ref().and_then(Value::as_str).map(str::to_owned);
+    Ok((HeldRow { key, columns }, place))
 }
 
 /// Bytes as PostgreSQL writes them into JSON.

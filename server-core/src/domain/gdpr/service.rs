@@ -1,24 +1,22 @@
 use std::sync::Arc;
 
-use bytes::Bytes;
 use chrono::Utc;
-use futures_util::{Stream, StreamExt, stream};
 use poem::Body;
 use restartix_sdk::{ByteStream, Failure, telemetry};
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
     error::GdprError,
-    model::{ErasureAccepted, ErasureJob, ErasureMode, ErasureRecord, ExportedHolding, Subject, UserSubject},
-    registry::{HOLDINGS, Holding, Shown},
-    repository::{self, HeldRow, Person, RowKey},
+    export::{Export, ExportHead},
+    model::{ErasureAccepted, ErasureJob, ErasureMode, ErasureRecord, Subject, UserSubject},
+    repository::{self, Person},
     work::{Erasure, Progress},
 };
 use crate::{
     audit::Audit,
-    database::{Database, DatabaseError, Sealed, Tx},
-    encryption::{Encryption, RowCipher},
+    database::{Database, DatabaseError, Tx},
+    domain::member,
+    encryption::Encryption,
     http::Caller,
     ids::{OrganizationId, PatientId},
     integration::s3::Storage,
@@ -32,6 +30,7 @@ pub(crate) struct Service {
     encryption: Arc<Encryption>,
     storage: Storage,
     telemetry: telemetry::Client,
+    members: member::Service,
 }
 
 impl Service {
@@ -41,8 +40,9 @@ impl Service {
         encryption: Arc<Encryption>,
         storage: Storage,
         telemetry: telemetry::Client,
+        members: member::Service,
     ) -> Self {
-        Self { database, encryption, storage, telemetry }
+        Self { database, encryption, storage, telemetry, members }
     }
 
     /// Enqueues an erasure, or finds the one that was asked for before.
@@ -53,9 +53,11 @@ impl Service {
         mode: ErasureMode,
         dry_run: bool,
     ) -> Result<ErasureAccepted, GdprError> {
-        let mut tx = self.database.write(caller).await?;
+        // As for an export: what is held says whether there is anybody to erase.
+        let mut tx = self.database.write(&caller.privileged()).await?;
         let subject = whole_person(&mut tx, subject).await?;
-        let exists = repository::subject_exists(&mut tx, subject).await?;
+        let person = repository::person_get(&mut tx, subject).await?;
+        let exists = repository::is_held(&mut tx, &person, caller.organization.is_none()).await?;
         let work = Erasure { subject, mode, dry_run };
         let latest = latest(&mut tx, caller, &work).await?;
         if let Some(job) = latest.filter(|job| is_open(job) || !exists) {
@@ -65,7 +67,7 @@ impl Service {
             return Err(not_found(subject));
         }
         if let Subject::User(user) = subject
-            && repository::is_last_admin(&mut tx, user).await?
+            && self.members.is_last_admin(&mut tx, user).await?
         {
             return Err(GdprError::LastAdmin);
         }
@@ -105,83 +107,39 @@ impl Service {
         })
     }
 
-    /// Everything that is held on a person, as one JSON document. What Core holds is read and audited
-    /// before the first byte is sent; what Telemetry holds goes through as it comes.
+    /// Everything that is held on a person, as one JSON document. Whose it is, is audited before the first
+    /// byte is sent; the document is written as it is read.
     pub(super) async fn export(&self, caller: &Caller, subject: Subject) -> Result<Body, GdprError> {
         let exported_at = Utc::now();
         // The account is no organization's, and the application role sees its own alone. So this runs as
         // the owner, who is bound to the caller's organization all the same.
         let mut tx = self.database.disclose(&caller.privileged()).await?;
         let subject = whole_person(&mut tx, subject).await?;
-        if !repository::subject_exists(&mut tx, subject).await? {
+        let person = repository::person_get(&mut tx, subject).await?;
+        if !repository::is_held(&mut tx, &person, caller.organization.is_none()).await? {
             return Err(not_found(subject));
         }
-        let person = repository::person_get(&mut tx, subject).await?;
-        let mut holdings = Vec::new();
-        let shows = |holding: &&Holding| holding.columns.iter().any(|column| column.shown != Shown::Nothing);
-        for holding in HOLDINGS.iter().filter(shows) {
-            let rows = repository::holding_rows(&mut tx, holding, &person).await?;
-            let mut rows = rows.into_iter().map(|row| self.open(holding, row)).collect::<Result<Vec<_>, _>>()?;
-            if holding.account && caller.organization.is_some() {
-                rows.iter_mut().for_each(without_the_platform);
-            }
-            holdings.push(ExportedHolding {
-                store: "postgresql".to_owned(),
-                table: holding.table.to_owned(),
-                found_by: holding.found.to_string(),
-                rows,
-            });
-        }
         let records = person.patients.iter().map(|id| Audit::read([&PatientId(*id)])).collect::<Vec<_>>();
-        let audit = subject_audit("exported", subject).and(records);
-        let mut holdings = tx.disclose(Sealed::new(holdings), |_| audit).await?;
+        let disclosed = tx.disclose_in_pages(subject_audit("exported", subject).and(records)).await?;
+        let mut files = Vec::new();
         for prefix in &person.files {
-            let files = self.storage.list(prefix).await.map_err(GdprError::Storage)?;
-            holdings.push(ExportedHolding {
-                store: "s3".to_owned(),
-                table: prefix.clone(),
-                found_by: "key:name".to_owned(),
-                rows: files.into_iter().map(|key| json!({ "key": key })).collect(),
-            });
+            files.push((prefix.clone(), self.storage.list(prefix).await.map_err(GdprError::Storage)?));
         }
         let telemetry = self.telemetry_parts(caller.organization, &person).await?;
-
-        let mut head = json!({
-            "subject_kind": subject.kind(),
-            "subject_id": subject.id(),
-            "organization_id": caller.organization,
-            "exported_at": exported_at,
-            "core": holdings,
-        });
-        if caller.organization.is_none()
-            && let Value::Object(head) = &mut head
-        {
-            head.shift_remove("organization_id");
-        }
-        Ok(Body::from_bytes_stream(document(&head.to_string(), telemetry)))
-    }
-
-    fn open(&self, holding: &Holding, row: HeldRow) -> Result<Value, DatabaseError> {
-        let HeldRow { key, mut columns } = row;
-        let key = key
-            .map(|RowKey { organization, key, wrapped, row }| {
-                let data_key = match key {
-                    Some(id) => self.encryption.open_key(organization, id, &wrapped),
-                    None => self.encryption.open_user_key(row, &wrapped),
-                };
-                data_key.map(|data_key| (data_key, organization, row))
-            })
-            .transpose()?;
-        for column in holding.columns {
-            let Shown::Sealed(name) = column.shown else { continue };
-            let sealed = columns.shift_remove(column.name).filter(|value| !value.is_null());
-            if let (Some(sealed), Some((data_key, organization, row))) = (sealed, &key) {
-                let cipher = RowCipher::new(data_key, *organization, holding.table, *row);
-                let value = cipher.open(name, Some(&repository::bytes(&sealed)?))?;
-                columns.insert(name.to_owned(), value.into());
-            }
-        }
-        Ok(Value::Object(columns))
+        let export = Export {
+            disclosed,
+            encryption: Arc::clone(&self.encryption),
+            person,
+            platform: caller.organization.is_none(),
+            files,
+            telemetry,
+        };
+        Ok(export.body(&ExportHead {
+            subject_kind: subject.kind(),
+            subject_id: subject.id(),
+            organization_id: caller.organization,
+            exported_at,
+        }))
     }
 
     /// Telemetry's documents, each begun: what can fail at the start has not.
@@ -205,28 +163,6 @@ impl Service {
         }
         Ok(parts)
     }
-}
-
-/// An organization is not told where else the person is, nor what it is above organizations.
-fn without_the_platform(account: &mut Value) {
-    if let Value::Object(columns) = account {
-        columns.shift_remove("current_organization_id");
-        columns.shift_remove("superadmin");
-    }
-}
-
-/// The document: what Core holds, and Telemetry's documents in a list at its end.
-fn document(
-    head: &str,
-    telemetry: Vec<ByteStream>,
-) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send + use<> {
-    let open = head.strip_suffix('}').unwrap_or(head).to_owned() + ",\"telemetry\":[";
-    let parts = stream::iter(telemetry.into_iter().enumerate()).flat_map(|(index, part)| {
-        let comma = (index > 0).then(|| Ok(Bytes::from_static(b",")));
-        let part = part.into_inner().map(|chunk| chunk.map_err(std::io::Error::other));
-        stream::iter(comma).chain(part)
-    });
-    stream::iter([Ok(Bytes::from(open))]).chain(parts).chain(stream::iter([Ok(Bytes::from_static(b"]}"))]))
 }
 
 /// A patient whose user is nothing else is asked for as that user.

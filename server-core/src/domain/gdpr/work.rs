@@ -24,12 +24,13 @@ use uuid::Uuid;
 use super::{
     model::{ErasureItem, ErasureMode, ErasureRecord, HoldingService, Subject, SubjectKind, UserSubject},
     registry::HOLDINGS,
-    repository::{self, Person},
+    repository::{self, Person, Reach},
 };
 use crate::{
     audit::Audit,
-    database::{Database, DatabaseError, Lock, WriteTx},
-    domain::user,
+    database::{Database, DatabaseError, WriteTx},
+    domain::{member, user},
+    encryption::NO_ORGANIZATION,
     http::{Caller, Identities},
     ids::UserId,
     integration::{clerk::Users, s3::Storage},
@@ -83,6 +84,9 @@ struct TelemetryPart {
     request_id: Uuid,
     kind: SubjectKind,
     id: i64,
+    /// What the user has above organizations, which goes with the account.
+    #[serde(default)]
+    platform: bool,
 }
 
 /// What a job has recorded: ids and counts.
@@ -105,6 +109,7 @@ pub(crate) struct Eraser {
     pub(crate) telemetry: telemetry::Client,
     pub(crate) clerk: Users,
     pub(crate) users: user::Service,
+    pub(crate) members: member::Service,
 }
 
 #[async_trait]
@@ -148,26 +153,24 @@ impl Run<'_> {
     async fn plan(&mut self) -> Result<(), JobError> {
         let mut tx = self.write().await?;
         self.progress.person = repository::person_get(&mut tx, self.work.subject).await?;
-        let mut plan = self.change(&mut tx, false).await?;
+        let mut plan = self.change_records(&mut tx).await?;
         // Rolled back.
         drop(tx);
         if let Some(user) = self.progress.person.user {
             let mut tx = self.write_above().await?;
-            if repository::account_goes(&mut tx, user, self.attempt.organization).await? {
+            if repository::account_goes(&mut tx, user, self.attempt.organization, false).await? {
                 self.progress.account = true;
-                plan.extend(self.change(&mut tx, true).await?);
-                plan.push(ErasureItem::deleted(HoldingService::Clerk, "users", "users".to_owned(), 1));
+                self.change_account(&mut tx, &mut plan).await?;
+                // None where an erasure before has ended it there.
+                let named = repository::clerk_id(&mut tx, user).await?.is_some();
+                plan.push(ErasureItem::deleted(HoldingService::Clerk, "users", "users".to_owned(), named.into()));
             }
         }
         for prefix in &self.progress.person.files {
             let files = self.eraser.storage.list(prefix).await.map_err(storage_failed)?;
             plan.push(ErasureItem::deleted(HoldingService::Core, "s3", prefix.clone(), files.len() as u64));
         }
-        let user = self.progress.person.user.map(|id| (SubjectKind::User, id));
-        let patients = self.progress.person.patients.iter().map(|id| (SubjectKind::Patient, *id));
-        let parts = user.into_iter().chain(patients);
-        self.progress.telemetry =
-            parts.map(|(kind, id)| TelemetryPart { request_id: Uuid::now_v7(), kind, id }).collect();
+        self.progress.telemetry = self.telemetry_parts();
         self.progress.plan = plan;
         let next = if self.work.dry_run { Stage::Telemetry } else { Stage::Records };
         let tx = self.write().await?;
@@ -175,37 +178,64 @@ impl Run<'_> {
     }
 
     async fn records(&mut self) -> Result<(), JobError> {
-        // Whoever changes the members waits, so that no two of them take the last administrators.
-        let locks = self.attempt.organization.map(Lock::Members).into_iter().collect();
-        let mut tx = self.eraser.database.write_locked(&self.caller(), locks).await?;
+        let (mut tx, person) = self.hold().await?;
+        self.progress.person = person;
         if let Some(user) = self.progress.person.user
-            && repository::is_last_admin(&mut tx, UserId(user)).await?
+            && self.eraser.members.is_last_admin(&mut tx, UserId(user)).await?
         {
             // Goes on when there is another.
             return Err(JobError::retry("last_admin", "the organization would be left without an administrator"));
         }
-        let changed = self.change(&mut tx, false).await?;
-        self.progress.receipt.extend(changed);
+        self.progress.receipt = self.change_records(&mut tx).await?;
         self.forget_after(&mut tx);
         self.commit(tx, Stage::Account, self.audit()).await
+    }
+
+    /// A transaction in which nobody books for the person or links it to a record, and its ids as they
+    /// are in there: since the plan was made, there may be more.
+    ///
+    /// A booking holds its patient's lock from its start, so it has ended and is seen, or begins when the
+    /// patient is a shell and finds none. A link refers to the membership, whose row is held here: it was
+    /// made before and is read here, or it waits, and then there is no membership to refer to.
+    /// What else refers to a patient record (acting as the patient) keeps that row from changing while it
+    /// does so, and goes after it.
+    async fn hold(&self) -> Result<(WriteTx, Person), JobError> {
+        let mut locks = Vec::new();
+        loop {
+            let mut tx = self.eraser.database.write_locked(&self.caller(), locks.clone()).await?;
+            repository::memberships_hold(&mut tx, self.work.subject).await?;
+            let person = repository::person_get(&mut tx, self.work.subject).await?;
+            let needed = repository::person_locks(&mut tx, &person).await?;
+            if needed.iter().all(|lock| locks.contains(lock)) {
+                return Ok((tx, person));
+            }
+            // From the start of another one: a lock that is taken after rows were would be taken in
+            // another order than everybody's, and two would wait for each other.
+            locks = needed;
+        }
     }
 
     async fn account(&mut self) -> Result<(), JobError> {
         let mut tx = self.write_above().await?;
         // Asked again: since the plan was made, somebody may have made the user a member elsewhere.
         self.progress.account = match self.progress.person.user {
-            Some(user) => repository::account_goes(&mut tx, user, self.attempt.organization).await?,
+            Some(user) => {
+                let was = self.progress.account;
+                repository::account_goes(&mut tx, user, self.attempt.organization, was).await?
+            }
             None => false,
         };
         if self.progress.account {
             // What was added since the records went, if the erasure is of everything.
             if self.attempt.organization.is_none() {
-                self.change(&mut tx, false).await?;
+                self.change_records(&mut tx).await?;
             }
-            let changed = self.change(&mut tx, true).await?;
-            self.progress.receipt.extend(changed);
+            let mut receipt = std::mem::take(&mut self.progress.receipt);
+            self.change_account(&mut tx, &mut receipt).await?;
+            self.progress.receipt = receipt;
             self.forget_after(&mut tx);
         }
+        self.progress.telemetry = self.telemetry_parts();
         self.commit(tx, Stage::Files, self.audit()).await
     }
 
@@ -224,7 +254,7 @@ impl Run<'_> {
     /// Whether audit rows of the user's are on their way as they were before.
     async fn in_hand(&self) -> Result<bool, JobError> {
         let Some(user) = self.progress.person.user else { return Ok(false) };
-        let mut tx = self.write().await?;
+        let mut tx = if self.progress.account { self.write_above().await? } else { self.write().await? };
         Ok(repository::outbox_in_hand(&mut tx, user).await?)
     }
 
@@ -239,7 +269,8 @@ impl Run<'_> {
             let mut request = self.eraser.telemetry.privacy_subject_erase();
             request = request.subject_id(part.id).request_id(part.request_id).subject_kind(kind);
             request = request.mode(self.work.mode.telemetry()).dry_run(self.work.dry_run);
-            if let Some(organization) = self.attempt.organization {
+            let organization = if part.platform { Some(NO_ORGANIZATION) } else { self.attempt.organization };
+            if let Some(organization) = organization {
                 request = request.organization_id(organization.0);
             }
             // Asked again with the same id, it answers how far it is.
@@ -255,8 +286,8 @@ impl Run<'_> {
             return Ok(false);
         }
         for job in finished {
-            self.progress.plan.extend(job.plan.into_iter().map(ErasureItem::from));
-            self.progress.receipt.extend(job.receipt.into_iter().map(ErasureItem::from));
+            job.plan.into_iter().for_each(|item| ErasureItem::from(item).add_to(&mut self.progress.plan));
+            job.receipt.into_iter().for_each(|item| ErasureItem::from(item).add_to(&mut self.progress.receipt));
         }
         let next = if self.work.dry_run { Stage::Done } else { Stage::IdentityProvider };
         let tx = self.write().await?;
@@ -291,14 +322,42 @@ impl Run<'_> {
         self.commit(tx, Stage::Done, self.audit()).await
     }
 
-    /// Does with each holding of the organizations, or of the account, what the registry says.
-    async fn change(&self, tx: &mut WriteTx, account: bool) -> Result<Vec<ErasureItem>, DatabaseError> {
+    /// Does with each holding of the organizations what the registry says.
+    async fn change_records(&self, tx: &mut WriteTx) -> Result<Vec<ErasureItem>, DatabaseError> {
+        let (mode, person) = (self.work.mode, &self.progress.person);
         let mut items = Vec::new();
-        for holding in HOLDINGS.iter().filter(|holding| holding.account == account) {
-            let rows = repository::holding_change(tx, holding, self.work.mode, &self.progress.person).await?;
-            items.push(ErasureItem::of(holding, self.work.mode, rows));
+        for holding in HOLDINGS.iter().filter(|holding| !holding.account) {
+            let rows = repository::holding_change(tx, holding, mode, person, Reach::Context).await?;
+            items.push(ErasureItem::of(holding, mode, rows));
         }
         Ok(items)
+    }
+
+    /// The same with what is above organizations, which no organization's context shows.
+    async fn change_account(&self, tx: &mut WriteTx, items: &mut Vec<ErasureItem>) -> Result<(), DatabaseError> {
+        let (mode, person) = (self.work.mode, &self.progress.person);
+        // In every organization at once, these were among the records.
+        if self.attempt.organization.is_some() {
+            for holding in HOLDINGS.iter().filter(|holding| !holding.account) {
+                let rows = repository::holding_change(tx, holding, mode, person, Reach::Platform).await?;
+                ErasureItem::of(holding, mode, rows).add_to(items);
+            }
+        }
+        for holding in HOLDINGS.iter().filter(|holding| holding.account) {
+            let rows = repository::holding_change(tx, holding, mode, person, Reach::Context).await?;
+            ErasureItem::of(holding, mode, rows).add_to(items);
+        }
+        Ok(())
+    }
+
+    /// What is to be asked of Telemetry.
+    fn telemetry_parts(&self) -> Vec<TelemetryPart> {
+        let part = |kind, platform| move |id| TelemetryPart { request_id: Uuid::now_v7(), kind, id, platform };
+        let person = &self.progress.person;
+        let above = person.user.filter(|_| self.progress.account && self.attempt.organization.is_some());
+        let user = person.user.map(part(SubjectKind::User, false));
+        let patients = person.patients.iter().copied().map(part(SubjectKind::Patient, false));
+        user.into_iter().chain(patients).chain(above.map(part(SubjectKind::User, true))).collect()
     }
 
     /// Commits a stage, and with it that it is done.

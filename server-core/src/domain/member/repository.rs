@@ -58,15 +58,21 @@ pub(super) async fn member_get(tx: &mut WriteTx, user: UserId) -> Result<Option<
     Ok(row)
 }
 
-/// Whether the organization has an administrator besides `user`.
-pub(super) async fn other_admin_exists(tx: &mut WriteTx, user: UserId) -> Result<bool, DatabaseError> {
-    let exists = sqlx::query_scalar!(
-        r#"select exists(select from organization_members() where role = 'admin' and user_id <> $1) as "exists!""#,
+/// Whether an organization, as far as the context goes, has this administrator and no other.
+pub(super) async fn is_last_admin(tx: &mut WriteTx, user: UserId) -> Result<bool, DatabaseError> {
+    let last = sqlx::query_scalar!(
+        r#"
+        select exists (
+            select from memberships m
+            where m.user_id = $1 and m.role = 'admin'
+              and not exists (select from memberships o where o.organization_id = m.organization_id
+                                                          and o.role = 'admin' and o.user_id <> $1)) as "last!"
+        "#,
         user.0
     )
     .fetch_one(tx.connection()?)
     .await?;
-    Ok(exists)
+    Ok(last)
 }
 
 /// Whom an administrator means, by id or by the hash of an address.

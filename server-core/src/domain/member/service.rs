@@ -106,6 +106,12 @@ impl Service {
         Ok(organizations.into_iter().map(left).collect())
     }
 
+    /// Whether an organization would be left without an administrator if the user went; every organization
+    /// that the transaction's context shows is looked at. Who acts on it holds [`Lock::Members`].
+    pub(crate) async fn is_last_admin(&self, tx: &mut WriteTx, user: UserId) -> Result<bool, DatabaseError> {
+        repository::is_last_admin(tx, user).await
+    }
+
     /// Whoever changes an organization's members waits for whoever else does: two administrators who
     /// demote each other would else leave none.
     async fn write(&self, caller: &Caller, organization: OrganizationId) -> Result<WriteTx, DatabaseError> {
@@ -141,9 +147,6 @@ fn admin_granted(user: UserId, role: MemberRole) -> Option<Audit> {
 
 /// Refuses what would take the organization its last administrator; 404 for who is no member.
 async fn leave_an_admin(tx: &mut WriteTx, user: UserId) -> Result<(), MemberError> {
-    let member = repository::member_get(tx, user).await?.ok_or(MemberError::NotFound)?;
-    if member.role == MemberRole::Admin.as_str() && !repository::other_admin_exists(tx, user).await? {
-        return Err(MemberError::LastAdmin);
-    }
-    Ok(())
+    repository::member_get(tx, user).await?.ok_or(MemberError::NotFound)?;
+    if repository::is_last_admin(tx, user).await? { Err(MemberError::LastAdmin) } else { Ok(()) }
 }

@@ -1,4 +1,5 @@
 use chrono::{DateTime, Utc};
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::{
@@ -114,20 +115,15 @@ pub(super) async fn profile_update(
     Ok(())
 }
 
-/// Ends a user for good: what is personal goes, the key it was sealed with too.
-pub(super) async fn account_close(tx: &mut WriteTx, user: UserId, at: DateTime<Utc>) -> Result<(), DatabaseError> {
-    sqlx::query!(
-        r#"
-        update users
-        set name = '', email_encrypted = null, email_index = null, data_key_wrapped = null, superadmin = false,
-            current_organization_id = null, deleted_at = $2, clerk_event_at = null, clerk_event_id = null,
-            updated_at = now()
-        where id = $1
-        "#,
-        user.0,
-        at
-    )
-    .execute(tx.connection()?)
-    .await?;
+/// What ends an account for good: what is personal goes, the key it was sealed with too. The identity
+/// provider's name stays, for news of the user that come late; erasure replaces it at its end.
+pub(crate) const CLOSED: &str = "name = '', superadmin = false, current_organization_id = null, email_encrypted = null,
+     email_index = null, data_key_wrapped = null, clerk_event_at = null, clerk_event_id = null,
+     deleted_at = coalesce(deleted_at, now()), updated_at = now()";
+
+/// Ends a user for good.
+pub(super) async fn account_close(tx: &mut WriteTx, user: UserId) -> Result<(), DatabaseError> {
+    let sql = format!("update users set {CLOSED} where id = $1");
+    sqlx::query(AssertSqlSafe(sql)).bind(user.0).execute(tx.connection()?).await?;
     Ok(())
 }

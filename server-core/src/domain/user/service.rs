@@ -108,18 +108,13 @@ impl Service {
 
     /// The identity provider says that a user is gone: so is what is personal. Nothing that it says later
     /// of the user counts.
-    pub(crate) async fn close(
-        &self,
-        tx: &mut WriteTx,
-        clerk_id: &str,
-        moment: &Moment,
-    ) -> Result<(UserId, Audit), UserError> {
+    pub(crate) async fn close(&self, tx: &mut WriteTx, clerk_id: &str) -> Result<(UserId, Audit), UserError> {
         let (account, _) = repository::account_lock(tx, clerk_id, &self.erased_name(clerk_id)).await?;
         let user = Account(account.id);
         if account.deleted_at.is_some() {
             return Ok((account.id, Audit::action("ignored", &user)));
         }
-        repository::account_close(tx, account.id, moment.at).await?;
+        repository::account_close(tx, account.id).await?;
         self.identities.invalidate_after(tx, [account.id]);
         Ok((account.id, Audit::deleted(&user)))
     }

@@ -91,7 +91,7 @@ impl Service {
         let audit = match change {
             Change::UserPut(profile) => self.users.profile_put(&mut tx, &profile, &event.moment).await?,
             Change::UserDelete { clerk_id } => {
-                let (user, audit) = self.users.close(&mut tx, &clerk_id, &event.moment).await?;
+                let (user, audit) = self.users.close(&mut tx, &clerk_id).await?;
                 audit.and(self.members.leave_all(&mut tx, user).await?)
             }
             Change::InvitationAccept(invitation) => self.members.join(&mut tx, &invitation).await?,

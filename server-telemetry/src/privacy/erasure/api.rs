@@ -44,8 +44,9 @@ impl ErasureApi {
         /// What the id is the id of; a user when left out. What is keyed by a patient is asked for
         /// apart from what is keyed by its user.
         subject_kind: Query<Option<SubjectKind>>,
-        /// Only what belongs to this organization; every organization when left out.
-        #[oai(validator(minimum(value = "1"), maximum(value = "9007199254740991")))]
+        /// Only what belongs to this organization, with 0 what belongs to none; every organization when
+        /// left out.
+        #[oai(validator(minimum(value = "0"), maximum(value = "9007199254740991")))]
         organization_id: Query<Option<i64>>,
         /// How far it goes; `erase` when left out.
         mode: Query<Option<ErasureMode>>,
@@ -97,7 +98,7 @@ impl ErasureApi {
 }
 
 fn subject(kind: Option<SubjectKind>, id: i64, organization_id: Option<i64>) -> DataSubject {
-    DataSubject { kind: kind.unwrap_or(SubjectKind::User), id, organization_id: organization_id.unwrap_or_default() }
+    DataSubject { kind: kind.unwrap_or(SubjectKind::User), id, organization_id }
 }
 
 /// 200 with a document that is written while it is sent. It has a media type of its own, so that

@@ -5,12 +5,16 @@
 //! replica has been rewritten without them. The rewritten parts' files go some eight minutes later
 //! (`old_parts_lifetime`). Counting is without `final`, so that copies that are not merged yet count.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use clickhouse::{Client, error::Error, query::Query};
-use tokio::io::AsyncBufReadExt;
+use tokio::{
+    io::AsyncBufReadExt,
+    time::{Instant, sleep},
+};
 
 use super::{
+    error::Interruption,
     export::{ExportFault, Outlet},
     model::DataSubject,
 };
@@ -22,6 +26,10 @@ use crate::{
 
 /// Pseudonyms in one statement: well below the engine's limit on a statement's length.
 const CHUNK: usize = 500;
+/// How long a mutation that somebody else began is waited for, and how often it is looked at. One that
+/// takes longer is waited for again when the job is taken up again.
+const PATIENCE: Duration = Duration::from_mins(1);
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Under which name the person is in an organization: its id, and the pseudonym in hexadecimal.
 type Alias = (i64, String);
@@ -45,16 +53,23 @@ impl EventHoldings {
         Ok(count)
     }
 
-    /// Deletes or anonymizes; returns when that is done in every part.
-    pub(super) async fn erase(&self, holding: &Holding, fate: Fate, subject: &DataSubject) -> Result<(), Error> {
-        let change = match fate {
-            Fate::Delete => "delete".to_owned(),
-            Fate::Anonymize(assignments) => format!("update {assignments}"),
+    /// Deletes or anonymizes; returns when that is done in every part, or with an error when another's
+    /// mutation that does the same takes too long.
+    pub(super) async fn erase(&self, holding: &Holding, fate: Fate, subject: &DataSubject) -> Result<(), Interruption> {
+        let (verb, change) = match fate {
+            Fate::Delete => ("DELETE", "delete".to_owned()),
+            Fate::Anonymize(assignments) => ("UPDATE", format!("update {assignments}")),
             Fate::Retain { .. } => return Ok(()),
         };
         for aliases in self.aliases(holding, subject).await? {
             if self.count_of(holding, &aliases).await? == 0 {
                 // A mutation reads the table, whether it finds anything or not.
+                continue;
+            }
+            if self.mutation_underway(holding, verb, &aliases).await? {
+                // Of an attempt that did not see its end. One more would read the table once more.
+                tracing::info!(table = holding.table, "a mutation that does the same is waited for");
+                self.mutation_end(holding, verb, &aliases).await?;
                 continue;
             }
             let (table, on_cluster) = (holding.table, on_cluster(self.cluster.as_deref()));
@@ -110,8 +125,8 @@ impl EventHoldings {
     /// Under which names the person may be in the table, in portions. For every organization it is
     /// asked which there are: a pseudonym can be made, not found.
     async fn aliases(&self, holding: &Holding, subject: &DataSubject) -> Result<Vec<Vec<Alias>>, Error> {
-        let organizations: Vec<i64> = if subject.organization_id > 0 {
-            vec![subject.organization_id]
+        let organizations: Vec<i64> = if let Some(organization_id) = subject.organization_id {
+            vec![organization_id]
         } else {
             self.client.query(&format!("select distinct organization_id from {}", holding.table)).fetch_all().await?
         };
@@ -119,6 +134,27 @@ impl EventHoldings {
             (*organization_id, hex::encode_upper(self.compliance.actor(*organization_id, subject.id)))
         };
         Ok(organizations.chunks(CHUNK).map(|chunk| chunk.iter().map(alias).collect()).collect())
+    }
+
+    /// Whether a mutation that was begun before does what this one would.
+    async fn mutation_underway(&self, holding: &Holding, verb: &str, aliases: &[Alias]) -> Result<bool, Error> {
+        let names: Vec<&str> = aliases.iter().map(|(_, name)| name.as_str()).collect();
+        let sql = "select count() from system.mutations
+                   where database = currentDatabase() and table = ? and not is_done and position(command, ?) > 0
+                     and arrayAll(name -> position(command, name) > 0, ?)";
+        let underway: u64 = self.client.query(sql).bind(holding.table).bind(verb).bind(names).fetch_one().await?;
+        Ok(underway > 0)
+    }
+
+    async fn mutation_end(&self, holding: &Holding, verb: &str, aliases: &[Alias]) -> Result<(), Interruption> {
+        let end = Instant::now() + PATIENCE;
+        while self.mutation_underway(holding, verb, aliases).await? {
+            if Instant::now() >= end {
+                return Err(Interruption::Underway(holding.table));
+            }
+            sleep(LOOK).await;
+        }
+        Ok(())
     }
 
     async fn count_of(&self, holding: &Holding, aliases: &[Alias]) -> Result<u64, Error> {

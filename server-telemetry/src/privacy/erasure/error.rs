@@ -47,6 +47,9 @@ pub(super) enum Interruption {
     /// Rows came in while they were erased.
     #[error("rows of {0} were still there after they were erased")]
     StillThere(&'static str),
+    /// A mutation that does the same has not ended.
+    #[error("a mutation of {0} that was begun before has not ended")]
+    Underway(&'static str),
     /// The lease ran out and somebody else may work on the job.
     #[error("the lease was lost")]
     LeaseLost,

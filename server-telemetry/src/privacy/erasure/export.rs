@@ -73,8 +73,8 @@ impl Exporter {
 
     async fn write(&self, subject: &DataSubject, outlet: &mut Outlet) -> Result<(), ExportFault> {
         let mut head = json!({ "subject_kind": subject.kind.as_str(), "subject_id": subject.id });
-        if subject.organization_id > 0 {
-            head["organization_id"] = subject.organization_id.into();
+        if let Some(organization_id) = subject.organization_id {
+            head["organization_id"] = organization_id.into();
         }
         head["exported_at"] = json!(Utc::now());
         outlet.open(&head.to_string(), "holdings").await?;

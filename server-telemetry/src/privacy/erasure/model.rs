@@ -38,8 +38,8 @@ pub(crate) struct DataSubject {
     pub kind: SubjectKind,
     /// Its id in Core.
     pub id: i64,
-    /// 0 for every organization.
-    pub organization_id: i64,
+    /// 0 for what belongs to none, `None` for every organization.
+    pub organization_id: Option<i64>,
 }
 
 impl DataSubject {
@@ -105,11 +105,12 @@ pub(crate) enum ErasureStatus {
 }
 
 impl ErasureStatus {
-    pub(super) fn from_column(text: &str) -> Self {
-        match text {
-            "queued" => Self::Queued,
-            "finished" => Self::Finished,
-            _ => Self::Running,
+    /// What the times of a job say.
+    pub(super) fn of(started_at: Option<DateTime<Utc>>, finished_at: Option<DateTime<Utc>>) -> Self {
+        match (started_at, finished_at) {
+            (_, Some(_)) => Self::Finished,
+            (Some(_), None) => Self::Running,
+            (None, None) => Self::Queued,
         }
     }
 }
@@ -226,7 +227,7 @@ pub(crate) struct ErasureJob {
     pub subject_kind: SubjectKind,
     /// The subject's id in Core.
     pub subject_id: i64,
-    /// The organization whose data is meant; left out for all of them.
+    /// The organization whose data is meant, 0 for what belongs to none; left out for all of them.
     pub organization_id: Option<i64>,
     /// When it was asked for.
     pub requested_at: DateTime<Utc>,

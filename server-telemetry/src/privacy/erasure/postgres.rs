@@ -1,5 +1,5 @@
 //! What PostgreSQL holds on a person. Statements are made of the registry's own words; what comes
-//! from a request is bound: `$1` kind, `$2` id, `$3` organization or 0.
+//! from a request is bound: `$1` kind, `$2` id, `$3` organization or null.
 
 use futures_util::StreamExt;
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
@@ -104,7 +104,7 @@ fn condition(found: Found) -> String {
         Found::AuditEntry(column) => format!(
             "$1::text = 'user' and t.{column} in (
                  select log.id from audit.audit_logs log
-                 where ($3::bigint = 0 or log.organization_id = $3)
+                 where ($3::bigint is null or log.organization_id = $3)
                    and (log.impersonator_user_id = $2::bigint
                        or log.actor_user_id = $2 and log.impersonator_user_id is null))"
         ),
@@ -122,5 +122,5 @@ fn condition(found: Found) -> String {
         // Pseudonyms are in ClickHouse alone.
         Found::Pseudonym(_) => "false and $1::text is null and $2::bigint is null".to_owned(),
     };
-    format!("{found} and ($3::bigint = 0 or t.organization_id = $3)")
+    format!("{found} and ($3::bigint is null or t.organization_id = $3)")
 }

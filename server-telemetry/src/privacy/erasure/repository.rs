@@ -63,10 +63,10 @@ impl ErasureRepository {
             tx.commit().await?;
             return Ok(Some(ErasureStatus::Queued));
         }
-        let status = sqlx::query_scalar!(
-            "select status from privacy.erasures
-             where id = $1 and organization_id = $2 and subject_kind = $3 and subject_id = $4 and mode = $5
-               and dry_run = $6",
+        let known = sqlx::query!(
+            "select started_at, finished_at from privacy.erasures
+             where id = $1 and organization_id is not distinct from $2 and subject_kind = $3 and subject_id = $4
+               and mode = $5 and dry_run = $6",
             id,
             subject.organization_id,
             subject.kind.as_str(),
@@ -76,14 +76,14 @@ impl ErasureRepository {
         )
         .fetch_optional(&mut *tx)
         .await?;
-        Ok(status.as_deref().map(ErasureStatus::from_column))
+        Ok(known.map(|job| ErasureStatus::of(job.started_at, job.finished_at)))
     }
 
     /// A job as it stands.
     pub(super) async fn find(&self, id: Uuid) -> Result<Option<ErasureJob>, sqlx::Error> {
         let mut tx = self.database.work().await?;
         let row = sqlx::query!(
-            r#"select id, organization_id, subject_kind, subject_id, mode, dry_run, status, requested_at, started_at,
+            r#"select id, organization_id, subject_kind, subject_id, mode, dry_run, requested_at, started_at,
                  finished_at, plan as "plan: Json<Vec<ErasureItem>>", receipt as "receipt: Json<Vec<ErasureItem>>",
                  errors as "errors: Json<Vec<ErasureFailure>>"
              from privacy.erasures where id = $1"#,
@@ -93,12 +93,12 @@ impl ErasureRepository {
         .await?;
         Ok(row.map(|row| ErasureJob {
             job_id: row.id,
-            status: ErasureStatus::from_column(&row.status),
+            status: ErasureStatus::of(row.started_at, row.finished_at),
             dry_run: row.dry_run,
             mode: ErasureMode::from_column(&row.mode),
             subject_kind: SubjectKind::from_column(&row.subject_kind),
             subject_id: row.subject_id,
-            organization_id: Some(row.organization_id).filter(|id| *id > 0),
+            organization_id: row.organization_id,
             requested_at: row.requested_at,
             started_at: row.started_at,
             finished_at: row.finished_at,
@@ -113,7 +113,7 @@ impl ErasureRepository {
         let mut tx = self.database.work().await?;
         let row = sqlx::query!(
             r#"update privacy.erasures set
-                 status = 'running', lease = $1, due_at = now() + $2::double precision * interval '1 second',
+                 lease = $1, due_at = now() + $2::double precision * interval '1 second',
                  started_at = coalesce(started_at, now())
              where id = (
                  select id from privacy.erasures
@@ -201,7 +201,7 @@ impl ErasureRepository {
     pub(super) async fn finish(&self, job: &Claimed) -> Result<(), Interruption> {
         let mut tx = self.database.work().await?;
         let finished = sqlx::query!(
-            "update privacy.erasures set status = 'finished', finished_at = now(), lease = null
+            "update privacy.erasures set finished_at = now(), lease = null
              where id = $1 and lease = $2",
             job.request.id,
             job.lease,

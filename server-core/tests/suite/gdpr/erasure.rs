@@ -1,0 +1,233 @@
+//! What an erasure takes, what it leaves, and how it gets to its end.
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+use restartix_sdk::core::types::{CreatePatient, ErasureAction, ErasureItem, HoldingService, JobState};
+use test_support::{Answer, ClerkApi, CoreApp, Role, TelemetryApp, granted, refused, until};
+
+use super::{
+    clinic, finished, outbox_empty,
+    planting::{After, Found, plant, plant_in_telemetry, planted_record},
+    registry::personal,
+    with_clerk,
+};
+
+/// Core's rows by place, and what becomes of them.
+fn of_core(items: &[ErasureItem]) -> BTreeMap<(String, String, String), (ErasureAction, i64)> {
+    let core = items.iter().filter(|item| item.service != HoldingService::Telemetry && item.table != "audit_log");
+    let place = |item: &ErasureItem| (item.store.clone(), item.table.clone(), item.found_by.clone());
+    let mut places = BTreeMap::new();
+    for item in core {
+        // Several holdings may be found in one way, for different rows.
+        places.entry(place(item)).or_insert((item.action, 0)).1 += item.rows;
+    }
+    places
+}
+
+#[tokio::test]
+async fn an_erased_person_is_found_nowhere() {
+    let clerk = ClerkApi::start([]).await;
+    let clinic = clinic(&clerk).await;
+    let (app, admin) = (&clinic.core, clinic.core.admin());
+    let planted = plant(app, &clerk).await;
+    plant_in_telemetry(&clinic, &planted.person).await;
+    let body = CreatePatient {
+        email: Some("other-person@example.org".to_owned()),
+        ..CoreApp::new_patient("Otherfirst", "Otherlast")
+    };
+    let other = granted(admin.patient_create().body(body).send().await, 201);
+    outbox_empty(app).await;
+
+    // Before: each column of the registry holds what was planted in it, and the search finds it there.
+    let before = planted.search(&clinic).await;
+    let registry = personal(app);
+    for line in &registry {
+        let Some(needle) = planted.needle(line) else { continue };
+        let place = format!("postgresql public.{}.{}", line.table, line.column);
+        assert!(before[&needle.value].contains(&place), "{} is not in {place}: {before:#?}", needle.value);
+        let retained = line.erase.starts_with("retain");
+        assert!(!retained || matches!(needle.after, After::Stays(_)), "{place} is retained, says the registry");
+    }
+    for needle in &planted.needles {
+        let place = format!("postgresql public.{}.{}", needle.table, needle.column);
+        assert!(before[&needle.value].contains(&place), "{} is not in {place}", needle.value);
+    }
+    for agent in ["planted-user-agent", "planted-agent-of-none"] {
+        let place = "postgresql audit.audit_personal.user_agent";
+        assert!(before[agent].contains(place), "Telemetry has no {agent}: {before:#?}");
+    }
+    let files = app.search("planted-file-body").await;
+    assert_eq!(files.iter().filter(|place| place.store == "s3").count(), 2, "{files:?}");
+    let events = clinic.telemetry.search("/planted-page").await;
+    assert!(events.iter().any(|place| place.store == "clickhouse"), "{events:?}");
+
+    // A dry run says what would be, and changes nothing.
+    let user = planted.person.user_id;
+    let asked = granted(admin.gdpr_user_erase().user_id(user).dry_run(true).send().await, 202);
+    assert!(asked.dry_run);
+    let dry = finished(&admin, asked.job_id).await;
+    assert!(dry.receipt.is_empty() && dry.account, "{dry:?}");
+    outbox_empty(app).await;
+    let unchanged = planted.search(&clinic).await;
+    // What tells of the dry run itself names the user.
+    let of_values = |found: &Found| -> Found {
+        found
+            .iter()
+            .filter(|(value, _)| planted.gone().any(|gone| gone == *value))
+            .map(|(v, p)| (v.clone(), p.clone()))
+            .collect()
+    };
+    assert_eq!(of_values(&unchanged), of_values(&before), "a dry run changed something");
+
+    let asked = granted(admin.gdpr_user_erase().user_id(user).send().await, 202);
+    let job = finished(&admin, asked.job_id).await;
+    assert_eq!(of_core(&job.receipt), of_core(&dry.plan), "what was done is what was planned");
+    assert!(job.receipt.iter().any(|item| item.service == HoldingService::Telemetry), "{job:?}");
+    let destroyed = of_core(&job.receipt)[&("postgresql".to_owned(), "data_keys".to_owned(), "data_key:id".to_owned())];
+    assert_eq!(destroyed, (ErasureAction::DestroyKey, 1));
+
+    // After: the same search finds nothing that was to go, and what was to stay.
+    outbox_empty(app).await;
+    let after = planted.search(&clinic).await;
+    for needle in &planted.needles {
+        let place = format!("postgresql public.{}.{}", needle.table, needle.column);
+        let places = &after[&needle.value];
+        match needle.after {
+            After::Nowhere => assert!(places.is_empty(), "{} is still in {places:?}", needle.value),
+            After::NotThere => assert!(!places.contains(&place), "{} is still in {place}", needle.value),
+            After::Stays(reason) => assert!(places.contains(&place), "{place} is gone, but {reason}"),
+        }
+    }
+    assert_eq!((app.search("planted-file-body").await, app.search("/users/").await), (Vec::new(), Vec::new()));
+    assert_eq!(clinic.telemetry.search("/planted-page").await, Vec::new());
+    let clerk_id = planted.person.clerk_id.as_str();
+    assert!(!clerk.has(clerk_id), "the identity provider has the user no more");
+    refused(app.actor(&planted.person).me_get().send().await, 401, "user_unknown");
+    refused(admin.patient_get().patient_id(planted.patient.id).send().await, 404, "patient_not_found");
+    assert_eq!(
+        app.count("select count(*) from appointments where status = 'completed'").await,
+        1,
+        "a booked time stays"
+    );
+
+    // The trail itself stays whole.
+    let trail = clinic.telemetry.admin(app.home().id);
+    let (verified, _) = until("every audit row has its link", CoreApp::PATIENCE, || async {
+        let verified = granted(trail.audit_verify().send().await, 200);
+        (verified.complete && verified.waiting == 0).then_some(verified)
+    })
+    .await;
+    assert!(verified.intact && verified.verified_to > 0, "{verified:?}");
+
+    // Others are as they were.
+    let same = granted(admin.patient_get().patient_id(other.id).send().await, 200);
+    assert_eq!((same.version, same.email), (other.version, other.email));
+
+    // Asked for again, it is the same job.
+    let again = granted(admin.gdpr_user_erase().user_id(user).send().await, 202);
+    assert_eq!((again.job_id, again.status), (asked.job_id, JobState::Succeeded));
+}
+
+#[tokio::test]
+async fn anonymizing_keeps_what_is_counted() {
+    let clerk = ClerkApi::start([]).await;
+    let clinic = clinic(&clerk).await;
+    let (app, admin) = (&clinic.core, clinic.core.admin());
+    let planted = plant(app, &clerk).await;
+    let asked = granted(admin.gdpr_user_anonymize().user_id(planted.person.user_id).send().await, 202);
+    finished(&admin, asked.job_id).await;
+    let mut left = planted.left_in_core(app).await;
+    // When nothing happened is no name.
+    left.retain(|_, places| places.iter().any(|place| !place.starts_with("postgresql public.appointments.")));
+    assert_eq!(left, Found::new());
+    assert_eq!(
+        app.count("select count(*) from appointments where title = ''").await,
+        3,
+        "each booked time still counts"
+    );
+    assert_eq!(app.count("select count(*) from appointments where status = 'cancelled'").await, 2);
+}
+
+#[tokio::test]
+async fn a_killed_process_finishes_when_it_is_back_and_a_failing_clerk_holds_up_nothing_else() {
+    let clerk = ClerkApi::start([]).await;
+    let mut app = with_clerk(&clerk).start().await;
+    let admin = app.admin();
+    let planted = plant(&app, &clerk).await;
+    // Nobody listens where Telemetry should: the erasure stops in the middle.
+    let asked = granted(admin.gdpr_user_erase().user_id(planted.person.user_id).send().await, 202);
+    until("Core's part is done and Telemetry's fails", CoreApp::PATIENCE, || async {
+        let job = granted(admin.gdpr_job_get().job_id(asked.job_id).send().await, 200);
+        (job.last_error.as_deref() == Some("telemetry_unavailable") && !job.receipt.is_empty()).then_some(())
+    })
+    .await;
+    let again = granted(admin.gdpr_user_erase().user_id(planted.person.user_id).send().await, 202);
+    assert_eq!(again.job_id, asked.job_id, "while it runs it is the same job");
+    app.server.kill();
+
+    let telemetry = TelemetryApp::start().await;
+    clerk.fail(true);
+    app.server.environment_set("TELEMETRY_INTERNAL_URL", telemetry.url());
+    app.server.start().await;
+    let admin = app.admin();
+    until("all but the identity provider's part is done", 3 * CoreApp::PATIENCE, || async {
+        let job = granted(admin.gdpr_job_get().job_id(asked.job_id).send().await, 200);
+        (job.last_error.as_deref() == Some("clerk_unavailable")).then_some(())
+    })
+    .await;
+    let left = planted.left_in_core(&app).await;
+    assert_eq!(left.keys().collect::<Vec<_>>(), [&planted.person.clerk_id], "{left:?}");
+    assert!(clerk.has(&planted.person.clerk_id) && clerk.calls() > 0);
+    clerk.fail(false);
+    let job = finished(&admin, asked.job_id).await;
+    assert!(!clerk.has(&planted.person.clerk_id));
+    let places: Vec<_> =
+        job.receipt.iter().map(|item| (&item.store, &item.table, &item.found_by, &item.reason)).collect();
+    let once = job.receipt.iter().filter(|item| item.table == "memberships").count();
+    assert_eq!(once, 1, "a stage that was repeated is recorded once: {places:?}");
+}
+
+#[tokio::test]
+async fn an_admin_erases_in_its_own_organization_only() {
+    let clerk = ClerkApi::start([]).await;
+    let clinic = clinic(&clerk).await;
+    let (app, admin, stranger) = (&clinic.core, clinic.core.admin(), clinic.core.other_admin());
+    let own = granted(admin.patient_create().body(planted_record(None)).send().await, 201);
+    let person = app.member_add(Role::Staff).await;
+    clerk.user_add(&person.clerk_id);
+    let user = person.user_id;
+    refused(stranger.gdpr_user_erase().user_id(user).send().await, 404, "user_not_found");
+    refused(stranger.gdpr_user_anonymize().user_id(user).send().await, 404, "user_not_found");
+    let export = stranger.request(Method::GET, &format!("/v1/gdpr/users/{user}/export"));
+    Answer::to(export).await.refusal(404, "user_not_found");
+    refused(stranger.gdpr_patient_erase().patient_id(own.id).send().await, 404, "patient_not_found");
+    let export = stranger.request(Method::GET, &format!("/v1/gdpr/patients/{}/export", own.id));
+    Answer::to(export).await.refusal(404, "patient_not_found");
+    refused(admin.gdpr_user_erase().user_id(admin.person().user_id).send().await, 409, "last_admin");
+
+    let asked = granted(admin.gdpr_user_erase().user_id(user).send().await, 202);
+    finished(&admin, asked.job_id).await;
+    refused(stranger.gdpr_job_get().job_id(asked.job_id).send().await, 404, "erasure_not_found");
+}
+
+#[tokio::test]
+async fn a_patient_without_a_user_is_erased_alone() {
+    let clerk = ClerkApi::start([]).await;
+    let clinic = clinic(&clerk).await;
+    let (app, admin) = (&clinic.core, clinic.core.admin());
+    let patient = granted(admin.patient_create().body(planted_record(None)).send().await, 201);
+    // One that is deleted already has the same right.
+    granted(admin.patient_delete().patient_id(patient.id).send().await, 204);
+    let asked = granted(admin.gdpr_patient_erase().patient_id(patient.id).send().await, 202);
+    finished(&admin, asked.job_id).await;
+    for value in ["Plantedfirst", "planted-email@example.org", "PLANTEDID777", "planted-clinical-note"] {
+        assert_eq!(app.search(value).await, Vec::new(), "{value}");
+    }
+    assert_eq!(clerk.calls(), 0);
+    // The shell can't be filled again, not even by the owner.
+    let fill = sqlx::query("update patients set email_index = 'x' where id = $1").bind(patient.id);
+    assert!(fill.execute(&mut app.owner().await).await.is_err());
+    let again = granted(admin.gdpr_patient_erase().patient_id(patient.id).send().await, 202);
+    assert_eq!(again.job_id, asked.job_id);
+}

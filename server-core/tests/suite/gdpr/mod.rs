@@ -1,0 +1,48 @@
+//! The rights of a person to its data, over both services and all of their stores: one and the same
+//! search finds what was planted before, and nothing after.
+
+mod account;
+mod erasure;
+mod export;
+mod links;
+mod planting;
+mod registry;
+
+use restartix_sdk::core::types::{ErasureJob, JobState};
+use sqlx::{AssertSqlSafe, PgConnection};
+use test_support::{Actor, ClerkApi, Clinic, CoreApp, CoreBuilder, granted, until};
+use uuid::Uuid;
+
+/// Two processes with a Clerk of their own.
+async fn clinic(clerk: &ClerkApi) -> Clinic {
+    Clinic::start_with(with_clerk(clerk)).await
+}
+
+fn with_clerk(clerk: &ClerkApi) -> CoreBuilder {
+    CoreApp::builder().env("CLERK_API_URL", clerk.url()).env("CLERK_SECRET_KEY", clerk.secret_key())
+}
+
+async fn execute(owner: &mut PgConnection, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(owner).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+}
+
+async fn count(app: &CoreApp, sql: String) -> i64 {
+    sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut app.owner().await).await.unwrap()
+}
+
+async fn outbox_empty(app: &CoreApp) {
+    until("the audit rows have gone to Telemetry", CoreApp::PATIENCE, || async {
+        (app.count("select count(*) from audit_outbox").await == 0).then_some(())
+    })
+    .await;
+}
+
+async fn finished(admin: &Actor, id: Uuid) -> ErasureJob {
+    // A job that failed waits longer each time.
+    until("the erasure is done", 3 * CoreApp::PATIENCE, || async {
+        let job = granted(admin.gdpr_job_get().job_id(id).send().await, 200);
+        (job.status == JobState::Succeeded).then_some(job)
+    })
+    .await
+    .0
+}
