@@ -98,6 +98,10 @@ record_id!(
     PatientId
 );
 record_id!(
+    /// A kind of appointment that a clinic offers.
+    AppointmentTemplateId
+);
+record_id!(
     /// A booked time.
     AppointmentId
 );

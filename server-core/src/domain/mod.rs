@@ -4,6 +4,10 @@ use poem_openapi::Tags;
 
 pub(crate) mod api_key;
 pub(crate) mod appointment;
+#[allow(dead_code, unused_imports, reason = "what books and what lists slots come next")]
+pub(crate) mod appointment_template;
+#[allow(dead_code, unused_imports, reason = "what books and what lists slots come next")]
+pub(crate) mod availability;
 pub(crate) mod gdpr;
 pub(crate) mod impersonation;
 pub(crate) mod member;

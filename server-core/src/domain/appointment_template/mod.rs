@@ -1,0 +1,3 @@
+mod model;
+
+pub(crate) use model::Modality;
