@@ -185,8 +185,9 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let (forwarder, wake) = Forwarder::new(admin.clone(), telemetry.clone());
     let (attempts, attempt_writer) = Attempts::new(admin.clone(), wake.clone());
     jobs.spawn("audit attempts", |stop| attempt_writer.run(stop));
-    let runner = housekeeping(Runner::new(admin.clone()), &admin);
+    let runner = Runner::new(admin.clone());
     let database = Database::new(admin.clone(), app.clone(), wake, runner.wake());
+    let runner = housekeeping(runner, &admin, &database);
     jobs.spawn("audit forwarder", |stop| forwarder.run(stop));
     let accounts = user::Service::new(database.clone(), identities.clone(), signer, Arc::clone(&encryption));
     let runner = runner.handle(gdpr::Eraser {
@@ -231,7 +232,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         specialty::Api { specialties: specialty::Service::new(database.clone()) },
         specialist::Api { specialists: specialist::Service::new(database.clone(), identities) },
         patient::Api { patients },
-        appointment::Api { appointments: appointment::Service::new(database.clone()) },
+        appointment::Service::new(database.clone()).api(),
         gdpr::Api { gdpr: gdpr::Service::new(database, encryption, storage, exports) },
     );
     let frame = Frame {
@@ -279,14 +280,16 @@ fn session_rules(issuer: String, authorized_parties: Vec<String>) -> Rules {
     }
 }
 
-/// What comes back by itself: rows that make no difference any more are removed.
-fn housekeeping(runner: Runner, admin: &PgPool) -> Runner {
-    let (keys, sessions) = (admin.clone(), admin.clone());
-    runner.every("idempotency_keys_expire", Duration::from_mins(10), move || answers_purge(keys.clone())).every(
-        "sessions_expire",
-        Duration::from_hours(1),
-        move || clerk::sweep(sessions.clone()),
-    )
+/// What comes back by itself: rows that make no difference any more are removed, holds that have run out
+/// are ended.
+fn housekeeping(runner: Runner, admin: &PgPool, database: &Database) -> Runner {
+    let (keys, sessions, holds, database) = (admin.clone(), admin.clone(), admin.clone(), database.clone());
+    runner
+        .every("idempotency_keys_expire", Duration::from_mins(10), move || answers_purge(keys.clone()))
+        .every("sessions_expire", Duration::from_hours(1), move || clerk::sweep(sessions.clone()))
+        .every("holds_expire", Duration::from_mins(1), move || {
+            appointment::holds_expire(holds.clone(), database.clone())
+        })
 }
 
 /// Configuration faults: all of them, and a status of their own.

@@ -106,6 +106,10 @@ record_id!(
     AppointmentId
 );
 record_id!(
+    /// A move of an appointment to another time.
+    RescheduleId
+);
+record_id!(
     /// A key with which an organization's programs call.
     ApiKeyId
 );

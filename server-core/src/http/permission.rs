@@ -179,8 +179,12 @@ permissions! {
     ClinicalNotes: [Admin, Specialist];
     /// See appointments; specialists and patients their own.
     AppointmentRead @ AppointmentsRead: [Admin, Specialist, Staff, Patient];
-    /// Create and change appointments; specialists their own.
+    /// Create and change appointments and say how they go; specialists their own.
     AppointmentWrite @ AppointmentsWrite: [Admin, Specialist, Staff];
+    /// Hold and book open slots; patients for themselves.
+    AppointmentBook @ AppointmentsWrite: [Admin, Staff, Patient];
+    /// Move appointments; specialists and patients their own.
+    AppointmentReschedule @ AppointmentsWrite: [Admin, Specialist, Staff, Patient];
     /// Delete appointments.
     AppointmentDelete @ AppointmentsWrite: [Admin];
     /// Cancel appointments; specialists and patients their own.
