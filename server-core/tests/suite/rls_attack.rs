@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use restartix_sdk::{
-    core::types::{BeginImpersonation, CreateApiKey, CreatePatient, Scope, SpecialtyInput},
+    core::types::{BeginImpersonation, CreateApiKey, CreatePatient, RescheduleAppointment, Scope, SpecialtyInput},
     telemetry::types::{
         ActorKind, AuditBatch, AuditOutcome, ConsentUpdate, NewAuditEvent, NewExclusion, PurposeDecisions,
     },
@@ -26,7 +26,7 @@ const fn target(table: &'static str, verbs: &'static str) -> Target {
     Target { table, tenant: "organization_id", touch: "organization_id", verbs }
 }
 
-const CORE: [Target; 15] = [
+const CORE: [Target; 16] = [
     Target { table: "public.organizations", tenant: "id", touch: "name", verbs: "SU" },
     Target { table: "public.memberships", tenant: "organization_id", touch: "role", verbs: "SIUD" },
     target("public.specialties", "SIUD"),
@@ -35,6 +35,7 @@ const CORE: [Target; 15] = [
     target("public.data_keys", "SI"),
     target("public.patients", "SIU"),
     target("public.appointments", "SIU"),
+    target("public.appointment_reschedules", "SI"),
     target("public.api_keys", "SIU"),
     target("public.impersonations", "SIU"),
     target("public.audit_log", "SI"),
@@ -195,7 +196,9 @@ async fn cores_tables_withstand() {
         body.specialty_ids = vec![specialty];
         granted(admin.specialist_create().body(body).send().await, 201);
         let patient = app.patient_create(&admin, "Ann", "Lee").await.id;
-        app.appointment_create(&admin, specialist, patient, in_days(2, 9)).await;
+        let booked = app.appointment_create(&admin, specialist, patient, in_days(2, 9)).await.id;
+        let body = RescheduleAppointment { specialist_id: None, started_at: in_days(3, 9), version: None };
+        granted(admin.appointment_reschedule().appointment_id(booked).body(body).send().await, 200);
         let body = CreateApiKey { expires_at: None, name: "Key".to_owned(), scopes: vec![Scope::PatientsRead] };
         let organization = granted(admin.me_get().send().await, 200).organization_id.unwrap();
         granted(admin.api_key_create().organization_id(organization).body(body).send().await, 201);
