@@ -115,13 +115,25 @@ export type Appointment = {
      */
     patient_id: number;
     /**
+     * What was booked, if it was booked as something that the clinic offers.
+     */
+    appointment_template_id?: number;
+    /**
      * In which specialty, if that was said.
      */
     specialty_id?: number;
     /**
+     * How specialist and patient meet.
+     */
+    modality: Modality;
+    /**
      * Who booked it; absent when that user is gone.
      */
     user_id?: number;
+    /**
+     * Until when it is, or was, kept for its maker; absent once it is booked.
+     */
+    hold_expires_at?: string;
     /**
      * When it was cancelled.
      */
@@ -130,6 +142,10 @@ export type Appointment = {
      * Why it was cancelled.
      */
     cancellation_reason?: CancellationReason;
+    /**
+     * Counts the changes that calendars have to follow: `SEQUENCE` of iCalendar.
+     */
+    sequence: number;
     /**
      * Counts its changes; to be sent back with the next one.
      */
@@ -168,6 +184,38 @@ export type BeginImpersonation = {
      * How long, in minutes.
      */
     minutes?: number;
+};
+
+/**
+ * BookAppointment
+ *
+ * What to book: an open slot, or a hold of one's own.
+ */
+export type BookAppointment = {
+    /**
+     * The hold to book; specialist, patient, template and time are then its own, and left out here.
+     */
+    hold_id?: number;
+    /**
+     * Who treats; required without a hold.
+     */
+    specialist_id?: number;
+    /**
+     * Who is treated; required without a hold. A patient may leave it out, and can name itself alone.
+     */
+    patient_id?: number;
+    /**
+     * What is booked; left out, a slot as the specialist has them.
+     */
+    template_id?: number;
+    /**
+     * When the slot begins, as availability lists it; required without a hold.
+     */
+    started_at?: string;
+    /**
+     * What it is about; no names, no diagnoses: it is shown in calendars.
+     */
+    title?: string;
 };
 
 /**
@@ -605,6 +653,30 @@ export type Health = {
 export type HealthStatus = 'ok';
 
 /**
+ * HoldAppointment
+ *
+ * Which open slot to hold.
+ */
+export type HoldAppointment = {
+    /**
+     * Who treats.
+     */
+    specialist_id: number;
+    /**
+     * Who is treated. A patient may leave it out, and can name itself alone.
+     */
+    patient_id?: number;
+    /**
+     * What is booked; left out, a slot as the specialist has them.
+     */
+    template_id?: number;
+    /**
+     * When the slot begins, as availability lists it.
+     */
+    started_at: string;
+};
+
+/**
  * Where something is held.
  */
 export type HoldingService = 'core' | 'telemetry' | 'clerk';
@@ -750,6 +822,11 @@ export type Member = {
  * What a member is in its organization. Running the platform is no membership, so nobody can grant it.
  */
 export type MemberRole = 'admin' | 'specialist' | 'staff' | 'patient';
+
+/**
+ * How specialist and patient meet.
+ */
+export type Modality = 'in_person' | 'video';
 
 /**
  * MyMembership
@@ -916,6 +993,22 @@ export type PagePatient = {
 };
 
 /**
+ * Page_Reschedule
+ *
+ * One page of a list.
+ */
+export type PageReschedule = {
+    /**
+     * The entries of this page, in the order asked for.
+     */
+    data: Array<Reschedule>;
+    /**
+     * Which page this is and how many there are.
+     */
+    meta: PageMeta;
+};
+
+/**
  * Page_Specialist
  *
  * One page of a list.
@@ -1062,6 +1155,70 @@ export type Ready = {
      * One entry a dependency.
      */
     dependencies: Array<DependencyState>;
+};
+
+/**
+ * Reschedule
+ *
+ * A move of an appointment.
+ */
+export type Reschedule = {
+    /**
+     * Its id.
+     */
+    id: number;
+    /**
+     * Who was to treat.
+     */
+    from_specialist_id: number;
+    /**
+     * When it was to begin.
+     */
+    from_started_at: string;
+    /**
+     * When it was to end.
+     */
+    from_ended_at: string;
+    /**
+     * Who treated from then on.
+     */
+    to_specialist_id: number;
+    /**
+     * When it began from then on.
+     */
+    to_started_at: string;
+    /**
+     * When it ended from then on.
+     */
+    to_ended_at: string;
+    /**
+     * Who moved it; absent when that user is gone, or it was a program.
+     */
+    user_id?: number;
+    /**
+     * When it was moved.
+     */
+    created_at: string;
+};
+
+/**
+ * RescheduleAppointment
+ *
+ * Where an appointment moves to.
+ */
+export type RescheduleAppointment = {
+    /**
+     * When it begins then; it lasts as long as before.
+     */
+    started_at: string;
+    /**
+     * Who treats then; left out, who does now.
+     */
+    specialist_id?: number;
+    /**
+     * The version that this change was made from; left out, whichever is there.
+     */
+    version?: number;
 };
 
 /**
@@ -4034,6 +4191,10 @@ export type AppointmentListData = {
          */
         status?: AppointmentStatus;
         /**
+         * Only those booked as this appointment template.
+         */
+        template_id?: number;
+        /**
          * Order of the list.
          */
         sort?: AppointmentSort;
@@ -4442,6 +4603,536 @@ export type AppointmentFindResponses = {
 
 export type AppointmentFindResponse = AppointmentFindResponses[keyof AppointmentFindResponses];
 
+export type AppointmentHoldCreateData = {
+    body: HoldAppointment;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/appointments/hold';
+};
+
+export type AppointmentHoldCreateErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentHoldCreateError = AppointmentHoldCreateErrors[keyof AppointmentHoldCreateErrors];
+
+export type AppointmentHoldCreateResponses = {
+    /**
+     * Created; the body is what was created.
+     */
+    201: Appointment;
+};
+
+export type AppointmentHoldCreateResponse = AppointmentHoldCreateResponses[keyof AppointmentHoldCreateResponses];
+
+export type AppointmentHoldDeleteData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the appointment.
+         */
+        appointment_id: number;
+    };
+    query?: never;
+    url: '/v1/appointments/{appointment_id}/hold';
+};
+
+export type AppointmentHoldDeleteErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentHoldDeleteError = AppointmentHoldDeleteErrors[keyof AppointmentHoldDeleteErrors];
+
+export type AppointmentHoldDeleteResponses = {
+    /**
+     * Done; there is nothing to return.
+     */
+    204: void;
+};
+
+export type AppointmentHoldDeleteResponse = AppointmentHoldDeleteResponses[keyof AppointmentHoldDeleteResponses];
+
+export type AppointmentBookData = {
+    body: BookAppointment;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/appointments/book';
+};
+
+export type AppointmentBookErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentBookError = AppointmentBookErrors[keyof AppointmentBookErrors];
+
+export type AppointmentBookResponses = {
+    /**
+     * Created; the body is what was created.
+     */
+    201: Appointment;
+};
+
+export type AppointmentBookResponse = AppointmentBookResponses[keyof AppointmentBookResponses];
+
+export type AppointmentConfirmData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the appointment.
+         */
+        appointment_id: number;
+    };
+    query?: never;
+    url: '/v1/appointments/{appointment_id}/confirm';
+};
+
+export type AppointmentConfirmErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentConfirmError = AppointmentConfirmErrors[keyof AppointmentConfirmErrors];
+
+export type AppointmentConfirmResponses = {
+    /**
+     * Done.
+     */
+    200: Appointment;
+};
+
+export type AppointmentConfirmResponse = AppointmentConfirmResponses[keyof AppointmentConfirmResponses];
+
+export type AppointmentStartData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the appointment.
+         */
+        appointment_id: number;
+    };
+    query?: never;
+    url: '/v1/appointments/{appointment_id}/start';
+};
+
+export type AppointmentStartErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentStartError = AppointmentStartErrors[keyof AppointmentStartErrors];
+
+export type AppointmentStartResponses = {
+    /**
+     * Done.
+     */
+    200: Appointment;
+};
+
+export type AppointmentStartResponse = AppointmentStartResponses[keyof AppointmentStartResponses];
+
+export type AppointmentCompleteData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the appointment.
+         */
+        appointment_id: number;
+    };
+    query?: never;
+    url: '/v1/appointments/{appointment_id}/complete';
+};
+
+export type AppointmentCompleteErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentCompleteError = AppointmentCompleteErrors[keyof AppointmentCompleteErrors];
+
+export type AppointmentCompleteResponses = {
+    /**
+     * Done.
+     */
+    200: Appointment;
+};
+
+export type AppointmentCompleteResponse = AppointmentCompleteResponses[keyof AppointmentCompleteResponses];
+
+export type AppointmentNoShowData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the appointment.
+         */
+        appointment_id: number;
+    };
+    query?: never;
+    url: '/v1/appointments/{appointment_id}/no-show';
+};
+
+export type AppointmentNoShowErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentNoShowError = AppointmentNoShowErrors[keyof AppointmentNoShowErrors];
+
+export type AppointmentNoShowResponses = {
+    /**
+     * Done.
+     */
+    200: Appointment;
+};
+
+export type AppointmentNoShowResponse = AppointmentNoShowResponses[keyof AppointmentNoShowResponses];
+
 export type AppointmentCancelData = {
     body: CancelAppointment;
     headers?: {
@@ -4525,6 +5216,163 @@ export type AppointmentCancelResponses = {
 };
 
 export type AppointmentCancelResponse = AppointmentCancelResponses[keyof AppointmentCancelResponses];
+
+export type AppointmentRescheduleData = {
+    body: RescheduleAppointment;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the appointment.
+         */
+        appointment_id: number;
+    };
+    query?: never;
+    url: '/v1/appointments/{appointment_id}/reschedule';
+};
+
+export type AppointmentRescheduleErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentRescheduleError = AppointmentRescheduleErrors[keyof AppointmentRescheduleErrors];
+
+export type AppointmentRescheduleResponses = {
+    /**
+     * Done.
+     */
+    200: Appointment;
+};
+
+export type AppointmentRescheduleResponse = AppointmentRescheduleResponses[keyof AppointmentRescheduleResponses];
+
+export type AppointmentRescheduleListData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the appointment.
+         */
+        appointment_id: number;
+    };
+    query?: {
+        /**
+         * Number of the page, from 1.
+         */
+        page?: number;
+        /**
+         * Entries a page, at most 100.
+         */
+        page_size?: number;
+    };
+    url: '/v1/appointments/{appointment_id}/reschedules';
+};
+
+export type AppointmentRescheduleListErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentRescheduleListError = AppointmentRescheduleListErrors[keyof AppointmentRescheduleListErrors];
+
+export type AppointmentRescheduleListResponses = {
+    /**
+     * Done.
+     */
+    200: PageReschedule;
+};
+
+export type AppointmentRescheduleListResponse = AppointmentRescheduleListResponses[keyof AppointmentRescheduleListResponses];
 
 export type GdprUserExportData = {
     body?: never;
