@@ -24,7 +24,10 @@ use crate::{
     audit::{Attempts, Forwarder},
     config::{self, Config, RotationConfig},
     database::{self, Database, PoolProbe},
-    domain::{api_key, appointment, gdpr, impersonation, member, organization, patient, specialist, specialty, user},
+    domain::{
+        api_key, appointment, appointment_template, availability, gdpr, impersonation, member, organization, patient,
+        schedule, specialist, specialty, user,
+    },
     encryption::Encryption,
     http::{
         ApiKeys, Authentication, CallerLimits, Changes, Directory, Idempotency, Identities, Impersonations, Secrets,
@@ -56,9 +59,13 @@ type Api = (
     specialty::Api,
     specialist::Api,
     patient::Api,
+    Scheduling,
     appointment::Api,
     gdpr::Api,
 );
+
+/// When specialists can be booked, and what for.
+type Scheduling = (schedule::Api, appointment_template::Api, availability::Api);
 
 /// Head of the specification, and which operations are public or disclose protected health
 /// information.
@@ -232,6 +239,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         specialty::Api { specialties: specialty::Service::new(database.clone()) },
         specialist::Api { specialists: specialist::Service::new(database.clone(), identities) },
         patient::Api { patients },
+        scheduling(&database),
         appointment::Service::new(database.clone()).api(),
         gdpr::Api { gdpr: gdpr::Service::new(database, encryption, storage, exports) },
     );
@@ -256,6 +264,14 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         tracing::warn!("some jobs did not stop in time");
     }
     Ok(())
+}
+
+fn scheduling(database: &Database) -> Scheduling {
+    (
+        schedule::Api { schedules: schedule::Service::new(database.clone()) },
+        appointment_template::Api { templates: appointment_template::Service::new(database.clone()) },
+        availability::Api { availability: availability::Service::new(database.clone()) },
+    )
 }
 
 /// What `/ready` asks, and whether the service can do without it.

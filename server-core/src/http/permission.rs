@@ -167,6 +167,10 @@ permissions! {
     SpecialistWrite @ SpecialistsWrite: [Admin];
     /// Change a specialist; a specialist only itself.
     SpecialistUpdate @ SpecialistsWrite: [Admin, Specialist];
+    /// See appointment templates.
+    AppointmentTemplateRead @ AppointmentsRead: [Admin, Specialist, Staff, Patient];
+    /// Create, change, archive appointment templates.
+    AppointmentTemplateWrite: [Admin];
     /// List and search patients.
     PatientList @ PatientsRead: [Admin, Specialist, Staff];
     /// See one patient; a patient only itself.

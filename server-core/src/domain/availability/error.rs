@@ -16,7 +16,7 @@ pub(crate) enum AvailabilityError {
     NotOffered,
     #[error("The slot is taken; see the specialist's availability for others.")]
     Taken,
-    #[error("`to` must be after `from`, by at most 92 days.")]
+    #[error("`from` must be before `to`, by at most 92 days.")]
     InvalidRange,
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -46,7 +46,7 @@ impl Fault for AvailabilityError {
     fn details(&self) -> Option<Value> {
         match self {
             Self::InvalidRange => Some(
-                serde_json::json!({ "fields": [FieldFault::new("to", "range", "must be after `from`, by at most 92 days")] }),
+                serde_json::json!({ "fields": [FieldFault::new("from", "range", "must be before `to`, by at most 92 days")] }),
             ),
             _ => None,
         }
