@@ -118,6 +118,7 @@ async fn plant(app: &CoreApp, clerk: &ClerkApi) -> Planted {
     .fetch_one(&mut owner)
     .await
     .unwrap();
+    app.schedule_set(&admin, specialist_id, CoreApp::new_schedule()).await;
     // One that will take place, one that did, and one that did not.
     for (days, status) in [(3, "scheduled"), (5, "completed"), (7, "cancelled")] {
         let mut body = CoreApp::new_appointment(app.home().specialist_id, patient.id, in_days(days, 9));
@@ -295,6 +296,9 @@ async fn an_erased_person_is_found_nowhere() {
     assert!(app.count("select count(*) from data_keys where wrapped <> ''").await >= 1);
     let sql = "select count(*) from specialists where name = 'Erased' and bookable";
     assert_eq!(app.count(sql).await, 0, "specialist {} is a shell", planted.specialist_id);
+
+    let sql = "select (select count(*) from specialist_hours) + (select count(*) from specialist_exceptions)";
+    assert_eq!(app.count(sql).await, 0, "when the person worked is nowhere");
 
     // What the identity provider says of the person late brings nothing back.
     let users = app.count("select count(*) from users").await;

@@ -285,6 +285,25 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         anonymize: KEY,
         ..HOLDING
     },
+    // When somebody works, and when not, is about that person. Nobody is booked with a shell.
+    Holding {
+        table: "specialist_hours",
+        found: Found::Specialist("specialist_id"),
+        columns: &[clear("specialist_id"), clear("weekday"), clear("starts_at"), clear("ends_at")],
+        ..HOLDING
+    },
+    Holding {
+        table: "specialist_exceptions",
+        found: Found::Specialist("specialist_id"),
+        columns: &[
+            clear("specialist_id"),
+            clear("kind"),
+            clear("starts_at"),
+            clear("ends_at"),
+            clear("created_at"),
+        ],
+        ..HOLDING
+    },
     Holding {
         table: "specialists",
         found: Found::Specialist("id"),

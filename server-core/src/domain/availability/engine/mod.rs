@@ -25,7 +25,7 @@ use chrono_tz::Tz;
 use self::{
     bookings::{FullDays, Taken},
     offsets::Offsets,
-    spans::{Span, merged},
+    spans::Span,
 };
 
 const DAY: i64 = 24 * 60 * 60;

@@ -13,8 +13,6 @@ use super::{
 };
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
-
     #[test]
     fn trial_finds_the_same(world in world()) {
         prop_assert_eq!(world.slots(), oracle::slots(&world));
@@ -58,12 +56,12 @@ proptest! {
 }
 
 /// Around the clock, every day.
-fn always(zone: Tz) -> Schedule {
+fn always(zone: Tz, slot_minutes: u32) -> Schedule {
     let hours =
         |day| Hours { weekday: Weekday::try_from(day).unwrap(), starts_at: NaiveTime::MIN, ends_at: NaiveTime::MIN };
     Schedule {
         zone,
-        slot_minutes: 60,
+        slot_minutes,
         horizon_days: 366,
         daily_cap: Some(24),
         hours: (0..7).map(hours).collect(),
@@ -81,12 +79,12 @@ fn no_zone_and_no_date_is_too_strange() {
     ends.extend([-262_000, -4712, 1, 1845, 1867, 1883, 1900, 1919, 1945, 1970, 1994, 2011, 2026, 2037, 2100].map(year));
     ends.extend([9999, 262_000].map(year));
     for zone in TZ_VARIANTS {
-        let schedule = always(zone);
+        let schedule = always(zone, 480);
         for now in &ends {
             for to in [now.checked_add_signed(TimeDelta::days(2)), Some(DateTime::<Utc>::MAX_UTC), Some(*now)] {
                 let to = to.unwrap_or(*now);
                 let found = slots(&schedule, &offer, &[], *now, to, *now);
-                let most = LONGEST_RANGE.num_hours() + 26;
+                let most = LONGEST_RANGE.num_days() * 3 + 3;
                 assert!(i64::try_from(found.len()).unwrap() <= most, "{zone} {now} {to}");
             }
         }
@@ -103,7 +101,7 @@ fn every_zone_offers_every_hour_of_a_year_once() {
         notice: TimeDelta::zero(),
     };
     for zone in TZ_VARIANTS {
-        let schedule = always(zone);
+        let schedule = always(zone, 60);
         for quarter in 0..4 {
             let from = (first + Days::new(91 * quarter)).and_time(NaiveTime::MIN).and_utc();
             let found = slots(&schedule, &offer, &[], from, from + TimeDelta::days(91), from);
