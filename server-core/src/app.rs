@@ -24,7 +24,10 @@ use crate::{
     audit::{Attempts, Forwarder},
     config::{self, Config, RotationConfig},
     database::{self, Database, PoolProbe},
-    domain::{api_key, appointment, gdpr, impersonation, member, organization, patient, specialist, specialty, user},
+    domain::{
+        api_key, appointment, appointment_template, availability, gdpr, impersonation, member, organization, patient,
+        schedule, specialist, specialty, user,
+    },
     encryption::Encryption,
     http::{
         ApiKeys, Authentication, CallerLimits, Changes, Directory, Idempotency, Identities, Impersonations, Secrets,
@@ -56,9 +59,13 @@ type Api = (
     specialty::Api,
     specialist::Api,
     patient::Api,
+    Scheduling,
     appointment::Api,
     gdpr::Api,
 );
+
+/// When specialists can be booked, and what for.
+type Scheduling = (schedule::Api, appointment_template::Api, availability::Api);
 
 /// Head of the specification, and which operations are public or disclose protected health
 /// information.
@@ -185,8 +192,9 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let (forwarder, wake) = Forwarder::new(admin.clone(), telemetry.clone());
     let (attempts, attempt_writer) = Attempts::new(admin.clone(), wake.clone());
     jobs.spawn("audit attempts", |stop| attempt_writer.run(stop));
-    let runner = housekeeping(Runner::new(admin.clone()), &admin);
+    let runner = Runner::new(admin.clone());
     let database = Database::new(admin.clone(), app.clone(), wake, runner.wake());
+    let runner = housekeeping(runner, &admin, &database);
     jobs.spawn("audit forwarder", |stop| forwarder.run(stop));
     let accounts = user::Service::new(database.clone(), identities.clone(), signer, Arc::clone(&encryption));
     let members = member::Service::new(database.clone(), identities.clone(), accounts.clone());
@@ -232,7 +240,8 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         specialty::Api { specialties: specialty::Service::new(database.clone()) },
         specialist::Api { specialists: specialist::Service::new(database.clone(), identities) },
         patient::Api { patients },
-        appointment::Api { appointments: appointment::Service::new(database.clone()) },
+        scheduling(&database),
+        appointment::Service::new(database.clone()).api(),
         gdpr::Api { gdpr: gdpr::Service::new(database, encryption, storage, exports, members) },
     );
     let frame = Frame {
@@ -258,6 +267,14 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+fn scheduling(database: &Database) -> Scheduling {
+    (
+        schedule::Api { schedules: schedule::Service::new(database.clone()) },
+        appointment_template::Api { templates: appointment_template::Service::new(database.clone()) },
+        availability::Api { availability: availability::Service::new(database.clone()) },
+    )
+}
+
 /// What `/ready` asks, and whether the service can do without it.
 fn dependencies(admin: PgPool, app: PgPool, redis: RedisProbe, storage: Storage) -> Vec<Dependency> {
     vec![
@@ -280,14 +297,16 @@ fn session_rules(issuer: String, authorized_parties: Vec<String>) -> Rules {
     }
 }
 
-/// What comes back by itself: rows that make no difference any more are removed.
-fn housekeeping(runner: Runner, admin: &PgPool) -> Runner {
-    let (keys, sessions) = (admin.clone(), admin.clone());
-    runner.every("idempotency_keys_expire", Duration::from_mins(10), move || answers_purge(keys.clone())).every(
-        "sessions_expire",
-        Duration::from_hours(1),
-        move || clerk::sweep(sessions.clone()),
-    )
+/// What comes back by itself: rows that make no difference any more are removed, holds that have run out
+/// are ended.
+fn housekeeping(runner: Runner, admin: &PgPool, database: &Database) -> Runner {
+    let (keys, sessions, holds, database) = (admin.clone(), admin.clone(), admin.clone(), database.clone());
+    runner
+        .every("idempotency_keys_expire", Duration::from_mins(10), move || answers_purge(keys.clone()))
+        .every("sessions_expire", Duration::from_hours(1), move || clerk::sweep(sessions.clone()))
+        .every("holds_expire", Duration::from_mins(1), move || {
+            appointment::holds_expire(holds.clone(), database.clone())
+        })
 }
 
 /// Configuration faults: all of them, and a status of their own.

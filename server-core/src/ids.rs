@@ -98,8 +98,16 @@ record_id!(
     PatientId
 );
 record_id!(
+    /// A kind of appointment that a clinic offers.
+    AppointmentTemplateId
+);
+record_id!(
     /// A booked time.
     AppointmentId
+);
+record_id!(
+    /// A move of an appointment to another time.
+    RescheduleId
 );
 record_id!(
     /// A key with which an organization's programs call.

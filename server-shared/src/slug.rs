@@ -5,14 +5,12 @@ use deunicode::deunicode_char;
 /// The longest slug, in characters.
 pub const SLUG_MAX: usize = 60;
 
-/// What a name gets that leaves nothing to write.
-const FALLBACK: &str = "organization";
-
 /// Makes a slug of a name: lower-case ASCII letters and digits in words joined by single hyphens, at
-/// most [`SLUG_MAX`] characters and never empty. Other scripts are transliterated.
+/// most [`SLUG_MAX`] characters. Other scripts are transliterated. A name that leaves nothing to write
+/// gets `fallback`, what the thing is, e.g. `organization`.
 ///
 /// Two names can give one slug; uniqueness is the matter of whoever stores it.
-pub fn slugify(name: &str) -> String {
+pub fn slugify(name: &str, fallback: &str) -> String {
     let ascii: String = name
         .chars()
         // Apostrophes belong into the word: "St. Mary's" is st-marys.
@@ -36,7 +34,7 @@ pub fn slugify(name: &str) -> String {
         slug.push_str(word);
     }
     slug.make_ascii_lowercase();
-    if slug.is_empty() { FALLBACK.to_owned() } else { slug }
+    if slug.is_empty() { fallback.to_owned() } else { slug }
 }
 
 #[cfg(test)]
@@ -56,26 +54,26 @@ mod tests {
             ("", "organization"),
             ("\u{200b}", "organization"),
         ] {
-            assert_eq!(slugify(name), slug, "{name:?}");
+            assert_eq!(slugify(name, "organization"), slug, "{name:?}");
         }
     }
 
     #[test]
     fn long_names_end_after_a_whole_word() {
-        let slug = slugify("The Very Long Name of the Rehabilitation Clinic of the Western Region");
+        let slug = slugify("The Very Long Name of the Rehabilitation Clinic of the Western Region", "clinic");
         assert_eq!(slug, "the-very-long-name-of-the-rehabilitation-clinic-of-the");
-        assert_eq!(slugify(&"x".repeat(80)), "x".repeat(SLUG_MAX));
+        assert_eq!(slugify(&"x".repeat(80), "clinic"), "x".repeat(SLUG_MAX));
     }
 
     proptest! {
         #[test]
         fn every_slug_has_the_form(name: String) {
-            let slug = slugify(&name);
+            let slug = slugify(&name, "clinic");
             prop_assert!(!slug.is_empty() && slug.len() <= SLUG_MAX);
             prop_assert!(slug.split('-').all(|word| {
                 !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
             }), "{slug}");
-            prop_assert_eq!(slugify(&slug), slug.clone());
+            prop_assert_eq!(slugify(&slug, "other"), slug.clone());
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use restartix_sdk::core::types::{
-    Appointment, CreateApiKey, CreateAppointment, CreatePatient, Patient, Scope, Specialist, SpecialistInput,
+    Appointment, AppointmentTemplate, AppointmentTemplateInput, CreateApiKey, CreateAppointment, CreatePatient, Modality,
+    Patient, ScheduleException, ScheduleExceptionKind, Scope, Specialist, SpecialistInput, SpecialistSchedule,
+    UpdateSpecialistSchedule, WorkingHours,
 };
 
 use crate::{Actor, CoreApp, Program, granted};
@@ -88,5 +90,66 @@ impl CoreApp {
     ) -> Appointment {
         let body = Self::new_appointment(specialist, patient, started_at);
         granted(actor.appointment_create().body(body).send().await, 201)
+    }
+
+    /// A window of every week: 1 is Monday.
+    pub fn window(weekday: i32, starts_at: &str, ends_at: &str) -> WorkingHours {
+        WorkingHours { ends_at: ends_at.to_owned(), starts_at: starts_at.to_owned(), weekday }
+    }
+
+    /// The schedule, at its first version, of somebody who works every day from nine to five and was away on the first
+    /// day of the year 2020; slots are of an hour.
+    pub fn new_schedule() -> UpdateSpecialistSchedule {
+        UpdateSpecialistSchedule {
+            buffer_after_minutes: None,
+            buffer_before_minutes: None,
+            daily_cap: None,
+            exceptions: vec![ScheduleException {
+                ends_at: "2020-01-02T00:00".to_owned(),
+                kind: ScheduleExceptionKind::Unavailable,
+                starts_at: "2020-01-01T00:00".to_owned(),
+            }],
+            horizon_days: 366,
+            hours: (1..=7).map(|weekday| Self::window(weekday, "09:00", "17:00")).collect(),
+            minimum_notice_minutes: None,
+            slot_minutes: 60,
+            version: 1,
+        }
+    }
+
+    /// Replaces a specialist's schedule.
+    pub async fn schedule_set(
+        &self,
+        actor: &Actor,
+        specialist: i64,
+        schedule: UpdateSpecialistSchedule,
+    ) -> SpecialistSchedule {
+        granted(actor.specialist_schedule_update().specialist_id(specialist).body(schedule).send().await, 200)
+    }
+
+    /// What a template of 45 minutes is created from.
+    pub fn new_appointment_template(name: &str) -> AppointmentTemplateInput {
+        AppointmentTemplateInput {
+            buffer_after_minutes: None,
+            buffer_before_minutes: None,
+            cancellation_cutoff_minutes: None,
+            description: None,
+            duration_minutes: 45,
+            minimum_notice_minutes: None,
+            modality: Modality::InPerson,
+            name: name.to_owned(),
+            reschedule_cutoff_minutes: None,
+            slug: None,
+            specialty_id: None,
+        }
+    }
+
+    /// A template, created by `actor`.
+    pub async fn appointment_template_create(
+        &self,
+        actor: &Actor,
+        template: AppointmentTemplateInput,
+    ) -> AppointmentTemplate {
+        granted(actor.appointment_template_create().body(template).send().await, 201)
     }
 }

@@ -42,6 +42,7 @@ mod postgres;
 mod program;
 mod proxy;
 mod sandbox;
+mod scheduling;
 mod search;
 mod seed;
 mod server;
@@ -64,6 +65,7 @@ pub use matrix::{Checksums, Contents, Fixture, Grid, LeftOut, Location, Operatio
 pub use postgres::{Database, Kind};
 pub use program::Program;
 pub use proxy::{Conversation, Proxy, Statement, Trip};
+pub use scheduling::Template;
 pub use search::Place;
 pub use seed::{Organization, Person, Role};
 pub use server::Server;

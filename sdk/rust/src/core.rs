@@ -241,6 +241,165 @@ pub mod types {
             value.parse()
         }
     }
+    ///A kind of appointment that a clinic offers.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct AppointmentTemplate {
+        ///When it was archived; absent while it can be booked.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub archived_at: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        ///How many minutes after it nothing else is booked; the specialist's own when absent.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub buffer_after_minutes: ::std::option::Option<i32>,
+        ///How many minutes before it nothing else is booked; the specialist's own when absent.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub buffer_before_minutes: ::std::option::Option<i32>,
+        ///How many minutes before its beginning a patient can last cancel it.
+        pub cancellation_cutoff_minutes: i32,
+        ///When it was created.
+        pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///What it is about.
+        pub description: ::std::string::String,
+        ///How many minutes it takes.
+        pub duration_minutes: i32,
+        ///Its id.
+        pub id: i64,
+        ///How many minutes before its beginning it can last be booked; the specialist's own when absent.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub minimum_notice_minutes: ::std::option::Option<i32>,
+        ///How specialist and patient meet.
+        pub modality: Modality,
+        ///What it is called.
+        pub name: ::std::string::String,
+        ///How many minutes before its beginning a patient can last move it.
+        pub reschedule_cutoff_minutes: i32,
+        ///Its name in links, unique among those in use.
+        pub slug: ::std::string::String,
+        ///In which specialty, if in one.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub specialty_id: ::std::option::Option<i64>,
+        ///When it last changed.
+        pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
+    }
+    impl AppointmentTemplate {
+        pub fn builder() -> builder::AppointmentTemplate {
+            Default::default()
+        }
+    }
+    /**What an appointment template is created from or replaced by. Appointments that are booked keep what
+they were booked with.*/
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct AppointmentTemplateInput {
+        ///How many minutes after it nothing else is booked; the specialist's own when left out.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub buffer_after_minutes: ::std::option::Option<i32>,
+        ///How many minutes before it nothing else is booked; the specialist's own when left out.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub buffer_before_minutes: ::std::option::Option<i32>,
+        ///How many minutes before its beginning a patient can last cancel it.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub cancellation_cutoff_minutes: ::std::option::Option<i32>,
+        ///What it is about.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub description: ::std::option::Option<::std::string::String>,
+        ///How many minutes it takes.
+        pub duration_minutes: i32,
+        ///How many minutes before its beginning it can last be booked; the specialist's own when left out.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub minimum_notice_minutes: ::std::option::Option<i32>,
+        ///How specialist and patient meet.
+        pub modality: Modality,
+        ///What it is called; no names of people: it is shown in calendars.
+        pub name: ::std::string::String,
+        ///How many minutes before its beginning a patient can last move it.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub reschedule_cutoff_minutes: ::std::option::Option<i32>,
+        /**Its name in links, unique among those in use. Left out, it is made from the name when the template is
+created, and stays when it is replaced.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub slug: ::std::option::Option<::std::string::String>,
+        ///In which specialty, if in one.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub specialty_id: ::std::option::Option<i64>,
+    }
+    impl AppointmentTemplateInput {
+        pub fn builder() -> builder::AppointmentTemplateInput {
+            Default::default()
+        }
+    }
+    ///Order of a list of appointment templates.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum AppointmentTemplateSort {
+        #[serde(rename = "name")]
+        Name,
+        #[serde(rename = "-name")]
+        Xname,
+    }
+    impl ::std::fmt::Display for AppointmentTemplateSort {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Name => f.write_str("name"),
+                Self::Xname => f.write_str("-name"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for AppointmentTemplateSort {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "name" => Ok(Self::Name),
+                "-name" => Ok(Self::Xname),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for AppointmentTemplateSort {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for AppointmentTemplateSort {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///When a specialist can be booked.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct Availability {
+        ///The slots, earliest first; they overlap where one takes longer than the next one is away.
+        pub data: ::std::vec::Vec<OpenSlot>,
+        ///How many minutes lie between two beginnings.
+        pub slot_minutes: i64,
+        ///The specialist.
+        pub specialist_id: i64,
+        ///The IANA zone that its hours are in, to show slots in.
+        pub timezone: ::std::string::String,
+    }
+    impl Availability {
+        pub fn builder() -> builder::Availability {
+            Default::default()
+        }
+    }
     ///Why and how long to act as a patient.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct BeginImpersonation {
@@ -1080,6 +1239,61 @@ a dry run.*/
             value.parse()
         }
     }
+    ///How specialist and patient meet.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum Modality {
+        #[serde(rename = "in_person")]
+        InPerson,
+        #[serde(rename = "video")]
+        Video,
+    }
+    impl ::std::fmt::Display for Modality {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::InPerson => f.write_str("in_person"),
+                Self::Video => f.write_str("video"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for Modality {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "in_person" => Ok(Self::InPerson),
+                "video" => Ok(Self::Video),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for Modality {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for Modality {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
     ///One organization the user belongs to.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct MyMembership {
@@ -1094,6 +1308,19 @@ a dry run.*/
     }
     impl MyMembership {
         pub fn builder() -> builder::MyMembership {
+            Default::default()
+        }
+    }
+    ///Time that can be booked.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct OpenSlot {
+        ///When it ends.
+        pub ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///When it begins.
+        pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
+    }
+    impl OpenSlot {
+        pub fn builder() -> builder::OpenSlot {
             Default::default()
         }
     }
@@ -1144,6 +1371,19 @@ a dry run.*/
     }
     impl PageAppointment {
         pub fn builder() -> builder::PageAppointment {
+            Default::default()
+        }
+    }
+    ///One page of a list.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct PageAppointmentTemplate {
+        ///The entries of this page, in the order asked for.
+        pub data: ::std::vec::Vec<AppointmentTemplate>,
+        ///Which page this is and how many there are.
+        pub meta: PageMeta,
+    }
+    impl PageAppointmentTemplate {
+        pub fn builder() -> builder::PageAppointmentTemplate {
             Default::default()
         }
     }
@@ -1431,6 +1671,76 @@ a dry run.*/
             value.parse()
         }
     }
+    ///A period that the weekly hours don't hold for.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct ScheduleException {
+        ///When it ends, local date and time; after its beginning, by at most 366 days.
+        pub ends_at: ::std::string::String,
+        ///What it does to the weekly hours.
+        pub kind: ScheduleExceptionKind,
+        ///When it begins, local date and time.
+        pub starts_at: ::std::string::String,
+    }
+    impl ScheduleException {
+        pub fn builder() -> builder::ScheduleException {
+            Default::default()
+        }
+    }
+    ///What an exception does to the weekly hours.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum ScheduleExceptionKind {
+        #[serde(rename = "available")]
+        Available,
+        #[serde(rename = "unavailable")]
+        Unavailable,
+    }
+    impl ::std::fmt::Display for ScheduleExceptionKind {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Available => f.write_str("available"),
+                Self::Unavailable => f.write_str("unavailable"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for ScheduleExceptionKind {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "available" => Ok(Self::Available),
+                "unavailable" => Ok(Self::Unavailable),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for ScheduleExceptionKind {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for ScheduleExceptionKind {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
     ///What an API key may do; with it, what the front desk may do there.
     #[derive(
         ::serde::Deserialize,
@@ -1592,6 +1902,38 @@ a dry run.*/
     }
     impl SpecialistInput {
         pub fn builder() -> builder::SpecialistInput {
+            Default::default()
+        }
+    }
+    ///When a specialist works and can be booked. Times are local to the specialist's zone.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SpecialistSchedule {
+        ///How many minutes after a booking nothing else is booked.
+        pub buffer_after_minutes: i32,
+        ///How many minutes before a booking nothing else is booked.
+        pub buffer_before_minutes: i32,
+        ///Most bookings that begin on one day; as many as fit when absent.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub daily_cap: ::std::option::Option<i32>,
+        ///What it works besides and when it is away, by time.
+        pub exceptions: ::std::vec::Vec<ScheduleException>,
+        ///How many days after today slots are offered.
+        pub horizon_days: i32,
+        ///What it works every week, by weekday and time.
+        pub hours: ::std::vec::Vec<WorkingHours>,
+        ///How many minutes before its beginning a slot can last be booked.
+        pub minimum_notice_minutes: i32,
+        ///How many minutes lie between two beginnings, counted from midnight; what a slot takes without a template.
+        pub slot_minutes: i32,
+        ///The specialist.
+        pub specialist_id: i64,
+        ///The IANA zone of its times, as the specialist's entry says it.
+        pub timezone: ::std::string::String,
+        ///Counts its changes; to be sent back with the next one.
+        pub version: i64,
+    }
+    impl SpecialistSchedule {
+        pub fn builder() -> builder::SpecialistSchedule {
             Default::default()
         }
     }
@@ -1908,6 +2250,53 @@ notes as they are.*/
     }
     impl UpdatePatient {
         pub fn builder() -> builder::UpdatePatient {
+            Default::default()
+        }
+    }
+    ///What a specialist's schedule is replaced by.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct UpdateSpecialistSchedule {
+        ///How many minutes after a booking nothing else is booked.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub buffer_after_minutes: ::std::option::Option<i32>,
+        ///How many minutes before a booking nothing else is booked.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub buffer_before_minutes: ::std::option::Option<i32>,
+        ///Most bookings that begin on one day; as many as fit when left out.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub daily_cap: ::std::option::Option<i32>,
+        ///What it works besides and when it is away.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub exceptions: ::std::vec::Vec<ScheduleException>,
+        ///How many days after today slots are offered.
+        pub horizon_days: i32,
+        ///What it works every week; windows that touch are one, none may overlap another.
+        pub hours: ::std::vec::Vec<WorkingHours>,
+        ///How many minutes before its beginning a slot can last be booked.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub minimum_notice_minutes: ::std::option::Option<i32>,
+        ///How many minutes lie between two beginnings, counted from midnight; what a slot takes without a template.
+        pub slot_minutes: i32,
+        ///The version this change was made from; 409 `stale_version` when there is a newer one.
+        pub version: i64,
+    }
+    impl UpdateSpecialistSchedule {
+        pub fn builder() -> builder::UpdateSpecialistSchedule {
+            Default::default()
+        }
+    }
+    ///A window of every week.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct WorkingHours {
+        ///When it ends, hours and minutes. At or before the beginning it is of the next day, so `00:00` is midnight.
+        pub ends_at: ::std::string::String,
+        ///When it begins, hours and minutes.
+        pub starts_at: ::std::string::String,
+        ///The day on which it begins: 1 is Monday, 7 is Sunday.
+        pub weekday: i32,
+    }
+    impl WorkingHours {
+        pub fn builder() -> builder::WorkingHours {
             Default::default()
         }
     }
@@ -2521,6 +2910,658 @@ notes as they are.*/
                     updated_at: Ok(value.updated_at),
                     user_id: Ok(value.user_id),
                     version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct AppointmentTemplate {
+            archived_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            buffer_after_minutes: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            buffer_before_minutes: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            cancellation_cutoff_minutes: ::std::result::Result<
+                i32,
+                ::std::string::String,
+            >,
+            created_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            description: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            duration_minutes: ::std::result::Result<i32, ::std::string::String>,
+            id: ::std::result::Result<i64, ::std::string::String>,
+            minimum_notice_minutes: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            modality: ::std::result::Result<super::Modality, ::std::string::String>,
+            name: ::std::result::Result<::std::string::String, ::std::string::String>,
+            reschedule_cutoff_minutes: ::std::result::Result<i32, ::std::string::String>,
+            slug: ::std::result::Result<::std::string::String, ::std::string::String>,
+            specialty_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            updated_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for AppointmentTemplate {
+            fn default() -> Self {
+                Self {
+                    archived_at: Ok(Default::default()),
+                    buffer_after_minutes: Ok(Default::default()),
+                    buffer_before_minutes: Ok(Default::default()),
+                    cancellation_cutoff_minutes: Err(
+                        "no value supplied for cancellation_cutoff_minutes".to_string(),
+                    ),
+                    created_at: Err("no value supplied for created_at".to_string()),
+                    description: Err("no value supplied for description".to_string()),
+                    duration_minutes: Err(
+                        "no value supplied for duration_minutes".to_string(),
+                    ),
+                    id: Err("no value supplied for id".to_string()),
+                    minimum_notice_minutes: Ok(Default::default()),
+                    modality: Err("no value supplied for modality".to_string()),
+                    name: Err("no value supplied for name".to_string()),
+                    reschedule_cutoff_minutes: Err(
+                        "no value supplied for reschedule_cutoff_minutes".to_string(),
+                    ),
+                    slug: Err("no value supplied for slug".to_string()),
+                    specialty_id: Ok(Default::default()),
+                    updated_at: Err("no value supplied for updated_at".to_string()),
+                }
+            }
+        }
+        impl AppointmentTemplate {
+            pub fn archived_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.archived_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for archived_at: {e}")
+                    });
+                self
+            }
+            pub fn buffer_after_minutes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.buffer_after_minutes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for buffer_after_minutes: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn buffer_before_minutes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.buffer_before_minutes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for buffer_before_minutes: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn cancellation_cutoff_minutes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.cancellation_cutoff_minutes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for cancellation_cutoff_minutes: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for created_at: {e}")
+                    });
+                self
+            }
+            pub fn description<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.description = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for description: {e}")
+                    });
+                self
+            }
+            pub fn duration_minutes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.duration_minutes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for duration_minutes: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn minimum_notice_minutes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.minimum_notice_minutes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for minimum_notice_minutes: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn modality<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::Modality>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.modality = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for modality: {e}")
+                    });
+                self
+            }
+            pub fn name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for name: {e}")
+                    });
+                self
+            }
+            pub fn reschedule_cutoff_minutes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.reschedule_cutoff_minutes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for reschedule_cutoff_minutes: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn slug<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.slug = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for slug: {e}")
+                    });
+                self
+            }
+            pub fn specialty_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.specialty_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for specialty_id: {e}")
+                    });
+                self
+            }
+            pub fn updated_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.updated_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for updated_at: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AppointmentTemplate>
+        for super::AppointmentTemplate {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AppointmentTemplate,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    archived_at: value.archived_at?,
+                    buffer_after_minutes: value.buffer_after_minutes?,
+                    buffer_before_minutes: value.buffer_before_minutes?,
+                    cancellation_cutoff_minutes: value.cancellation_cutoff_minutes?,
+                    created_at: value.created_at?,
+                    description: value.description?,
+                    duration_minutes: value.duration_minutes?,
+                    id: value.id?,
+                    minimum_notice_minutes: value.minimum_notice_minutes?,
+                    modality: value.modality?,
+                    name: value.name?,
+                    reschedule_cutoff_minutes: value.reschedule_cutoff_minutes?,
+                    slug: value.slug?,
+                    specialty_id: value.specialty_id?,
+                    updated_at: value.updated_at?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AppointmentTemplate> for AppointmentTemplate {
+            fn from(value: super::AppointmentTemplate) -> Self {
+                Self {
+                    archived_at: Ok(value.archived_at),
+                    buffer_after_minutes: Ok(value.buffer_after_minutes),
+                    buffer_before_minutes: Ok(value.buffer_before_minutes),
+                    cancellation_cutoff_minutes: Ok(value.cancellation_cutoff_minutes),
+                    created_at: Ok(value.created_at),
+                    description: Ok(value.description),
+                    duration_minutes: Ok(value.duration_minutes),
+                    id: Ok(value.id),
+                    minimum_notice_minutes: Ok(value.minimum_notice_minutes),
+                    modality: Ok(value.modality),
+                    name: Ok(value.name),
+                    reschedule_cutoff_minutes: Ok(value.reschedule_cutoff_minutes),
+                    slug: Ok(value.slug),
+                    specialty_id: Ok(value.specialty_id),
+                    updated_at: Ok(value.updated_at),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct AppointmentTemplateInput {
+            buffer_after_minutes: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            buffer_before_minutes: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            cancellation_cutoff_minutes: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            description: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            duration_minutes: ::std::result::Result<i32, ::std::string::String>,
+            minimum_notice_minutes: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            modality: ::std::result::Result<super::Modality, ::std::string::String>,
+            name: ::std::result::Result<::std::string::String, ::std::string::String>,
+            reschedule_cutoff_minutes: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            slug: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            specialty_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for AppointmentTemplateInput {
+            fn default() -> Self {
+                Self {
+                    buffer_after_minutes: Ok(Default::default()),
+                    buffer_before_minutes: Ok(Default::default()),
+                    cancellation_cutoff_minutes: Ok(Default::default()),
+                    description: Ok(Default::default()),
+                    duration_minutes: Err(
+                        "no value supplied for duration_minutes".to_string(),
+                    ),
+                    minimum_notice_minutes: Ok(Default::default()),
+                    modality: Err("no value supplied for modality".to_string()),
+                    name: Err("no value supplied for name".to_string()),
+                    reschedule_cutoff_minutes: Ok(Default::default()),
+                    slug: Ok(Default::default()),
+                    specialty_id: Ok(Default::default()),
+                }
+            }
+        }
+        impl AppointmentTemplateInput {
+            pub fn buffer_after_minutes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.buffer_after_minutes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for buffer_after_minutes: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn buffer_before_minutes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.buffer_before_minutes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for buffer_before_minutes: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn cancellation_cutoff_minutes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.cancellation_cutoff_minutes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for cancellation_cutoff_minutes: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn description<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.description = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for description: {e}")
+                    });
+                self
+            }
+            pub fn duration_minutes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.duration_minutes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for duration_minutes: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn minimum_notice_minutes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.minimum_notice_minutes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for minimum_notice_minutes: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn modality<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::Modality>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.modality = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for modality: {e}")
+                    });
+                self
+            }
+            pub fn name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for name: {e}")
+                    });
+                self
+            }
+            pub fn reschedule_cutoff_minutes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.reschedule_cutoff_minutes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for reschedule_cutoff_minutes: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn slug<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.slug = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for slug: {e}")
+                    });
+                self
+            }
+            pub fn specialty_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.specialty_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for specialty_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AppointmentTemplateInput>
+        for super::AppointmentTemplateInput {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AppointmentTemplateInput,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    buffer_after_minutes: value.buffer_after_minutes?,
+                    buffer_before_minutes: value.buffer_before_minutes?,
+                    cancellation_cutoff_minutes: value.cancellation_cutoff_minutes?,
+                    description: value.description?,
+                    duration_minutes: value.duration_minutes?,
+                    minimum_notice_minutes: value.minimum_notice_minutes?,
+                    modality: value.modality?,
+                    name: value.name?,
+                    reschedule_cutoff_minutes: value.reschedule_cutoff_minutes?,
+                    slug: value.slug?,
+                    specialty_id: value.specialty_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AppointmentTemplateInput>
+        for AppointmentTemplateInput {
+            fn from(value: super::AppointmentTemplateInput) -> Self {
+                Self {
+                    buffer_after_minutes: Ok(value.buffer_after_minutes),
+                    buffer_before_minutes: Ok(value.buffer_before_minutes),
+                    cancellation_cutoff_minutes: Ok(value.cancellation_cutoff_minutes),
+                    description: Ok(value.description),
+                    duration_minutes: Ok(value.duration_minutes),
+                    minimum_notice_minutes: Ok(value.minimum_notice_minutes),
+                    modality: Ok(value.modality),
+                    name: Ok(value.name),
+                    reschedule_cutoff_minutes: Ok(value.reschedule_cutoff_minutes),
+                    slug: Ok(value.slug),
+                    specialty_id: Ok(value.specialty_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct Availability {
+            data: ::std::result::Result<
+                ::std::vec::Vec<super::OpenSlot>,
+                ::std::string::String,
+            >,
+            slot_minutes: ::std::result::Result<i64, ::std::string::String>,
+            specialist_id: ::std::result::Result<i64, ::std::string::String>,
+            timezone: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for Availability {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    slot_minutes: Err("no value supplied for slot_minutes".to_string()),
+                    specialist_id: Err(
+                        "no value supplied for specialist_id".to_string(),
+                    ),
+                    timezone: Err("no value supplied for timezone".to_string()),
+                }
+            }
+        }
+        impl Availability {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::OpenSlot>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn slot_minutes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.slot_minutes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for slot_minutes: {e}")
+                    });
+                self
+            }
+            pub fn specialist_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.specialist_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for specialist_id: {e}")
+                    });
+                self
+            }
+            pub fn timezone<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.timezone = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for timezone: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Availability> for super::Availability {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Availability,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    slot_minutes: value.slot_minutes?,
+                    specialist_id: value.specialist_id?,
+                    timezone: value.timezone?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Availability> for Availability {
+            fn from(value: super::Availability) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    slot_minutes: Ok(value.slot_minutes),
+                    specialist_id: Ok(value.specialist_id),
+                    timezone: Ok(value.timezone),
                 }
             }
         }
@@ -4925,6 +5966,70 @@ notes as they are.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct OpenSlot {
+            ended_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            started_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for OpenSlot {
+            fn default() -> Self {
+                Self {
+                    ended_at: Err("no value supplied for ended_at".to_string()),
+                    started_at: Err("no value supplied for started_at".to_string()),
+                }
+            }
+        }
+        impl OpenSlot {
+            pub fn ended_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.ended_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for ended_at: {e}")
+                    });
+                self
+            }
+            pub fn started_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.started_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for started_at: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<OpenSlot> for super::OpenSlot {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: OpenSlot,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    ended_at: value.ended_at?,
+                    started_at: value.started_at?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::OpenSlot> for OpenSlot {
+            fn from(value: super::OpenSlot) -> Self {
+                Self {
+                    ended_at: Ok(value.ended_at),
+                    started_at: Ok(value.started_at),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct Organization {
             clerk_organization_id: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
@@ -5190,6 +6295,69 @@ notes as they are.*/
         }
         impl ::std::convert::From<super::PageAppointment> for PageAppointment {
             fn from(value: super::PageAppointment) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    meta: Ok(value.meta),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct PageAppointmentTemplate {
+            data: ::std::result::Result<
+                ::std::vec::Vec<super::AppointmentTemplate>,
+                ::std::string::String,
+            >,
+            meta: ::std::result::Result<super::PageMeta, ::std::string::String>,
+        }
+        impl ::std::default::Default for PageAppointmentTemplate {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    meta: Err("no value supplied for meta".to_string()),
+                }
+            }
+        }
+        impl PageAppointmentTemplate {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::AppointmentTemplate>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn meta<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::PageMeta>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.meta = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for meta: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PageAppointmentTemplate>
+        for super::PageAppointmentTemplate {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PageAppointmentTemplate,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    meta: value.meta?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PageAppointmentTemplate>
+        for PageAppointmentTemplate {
+            fn from(value: super::PageAppointmentTemplate) -> Self {
                 Self {
                     data: Ok(value.data),
                     meta: Ok(value.meta),
@@ -6082,6 +7250,86 @@ notes as they are.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct ScheduleException {
+            ends_at: ::std::result::Result<::std::string::String, ::std::string::String>,
+            kind: ::std::result::Result<
+                super::ScheduleExceptionKind,
+                ::std::string::String,
+            >,
+            starts_at: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for ScheduleException {
+            fn default() -> Self {
+                Self {
+                    ends_at: Err("no value supplied for ends_at".to_string()),
+                    kind: Err("no value supplied for kind".to_string()),
+                    starts_at: Err("no value supplied for starts_at".to_string()),
+                }
+            }
+        }
+        impl ScheduleException {
+            pub fn ends_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.ends_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for ends_at: {e}")
+                    });
+                self
+            }
+            pub fn kind<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::ScheduleExceptionKind>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.kind = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for kind: {e}")
+                    });
+                self
+            }
+            pub fn starts_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.starts_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for starts_at: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ScheduleException> for super::ScheduleException {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ScheduleException,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    ends_at: value.ends_at?,
+                    kind: value.kind?,
+                    starts_at: value.starts_at?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::ScheduleException> for ScheduleException {
+            fn from(value: super::ScheduleException) -> Self {
+                Self {
+                    ends_at: Ok(value.ends_at),
+                    kind: Ok(value.kind),
+                    starts_at: Ok(value.starts_at),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct Specialist {
             bookable: ::std::result::Result<bool, ::std::string::String>,
             created_at: ::std::result::Result<
@@ -6400,6 +7648,234 @@ notes as they are.*/
                     timezone: Ok(value.timezone),
                     title: Ok(value.title),
                     user_id: Ok(value.user_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SpecialistSchedule {
+            buffer_after_minutes: ::std::result::Result<i32, ::std::string::String>,
+            buffer_before_minutes: ::std::result::Result<i32, ::std::string::String>,
+            daily_cap: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            exceptions: ::std::result::Result<
+                ::std::vec::Vec<super::ScheduleException>,
+                ::std::string::String,
+            >,
+            horizon_days: ::std::result::Result<i32, ::std::string::String>,
+            hours: ::std::result::Result<
+                ::std::vec::Vec<super::WorkingHours>,
+                ::std::string::String,
+            >,
+            minimum_notice_minutes: ::std::result::Result<i32, ::std::string::String>,
+            slot_minutes: ::std::result::Result<i32, ::std::string::String>,
+            specialist_id: ::std::result::Result<i64, ::std::string::String>,
+            timezone: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for SpecialistSchedule {
+            fn default() -> Self {
+                Self {
+                    buffer_after_minutes: Err(
+                        "no value supplied for buffer_after_minutes".to_string(),
+                    ),
+                    buffer_before_minutes: Err(
+                        "no value supplied for buffer_before_minutes".to_string(),
+                    ),
+                    daily_cap: Ok(Default::default()),
+                    exceptions: Err("no value supplied for exceptions".to_string()),
+                    horizon_days: Err("no value supplied for horizon_days".to_string()),
+                    hours: Err("no value supplied for hours".to_string()),
+                    minimum_notice_minutes: Err(
+                        "no value supplied for minimum_notice_minutes".to_string(),
+                    ),
+                    slot_minutes: Err("no value supplied for slot_minutes".to_string()),
+                    specialist_id: Err(
+                        "no value supplied for specialist_id".to_string(),
+                    ),
+                    timezone: Err("no value supplied for timezone".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl SpecialistSchedule {
+            pub fn buffer_after_minutes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.buffer_after_minutes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for buffer_after_minutes: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn buffer_before_minutes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.buffer_before_minutes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for buffer_before_minutes: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn daily_cap<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.daily_cap = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for daily_cap: {e}")
+                    });
+                self
+            }
+            pub fn exceptions<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::ScheduleException>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.exceptions = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for exceptions: {e}")
+                    });
+                self
+            }
+            pub fn horizon_days<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.horizon_days = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for horizon_days: {e}")
+                    });
+                self
+            }
+            pub fn hours<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::WorkingHours>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.hours = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for hours: {e}")
+                    });
+                self
+            }
+            pub fn minimum_notice_minutes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.minimum_notice_minutes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for minimum_notice_minutes: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn slot_minutes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.slot_minutes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for slot_minutes: {e}")
+                    });
+                self
+            }
+            pub fn specialist_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.specialist_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for specialist_id: {e}")
+                    });
+                self
+            }
+            pub fn timezone<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.timezone = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for timezone: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SpecialistSchedule> for super::SpecialistSchedule {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SpecialistSchedule,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    buffer_after_minutes: value.buffer_after_minutes?,
+                    buffer_before_minutes: value.buffer_before_minutes?,
+                    daily_cap: value.daily_cap?,
+                    exceptions: value.exceptions?,
+                    horizon_days: value.horizon_days?,
+                    hours: value.hours?,
+                    minimum_notice_minutes: value.minimum_notice_minutes?,
+                    slot_minutes: value.slot_minutes?,
+                    specialist_id: value.specialist_id?,
+                    timezone: value.timezone?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SpecialistSchedule> for SpecialistSchedule {
+            fn from(value: super::SpecialistSchedule) -> Self {
+                Self {
+                    buffer_after_minutes: Ok(value.buffer_after_minutes),
+                    buffer_before_minutes: Ok(value.buffer_before_minutes),
+                    daily_cap: Ok(value.daily_cap),
+                    exceptions: Ok(value.exceptions),
+                    horizon_days: Ok(value.horizon_days),
+                    hours: Ok(value.hours),
+                    minimum_notice_minutes: Ok(value.minimum_notice_minutes),
+                    slot_minutes: Ok(value.slot_minutes),
+                    specialist_id: Ok(value.specialist_id),
+                    timezone: Ok(value.timezone),
+                    version: Ok(value.version),
                 }
             }
         }
@@ -7191,6 +8667,279 @@ notes as they are.*/
                     phone: Ok(value.phone),
                     user_id: Ok(value.user_id),
                     version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct UpdateSpecialistSchedule {
+            buffer_after_minutes: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            buffer_before_minutes: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            daily_cap: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            exceptions: ::std::result::Result<
+                ::std::vec::Vec<super::ScheduleException>,
+                ::std::string::String,
+            >,
+            horizon_days: ::std::result::Result<i32, ::std::string::String>,
+            hours: ::std::result::Result<
+                ::std::vec::Vec<super::WorkingHours>,
+                ::std::string::String,
+            >,
+            minimum_notice_minutes: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            slot_minutes: ::std::result::Result<i32, ::std::string::String>,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for UpdateSpecialistSchedule {
+            fn default() -> Self {
+                Self {
+                    buffer_after_minutes: Ok(Default::default()),
+                    buffer_before_minutes: Ok(Default::default()),
+                    daily_cap: Ok(Default::default()),
+                    exceptions: Ok(Default::default()),
+                    horizon_days: Err("no value supplied for horizon_days".to_string()),
+                    hours: Err("no value supplied for hours".to_string()),
+                    minimum_notice_minutes: Ok(Default::default()),
+                    slot_minutes: Err("no value supplied for slot_minutes".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl UpdateSpecialistSchedule {
+            pub fn buffer_after_minutes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.buffer_after_minutes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for buffer_after_minutes: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn buffer_before_minutes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.buffer_before_minutes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for buffer_before_minutes: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn daily_cap<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.daily_cap = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for daily_cap: {e}")
+                    });
+                self
+            }
+            pub fn exceptions<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::ScheduleException>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.exceptions = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for exceptions: {e}")
+                    });
+                self
+            }
+            pub fn horizon_days<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.horizon_days = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for horizon_days: {e}")
+                    });
+                self
+            }
+            pub fn hours<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::WorkingHours>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.hours = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for hours: {e}")
+                    });
+                self
+            }
+            pub fn minimum_notice_minutes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.minimum_notice_minutes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for minimum_notice_minutes: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn slot_minutes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.slot_minutes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for slot_minutes: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<UpdateSpecialistSchedule>
+        for super::UpdateSpecialistSchedule {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: UpdateSpecialistSchedule,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    buffer_after_minutes: value.buffer_after_minutes?,
+                    buffer_before_minutes: value.buffer_before_minutes?,
+                    daily_cap: value.daily_cap?,
+                    exceptions: value.exceptions?,
+                    horizon_days: value.horizon_days?,
+                    hours: value.hours?,
+                    minimum_notice_minutes: value.minimum_notice_minutes?,
+                    slot_minutes: value.slot_minutes?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::UpdateSpecialistSchedule>
+        for UpdateSpecialistSchedule {
+            fn from(value: super::UpdateSpecialistSchedule) -> Self {
+                Self {
+                    buffer_after_minutes: Ok(value.buffer_after_minutes),
+                    buffer_before_minutes: Ok(value.buffer_before_minutes),
+                    daily_cap: Ok(value.daily_cap),
+                    exceptions: Ok(value.exceptions),
+                    horizon_days: Ok(value.horizon_days),
+                    hours: Ok(value.hours),
+                    minimum_notice_minutes: Ok(value.minimum_notice_minutes),
+                    slot_minutes: Ok(value.slot_minutes),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct WorkingHours {
+            ends_at: ::std::result::Result<::std::string::String, ::std::string::String>,
+            starts_at: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            weekday: ::std::result::Result<i32, ::std::string::String>,
+        }
+        impl ::std::default::Default for WorkingHours {
+            fn default() -> Self {
+                Self {
+                    ends_at: Err("no value supplied for ends_at".to_string()),
+                    starts_at: Err("no value supplied for starts_at".to_string()),
+                    weekday: Err("no value supplied for weekday".to_string()),
+                }
+            }
+        }
+        impl WorkingHours {
+            pub fn ends_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.ends_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for ends_at: {e}")
+                    });
+                self
+            }
+            pub fn starts_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.starts_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for starts_at: {e}")
+                    });
+                self
+            }
+            pub fn weekday<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.weekday = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for weekday: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<WorkingHours> for super::WorkingHours {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: WorkingHours,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    ends_at: value.ends_at?,
+                    starts_at: value.starts_at?,
+                    weekday: value.weekday?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::WorkingHours> for WorkingHours {
+            fn from(value: super::WorkingHours) -> Self {
+                Self {
+                    ends_at: Ok(value.ends_at),
+                    starts_at: Ok(value.starts_at),
+                    weekday: Ok(value.weekday),
                 }
             }
         }
@@ -8061,6 +9810,200 @@ let response = client.patient_delete()
 ```*/
     pub fn patient_delete(&self) -> builder::PatientDelete<'_> {
         builder::PatientDelete::new(self)
+    }
+    /**Get a specialist's schedule
+
+Its weekly hours, exceptions and rules of booking; what they come to is in its availability.
+
+Sends a `GET` request to `/v1/specialists/{specialist_id}/schedule`
+
+Arguments:
+- `specialist_id`: Id of the specialist.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.specialist_schedule_get()
+    .specialist_id(specialist_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn specialist_schedule_get(&self) -> builder::SpecialistScheduleGet<'_> {
+        builder::SpecialistScheduleGet::new(self)
+    }
+    /**Replace a specialist's schedule
+
+The whole of it; a specialist may replace its own. What is booked stays booked. 409 `stale_version`
+when somebody else replaced it meanwhile.
+
+Sends a `PUT` request to `/v1/specialists/{specialist_id}/schedule`
+
+Arguments:
+- `specialist_id`: Id of the specialist.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `body`
+```ignore
+let response = client.specialist_schedule_update()
+    .specialist_id(specialist_id)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn specialist_schedule_update(&self) -> builder::SpecialistScheduleUpdate<'_> {
+        builder::SpecialistScheduleUpdate::new(self)
+    }
+    /**List appointment templates
+
+Those in use, or with `archived=true` those that can no longer be booked.
+
+Sends a `GET` request to `/v1/appointment-templates`
+
+Arguments:
+- `archived`: Whether to list the archived ones instead of those in use.
+- `page`: Number of the page, from 1.
+- `page_size`: Entries a page, at most 100.
+- `sort`: Order of the list.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.appointment_template_list()
+    .archived(archived)
+    .page(page)
+    .page_size(page_size)
+    .sort(sort)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn appointment_template_list(&self) -> builder::AppointmentTemplateList<'_> {
+        builder::AppointmentTemplateList::new(self)
+    }
+    /**Create an appointment template
+
+409 `slug_taken` when another one in use has the slug.
+
+Sends a `POST` request to `/v1/appointment-templates`
+
+Arguments:
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `body`
+```ignore
+let response = client.appointment_template_create()
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn appointment_template_create(&self) -> builder::AppointmentTemplateCreate<'_> {
+        builder::AppointmentTemplateCreate::new(self)
+    }
+    /**Get an appointment template by its slug
+
+Among those in use: an archived one gives its slug away.
+
+Sends a `GET` request to `/v1/appointment-templates/slug/{slug}`
+
+Arguments:
+- `slug`: Slug of the template.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.appointment_template_find()
+    .slug(slug)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn appointment_template_find(&self) -> builder::AppointmentTemplateFind<'_> {
+        builder::AppointmentTemplateFind::new(self)
+    }
+    /**Get an appointment template
+
+Archived ones too: past appointments keep naming them.
+
+Sends a `GET` request to `/v1/appointment-templates/{appointment_template_id}`
+
+Arguments:
+- `appointment_template_id`: Id of the template.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.appointment_template_get()
+    .appointment_template_id(appointment_template_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn appointment_template_get(&self) -> builder::AppointmentTemplateGet<'_> {
+        builder::AppointmentTemplateGet::new(self)
+    }
+    /**Replace an appointment template
+
+Appointments that are booked stay as they are. 409 `slug_taken` when another one in use has the slug.
+
+Sends a `PUT` request to `/v1/appointment-templates/{appointment_template_id}`
+
+Arguments:
+- `appointment_template_id`: Id of the template.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `body`
+```ignore
+let response = client.appointment_template_update()
+    .appointment_template_id(appointment_template_id)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn appointment_template_update(&self) -> builder::AppointmentTemplateUpdate<'_> {
+        builder::AppointmentTemplateUpdate::new(self)
+    }
+    /**Delete or archive an appointment template
+
+One that an appointment names is archived: it can't be booked any more, and what names it keeps doing
+so. Repeated, it does nothing more.
+
+Sends a `DELETE` request to `/v1/appointment-templates/{appointment_template_id}`
+
+Arguments:
+- `appointment_template_id`: Id of the template.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.appointment_template_delete()
+    .appointment_template_id(appointment_template_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn appointment_template_delete(&self) -> builder::AppointmentTemplateDelete<'_> {
+        builder::AppointmentTemplateDelete::new(self)
+    }
+    /**Get a specialist's open slots
+
+What is left of its hours after exceptions, bookings and buffers, minimum notice, horizon and daily
+cap; none when it can't be booked. Hours are local to the specialist's zone, whatever its clocks do:
+a local time that is left out has no slot, one that comes twice has one. 404
+`appointment_template_not_found` also for an archived template.
+
+Sends a `GET` request to `/v1/specialists/{specialist_id}/availability`
+
+Arguments:
+- `specialist_id`: Id of the specialist.
+- `from`: Only slots that begin at this moment or later; now when left out.
+- `template_id`: What is to be booked: its duration, buffers and notice hold. The specialist's own when left out.
+- `to`: Only slots that begin before this moment, at most 92 days after `from`; 7 days after it when left out.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.specialist_availability_get()
+    .specialist_id(specialist_id)
+    .from(from)
+    .template_id(template_id)
+    .to(to)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn specialist_availability_get(&self) -> builder::SpecialistAvailabilityGet<'_> {
+        builder::SpecialistAvailabilityGet::new(self)
     }
     /**List appointments
 
@@ -14660,6 +16603,1594 @@ pub mod builder {
                     )
                 }
                 409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::specialist_schedule_get`]
+
+[`Client::specialist_schedule_get`]: super::Client::specialist_schedule_get*/
+    #[derive(Debug, Clone)]
+    pub struct SpecialistScheduleGet<'a> {
+        client: &'a super::Client,
+        specialist_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> SpecialistScheduleGet<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                specialist_id: Err("specialist_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn specialist_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.specialist_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for specialist_id failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/specialists/{specialist_id}/schedule`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::SpecialistSchedule>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, specialist_id, x_organization_id } = self;
+            let specialist_id = specialist_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/specialists/{}/schedule", client.baseurl, encode_path(&
+                specialist_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "specialist_schedule_get",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::specialist_schedule_update`]
+
+[`Client::specialist_schedule_update`]: super::Client::specialist_schedule_update*/
+    #[derive(Debug, Clone)]
+    pub struct SpecialistScheduleUpdate<'a> {
+        client: &'a super::Client,
+        specialist_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::UpdateSpecialistSchedule, String>,
+    }
+    impl<'a> SpecialistScheduleUpdate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                specialist_id: Err("specialist_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn specialist_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.specialist_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for specialist_id failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::UpdateSpecialistSchedule>,
+            <V as std::convert::TryInto<
+                types::UpdateSpecialistSchedule,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!(
+                        "conversion to `UpdateSpecialistSchedule` for body failed: {}", s
+                    )
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::UpdateSpecialistSchedule,
+            ) -> types::builder::UpdateSpecialistSchedule,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `PUT` request to `/v1/specialists/{specialist_id}/schedule`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::SpecialistSchedule>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, specialist_id, x_organization_id, body } = self;
+            let specialist_id = specialist_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::UpdateSpecialistSchedule::try_from(v)
+                        .map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/specialists/{}/schedule", client.baseurl, encode_path(&
+                specialist_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .put(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "specialist_schedule_update",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::appointment_template_list`]
+
+[`Client::appointment_template_list`]: super::Client::appointment_template_list*/
+    #[derive(Debug, Clone)]
+    pub struct AppointmentTemplateList<'a> {
+        client: &'a super::Client,
+        archived: Result<Option<bool>, String>,
+        page: Result<Option<i32>, String>,
+        page_size: Result<Option<i32>, String>,
+        sort: Result<Option<types::AppointmentTemplateSort>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> AppointmentTemplateList<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                archived: Ok(None),
+                page: Ok(None),
+                page_size: Ok(None),
+                sort: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn archived<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<bool>,
+        {
+            self.archived = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `bool` for archived failed".to_string());
+            self
+        }
+        pub fn page<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page failed".to_string());
+            self
+        }
+        pub fn page_size<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page_size = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page_size failed".to_string());
+            self
+        }
+        pub fn sort<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::AppointmentTemplateSort>,
+        {
+            self.sort = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `AppointmentTemplateSort` for sort failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/appointment-templates`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::PageAppointmentTemplate>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, archived, page, page_size, sort, x_organization_id } = self;
+            let archived = archived.map_err(Error::InvalidRequest)?;
+            let page = page.map_err(Error::InvalidRequest)?;
+            let page_size = page_size.map_err(Error::InvalidRequest)?;
+            let sort = sort.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/appointment-templates", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("archived", &archived))
+                .query(&progenitor_client::QueryParam::new("page", &page))
+                .query(&progenitor_client::QueryParam::new("page_size", &page_size))
+                .query(&progenitor_client::QueryParam::new("sort", &sort))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "appointment_template_list",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::appointment_template_create`]
+
+[`Client::appointment_template_create`]: super::Client::appointment_template_create*/
+    #[derive(Debug, Clone)]
+    pub struct AppointmentTemplateCreate<'a> {
+        client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::AppointmentTemplateInput, String>,
+    }
+    impl<'a> AppointmentTemplateCreate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::AppointmentTemplateInput>,
+            <V as std::convert::TryInto<
+                types::AppointmentTemplateInput,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!(
+                        "conversion to `AppointmentTemplateInput` for body failed: {}", s
+                    )
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::AppointmentTemplateInput,
+            ) -> types::builder::AppointmentTemplateInput,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/appointment-templates`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::AppointmentTemplate>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, idempotency_key, x_organization_id, body } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::AppointmentTemplateInput::try_from(v)
+                        .map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/appointment-templates", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "appointment_template_create",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                201u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::appointment_template_find`]
+
+[`Client::appointment_template_find`]: super::Client::appointment_template_find*/
+    #[derive(Debug, Clone)]
+    pub struct AppointmentTemplateFind<'a> {
+        client: &'a super::Client,
+        slug: Result<::std::string::String, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> AppointmentTemplateFind<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                slug: Err("slug was not initialized".to_string()),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn slug<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.slug = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for slug failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/appointment-templates/slug/{slug}`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::AppointmentTemplate>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, slug, x_organization_id } = self;
+            let slug = slug.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/appointment-templates/slug/{}", client.baseurl, encode_path(& slug
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "appointment_template_find",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::appointment_template_get`]
+
+[`Client::appointment_template_get`]: super::Client::appointment_template_get*/
+    #[derive(Debug, Clone)]
+    pub struct AppointmentTemplateGet<'a> {
+        client: &'a super::Client,
+        appointment_template_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> AppointmentTemplateGet<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                appointment_template_id: Err(
+                    "appointment_template_id was not initialized".to_string(),
+                ),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn appointment_template_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.appointment_template_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for appointment_template_id failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/appointment-templates/{appointment_template_id}`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::AppointmentTemplate>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, appointment_template_id, x_organization_id } = self;
+            let appointment_template_id = appointment_template_id
+                .map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/appointment-templates/{}", client.baseurl, encode_path(&
+                appointment_template_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "appointment_template_get",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::appointment_template_update`]
+
+[`Client::appointment_template_update`]: super::Client::appointment_template_update*/
+    #[derive(Debug, Clone)]
+    pub struct AppointmentTemplateUpdate<'a> {
+        client: &'a super::Client,
+        appointment_template_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::AppointmentTemplateInput, String>,
+    }
+    impl<'a> AppointmentTemplateUpdate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                appointment_template_id: Err(
+                    "appointment_template_id was not initialized".to_string(),
+                ),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn appointment_template_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.appointment_template_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for appointment_template_id failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::AppointmentTemplateInput>,
+            <V as std::convert::TryInto<
+                types::AppointmentTemplateInput,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!(
+                        "conversion to `AppointmentTemplateInput` for body failed: {}", s
+                    )
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::AppointmentTemplateInput,
+            ) -> types::builder::AppointmentTemplateInput,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `PUT` request to `/v1/appointment-templates/{appointment_template_id}`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::AppointmentTemplate>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, appointment_template_id, x_organization_id, body } = self;
+            let appointment_template_id = appointment_template_id
+                .map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::AppointmentTemplateInput::try_from(v)
+                        .map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/appointment-templates/{}", client.baseurl, encode_path(&
+                appointment_template_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .put(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "appointment_template_update",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::appointment_template_delete`]
+
+[`Client::appointment_template_delete`]: super::Client::appointment_template_delete*/
+    #[derive(Debug, Clone)]
+    pub struct AppointmentTemplateDelete<'a> {
+        client: &'a super::Client,
+        appointment_template_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> AppointmentTemplateDelete<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                appointment_template_id: Err(
+                    "appointment_template_id was not initialized".to_string(),
+                ),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn appointment_template_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.appointment_template_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for appointment_template_id failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `DELETE` request to `/v1/appointment-templates/{appointment_template_id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<()>, Error<types::ErrorEnvelope>> {
+            let Self { client, appointment_template_id, x_organization_id } = self;
+            let appointment_template_id = appointment_template_id
+                .map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/appointment-templates/{}", client.baseurl, encode_path(&
+                appointment_template_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .delete(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "appointment_template_delete",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::specialist_availability_get`]
+
+[`Client::specialist_availability_get`]: super::Client::specialist_availability_get*/
+    #[derive(Debug, Clone)]
+    pub struct SpecialistAvailabilityGet<'a> {
+        client: &'a super::Client,
+        specialist_id: Result<i64, String>,
+        from: Result<Option<::chrono::DateTime<::chrono::offset::Utc>>, String>,
+        template_id: Result<Option<i64>, String>,
+        to: Result<Option<::chrono::DateTime<::chrono::offset::Utc>>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> SpecialistAvailabilityGet<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                specialist_id: Err("specialist_id was not initialized".to_string()),
+                from: Ok(None),
+                template_id: Ok(None),
+                to: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn specialist_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.specialist_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for specialist_id failed".to_string());
+            self
+        }
+        pub fn from<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+        {
+            self.from = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: chrono :: DateTime < :: chrono :: offset :: Utc >` for from failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn template_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.template_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i64` for template_id failed".to_string());
+            self
+        }
+        pub fn to<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+        {
+            self.to = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: chrono :: DateTime < :: chrono :: offset :: Utc >` for to failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/specialists/{specialist_id}/availability`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Availability>, Error<types::ErrorEnvelope>> {
+            let Self {
+                client,
+                specialist_id,
+                from,
+                template_id,
+                to,
+                x_organization_id,
+            } = self;
+            let specialist_id = specialist_id.map_err(Error::InvalidRequest)?;
+            let from = from.map_err(Error::InvalidRequest)?;
+            let template_id = template_id.map_err(Error::InvalidRequest)?;
+            let to = to.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/specialists/{}/availability", client.baseurl, encode_path(&
+                specialist_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("from", &from))
+                .query(&progenitor_client::QueryParam::new("template_id", &template_id))
+                .query(&progenitor_client::QueryParam::new("to", &to))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "specialist_availability_get",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,

@@ -72,7 +72,7 @@ impl Attempts {
         let Err(refused) = self.queue.try_send(attempt) else { return };
         metrics::counter!("audit_attempts_collapsed_total").increment(1);
         let attempt = refused.into_inner();
-        let Attempt { origin, refusal, error_code, .. } = attempt;
+        let Attempt { origin, refusal, entity_type, error_code, .. } = attempt;
         let kind =
             (origin.actor, origin.impersonator, origin.organization, origin.operation_id, refusal, error_code.clone());
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,7 +81,7 @@ impl Attempts {
         } else if counts.len() < COUNTS {
             // What differs within the count is not said of any of it.
             let origin = Origin { ip: None, user_agent: None, request_id: String::new(), ..origin };
-            counts.insert(kind, Attempt { origin, refusal, entity_id: None, error_code, occurrences: 1 });
+            counts.insert(kind, Attempt { origin, refusal, entity_type, entity_id: None, error_code, occurrences: 1 });
         } else {
             metrics::counter!("audit_attempts_lost_total").increment(1);
         }
@@ -170,6 +170,7 @@ mod tests {
         Attempt {
             origin,
             refusal: Refusal::Denied,
+            entity_type: Some("patient"),
             entity_id: Some("7".to_owned()),
             error_code: "permission_denied".to_owned(),
             occurrences: 1,

@@ -235,6 +235,8 @@ pub(crate) struct Attempt {
     pub(crate) origin: Origin,
     /// How it ended.
     pub(crate) refusal: Refusal,
+    /// What was meant, where the path of the request says it; else the operation's name does.
+    pub(crate) entity_type: Option<&'static str>,
     /// Id in the path of the request, if there is one.
     pub(crate) entity_id: Option<String>,
     /// The stable code of the answer.
@@ -245,9 +247,11 @@ pub(crate) struct Attempt {
 
 impl Attempt {
     fn row(&self) -> Value {
-        // `appointment_cancel`: the noun is what was meant, the verb what was to be done to it.
+        // `appointment_cancel`: the noun is what was meant, the verb what was to be done to it. In
+        // `appointment_no_show` only the path tells where the one ends.
         let operation = self.origin.operation_id;
-        let (noun, verb) = operation.rsplit_once('_').unwrap_or((operation, "called"));
+        let named = self.entity_type.and_then(|noun| Some((noun, operation.strip_prefix(noun)?.strip_prefix('_')?)));
+        let (noun, verb) = named.or_else(|| operation.rsplit_once('_')).unwrap_or((operation, "called"));
         let mut row = self.origin.row();
         row["action"] = verb.into();
         row["entity_type"] = noun.into();

@@ -4,12 +4,15 @@ use poem_openapi::Tags;
 
 pub(crate) mod api_key;
 pub(crate) mod appointment;
+pub(crate) mod appointment_template;
+pub(crate) mod availability;
 pub(crate) mod gdpr;
 pub(crate) mod impersonation;
 pub(crate) mod member;
 pub(crate) mod organization;
 pub(crate) mod patient;
 pub(crate) mod rules;
+pub(crate) mod schedule;
 pub(crate) mod specialist;
 pub(crate) mod specialty;
 pub(crate) mod user;
@@ -30,6 +33,11 @@ pub(crate) enum Tag {
     Specialties,
     /// Who treats.
     Specialists,
+    /// When specialists work, and when they can be booked.
+    Availability,
+    /// What can be booked.
+    #[oai(rename = "Appointment templates")]
+    AppointmentTemplates,
     /// Who is treated. Every read is audited per record.
     Patients,
     /// Booked times; no specialist and no patient is booked twice.

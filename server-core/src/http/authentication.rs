@@ -266,6 +266,7 @@ impl Gate for Authentication {
             self.attempts.record(Attempt {
                 origin: origin.clone(),
                 refusal,
+                entity_type: last_noun(operation),
                 entity_id: seen.entity_id.clone(),
                 error_code: error.code().to_owned(),
                 occurrences: 1,
@@ -348,6 +349,13 @@ fn last_id(operation: &Operation, path: &str) -> Option<String> {
     let (_, value) = parts.filter(|(template, _)| template.starts_with('{')).last()?;
     let id = value.parse::<i64>().is_ok() || Uuid::try_parse(value).is_ok();
     id.then(|| value.to_owned())
+}
+
+/// The noun that the last id in a path belongs to (`appointment` of `{appointment_id}`), if the operation is
+/// named after it.
+fn last_noun(operation: &Operation) -> Option<&'static str> {
+    let name = operation.path.rsplit('/').find_map(|part| part.strip_prefix('{')?.strip_suffix("_id}"))?;
+    operation.id.starts_with(name).then(|| &operation.id[..name.len()])
 }
 
 fn refused(error: TokenError) -> ApiError {

@@ -167,6 +167,10 @@ permissions! {
     SpecialistWrite @ SpecialistsWrite: [Admin];
     /// Change a specialist; a specialist only itself.
     SpecialistUpdate @ SpecialistsWrite: [Admin, Specialist];
+    /// See appointment templates.
+    AppointmentTemplateRead @ AppointmentsRead: [Admin, Specialist, Staff, Patient];
+    /// Create, change, archive appointment templates.
+    AppointmentTemplateWrite: [Admin];
     /// List and search patients.
     PatientList @ PatientsRead: [Admin, Specialist, Staff];
     /// See one patient; a patient only itself.
@@ -179,8 +183,12 @@ permissions! {
     ClinicalNotes: [Admin, Specialist];
     /// See appointments; specialists and patients their own.
     AppointmentRead @ AppointmentsRead: [Admin, Specialist, Staff, Patient];
-    /// Create and change appointments; specialists their own.
+    /// Create and change appointments and say how they go; specialists their own.
     AppointmentWrite @ AppointmentsWrite: [Admin, Specialist, Staff];
+    /// Hold and book open slots; patients for themselves.
+    AppointmentBook @ AppointmentsWrite: [Admin, Staff, Patient];
+    /// Move appointments; specialists and patients their own.
+    AppointmentReschedule @ AppointmentsWrite: [Admin, Specialist, Staff, Patient];
     /// Delete appointments.
     AppointmentDelete @ AppointmentsWrite: [Admin];
     /// Cancel appointments; specialists and patients their own.

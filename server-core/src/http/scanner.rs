@@ -26,6 +26,7 @@ pub(crate) fn scanners(attempts: Attempts) -> OnBlocked {
         attempts.record(Attempt {
             origin,
             refusal: Refusal::Denied,
+            entity_type: None,
             entity_id: None,
             error_code: kind.as_str().to_owned(),
             occurrences: 1,

@@ -3,11 +3,33 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use restartix_sdk::Failure;
+use restartix_sdk::{Envelope, Error, Failure, ResponseValue};
 use test_support::{CoreApp, in_days};
 
 /// How many ask at once.
 const RACERS: usize = 50;
+
+/// An answer in a word or two: its status, and the code of a refusal.
+pub(crate) async fn outcome<T, E: Envelope>(answer: Result<ResponseValue<T>, Error<E>>) -> String {
+    match answer {
+        Ok(done) => done.status().as_u16().to_string(),
+        Err(error) => {
+            let failure = Failure::read(error).await;
+            format!("{} {}", failure.status.map_or(0, |s| s.as_u16()), failure.code.unwrap_or(failure.message))
+        }
+    }
+}
+
+/// How often each answer was given.
+pub(crate) async fn outcomes<T, E: Envelope>(
+    answers: Vec<Result<ResponseValue<T>, Error<E>>>,
+) -> BTreeMap<String, usize> {
+    let mut outcomes = BTreeMap::new();
+    for answer in answers {
+        *outcomes.entry(outcome(answer).await).or_default() += 1;
+    }
+    outcomes
+}
 
 #[tokio::test]
 async fn fifty_bookings_of_one_slot_make_one_appointment() {
@@ -22,17 +44,7 @@ async fn fifty_bookings_of_one_slot_make_one_appointment() {
         let body = CoreApp::new_appointment(app.home().specialist_id, *patient, in_days(2, 9));
         staff.appointment_create().body(body).send()
     });
-    let mut outcomes: BTreeMap<String, usize> = BTreeMap::new();
-    for outcome in join_all(attempts).await {
-        let name = match outcome {
-            Ok(booked) => booked.status().as_u16().to_string(),
-            Err(error) => {
-                let failure = Failure::read(error).await;
-                format!("{} {}", failure.status.map_or(0, |s| s.as_u16()), failure.code.unwrap_or(failure.message))
-            }
-        };
-        *outcomes.entry(name).or_default() += 1;
-    }
+    let outcomes = outcomes(join_all(attempts).await).await;
     let expected = BTreeMap::from([("201".to_owned(), 1), ("409 slot_taken".to_owned(), RACERS - 1)]);
     assert_eq!(outcomes, expected);
     assert_eq!(app.count("select count(*) from appointments").await, 1);

@@ -91,6 +91,8 @@ async fn the_context_is_entered_before_anything_is_read() {
     let (staff, home) = (app.staff(), app.home());
     let body = SpecialtyInput { name: "Knees".to_owned(), description: None };
     let specialty = granted(app.admin().specialty_create().body(body).send().await, 201).id;
+    let template = app.appointment_template_create(&app.admin(), CoreApp::new_appointment_template("Talk")).await;
+    app.schedule_set(&app.admin(), home.specialist_id, CoreApp::new_schedule()).await;
     let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
     let booked = app.appointment_create(&staff, home.specialist_id, patient, in_days(2, 9)).await;
     let (id, uid) = (booked.id, booked.uid);
@@ -116,6 +118,11 @@ async fn the_context_is_entered_before_anything_is_read() {
     read!(specialty_get.specialty_id(specialty));
     read!(specialist_list.page_size(1).bookable(true));
     read!(specialist_get.specialist_id(home.specialist_id));
+    read!(specialist_schedule_get.specialist_id(home.specialist_id));
+    read!(specialist_availability_get.specialist_id(home.specialist_id).template_id(template.id));
+    read!(appointment_template_list);
+    read!(appointment_template_get.appointment_template_id(template.id));
+    read!(appointment_template_find.slug(&template.slug));
     read!(appointment_list);
     read!(appointment_list.page_size(1).page(2));
     read!(appointment_list.page_size(1).from(in_days(1, 0)).to(in_days(9, 0)));
@@ -129,7 +136,7 @@ async fn the_context_is_entered_before_anything_is_read() {
     );
     read!(appointment_get.appointment_id(id));
     read!(appointment_find.uid(uid));
-    assert!(shapes.len() >= 14, "fewer shapes than the operations have: {}", shapes.len());
+    assert!(shapes.len() >= 19, "fewer shapes than the operations have: {}", shapes.len());
 
     let mut database = app.database.app().await;
     for (number, (statement, operation)) in shapes.values().enumerate() {

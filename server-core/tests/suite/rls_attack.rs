@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use restartix_sdk::{
-    core::types::{BeginImpersonation, CreateApiKey, CreatePatient, Scope, SpecialtyInput},
+    core::types::{BeginImpersonation, CreateApiKey, CreatePatient, RescheduleAppointment, Scope, SpecialtyInput},
     telemetry::types::{
         ActorKind, AuditBatch, AuditOutcome, ConsentUpdate, NewAuditEvent, NewExclusion, PurposeDecisions,
     },
@@ -26,15 +26,19 @@ const fn target(table: &'static str, verbs: &'static str) -> Target {
     Target { table, tenant: "organization_id", touch: "organization_id", verbs }
 }
 
-const CORE: [Target; 15] = [
+const CORE: [Target; 19] = [
     Target { table: "public.organizations", tenant: "id", touch: "name", verbs: "SU" },
     Target { table: "public.memberships", tenant: "organization_id", touch: "role", verbs: "SIUD" },
     target("public.specialties", "SIUD"),
     target("public.specialists", "SIU"),
     target("public.specialist_specialties", "SID"),
+    target("public.specialist_hours", "SID"),
+    target("public.specialist_exceptions", "SID"),
+    target("public.appointment_templates", "SIUD"),
     target("public.data_keys", "SI"),
     target("public.patients", "SIU"),
     target("public.appointments", "SIU"),
+    target("public.appointment_reschedules", "SI"),
     target("public.api_keys", "SIU"),
     target("public.impersonations", "SIU"),
     target("public.audit_log", "SI"),
@@ -196,8 +200,12 @@ async fn cores_tables_withstand() {
         let mut body = CoreApp::new_specialist("Dr. Knee");
         body.specialty_ids = vec![specialty];
         granted(admin.specialist_create().body(body).send().await, 201);
+        app.schedule_set(&admin, specialist, CoreApp::new_schedule()).await;
+        app.appointment_template_create(&admin, CoreApp::new_appointment_template("Talk")).await;
         let patient = app.patient_create(&admin, "Ann", "Lee").await.id;
-        app.appointment_create(&admin, specialist, patient, in_days(2, 9)).await;
+        let booked = app.appointment_create(&admin, specialist, patient, in_days(2, 9)).await.id;
+        let body = RescheduleAppointment { specialist_id: None, started_at: in_days(3, 9), version: None };
+        granted(admin.appointment_reschedule().appointment_id(booked).body(body).send().await, 200);
         let body = CreateApiKey { expires_at: None, name: "Key".to_owned(), scopes: vec![Scope::PatientsRead] };
         let organization = granted(admin.me_get().send().await, 200).organization_id.unwrap();
         granted(admin.api_key_create().organization_id(organization).body(body).send().await, 201);

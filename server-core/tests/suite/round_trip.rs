@@ -59,6 +59,15 @@ async fn requests_keep_within_their_round_trips() {
     .await;
     assert_eq!(said.awaited(), 1, "page and total of a list are one statement");
 
+    app.schedule_set(&app.admin(), specialist, CoreApp::new_schedule()).await;
+    let said = costliest(&app, "specialist_availability_get", async || {
+        let month = staff.specialist_availability_get().specialist_id(specialist);
+        let month = granted(month.from(in_days(1, 0)).to(in_days(32, 0)).send().await, 200);
+        assert!(month.data.len() > 200, "a month of working days: {}", month.data.len());
+    })
+    .await;
+    assert_eq!(said.awaited(), 1, "a month of open slots is one statement");
+
     let said = costliest(&app, "patient_get", async || {
         granted(staff.patient_get().patient_id(patient).send().await, 200);
     })

@@ -15,15 +15,13 @@ use uuid::Uuid;
 
 use super::{
     Service,
-    model::{
-        Appointment, AppointmentFilter, AppointmentSort, AppointmentStatus, CancelAppointment, CreateAppointment,
-        UpdateAppointment,
-    },
+    model::{Appointment, AppointmentFilter, AppointmentSort, CreateAppointment, UpdateAppointment},
+    status::AppointmentStatus,
 };
 use crate::{
     domain::Tag,
     http::{Caller, Permission},
-    ids::{AppointmentId, PatientId, SpecialistId},
+    ids::{AppointmentId, AppointmentTemplateId, PatientId, SpecialistId},
 };
 
 /// `/v1/appointments`
@@ -55,6 +53,8 @@ impl Api {
         patient_id: Query<Option<PatientId>>,
         /// Only those in this state.
         status: Query<Option<AppointmentStatus>>,
+        /// Only those booked as this appointment template.
+        template_id: Query<Option<AppointmentTemplateId>>,
         /// Order of the list.
         sort: Query<Option<AppointmentSort>>,
     ) -> Result<Json<Page<Appointment>>, ApiError> {
@@ -65,6 +65,7 @@ impl Api {
             specialist_id: specialist_id.0,
             patient_id: patient_id.0,
             status: status.0,
+            template_id: template_id.0,
         };
         let paging = Paging::new(page.0, page_size.0);
         Ok(Json(self.appointments.list(&caller, &filter, sort.0.unwrap_or_default(), paging).await?))
@@ -115,7 +116,8 @@ impl Api {
     /// Replace an appointment
     ///
     /// 409 `stale_version` when somebody else changed it meanwhile, `slot_taken` when the new time is
-    /// not free, `invalid_transition` when it is over.
+    /// not free, `invalid_transition` when it has begun or is over. Buffers stay around it as they were
+    /// when it was booked.
     #[oai(path = "/appointments/:appointment_id", method = "put", operation_id = "appointment_update")]
     async fn appointment_update(
         &self,
@@ -141,21 +143,5 @@ impl Api {
         caller.may(Permission::AppointmentDelete)?;
         self.appointments.delete(&caller, appointment_id.0).await?;
         Ok(NoContent)
-    }
-
-    /// Cancel an appointment
-    ///
-    /// Its time is free at once. A patient can cancel its own until it begins. 409
-    /// `already_cancelled` the second time.
-    #[oai(path = "/appointments/:appointment_id/cancel", method = "post", operation_id = "appointment_cancel")]
-    async fn appointment_cancel(
-        &self,
-        caller: Caller,
-        /// Id of the appointment.
-        appointment_id: Path<AppointmentId>,
-        body: Body<CancelAppointment>,
-    ) -> Result<Json<Appointment>, ApiError> {
-        caller.may(Permission::AppointmentCancel)?;
-        Ok(Json(self.appointments.cancel(&caller, appointment_id.0, &body).await?))
     }
 }

@@ -4,8 +4,11 @@ use poem_openapi::types::ToJSON;
 use serde_json::{Value, json};
 use server_shared::error::{Fault, FaultKind};
 
-use super::model::AppointmentStatus;
-use crate::{database::DatabaseError, domain::rules::InvalidValue};
+use super::status::AppointmentStatus;
+use crate::{
+    database::DatabaseError,
+    domain::{availability::AvailabilityError, rules::InvalidValue},
+};
 
 /// What can go wrong with appointments.
 #[derive(Debug, thiserror::Error)]
@@ -19,9 +22,19 @@ pub(crate) enum AppointmentError {
     #[error("The appointment is already cancelled.")]
     AlreadyCancelled,
     #[error("An appointment in this state does not allow this.")]
-    InvalidTransition { from: AppointmentStatus, to: &'static str },
-    #[error("An appointment that has begun can only be cancelled by the clinic.")]
-    TooLate,
+    InvalidTransition { from: AppointmentStatus, to: AppointmentStatus },
+    #[error("It is too late to cancel this; the clinic still can.")]
+    CancellationTooLate,
+    #[error("It is too late to move this; the clinic still can.")]
+    RescheduleTooLate,
+    #[error("The hold has run out; hold or book the slot anew.")]
+    HoldExpired,
+    #[error("Only who made a hold can book or release it.")]
+    HoldNotOwn,
+    #[error("This is for the clinic to do.")]
+    ClinicOnly,
+    #[error(transparent)]
+    Slot(AvailabilityError),
     #[error(transparent)]
     Invalid(#[from] InvalidValue),
     #[error(transparent)]
@@ -36,7 +49,11 @@ impl Fault for AppointmentError {
             | Self::StaleVersion { .. }
             | Self::AlreadyCancelled
             | Self::InvalidTransition { .. }
-            | Self::TooLate => FaultKind::Conflict,
+            | Self::CancellationTooLate
+            | Self::RescheduleTooLate
+            | Self::HoldExpired => FaultKind::Conflict,
+            Self::HoldNotOwn | Self::ClinicOnly => FaultKind::Forbidden,
+            Self::Slot(error) => error.kind(),
             Self::Invalid(error) => error.kind(),
             Self::Database(error) => error.kind(),
         }
@@ -49,7 +66,12 @@ impl Fault for AppointmentError {
             Self::StaleVersion { .. } => "stale_version".into(),
             Self::AlreadyCancelled => "already_cancelled".into(),
             Self::InvalidTransition { .. } => "invalid_transition".into(),
-            Self::TooLate => "cancellation_too_late".into(),
+            Self::CancellationTooLate => "cancellation_too_late".into(),
+            Self::RescheduleTooLate => "reschedule_too_late".into(),
+            Self::HoldExpired => "hold_expired".into(),
+            Self::HoldNotOwn => "hold_not_own".into(),
+            Self::ClinicOnly => "permission_denied".into(),
+            Self::Slot(error) => error.code(),
             Self::Invalid(error) => error.code(),
             Self::Database(error) => error.code(),
         }
@@ -58,9 +80,25 @@ impl Fault for AppointmentError {
     fn details(&self) -> Option<Value> {
         match self {
             Self::StaleVersion { current } => Some(json!({ "version": current })),
-            Self::InvalidTransition { from, to } => Some(json!({ "from": from.to_json(), "to": to })),
+            Self::InvalidTransition { from, to } => Some(json!({ "from": from.to_json(), "to": to.to_json() })),
             Self::Invalid(error) => error.details(),
+            Self::Slot(error) => error.details(),
             _ => None,
+        }
+    }
+}
+
+/// A body names specialist and template, so that they are not there is a fault of the body.
+impl From<AvailabilityError> for AppointmentError {
+    fn from(error: AvailabilityError) -> Self {
+        let unknown = |pointer, message| InvalidValue::new(pointer, "unknown_reference", message).into();
+        match error {
+            AvailabilityError::SpecialistNotFound => unknown("/specialist_id", "is no specialist of this organization"),
+            AvailabilityError::TemplateNotFound => {
+                unknown("/template_id", "is no appointment template in use of this organization")
+            }
+            AvailabilityError::Taken => Self::SlotTaken,
+            other => Self::Slot(other),
         }
     }
 }

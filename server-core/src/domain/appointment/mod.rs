@@ -1,8 +1,28 @@
 mod api;
+mod booking;
+mod columns;
 mod error;
 mod model;
 mod repository;
+mod reschedule;
 mod service;
+mod status;
+mod transition;
 
-pub(crate) use api::Api;
+pub(crate) use booking::holds_expire;
 pub(crate) use service::Service;
+
+/// Every operation on appointments.
+pub(crate) type Api = (api::Api, booking::BookingApi, transition::TransitionApi, reschedule::RescheduleApi);
+
+impl Service {
+    /// Its operations.
+    pub(crate) fn api(self) -> Api {
+        (
+            api::Api { appointments: self.clone() },
+            booking::BookingApi { appointments: self.clone() },
+            transition::TransitionApi { appointments: self.clone() },
+            reschedule::RescheduleApi { appointments: self },
+        )
+    }
+}

@@ -2,14 +2,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Enum, Object, types::Example};
 use uuid::Uuid;
 
+use super::status::AppointmentStatus;
 use crate::{
     audit::Entity,
-    ids::{AppointmentId, OrganizationId, PatientId, SpecialistId, SpecialtyId, UserId},
+    domain::appointment_template::Modality,
+    ids::{AppointmentId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId, SpecialtyId, UserId},
 };
 
 /// A booked time of a specialist and a patient.
 #[derive(Debug, Clone, Object, sqlx::FromRow)]
 #[oai(example, skip_serializing_if_is_none)]
+#[allow(clippy::struct_field_names, reason = "what it was booked as is called an appointment template")]
 pub(crate) struct Appointment {
     /// Its id.
     pub(crate) id: AppointmentId,
@@ -29,14 +32,22 @@ pub(crate) struct Appointment {
     pub(crate) specialist_id: SpecialistId,
     /// Who is treated.
     pub(crate) patient_id: PatientId,
+    /// What was booked, if it was booked as something that the clinic offers.
+    pub(crate) appointment_template_id: Option<AppointmentTemplateId>,
     /// In which specialty, if that was said.
     pub(crate) specialty_id: Option<SpecialtyId>,
+    /// How specialist and patient meet.
+    pub(crate) modality: Modality,
     /// Who booked it; absent when that user is gone.
     pub(crate) user_id: Option<UserId>,
+    /// Until when it is, or was, kept for its maker; absent once it is booked.
+    pub(crate) hold_expires_at: Option<DateTime<Utc>>,
     /// When it was cancelled.
     pub(crate) cancelled_at: Option<DateTime<Utc>>,
     /// Why it was cancelled.
     pub(crate) cancellation_reason: Option<CancellationReason>,
+    /// Counts the changes that calendars have to follow: `SEQUENCE` of iCalendar.
+    pub(crate) sequence: i32,
     /// Counts its changes; to be sent back with the next one.
     pub(crate) version: i64,
     /// When it was created.
@@ -75,49 +86,18 @@ impl Example for Appointment {
             ended_at: started_at + TimeDelta::minutes(45),
             specialist_id: SpecialistId(8),
             patient_id: PatientId(27),
+            appointment_template_id: Some(AppointmentTemplateId(5)),
             specialty_id: Some(SpecialtyId(3)),
+            modality: Modality::InPerson,
             user_id: Some(UserId(12)),
+            hold_expires_at: None,
             cancelled_at: None,
             cancellation_reason: None,
+            sequence: 0,
             version: 1,
             created_at,
             updated_at: created_at,
         }
-    }
-}
-
-/// Where an appointment stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
-#[oai(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-pub(crate) enum AppointmentStatus {
-    /// Kept for its maker for a few minutes.
-    Held,
-    /// Was held and is free again.
-    Expired,
-    /// Booked.
-    Scheduled,
-    /// Booked and confirmed.
-    Confirmed,
-    /// Under way.
-    InProgress,
-    /// Took place.
-    Completed,
-    /// Called off.
-    Cancelled,
-    /// The patient did not come.
-    NoShow,
-}
-
-impl AppointmentStatus {
-    /// Whether it can still be called off.
-    pub(super) fn can_be_cancelled(self) -> bool {
-        matches!(self, Self::Scheduled | Self::Confirmed)
-    }
-
-    /// Whether time and people can still change.
-    pub(super) fn can_be_changed(self) -> bool {
-        matches!(self, Self::Scheduled | Self::Confirmed)
     }
 }
 
@@ -234,6 +214,8 @@ pub(crate) struct AppointmentFilter {
     pub(crate) patient_id: Option<PatientId>,
     /// Those that stand there.
     pub(crate) status: Option<AppointmentStatus>,
+    /// Those booked as one thing that the clinic offers.
+    pub(crate) template_id: Option<AppointmentTemplateId>,
 }
 
 /// Order of a list of appointments.

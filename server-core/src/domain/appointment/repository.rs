@@ -1,17 +1,16 @@
-use chrono::{DateTime, Utc};
 use server_shared::http::{Page, Paging};
 use uuid::Uuid;
 
 use super::{
+    columns::{COLUMNS, appointment_query},
     error::AppointmentError,
-    model::{
-        Appointment, AppointmentFilter, AppointmentSort, AppointmentStatus, CancellationReason, CreateAppointment,
-    },
+    model::{Appointment, AppointmentFilter, AppointmentSort, CreateAppointment},
+    transition::Block,
 };
 use crate::{
     database::{DatabaseError, Listed, OpenReader, Tx, broken_constraint},
     domain::rules::InvalidValue,
-    ids::{AppointmentId, OrganizationId, PatientId, SpecialistId, SpecialtyId, UserId},
+    ids::{AppointmentId, OrganizationId, UserId},
 };
 
 pub(super) async fn appointment_get(
@@ -19,14 +18,9 @@ pub(super) async fn appointment_get(
     id: AppointmentId,
 ) -> Result<Option<Appointment>, DatabaseError> {
     let (connection, (user, organization, role, patient, specialist)) = reader.parts();
-    let row = sqlx::query_as!(
-        Appointment,
+    let row = appointment_query!(
+        "select",
         r#"
-        select a.id as "id: AppointmentId", a.uid, a.organization_id as "organization_id: OrganizationId", a.title,
-               a.status as "status: AppointmentStatus", a.started_at, a.ended_at,
-               a.specialist_id as "specialist_id: SpecialistId", a.patient_id as "patient_id: PatientId",
-               a.specialty_id as "specialty_id: SpecialtyId", a.user_id as "user_id: UserId", a.cancelled_at,
-               a.cancellation_reason as "cancellation_reason: CancellationReason", a.version, a.created_at, a.updated_at
         from context_enter($1, $2, $3, $4, $5) as ctx
         cross join lateral (
             -- the policy compares the organization; said here too, the planner would be tempted by an
@@ -48,14 +42,9 @@ pub(super) async fn appointment_get(
 
 pub(super) async fn appointment_find(reader: &mut OpenReader, uid: Uuid) -> Result<Option<Appointment>, DatabaseError> {
     let (connection, (user, organization, role, patient, specialist)) = reader.parts();
-    let row = sqlx::query_as!(
-        Appointment,
+    let row = appointment_query!(
+        "select",
         r#"
-        select a.id as "id: AppointmentId", a.uid, a.organization_id as "organization_id: OrganizationId", a.title,
-               a.status as "status: AppointmentStatus", a.started_at, a.ended_at,
-               a.specialist_id as "specialist_id: SpecialistId", a.patient_id as "patient_id: PatientId",
-               a.specialty_id as "specialty_id: SpecialtyId", a.user_id as "user_id: UserId", a.cancelled_at,
-               a.cancellation_reason as "cancellation_reason: CancellationReason", a.version, a.created_at, a.updated_at
         from context_enter($1, $2, $3, $4, $5) as ctx
         cross join lateral (
             select * from appointments where uid = $6 and organization_id = $2 and deleted_at is null and ctx offset 0
@@ -75,8 +64,7 @@ pub(super) async fn appointment_find(reader: &mut OpenReader, uid: Uuid) -> Resu
 
 impl Listed for Appointment {
     const TABLE: &'static str = "appointments";
-    const COLUMNS: &'static str = "id, uid, organization_id, title, status, started_at, ended_at, specialist_id, patient_id, specialty_id, \
-                                   user_id, cancelled_at, cancellation_reason, version, created_at, updated_at";
+    const COLUMNS: &'static str = COLUMNS;
     const PRESENT: &'static str = "deleted_at is null";
 }
 
@@ -97,6 +85,7 @@ pub(super) async fn appointment_page(
         .filter("specialist_id =", filter.specialist_id)
         .filter("patient_id =", filter.patient_id)
         .filter("status =", filter.status)
+        .filter("appointment_template_id =", filter.template_id)
         .page(order, paging)
         .await
 }
@@ -109,25 +98,27 @@ pub(super) async fn appointment_create(
     user: Option<UserId>,
     booking: &CreateAppointment,
 ) -> Result<Option<Appointment>, AppointmentError> {
-    sqlx::query_as!(
-        Appointment,
+    appointment_query!(
         r#"
-        insert into appointments (organization_id, title, status, started_at, ended_at, block, specialist_id, patient_id,
-                                  specialty_id, user_id)
+        insert into appointments as a (organization_id, title, status, started_at, ended_at, block, specialist_id,
+                                       patient_id, specialty_id, user_id)
         select $1, $2, 'scheduled', $3, $4, tstzrange($3, $4), s.id, p.id, $7, $8
         from specialists s, patients p
         where s.organization_id = $1 and s.id = $5 and s.deleted_at is null
           and p.organization_id = $1 and p.id = $6 and p.deleted_at is null
           and ($7::bigint is null or exists (select from specialties y where y.organization_id = $1 and y.id = $7
                                              and y.archived_at is null))
-        returning id as "id: AppointmentId", uid, organization_id as "organization_id: OrganizationId", title,
-                  status as "status: AppointmentStatus", started_at, ended_at,
-                  specialist_id as "specialist_id: SpecialistId", patient_id as "patient_id: PatientId",
-                  specialty_id as "specialty_id: SpecialtyId", user_id as "user_id: UserId", cancelled_at,
-                  cancellation_reason as "cancellation_reason: CancellationReason", version, created_at, updated_at
+        returning
         "#,
-        organization.0, booking.title, booking.started_at, booking.ended_at, booking.specialist_id.0,
-        booking.patient_id.0, booking.specialty_id.map(|id| id.0), user.map(|id| id.0)
+        "",
+        organization.0,
+        booking.title,
+        booking.started_at,
+        booking.ended_at,
+        booking.specialist_id.0,
+        booking.patient_id.0,
+        booking.specialty_id.map(|id| id.0),
+        user.map(|id| id.0)
     )
     .fetch_optional(tx.connection()?)
     .await
@@ -159,39 +150,20 @@ pub(super) async fn unknown_reference(
     Ok(invalid.into())
 }
 
-/// What decides whether an appointment can change; locks it against other changes.
-pub(super) struct Standing {
-    pub(super) status: AppointmentStatus,
-    pub(super) version: i64,
-    pub(super) started_at: DateTime<Utc>,
-}
-
-pub(super) async fn appointment_lock(tx: &mut impl Tx, id: AppointmentId) -> Result<Option<Standing>, DatabaseError> {
-    let row = sqlx::query_as!(
-        Standing,
-        r#"
-        select status as "status: AppointmentStatus", version, started_at
-        from appointments where id = $1 and deleted_at is null for update
-        "#,
-        id.0
-    )
-    .fetch_optional(tx.connection()?)
-    .await?;
-    Ok(row)
-}
-
 pub(super) async fn appointment_update(
     tx: &mut impl Tx,
     organization: OrganizationId,
     id: AppointmentId,
     booking: &CreateAppointment,
+    block: Block,
 ) -> Result<Option<Appointment>, AppointmentError> {
-    sqlx::query_as!(
-        Appointment,
+    appointment_query!(
         r#"
         update appointments a
-        set title = $3, started_at = $4, ended_at = $5, block = tstzrange($4, $5), specialist_id = s.id,
-            patient_id = p.id, specialty_id = $8, version = a.version + 1, updated_at = now()
+        set title = $3, started_at = $4, ended_at = $5, block = tstzrange($9, $10), specialist_id = s.id,
+            patient_id = p.id, specialty_id = $8, version = a.version + 1, updated_at = now(),
+            sequence = a.sequence
+                       + case when (a.started_at, a.ended_at, a.specialist_id) = ($4, $5, s.id) then 0 else 1 end
         from specialists s, patients p
         where a.id = $2 and a.organization_id = $1
           and s.organization_id = $1 and s.id = $6 and s.deleted_at is null
@@ -199,43 +171,23 @@ pub(super) async fn appointment_update(
           -- one that was archived meanwhile may stay, but not be chosen anew
           and ($8::bigint is null or $8 = a.specialty_id
                or exists (select from specialties y where y.organization_id = $1 and y.id = $8 and y.archived_at is null))
-        returning a.id as "id: AppointmentId", a.uid, a.organization_id as "organization_id: OrganizationId", a.title,
-                  a.status as "status: AppointmentStatus", a.started_at, a.ended_at,
-                  a.specialist_id as "specialist_id: SpecialistId", a.patient_id as "patient_id: PatientId",
-                  a.specialty_id as "specialty_id: SpecialtyId", a.user_id as "user_id: UserId", a.cancelled_at,
-                  a.cancellation_reason as "cancellation_reason: CancellationReason", a.version, a.created_at, a.updated_at
+        returning
         "#,
-        organization.0, id.0, booking.title, booking.started_at, booking.ended_at, booking.specialist_id.0,
-        booking.patient_id.0, booking.specialty_id.map(|id| id.0)
+        "",
+        organization.0,
+        id.0,
+        booking.title,
+        booking.started_at,
+        booking.ended_at,
+        booking.specialist_id.0,
+        booking.patient_id.0,
+        booking.specialty_id.map(|id| id.0),
+        block.start,
+        block.end
     )
     .fetch_optional(tx.connection()?)
     .await
     .map_err(on_overlap)
-}
-
-pub(super) async fn appointment_cancel(
-    tx: &mut impl Tx,
-    id: AppointmentId,
-    reason: CancellationReason,
-) -> Result<Appointment, DatabaseError> {
-    let row = sqlx::query_as!(
-        Appointment,
-        r#"
-        update appointments
-        set status = 'cancelled', cancelled_at = now(), cancellation_reason = $2, version = version + 1, updated_at = now()
-        where id = $1
-        returning id as "id: AppointmentId", uid, organization_id as "organization_id: OrganizationId", title,
-                  status as "status: AppointmentStatus", started_at, ended_at,
-                  specialist_id as "specialist_id: SpecialistId", patient_id as "patient_id: PatientId",
-                  specialty_id as "specialty_id: SpecialtyId", user_id as "user_id: UserId", cancelled_at,
-                  cancellation_reason as "cancellation_reason: CancellationReason", version, created_at, updated_at
-        "#,
-        id.0,
-        reason as CancellationReason
-    )
-    .fetch_one(tx.connection()?)
-    .await?;
-    Ok(row)
 }
 
 pub(super) async fn appointment_delete(tx: &mut impl Tx, id: AppointmentId) -> Result<bool, DatabaseError> {
@@ -249,7 +201,8 @@ pub(super) async fn appointment_delete(tx: &mut impl Tx, id: AppointmentId) -> R
     Ok(done.rows_affected() == 1)
 }
 
-fn on_overlap(error: sqlx::Error) -> AppointmentError {
+/// An overlap that the database refused, by the constraint's name.
+pub(super) fn on_overlap(error: sqlx::Error) -> AppointmentError {
     match broken_constraint(&error) {
         Some("appointments_specialist_overlap" | "appointments_patient_overlap") => AppointmentError::SlotTaken,
         _ => DatabaseError::from(error).into(),

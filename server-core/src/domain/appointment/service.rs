@@ -6,19 +6,19 @@ use server_shared::{
 use uuid::Uuid;
 
 use super::{
+    booking,
     error::AppointmentError,
-    model::{
-        Appointment, AppointmentFilter, AppointmentSort, AppointmentStatus, CancelAppointment, CreateAppointment,
-        UpdateAppointment,
-    },
-    repository,
+    model::{Appointment, AppointmentFilter, AppointmentSort, CreateAppointment, UpdateAppointment},
+    repository, reschedule,
+    status::AppointmentStatus,
+    transition::Block,
 };
 use crate::{
     audit::Audit,
     database::{Database, Lock},
     domain::rules::InvalidValue,
     http::{Caller, Role},
-    ids::{AppointmentId, OrganizationId},
+    ids::{AppointmentId, OrganizationId, SpecialistId},
 };
 
 /// Longest an appointment may last.
@@ -29,7 +29,7 @@ const FURTHEST: TimeDelta = TimeDelta::days(366 * 10);
 /// Booked times.
 #[derive(Clone)]
 pub(crate) struct Service {
-    database: Database,
+    pub(super) database: Database,
 }
 
 impl Service {
@@ -65,11 +65,13 @@ impl Service {
         booking: &CreateAppointment,
     ) -> Result<Appointment, AppointmentError> {
         check_period(booking.started_at, booking.ended_at, Utc::now())?;
-        check_own(caller, booking)?;
+        check_own(caller, booking.specialist_id)?;
         let mut tx = self.database.write_locked(caller, locks(organization, booking)).await?;
+        let block = Block { start: booking.started_at, end: booking.ended_at };
+        let expired = booking::expire(&mut tx, booking.specialist_id, booking.patient_id, block).await?;
         match repository::appointment_create(&mut tx, organization, caller.user_id, booking).await? {
             Some(appointment) => {
-                tx.commit(Audit::created(&appointment)).await?;
+                tx.commit(Audit::created(&appointment).and(expired)).await?;
                 Ok(appointment)
             }
             None => Err(repository::unknown_reference(&mut tx, organization, booking).await?),
@@ -85,44 +87,30 @@ impl Service {
     ) -> Result<Appointment, AppointmentError> {
         let booking = change.booking();
         check_period(booking.started_at, booking.ended_at, Utc::now())?;
-        check_own(caller, &booking)?;
+        check_own(caller, booking.specialist_id)?;
         let mut tx = self.database.write_locked(caller, locks(organization, &booking)).await?;
-        let standing = repository::appointment_lock(&mut tx, id).await?.ok_or(AppointmentError::NotFound)?;
+        let standing = self.standing(&mut tx, id).await?;
+        if standing.is_patient(caller) {
+            return Err(AppointmentError::ClinicOnly);
+        }
         if standing.version != change.version {
             return Err(AppointmentError::StaleVersion { current: standing.version });
         }
-        if !standing.status.can_be_changed() {
-            return Err(AppointmentError::InvalidTransition { from: standing.status, to: "scheduled" });
+        if !standing.status.is_booked() {
+            let to = AppointmentStatus::Scheduled;
+            return Err(AppointmentError::InvalidTransition { from: standing.status, to });
         }
-        match repository::appointment_update(&mut tx, organization, id, &booking).await? {
+        let block = standing.block_at(booking.started_at, booking.ended_at);
+        let expired = booking::expire(&mut tx, booking.specialist_id, booking.patient_id, block).await?;
+        match repository::appointment_update(&mut tx, organization, id, &booking, block).await? {
             Some(appointment) => {
+                reschedule::record(&mut tx, &standing, &appointment, caller.user_id).await?;
                 let fields = ["title", "started_at", "ended_at", "specialist_id", "patient_id", "specialty_id"];
-                tx.commit(Audit::updated(&appointment, fields.to_vec())).await?;
+                tx.commit(Audit::updated(&appointment, fields.to_vec()).and(expired)).await?;
                 Ok(appointment)
             }
             None => Err(repository::unknown_reference(&mut tx, organization, &booking).await?),
         }
-    }
-
-    pub(super) async fn cancel(
-        &self,
-        caller: &Caller,
-        id: AppointmentId,
-        cancel: &CancelAppointment,
-    ) -> Result<Appointment, AppointmentError> {
-        let mut tx = self.database.write(caller).await?;
-        let standing = repository::appointment_lock(&mut tx, id).await?.ok_or(AppointmentError::NotFound)?;
-        match standing.status {
-            AppointmentStatus::Cancelled => return Err(AppointmentError::AlreadyCancelled),
-            status if status.can_be_cancelled() => {}
-            from => return Err(AppointmentError::InvalidTransition { from, to: "cancelled" }),
-        }
-        if caller.role == Some(Role::Patient) && standing.started_at <= Utc::now() {
-            return Err(AppointmentError::TooLate);
-        }
-        let appointment = repository::appointment_cancel(&mut tx, id, cancel.reason).await?;
-        tx.commit(Audit::action("cancelled", &appointment)).await?;
-        Ok(appointment)
     }
 
     pub(super) async fn delete(&self, caller: &Caller, id: AppointmentId) -> Result<(), AppointmentError> {
@@ -142,8 +130,8 @@ fn locks(organization: OrganizationId, booking: &CreateAppointment) -> Vec<Lock>
 }
 
 /// A specialist books for itself alone; row-level security would refuse it too, as a fault.
-fn check_own(caller: &Caller, booking: &CreateAppointment) -> Result<(), InvalidValue> {
-    if caller.role == Some(Role::Specialist) && caller.specialist_id != Some(booking.specialist_id) {
+pub(super) fn check_own(caller: &Caller, specialist: SpecialistId) -> Result<(), InvalidValue> {
+    if caller.role == Some(Role::Specialist) && caller.specialist_id != Some(specialist) {
         return Err(InvalidValue::new(
             "/specialist_id",
             "not_own",
@@ -153,7 +141,12 @@ fn check_own(caller: &Caller, booking: &CreateAppointment) -> Result<(), Invalid
     Ok(())
 }
 
-fn check_period(started_at: DateTime<Utc>, ended_at: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), InvalidValue> {
+/// A booked time ends after it begins, is no longer than a day, and lies within ten years.
+pub(super) fn check_period(
+    started_at: DateTime<Utc>,
+    ended_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), InvalidValue> {
     let mut faults = Vec::new();
     if (started_at - now).abs() > FURTHEST {
         faults.push(FieldFault::new("/started_at", "range", "must be within ten years of now"));

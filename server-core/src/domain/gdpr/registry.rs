@@ -161,6 +161,12 @@ const IMPERSONATION: &[Column] = &[clear("patient_id"), clear("patient_user_id")
 
 const CARE: Fate = Fate::Anonymize("title = '', updated_at = now(), version = version + 1");
 
+/// What somebody holds nobody else can book; with its maker, the hold goes.
+const BOOKED_BY: Fate = Fate::Anonymize(
+    "user_id = null, holder = null, status = case when status = 'held' then 'expired' else status end,
+     version = version + case when status = 'held' then 1 else 0 end",
+);
+
 /// Whether an appointment never took place, and can't any more once its patient is gone.
 const NEVER_HELD: &str = "(t.status in ('held', 'expired', 'cancelled', 'no_show')
                            or t.status in ('scheduled', 'confirmed') and t.started_at > now())";
@@ -175,7 +181,9 @@ const APPOINTMENT: &[Column] = &[
     clear("ended_at"),
     hidden("block"),
     clear("specialist_id"),
+    clear("appointment_template_id"),
     clear("specialty_id"),
+    clear("modality"),
     clear("cancelled_at"),
     clear("cancellation_reason"),
 ];
@@ -195,6 +203,31 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         found: Found::User("user_id"),
         page_key: PageKey::Number("organization_id"),
         columns: &[clear("user_id"), clear("role"), clear("created_at")],
+        ..HOLDING
+    },
+    // Where an appointment was before says nothing that care is judged by. It goes first: it names the
+    // appointment.
+    Holding {
+        table: "appointment_reschedules",
+        found: Found::Patient("patient_id"),
+        columns: &[
+            clear("patient_id"),
+            clear("from_specialist_id"),
+            clear("from_started_at"),
+            clear("from_ended_at"),
+            clear("to_specialist_id"),
+            clear("to_started_at"),
+            clear("to_ended_at"),
+            clear("created_at"),
+        ],
+        ..HOLDING
+    },
+    Holding {
+        table: "appointment_reschedules",
+        found: Found::User("user_id"),
+        columns: &[clear("user_id"), clear("created_at")],
+        erase: Fate::Anonymize("user_id = null"),
+        anonymize: Fate::Anonymize("user_id = null"),
         ..HOLDING
     },
     // Nobody comes: the time is free again. Erased, a time at which nothing happened has no reason to
@@ -225,9 +258,9 @@ pub(crate) const HOLDINGS: &[Holding] = &[
     Holding {
         table: "appointments",
         found: Found::User("user_id"),
-        columns: &[clear("user_id")],
-        erase: Fate::Anonymize("user_id = null"),
-        anonymize: Fate::Anonymize("user_id = null"),
+        columns: &[clear("user_id"), hidden("holder")],
+        erase: BOOKED_BY,
+        anonymize: BOOKED_BY,
         ..HOLDING
     },
     // Other rows refer to the record, so a shell of it stays. `uid` stays with it: it was drawn at
@@ -264,6 +297,25 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         columns: &[hidden("wrapped")],
         erase: KEY,
         anonymize: KEY,
+        ..HOLDING
+    },
+    // When somebody works, and when not, is about that person. Nobody is booked with a shell.
+    Holding {
+        table: "specialist_hours",
+        found: Found::Specialist("specialist_id"),
+        columns: &[clear("specialist_id"), clear("weekday"), clear("starts_at"), clear("ends_at")],
+        ..HOLDING
+    },
+    Holding {
+        table: "specialist_exceptions",
+        found: Found::Specialist("specialist_id"),
+        columns: &[
+            clear("specialist_id"),
+            clear("kind"),
+            clear("starts_at"),
+            clear("ends_at"),
+            clear("created_at"),
+        ],
         ..HOLDING
     },
     Holding {

@@ -54,7 +54,7 @@ impl Service {
         input: &CreateOrganization,
     ) -> Result<Organization, OrganizationError> {
         check_timezone("/timezone", &input.timezone)?;
-        let slug = input.slug.clone().unwrap_or_else(|| slugify(&input.name));
+        let slug = input.slug.clone().unwrap_or_else(|| slugify(&input.name, "organization"));
         let mut tx = self.database.write(&caller.above_organizations()).await?;
         let organization = repository::organization_create(&mut tx, input, &slug).await?;
         tx.commit(Audit::created(&organization)).await?;

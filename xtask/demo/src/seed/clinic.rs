@@ -44,6 +44,7 @@ pub(super) async fn seed(core: &str, issuer: &Issuer, clinic: &Clinic, accounts:
     };
     let specialties = desk.specialties().await?;
     let specialists = desk.specialists(&specialties).await?;
+    desk.hours(&specialists).await?;
     let patients = desk.patients().await?;
     let appointments = desk.appointments(&specialties, &specialists, &patients).await?;
     eprintln!(
@@ -114,6 +115,37 @@ impl Desk<'_> {
             self.new += 1;
         }
         Ok(ids)
+    }
+
+    /// Has specialists who have no hours yet work from Monday to Friday.
+    async fn hours(&self, specialists: &[i64]) -> Result<()> {
+        for id in specialists {
+            let present = self.admin.specialist_schedule_get().specialist_id(*id).send().await;
+            let present = answer("a schedule", present).await?.into_inner();
+            if !present.hours.is_empty() {
+                continue;
+            }
+            let window = |weekday, starts_at: &str, ends_at: &str| types::WorkingHours {
+                weekday,
+                starts_at: starts_at.to_owned(),
+                ends_at: ends_at.to_owned(),
+            };
+            let day = |weekday| [window(weekday, "08:00", "12:00"), window(weekday, "13:00", "18:00")];
+            let body = types::UpdateSpecialistSchedule {
+                version: present.version,
+                slot_minutes: 30,
+                buffer_before_minutes: None,
+                buffer_after_minutes: None,
+                minimum_notice_minutes: Some(60),
+                horizon_days: 90,
+                daily_cap: None,
+                hours: (1..=5).flat_map(day).collect(),
+                exceptions: present.exceptions,
+            };
+            let replaced = self.admin.specialist_schedule_update().specialist_id(*id).body(body).send().await;
+            answer("the hours of a specialist", replaced).await?;
+        }
+        Ok(())
     }
 
     /// The ids of the clinic's patients, in the order of its plan; the first is the one with a login.

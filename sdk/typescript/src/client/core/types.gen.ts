@@ -115,13 +115,25 @@ export type Appointment = {
      */
     patient_id: number;
     /**
+     * What was booked, if it was booked as something that the clinic offers.
+     */
+    appointment_template_id?: number;
+    /**
      * In which specialty, if that was said.
      */
     specialty_id?: number;
     /**
+     * How specialist and patient meet.
+     */
+    modality: Modality;
+    /**
      * Who booked it; absent when that user is gone.
      */
     user_id?: number;
+    /**
+     * Until when it is, or was, kept for its maker; absent once it is booked.
+     */
+    hold_expires_at?: string;
     /**
      * When it was cancelled.
      */
@@ -130,6 +142,10 @@ export type Appointment = {
      * Why it was cancelled.
      */
     cancellation_reason?: CancellationReason;
+    /**
+     * Counts the changes that calendars have to follow: `SEQUENCE` of iCalendar.
+     */
+    sequence: number;
     /**
      * Counts its changes; to be sent back with the next one.
      */
@@ -155,6 +171,157 @@ export type AppointmentSort = 'started_at' | '-started_at';
 export type AppointmentStatus = 'held' | 'expired' | 'scheduled' | 'confirmed' | 'in_progress' | 'completed' | 'cancelled' | 'no_show';
 
 /**
+ * AppointmentTemplate
+ *
+ * A kind of appointment that a clinic offers.
+ */
+export type AppointmentTemplate = {
+    /**
+     * Its id.
+     */
+    id: number;
+    /**
+     * What it is called.
+     */
+    name: string;
+    /**
+     * Its name in links, unique among those in use.
+     */
+    slug: string;
+    /**
+     * What it is about.
+     */
+    description: string;
+    /**
+     * How many minutes it takes.
+     */
+    duration_minutes: number;
+    /**
+     * How many minutes before it nothing else is booked; the specialist's own when absent.
+     */
+    buffer_before_minutes?: number;
+    /**
+     * How many minutes after it nothing else is booked; the specialist's own when absent.
+     */
+    buffer_after_minutes?: number;
+    /**
+     * How many minutes before its beginning it can last be booked; the specialist's own when absent.
+     */
+    minimum_notice_minutes?: number;
+    /**
+     * In which specialty, if in one.
+     */
+    specialty_id?: number;
+    /**
+     * How specialist and patient meet.
+     */
+    modality: Modality;
+    /**
+     * How many minutes before its beginning a patient can last cancel it.
+     */
+    cancellation_cutoff_minutes: number;
+    /**
+     * How many minutes before its beginning a patient can last move it.
+     */
+    reschedule_cutoff_minutes: number;
+    /**
+     * When it was archived; absent while it can be booked.
+     */
+    archived_at?: string;
+    /**
+     * When it was created.
+     */
+    created_at: string;
+    /**
+     * When it last changed.
+     */
+    updated_at: string;
+};
+
+/**
+ * AppointmentTemplateInput
+ *
+ * What an appointment template is created from or replaced by. Appointments that are booked keep what
+ * they were booked with.
+ */
+export type AppointmentTemplateInput = {
+    /**
+     * What it is called; no names of people: it is shown in calendars.
+     */
+    name: string;
+    /**
+     * Its name in links, unique among those in use. Left out, it is made from the name when the template is
+     * created, and stays when it is replaced.
+     */
+    slug?: string;
+    /**
+     * What it is about.
+     */
+    description?: string;
+    /**
+     * How many minutes it takes.
+     */
+    duration_minutes: number;
+    /**
+     * How many minutes before it nothing else is booked; the specialist's own when left out.
+     */
+    buffer_before_minutes?: number;
+    /**
+     * How many minutes after it nothing else is booked; the specialist's own when left out.
+     */
+    buffer_after_minutes?: number;
+    /**
+     * How many minutes before its beginning it can last be booked; the specialist's own when left out.
+     */
+    minimum_notice_minutes?: number;
+    /**
+     * In which specialty, if in one.
+     */
+    specialty_id?: number;
+    /**
+     * How specialist and patient meet.
+     */
+    modality: Modality;
+    /**
+     * How many minutes before its beginning a patient can last cancel it.
+     */
+    cancellation_cutoff_minutes?: number;
+    /**
+     * How many minutes before its beginning a patient can last move it.
+     */
+    reschedule_cutoff_minutes?: number;
+};
+
+/**
+ * Order of a list of appointment templates.
+ */
+export type AppointmentTemplateSort = 'name' | '-name';
+
+/**
+ * Availability
+ *
+ * When a specialist can be booked.
+ */
+export type Availability = {
+    /**
+     * The specialist.
+     */
+    specialist_id: number;
+    /**
+     * The IANA zone that its hours are in, to show slots in.
+     */
+    timezone: string;
+    /**
+     * How many minutes lie between two beginnings.
+     */
+    slot_minutes: number;
+    /**
+     * The slots, earliest first; they overlap where one takes longer than the next one is away.
+     */
+    data: Array<OpenSlot>;
+};
+
+/**
  * BeginImpersonation
  *
  * Why and how long to act as a patient.
@@ -168,6 +335,38 @@ export type BeginImpersonation = {
      * How long, in minutes.
      */
     minutes?: number;
+};
+
+/**
+ * BookAppointment
+ *
+ * What to book: an open slot, or a hold of one's own.
+ */
+export type BookAppointment = {
+    /**
+     * The hold to book; specialist, patient, template and time are then its own, and left out here.
+     */
+    hold_id?: number;
+    /**
+     * Who treats; required without a hold.
+     */
+    specialist_id?: number;
+    /**
+     * Who is treated; required without a hold. A patient may leave it out, and can name itself alone.
+     */
+    patient_id?: number;
+    /**
+     * What is booked; left out, a slot as the specialist has them.
+     */
+    template_id?: number;
+    /**
+     * When the slot begins, as availability lists it; required without a hold.
+     */
+    started_at?: string;
+    /**
+     * What it is about; no names, no diagnoses: it is shown in calendars.
+     */
+    title?: string;
 };
 
 /**
@@ -605,6 +804,30 @@ export type Health = {
 export type HealthStatus = 'ok';
 
 /**
+ * HoldAppointment
+ *
+ * Which open slot to hold.
+ */
+export type HoldAppointment = {
+    /**
+     * Who treats.
+     */
+    specialist_id: number;
+    /**
+     * Who is treated. A patient may leave it out, and can name itself alone.
+     */
+    patient_id?: number;
+    /**
+     * What is booked; left out, a slot as the specialist has them.
+     */
+    template_id?: number;
+    /**
+     * When the slot begins, as availability lists it.
+     */
+    started_at: string;
+};
+
+/**
  * Where something is held.
  */
 export type HoldingService = 'core' | 'telemetry' | 'clerk';
@@ -752,6 +975,11 @@ export type Member = {
 export type MemberRole = 'admin' | 'specialist' | 'staff' | 'patient';
 
 /**
+ * How specialist and patient meet.
+ */
+export type Modality = 'in_person' | 'video';
+
+/**
  * MyMembership
  *
  * One organization the user belongs to.
@@ -773,6 +1001,22 @@ export type MyMembership = {
      * What the user is in it.
      */
     role: Role;
+};
+
+/**
+ * OpenSlot
+ *
+ * Time that can be booked.
+ */
+export type OpenSlot = {
+    /**
+     * When it begins.
+     */
+    started_at: string;
+    /**
+     * When it ends.
+     */
+    ended_at: string;
 };
 
 /**
@@ -868,6 +1112,22 @@ export type PageAppointment = {
 };
 
 /**
+ * Page_AppointmentTemplate
+ *
+ * One page of a list.
+ */
+export type PageAppointmentTemplate = {
+    /**
+     * The entries of this page, in the order asked for.
+     */
+    data: Array<AppointmentTemplate>;
+    /**
+     * Which page this is and how many there are.
+     */
+    meta: PageMeta;
+};
+
+/**
  * Page_Member
  *
  * One page of a list.
@@ -909,6 +1169,22 @@ export type PagePatient = {
      * The entries of this page, in the order asked for.
      */
     data: Array<Patient>;
+    /**
+     * Which page this is and how many there are.
+     */
+    meta: PageMeta;
+};
+
+/**
+ * Page_Reschedule
+ *
+ * One page of a list.
+ */
+export type PageReschedule = {
+    /**
+     * The entries of this page, in the order asked for.
+     */
+    data: Array<Reschedule>;
     /**
      * Which page this is and how many there are.
      */
@@ -1065,9 +1341,98 @@ export type Ready = {
 };
 
 /**
+ * Reschedule
+ *
+ * A move of an appointment.
+ */
+export type Reschedule = {
+    /**
+     * Its id.
+     */
+    id: number;
+    /**
+     * Who was to treat.
+     */
+    from_specialist_id: number;
+    /**
+     * When it was to begin.
+     */
+    from_started_at: string;
+    /**
+     * When it was to end.
+     */
+    from_ended_at: string;
+    /**
+     * Who treated from then on.
+     */
+    to_specialist_id: number;
+    /**
+     * When it began from then on.
+     */
+    to_started_at: string;
+    /**
+     * When it ended from then on.
+     */
+    to_ended_at: string;
+    /**
+     * Who moved it; absent when that user is gone, or it was a program.
+     */
+    user_id?: number;
+    /**
+     * When it was moved.
+     */
+    created_at: string;
+};
+
+/**
+ * RescheduleAppointment
+ *
+ * Where an appointment moves to.
+ */
+export type RescheduleAppointment = {
+    /**
+     * When it begins then; it lasts as long as before.
+     */
+    started_at: string;
+    /**
+     * Who treats then; left out, who does now.
+     */
+    specialist_id?: number;
+    /**
+     * The version that this change was made from; left out, whichever is there.
+     */
+    version?: number;
+};
+
+/**
  * What a caller is in the organization of the request.
  */
 export type Role = 'superadmin' | 'admin' | 'specialist' | 'staff' | 'patient';
+
+/**
+ * ScheduleException
+ *
+ * A period that the weekly hours don't hold for.
+ */
+export type ScheduleException = {
+    /**
+     * What it does to the weekly hours.
+     */
+    kind: ScheduleExceptionKind;
+    /**
+     * When it begins, local date and time.
+     */
+    starts_at: string;
+    /**
+     * When it ends, local date and time; after its beginning, by at most 366 days.
+     */
+    ends_at: string;
+};
+
+/**
+ * What an exception does to the weekly hours.
+ */
+export type ScheduleExceptionKind = 'available' | 'unavailable';
 
 /**
  * What an API key may do; with it, what the front desk may do there.
@@ -1148,6 +1513,58 @@ export type SpecialistInput = {
      * Whether patients can book it.
      */
     bookable?: boolean;
+};
+
+/**
+ * SpecialistSchedule
+ *
+ * When a specialist works and can be booked. Times are local to the specialist's zone.
+ */
+export type SpecialistSchedule = {
+    /**
+     * The specialist.
+     */
+    specialist_id: number;
+    /**
+     * The IANA zone of its times, as the specialist's entry says it.
+     */
+    timezone: string;
+    /**
+     * How many minutes lie between two beginnings, counted from midnight; what a slot takes without a template.
+     */
+    slot_minutes: number;
+    /**
+     * How many minutes before a booking nothing else is booked.
+     */
+    buffer_before_minutes: number;
+    /**
+     * How many minutes after a booking nothing else is booked.
+     */
+    buffer_after_minutes: number;
+    /**
+     * How many minutes before its beginning a slot can last be booked.
+     */
+    minimum_notice_minutes: number;
+    /**
+     * How many days after today slots are offered.
+     */
+    horizon_days: number;
+    /**
+     * Most bookings that begin on one day; as many as fit when absent.
+     */
+    daily_cap?: number;
+    /**
+     * What it works every week, by weekday and time.
+     */
+    hours: Array<WorkingHours>;
+    /**
+     * What it works besides and when it is away, by time.
+     */
+    exceptions: Array<ScheduleException>;
+    /**
+     * Counts its changes; to be sent back with the next one.
+     */
+    version: number;
 };
 
 /**
@@ -1356,6 +1773,70 @@ export type UpdatePatient = {
      * notes as they are.
      */
     clinical_notes?: string;
+};
+
+/**
+ * UpdateSpecialistSchedule
+ *
+ * What a specialist's schedule is replaced by.
+ */
+export type UpdateSpecialistSchedule = {
+    /**
+     * The version this change was made from; 409 `stale_version` when there is a newer one.
+     */
+    version: number;
+    /**
+     * How many minutes lie between two beginnings, counted from midnight; what a slot takes without a template.
+     */
+    slot_minutes: number;
+    /**
+     * How many minutes before a booking nothing else is booked.
+     */
+    buffer_before_minutes?: number;
+    /**
+     * How many minutes after a booking nothing else is booked.
+     */
+    buffer_after_minutes?: number;
+    /**
+     * How many minutes before its beginning a slot can last be booked.
+     */
+    minimum_notice_minutes?: number;
+    /**
+     * How many days after today slots are offered.
+     */
+    horizon_days: number;
+    /**
+     * Most bookings that begin on one day; as many as fit when left out.
+     */
+    daily_cap?: number;
+    /**
+     * What it works every week; windows that touch are one, none may overlap another.
+     */
+    hours: Array<WorkingHours>;
+    /**
+     * What it works besides and when it is away.
+     */
+    exceptions?: Array<ScheduleException>;
+};
+
+/**
+ * WorkingHours
+ *
+ * A window of every week.
+ */
+export type WorkingHours = {
+    /**
+     * The day on which it begins: 1 is Monday, 7 is Sunday.
+     */
+    weekday: number;
+    /**
+     * When it begins, hours and minutes.
+     */
+    starts_at: string;
+    /**
+     * When it ends, hours and minutes. At or before the beginning it is of the next day, so `00:00` is midnight.
+     */
+    ends_at: string;
 };
 
 export type HealthGetData = {
@@ -3995,6 +4476,658 @@ export type PatientUpdateResponses = {
 
 export type PatientUpdateResponse = PatientUpdateResponses[keyof PatientUpdateResponses];
 
+export type SpecialistScheduleGetData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the specialist.
+         */
+        specialist_id: number;
+    };
+    query?: never;
+    url: '/v1/specialists/{specialist_id}/schedule';
+};
+
+export type SpecialistScheduleGetErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type SpecialistScheduleGetError = SpecialistScheduleGetErrors[keyof SpecialistScheduleGetErrors];
+
+export type SpecialistScheduleGetResponses = {
+    /**
+     * Done.
+     */
+    200: SpecialistSchedule;
+};
+
+export type SpecialistScheduleGetResponse = SpecialistScheduleGetResponses[keyof SpecialistScheduleGetResponses];
+
+export type SpecialistScheduleUpdateData = {
+    body: UpdateSpecialistSchedule;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the specialist.
+         */
+        specialist_id: number;
+    };
+    query?: never;
+    url: '/v1/specialists/{specialist_id}/schedule';
+};
+
+export type SpecialistScheduleUpdateErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type SpecialistScheduleUpdateError = SpecialistScheduleUpdateErrors[keyof SpecialistScheduleUpdateErrors];
+
+export type SpecialistScheduleUpdateResponses = {
+    /**
+     * Done.
+     */
+    200: SpecialistSchedule;
+};
+
+export type SpecialistScheduleUpdateResponse = SpecialistScheduleUpdateResponses[keyof SpecialistScheduleUpdateResponses];
+
+export type AppointmentTemplateListData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path?: never;
+    query?: {
+        /**
+         * Number of the page, from 1.
+         */
+        page?: number;
+        /**
+         * Entries a page, at most 100.
+         */
+        page_size?: number;
+        /**
+         * Whether to list the archived ones instead of those in use.
+         */
+        archived?: boolean;
+        /**
+         * Order of the list.
+         */
+        sort?: AppointmentTemplateSort;
+    };
+    url: '/v1/appointment-templates';
+};
+
+export type AppointmentTemplateListErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentTemplateListError = AppointmentTemplateListErrors[keyof AppointmentTemplateListErrors];
+
+export type AppointmentTemplateListResponses = {
+    /**
+     * Done.
+     */
+    200: PageAppointmentTemplate;
+};
+
+export type AppointmentTemplateListResponse = AppointmentTemplateListResponses[keyof AppointmentTemplateListResponses];
+
+export type AppointmentTemplateCreateData = {
+    body: AppointmentTemplateInput;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/appointment-templates';
+};
+
+export type AppointmentTemplateCreateErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentTemplateCreateError = AppointmentTemplateCreateErrors[keyof AppointmentTemplateCreateErrors];
+
+export type AppointmentTemplateCreateResponses = {
+    /**
+     * Created; the body is what was created.
+     */
+    201: AppointmentTemplate;
+};
+
+export type AppointmentTemplateCreateResponse = AppointmentTemplateCreateResponses[keyof AppointmentTemplateCreateResponses];
+
+export type AppointmentTemplateFindData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Slug of the template.
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/v1/appointment-templates/slug/{slug}';
+};
+
+export type AppointmentTemplateFindErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentTemplateFindError = AppointmentTemplateFindErrors[keyof AppointmentTemplateFindErrors];
+
+export type AppointmentTemplateFindResponses = {
+    /**
+     * Done.
+     */
+    200: AppointmentTemplate;
+};
+
+export type AppointmentTemplateFindResponse = AppointmentTemplateFindResponses[keyof AppointmentTemplateFindResponses];
+
+export type AppointmentTemplateDeleteData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the template.
+         */
+        appointment_template_id: number;
+    };
+    query?: never;
+    url: '/v1/appointment-templates/{appointment_template_id}';
+};
+
+export type AppointmentTemplateDeleteErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentTemplateDeleteError = AppointmentTemplateDeleteErrors[keyof AppointmentTemplateDeleteErrors];
+
+export type AppointmentTemplateDeleteResponses = {
+    /**
+     * Done; there is nothing to return.
+     */
+    204: void;
+};
+
+export type AppointmentTemplateDeleteResponse = AppointmentTemplateDeleteResponses[keyof AppointmentTemplateDeleteResponses];
+
+export type AppointmentTemplateGetData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the template.
+         */
+        appointment_template_id: number;
+    };
+    query?: never;
+    url: '/v1/appointment-templates/{appointment_template_id}';
+};
+
+export type AppointmentTemplateGetErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentTemplateGetError = AppointmentTemplateGetErrors[keyof AppointmentTemplateGetErrors];
+
+export type AppointmentTemplateGetResponses = {
+    /**
+     * Done.
+     */
+    200: AppointmentTemplate;
+};
+
+export type AppointmentTemplateGetResponse = AppointmentTemplateGetResponses[keyof AppointmentTemplateGetResponses];
+
+export type AppointmentTemplateUpdateData = {
+    body: AppointmentTemplateInput;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the template.
+         */
+        appointment_template_id: number;
+    };
+    query?: never;
+    url: '/v1/appointment-templates/{appointment_template_id}';
+};
+
+export type AppointmentTemplateUpdateErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentTemplateUpdateError = AppointmentTemplateUpdateErrors[keyof AppointmentTemplateUpdateErrors];
+
+export type AppointmentTemplateUpdateResponses = {
+    /**
+     * Done.
+     */
+    200: AppointmentTemplate;
+};
+
+export type AppointmentTemplateUpdateResponse = AppointmentTemplateUpdateResponses[keyof AppointmentTemplateUpdateResponses];
+
+export type SpecialistAvailabilityGetData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the specialist.
+         */
+        specialist_id: number;
+    };
+    query?: {
+        /**
+         * Only slots that begin at this moment or later; now when left out.
+         */
+        from?: string;
+        /**
+         * Only slots that begin before this moment, at most 92 days after `from`; 7 days after it when left out.
+         */
+        to?: string;
+        /**
+         * What is to be booked: its duration, buffers and notice hold. The specialist's own when left out.
+         */
+        template_id?: number;
+    };
+    url: '/v1/specialists/{specialist_id}/availability';
+};
+
+export type SpecialistAvailabilityGetErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type SpecialistAvailabilityGetError = SpecialistAvailabilityGetErrors[keyof SpecialistAvailabilityGetErrors];
+
+export type SpecialistAvailabilityGetResponses = {
+    /**
+     * Done.
+     */
+    200: Availability;
+};
+
+export type SpecialistAvailabilityGetResponse = SpecialistAvailabilityGetResponses[keyof SpecialistAvailabilityGetResponses];
+
 export type AppointmentListData = {
     body?: never;
     headers?: {
@@ -4033,6 +5166,10 @@ export type AppointmentListData = {
          * Only those in this state.
          */
         status?: AppointmentStatus;
+        /**
+         * Only those booked as this appointment template.
+         */
+        template_id?: number;
         /**
          * Order of the list.
          */
@@ -4442,6 +5579,536 @@ export type AppointmentFindResponses = {
 
 export type AppointmentFindResponse = AppointmentFindResponses[keyof AppointmentFindResponses];
 
+export type AppointmentHoldCreateData = {
+    body: HoldAppointment;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/appointments/hold';
+};
+
+export type AppointmentHoldCreateErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentHoldCreateError = AppointmentHoldCreateErrors[keyof AppointmentHoldCreateErrors];
+
+export type AppointmentHoldCreateResponses = {
+    /**
+     * Created; the body is what was created.
+     */
+    201: Appointment;
+};
+
+export type AppointmentHoldCreateResponse = AppointmentHoldCreateResponses[keyof AppointmentHoldCreateResponses];
+
+export type AppointmentHoldDeleteData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the appointment.
+         */
+        appointment_id: number;
+    };
+    query?: never;
+    url: '/v1/appointments/{appointment_id}/hold';
+};
+
+export type AppointmentHoldDeleteErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentHoldDeleteError = AppointmentHoldDeleteErrors[keyof AppointmentHoldDeleteErrors];
+
+export type AppointmentHoldDeleteResponses = {
+    /**
+     * Done; there is nothing to return.
+     */
+    204: void;
+};
+
+export type AppointmentHoldDeleteResponse = AppointmentHoldDeleteResponses[keyof AppointmentHoldDeleteResponses];
+
+export type AppointmentBookData = {
+    body: BookAppointment;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/appointments/book';
+};
+
+export type AppointmentBookErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentBookError = AppointmentBookErrors[keyof AppointmentBookErrors];
+
+export type AppointmentBookResponses = {
+    /**
+     * Created; the body is what was created.
+     */
+    201: Appointment;
+};
+
+export type AppointmentBookResponse = AppointmentBookResponses[keyof AppointmentBookResponses];
+
+export type AppointmentConfirmData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the appointment.
+         */
+        appointment_id: number;
+    };
+    query?: never;
+    url: '/v1/appointments/{appointment_id}/confirm';
+};
+
+export type AppointmentConfirmErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentConfirmError = AppointmentConfirmErrors[keyof AppointmentConfirmErrors];
+
+export type AppointmentConfirmResponses = {
+    /**
+     * Done.
+     */
+    200: Appointment;
+};
+
+export type AppointmentConfirmResponse = AppointmentConfirmResponses[keyof AppointmentConfirmResponses];
+
+export type AppointmentStartData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the appointment.
+         */
+        appointment_id: number;
+    };
+    query?: never;
+    url: '/v1/appointments/{appointment_id}/start';
+};
+
+export type AppointmentStartErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentStartError = AppointmentStartErrors[keyof AppointmentStartErrors];
+
+export type AppointmentStartResponses = {
+    /**
+     * Done.
+     */
+    200: Appointment;
+};
+
+export type AppointmentStartResponse = AppointmentStartResponses[keyof AppointmentStartResponses];
+
+export type AppointmentCompleteData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the appointment.
+         */
+        appointment_id: number;
+    };
+    query?: never;
+    url: '/v1/appointments/{appointment_id}/complete';
+};
+
+export type AppointmentCompleteErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentCompleteError = AppointmentCompleteErrors[keyof AppointmentCompleteErrors];
+
+export type AppointmentCompleteResponses = {
+    /**
+     * Done.
+     */
+    200: Appointment;
+};
+
+export type AppointmentCompleteResponse = AppointmentCompleteResponses[keyof AppointmentCompleteResponses];
+
+export type AppointmentNoShowData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the appointment.
+         */
+        appointment_id: number;
+    };
+    query?: never;
+    url: '/v1/appointments/{appointment_id}/no-show';
+};
+
+export type AppointmentNoShowErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentNoShowError = AppointmentNoShowErrors[keyof AppointmentNoShowErrors];
+
+export type AppointmentNoShowResponses = {
+    /**
+     * Done.
+     */
+    200: Appointment;
+};
+
+export type AppointmentNoShowResponse = AppointmentNoShowResponses[keyof AppointmentNoShowResponses];
+
 export type AppointmentCancelData = {
     body: CancelAppointment;
     headers?: {
@@ -4525,6 +6192,163 @@ export type AppointmentCancelResponses = {
 };
 
 export type AppointmentCancelResponse = AppointmentCancelResponses[keyof AppointmentCancelResponses];
+
+export type AppointmentRescheduleData = {
+    body: RescheduleAppointment;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the appointment.
+         */
+        appointment_id: number;
+    };
+    query?: never;
+    url: '/v1/appointments/{appointment_id}/reschedule';
+};
+
+export type AppointmentRescheduleErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentRescheduleError = AppointmentRescheduleErrors[keyof AppointmentRescheduleErrors];
+
+export type AppointmentRescheduleResponses = {
+    /**
+     * Done.
+     */
+    200: Appointment;
+};
+
+export type AppointmentRescheduleResponse = AppointmentRescheduleResponses[keyof AppointmentRescheduleResponses];
+
+export type AppointmentRescheduleListData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the appointment.
+         */
+        appointment_id: number;
+    };
+    query?: {
+        /**
+         * Number of the page, from 1.
+         */
+        page?: number;
+        /**
+         * Entries a page, at most 100.
+         */
+        page_size?: number;
+    };
+    url: '/v1/appointments/{appointment_id}/reschedules';
+};
+
+export type AppointmentRescheduleListErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentRescheduleListError = AppointmentRescheduleListErrors[keyof AppointmentRescheduleListErrors];
+
+export type AppointmentRescheduleListResponses = {
+    /**
+     * Done.
+     */
+    200: PageReschedule;
+};
+
+export type AppointmentRescheduleListResponse = AppointmentRescheduleListResponses[keyof AppointmentRescheduleListResponses];
 
 export type GdprUserExportData = {
     body?: never;

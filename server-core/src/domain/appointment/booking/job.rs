@@ -1,0 +1,36 @@
+//! Holds that have run out, turned into what they are. They stand in nobody's way before that either: who
+//! books expires them first.
+
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{repository, service::expirations};
+use crate::{
+    audit::Audit,
+    database::{Database, DatabaseError},
+    http::Caller,
+};
+
+/// The operation that audit rows name.
+const OPERATION: &str = "holds_expire";
+/// Holds of an organization that are ended in one transaction.
+const BATCH: i64 = 500;
+
+/// Ends them, in every organization; says how many.
+pub(crate) async fn holds_expire(admin: PgPool, database: Database) -> Result<u64, DatabaseError> {
+    let mut ended = 0;
+    for organization in repository::lapsed_organizations(&admin).await? {
+        loop {
+            let caller = Caller::job(Some(organization), OPERATION, Uuid::now_v7());
+            let mut tx = database.write(&caller).await?;
+            let expired = repository::lapsed_expire(&mut tx, organization, BATCH).await?;
+            let count = expired.len();
+            let mut rows = expirations(expired);
+            let Some(first) = rows.next() else { break };
+            let audit: Audit = first.and(rows);
+            tx.commit(audit).await?;
+            ended += u64::try_from(count).unwrap_or_default();
+        }
+    }
+    Ok(ended)
+}

@@ -1,0 +1,11 @@
+//! Slots that are held, and slots that are booked.
+
+mod api;
+mod job;
+mod model;
+mod repository;
+mod service;
+
+pub(super) use api::BookingApi;
+pub(crate) use job::holds_expire;
+pub(super) use service::expire;

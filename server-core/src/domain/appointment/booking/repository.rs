@@ -1,0 +1,139 @@
+use sqlx::PgPool;
+
+use super::{
+    super::{
+        columns::appointment_query, error::AppointmentError, model::Appointment, repository::on_overlap,
+        transition::Block,
+    },
+    model::{HELD_FOR, Wanted},
+};
+use crate::{
+    database::{DatabaseError, Tx},
+    domain::availability::OpenSlot,
+    ids::{AppointmentId, OrganizationId, PatientId, SpecialistId, UserId},
+};
+
+/// Holds of the specialist or the patient that have run out and stand in the way of `block`: they give way.
+/// To be called first, under the locks of both.
+pub(super) async fn holds_expire(
+    tx: &mut impl Tx,
+    specialist: SpecialistId,
+    patient: PatientId,
+    block: Block,
+) -> Result<Vec<AppointmentId>, DatabaseError> {
+    let expired = sqlx::query_scalar!(
+        r#"select expire_holds($1, $2, tstzrange($3, $4)) as "id!: AppointmentId""#,
+        specialist.0,
+        patient.0,
+        block.start,
+        block.end
+    )
+    .fetch_all(tx.connection()?)
+    .await?;
+    Ok(expired)
+}
+
+/// Writes what takes a slot: a hold when there is a `holder`, else a booking. What the slot promises is
+/// stamped on it. `None`: there is no such patient.
+pub(super) async fn slot_take(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    user: Option<UserId>,
+    wanted: &Wanted,
+    slot: &OpenSlot,
+    title: &str,
+    holder: Option<&str>,
+) -> Result<Option<Appointment>, AppointmentError> {
+    appointment_query!(
+        r#"
+        insert into appointments as a (organization_id, title, status, started_at, ended_at, block, specialist_id,
+                                       patient_id, appointment_template_id, specialty_id, modality, user_id, holder,
+                                       hold_expires_at, cancellation_cutoff_minutes, reschedule_cutoff_minutes)
+        select $1, $2, case when $13::text is null then 'scheduled' else 'held' end, $3, $4, tstzrange($5, $6), $7,
+               p.id, $9, $10, $11, $12, $13, case when $13::text is not null then now() + make_interval(secs => $14) end,
+               $15, $16
+        from patients p
+        where p.organization_id = $1 and p.id = $8 and p.deleted_at is null
+        returning
+        "#,
+        "",
+        organization.0,
+        title,
+        slot.started_at,
+        slot.ended_at,
+        slot.block_start,
+        slot.block_end,
+        wanted.specialist.0,
+        wanted.patient.0,
+        wanted.template.map(|id| id.0),
+        slot.specialty_id.map(|id| id.0),
+        slot.modality as Modality,
+        user.map(|id| id.0),
+        holder,
+        HELD_FOR.as_seconds_f64(),
+        slot.cancellation_cutoff_minutes,
+        slot.reschedule_cutoff_minutes
+    )
+    .fetch_optional(tx.connection()?)
+    .await
+    .map_err(on_overlap)
+}
+
+/// Makes a booking of a hold.
+pub(super) async fn hold_book(tx: &mut impl Tx, id: AppointmentId, title: &str) -> Result<Appointment, DatabaseError> {
+    let row = appointment_query!(
+        r#"
+        update appointments a
+        set status = 'scheduled', title = $2, holder = null, hold_expires_at = null, version = a.version + 1,
+            updated_at = now()
+        where a.id = $1
+        returning
+        "#,
+        "",
+        id.0,
+        title
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    Ok(row)
+}
+
+/// The organizations that have holds which have run out.
+pub(super) async fn lapsed_organizations(admin: &PgPool) -> Result<Vec<OrganizationId>, DatabaseError> {
+    let organizations = sqlx::query_scalar!(
+        r#"
+        select distinct organization_id as "id: OrganizationId" from appointments
+        where status = 'held' and hold_expires_at <= now() and deleted_at is null
+        "#
+    )
+    .fetch_all(admin)
+    .await?;
+    Ok(organizations)
+}
+
+/// Ends holds of an organization that have run out, at most `limit`; those that somebody else is at are
+/// that one's.
+pub(super) async fn lapsed_expire(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    limit: i64,
+) -> Result<Vec<AppointmentId>, DatabaseError> {
+    let expired = sqlx::query_scalar!(
+        r#"
+        update appointments a
+        set status = 'expired', holder = null, version = a.version + 1, updated_at = now()
+        where a.id in (
+            select h.id from appointments h
+            where h.organization_id = $1 and h.status = 'held' and h.hold_expires_at <= now() and h.deleted_at is null
+            order by h.hold_expires_at
+            limit $2
+            for update skip locked)
+        returning a.id as "id: AppointmentId"
+        "#,
+        organization.0,
+        limit
+    )
+    .fetch_all(tx.connection()?)
+    .await?;
+    Ok(expired)
+}

@@ -1,0 +1,39 @@
+//! What an [`Appointment`](super::model::Appointment) is read from, for every query that gives one.
+
+/// A checked query whose rows are appointments: what stands before the columns, what stands after them,
+/// and the arguments. The table's alias is `a`.
+macro_rules! appointment_query {
+    ($before:literal, $after:literal, $($arguments:tt)*) => {{
+        use crate::domain::{
+            appointment::model::{Appointment, CancellationReason},
+            appointment::status::AppointmentStatus,
+            appointment_template::Modality,
+        };
+        use crate::ids::{
+            AppointmentId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId, SpecialtyId, UserId,
+        };
+        sqlx::query_as!(
+            Appointment,
+            $before
+                + r#"
+        a.id as "id: AppointmentId", a.uid, a.organization_id as "organization_id: OrganizationId", a.title,
+        a.status as "status: AppointmentStatus", a.started_at, a.ended_at,
+        a.specialist_id as "specialist_id: SpecialistId", a.patient_id as "patient_id: PatientId",
+        a.appointment_template_id as "appointment_template_id: AppointmentTemplateId",
+        a.specialty_id as "specialty_id: SpecialtyId", a.modality as "modality: Modality",
+        a.user_id as "user_id: UserId", a.hold_expires_at, a.cancelled_at,
+        a.cancellation_reason as "cancellation_reason: CancellationReason", a.sequence, a.version, a.created_at,
+        a.updated_at
+        "#
+                + $after,
+            $($arguments)*
+        )
+    }};
+}
+
+pub(super) use appointment_query;
+
+/// The same columns, where a list is composed of them.
+pub(super) const COLUMNS: &str = "id, uid, organization_id, title, status, started_at, ended_at, specialist_id, patient_id, \
+                                  appointment_template_id, specialty_id, modality, user_id, hold_expires_at, \
+                                  cancelled_at, cancellation_reason, sequence, version, created_at, updated_at";

@@ -1,0 +1,73 @@
+use poem_openapi::{
+    OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+use server_shared::{
+    ApiError,
+    http::{
+        Body, Page, Paging,
+        page::{PageNumber, PageSize},
+    },
+};
+
+use super::{
+    super::{model::Appointment, service::Service},
+    model::{Reschedule, RescheduleAppointment},
+};
+use crate::{
+    domain::Tag,
+    http::{Caller, Permission},
+    ids::AppointmentId,
+};
+
+/// `/v1/appointments/{appointment_id}/reschedule`
+pub(crate) struct RescheduleApi {
+    pub(crate) appointments: Service,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Appointments")]
+impl RescheduleApi {
+    /// Reschedule an appointment
+    ///
+    /// It keeps its id, its length and the buffers it was booked with, and is moved whole or not at all. The
+    /// clinic moves it to any time that is free; a patient to an open slot, else 409 `slot_not_offered`, and
+    /// up to the cut-off that it was booked with, later 409 `reschedule_too_late`. 409 `slot_taken` when the
+    /// time is not free, `invalid_transition` when the appointment has begun or is over, `stale_version` when
+    /// somebody else changed it meanwhile.
+    #[oai(path = "/appointments/:appointment_id/reschedule", method = "post", operation_id = "appointment_reschedule")]
+    async fn appointment_reschedule(
+        &self,
+        caller: Caller,
+        /// Id of the appointment.
+        appointment_id: Path<AppointmentId>,
+        body: Body<RescheduleAppointment>,
+    ) -> Result<Json<Appointment>, ApiError> {
+        caller.may(Permission::AppointmentReschedule)?;
+        let organization = caller.organization()?;
+        Ok(Json(self.appointments.reschedule(&caller, organization, appointment_id.0, &body).await?))
+    }
+
+    /// List the moves of an appointment
+    ///
+    /// Where it was and where it went, the first move first; whoever sees the appointment sees them.
+    #[oai(
+        path = "/appointments/:appointment_id/reschedules",
+        method = "get",
+        operation_id = "appointment_reschedule_list"
+    )]
+    async fn appointment_reschedule_list(
+        &self,
+        caller: Caller,
+        /// Id of the appointment.
+        appointment_id: Path<AppointmentId>,
+        /// Number of the page, from 1.
+        page: Query<Option<PageNumber>>,
+        /// Entries a page, at most 100.
+        page_size: Query<Option<PageSize>>,
+    ) -> Result<Json<Page<Reschedule>>, ApiError> {
+        caller.may(Permission::AppointmentRead)?;
+        let paging = Paging::new(page.0, page_size.0);
+        Ok(Json(self.appointments.reschedules(&caller, appointment_id.0, paging).await?))
+    }
+}

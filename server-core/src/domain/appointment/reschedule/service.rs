@@ -1,0 +1,88 @@
+use chrono::Utc;
+use server_shared::http::{Page, Paging};
+
+use super::{
+    super::{
+        booking,
+        error::AppointmentError,
+        model::Appointment,
+        repository::appointment_get,
+        service::{Service, check_own, check_period},
+        status::AppointmentStatus,
+    },
+    model::{Reschedule, RescheduleAppointment},
+    repository::{self, Move},
+};
+use crate::{
+    audit::Audit,
+    domain::{
+        availability::{AvailabilityError, open_slot},
+        rules::InvalidValue,
+    },
+    http::Caller,
+    ids::{AppointmentId, OrganizationId},
+};
+
+impl Service {
+    /// Moves an appointment: the clinic to any time that is free, a patient to an open slot and up to the
+    /// cut-off that it was booked with.
+    pub(super) async fn reschedule(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        id: AppointmentId,
+        change: &RescheduleAppointment,
+    ) -> Result<Appointment, AppointmentError> {
+        let (mut tx, standing) = self.locked(caller, id, change.specialist_id).await?;
+        if change.version.is_some_and(|version| version != standing.version) {
+            return Err(AppointmentError::StaleVersion { current: standing.version });
+        }
+        if !standing.status.is_booked() {
+            let to = AppointmentStatus::Scheduled;
+            return Err(AppointmentError::InvalidTransition { from: standing.status, to });
+        }
+        let specialist = change.specialist_id.unwrap_or(standing.specialist_id);
+        let (started_at, now) = (change.started_at, Utc::now());
+        let ended_at = started_at + (standing.ended_at - standing.started_at);
+        check_period(started_at, ended_at, now)?;
+        if standing.is_patient(caller) {
+            if standing.is_within(standing.reschedule_cutoff_minutes, now) {
+                return Err(AppointmentError::RescheduleTooLate);
+            }
+            let template = standing.appointment_template_id;
+            let slot = open_slot(&mut tx, organization, specialist, template, started_at, now, Some(id)).await;
+            let slot = slot.map_err(|error| match error {
+                // What was booked is offered no more, so it has no slots.
+                AvailabilityError::TemplateNotFound => AvailabilityError::NotOffered,
+                other => other,
+            })?;
+            // It stays as long as it was booked for, which may be longer than slots are by now.
+            if slot.ended_at < ended_at {
+                return Err(AvailabilityError::NotOffered.into());
+            }
+        } else {
+            check_own(caller, specialist)?;
+        }
+        let block = standing.block_at(started_at, ended_at);
+        let expired = booking::expire(&mut tx, specialist, standing.patient_id, block).await?;
+        let to = Move { specialist, started_at, ended_at, block };
+        let moved = repository::appointment_move(&mut tx, organization, id, &to).await?.ok_or_else(|| {
+            InvalidValue::new("/specialist_id", "unknown_reference", "is no specialist of this organization")
+        })?;
+        repository::record(&mut tx, &standing, &moved, caller.user_id).await?;
+        tx.commit(Audit::action("rescheduled", &moved).and(expired)).await?;
+        Ok(moved)
+    }
+
+    /// Where an appointment was before, the first time first.
+    pub(super) async fn reschedules(
+        &self,
+        caller: &Caller,
+        id: AppointmentId,
+        paging: Paging,
+    ) -> Result<Page<Reschedule>, AppointmentError> {
+        let mut reader = self.database.read(caller).open().await?;
+        appointment_get(&mut reader, id).await?.ok_or(AppointmentError::NotFound)?;
+        Ok(repository::reschedule_page(&mut reader, id, paging).await?)
+    }
+}

@@ -1,0 +1,67 @@
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::super::{error::AppointmentError, status::AppointmentStatus};
+use crate::{
+    http::{Caller, Role},
+    ids::{AppointmentTemplateId, PatientId, SpecialistId},
+};
+
+/// What an appointment keeps others out of: its time and the buffers around it, half-open.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Block {
+    pub(crate) start: DateTime<Utc>,
+    pub(crate) end: DateTime<Utc>,
+}
+
+/// What decides whether an appointment can change.
+#[derive(Debug, Clone)]
+pub(crate) struct Standing {
+    pub(crate) status: AppointmentStatus,
+    pub(crate) version: i64,
+    pub(crate) started_at: DateTime<Utc>,
+    pub(crate) ended_at: DateTime<Utc>,
+    pub(crate) block_start: DateTime<Utc>,
+    pub(crate) block_end: DateTime<Utc>,
+    pub(crate) specialist_id: SpecialistId,
+    pub(crate) patient_id: PatientId,
+    pub(crate) appointment_template_id: Option<AppointmentTemplateId>,
+    /// Whose hold it is.
+    pub(crate) holder: Option<String>,
+    /// Whether it is a hold that has run out, or was one when it did.
+    pub(crate) lapsed: bool,
+    pub(crate) cancellation_cutoff_minutes: i32,
+    pub(crate) reschedule_cutoff_minutes: i32,
+}
+
+impl Standing {
+    /// What it would keep others out of at another time: the buffers stay as they were stamped.
+    pub(crate) fn block_at(&self, started_at: DateTime<Utc>, ended_at: DateTime<Utc>) -> Block {
+        Block {
+            start: started_at - (self.started_at - self.block_start),
+            end: ended_at + (self.block_end - self.ended_at),
+        }
+    }
+
+    /// 409 unless it may become `to`.
+    pub(crate) fn check(&self, to: AppointmentStatus) -> Result<(), AppointmentError> {
+        if self.status.may_become(to) {
+            return Ok(());
+        }
+        Err(AppointmentError::InvalidTransition { from: self.status, to })
+    }
+
+    /// Whether the rules for patients bind the caller: a specialist sees the appointments that it has as a
+    /// patient, too.
+    pub(crate) fn is_patient(&self, caller: &Caller) -> bool {
+        match caller.role {
+            Some(Role::Patient) => true,
+            Some(Role::Specialist) => caller.specialist_id != Some(self.specialist_id),
+            _ => false,
+        }
+    }
+
+    /// Whether its beginning is less than a cut-off away: a stretch of time, whatever clocks do meanwhile.
+    pub(crate) fn is_within(&self, cutoff_minutes: i32, now: DateTime<Utc>) -> bool {
+        self.started_at - TimeDelta::minutes(cutoff_minutes.into()) <= now
+    }
+}

@@ -1,0 +1,99 @@
+use chrono::Utc;
+
+use super::{
+    super::{
+        error::AppointmentError,
+        model::{Appointment, CancelAppointment},
+        service::Service,
+        status::AppointmentStatus,
+    },
+    model::Standing,
+    repository,
+};
+use crate::{
+    audit::Audit,
+    database::{Lock, Tx, WriteTx},
+    http::Caller,
+    ids::{AppointmentId, SpecialistId},
+};
+
+impl Service {
+    /// Opens a transaction for a change that has to keep its time, or to find another: with the locks that
+    /// bookings of its specialist, of `also` and of its patient take, and the row locked.
+    ///
+    /// A booking that has got as far as the constraints waits for whoever changes a row in its way; that
+    /// one must not come to wait for it in turn.
+    pub(crate) async fn locked(
+        &self,
+        caller: &Caller,
+        id: AppointmentId,
+        also: Option<SpecialistId>,
+    ) -> Result<(WriteTx, Standing), AppointmentError> {
+        let seen = self.get(caller, id).await?;
+        let specialists = [Some(seen.specialist_id), also];
+        let mut locks = vec![Lock::Patient(seen.organization_id, seen.patient_id)];
+        locks.extend(specialists.into_iter().flatten().map(|id| Lock::Specialist(seen.organization_id, id)));
+        let mut tx = self.database.write_locked(caller, locks).await?;
+        let standing = self.standing(&mut tx, id).await?;
+        // Between the two it became another's, whose lock is not held.
+        if (standing.specialist_id, standing.patient_id) != (seen.specialist_id, seen.patient_id) {
+            return Err(AppointmentError::StaleVersion { current: standing.version });
+        }
+        Ok((tx, standing))
+    }
+
+    /// The appointment as it stands, locked against other changes.
+    pub(crate) async fn standing(&self, tx: &mut impl Tx, id: AppointmentId) -> Result<Standing, AppointmentError> {
+        repository::appointment_lock(tx, id).await?.ok_or(AppointmentError::NotFound)
+    }
+
+    /// Brings an appointment to its next state; `action` is what the audit log calls it.
+    pub(super) async fn advance(
+        &self,
+        caller: &Caller,
+        id: AppointmentId,
+        to: AppointmentStatus,
+        action: &'static str,
+    ) -> Result<Appointment, AppointmentError> {
+        let (mut tx, standing) = self.locked(caller, id, None).await?;
+        if standing.is_patient(caller) {
+            return Err(AppointmentError::ClinicOnly);
+        }
+        let appointment = self.step(&mut tx, id, &standing, to).await?;
+        tx.commit(Audit::action(action, &appointment)).await?;
+        Ok(appointment)
+    }
+
+    /// Writes the next state, if it may follow.
+    pub(crate) async fn step(
+        &self,
+        tx: &mut impl Tx,
+        id: AppointmentId,
+        standing: &Standing,
+        to: AppointmentStatus,
+    ) -> Result<Appointment, AppointmentError> {
+        standing.check(to)?;
+        let done = repository::appointment_transition(tx, id, standing.status, to).await?;
+        done.ok_or(AppointmentError::InvalidTransition { from: standing.status, to })
+    }
+
+    pub(super) async fn cancel(
+        &self,
+        caller: &Caller,
+        id: AppointmentId,
+        cancel: &CancelAppointment,
+    ) -> Result<Appointment, AppointmentError> {
+        let mut tx = self.database.write(caller).await?;
+        let standing = self.standing(&mut tx, id).await?;
+        if standing.status == AppointmentStatus::Cancelled {
+            return Err(AppointmentError::AlreadyCancelled);
+        }
+        standing.check(AppointmentStatus::Cancelled)?;
+        if standing.is_patient(caller) && standing.is_within(standing.cancellation_cutoff_minutes, Utc::now()) {
+            return Err(AppointmentError::CancellationTooLate);
+        }
+        let appointment = repository::appointment_cancel(&mut tx, id, cancel.reason).await?;
+        tx.commit(Audit::action("cancelled", &appointment)).await?;
+        Ok(appointment)
+    }
+}

@@ -1,0 +1,222 @@
+use server_shared::http::{Page, Paging};
+
+use super::{
+    error::AppointmentTemplateError,
+    model::{AppointmentTemplate, AppointmentTemplateInput, AppointmentTemplateSort, Modality},
+};
+use crate::{
+    database::{DatabaseError, Listed, OpenReader, Tx, broken_constraint},
+    ids::{AppointmentTemplateId, OrganizationId, SpecialtyId},
+};
+
+impl Listed for AppointmentTemplate {
+    const TABLE: &'static str = "appointment_templates";
+    const COLUMNS: &'static str = "id, name, slug, description, duration_minutes, buffer_before_minutes, buffer_after_minutes, \
+                                   minimum_notice_minutes, specialty_id, modality, cancellation_cutoff_minutes, \
+                                   reschedule_cutoff_minutes, archived_at, created_at, updated_at";
+    // Which of them is the request's to say; a clinic has a few dozen.
+    const PRESENT: &'static str = "true";
+}
+
+pub(super) async fn appointment_template_page(
+    reader: &mut OpenReader,
+    archived: bool,
+    sort: AppointmentTemplateSort,
+    paging: Paging,
+) -> Result<Page<AppointmentTemplate>, DatabaseError> {
+    let order = match sort {
+        AppointmentTemplateSort::Name => "lower(name), id",
+        AppointmentTemplateSort::NameDescending => "lower(name) desc, id desc",
+    };
+    reader.list().filter("(archived_at is not null) =", Some(archived)).page(order, paging).await
+}
+
+pub(super) async fn appointment_template_get(
+    reader: &mut OpenReader,
+    id: AppointmentTemplateId,
+) -> Result<Option<AppointmentTemplate>, DatabaseError> {
+    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
+    let row = sqlx::query_as!(
+        AppointmentTemplate,
+        r#"
+        select t.id as "id: AppointmentTemplateId", t.name, t.slug, t.description, t.duration_minutes,
+               t.buffer_before_minutes, t.buffer_after_minutes, t.minimum_notice_minutes,
+               t.specialty_id as "specialty_id: SpecialtyId", t.modality as "modality: Modality",
+               t.cancellation_cutoff_minutes, t.reschedule_cutoff_minutes, t.archived_at, t.created_at, t.updated_at
+        from context_enter($1, $2, $3, $4, $5) as ctx
+        cross join lateral (select * from appointment_templates where id = $6 and ctx offset 0) t
+        "#,
+        user,
+        organization,
+        role,
+        patient,
+        specialist,
+        id.0
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row)
+}
+
+/// By slug, among those in use.
+pub(super) async fn appointment_template_find(
+    reader: &mut OpenReader,
+    slug: &str,
+) -> Result<Option<AppointmentTemplate>, DatabaseError> {
+    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
+    let row = sqlx::query_as!(
+        AppointmentTemplate,
+        r#"
+        select t.id as "id: AppointmentTemplateId", t.name, t.slug, t.description, t.duration_minutes,
+               t.buffer_before_minutes, t.buffer_after_minutes, t.minimum_notice_minutes,
+               t.specialty_id as "specialty_id: SpecialtyId", t.modality as "modality: Modality",
+               t.cancellation_cutoff_minutes, t.reschedule_cutoff_minutes, t.archived_at, t.created_at, t.updated_at
+        from context_enter($1, $2, $3, $4, $5) as ctx
+        cross join lateral (
+            select * from appointment_templates
+            where organization_id = $2 and slug = $6 and archived_at is null and ctx offset 0
+        ) t
+        "#,
+        user,
+        organization,
+        role,
+        patient,
+        specialist,
+        slug
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row)
+}
+
+/// `None`: its specialty is not there, or archived.
+pub(super) async fn appointment_template_create(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    input: &AppointmentTemplateInput,
+    slug: &str,
+) -> Result<Option<AppointmentTemplate>, AppointmentTemplateError> {
+    sqlx::query_as!(
+        AppointmentTemplate,
+        r#"
+        insert into appointment_templates (organization_id, name, slug, description, duration_minutes, buffer_before_minutes,
+                                           buffer_after_minutes, minimum_notice_minutes, specialty_id, modality,
+                                           cancellation_cutoff_minutes, reschedule_cutoff_minutes)
+        select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12
+        where $9::bigint is null or exists (select from specialties y where y.organization_id = $1 and y.id = $9
+                                            and y.archived_at is null)
+        returning id as "id: AppointmentTemplateId", name, slug, description, duration_minutes, buffer_before_minutes,
+                  buffer_after_minutes, minimum_notice_minutes, specialty_id as "specialty_id: SpecialtyId",
+                  modality as "modality: Modality", cancellation_cutoff_minutes, reschedule_cutoff_minutes,
+                  archived_at, created_at, updated_at
+        "#,
+        organization.0,
+        input.name,
+        slug,
+        input.description,
+        input.duration_minutes,
+        input.buffer_before_minutes,
+        input.buffer_after_minutes,
+        input.minimum_notice_minutes,
+        input.specialty_id.map(|id| id.0),
+        input.modality as Modality,
+        input.cancellation_cutoff_minutes,
+        input.reschedule_cutoff_minutes
+    )
+    .fetch_optional(tx.connection()?)
+    .await
+    .map_err(on_slug)
+}
+
+/// Whether there is such a template; locks it against other changes.
+pub(super) async fn appointment_template_lock(
+    tx: &mut impl Tx,
+    id: AppointmentTemplateId,
+) -> Result<bool, DatabaseError> {
+    let row = sqlx::query!("select id from appointment_templates where id = $1 for update", id.0)
+        .fetch_optional(tx.connection()?)
+        .await?;
+    Ok(row.is_some())
+}
+
+/// `None`: its specialty is not there, or archived; one that was archived meanwhile may stay.
+pub(super) async fn appointment_template_update(
+    tx: &mut impl Tx,
+    id: AppointmentTemplateId,
+    input: &AppointmentTemplateInput,
+) -> Result<Option<AppointmentTemplate>, AppointmentTemplateError> {
+    sqlx::query_as!(
+        AppointmentTemplate,
+        r#"
+        update appointment_templates t
+        set name = $2, slug = coalesce($3, t.slug), description = $4, duration_minutes = $5, buffer_before_minutes = $6,
+            buffer_after_minutes = $7, minimum_notice_minutes = $8, specialty_id = $9, modality = $10,
+            cancellation_cutoff_minutes = $11, reschedule_cutoff_minutes = $12, updated_at = now()
+        where t.id = $1
+          and ($9::bigint is null or $9 = t.specialty_id
+               or exists (select from specialties y where y.organization_id = t.organization_id and y.id = $9
+                          and y.archived_at is null))
+        returning id as "id: AppointmentTemplateId", name, slug, description, duration_minutes, buffer_before_minutes,
+                  buffer_after_minutes, minimum_notice_minutes, specialty_id as "specialty_id: SpecialtyId",
+                  modality as "modality: Modality", cancellation_cutoff_minutes, reschedule_cutoff_minutes,
+                  archived_at, created_at, updated_at
+        "#,
+        id.0,
+        input.name,
+        input.slug,
+        input.description,
+        input.duration_minutes,
+        input.buffer_before_minutes,
+        input.buffer_after_minutes,
+        input.minimum_notice_minutes,
+        input.specialty_id.map(|id| id.0),
+        input.modality as Modality,
+        input.cancellation_cutoff_minutes,
+        input.reschedule_cutoff_minutes
+    )
+    .fetch_optional(tx.connection()?)
+    .await
+    .map_err(on_slug)
+}
+
+/// Archives the template if an appointment names it, else deletes it. Gives what it was; archiving what
+/// is archived changes nothing.
+pub(super) async fn appointment_template_delete(
+    tx: &mut impl Tx,
+    id: AppointmentTemplateId,
+) -> Result<Option<AppointmentTemplate>, DatabaseError> {
+    let row = sqlx::query_as!(
+        AppointmentTemplate,
+        r#"
+        update appointment_templates t set archived_at = coalesce(t.archived_at, now()), updated_at = now()
+        where t.id = $1
+        returning id as "id: AppointmentTemplateId", name, slug, description, duration_minutes, buffer_before_minutes,
+                  buffer_after_minutes, minimum_notice_minutes, specialty_id as "specialty_id: SpecialtyId",
+                  modality as "modality: Modality", cancellation_cutoff_minutes, reschedule_cutoff_minutes,
+                  archived_at, created_at, updated_at
+        "#,
+        id.0
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    if row.is_some() {
+        sqlx::query!(
+            r#"
+            delete from appointment_templates t where t.id = $1
+              and not exists (select from appointments a
+                              where a.organization_id = t.organization_id and a.appointment_template_id = t.id)
+            "#,
+            id.0
+        )
+        .execute(tx.connection()?)
+        .await?;
+    }
+    Ok(row)
+}
+
+fn on_slug(error: sqlx::Error) -> AppointmentTemplateError {
+    match broken_constraint(&error) {
+        Some("appointment_templates_slug_key") => AppointmentTemplateError::SlugTaken,
+        _ => DatabaseError::from(error).into(),
+    }
+}

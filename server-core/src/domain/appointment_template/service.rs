@@ -1,0 +1,119 @@
+use server_shared::{
+    http::{Page, Paging},
+    slug::slugify,
+};
+
+use super::{
+    error::AppointmentTemplateError,
+    model::{AppointmentTemplate, AppointmentTemplateInput, AppointmentTemplateSort},
+    repository,
+};
+use crate::{
+    audit::Audit,
+    database::Database,
+    domain::rules::InvalidValue,
+    http::Caller,
+    ids::{AppointmentTemplateId, OrganizationId},
+};
+
+const FIELDS: [&str; 11] = [
+    "name",
+    "slug",
+    "description",
+    "duration_minutes",
+    "buffer_before_minutes",
+    "buffer_after_minutes",
+    "minimum_notice_minutes",
+    "specialty_id",
+    "modality",
+    "cancellation_cutoff_minutes",
+    "reschedule_cutoff_minutes",
+];
+
+/// What a clinic offers to be booked.
+#[derive(Clone)]
+pub(crate) struct Service {
+    database: Database,
+}
+
+impl Service {
+    pub(crate) fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    pub(super) async fn list(
+        &self,
+        caller: &Caller,
+        archived: bool,
+        sort: AppointmentTemplateSort,
+        paging: Paging,
+    ) -> Result<Page<AppointmentTemplate>, AppointmentTemplateError> {
+        let mut reader = self.database.read(caller).open().await?;
+        Ok(repository::appointment_template_page(&mut reader, archived, sort, paging).await?)
+    }
+
+    pub(super) async fn get(
+        &self,
+        caller: &Caller,
+        id: AppointmentTemplateId,
+    ) -> Result<AppointmentTemplate, AppointmentTemplateError> {
+        let mut reader = self.database.read(caller).open().await?;
+        repository::appointment_template_get(&mut reader, id).await?.ok_or(AppointmentTemplateError::NotFound)
+    }
+
+    pub(super) async fn find(
+        &self,
+        caller: &Caller,
+        slug: &str,
+    ) -> Result<AppointmentTemplate, AppointmentTemplateError> {
+        let mut reader = self.database.read(caller).open().await?;
+        repository::appointment_template_find(&mut reader, slug).await?.ok_or(AppointmentTemplateError::NotFound)
+    }
+
+    pub(super) async fn create(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        input: &AppointmentTemplateInput,
+    ) -> Result<AppointmentTemplate, AppointmentTemplateError> {
+        let slug = input.slug.clone().unwrap_or_else(|| slugify(&input.name, "appointment"));
+        let mut tx = self.database.write(caller).await?;
+        let template = repository::appointment_template_create(&mut tx, organization, input, &slug)
+            .await?
+            .ok_or_else(unknown_specialty)?;
+        tx.commit(Audit::created(&template)).await?;
+        Ok(template)
+    }
+
+    pub(super) async fn update(
+        &self,
+        caller: &Caller,
+        id: AppointmentTemplateId,
+        input: &AppointmentTemplateInput,
+    ) -> Result<AppointmentTemplate, AppointmentTemplateError> {
+        let mut tx = self.database.write(caller).await?;
+        if !repository::appointment_template_lock(&mut tx, id).await? {
+            return Err(AppointmentTemplateError::NotFound);
+        }
+        let template =
+            repository::appointment_template_update(&mut tx, id, input).await?.ok_or_else(unknown_specialty)?;
+        tx.commit(Audit::updated(&template, FIELDS.to_vec())).await?;
+        Ok(template)
+    }
+
+    pub(super) async fn delete(
+        &self,
+        caller: &Caller,
+        id: AppointmentTemplateId,
+    ) -> Result<(), AppointmentTemplateError> {
+        let mut tx = self.database.write(caller).await?;
+        let template =
+            repository::appointment_template_delete(&mut tx, id).await?.ok_or(AppointmentTemplateError::NotFound)?;
+        tx.commit(Audit::deleted(&template)).await?;
+        Ok(())
+    }
+}
+
+fn unknown_specialty() -> InvalidValue {
+    InvalidValue::new("/specialty_id", "unknown_reference", "is no specialty in use of this organization")
+}

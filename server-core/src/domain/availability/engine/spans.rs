@@ -1,0 +1,74 @@
+//! Stretches of seconds, and which labels are open.
+
+use chrono::Timelike as _;
+
+use super::{DAY, ExceptionKind, Schedule};
+
+/// From `start` to before `end`, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Span {
+    pub(super) start: i64,
+    pub(super) end: i64,
+}
+
+/// The same seconds, in order, as few spans as can say it.
+pub(super) fn merged(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.retain(|span| span.start < span.end);
+    spans.sort_unstable();
+    spans.dedup_by(|next, kept| {
+        let touches = next.start <= kept.end;
+        if touches {
+            kept.end = kept.end.max(next.end);
+        }
+        touches
+    });
+    spans
+}
+
+/// The labels that are open, among those from `from` to `to`; others may be among them.
+pub(super) fn open_labels(schedule: &Schedule, from: i64, to: i64) -> Vec<Span> {
+    let (first, last) = (from.div_euclid(DAY) - 1, to.div_euclid(DAY));
+    let mut open = Vec::new();
+    for day in first..=last {
+        // 1 January 1970 was a Thursday.
+        let weekday = (day + 3).rem_euclid(7);
+        for hours in &schedule.hours {
+            if i64::from(hours.weekday.num_days_from_monday()) == weekday {
+                let start = i64::from(hours.starts_at.num_seconds_from_midnight());
+                let end = i64::from(hours.ends_at.num_seconds_from_midnight());
+                let end = if end <= start { end + DAY } else { end };
+                open.push(Span { start: day * DAY + start, end: day * DAY + end });
+            }
+        }
+    }
+    let exceptions = |kind| {
+        schedule.exceptions.iter().filter(move |exception| exception.kind == kind).map(|exception| Span {
+            start: exception.starts_at.and_utc().timestamp().max(from),
+            end: exception.ends_at.and_utc().timestamp().min(to),
+        })
+    };
+    open.extend(exceptions(ExceptionKind::Available));
+    without(&merged(open), &merged(exceptions(ExceptionKind::Unavailable).collect()))
+}
+
+/// What is left of `spans` when `holes` are taken away; both as [`merged`] gives them.
+fn without(spans: &[Span], holes: &[Span]) -> Vec<Span> {
+    let mut left = Vec::with_capacity(spans.len() + holes.len());
+    let mut holes = holes.iter().copied().peekable();
+    for span in spans {
+        let mut start = span.start;
+        while holes.next_if(|hole| hole.end <= start).is_some() {}
+        while let Some(hole) = holes.peek().copied().filter(|hole| hole.start < span.end) {
+            left.push(Span { start, end: hole.start });
+            start = hole.end;
+            // One that reaches into the next span is still needed there.
+            if hole.end > span.end {
+                break;
+            }
+            holes.next();
+        }
+        left.push(Span { start, end: span.end });
+    }
+    left.retain(|span| span.start < span.end);
+    left
+}

@@ -1,0 +1,11 @@
+mod api;
+mod engine;
+mod error;
+mod model;
+mod repository;
+mod service;
+
+pub(crate) use api::Api;
+pub(crate) use error::AvailabilityError;
+pub(crate) use model::OpenSlot;
+pub(crate) use service::{Service, open_slot};

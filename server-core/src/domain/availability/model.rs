@@ -1,0 +1,103 @@
+use chrono::{DateTime, TimeDelta, Utc};
+use poem_openapi::{Object, types::Example};
+
+use super::engine::{self, Busy, Offer, Schedule};
+use crate::{
+    domain::appointment_template::Modality,
+    ids::{AppointmentTemplateId, SpecialistId, SpecialtyId},
+};
+
+/// When a specialist can be booked.
+#[derive(Debug, Clone, Object)]
+#[oai(example)]
+pub(crate) struct Availability {
+    /// The specialist.
+    pub(crate) specialist_id: SpecialistId,
+    /// The IANA zone that its hours are in, to show slots in.
+    pub(crate) timezone: String,
+    /// How many minutes lie between two beginnings.
+    pub(crate) slot_minutes: u32,
+    /// The slots, earliest first; they overlap where one takes longer than the next one is away.
+    pub(crate) data: Vec<Slot>,
+}
+
+impl Example for Availability {
+    fn example() -> Self {
+        let next = Slot { started_at: Slot::example().ended_at, ended_at: Slot::example().ended_at + LASTS };
+        Self {
+            specialist_id: SpecialistId(8),
+            timezone: "Europe/Berlin".to_owned(),
+            slot_minutes: 30,
+            data: vec![Slot::example(), next],
+        }
+    }
+}
+
+/// How long the slots of the example take.
+const LASTS: TimeDelta = TimeDelta::minutes(30);
+
+/// Time that can be booked.
+#[derive(Debug, Clone, Copy, Object)]
+#[oai(rename = "OpenSlot", example)]
+pub(crate) struct Slot {
+    /// When it begins.
+    pub(crate) started_at: DateTime<Utc>,
+    /// When it ends.
+    pub(crate) ended_at: DateTime<Utc>,
+}
+
+impl From<engine::Slot> for Slot {
+    fn from(slot: engine::Slot) -> Self {
+        Self { started_at: slot.started_at, ended_at: slot.ended_at }
+    }
+}
+
+impl Example for Slot {
+    fn example() -> Self {
+        let started_at = DateTime::UNIX_EPOCH + TimeDelta::days(20_500) + TimeDelta::hours(9);
+        Self { started_at, ended_at: started_at + LASTS }
+    }
+}
+
+/// A slot that can be booked, and what a booking of it takes over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OpenSlot {
+    /// When the appointment begins.
+    pub(crate) started_at: DateTime<Utc>,
+    /// When it ends.
+    pub(crate) ended_at: DateTime<Utc>,
+    /// From when on it keeps others out: its beginning less the buffer before it.
+    pub(crate) block_start: DateTime<Utc>,
+    /// Until when: its end and the buffer after it.
+    pub(crate) block_end: DateTime<Utc>,
+    /// The template's specialty; none without a template.
+    pub(crate) specialty_id: Option<SpecialtyId>,
+    /// The template's; in person without one.
+    pub(crate) modality: Modality,
+    /// How long before its beginning a patient can last cancel, in minutes.
+    pub(crate) cancellation_cutoff_minutes: i32,
+    /// How long before its beginning a patient can last reschedule, in minutes.
+    pub(crate) reschedule_cutoff_minutes: i32,
+}
+
+/// What a specialist offers, and what is booked around the time that was asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Offered {
+    /// Whether it can be booked at all.
+    pub(super) bookable: bool,
+    /// The template that was asked for, if it is there.
+    pub(super) template: Option<AppointmentTemplateId>,
+    pub(super) schedule: Schedule,
+    pub(super) offer: Offer,
+    pub(super) terms: Terms,
+    pub(super) busy: Vec<Busy>,
+}
+
+/// What a booking takes over from its template.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) specialty_id: Option<SpecialtyId>,
+    pub(super) modality: Modality,
+    pub(super) cancellation_cutoff_minutes: i32,
+    pub(super) reschedule_cutoff_minutes: i32,
+}

@@ -1,0 +1,144 @@
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{
+    engine::{self, LONGEST_RANGE, MARGIN},
+    error::AvailabilityError,
+    model::{Availability, Offered, OpenSlot},
+    repository,
+};
+use crate::{
+    database::{Database, Tx},
+    http::Caller,
+    ids::{AppointmentId, AppointmentTemplateId, OrganizationId, SpecialistId},
+};
+
+/// The range when only its beginning is said.
+const USUAL_RANGE: TimeDelta = TimeDelta::days(7);
+/// How far from now anything can be offered; beyond, dates need not be what the database can hold.
+const FURTHEST: TimeDelta = TimeDelta::days(400);
+
+/// When specialists can be booked.
+#[derive(Clone)]
+pub(crate) struct Service {
+    database: Database,
+}
+
+impl Service {
+    pub(crate) fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    pub(super) async fn get(
+        &self,
+        caller: &Caller,
+        specialist: SpecialistId,
+        template: Option<AppointmentTemplateId>,
+        from: Option<DateTime<Utc>>,
+        to: Option<DateTime<Utc>>,
+    ) -> Result<Availability, AvailabilityError> {
+        let now = Utc::now();
+        let (from, to) = range(from, to, now)?;
+        let mut reader = self.database.read(caller).open().await?;
+        let offered = repository::offer_get(&mut reader, specialist, template, from - MARGIN, to + MARGIN).await?;
+        let Offered { bookable, schedule, offer, busy, .. } = found(offered, template)?;
+        let slots = if bookable { engine::slots(&schedule, &offer, &busy, from, to, now) } else { Vec::new() };
+        Ok(Availability {
+            specialist_id: specialist,
+            timezone: schedule.zone.name().to_owned(),
+            slot_minutes: schedule.slot_minutes,
+            data: slots.into_iter().map(Into::into).collect(),
+        })
+    }
+}
+
+/// The slot of a specialist that begins at `started_at`, if it can be booked: what availability lists,
+/// asked for one slot. `besides` is an appointment whose time counts as free, for it is being moved.
+///
+/// To be called under the lock of the specialist; holds that have run out count as free.
+///
+/// [`AvailabilityError::NotOffered`] when it would not be offered if nothing were booked;
+/// [`AvailabilityError::Taken`] when it is booked, or the day is full.
+pub(crate) async fn open_slot(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    specialist: SpecialistId,
+    template: Option<AppointmentTemplateId>,
+    started_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+    besides: Option<AppointmentId>,
+) -> Result<OpenSlot, AvailabilityError> {
+    let asked = near(started_at, now);
+    let offered =
+        repository::offer_get_besides(tx, organization, specialist, template, asked - MARGIN, asked + MARGIN, besides)
+            .await?;
+    let Offered { bookable, schedule, offer, terms, busy, .. } = found(offered, template)?;
+    let slot_besides = |busy: &[engine::Busy]| {
+        let slots = engine::slots(&schedule, &offer, busy, asked, asked + TimeDelta::seconds(1), now);
+        slots.into_iter().find(|slot| bookable && slot.started_at == started_at)
+    };
+    let Some(slot) = slot_besides(&busy) else {
+        let offered = slot_besides(&[]).is_some();
+        return Err(if offered { AvailabilityError::Taken } else { AvailabilityError::NotOffered });
+    };
+    let block = offer.block(&slot);
+    Ok(OpenSlot {
+        started_at: slot.started_at,
+        ended_at: slot.ended_at,
+        block_start: block.start,
+        block_end: block.end,
+        specialty_id: terms.specialty_id,
+        modality: terms.modality,
+        cancellation_cutoff_minutes: terms.cancellation_cutoff_minutes,
+        reschedule_cutoff_minutes: terms.reschedule_cutoff_minutes,
+    })
+}
+
+fn found(offered: Option<Offered>, template: Option<AppointmentTemplateId>) -> Result<Offered, AvailabilityError> {
+    let offered = offered.ok_or(AvailabilityError::SpecialistNotFound)?;
+    if template == offered.template { Ok(offered) } else { Err(AvailabilityError::TemplateNotFound) }
+}
+
+/// The range that is asked for, as far as there can be slots in it.
+fn range(
+    from: Option<DateTime<Utc>>,
+    to: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<(DateTime<Utc>, DateTime<Utc>), AvailabilityError> {
+    let from = from.unwrap_or(now);
+    let to = to.or_else(|| from.checked_add_signed(USUAL_RANGE)).ok_or(AvailabilityError::InvalidRange)?;
+    if from >= to || to.signed_duration_since(from) > LONGEST_RANGE {
+        return Err(AvailabilityError::InvalidRange);
+    }
+    Ok((near(from, now), near(to, now)))
+}
+
+/// The moment, or if it is too far from now for anything to be offered, one that is, too.
+fn near(moment: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
+    moment.clamp(now - TimeDelta::seconds(1), now + FURTHEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_bounded() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::days(20_500);
+        let day = TimeDelta::days(1);
+        assert_eq!(range(None, None, now).unwrap(), (now, now + USUAL_RANGE));
+        assert_eq!(range(Some(now + day), None, now).unwrap(), (now + day, now + day + USUAL_RANGE));
+        assert!(range(Some(now), Some(now + LONGEST_RANGE), now).is_ok());
+        for (from, to) in [
+            (now, now),
+            (now + day, now),
+            (now, now + LONGEST_RANGE + TimeDelta::seconds(1)),
+            (DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC),
+        ] {
+            assert!(range(Some(from), Some(to), now).is_err(), "{from} {to}");
+        }
+        assert!(range(Some(DateTime::<Utc>::MAX_UTC), None, now).is_err());
+        // What can't be reached is asked for near by, so that every moment is one that the database knows.
+        let (from, to) = range(Some(DateTime::<Utc>::MIN_UTC), None, now).unwrap();
+        assert!(from <= now && to <= now && now - from <= day);
+    }
+}

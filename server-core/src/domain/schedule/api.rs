@@ -1,0 +1,50 @@
+use poem_openapi::{OpenApi, param::Path, payload::Json};
+use server_shared::{ApiError, http::Body};
+
+use super::{
+    Service,
+    model::{SpecialistSchedule, UpdateSpecialistSchedule},
+};
+use crate::{
+    domain::Tag,
+    http::{Caller, Permission},
+    ids::SpecialistId,
+};
+
+/// `/v1/specialists/{specialist_id}/schedule`
+pub(crate) struct Api {
+    pub(crate) schedules: Service,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Availability")]
+impl Api {
+    /// Get a specialist's schedule
+    ///
+    /// Its weekly hours, exceptions and rules of booking; what they come to is in its availability.
+    #[oai(path = "/specialists/:specialist_id/schedule", method = "get", operation_id = "specialist_schedule_get")]
+    async fn specialist_schedule_get(
+        &self,
+        caller: Caller,
+        /// Id of the specialist.
+        specialist_id: Path<SpecialistId>,
+    ) -> Result<Json<SpecialistSchedule>, ApiError> {
+        caller.may(Permission::SpecialistRead)?;
+        Ok(Json(self.schedules.get(&caller, specialist_id.0).await?))
+    }
+
+    /// Replace a specialist's schedule
+    ///
+    /// The whole of it; a specialist may replace its own. What is booked stays booked. 409 `stale_version`
+    /// when somebody else replaced it meanwhile.
+    #[oai(path = "/specialists/:specialist_id/schedule", method = "put", operation_id = "specialist_schedule_update")]
+    async fn specialist_schedule_update(
+        &self,
+        caller: Caller,
+        /// Id of the specialist.
+        specialist_id: Path<SpecialistId>,
+        body: Body<UpdateSpecialistSchedule>,
+    ) -> Result<Json<SpecialistSchedule>, ApiError> {
+        caller.may(Permission::SpecialistUpdate)?;
+        Ok(Json(self.schedules.update(&caller, caller.organization()?, specialist_id.0, &body).await?))
+    }
+}
