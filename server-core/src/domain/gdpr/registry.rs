@@ -178,6 +178,12 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         ..HOLDING
     },
     Holding {
+        table: "calendar_feeds",
+        found: Found::User("user_id"),
+        columns: &[clear("user_id"), clear("created_at")],
+        ..HOLDING
+    },
+    Holding {
         table: "memberships",
         found: Found::User("user_id"),
         columns: &[clear("user_id"), clear("role"), clear("created_at")],
