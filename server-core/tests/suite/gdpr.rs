@@ -128,6 +128,7 @@ async fn plant(app: &CoreApp, clerk: &ClerkApi) -> Planted {
     }
     let job = "insert into jobs (id, organization_id, kind, created_by) values (gen_random_uuid(), {home}, 'of_no_handler', {user})";
     execute(&mut owner, &job.replace("{home}", &home.to_string()).replace("{user}", &user.to_string())).await;
+    granted(app.actor(&person).calendar_feed_create().send().await, 201);
     // What the person does itself leaves its address and program.
     let path = format!("/v1/patients/{}", patient.id);
     let request = app.actor(&person).request(Method::GET, &path).header("user-agent", "planted-user-agent");
@@ -272,6 +273,7 @@ async fn an_erased_person_is_found_nowhere() {
     assert_eq!(found_in_telemetry(&clinic.telemetry).await, Found::new());
     assert_eq!((app.search(clerk_id).await, clinic.telemetry.search(clerk_id).await), (Vec::new(), Vec::new()));
     assert!(!clerk.has(clerk_id), "the identity provider has the user no more");
+    assert_eq!(app.count("select count(*) from calendar_feeds").await, 0);
     refused(app.actor(&planted.person).me_get().send().await, 401, "user_unknown");
     refused(admin.patient_get().patient_id(planted.patient.id).send().await, 404, "patient_not_found");
     assert_eq!(

@@ -8,6 +8,8 @@ mod appointment_race;
 mod attempt;
 mod audit;
 mod audit_forward;
+mod calendar;
+mod calendar_feed;
 mod clerk;
 mod configuration;
 mod cors;
