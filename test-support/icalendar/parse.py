@@ -36,7 +36,7 @@ json.dump(
         "errors": errors,
         "version": str(calendar["VERSION"]),
         "refresh_seconds": [
-            vDuration.from_ical(calendar[name]).total_seconds() for name in ("REFRESH-INTERVAL", "X-PUBLISHED-TTL")
+            int(vDuration.from_ical(calendar[name]).total_seconds()) for name in ("REFRESH-INTERVAL", "X-PUBLISHED-TTL")
         ],
         "components": [component.name for component in calendar.subcomponents],
         "events": [event(component) for component in calendar.walk("VEVENT")],

@@ -20,7 +20,7 @@ pub struct Icalendar {
     /// `VERSION`
     pub version: String,
     /// `REFRESH-INTERVAL` and `X-PUBLISHED-TTL`
-    pub refresh_seconds: [f64; 2],
+    pub refresh_seconds: [u32; 2],
     /// What the calendar is made of, e.g. `VEVENT`.
     pub components: Vec<String>,
     /// Its events.

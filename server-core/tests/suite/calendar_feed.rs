@@ -47,7 +47,7 @@ async fn a_feed_says_what_the_calendar_says_to_another_reader() {
     let token = subscribe(&staff).await.token;
     let calendar = read(&app, &token).await;
     assert_eq!((calendar.errors.len(), calendar.version.as_str()), (0, "2.0"), "{calendar:?}");
-    assert_eq!(calendar.refresh_seconds, [900.0, 900.0]);
+    assert_eq!(calendar.refresh_seconds, [900, 900]);
     assert_eq!(calendar.components, ["VEVENT", "VEVENT"], "a hold is nobody's appointment yet: {calendar:?}");
     for (entry, status, summary) in [
         (&booked[0], "TENTATIVE", format!("{name} (in person)")),
