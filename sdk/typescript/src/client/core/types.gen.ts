@@ -171,6 +171,126 @@ export type BeginImpersonation = {
 };
 
 /**
+ * Calendar
+ *
+ * The appointments in a stretch of time, earliest first.
+ */
+export type Calendar = {
+    /**
+     * The IANA zone of the local times: the one asked for, or the organization's.
+     */
+    timezone: string;
+    /**
+     * The appointments.
+     */
+    entries: Array<CalendarEntry>;
+};
+
+/**
+ * CalendarEntry
+ *
+ * An appointment as a calendar shows it: no title and no name.
+ */
+export type CalendarEntry = {
+    /**
+     * Id of the appointment.
+     */
+    id: number;
+    /**
+     * Name of the appointment in links and in feeds.
+     */
+    uid: string;
+    /**
+     * Where it stands.
+     */
+    status: AppointmentStatus;
+    /**
+     * How specialist and patient meet.
+     */
+    modality: Modality;
+    /**
+     * Who treats.
+     */
+    specialist_id: number;
+    /**
+     * Who is treated.
+     */
+    patient_id: number;
+    /**
+     * In which specialty, if that was said.
+     */
+    specialty?: CalendarSpecialty;
+    /**
+     * When it begins.
+     */
+    started_at: string;
+    /**
+     * When it ends.
+     */
+    ended_at: string;
+    /**
+     * When it begins, as a clock in the calendar's zone shows it, with the offset of that moment.
+     */
+    local_started_at: string;
+    /**
+     * When it ends, likewise.
+     */
+    local_ended_at: string;
+};
+
+/**
+ * CalendarFeed
+ *
+ * A member's calendar, open to whoever has its token.
+ */
+export type CalendarFeed = {
+    /**
+     * Its id; stays when the token is replaced.
+     */
+    id: number;
+    /**
+     * Whose appointments it shows.
+     */
+    user_id: number;
+    /**
+     * When its token was made.
+     */
+    created_at: string;
+};
+
+/**
+ * CalendarFeedToken
+ *
+ * A calendar feed and the token to read it with.
+ */
+export type CalendarFeedToken = {
+    /**
+     * The feed.
+     */
+    feed: CalendarFeed;
+    /**
+     * To be put into the link `/v1/calendar.ics?token=…`. This is the only time it is shown.
+     */
+    token: string;
+};
+
+/**
+ * CalendarSpecialty
+ *
+ * The specialty of an appointment.
+ */
+export type CalendarSpecialty = {
+    /**
+     * Its id.
+     */
+    id: number;
+    /**
+     * Its name.
+     */
+    name: string;
+};
+
+/**
  * CancelAppointment
  *
  * Why an appointment is called off.
@@ -752,6 +872,11 @@ export type Member = {
 export type MemberRole = 'admin' | 'specialist' | 'staff' | 'patient';
 
 /**
+ * How specialist and patient meet.
+ */
+export type Modality = 'in_person' | 'video';
+
+/**
  * MyMembership
  *
  * One organization the user belongs to.
@@ -1073,6 +1198,34 @@ export type Role = 'superadmin' | 'admin' | 'specialist' | 'staff' | 'patient';
  * What an API key may do; with it, what the front desk may do there.
  */
 export type Scope = 'patients:read' | 'patients:write' | 'appointments:read' | 'appointments:write' | 'specialists:read' | 'specialists:write' | 'specialties:read' | 'specialties:write' | 'calendar:read' | 'calendar:write' | 'forms:read' | 'forms:write' | 'documents:read' | 'documents:write' | 'webhooks:read' | 'webhooks:write';
+
+/**
+ * SearchCalendar
+ *
+ * Which appointments to show.
+ */
+export type SearchCalendar = {
+    /**
+     * Those that end after this moment.
+     */
+    from: string;
+    /**
+     * Those that begin before this moment, at most 92 days after `from`.
+     */
+    to: string;
+    /**
+     * Those of these specialists; of all when empty.
+     */
+    specialist_ids?: Array<number>;
+    /**
+     * Those in these states; in all but `held` and `expired` when empty.
+     */
+    statuses?: Array<AppointmentStatus>;
+    /**
+     * The IANA zone of local times; the organization's when left out.
+     */
+    timezone?: string;
+};
 
 /**
  * Specialist
@@ -4525,6 +4678,345 @@ export type AppointmentCancelResponses = {
 };
 
 export type AppointmentCancelResponse = AppointmentCancelResponses[keyof AppointmentCancelResponses];
+
+export type CalendarGetData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path?: never;
+    query: {
+        /**
+         * Those that end after this moment.
+         */
+        from: string;
+        /**
+         * Those that begin before this moment, at most 92 days after `from`.
+         */
+        to: string;
+        /**
+         * Only those of this specialist.
+         */
+        specialist_id?: number;
+        /**
+         * Only those in this state.
+         */
+        status?: AppointmentStatus;
+        /**
+         * The IANA zone of local times; the organization's when left out.
+         */
+        timezone?: string;
+    };
+    url: '/v1/calendar';
+};
+
+export type CalendarGetErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type CalendarGetError = CalendarGetErrors[keyof CalendarGetErrors];
+
+export type CalendarGetResponses = {
+    /**
+     * Done.
+     */
+    200: Calendar;
+};
+
+export type CalendarGetResponse = CalendarGetResponses[keyof CalendarGetResponses];
+
+export type CalendarSearchData = {
+    body: SearchCalendar;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/calendar';
+};
+
+export type CalendarSearchErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type CalendarSearchError = CalendarSearchErrors[keyof CalendarSearchErrors];
+
+export type CalendarSearchResponses = {
+    /**
+     * Done.
+     */
+    200: Calendar;
+};
+
+export type CalendarSearchResponse = CalendarSearchResponses[keyof CalendarSearchResponses];
+
+export type CalendarFeedDeleteData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/calendar/feeds';
+};
+
+export type CalendarFeedDeleteErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type CalendarFeedDeleteError = CalendarFeedDeleteErrors[keyof CalendarFeedDeleteErrors];
+
+export type CalendarFeedDeleteResponses = {
+    /**
+     * Done; there is nothing to return.
+     */
+    204: void;
+};
+
+export type CalendarFeedDeleteResponse = CalendarFeedDeleteResponses[keyof CalendarFeedDeleteResponses];
+
+export type CalendarFeedCreateData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/calendar/feeds';
+};
+
+export type CalendarFeedCreateErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type CalendarFeedCreateError = CalendarFeedCreateErrors[keyof CalendarFeedCreateErrors];
+
+export type CalendarFeedCreateResponses = {
+    /**
+     * Created; the body is what was created.
+     */
+    201: CalendarFeedToken;
+};
+
+export type CalendarFeedCreateResponse = CalendarFeedCreateResponses[keyof CalendarFeedCreateResponses];
+
+export type CalendarFeedGetData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * The token that the link was given with.
+         */
+        token: string;
+    };
+    url: '/v1/calendar.ics';
+};
+
+export type CalendarFeedGetErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type CalendarFeedGetError = CalendarFeedGetErrors[keyof CalendarFeedGetErrors];
+
+export type CalendarFeedGetResponses = {
+    /**
+     * The calendar.
+     */
+    200: string;
+};
+
+export type CalendarFeedGetResponse = CalendarFeedGetResponses[keyof CalendarFeedGetResponses];
 
 export type GdprUserExportData = {
     body?: never;
