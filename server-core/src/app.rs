@@ -25,13 +25,13 @@ use crate::{
     config::{self, Config, RotationConfig},
     database::{self, Database, PoolProbe},
     domain::{
-        api_key, appointment, appointment_template, availability, gdpr, impersonation, member, organization, patient,
-        schedule, specialist, specialty, user,
+        api_key, appointment, appointment_template, availability, calendar, gdpr, impersonation, member, organization,
+        patient, schedule, specialist, specialty, user,
     },
     encryption::Encryption,
     http::{
-        ApiKeys, Authentication, CallerLimits, Changes, Directory, Idempotency, Identities, Impersonations, Secrets,
-        Sessions, answers_purge, scanners,
+        ApiKeys, Authentication, Budgets, CallerLimits, Changes, Directory, Feeds, Idempotency, Identities,
+        Impersonations, Secrets, Sessions, answers_purge, scanners,
     },
     integration::{
         clerk,
@@ -61,6 +61,7 @@ type Api = (
     patient::Api,
     Scheduling,
     appointment::Api,
+    calendar::Api,
     gdpr::Api,
 );
 
@@ -87,7 +88,7 @@ const INFO: Info = Info {
         "gdpr_user_export",
         "gdpr_patient_export",
     ],
-    public: &["health_get", "ready_get", "jwks_get", "clerk_webhook_receive"],
+    public: &["health_get", "ready_get", "jwks_get", "clerk_webhook_receive", "calendar_feed_get"],
     headers: &[
         HeaderParameter {
             name: "X-Organization-Id",
@@ -182,7 +183,8 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     keys.keep_fresh(&jobs);
     let rules = session_rules(config.clerk.issuer, config.clerk.authorized_parties);
     let key_secrets = Arc::new(Secrets::new("rxkey_", config.api_key_pepper.clone()));
-    let impersonation_secrets = Arc::new(Secrets::new("rximp_", config.api_key_pepper));
+    let impersonation_secrets = Arc::new(Secrets::new("rximp_", config.api_key_pepper.clone()));
+    let feed_secrets = Arc::new(Secrets::new("rxcal_", config.api_key_pepper));
     let api_keys = ApiKeys::new(admin.clone(), Arc::clone(&key_secrets));
     let impersonations = Impersonations::new(admin.clone(), Arc::clone(&impersonation_secrets));
     let signer =
@@ -221,7 +223,9 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         impersonations: impersonations.clone(),
     };
     let authentication = Authentication::new(directory, admin.clone(), attempts.clone(), INFO.phi);
-    let limits = CallerLimits::new(authentication, limiter.clone(), config.edge.rate_limit_scale);
+    let budgets = Budgets::new(limiter.clone(), config.edge.rate_limit_scale);
+    let feeds = Feeds::new(admin.clone(), Arc::clone(&feed_secrets), identities.clone(), budgets.clone());
+    let limits = CallerLimits::new(authentication, budgets);
     let gate = Arc::new(Idempotency::new(limits, database.clone(), Arc::clone(&encryption)));
 
     let dependencies = dependencies(admin, app, RedisProbe(redis), storage.clone());
@@ -242,6 +246,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         patient::Api { patients },
         scheduling(&database),
         appointment::Service::new(database.clone()).api(),
+        calendar::Api { calendar: calendar::Service::new(database.clone(), feed_secrets), feeds },
         gdpr::Api { gdpr: gdpr::Service::new(database, encryption, storage, exports, members) },
     );
     let frame = Frame {

@@ -114,6 +114,10 @@ record_id!(
     ApiKeyId
 );
 record_id!(
+    /// A link by which a calendar program reads a member's appointments.
+    CalendarFeedId
+);
+record_id!(
     /// A stretch of time in which an administrator acts as a patient.
     ImpersonationId
 );

@@ -34,6 +34,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let state = paths::checkout().join(&arguments.state);
     // Clerk's own libraries, by which tests make what Core must accept.
     tools::npm_install(&paths::checkout().join("test-support/clerk"))?;
+    // Somebody else's reader of calendars, for which Core writes them.
+    tools::python("icalendar", "test-support/icalendar/requirements.txt")?;
     let options = Options { embedded: true, unseeded: arguments.stack_only };
     stack_run(&state, options, |stack| {
         if arguments.stack_only {

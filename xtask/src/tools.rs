@@ -38,8 +38,15 @@ pub(crate) fn npm_install(dir: &Path) -> Result<()> {
 
 /// A command that runs schemathesis from a virtual environment under `target/tools`.
 pub(crate) fn schemathesis() -> Result<Command> {
-    let requirements = paths::checkout().join("xtask/tools/requirements-schemathesis.txt");
-    let dir = paths::checkout().join("target/tools/schemathesis");
+    let dir = python("schemathesis", "xtask/tools/requirements-schemathesis.txt")?;
+    let program: PathBuf = dir.join("bin/schemathesis");
+    Ok(Command::new(program))
+}
+
+/// The virtual environment `name` under `target/tools`, with what the file `requirements` names installed in it.
+pub(crate) fn python(name: &str, requirements: &str) -> Result<PathBuf> {
+    let requirements = paths::checkout().join(requirements);
+    let dir = paths::checkout().join("target/tools").join(name);
     once(&requirements, &dir.join(".installed-from"), || {
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir), "python3 -m venv")?;
         run(
@@ -50,8 +57,7 @@ pub(crate) fn schemathesis() -> Result<Command> {
             "pip install",
         )
     })?;
-    let program: PathBuf = dir.join("bin/schemathesis");
-    Ok(Command::new(program))
+    Ok(dir)
 }
 
 /// Runs `install` unless `stamp` says that it was done for the present content of `lock`.

@@ -6,6 +6,7 @@ pub(crate) mod api_key;
 pub(crate) mod appointment;
 pub(crate) mod appointment_template;
 pub(crate) mod availability;
+pub(crate) mod calendar;
 pub(crate) mod gdpr;
 pub(crate) mod impersonation;
 pub(crate) mod member;
@@ -42,6 +43,8 @@ pub(crate) enum Tag {
     Patients,
     /// Booked times; no specialist and no patient is booked twice.
     Appointments,
+    /// Booked times as calendars show them, here and in other programs.
+    Calendar,
     /// A person's rights to its data: a copy of it, and its end.
     Privacy,
 }

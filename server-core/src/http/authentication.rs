@@ -315,8 +315,10 @@ impl Named {
 }
 
 /// A person with no organization yet.
-fn person(credential: Credential, origin: &Origin) -> Result<Person, ApiError> {
-    let (Credential::Session(identity) | Credential::Impersonation(identity)) = &credential else {
+pub(super) fn person(credential: Credential, origin: &Origin) -> Result<Person, ApiError> {
+    let (Credential::Session(identity) | Credential::Impersonation(identity) | Credential::Feed(identity)) =
+        &credential
+    else {
         return Err(ApiError::internal("a key is no person"));
     };
     let (user_id, superadmin) = (identity.user_id, identity.superadmin);

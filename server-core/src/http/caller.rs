@@ -34,6 +34,8 @@ pub(crate) enum Credential {
     Session(Arc<Identity>),
     /// An administrator's token to act as this patient.
     Impersonation(Arc<Identity>),
+    /// The link to this person's calendar.
+    Feed(Arc<Identity>),
     /// An organization's key.
     ApiKey(Arc<ApiKeyGrant>),
     /// None: the service acts by itself.
@@ -134,7 +136,9 @@ impl Caller {
         match &self.credential {
             Credential::ApiKey(_) => "api_key",
             Credential::System => "system",
-            Credential::Session(_) | Credential::Impersonation(_) => self.role.map_or("", Role::as_str),
+            Credential::Session(_) | Credential::Impersonation(_) | Credential::Feed(_) => {
+                self.role.map_or("", Role::as_str)
+            }
         }
     }
 
@@ -187,7 +191,9 @@ impl Person {
     /// `None` for a key.
     pub(super) fn of(caller: Caller) -> Option<Self> {
         let identity = match &caller.credential {
-            Credential::Session(identity) | Credential::Impersonation(identity) => Arc::clone(identity),
+            Credential::Session(identity) | Credential::Impersonation(identity) | Credential::Feed(identity) => {
+                Arc::clone(identity)
+            }
             Credential::ApiKey(_) | Credential::System => return None,
         };
         Some(Self { caller, identity })

@@ -5,7 +5,7 @@
 //! pass, so one broken client can't lock its whole clinic out, and those that aren't are answered with
 //! 429 instead of 401. Before authentication stands the limit by address.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use async_trait::async_trait;
 use poem::{
@@ -15,7 +15,7 @@ use poem::{
 use server_shared::{
     ApiError,
     http::{Gate, Operation, client_ip::ClientIp, rate_limit},
-    rate_limit::{Limiter, Policy, Who},
+    rate_limit::{Limiter, Policy, Verdict, Who},
 };
 
 use super::Caller;
@@ -27,9 +27,9 @@ const EXPORT: &str = "/export";
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// A gate behind whose callers are counted.
-pub(crate) struct CallerLimits<G> {
-    gate: G,
+/// What a caller may ask for, and an address may fail in. Clones count together.
+#[derive(Clone)]
+pub(crate) struct Budgets {
     limiter: Limiter,
     read: Policy,
     write: Policy,
@@ -37,11 +37,10 @@ pub(crate) struct CallerLimits<G> {
     failure: Policy,
 }
 
-impl<G> CallerLimits<G> {
+impl Budgets {
     /// Every limit times `scale`.
-    pub(crate) fn new(gate: G, limiter: Limiter, scale: u32) -> Self {
+    pub(crate) fn new(limiter: Limiter, scale: u32) -> Self {
         Self {
-            gate,
             limiter,
             read: Policy::new("read", 600, MINUTE).scaled(scale),
             write: Policy::new("write", 120, MINUTE).scaled(scale),
@@ -57,17 +56,37 @@ impl<G> CallerLimits<G> {
         if [Method::GET, Method::HEAD].contains(&operation.method) { self.read } else { self.write }
     }
 
+    /// Counts a read of somebody's.
+    pub(super) async fn read(&self, who: Who) -> Verdict {
+        self.limiter.take(self.read, who).await
+    }
+
+    /// Counts a failure of an address; the verdict, if it has failed too often.
+    pub(super) async fn failed(&self, ip: Option<IpAddr>) -> Option<Verdict> {
+        let verdict = self.limiter.take(self.failure, Who::address(ip?)).await;
+        (!verdict.admitted).then_some(verdict)
+    }
+}
+
+/// A gate behind whose callers are counted.
+pub(crate) struct CallerLimits<G> {
+    gate: G,
+    budgets: Budgets,
+}
+
+impl<G> CallerLimits<G> {
+    /// Counts in `budgets`.
+    pub(crate) fn new(gate: G, budgets: Budgets) -> Self {
+        Self { gate, budgets }
+    }
+
     /// The error of a request that nobody is known to have sent: its own, or 429 if its address has
     /// sent too many of them. A token that has merely expired is no guess.
     async fn unknown(&self, request: &mut Request, error: ApiError) -> ApiError {
         if error.status() != StatusCode::UNAUTHORIZED || error.code() == "token_expired" {
             return error;
         }
-        let Some(ip) = ClientIp::of(request) else { return error };
-        let verdict = self.limiter.take(self.failure, Who::address(ip)).await;
-        if verdict.admitted {
-            return error;
-        }
+        let Some(verdict) = self.budgets.failed(ClientIp::of(request)).await else { return error };
         request.extensions_mut().insert(verdict);
         rate_limit::refusal(&verdict)
     }
@@ -83,7 +102,7 @@ impl<G: Gate> Gate for CallerLimits<G> {
                 answered => answered,
             };
         };
-        let verdict = self.limiter.take(self.policy(operation), who).await;
+        let verdict = self.budgets.limiter.take(self.budgets.policy(operation), who).await;
         request.extensions_mut().insert(verdict);
         if verdict.admitted { admitted } else { Err(rate_limit::refusal(&verdict)) }
     }

@@ -193,6 +193,8 @@ permissions! {
     AppointmentDelete @ AppointmentsWrite: [Admin];
     /// Cancel appointments; specialists and patients their own.
     AppointmentCancel @ AppointmentsWrite: [Admin, Specialist, Staff, Patient];
+    /// See the calendar; specialists and patients their own.
+    CalendarRead @ CalendarRead: [Admin, Specialist, Staff, Patient];
     /// Export, erase and anonymize what is held on a person.
     GdprManage: [Admin];
 }

@@ -151,6 +151,30 @@ pub(super) async fn impersonation_find(
     Ok(grant)
 }
 
+/// Whose calendar a link is to, and where.
+pub(super) struct FeedOwner {
+    pub(super) organization: OrganizationId,
+    /// The owner, as the identity provider calls it.
+    pub(super) subject: String,
+}
+
+/// The owner of the calendar feed that a token belongs to.
+pub(super) async fn feed_owner(admin: &PgPool, hash: &[u8]) -> Result<Option<FeedOwner>, DatabaseError> {
+    let owner = sqlx::query_as!(
+        FeedOwner,
+        r#"
+        select f.organization_id as "organization: OrganizationId", u.clerk_id as subject
+        from calendar_feeds f
+        join users u on u.id = f.user_id
+        where f.token_hash = $1 and f.revoked_at is null
+        "#,
+        hash
+    )
+    .fetch_optional(admin)
+    .await?;
+    Ok(owner)
+}
+
 /// The first answer to a key.
 pub(super) struct Stored {
     pub(super) id: Uuid,

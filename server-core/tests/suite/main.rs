@@ -12,6 +12,8 @@ mod audit_forward;
 mod availability;
 mod book;
 mod booking_race;
+mod calendar;
+mod calendar_feed;
 mod clerk;
 mod configuration;
 mod cors;

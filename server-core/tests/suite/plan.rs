@@ -35,8 +35,28 @@ fn literal(kind: &str, value: Option<&Vec<u8>>) -> String {
             let micros = i64::from_be_bytes(bytes.as_slice().try_into().unwrap());
             format!("timestamptz '2000-01-01 00:00:00Z' + {micros} * interval '1 microsecond'")
         }
+        "bigint[]" => {
+            let ids = elements(bytes).map(|id| i64::from_be_bytes(id.try_into().unwrap()).to_string());
+            format!("'{{{}}}'::bigint[]", ids.collect::<Vec<_>>().join(","))
+        }
+        "text[]" => {
+            let texts = elements(bytes).map(|text| String::from_utf8(text.to_vec()).unwrap());
+            format!("'{{{}}}'::text[]", texts.collect::<Vec<_>>().join(","))
+        }
         other => panic!("a parameter of type {other}: teach this test to write it"),
     }
+}
+
+/// The elements of an array of one dimension, none of them null: after its head of twenty bytes, each
+/// after its length.
+fn elements(array: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = array.get(20..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        let (element, after) = after.split_at(usize::try_from(u32::from_be_bytes(*length)).unwrap());
+        rest = after;
+        Some(element)
+    })
 }
 
 /// Prepares a statement under a name; gives the literals of its parameters.
@@ -136,7 +156,11 @@ async fn the_context_is_entered_before_anything_is_read() {
     );
     read!(appointment_get.appointment_id(id));
     read!(appointment_find.uid(uid));
-    assert!(shapes.len() >= 19, "fewer shapes than the operations have: {}", shapes.len());
+    read!(calendar_get.from(in_days(1, 0)).to(in_days(9, 0)));
+    read!(calendar_get.from(in_days(1, 0)).to(in_days(9, 0)).specialist_id(home.specialist_id).status("scheduled"));
+    let token = granted(staff.calendar_feed_create().send().await, 201).token;
+    read!(calendar_feed_get.token(&token));
+    assert!(shapes.len() >= 21, "fewer shapes than the operations have: {}", shapes.len());
 
     let mut database = app.database.app().await;
     for (number, (statement, operation)) in shapes.values().enumerate() {

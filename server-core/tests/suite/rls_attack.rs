@@ -26,7 +26,7 @@ const fn target(table: &'static str, verbs: &'static str) -> Target {
     Target { table, tenant: "organization_id", touch: "organization_id", verbs }
 }
 
-const CORE: [Target; 19] = [
+const CORE: [Target; 20] = [
     Target { table: "public.organizations", tenant: "id", touch: "name", verbs: "SU" },
     Target { table: "public.memberships", tenant: "organization_id", touch: "role", verbs: "SIUD" },
     target("public.specialties", "SIUD"),
@@ -41,6 +41,7 @@ const CORE: [Target; 19] = [
     target("public.appointment_reschedules", "SI"),
     target("public.api_keys", "SIU"),
     target("public.impersonations", "SIU"),
+    target("public.calendar_feeds", "SIU"),
     target("public.audit_log", "SI"),
     target("public.audit_personal", "SI"),
     target("public.audit_outbox", "I"),
@@ -217,6 +218,7 @@ async fn cores_tables_withstand() {
         let record = granted(admin.patient_create().body(record).send().await, 201).id;
         let body = BeginImpersonation { minutes: None, reason: "A test".to_owned() };
         granted(admin.patient_impersonate().patient_id(record).body(body).send().await, 201);
+        granted(admin.calendar_feed_create().send().await, 201);
     }
     let mut owner = app.owner().await;
     for organization in [app.home().id, app.away().id] {
@@ -248,6 +250,13 @@ async fn a_user_reaches_its_own_row_alone() {
     assert_eq!(attempt(&mut restricted, None, touch).await, Ok(0));
     assert_eq!(attempt(&mut restricted, asker, "select id from users").await, Ok(1));
     assert_eq!(attempt(&mut restricted, asker, touch).await, Ok(1));
+    for actor in [app.admin(), app.staff()] {
+        granted(actor.calendar_feed_create().send().await, 201);
+    }
+    let revoke = "update calendar_feeds set revoked_at = now()";
+    for sql in ["select id from calendar_feeds", revoke] {
+        assert_eq!(attempt(&mut restricted, asker, sql).await, Ok(1), "of two: {sql}");
+    }
     // Who administers the clinic may; nobody promotes itself.
     assert_eq!(attempt(&mut restricted, asker, "update memberships set role = 'admin'").await, Ok(0));
     let denied = Err(DENIED.to_owned());
@@ -260,6 +269,8 @@ async fn a_user_reaches_its_own_row_alone() {
         "update memberships set organization_id = organization_id",
         "select * from revoked_sessions",
         "insert into clerk_events (id) values ('msg_1')",
+        "update calendar_feeds set user_id = user_id + 1",
+        "delete from calendar_feeds",
         "truncate appointments",
         "select * from _sqlx_migrations",
     ] {

@@ -321,6 +321,10 @@ fn finish_operation(operation: &mut Map<String, Value>, path: &str, method: &str
     let signed = operation.get("parameters").and_then(Value::as_array).is_some_and(|parameters| {
         parameters.iter().any(|p| p["in"] == "header" && p["name"].as_str().is_some_and(|n| n.ends_with("-signature")))
     });
+    // Whoever brings a secret in the link that is nobody's is told that there is no such thing.
+    let linked = operation.get("parameters").and_then(Value::as_array).is_some_and(|parameters| {
+        parameters.iter().any(|parameter| parameter["in"] == "query" && parameter["name"] == "token")
+    });
     let has_body = operation.contains_key("requestBody");
     let has_input = has_body || operation.contains_key("parameters");
     if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
@@ -329,7 +333,7 @@ fn finish_operation(operation: &mut Map<String, Value>, path: &str, method: &str
             "400" => has_input,
             "401" => secured || signed,
             "403" => secured,
-            "404" => secured || path.contains('{'),
+            "404" => secured || linked || path.contains('{'),
             "409" => method != "get",
             "413" | "415" => has_body,
             // Of a POST without a body it is the Idempotency-Key that can be at fault.

@@ -199,6 +199,12 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         ..HOLDING
     },
     Holding {
+        table: "calendar_feeds",
+        found: Found::User("user_id"),
+        columns: &[clear("user_id"), clear("created_at")],
+        ..HOLDING
+    },
+    Holding {
         table: "memberships",
         found: Found::User("user_id"),
         page_key: PageKey::Number("organization_id"),

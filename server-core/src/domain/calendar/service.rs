@@ -1,0 +1,107 @@
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use chrono_tz::Tz;
+use server_shared::error::FieldFault;
+
+use super::{
+    error::CalendarError,
+    event,
+    model::{Calendar, CalendarFeedToken, SearchCalendar},
+    repository,
+};
+use crate::{
+    audit::Audit,
+    database::Database,
+    http::{Caller, Person, Secrets},
+    ids::OrganizationId,
+};
+
+/// Longest range of a calendar: 92 days, a quarter of a year, which a change of the clocks lengthens.
+const LONGEST: TimeDelta = TimeDelta::hours(92 * 24 + 2);
+
+/// Appointments as calendars show them, here and in programs that subscribe to them.
+#[derive(Clone)]
+pub(crate) struct Service {
+    database: Database,
+    secrets: Arc<Secrets>,
+}
+
+impl Service {
+    pub(crate) fn new(database: Database, secrets: Arc<Secrets>) -> Self {
+        Self { database, secrets }
+    }
+
+    pub(super) async fn search(&self, caller: &Caller, search: &SearchCalendar) -> Result<Calendar, CalendarError> {
+        let timezone = check(search)?;
+        let mut reader = self.database.read(caller).open().await?;
+        let (timezone, entries) = repository::calendar_entries(&mut reader, search, timezone).await?;
+        Ok(Calendar { timezone: timezone.name().to_owned(), entries })
+    }
+
+    /// What the feed of the caller says.
+    pub(super) async fn feed(&self, caller: &Caller) -> Result<String, CalendarError> {
+        let mut reader = self.database.read(caller).open().await?;
+        Ok(event::written(&repository::feed_entries(&mut reader).await?))
+    }
+
+    pub(super) async fn feed_create(
+        &self,
+        caller: &Person,
+        organization: OrganizationId,
+    ) -> Result<CalendarFeedToken, CalendarError> {
+        // Who runs the platform sees every clinic, which no link should.
+        if !caller.identity().memberships.iter().any(|m| m.organization_id == organization) {
+            return Err(CalendarError::NoMember);
+        }
+        let secret = self.secrets.make();
+        let mut tx = self.database.write(caller).await?;
+        let feed = repository::feed_put(&mut tx, organization, caller.id(), &secret.hash).await?;
+        tx.commit(Audit::created(&feed)).await?;
+        Ok(CalendarFeedToken { feed, token: secret.show() })
+    }
+
+    pub(super) async fn feed_delete(&self, caller: &Person, organization: OrganizationId) -> Result<(), CalendarError> {
+        let mut tx = self.database.write(caller).await?;
+        let id = repository::feed_revoke(&mut tx, organization, caller.id()).await?;
+        let id = id.ok_or(CalendarError::FeedNotFound)?;
+        tx.commit(Audit::action("revoked", &id)).await?;
+        Ok(())
+    }
+}
+
+/// The zone that is asked for, if one is, or everything that is wrong with the search.
+fn check(search: &SearchCalendar) -> Result<Option<Tz>, CalendarError> {
+    let mut faults = Vec::new();
+    if search.to <= search.from {
+        faults.push(FieldFault::new("/to", "order", "must be after from"));
+    } else if search.to - search.from > LONGEST {
+        faults.push(FieldFault::new("/to", "range", "must be at most 92 days after from"));
+    }
+    let timezone = search.timezone.as_deref().map(str::parse::<Tz>).transpose().unwrap_or_else(|_| {
+        let message = "must be a zone of the IANA database, e.g. Europe/Berlin";
+        faults.push(FieldFault::new("/timezone", "timezone", message));
+        None
+    });
+    if faults.is_empty() { Ok(timezone) } else { Err(CalendarError::Search(faults)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use poem_openapi::types::Example;
+
+    use super::*;
+
+    fn accepted(days: i64, hours: i64, timezone: Option<&str>) -> bool {
+        let example = SearchCalendar::example();
+        let to = example.from + TimeDelta::days(days) + TimeDelta::hours(hours);
+        check(&SearchCalendar { to, timezone: timezone.map(str::to_owned), ..example }).is_ok()
+    }
+
+    #[test]
+    fn a_range_is_a_quarter_at_most_even_where_the_clocks_change_in_it() {
+        assert!(accepted(92, 1, None) && accepted(1, 0, Some("Australia/Lord_Howe")));
+        assert!(!accepted(93, 0, None) && !accepted(0, 0, None) && !accepted(-1, 0, None));
+        assert!(!accepted(1, 0, Some("Mars/Olympus")));
+    }
+}

@@ -1,0 +1,86 @@
+//! Calendar feeds: a secret in a link, by which a program reads its owner's appointments.
+//!
+//! Calendar programs send no header of ours, so this is the one secret that is taken from a link. It is
+//! looked up each time, so that a revoked link is refused at once in every process; programs ask for
+//! their calendars every few minutes, not every second.
+
+use std::sync::Arc;
+
+use poem::{Request, http::header};
+use server_shared::{
+    ApiError,
+    http::{RequestId, client_ip::ClientIp, rate_limit},
+};
+use sqlx::PgPool;
+
+use super::{
+    Caller, Identities,
+    authentication::person,
+    caller::Credential,
+    limits::{Budgets, who},
+    repository,
+    secret::Secrets,
+};
+use crate::audit::{Actor, Origin};
+
+/// Knows the owners of feeds by their tokens.
+#[derive(Clone)]
+pub(crate) struct Feeds {
+    admin: PgPool,
+    secrets: Arc<Secrets>,
+    identities: Identities,
+    budgets: Budgets,
+}
+
+impl Feeds {
+    /// Loads from the owner's pool: who a caller is must be known before there is a context.
+    pub(crate) fn new(admin: PgPool, secrets: Arc<Secrets>, identities: Identities, budgets: Budgets) -> Self {
+        Self { admin, secrets, identities, budgets }
+    }
+
+    /// The owner of the feed that `token` opens, as what it is now in the feed's organization; counted as
+    /// a read of the owner's. 404 for any other token, counted as a failure of its sender's.
+    pub(crate) async fn caller(
+        &self,
+        request: &Request,
+        operation_id: &'static str,
+        token: &str,
+    ) -> Result<Caller, ApiError> {
+        let mut origin = Origin {
+            actor: Actor::Anonymous,
+            impersonator: None,
+            organization: None,
+            operation_id,
+            request_id: RequestId::of(request).to_owned(),
+            ip: ClientIp::of(request),
+            user_agent: request.header(header::USER_AGENT).map(str::to_owned),
+            claim: None,
+        };
+        let Some(caller) = self.owner(token, &mut origin).await? else {
+            return Err(match self.budgets.failed(origin.ip).await {
+                Some(verdict) => rate_limit::refusal(&verdict),
+                None => ApiError::not_found("calendar_feed_not_found", "There is no such calendar feed."),
+            });
+        };
+        if let Some(who) = who(origin.actor) {
+            let verdict = self.budgets.read(who).await;
+            if !verdict.admitted {
+                return Err(rate_limit::refusal(&verdict));
+            }
+        }
+        Ok(caller)
+    }
+
+    async fn owner(&self, token: &str, origin: &mut Origin) -> Result<Option<Caller>, ApiError> {
+        if !self.secrets.claims(token) {
+            return Ok(None);
+        }
+        let Some(owner) = repository::feed_owner(&self.admin, &self.secrets.hash(token)).await? else {
+            return Ok(None);
+        };
+        let Some(identity) = self.identities.find(&owner.subject).await? else { return Ok(None) };
+        origin.actor = Actor::User(identity.user_id);
+        let owner_there = person(Credential::Feed(identity), origin)?.in_organization(owner.organization);
+        Ok(owner_there.map(super::Person::into_caller))
+    }
+}

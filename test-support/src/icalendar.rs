@@ -1,0 +1,77 @@
+//! Calendars as somebody else's program reads them: Python's icalendar package.
+//!
+//! The program is in `test-support/icalendar`; `cargo xtask test` installs what its requirements name.
+
+use std::{
+    io::Write as _,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use uuid::Uuid;
+
+/// What a text of type `text/calendar` says.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Icalendar {
+    /// What the reader stumbled over.
+    pub errors: Vec<String>,
+    /// `VERSION`
+    pub version: String,
+    /// `REFRESH-INTERVAL` and `X-PUBLISHED-TTL`
+    pub refresh_seconds: [u32; 2],
+    /// What the calendar is made of, e.g. `VEVENT`.
+    pub components: Vec<String>,
+    /// Its events.
+    pub events: Vec<IcalendarEvent>,
+}
+
+/// A `VEVENT`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct IcalendarEvent {
+    /// `UID`
+    pub uid: Uuid,
+    /// `STATUS`
+    pub status: String,
+    /// `SUMMARY`
+    pub summary: String,
+    /// `CLASS`
+    pub class: String,
+    /// `SEQUENCE`
+    pub sequence: i64,
+    /// `DTSTART`
+    pub starts_at: DateTime<Utc>,
+    /// `DTEND`
+    pub ends_at: DateTime<Utc>,
+    /// `DTSTAMP`
+    pub stamped_at: DateTime<Utc>,
+    /// `CREATED`
+    pub created_at: DateTime<Utc>,
+    /// `LAST-MODIFIED`
+    pub modified_at: DateTime<Utc>,
+}
+
+impl Icalendar {
+    /// Reads a calendar; panics when it is none, or lacks what events have to have.
+    pub fn parse(text: &str) -> Self {
+        let support = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut child = Command::new(support.join("../target/tools/icalendar/bin/python"))
+            .arg(support.join("icalendar/parse.py"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("test-support/icalendar is installed: `cargo xtask test` does it");
+        let mut stdin = child.stdin.take().expect("stdin is piped");
+        stdin.write_all(text.as_bytes()).expect("the program reads the calendar");
+        drop(stdin);
+        let output = child.wait_with_output().expect("the program ends");
+        assert!(output.status.success(), "not a calendar:\n{text}");
+        serde_json::from_slice(&output.stdout).expect("the answer is JSON")
+    }
+
+    /// The event of an appointment.
+    pub fn event(&self, uid: Uuid) -> &IcalendarEvent {
+        self.events.iter().find(|event| event.uid == uid).unwrap_or_else(|| panic!("no event {uid}: {self:?}"))
+    }
+}
