@@ -24,7 +24,9 @@ use crate::{
     audit::{Attempts, Forwarder},
     config::{self, Config, RotationConfig},
     database::{self, Database, PoolProbe},
-    domain::{api_key, appointment, gdpr, impersonation, member, organization, patient, specialist, specialty, user},
+    domain::{
+        api_key, appointment, gdpr, impersonation, member, organization, patient, specialist, specialty, user, video,
+    },
     encryption::Encryption,
     http::{
         ApiKeys, Authentication, CallerLimits, Changes, Directory, Idempotency, Identities, Impersonations, Secrets,
@@ -32,6 +34,7 @@ use crate::{
     },
     integration::{
         clerk,
+        daily::Daily,
         redis::{self, RedisProbe},
         s3::{Storage, StorageProbe},
     },
@@ -57,6 +60,7 @@ type Api = (
     specialist::Api,
     patient::Api,
     appointment::Api,
+    video::Api,
     gdpr::Api,
 );
 
@@ -189,6 +193,9 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let database = Database::new(admin.clone(), app.clone(), wake, runner.wake());
     jobs.spawn("audit forwarder", |stop| forwarder.run(stop));
     let accounts = user::Service::new(database.clone(), identities.clone(), signer, Arc::clone(&encryption));
+    let daily = config.daily.api_key.map(|key| Daily::new(config.daily.url, key)).transpose()?;
+    let video = video::Service::new(database.clone(), daily);
+    let runner = runner.handle(video::RoomMaker(video.clone())).handle(video::RoomRemover(video.clone()));
     let runner = runner.handle(gdpr::Eraser {
         database: database.clone(),
         identities: identities.clone(),
@@ -232,6 +239,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         specialist::Api { specialists: specialist::Service::new(database.clone(), identities) },
         patient::Api { patients },
         appointment::Api { appointments: appointment::Service::new(database.clone()) },
+        video::Api { video },
         gdpr::Api { gdpr: gdpr::Service::new(database, encryption, storage, exports) },
     );
     let frame = Frame {

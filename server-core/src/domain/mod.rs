@@ -13,6 +13,7 @@ pub(crate) mod rules;
 pub(crate) mod specialist;
 pub(crate) mod specialty;
 pub(crate) mod user;
+pub(crate) mod video;
 
 /// The chapters of the specification.
 #[derive(Tags)]
@@ -34,6 +35,8 @@ pub(crate) enum Tag {
     Patients,
     /// Booked times; no specialist and no patient is booked twice.
     Appointments,
+    /// Appointments by video: who enters their rooms, and when.
+    Video,
     /// A person's rights to its data: a copy of it, and its end.
     Privacy,
 }

@@ -185,6 +185,8 @@ permissions! {
     AppointmentDelete @ AppointmentsWrite: [Admin];
     /// Cancel appointments; specialists and patients their own.
     AppointmentCancel @ AppointmentsWrite: [Admin, Specialist, Staff, Patient];
+    /// Join appointments by video; specialists and patients their own.
+    VideoJoin: [Specialist, Patient];
     /// Export, erase and anonymize what is held on a person.
     GdprManage: [Admin];
 }

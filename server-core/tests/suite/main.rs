@@ -35,4 +35,5 @@ mod specialist;
 mod specialty;
 mod token;
 mod user;
+mod video;
 mod wrong_input;

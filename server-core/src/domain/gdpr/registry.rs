@@ -183,6 +183,13 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         columns: &[clear("user_id"), clear("role"), clear("created_at")],
         ..HOLDING
     },
+    // Before the appointments that they name. At Daily a room names nobody, and ends with its time.
+    Holding {
+        table: "video_rooms",
+        found: Found::Patient("patient_id"),
+        columns: &[clear("patient_id"), hidden("name"), hidden("url"), clear("opens_at"), clear("closes_at")],
+        ..HOLDING
+    },
     // Nobody comes: the time is free again. Erased, a time at which nothing happened has no reason to
     // stay; anonymized, it still counts as one that was cancelled.
     Holding {
