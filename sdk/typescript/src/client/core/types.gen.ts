@@ -1358,6 +1358,26 @@ export type UpdatePatient = {
     clinical_notes?: string;
 };
 
+/**
+ * VideoToken
+ *
+ * What lets one participant into one room.
+ */
+export type VideoToken = {
+    /**
+     * Where the room is; for the token's holder alone it opens.
+     */
+    room_url: string;
+    /**
+     * To be given to Daily's library together with the address; nobody else's business.
+     */
+    token: string;
+    /**
+     * When both end: half an hour after the appointment. Whoever is still there then has to leave.
+     */
+    expires_at: string;
+};
+
 export type HealthGetData = {
     body?: never;
     path?: never;
@@ -1378,6 +1398,10 @@ export type HealthGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -1416,6 +1440,10 @@ export type ReadyGetErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -1452,6 +1480,10 @@ export type JwksGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -1511,6 +1543,10 @@ export type MeGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -1587,6 +1623,10 @@ export type MeOrganizationSwitchErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -1657,6 +1697,10 @@ export type MeTelemetryTokenCreateErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -1742,6 +1786,10 @@ export type PatientImpersonateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -1809,6 +1857,10 @@ export type ImpersonationDeleteErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -1885,6 +1937,10 @@ export type ClerkWebhookReceiveErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -1952,6 +2008,10 @@ export type OrganizationListErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -2032,6 +2092,10 @@ export type OrganizationCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2096,6 +2160,10 @@ export type OrganizationFindErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2159,6 +2227,10 @@ export type OrganizationGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -2240,6 +2312,10 @@ export type OrganizationUpdateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2312,6 +2388,10 @@ export type MemberListErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -2397,6 +2477,10 @@ export type MemberConnectErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2468,6 +2552,10 @@ export type MemberDeleteErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -2553,6 +2641,10 @@ export type MemberUpdateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2625,6 +2717,10 @@ export type ApiKeyListErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -2710,6 +2806,10 @@ export type ApiKeyCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2781,6 +2881,10 @@ export type ApiKeyDeleteErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -2862,6 +2966,10 @@ export type ApiKeyRotateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2937,6 +3045,10 @@ export type SpecialtyListErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -3017,6 +3129,10 @@ export type SpecialtyCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -3085,6 +3201,10 @@ export type SpecialtyDeleteErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -3148,6 +3268,10 @@ export type SpecialtyGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -3229,6 +3353,10 @@ export type SpecialtyUpdateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -3309,6 +3437,10 @@ export type SpecialistListErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -3388,6 +3520,10 @@ export type SpecialistCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -3456,6 +3592,10 @@ export type SpecialistDeleteErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -3519,6 +3659,10 @@ export type SpecialistGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -3599,6 +3743,10 @@ export type SpecialistUpdateErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -3688,6 +3836,10 @@ export type PatientListErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -3767,6 +3919,10 @@ export type PatientCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -3835,6 +3991,10 @@ export type PatientDeleteErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -3898,6 +4058,10 @@ export type PatientGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -3978,6 +4142,10 @@ export type PatientUpdateErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -4071,6 +4239,10 @@ export type AppointmentListErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -4150,6 +4322,10 @@ export type AppointmentCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -4218,6 +4394,10 @@ export type AppointmentDeleteErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -4281,6 +4461,10 @@ export type AppointmentGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -4362,6 +4546,10 @@ export type AppointmentUpdateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -4425,6 +4613,10 @@ export type AppointmentFindErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -4510,6 +4702,10 @@ export type AppointmentCancelErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -4525,6 +4721,86 @@ export type AppointmentCancelResponses = {
 };
 
 export type AppointmentCancelResponse = AppointmentCancelResponses[keyof AppointmentCancelResponses];
+
+export type VideoTokenCreateData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the appointment.
+         */
+        appointment_id: number;
+    };
+    query?: never;
+    url: '/v1/appointments/{appointment_id}/video-token';
+};
+
+export type VideoTokenCreateErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type VideoTokenCreateError = VideoTokenCreateErrors[keyof VideoTokenCreateErrors];
+
+export type VideoTokenCreateResponses = {
+    /**
+     * Created; the body is what was created.
+     */
+    201: VideoToken;
+};
+
+export type VideoTokenCreateResponse = VideoTokenCreateResponses[keyof VideoTokenCreateResponses];
 
 export type GdprUserExportData = {
     body?: never;
@@ -4573,6 +4849,10 @@ export type GdprUserExportErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -4646,6 +4926,10 @@ export type GdprUserEraseErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -4728,6 +5012,10 @@ export type GdprUserAnonymizeErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -4791,6 +5079,10 @@ export type GdprPatientExportErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -4864,6 +5156,10 @@ export type GdprPatientEraseErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -4946,6 +5242,10 @@ export type GdprPatientAnonymizeErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -5009,6 +5309,10 @@ export type GdprJobGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */

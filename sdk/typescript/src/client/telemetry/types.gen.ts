@@ -1230,6 +1230,10 @@ export type HealthGetErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -1266,6 +1270,10 @@ export type ReadyGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -1335,6 +1343,10 @@ export type AuditIngestErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -1431,6 +1443,10 @@ export type AuditLogListErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -1488,6 +1504,10 @@ export type AuditLogGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -1551,6 +1571,10 @@ export type AuditVerifyErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -1619,6 +1643,10 @@ export type AuditHeadListErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -1655,6 +1683,10 @@ export type JwksGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -1725,6 +1757,10 @@ export type AnalyticsTrackErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -1786,6 +1822,10 @@ export type AnalyticsSummaryGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -1856,6 +1896,10 @@ export type MediaEventTrackErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -1925,6 +1969,10 @@ export type PoseFrameTrackErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -1973,6 +2021,10 @@ export type ConsentGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -2043,6 +2095,10 @@ export type ConsentPutErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2104,6 +2160,10 @@ export type ExclusionListErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -2174,6 +2234,10 @@ export type ExclusionCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2235,6 +2299,10 @@ export type ExclusionDeleteErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -2320,6 +2388,10 @@ export type PrivacySubjectEraseErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2387,6 +2459,10 @@ export type PrivacySubjectExportErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2444,6 +2520,10 @@ export type PrivacyJobGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
