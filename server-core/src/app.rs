@@ -26,7 +26,7 @@ use crate::{
     database::{self, Database, PoolProbe},
     domain::{
         api_key, appointment, appointment_template, availability, calendar, gdpr, impersonation, member, organization,
-        patient, schedule, specialist, specialty, user,
+        patient, schedule, specialist, specialty, user, video,
     },
     encryption::Encryption,
     http::{
@@ -35,6 +35,7 @@ use crate::{
     },
     integration::{
         clerk,
+        daily::Daily,
         redis::{self, RedisProbe},
         s3::{Storage, StorageProbe},
     },
@@ -62,6 +63,7 @@ type Api = (
     Scheduling,
     appointment::Api,
     calendar::Api,
+    video::Api,
     gdpr::Api,
 );
 
@@ -200,6 +202,9 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     jobs.spawn("audit forwarder", |stop| forwarder.run(stop));
     let accounts = user::Service::new(database.clone(), identities.clone(), signer, Arc::clone(&encryption));
     let members = member::Service::new(database.clone(), identities.clone(), accounts.clone());
+    let daily = config.daily.api_key.map(|key| Daily::new(config.daily.url, key)).transpose()?;
+    let video = video::Service::new(database.clone(), daily);
+    let runner = runner.handle(video::RoomMaker(video.clone())).handle(video::RoomRemover(video.clone()));
     let runner = runner.handle(gdpr::Eraser {
         database: database.clone(),
         identities: identities.clone(),
@@ -247,6 +252,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         scheduling(&database),
         appointment::Service::new(database.clone()).api(),
         calendar::Api { calendar: calendar::Service::new(database.clone(), feed_secrets), feeds },
+        video::Api { video },
         gdpr::Api { gdpr: gdpr::Service::new(database, encryption, storage, exports, members) },
     );
     let frame = Frame {

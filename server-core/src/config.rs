@@ -25,6 +25,7 @@ pub(crate) struct Config {
     pub(crate) api_key_pepper: Key32,
     pub(crate) telemetry: TelemetryConfig,
     pub(crate) storage: StorageConfig,
+    pub(crate) daily: DailyConfig,
     /// `REDIS_URL`
     pub(crate) redis_url: SecretString,
 }
@@ -120,6 +121,14 @@ pub(crate) struct StorageConfig {
     pub(crate) endpoint: Option<Url>,
 }
 
+/// Daily, for appointments by video.
+pub(crate) struct DailyConfig {
+    /// `DAILY_REST_DOMAIN`, default `https://api.daily.co/v1`
+    pub(crate) url: Url,
+    /// `DAILY_API_KEY`; unset, nobody joins by video
+    pub(crate) api_key: Option<SecretString>,
+}
+
 impl Config {
     /// Reads everything; every fault of every variable comes back at once.
     pub(crate) fn load() -> Result<Self, ConfigFaults> {
@@ -136,12 +145,19 @@ impl Config {
         let api_key_pepper = s.required("API_KEY_PEPPER");
         let telemetry = telemetry(&mut s);
         let storage = storage(&mut s);
+        let daily = daily(&mut s);
         let redis_url = redis_url(&mut s);
         if let (Some(Environment::Production), Some(telemetry)) = (environment, &telemetry)
             && telemetry.url.scheme() != "https"
             && !is_private(&telemetry.url)
         {
             s.fault("TELEMETRY_INTERNAL_URL", "an https URL (http only to a private address)");
+        }
+        if let (Some(Environment::Production), Some(daily)) = (environment, &daily)
+            && daily.url.scheme() != "https"
+            && !is_private(&daily.url)
+        {
+            s.fault("DAILY_REST_DOMAIN", "an https URL (http only to a private address)");
         }
         s.finish(|| {
             Some(Self {
@@ -153,6 +169,7 @@ impl Config {
                 api_key_pepper: api_key_pepper?,
                 telemetry: telemetry?,
                 storage: storage?,
+                daily: daily?,
                 redis_url: redis_url?,
             })
         })
@@ -329,6 +346,18 @@ fn storage(s: &mut Settings) -> Option<StorageConfig> {
         bucket: bucket?,
         endpoint: endpoint?,
     })
+}
+
+fn daily(s: &mut Settings) -> Option<DailyConfig> {
+    let api_key = s.optional("DAILY_API_KEY");
+    let url = match s.optional::<Url>("DAILY_REST_DOMAIN")? {
+        Some(url) => url,
+        None => Url::parse("https://api.daily.co/v1").ok()?,
+    };
+    if !["https", "http"].contains(&url.scheme()) {
+        s.fault("DAILY_REST_DOMAIN", "an address such as https://api.daily.co/v1");
+    }
+    Some(DailyConfig { url, api_key: api_key? })
 }
 
 /// Whether a URL names this machine or a host without a public name (as in a compose network).

@@ -87,7 +87,7 @@ pub fn causes(error: &dyn StdError) -> String {
 }
 
 /// Every status an operation can answer an error with, and what each means.
-const STATUSES: [(u16, &str); 12] = [
+const STATUSES: [(u16, &str); 13] = [
     (400, "The request is malformed: not JSON, an unknown field, or a fault of path or query."),
     (401, "No valid credentials came with the request."),
     (403, "The caller is known but may not do this."),
@@ -99,6 +99,10 @@ const STATUSES: [(u16, &str); 12] = [
     (422, "The body is well formed, but values in it are wrong; `details.fields` lists each."),
     (429, "Too many requests; try again after `Retry-After` seconds."),
     (500, "A fault of the service. It is logged under the request id."),
+    (
+        502,
+        "A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.",
+    ),
     (503, "A dependency is down or overloaded; try again after `Retry-After` seconds."),
 ];
 
@@ -345,6 +349,11 @@ pub trait Fault: StdError + Send + Sync + Sized + 'static {
     fn details(&self) -> Option<Value> {
         None
     }
+
+    /// How long a dependency that is down asks to be left alone, if it said so.
+    fn retry_after(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// What a domain error means to its caller.
@@ -362,6 +371,8 @@ pub enum FaultKind {
     Conflict,
     /// A value of the body is wrong (422).
     Invalid,
+    /// A dependency answers, but not what it should (502).
+    Upstream,
     /// A dependency is down (503).
     Unavailable,
     /// A bug (500).
@@ -377,8 +388,11 @@ impl<F: Fault> From<F> for ApiError {
             FaultKind::NotFound => StatusCode::NOT_FOUND,
             FaultKind::Conflict => StatusCode::CONFLICT,
             FaultKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+            FaultKind::Upstream => StatusCode::BAD_GATEWAY,
             FaultKind::Unavailable => {
-                return Self::unavailable(fault.code(), fault.to_string(), fault);
+                let after = fault.retry_after();
+                let error = Self::unavailable(fault.code(), fault.to_string(), fault);
+                return after.into_iter().fold(error, Self::with_retry_after);
             }
             FaultKind::Internal => return Self::internal(fault),
         };

@@ -21,7 +21,7 @@ use crate::stack::keys::Keys;
 use crate::stack::overrides::{BUCKET, S3};
 use crate::stack::postgres::{self, Postgres};
 use crate::stack::record::Record;
-use crate::stack::services::Services;
+use crate::stack::services::{Preferred, Services};
 use crate::stack::stores::Endpoints;
 use crate::stack::valkey::Valkey;
 use crate::stack::{fetch, paths, pins, servers, tokens, wait};
@@ -90,7 +90,7 @@ impl Stack {
         let sockets = paths::sockets()?;
         let log = |name: &str| state.join(format!("{name}.log"));
         let keys = Keys::open(&data.join("keys"))?;
-        let services = Services::start(&keys, Some(&data.join("s3")), &log("dev-services"), 0, 0)?;
+        let services = Services::start(&keys, Some(&data.join("s3")), &log("dev-services"), Preferred::default())?;
         record.add(&services.child)?;
         let postgres = Postgres::start(&postgres::Options {
             programs: &postgres_programs,
@@ -118,6 +118,7 @@ impl Stack {
                 bucket: BUCKET.to_owned(),
             },
             issuer_url: services.addresses.issuer.clone(),
+            daily_url: services.addresses.daily.clone(),
         };
         let mut environment = environment::core(&endpoints, &keys, 0, 0);
         environment.insert("APP_ENV", "production".to_owned());

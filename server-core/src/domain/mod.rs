@@ -17,6 +17,7 @@ pub(crate) mod schedule;
 pub(crate) mod specialist;
 pub(crate) mod specialty;
 pub(crate) mod user;
+pub(crate) mod video;
 
 /// The chapters of the specification.
 #[derive(Tags)]
@@ -45,6 +46,8 @@ pub(crate) enum Tag {
     Appointments,
     /// Booked times as calendars show them, here and in other programs.
     Calendar,
+    /// Appointments by video: who enters their rooms, and when.
+    Video,
     /// A person's rights to its data: a copy of it, and its end.
     Privacy,
 }

@@ -37,7 +37,8 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const KEY_LENGTH: usize = 255;
 
 /// Operations whose answers show a secret that is shown once: nothing of it is kept but the id.
-const SECRET: [&str; 4] = ["api_key_create", "api_key_rotate", "patient_impersonate", "calendar_feed_create"];
+const SECRET: [&str; 5] =
+    ["api_key_create", "api_key_rotate", "patient_impersonate", "calendar_feed_create", "video_token_create"];
 
 /// A gate behind whose callers may repeat themselves.
 pub(crate) struct Idempotency<G> {

@@ -195,6 +195,8 @@ permissions! {
     AppointmentCancel @ AppointmentsWrite: [Admin, Specialist, Staff, Patient];
     /// See the calendar; specialists and patients their own.
     CalendarRead @ CalendarRead: [Admin, Specialist, Staff, Patient];
+    /// Join appointments by video; specialists and patients their own.
+    VideoJoin: [Specialist, Patient];
     /// Export, erase and anonymize what is held on a person.
     GdprManage: [Admin];
 }

@@ -45,6 +45,7 @@ const SUBJECTS: [Subject; 2] = [
             "TELEMETRY_INTERNAL_URL",
             "TELEMETRY_TOKEN_KEY",
             "S3_ENDPOINT",
+            "DAILY_REST_DOMAIN",
             "REDIS_URL",
         ],
     },

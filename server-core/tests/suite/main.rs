@@ -45,4 +45,5 @@ mod specialty;
 mod token;
 mod transition;
 mod user;
+mod video;
 mod wrong_input;

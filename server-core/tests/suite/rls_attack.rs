@@ -26,7 +26,7 @@ const fn target(table: &'static str, verbs: &'static str) -> Target {
     Target { table, tenant: "organization_id", touch: "organization_id", verbs }
 }
 
-const CORE: [Target; 20] = [
+const CORE: [Target; 21] = [
     Target { table: "public.organizations", tenant: "id", touch: "name", verbs: "SU" },
     Target { table: "public.memberships", tenant: "organization_id", touch: "role", verbs: "SIUD" },
     target("public.specialties", "SIUD"),
@@ -39,6 +39,7 @@ const CORE: [Target; 20] = [
     target("public.patients", "SIU"),
     target("public.appointments", "SIU"),
     target("public.appointment_reschedules", "SI"),
+    target("public.video_rooms", "S"),
     target("public.api_keys", "SIU"),
     target("public.impersonations", "SIU"),
     target("public.calendar_feeds", "SIU"),
@@ -223,6 +224,12 @@ async fn cores_tables_withstand() {
     let mut owner = app.owner().await;
     for organization in [app.home().id, app.away().id] {
         let sql = "insert into jobs (id, organization_id, kind) values (gen_random_uuid(), $1, 'of_no_handler')";
+        sqlx::query(sql).bind(organization).execute(&mut owner).await.unwrap();
+        let sql = "insert into video_rooms (organization_id, appointment_id, patient_id, specialist_id, name, url, opens_at,
+                                            closes_at)
+                   select organization_id, id, patient_id, specialist_id, 'room', 'https://daily.invalid/room', started_at,
+                          ended_at
+                   from appointments where organization_id = $1";
         sqlx::query(sql).bind(organization).execute(&mut owner).await.unwrap();
     }
     let asker = |organization: &test_support::Organization| Asker {

@@ -16,6 +16,7 @@ pub(crate) fn print(file: &StackFile) {
         ("ClickHouse", file.clickhouse_url.as_str(), String::new()),
         ("S3", file.s3_endpoint.as_str(), String::new()),
         ("issuer", file.issuer_url.as_str(), String::new()),
+        ("Daily", file.daily_url.as_str(), "a stand-in".to_owned()),
     ];
     let width = rows.iter().map(|(_, url, _)| url.len()).max().unwrap_or_default();
     println!();

@@ -34,6 +34,8 @@ pub(crate) fn core(endpoints: &Endpoints, keys: &Keys, port: u16, telemetry_port
         ("AWS_REGION", "us-east-1".to_owned()),
         ("AWS_BUCKET_NAME", endpoints.s3.bucket.clone()),
         ("S3_ENDPOINT", endpoints.s3.endpoint.clone()),
+        ("DAILY_API_KEY", keys.secrets.daily_api_key.clone()),
+        ("DAILY_REST_DOMAIN", format!("{}/v1", endpoints.daily_url)),
     ]);
     variables
 }

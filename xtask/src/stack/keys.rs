@@ -48,6 +48,9 @@ pub(crate) struct Secrets {
     /// secrets is as good.
     #[serde(default = "webhook_secret")]
     pub(crate) clerk_webhook_secret: String,
+    /// What the stand-in for Daily accepts; as with the secret before.
+    #[serde(default = "daily_api_key")]
+    pub(crate) daily_api_key: String,
     pub(crate) s3_access_key: String,
     pub(crate) s3_secret_key: String,
 }
@@ -62,6 +65,7 @@ impl Secrets {
             telemetry_internal_token: random_hex(32),
             metrics_token: random_hex(16),
             clerk_webhook_secret: webhook_secret(),
+            daily_api_key: daily_api_key(),
             s3_access_key: format!("restartix{}", random_hex(4)),
             s3_secret_key: random_hex(20),
         }
@@ -123,6 +127,11 @@ fn webhook_secret() -> String {
     let mut bytes = [0; 24];
     OsRng.fill_bytes(&mut bytes);
     format!("whsec_{}", STANDARD.encode(bytes))
+}
+
+/// An API key, in the form of Daily's.
+fn daily_api_key() -> String {
+    random_hex(32)
 }
 
 /// `bytes` random bytes, in hexadecimal.

@@ -1,4 +1,4 @@
-//! `xtask-dev-services`: the S3 server and the local issuer, in one process.
+//! `xtask-dev-services`: the S3 server, the local issuer and the stand-in for Daily, in one process.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -20,8 +20,18 @@ use super::{account, paths, ports, wait};
 pub(crate) struct Addresses {
     /// The local issuer; its keys are at `/.well-known/jwks.json`.
     pub(crate) issuer: String,
+    /// The stand-in for Daily; its API is at `/v1`.
+    pub(crate) daily: String,
     /// The S3 server, if one was asked for.
     pub(crate) s3: Option<String>,
+}
+
+/// The ports to listen on if they are free; 0 for any.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Preferred {
+    pub(crate) issuer: u16,
+    pub(crate) daily: u16,
+    pub(crate) s3: u16,
 }
 
 /// A running process.
@@ -33,23 +43,20 @@ pub(crate) struct Services {
 
 impl Services {
     /// Starts it, with an S3 server that keeps its objects in `s3_root` if there is one, and waits until it is ready.
-    pub(crate) fn start(
-        keys: &Keys,
-        s3_root: Option<&Path>,
-        log: &Path,
-        issuer_port: u16,
-        s3_port: u16,
-    ) -> Result<Self> {
+    pub(crate) fn start(keys: &Keys, s3_root: Option<&Path>, log: &Path, ports: Preferred) -> Result<Self> {
         let mut command = Command::new(paths::binary("xtask-dev-services")?);
-        command.arg("--jwks").arg(keys.jwks()).arg("--issuer-port").arg(ports::free(issuer_port)?.to_string());
+        command.arg("--jwks").arg(keys.jwks());
+        command.arg("--issuer-port").arg(ports::free(ports.issuer)?.to_string());
+        command.arg("--daily-port").arg(ports::free(ports.daily)?.to_string());
         if let Some(root) = s3_root {
             account::private_dir(root, None)?;
             account::private_dir(&root.join(BUCKET), None)?;
-            command.arg("--s3-root").arg(root).arg("--s3-port").arg(ports::free(s3_port)?.to_string());
+            command.arg("--s3-root").arg(root).arg("--s3-port").arg(ports::free(ports.s3)?.to_string());
         }
         // By the environment, not by arguments: those are for everybody to see.
         command.env("AWS_ACCESS_KEY_ID", &keys.secrets.s3_access_key);
         command.env("AWS_SECRET_ACCESS_KEY", &keys.secrets.s3_secret_key);
+        command.env("DAILY_API_KEY", &keys.secrets.daily_api_key);
         command.stdin(Stdio::piped());
         let (mut child, stdout) = Child::start_piped("dev-services", command, log, Signal::SIGTERM)?;
 

@@ -13,7 +13,7 @@ use super::overrides::{Overrides, S3};
 use super::postgres::{self, Postgres};
 use super::process::Child;
 use super::record::Record;
-use super::services::Services;
+use super::services::{Preferred, Services};
 use super::valkey::Valkey;
 use super::{fetch, paths, pins, ports, wait};
 
@@ -37,6 +37,7 @@ pub(crate) struct Endpoints {
     pub(crate) redis_url: String,
     pub(crate) s3: S3,
     pub(crate) issuer_url: String,
+    pub(crate) daily_url: String,
 }
 
 /// Where the stores of our own are. What the environment overrides may be empty here.
@@ -46,6 +47,7 @@ struct Own {
     redis_url: String,
     s3: S3,
     issuer_url: String,
+    daily_url: String,
 }
 
 impl Endpoints {
@@ -70,6 +72,7 @@ impl Endpoints {
             redis_url: overrides.redis_url.clone().unwrap_or(own.redis_url),
             s3: overrides.s3.clone().unwrap_or(own.s3),
             issuer_url: own.issuer_url,
+            daily_url: own.daily_url,
         }
     }
 }
@@ -206,9 +209,7 @@ impl Starter<'_> {
         // Started first because it is quick to say what is wrong with the checkout, and everything hangs on its issuer.
         let s3_root = self.data.join("s3");
         let root = overrides.s3.is_none().then_some(s3_root.as_path());
-        let services = Services::start(keys, root, &self.log("dev-services"), self.port("issuer"), self.port("s3"))?;
-        self.record.add(&services.child)?;
-        self.remember_url("issuer", &services.addresses.issuer);
+        let services = self.services(keys, root)?;
         if let Some(url) = &services.addresses.s3 {
             self.remember_url("s3", url);
         }
@@ -254,6 +255,7 @@ impl Starter<'_> {
                 bucket: super::overrides::BUCKET.to_owned(),
             },
             issuer_url: services.addresses.issuer,
+            daily_url: services.addresses.daily,
         };
         let endpoints = Endpoints::new(overrides, own);
         Ok(Stores { endpoints, postgres, programs, others, containers: None, purpose: self.purpose })
@@ -286,9 +288,7 @@ impl Starter<'_> {
             s3: chosen("s3")?,
         };
         compose::up(published)?;
-        let services = Services::start(keys, None, &self.log("dev-services"), self.port("issuer"), 0)?;
-        self.record.add(&services.child)?;
-        self.remember_url("issuer", &services.addresses.issuer);
+        let services = self.services(keys, None)?;
         let own = Own {
             postgres_port: published.postgres,
             clickhouse_url: format!(
@@ -304,6 +304,7 @@ impl Starter<'_> {
                 bucket: super::overrides::BUCKET.to_owned(),
             },
             issuer_url: services.addresses.issuer,
+            daily_url: services.addresses.daily,
         };
         let endpoints = Endpoints::new(overrides, own);
         Ok(Stores {
@@ -314,6 +315,16 @@ impl Starter<'_> {
             containers: Some(published),
             purpose: self.purpose,
         })
+    }
+
+    fn services(&mut self, keys: &Keys, s3_root: Option<&Path>) -> Result<Services> {
+        let s3 = if s3_root.is_some() { self.port("s3") } else { 0 };
+        let ports = Preferred { issuer: self.port("issuer"), daily: self.port("daily"), s3 };
+        let services = Services::start(keys, s3_root, &self.log("dev-services"), ports)?;
+        self.record.add(&services.child)?;
+        self.remember_url("issuer", &services.addresses.issuer);
+        self.remember_url("daily", &services.addresses.daily);
+        Ok(services)
     }
 
     fn started(&mut self, name: &str, port: u16, child: &Child) -> Result<()> {

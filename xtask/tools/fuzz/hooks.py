@@ -10,6 +10,7 @@ import hmac
 import itertools
 import json
 import os
+import subprocess
 import threading
 import time
 import uuid
@@ -27,7 +28,12 @@ TELEMETRY = STACK["telemetry"]
 
 # An admin calls everything an admin may call.
 TOKENS = {
-    "core": {"": CLINIC["tokens"]["admin"], "organization_create": STACK["superadmin"]},
+    "core": {
+        "": CLINIC["tokens"]["admin"],
+        "organization_create": STACK["superadmin"],
+        # Nobody joins but who takes part.
+        "video_token_create": CLINIC["tokens"]["patient"],
+    },
     "telemetry": {
         "": CLINIC["telemetry_tokens"]["admin"],
         "audit_ingest": STACK["telemetry_internal_token"],
@@ -109,6 +115,18 @@ shared = Once()
 def appointment() -> dict:
     body = {**slot(), "specialist_id": shared(specialist)["id"], "patient_id": shared(patient)["id"]}
     return core("POST", "/v1/appointments", body)
+
+
+def video_appointment() -> dict:
+    """An appointment by video of somebody who can sign in, under way while the fuzzing lasts."""
+    start = datetime.datetime.now(datetime.timezone.utc)
+    body = {"started_at": start.isoformat(), "ended_at": (start + datetime.timedelta(hours=3)).isoformat()}
+    body |= {"specialist_id": specialist()["id"], "patient_id": shared(own_patient)["id"]}
+    made = core("POST", "/v1/appointments", body)
+    sql = f"update appointments set modality = 'video' where id = {made['id']}"
+    psql = os.path.join(STACK["pg_bin"], "psql")
+    subprocess.run([psql, "-qXd", STACK["database_url"], "-v", "ON_ERROR_STOP=1", "-c", sql], check=True, timeout=30)
+    return made
 
 
 def audit_log() -> dict:
@@ -193,6 +211,8 @@ def path_fill(case, fresh: bool) -> dict | None:
     for name in list(case.path_parameters or {}):
         if operation_id(case) == "patient_impersonate" and name == "patient_id":
             case.path_parameters[name] = shared(own_patient)["id"]
+        elif operation_id(case) == "video_token_create":
+            case.path_parameters[name] = shared(video_appointment)["id"]
         elif operation_id(case) == "exclusion_delete":
             case.path_parameters[name] = exclusion()["id"]
         elif name in MAKERS:

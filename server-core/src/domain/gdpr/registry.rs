@@ -211,6 +211,13 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         columns: &[clear("user_id"), clear("role"), clear("created_at")],
         ..HOLDING
     },
+    // Before the appointments that they name. At Daily a room names nobody, and ends with its time.
+    Holding {
+        table: "video_rooms",
+        found: Found::Patient("patient_id"),
+        columns: &[clear("patient_id"), hidden("name"), hidden("url"), clear("opens_at"), clear("closes_at")],
+        ..HOLDING
+    },
     // Where an appointment was before says nothing that care is judged by. It goes first: it names the
     // appointment.
     Holding {

@@ -1338,6 +1338,10 @@ export type HealthGetErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -1374,6 +1378,10 @@ export type ReadyGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -1443,6 +1451,10 @@ export type AuditIngestErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -1539,6 +1551,10 @@ export type AuditLogListErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -1596,6 +1612,10 @@ export type AuditLogGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -1659,6 +1679,10 @@ export type AuditVerifyErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -1727,6 +1751,10 @@ export type AuditHeadListErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -1763,6 +1791,10 @@ export type JwksGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -1916,6 +1948,10 @@ export type AnalyticsTrackErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -1977,6 +2013,10 @@ export type AnalyticsSummaryGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -2047,6 +2087,10 @@ export type MediaEventTrackErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2116,6 +2160,10 @@ export type PoseFrameTrackErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2164,6 +2212,10 @@ export type ConsentGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -2234,6 +2286,10 @@ export type ConsentPutErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2295,6 +2351,10 @@ export type ExclusionListErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -2365,6 +2425,10 @@ export type ExclusionCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2426,6 +2490,10 @@ export type ExclusionDeleteErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -2511,6 +2579,10 @@ export type PrivacySubjectEraseErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2578,6 +2650,10 @@ export type PrivacySubjectExportErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2635,6 +2711,10 @@ export type PrivacyJobGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */

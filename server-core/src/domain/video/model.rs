@@ -1,0 +1,173 @@
+use chrono::{DateTime, TimeDelta, Utc};
+use poem_openapi::{Object, types::Example};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::{
+    audit::Entity,
+    ids::{AppointmentId, PatientId, SpecialistId},
+};
+
+/// How long before its appointment a room opens.
+const EARLY: TimeDelta = TimeDelta::minutes(15);
+/// How long after the end of its appointment a room closes.
+const LATE: TimeDelta = TimeDelta::minutes(30);
+
+/// What lets one participant into one room.
+#[derive(Debug, Clone, Object)]
+#[oai(example)]
+pub(crate) struct VideoToken {
+    /// Where the room is; for the token's holder alone it opens.
+    pub(crate) room_url: String,
+    /// To be given to Daily's library together with the address; nobody else's business.
+    pub(crate) token: String,
+    /// When both end: half an hour after the appointment. Whoever is still there then has to leave.
+    pub(crate) expires_at: DateTime<Utc>,
+}
+
+impl Example for VideoToken {
+    fn example() -> Self {
+        Self {
+            room_url: "https://clinic.daily.co/rx-5f0c7d3e4a0b4c6f9a550d2b6d1f3c11".to_owned(),
+            token: "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl".to_owned(),
+            expires_at: DateTime::UNIX_EPOCH + TimeDelta::days(20_500),
+        }
+    }
+}
+
+/// When a room is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Window {
+    pub(super) opens_at: DateTime<Utc>,
+    pub(super) closes_at: DateTime<Utc>,
+}
+
+/// What an appointment says of its room.
+#[derive(Debug, Clone)]
+pub(super) struct Meeting {
+    pub(super) uid: Uuid,
+    /// It has been deleted.
+    pub(super) deleted: bool,
+    pub(super) by_video: bool,
+    /// It is booked and neither over nor called off.
+    pub(super) standing: bool,
+    pub(super) started_at: DateTime<Utc>,
+    pub(super) ended_at: DateTime<Utc>,
+    pub(super) patient_id: PatientId,
+    pub(super) specialist_id: SpecialistId,
+    /// The room that there is.
+    pub(super) room_url: Option<String>,
+    pub(super) room_opens_at: Option<DateTime<Utc>>,
+    pub(super) room_closes_at: Option<DateTime<Utc>>,
+}
+
+impl Meeting {
+    /// Whether it wants a room.
+    pub(super) fn takes_place(&self) -> bool {
+        self.by_video && self.standing && !self.deleted
+    }
+
+    /// When its room is open.
+    pub(super) fn window(&self) -> Window {
+        Window { opens_at: self.started_at - EARLY, closes_at: self.ended_at + LATE }
+    }
+
+    /// The address of the room that there is, if it is open when it should be.
+    pub(super) fn room(&self) -> Option<&str> {
+        let Window { opens_at, closes_at } = self.window();
+        let right = self.room_opens_at == Some(opens_at) && self.room_closes_at == Some(closes_at);
+        self.room_url.as_deref().filter(|_| right)
+    }
+
+    /// What Daily calls the room. Daily is not told the uid, which is in links.
+    pub(super) fn room_name(&self) -> String {
+        format!("rx-{}", self.opaque("room"))
+    }
+
+    /// What Daily calls a participant: another name in each appointment.
+    pub(super) fn pseudonym(&self, part: Part) -> String {
+        self.opaque(part.label())
+    }
+
+    fn opaque(&self, what: &str) -> String {
+        hex::encode(&Sha256::digest(format!("video {what} {}", self.uid))[..16])
+    }
+}
+
+/// What somebody is in a meeting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Specialist,
+    Patient,
+}
+
+impl Part {
+    /// What the others see; no name.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Specialist => "Specialist",
+            Self::Patient => "Patient",
+        }
+    }
+}
+
+/// The room of an appointment, for the audit log.
+pub(super) struct RoomOf(pub(super) AppointmentId);
+
+impl Entity for RoomOf {
+    const TYPE: &'static str = "video_room";
+
+    fn entity_id(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meeting(uid: u128) -> Meeting {
+        let started_at = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
+        Meeting {
+            uid: Uuid::from_u128(uid),
+            deleted: false,
+            by_video: true,
+            standing: true,
+            started_at,
+            ended_at: started_at + TimeDelta::hours(1),
+            patient_id: PatientId(1),
+            specialist_id: SpecialistId(2),
+            room_url: None,
+            room_opens_at: None,
+            room_closes_at: None,
+        }
+    }
+
+    #[test]
+    fn names_at_daily_are_fixed_by_the_appointment_and_say_nothing_of_it() {
+        let (one, other) = (meeting(1), meeting(2));
+        assert_eq!(one.room_name(), meeting(1).room_name());
+        assert_ne!(one.room_name(), other.room_name());
+        assert!(!one.room_name().contains(&one.uid.simple().to_string()));
+        assert_ne!(one.pseudonym(Part::Patient), one.pseudonym(Part::Specialist));
+        assert_ne!(
+            one.pseudonym(Part::Patient),
+            other.pseudonym(Part::Patient),
+            "nobody is known from another meeting"
+        );
+        assert!(one.pseudonym(Part::Patient).len() <= 36, "Daily takes no longer ones");
+    }
+
+    #[test]
+    fn a_room_that_is_open_at_another_time_is_none() {
+        let mut meeting = meeting(1);
+        meeting.room_url = Some("https://x".to_owned());
+        assert_eq!(meeting.room(), None);
+        let window = meeting.window();
+        meeting.room_opens_at = Some(window.opens_at);
+        meeting.room_closes_at = Some(window.closes_at);
+        assert_eq!(meeting.room(), Some("https://x"));
+        meeting.started_at += TimeDelta::minutes(1);
+        assert_eq!(meeting.room(), None);
+    }
+}

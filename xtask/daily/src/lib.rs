@@ -1,0 +1,123 @@
+//! A stand-in for Daily's REST API, as far as Core calls it: rooms and meeting tokens.
+//!
+//! It answers as <https://docs.daily.co/reference/rest-api> says, and refuses what Daily refuses: a request
+//! without the key, a second room of a name, a room or a token that has expired before it is made. It refuses
+//! a token for a room that isn't there as well, which would let nobody in.
+
+mod answer;
+mod state;
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use answer::answer;
+use state::State;
+pub use state::{Room, Token};
+
+/// The stand-in; clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Daily {
+    api_key: Arc<str>,
+    state: Arc<Mutex<State>>,
+}
+
+/// What is wrong with it, when it is told to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// 500 to everything.
+    Down,
+    /// 429 to everything, asking to be left alone for so many whole seconds.
+    Limited(Duration),
+}
+
+impl Daily {
+    /// A domain without rooms, whose key this is.
+    pub fn new(api_key: &str) -> Self {
+        Self { api_key: api_key.into(), state: Arc::default() }
+    }
+
+    /// Serves below `/v1` until it is dropped.
+    pub async fn serve(self, listener: TcpListener) {
+        loop {
+            // A failed accept is a connection that went away, or no file descriptor left: neither ends the service.
+            let Ok((stream, _)) = listener.accept().await else {
+                tokio::task::yield_now().await;
+                continue;
+            };
+            let daily = self.clone();
+            tokio::spawn(async move {
+                let answer = service_fn(move |request| {
+                    let daily = daily.clone();
+                    async move { Ok::<_, Infallible>(daily.respond(request).await) }
+                });
+                // An error is the client's: it hung up, or did not speak HTTP.
+                let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+            });
+        }
+    }
+
+    /// Fails from now on, or no longer.
+    pub fn fail(&self, failure: Option<Failure>) {
+        self.lock().failure = failure;
+    }
+
+    /// The rooms that there are, in the order in which they were made.
+    pub fn rooms(&self) -> Vec<Room> {
+        self.lock().rooms.clone()
+    }
+
+    /// Every token that was made, in order.
+    pub fn tokens(&self) -> Vec<Token> {
+        self.lock().tokens.clone()
+    }
+
+    /// What it was asked: method, path and body of every request, in order.
+    pub fn heard(&self) -> Vec<String> {
+        self.lock().heard.clone()
+    }
+
+    async fn respond(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let authorization = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let state = &mut *self.lock();
+        state.heard.push(format!("{} {} {}", head.method, head.uri.path(), String::from_utf8_lossy(&body)));
+        match state.failure {
+            Some(Failure::Down) => respond(500, &answer::error("server-error", "something went wrong")),
+            Some(Failure::Limited(pause)) => {
+                let mut response = respond(429, &answer::error("rate-limit-error", "too many requests"));
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(pause.as_secs()));
+                response
+            }
+            None => {
+                let (status, body) = answer(&self.api_key, state, &head.method, head.uri.path(), authorization, &body);
+                respond(status, &body)
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn respond(status: u16, body: &Value) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
