@@ -129,6 +129,63 @@ def video_appointment() -> dict:
     return made
 
 
+def worker() -> dict:
+    """A specialist who can be booked at any time."""
+    row = specialist()
+    hours = [{"weekday": day, "starts_at": "00:00", "ends_at": "00:00"} for day in range(1, 8)]
+    schedule = {"version": 1, "slot_minutes": 15, "horizon_days": 366, "hours": hours, "exceptions": []}
+    core("PUT", f"/v1/specialists/{row['id']}/schedule", schedule)
+    return row
+
+
+def open_slot() -> dict:
+    """A slot of the worker's that nobody has, from tomorrow on."""
+    today = datetime.datetime.now(datetime.timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
+    start = today + datetime.timedelta(days=1, minutes=15 * next(_number))
+    people = {"specialist_id": shared(worker)["id"], "patient_id": shared(patient)["id"]}
+    return {**people, "started_at": start.isoformat()}
+
+
+def hold() -> dict:
+    return core("POST", "/v1/appointments/hold", open_slot())
+
+
+def confirmed() -> dict:
+    return core("POST", f"/v1/appointments/{appointment()['id']}/confirm")
+
+
+def started() -> dict:
+    return core("POST", f"/v1/appointments/{confirmed()['id']}/start")
+
+
+# These need an appointment of their own: it is another one after them.
+ADVANCE = (
+    "appointment_cancel",
+    "appointment_confirm",
+    "appointment_start",
+    "appointment_complete",
+    "appointment_no_show",
+    "appointment_reschedule",
+)
+
+# In which state an operation needs its appointment.
+APPOINTMENTS = {
+    "appointment_hold_delete": hold,
+    "appointment_start": confirmed,
+    "appointment_complete": started,
+}
+
+
+def appointment_template() -> dict:
+    body = {"name": f"Fuzzed {uuid.uuid4()}", "duration_minutes": 45, "modality": "in_person"}
+    return core("POST", "/v1/appointment-templates", body)
+
+
+def feed() -> dict:
+    """Of somebody who makes no other."""
+    return call(CORE, STACK["organizations"][1]["tokens"]["staff"], "POST", "/v1/calendar/feeds")
+
+
 def audit_log() -> dict:
     """An entry of the trail; Core forwards what it did within a second or so."""
     specialty()
@@ -202,6 +259,7 @@ MAKERS = {
     "specialist_id": specialist,
     "patient_id": patient,
     "appointment_id": appointment,
+    "appointment_template_id": appointment_template,
 }
 
 
@@ -216,10 +274,13 @@ def path_fill(case, fresh: bool) -> dict | None:
         elif operation_id(case) == "exclusion_delete":
             case.path_parameters[name] = exclusion()["id"]
         elif name in MAKERS:
-            row = MAKERS[name]() if fresh else shared(MAKERS[name])
+            make = APPOINTMENTS.get(operation_id(case), MAKERS[name])
+            row = make() if fresh else shared(make)
             case.path_parameters[name] = row["id"]
         elif name == "organization_id":
             case.path_parameters[name] = CLINIC["id"]
+        elif name == "slug" and operation_id(case) == "appointment_template_find":
+            case.path_parameters[name] = shared(appointment_template)["slug"]
         elif name == "slug":
             case.path_parameters[name] = CLINIC["slug"]
         elif name == "uid":
@@ -235,12 +296,30 @@ def body_fill(case, row: dict | None) -> None:
     if not isinstance(body, dict):
         return
     if row is not None and "version" in body:
-        body["version"] = row["version"]
+        body["version"] = row.get("version", 1)
     if name in ("appointment_create", "appointment_update"):
         body |= slot()
         body["specialist_id"] = shared(specialist)["id"]
         body["patient_id"] = shared(patient)["id"]
         body.pop("specialty_id", None)
+    if name in ("appointment_hold_create", "appointment_book"):
+        body |= open_slot()
+        body.pop("template_id", None)
+        body.pop("hold_id", None)
+    if name == "appointment_reschedule":
+        body["started_at"] = slot()["started_at"]
+        body.pop("specialist_id", None)
+    if name in ("appointment_template_create", "appointment_template_update"):
+        body.pop("specialty_id", None)
+        if "slug" in body:
+            body["slug"] = f"fuzz-{uuid.uuid4().hex[:12]}"
+    if name == "specialist_schedule_update":
+        # Windows and exceptions at random overlap.
+        body["hours"], body["exceptions"] = body["hours"][:1], body.get("exceptions", [])[:1]
+        for part in body["exceptions"]:
+            part["starts_at"], part["ends_at"] = "2031-01-01T00:00", "2031-01-02T00:00"
+    if name == "calendar_search":
+        body |= {"from": "2031-01-01T00:00:00Z", "to": "2031-02-01T00:00:00Z", "timezone": "Europe/Berlin"}
     if name == "specialist_create" or name == "specialist_update":
         body["timezone"] = "Europe/Berlin"
         body.pop("user_id", None)
@@ -280,6 +359,23 @@ class ClerkSignature(requests.auth.AuthBase):
         return request
 
 
+def query_fill(case) -> None:
+    """Puts ranges that make sense and secrets that exist into the query."""
+    query, name = dict(case.query or {}), operation_id(case)
+    if name == "specialist_availability_get":
+        for part in ("from", "to", "template_id"):
+            query.pop(part, None)
+    elif name == "calendar_get":
+        query |= {"from": "2031-01-01T00:00:00Z", "to": "2031-02-01T00:00:00Z"}
+        if "timezone" in query:
+            query["timezone"] = "Europe/Berlin"
+    elif name == "calendar_feed_get":
+        query["token"] = shared(feed)["token"]
+    else:
+        return
+    case.query = query
+
+
 def is_valid(case, location: str) -> bool:
     """Whether this part of the case was generated as valid."""
     if case.meta is None:
@@ -316,9 +412,13 @@ def before_call(context, case, kwargs):
     takes = name in ("patient_update", "patient_delete") or name.startswith("member_")
     if count % 5 == 0 and not takes:
         return
+    if name == "calendar_feed_delete":
+        core("POST", "/v1/calendar/feeds")
     row = None
     if is_valid(case, "path"):
-        row = path_fill(case, fresh=case.method in ("PUT", "DELETE") or name == "appointment_cancel")
+        row = path_fill(case, fresh=case.method in ("PUT", "DELETE") or name in ADVANCE)
+    if is_valid(case, "query"):
+        query_fill(case)
     if is_valid(case, "body"):
         body_fill(case, row)
     if is_valid(case, "header") and "X-Organization-Id" in (case.headers or {}):

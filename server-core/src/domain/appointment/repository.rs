@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     database::{DatabaseError, Listed, OpenReader, Tx, broken_constraint},
-    domain::rules::InvalidValue,
+    domain::{appointment_template::Modality, rules::InvalidValue},
     ids::{AppointmentId, OrganizationId, UserId},
 };
 
@@ -190,15 +190,20 @@ pub(super) async fn appointment_update(
     .map_err(on_overlap)
 }
 
-pub(super) async fn appointment_delete(tx: &mut impl Tx, id: AppointmentId) -> Result<bool, DatabaseError> {
-    let done = sqlx::query!(
-        "update appointments set deleted_at = now(), version = version + 1, updated_at = now()
-         where id = $1 and deleted_at is null",
+/// Deletes the appointment; how it would have been held, `None` when it isn't there.
+pub(super) async fn appointment_delete(
+    tx: &mut impl Tx,
+    id: AppointmentId,
+) -> Result<Option<Modality>, DatabaseError> {
+    let modality = sqlx::query_scalar!(
+        r#"update appointments set deleted_at = now(), version = version + 1, updated_at = now()
+           where id = $1 and deleted_at is null
+           returning modality as "modality: Modality""#,
         id.0
     )
-    .execute(tx.connection()?)
+    .fetch_optional(tx.connection()?)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(modality)
 }
 
 /// An overlap that the database refused, by the constraint's name.

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    database::{Database, Lock},
-    domain::rules::InvalidValue,
+    database::{Database, DatabaseError, Lock, WriteTx},
+    domain::{appointment_template::Modality, rules::InvalidValue, video},
     http::{Caller, Role},
     ids::{AppointmentId, OrganizationId, SpecialistId},
 };
@@ -106,6 +106,7 @@ impl Service {
             Some(appointment) => {
                 reschedule::record(&mut tx, &standing, &appointment, caller.user_id).await?;
                 let fields = ["title", "started_at", "ended_at", "specialist_id", "patient_id", "specialty_id"];
+                room_follow(&mut tx, &appointment).await?;
                 tx.commit(Audit::updated(&appointment, fields.to_vec()).and(expired)).await?;
                 Ok(appointment)
             }
@@ -115,11 +116,26 @@ impl Service {
 
     pub(super) async fn delete(&self, caller: &Caller, id: AppointmentId) -> Result<(), AppointmentError> {
         let mut tx = self.database.write(caller).await?;
-        if !repository::appointment_delete(&mut tx, id).await? {
-            return Err(AppointmentError::NotFound);
+        let modality = repository::appointment_delete(&mut tx, id).await?.ok_or(AppointmentError::NotFound)?;
+        if modality == Modality::Video {
+            video::enqueue_room_delete(&mut tx, id).await?;
         }
         tx.commit(Audit::deleted(&id)).await?;
         Ok(())
+    }
+}
+
+/// Has the room of an appointment by video made, moved or taken away once the change is committed. That
+/// is a job, so that no booking waits for Daily or fails with it.
+pub(super) async fn room_follow(tx: &mut WriteTx, appointment: &Appointment) -> Result<(), DatabaseError> {
+    match (appointment.modality, appointment.status) {
+        (Modality::Video, AppointmentStatus::Scheduled | AppointmentStatus::Confirmed) => {
+            video::enqueue_room(tx, appointment.id).await
+        }
+        (Modality::Video, AppointmentStatus::Cancelled | AppointmentStatus::NoShow) => {
+            video::enqueue_room_delete(tx, appointment.id).await
+        }
+        _ => Ok(()),
     }
 }
 

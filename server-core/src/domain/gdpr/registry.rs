@@ -215,6 +215,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
     Holding {
         table: "video_rooms",
         found: Found::Patient("patient_id"),
+        page_key: PageKey::Number("appointment_id"),
         columns: &[clear("patient_id"), hidden("name"), hidden("url"), clear("opens_at"), clear("closes_at")],
         ..HOLDING
     },
@@ -316,6 +317,9 @@ pub(crate) const HOLDINGS: &[Holding] = &[
     Holding {
         table: "specialist_hours",
         found: Found::Specialist("specialist_id"),
+        // Nothing shorter than its whole key is unique: a page holds the hours of four records, and nobody
+        // is known to have more.
+        page_key: PageKey::Number("specialist_id"),
         columns: &[clear("specialist_id"), clear("weekday"), clear("starts_at"), clear("ends_at")],
         ..HOLDING
     },

@@ -14,6 +14,4 @@ mod work;
 
 pub(crate) use api::Api;
 pub(crate) use service::Service;
-pub(crate) use work::{RoomMaker, RoomRemover};
-#[expect(unused_imports, reason = "what books, moves and cancels appointments calls these")]
-pub(crate) use work::{enqueue_room, enqueue_room_delete};
+pub(crate) use work::{RoomMaker, RoomRemover, enqueue_room, enqueue_room_delete};

@@ -113,7 +113,7 @@ impl Service {
 /// itself.
 fn maker(caller: &Caller) -> Caller {
     let mut maker = caller.privileged();
-    maker.request.claim = None;
+    maker.claim = None;
     maker
 }
 

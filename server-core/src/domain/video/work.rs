@@ -35,13 +35,11 @@ impl Work for RoomDelete {
 /// Has the room of an appointment made, or brought to its new time, once the booking or the move is
 /// committed. For appointments by video alone. Each change wants a job of its own: one under way may have
 /// read what was before.
-#[expect(dead_code, reason = "what books, moves and cancels appointments calls it")]
 pub(crate) async fn enqueue_room(tx: &mut WriteTx, appointment_id: AppointmentId) -> Result<(), DatabaseError> {
     tx.enqueue(&RoomCreate { appointment_id }).await.map(drop)
 }
 
 /// Has the room of an appointment by video deleted once its cancellation or deletion is committed.
-#[expect(dead_code, reason = "what books, moves and cancels appointments calls it")]
 pub(crate) async fn enqueue_room_delete(tx: &mut WriteTx, appointment_id: AppointmentId) -> Result<(), DatabaseError> {
     tx.enqueue(&RoomDelete { appointment_id }).await.map(drop)
 }

@@ -22,6 +22,7 @@ const PATIENT: i64 = 8_400_329_956;
 const SPECIALIST: i64 = 9_500_430_067;
 const TREATING: i64 = 5_100_007_623;
 const SPECIALTY: i64 = 6_200_118_734;
+const TEMPLATE: i64 = 2_800_885_401;
 const CLINIC: i64 = 4_000_996_512;
 
 /// The program of what the person once did in the other clinic, whose own that is.
@@ -45,13 +46,17 @@ const BOOKED: After = Stays("the clinic's record of its own work: a time booked 
 const TRAIL: After = Stays("retained: the trail");
 const ACCOUNTABLE: After = Stays("retained: who acted as a patient");
 const OWN: After = Stays("of a program or of work, which is nobody's any more");
+const OTHERS: After = Stays("of another patient's appointment, which nobody is said to have moved");
 
 /// Values that the schema doesn't let be told apart from others': they go with their rows, which other
 /// columns find.
-const CLOSED: [(&str, &str, &str); 6] = [
+const CLOSED: [(&str, &str, &str); 9] = [
     ("memberships", "role", "one of four roles"),
     ("appointments", "status", "one of eight states"),
     ("appointments", "cancellation_reason", "one of four reasons"),
+    ("appointments", "modality", "one of two ways to meet"),
+    ("specialist_hours", "weekday", "one of seven days"),
+    ("specialist_exceptions", "kind", "available or not"),
     ("users", "superadmin", "yes or no"),
     ("audit_log", "outcome", "one of three outcomes"),
     ("audit_log", "entity_type", "what its id is the id of, where that is the person"),
@@ -73,7 +78,34 @@ const PLANTINGS: &[Planting] = &[
             ("answer", "planted-answer", Nowhere),
         ],
     ),
+    ("calendar_feeds", "user:user_id", &[("user_id", "$USER", NotThere), ("created_at", "01.700117", Nowhere)]),
     ("memberships", "user:user_id", &[("user_id", "$USER", NotThere), ("created_at", "01.700102", Nowhere)]),
+    (
+        "video_rooms",
+        "patient:patient_id",
+        &[
+            ("patient_id", "$PATIENT", NotThere),
+            ("name", "planted-room-name", Nowhere),
+            ("url", "https://planted-room.example.org/", Nowhere),
+            ("opens_at", "01.700118", Nowhere),
+            ("closes_at", "01.700119", Nowhere),
+        ],
+    ),
+    (
+        "appointment_reschedules",
+        "patient:patient_id",
+        &[
+            ("patient_id", "$PATIENT", NotThere),
+            ("from_specialist_id", "$TREATING", NotThere),
+            ("from_started_at", "01.700121", Nowhere),
+            ("from_ended_at", "01.700122", Nowhere),
+            ("to_specialist_id", "$TREATING", NotThere),
+            ("to_started_at", "01.700123", Nowhere),
+            ("to_ended_at", "01.700124", Nowhere),
+            ("created_at", "01.700125", Nowhere),
+        ],
+    ),
+    ("appointment_reschedules", "user:user_id", &[("user_id", "$USER", NotThere), ("created_at", "01.700126", OTHERS)]),
     (
         "appointments",
         "patient:patient_id",
@@ -86,11 +118,12 @@ const PLANTINGS: &[Planting] = &[
             ("ended_at", "01.700106", Nowhere),
             ("block", "01.700107", Nowhere),
             ("specialist_id", "$TREATING", NotThere),
+            ("appointment_template_id", "$TEMPLATE", NotThere),
             ("specialty_id", "$SPECIALTY", NotThere),
             ("cancelled_at", "01.700108", Nowhere),
         ],
     ),
-    ("appointments", "user:user_id", &[("user_id", "$USER", NotThere)]),
+    ("appointments", "user:user_id", &[("user_id", "$USER", NotThere), ("holder", "planted-holder", Nowhere)]),
     (
         "patients",
         "patient:id",
@@ -115,6 +148,25 @@ const PLANTINGS: &[Planting] = &[
     ),
     ("data_keys", "data_key:id", &[("wrapped", "$KEY", Nowhere)]),
     (
+        "specialist_hours",
+        "specialist:specialist_id",
+        &[
+            ("specialist_id", "$SPECIALIST", NotThere),
+            ("starts_at", "01.700127", Nowhere),
+            ("ends_at", "01.700128", Nowhere),
+        ],
+    ),
+    (
+        "specialist_exceptions",
+        "specialist:specialist_id",
+        &[
+            ("specialist_id", "$SPECIALIST", NotThere),
+            ("starts_at", "01.700129", Nowhere),
+            ("ends_at", "01.700131", Nowhere),
+            ("created_at", "01.700132", Nowhere),
+        ],
+    ),
+    (
         "specialists",
         "specialist:id",
         &[
@@ -138,7 +190,7 @@ const PLANTINGS: &[Planting] = &[
     (
         "impersonations",
         "user:impersonator_user_id",
-        &[("impersonator_user_id", "$USER", ACCOUNTABLE), ("created_at", "01.700110", ACCOUNTABLE)],
+        &[("impersonator_user_id", "$USER", ACCOUNTABLE), ("created_at", "01.700116", ACCOUNTABLE)],
     ),
     ("api_keys", "user:created_by", &[("created_by", "$USER", NotThere), ("created_at", "01.700111", OWN)]),
     (
@@ -377,14 +429,33 @@ fn rows(app: &CoreApp) -> Vec<String> {
             "insert into specialists (id, organization_id, name, title, timezone) overriding system value
              values ({TREATING}, {home}, 'Dr. Treating', '', 'Europe/Berlin')"
         ),
+        format!(
+            "insert into specialist_hours (organization_id, specialist_id, weekday, starts_at, ends_at)
+             values ({home}, {SPECIALIST}, 1, '09:00:01.700127', '17:00:01.700128')"
+        ),
+        format!(
+            "insert into specialist_exceptions (organization_id, specialist_id, kind, starts_at, ends_at, created_at)
+             values ({home}, {SPECIALIST}, 'unavailable', '1971-01-02 00:00:01.700129', '1971-01-03 00:00:01.700131',
+                     '1971-01-01 00:00:01.700132+00')"
+        ),
+        format!(
+            "insert into calendar_feeds (organization_id, user_id, token_hash, created_at)
+             values ({home}, {USER}, 'x', '1971-01-01 00:00:01.700117+00')"
+        ),
+        format!(
+            "insert into appointment_templates (id, organization_id, name, slug, duration_minutes, modality)
+             overriding system value values ({TEMPLATE}, {home}, 'Hands', 'hands', 60, 'video')"
+        ),
         format!("insert into specialties (id, organization_id, name) overriding system value values ({SPECIALTY}, {home}, 'Hands')"),
         // One that did not take place, one that will, and one that did.
         format!(
             "insert into appointments (organization_id, title, status, started_at, ended_at, block, specialist_id,
-                                       patient_id, specialty_id, user_id, cancelled_at, cancellation_reason)
+                                       patient_id, appointment_template_id, specialty_id, modality, user_id,
+                                       cancelled_at, cancellation_reason)
              values ({home}, 'planted-title-missed', 'cancelled', '1972-01-01 09:00:01.700105+00',
                      '1972-01-01 10:00:01.700106+00', '[1972-01-01 09:00:01.700107+00,1972-01-01 10:00:00+00)', {TREATING},
-                     {PATIENT}, {SPECIALTY}, {USER}, '1972-01-01 08:00:01.700108+00', 'patient_request')"
+                     {PATIENT}, {TEMPLATE}, {SPECIALTY}, 'video', {USER}, '1972-01-01 08:00:01.700108+00',
+                     'patient_request')"
         ),
         format!(
             "insert into appointments (organization_id, title, status, started_at, ended_at, block, specialist_id,
@@ -393,6 +464,22 @@ fn rows(app: &CoreApp) -> Vec<String> {
                     {specialist}, {PATIENT}, {USER}
              from (values ('planted-title-coming', 'scheduled', '{coming}'::timestamptz),
                           ('planted-title-held', 'completed', '{held}'::timestamptz)) a (title, status, moment)"
+        ),
+        format!(
+            "insert into video_rooms (organization_id, appointment_id, patient_id, specialist_id, name, url, opens_at,
+                                      closes_at)
+             select {home}, id, {PATIENT}, {specialist}, 'planted-room-name', 'https://planted-room.example.org/',
+                    '1972-01-01 08:45:01.700118+00', '1972-01-01 10:15:01.700119+00'
+             from appointments where title = 'planted-title-coming'"
+        ),
+        format!(
+            "insert into appointment_reschedules (organization_id, appointment_id, patient_id, from_specialist_id,
+                                                  from_started_at, from_ended_at, to_specialist_id, to_started_at,
+                                                  to_ended_at, user_id, created_at)
+             select {home}, id, {PATIENT}, {TREATING}, '1972-01-02 09:00:01.700121+00', '1972-01-02 10:00:01.700122+00',
+                    {TREATING}, '1972-01-03 09:00:01.700123+00', '1972-01-03 10:00:01.700124+00', {USER},
+                    '1971-01-01 00:00:01.700125+00'
+             from appointments where title = 'planted-title-held'"
         ),
         // Somebody acted as the person; and the person, when it was an administrator, as somebody else.
         format!(
@@ -409,8 +496,24 @@ fn rows(app: &CoreApp) -> Vec<String> {
                             returning id)
              insert into impersonations (organization_id, token_hash, impersonator_user_id, patient_id, patient_user_id,
                                          reason, created_at, expires_at)
-             select {home}, 'b', {USER}, id, {admin}, 'Called', '1971-01-01 00:00:01.700110+00', '1971-01-01 00:10:00+00'
+             select {home}, 'b', {USER}, id, {admin}, 'Called', '1971-01-01 00:00:01.700116+00', '1971-01-01 00:10:00+00'
              from other"
+        ),
+        // What it holds for that one, and moved.
+        format!(
+            "insert into appointments (organization_id, title, status, started_at, ended_at, block, specialist_id,
+                                       patient_id, user_id, holder, hold_expires_at)
+             values ({home}, 'Of another', 'held', '1972-02-01 09:00+00', '1972-02-01 10:00+00',
+                     '[1972-02-01 09:00+00,1972-02-01 10:00+00)', {TREATING}, 77, {USER}, 'planted-holder',
+                     now() + interval '1 day')"
+        ),
+        format!(
+            "insert into appointment_reschedules (organization_id, appointment_id, patient_id, from_specialist_id,
+                                                  from_started_at, from_ended_at, to_specialist_id, to_started_at,
+                                                  to_ended_at, user_id, created_at)
+             select {home}, id, 77, {specialist}, '1972-02-02 09:00+00', '1972-02-02 10:00+00', {specialist}, started_at,
+                    ended_at, {USER}, '1971-01-01 00:00:01.700126+00'
+             from appointments where title = 'Of another'"
         ),
         format!(
             "insert into api_keys (organization_id, name, prefix, secret_hash, scopes, created_by, created_at)
@@ -480,6 +583,7 @@ async fn needles(owner: &mut PgConnection, person: &Person, patient: &Patient) -
         ("$SPECIALIST", SPECIALIST.to_string()),
         ("$TREATING", TREATING.to_string()),
         ("$SPECIALTY", SPECIALTY.to_string()),
+        ("$TEMPLATE", TEMPLATE.to_string()),
         ("$CLINIC", CLINIC.to_string()),
     ]);
     let mut needles = Vec::new();

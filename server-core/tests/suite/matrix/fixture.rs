@@ -7,21 +7,23 @@ use restartix_sdk::core::types::{
     SpecialtyInput,
 };
 use serde_json::{Value, json};
-use test_support::{Actor, ClerkApi, CoreApp, Fixture, Role, TelemetryApp, eventually, granted, in_days};
+use test_support::{Actor, ClerkApi, CoreApp, DailyApi, Fixture, Role, TelemetryApp, eventually, granted, in_days};
 use uuid::Uuid;
 
 use super::asker::{Asker, scopes};
 
-/// What several Cores share: Telemetry, which holds a part of everybody's data, and the identity
-/// provider, where accounts are deleted.
+/// What several Cores share: Telemetry, which holds a part of everybody's data, the identity provider,
+/// where accounts are deleted, and Daily, where appointments by video take place.
 pub(super) struct Surroundings {
     telemetry: TelemetryApp,
     clerk: ClerkApi,
+    daily: DailyApi,
 }
 
 impl Surroundings {
     pub(super) async fn start() -> Self {
-        Self { telemetry: TelemetryApp::start().await, clerk: ClerkApi::start([]).await }
+        let (clerk, daily) = (ClerkApi::start([]).await, DailyApi::start().await);
+        Self { telemetry: TelemetryApp::start().await, clerk, daily }
     }
 }
 
@@ -29,22 +31,25 @@ impl Surroundings {
 pub(super) struct World {
     pub(super) app: CoreApp,
     /// Home's patient.
-    patient: Patient,
+    pub(super) patient: Patient,
     /// In which home's specialist treats the patient.
-    appointment: Appointment,
+    pub(super) appointment: Appointment,
     /// Until when the calendar is full, in days from today.
-    booked: Cell<u64>,
+    day: Cell<u64>,
 }
 
 impl World {
     pub(super) async fn start(around: &Surroundings) -> Self {
         let builder = CoreApp::builder().env("TELEMETRY_INTERNAL_URL", around.telemetry.url());
         let builder = builder.env("CLERK_API_URL", around.clerk.url());
-        let app = builder.env("CLERK_SECRET_KEY", around.clerk.secret_key()).start().await;
+        let builder = builder.env("CLERK_SECRET_KEY", around.clerk.secret_key());
+        let builder = builder.env("DAILY_REST_DOMAIN", around.daily.url());
+        let app = builder.env("DAILY_API_KEY", around.daily.api_key()).start().await;
         let patient = app.patient_record().await;
         let specialist = app.home().specialist_id;
+        app.works_always(specialist).await;
         let appointment = app.appointment_create(&app.admin(), specialist, patient.id, in_days(1, 9)).await;
-        Self { app, patient, appointment, booked: Cell::new(1) }
+        Self { app, patient, appointment, day: Cell::new(1) }
     }
 
     /// Somebody of the clinic.
@@ -90,14 +95,25 @@ impl World {
     pub(super) async fn fixture(&self, operation: &str) -> Fixture {
         let fixture = match operation.split('_').next().unwrap_or_default() {
             "health" | "ready" | "jwks" | "clerk" => public(operation),
+            "calendar" => self.of_calendar(operation).await,
+            "video" => self.of_video(operation).await,
             "me" | "organization" => self.of_organization(operation),
             "member" => self.of_member(operation).await,
             "api" => self.of_api_key(operation).await,
             "impersonation" => self.of_impersonation(operation).await,
             "specialty" => self.of_specialty(operation).await,
-            "specialist" => self.of_specialist(operation).await,
+            "specialist" => match self.of_specialist(operation).await {
+                None => self.of_schedule(operation).await,
+                fixture => fixture,
+            },
             "patient" => self.of_patient(operation).await,
-            "appointment" => self.of_appointment(operation).await,
+            "appointment" if operation.starts_with("appointment_template_") => {
+                self.of_appointment_template(operation).await
+            }
+            "appointment" => match self.of_appointment(operation).await {
+                None => self.of_booking(operation).await,
+                fixture => fixture,
+            },
             "gdpr" => self.of_person(operation).await,
             _ => None,
         };
@@ -214,19 +230,24 @@ impl World {
         })
     }
 
-    /// An hour of the specialist's and the patient's that nobody else has.
+    /// A day on which the specialist and the patient have nothing else.
+    pub(super) fn next_day(&self) -> u64 {
+        self.day.set(self.day.get() + 1);
+        self.day.get()
+    }
+
     fn booking(&self) -> Value {
-        self.booked.set(self.booked.get() + 1);
-        let begins = in_days(self.booked.get(), 9);
+        let begins = in_days(self.next_day(), 9);
         value(&CoreApp::new_appointment(self.app.home().specialist_id, self.patient.id, begins))
     }
 
+    /// An appointment of the specialist's and the patient's.
+    pub(super) async fn booked(&self) -> Appointment {
+        let (specialist, begins) = (self.app.home().specialist_id, in_days(self.next_day(), 9));
+        self.app.appointment_create(&self.app.admin(), specialist, self.patient.id, begins).await
+    }
+
     async fn of_appointment(&self, operation: &str) -> Option<Fixture> {
-        let booked = || async {
-            self.booked.set(self.booked.get() + 1);
-            let (specialist, begins) = (self.app.home().specialist_id, in_days(self.booked.get(), 9));
-            self.app.appointment_create(&self.app.admin(), specialist, self.patient.id, begins).await
-        };
         let by_id = |appointment: &Appointment| Fixture::default().with("appointment_id", &appointment.id);
         Some(match operation {
             "appointment_list" => Fixture::default(),
@@ -234,13 +255,13 @@ impl World {
             "appointment_get" => by_id(&self.appointment),
             "appointment_find" => Fixture::default().with("uid", &self.appointment.uid),
             "appointment_update" => {
-                let appointment = booked().await;
+                let appointment = self.booked().await;
                 let mut body = self.booking();
                 body["version"] = appointment.version.into();
                 by_id(&appointment).body(body)
             }
-            "appointment_cancel" => by_id(&booked().await).body(json!({ "reason": "patient_request" })),
-            "appointment_delete" => by_id(&booked().await),
+            "appointment_cancel" => by_id(&self.booked().await).body(json!({ "reason": "patient_request" })),
+            "appointment_delete" => by_id(&self.booked().await),
             _ => return None,
         })
     }
@@ -297,7 +318,9 @@ pub(super) fn not_found(operation: &str) -> &'static str {
         "specialty" => "specialty_not_found",
         "specialist" => "specialist_not_found",
         "patient" => "patient_not_found",
-        "appointment" => "appointment_not_found",
+        "calendar" => "calendar_feed_not_found",
+        "appointment" if operation.starts_with("appointment_template_") => "appointment_template_not_found",
+        "appointment" | "video" => "appointment_not_found",
         "gdpr" if operation.starts_with("gdpr_user") => "user_not_found",
         "gdpr" if operation.starts_with("gdpr_patient") => "patient_not_found",
         "gdpr" => "erasure_not_found",
@@ -305,6 +328,16 @@ pub(super) fn not_found(operation: &str) -> &'static str {
     }
 }
 
-fn value(body: &impl serde::Serialize) -> Value {
+/// With which code an operation refuses somebody whom another operation of its kind may let through.
+pub(super) fn forbidden(operation: &str, asker: &str) -> &'static str {
+    match (operation, asker) {
+        // The administrator's, which others of the clinic see.
+        ("appointment_hold_delete", "superadmin" | "staff" | "patient" | "key") => "hold_not_own",
+        ("video_token_create", "superadmin") => "not_a_participant",
+        _ => "permission_denied",
+    }
+}
+
+pub(super) fn value(body: &impl serde::Serialize) -> Value {
     serde_json::to_value(body).expect("a body is JSON")
 }

@@ -4,7 +4,7 @@ use super::{
     super::{
         error::AppointmentError,
         model::Appointment,
-        service::Service,
+        service::{Service, room_follow},
         status::AppointmentStatus,
         transition::{Block, Standing},
     },
@@ -77,6 +77,7 @@ impl Service {
             InvalidValue::new("/patient_id", "unknown_reference", message)
         })?;
         let action = if holder.is_some() { "held" } else { "booked" };
+        room_follow(&mut tx, &appointment).await?;
         tx.commit(Audit::action(action, &appointment).and(expired)).await?;
         Ok(appointment)
     }
@@ -100,6 +101,7 @@ impl Service {
         standing.check(AppointmentStatus::Scheduled)?;
         check_holder(caller, &standing)?;
         let appointment = repository::hold_book(&mut tx, id, title).await?;
+        room_follow(&mut tx, &appointment).await?;
         tx.commit(Audit::action("booked", &appointment)).await?;
         Ok(appointment)
     }

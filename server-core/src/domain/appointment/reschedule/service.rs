@@ -7,7 +7,7 @@ use super::{
         error::AppointmentError,
         model::Appointment,
         repository::appointment_get,
-        service::{Service, check_own, check_period},
+        service::{Service, check_own, check_period, room_follow},
         status::AppointmentStatus,
     },
     model::{Reschedule, RescheduleAppointment},
@@ -70,6 +70,7 @@ impl Service {
             InvalidValue::new("/specialist_id", "unknown_reference", "is no specialist of this organization")
         })?;
         repository::record(&mut tx, &standing, &moved, caller.user_id).await?;
+        room_follow(&mut tx, &moved).await?;
         tx.commit(Audit::action("rescheduled", &moved).and(expired)).await?;
         Ok(moved)
     }

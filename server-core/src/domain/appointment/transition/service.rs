@@ -4,7 +4,7 @@ use super::{
     super::{
         error::AppointmentError,
         model::{Appointment, CancelAppointment},
-        service::Service,
+        service::{Service, room_follow},
         status::AppointmentStatus,
     },
     model::Standing,
@@ -60,6 +60,9 @@ impl Service {
             return Err(AppointmentError::ClinicOnly);
         }
         let appointment = self.step(&mut tx, id, &standing, to).await?;
+        if to == AppointmentStatus::NoShow {
+            room_follow(&mut tx, &appointment).await?;
+        }
         tx.commit(Audit::action(action, &appointment)).await?;
         Ok(appointment)
     }
@@ -93,6 +96,7 @@ impl Service {
             return Err(AppointmentError::CancellationTooLate);
         }
         let appointment = repository::appointment_cancel(&mut tx, id, cancel.reason).await?;
+        room_follow(&mut tx, &appointment).await?;
         tx.commit(Audit::action("cancelled", &appointment)).await?;
         Ok(appointment)
     }

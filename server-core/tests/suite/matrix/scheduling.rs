@@ -1,0 +1,119 @@
+//! Requests for the operations by which times are offered, booked, moved, shown and met at.
+
+use chrono::Utc;
+use restartix_sdk::core::types::Appointment;
+use serde_json::{Value, json};
+use test_support::{CoreApp, Fixture, granted, in_days};
+use uuid::Uuid;
+
+use super::fixture::{World, value};
+
+impl World {
+    /// Requests about schedules and what they leave open.
+    pub(super) async fn of_schedule(&self, operation: &str) -> Option<Fixture> {
+        let specialist = self.app.home().specialist_id;
+        let own = || Fixture::default().with("specialist_id", &specialist);
+        Some(match operation {
+            "specialist_schedule_get" | "specialist_availability_get" => own(),
+            "specialist_schedule_update" => {
+                let standing = self.app.admin().specialist_schedule_get().specialist_id(specialist).send().await;
+                let mut schedule = CoreApp::new_schedule();
+                schedule.version = granted(standing, 200).version;
+                // Slots of an hour at any time of the day, for what is booked after it.
+                schedule.hours = (1..=7).map(|weekday| CoreApp::window(weekday, "00:00", "00:00")).collect();
+                own().body(value(&schedule))
+            }
+            _ => return None,
+        })
+    }
+
+    pub(super) async fn of_appointment_template(&self, operation: &str) -> Option<Fixture> {
+        let input = || CoreApp::new_appointment_template(&format!("Template {}", Uuid::new_v4()));
+        let template = || async { self.app.appointment_template_create(&self.app.admin(), input()).await };
+        let by_id = |id: i64| Fixture::default().with("appointment_template_id", &id);
+        Some(match operation {
+            "appointment_template_list" => Fixture::default(),
+            "appointment_template_create" => Fixture::default().body(value(&input())),
+            "appointment_template_find" => Fixture::default().with("slug", &template().await.slug),
+            "appointment_template_get" | "appointment_template_delete" => by_id(template().await.id),
+            "appointment_template_update" => by_id(template().await.id).body(value(&input())),
+            _ => return None,
+        })
+    }
+
+    /// An open slot of the specialist's for the patient.
+    fn slot(&self) -> Value {
+        json!({
+            "specialist_id": self.app.home().specialist_id,
+            "patient_id": self.patient.id,
+            "started_at": in_days(self.next_day(), 14),
+        })
+    }
+
+    /// Requests about holds, bookings and what becomes of them.
+    pub(super) async fn of_booking(&self, operation: &str) -> Option<Fixture> {
+        let admin = self.app.admin();
+        let by_id = |appointment: &Appointment| Fixture::default().with("appointment_id", &appointment.id);
+        Some(match operation {
+            "appointment_hold_create" | "appointment_book" => Fixture::default().body(self.slot()),
+            "appointment_hold_delete" => {
+                let slot = serde_json::from_value::<restartix_sdk::core::types::HoldAppointment>(self.slot());
+                let hold = admin.appointment_hold_create().body(slot.expect("a slot can be held"));
+                by_id(&granted(hold.send().await, 201))
+            }
+            "appointment_confirm" | "appointment_no_show" => by_id(&self.booked().await),
+            "appointment_start" | "appointment_complete" => {
+                let appointment = self.booked().await;
+                granted(admin.appointment_confirm().appointment_id(appointment.id).send().await, 200);
+                if operation == "appointment_complete" {
+                    granted(admin.appointment_start().appointment_id(appointment.id).send().await, 200);
+                }
+                by_id(&appointment)
+            }
+            "appointment_reschedule" => {
+                by_id(&self.booked().await).body(json!({ "started_at": in_days(self.next_day(), 14) }))
+            }
+            "appointment_reschedule_list" => by_id(&self.appointment),
+            _ => return None,
+        })
+    }
+
+    pub(super) async fn of_calendar(&self, operation: &str) -> Option<Fixture> {
+        let (from, to) = (in_days(1, 0), in_days(8, 0));
+        Some(match operation {
+            "calendar_get" => {
+                let text = |moment: chrono::DateTime<Utc>| moment.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+                Fixture::default().with("from", &text(from)).with("to", &text(to))
+            }
+            "calendar_search" => Fixture::default().body(json!({ "from": from, "to": to })),
+            "calendar_feed_create" => Fixture::default(),
+            "calendar_feed_delete" => {
+                // Everybody revokes its own, and who runs the platform has none.
+                let feeds = "insert into calendar_feeds (organization_id, user_id, token_hash)
+                             select organization_id, user_id, 'of-nothing' from memberships on conflict do nothing";
+                sqlx::query(feeds).execute(&mut self.app.owner().await).await.expect("feeds can be seeded");
+                Fixture::default()
+            }
+            "calendar_feed_get" => {
+                let feed = granted(self.app.staff().calendar_feed_create().send().await, 201);
+                Fixture::default().with("token", &feed.token)
+            }
+            _ => return None,
+        })
+    }
+
+    /// An appointment by video that is under way.
+    pub(super) async fn of_video(&self, operation: &str) -> Option<Fixture> {
+        if operation != "video_token_create" {
+            return None;
+        }
+        let (specialist, now) = (self.app.home().specialist_id, Utc::now());
+        let appointment = self.app.appointment_create(&self.app.admin(), specialist, self.patient.id, now).await;
+        sqlx::query("update appointments set modality = 'video' where id = $1")
+            .bind(appointment.id)
+            .execute(&mut self.app.owner().await)
+            .await
+            .expect("an appointment can be by video");
+        Some(Fixture::default().with("appointment_id", &appointment.id))
+    }
+}
