@@ -6,17 +6,14 @@
 
 use std::sync::Arc;
 
-use poem::{Request, http::header};
-use server_shared::{
-    ApiError,
-    http::{RequestId, client_ip::ClientIp, rate_limit},
-};
+use poem::Request;
+use server_shared::{ApiError, http::rate_limit};
 use sqlx::PgPool;
 
 use super::{
     Caller, Identities,
     authentication::person,
-    caller::Credential,
+    caller::{Credential, origin_of},
     limits::{Budgets, who},
     repository,
     secret::Secrets,
@@ -46,16 +43,7 @@ impl Feeds {
         operation_id: &'static str,
         token: &str,
     ) -> Result<Caller, ApiError> {
-        let mut origin = Origin {
-            actor: Actor::Anonymous,
-            impersonator: None,
-            organization: None,
-            operation_id,
-            request_id: RequestId::of(request).to_owned(),
-            ip: ClientIp::of(request),
-            user_agent: request.header(header::USER_AGENT).map(str::to_owned),
-            claim: None,
-        };
+        let mut origin = origin_of(request, operation_id, Actor::Anonymous);
         let Some(caller) = self.owner(token, &mut origin).await? else {
             return Err(match self.budgets.failed(origin.ip).await {
                 Some(verdict) => rate_limit::refusal(&verdict),

@@ -10,7 +10,7 @@ mod status;
 mod transition;
 
 pub(crate) use booking::holds_expire;
-pub(crate) use model::AppointmentStatus;
+pub(crate) use status::AppointmentStatus;
 pub(crate) use service::Service;
 
 /// Every operation on appointments.

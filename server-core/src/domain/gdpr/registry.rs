@@ -104,12 +104,14 @@ pub(crate) enum SealedBy {
     OwnKey,
 }
 
-/// By what an export goes through a person's rows of a holding, page by page: a column of which no two
-/// of them have the same value.
+/// By what an export goes through a person's rows of a holding, page by page: what no two of them have
+/// the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PageKey {
     Number(&'static str),
     Uuid(&'static str),
+    /// Of several columns, as an expression on `t`.
+    Text(&'static str),
 }
 
 /// The columns of a table in which a person is found one way. A table where people are found in
@@ -317,9 +319,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
     Holding {
         table: "specialist_hours",
         found: Found::Specialist("specialist_id"),
-        // Nothing shorter than its whole key is unique: a page holds the hours of four records, and nobody
-        // is known to have more.
-        page_key: PageKey::Number("specialist_id"),
+        page_key: PageKey::Text("concat_ws(' ', t.specialist_id, t.weekday, t.starts_at)"),
         columns: &[clear("specialist_id"), clear("weekday"), clear("starts_at"), clear("ends_at")],
         ..HOLDING
     },

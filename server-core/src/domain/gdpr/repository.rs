@@ -245,16 +245,17 @@ pub(super) async fn holding_page(
         }
     };
     let (key, kind) = match holding.page_key {
-        PageKey::Number(key) => (key, "bigint"),
-        PageKey::Uuid(key) => (key, "uuid"),
+        PageKey::Number(column) => (format!("t.{column}"), "bigint"),
+        PageKey::Uuid(column) => (format!("t.{column}"), "uuid"),
+        PageKey::Text(expression) => (expression.to_owned(), "text"),
     };
-    columns.push(format!("t.{key}::text as \"{PLACE}\""));
+    columns.push(format!("{key}::text as \"{PLACE}\""));
     let (table, columns, rows) = (holding.table, columns.join(", "), rows_of(holding));
     let sql = format!(
         "select to_jsonb(r) from (
              select {columns} from {table} t {keys}
-             where {rows} and ($4::text is null or t.{key} > $4::text::{kind})
-             order by t.{key} limit {PAGE}) r"
+             where {rows} and ($4::text is null or {key} > $4::text::{kind})
+             order by {key} limit {PAGE}) r"
     );
     let found = bind(&sql, person).bind(after).fetch_all(tx.connection()?).await?;
     let mut last = None;

@@ -110,12 +110,12 @@ async fn an_erased_person_is_found_nowhere() {
         1,
         "a booked time stays"
     );
-    // What the values planted say of themselves, said of whole rows.
+    // Rows that were to go are gone whole, and what was held is free.
     let sql = "select (select count(*) from specialist_hours) + (select count(*) from specialist_exceptions)";
     assert_eq!(app.count(sql).await, 0, "when the person worked is nowhere");
     assert_eq!(app.count("select count(*) from calendar_feeds").await, 0, "no old link lives on");
     let sql = "select count(*) from appointments where title = 'Of another' and status = 'expired' and user_id is null";
-    assert_eq!(app.count(sql).await, 1, "what the person held for another is free again");
+    assert_eq!(app.count(sql).await, 1, "what the person held for another is held no more");
 
     // The trail itself stays whole.
     let trail = clinic.telemetry.admin(app.home().id);

@@ -504,7 +504,7 @@ fn rows(app: &CoreApp) -> Vec<String> {
             "insert into appointments (organization_id, title, status, started_at, ended_at, block, specialist_id,
                                        patient_id, user_id, holder, hold_expires_at)
              values ({home}, 'Of another', 'held', '1972-02-01 09:00+00', '1972-02-01 10:00+00',
-                     '[1972-02-01 09:00+00,1972-02-01 10:00+00)', {TREATING}, 77, {USER}, 'planted-holder',
+                     '[1972-02-01 09:00+00,1972-02-01 10:00+00)', {specialist}, 77, {USER}, 'planted-holder',
                      now() + interval '1 day')"
         ),
         format!(
