@@ -138,7 +138,7 @@ const PLANTINGS: &[Planting] = &[
     (
         "impersonations",
         "user:impersonator_user_id",
-        &[("impersonator_user_id", "$USER", ACCOUNTABLE), ("created_at", "01.700110", ACCOUNTABLE)],
+        &[("impersonator_user_id", "$USER", ACCOUNTABLE), ("created_at", "01.700116", ACCOUNTABLE)],
     ),
     ("api_keys", "user:created_by", &[("created_by", "$USER", NotThere), ("created_at", "01.700111", OWN)]),
     (
@@ -409,7 +409,7 @@ fn rows(app: &CoreApp) -> Vec<String> {
                             returning id)
              insert into impersonations (organization_id, token_hash, impersonator_user_id, patient_id, patient_user_id,
                                          reason, created_at, expires_at)
-             select {home}, 'b', {USER}, id, {admin}, 'Called', '1971-01-01 00:00:01.700110+00', '1971-01-01 00:10:00+00'
+             select {home}, 'b', {USER}, id, {admin}, 'Called', '1971-01-01 00:00:01.700116+00', '1971-01-01 00:10:00+00'
              from other"
         ),
         format!(
