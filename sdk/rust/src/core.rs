@@ -9327,8 +9327,9 @@ let response = client.member_list()
     }
     /**Add a user to an organization
 
-By e-mail address or id. 404 `user_not_found` for somebody who has not signed up; 409
-`already_member` for a member, whose role stays as it is.
+By e-mail address; or by id somebody who was a member before, and a superadmin anybody. 404
+`user_not_found` for everybody else and for who has not signed up; 409 `already_member` for a
+member, whose role stays as it is.
 
 Sends a `POST` request to `/v1/organizations/{organization_id}/connect-user`
 

@@ -761,7 +761,7 @@ what was sent twice counts twice until it is merged.*/
         pub job_id: ::uuid::Uuid,
         ///How far it goes.
         pub mode: ErasureMode,
-        ///The organization whose data is meant; left out for all of them.
+        ///The organization whose data is meant, 0 for what belongs to none; left out for all of them.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub organization_id: ::std::option::Option<i64>,
         ///What was found at the beginning, table by table; empty before that.
@@ -7225,7 +7225,8 @@ Arguments:
 - `subject_id`: Id in Core of the user, or of the patient with `subject_kind=patient`.
 - `dry_run`: With `true` only the plan is made and nothing changed.
 - `mode`: How far it goes; `erase` when left out.
-- `organization_id`: Only what belongs to this organization; every organization when left out.
+- `organization_id`: Only what belongs to this organization, with 0 what belongs to none; every organization when
+left out.
 - `request_id`: Names the request, and becomes the id of its job.
 - `subject_kind`: What the id is the id of; a user when left out. What is keyed by a patient is asked for
 apart from what is keyed by its user.

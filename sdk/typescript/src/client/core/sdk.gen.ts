@@ -224,8 +224,9 @@ export const memberList = <ThrowOnError extends boolean = true>(options: Options
 /**
  * Add a user to an organization
  *
- * By e-mail address or id. 404 `user_not_found` for somebody who has not signed up; 409
- * `already_member` for a member, whose role stays as it is.
+ * By e-mail address; or by id somebody who was a member before, and a superadmin anybody. 404
+ * `user_not_found` for everybody else and for who has not signed up; 409 `already_member` for a
+ * member, whose role stays as it is.
  */
 export const memberConnect = <ThrowOnError extends boolean = true>(options: Options<MemberConnectData, ThrowOnError>) => options.client.post<MemberConnectResponses, MemberConnectErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',

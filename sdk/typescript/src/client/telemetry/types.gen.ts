@@ -614,7 +614,7 @@ export type ErasureJob = {
      */
     subject_id: number;
     /**
-     * The organization whose data is meant; left out for all of them.
+     * The organization whose data is meant, 0 for what belongs to none; left out for all of them.
      */
     organization_id?: number;
     /**
@@ -2530,7 +2530,8 @@ export type PrivacySubjectEraseData = {
          */
         subject_kind?: SubjectKind;
         /**
-         * Only what belongs to this organization; every organization when left out.
+         * Only what belongs to this organization, with 0 what belongs to none; every organization when
+         * left out.
          */
         organization_id?: number;
         /**
