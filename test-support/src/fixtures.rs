@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use restartix_sdk::core::types::{
-    Appointment, AppointmentTemplate, AppointmentTemplateInput, CreateApiKey, CreateAppointment, CreatePatient, Modality,
-    Patient, ScheduleException, ScheduleExceptionKind, Scope, Specialist, SpecialistInput, SpecialistSchedule,
-    UpdateSpecialistSchedule, WorkingHours,
+    Appointment, AppointmentTemplate, AppointmentTemplateInput, CreateApiKey, CreateAppointment, CreatePatient,
+    Modality, Patient, ScheduleException, ScheduleExceptionKind, Scope, Specialist, SpecialistInput,
+    SpecialistSchedule, UpdateSpecialistSchedule, WorkingHours,
 };
 
 use crate::{Actor, CoreApp, Program, granted};

@@ -42,16 +42,15 @@ async fn admins_write_and_everybody_reads() {
     }
     let update = admin.appointment_template_update().appointment_template_id(created.id).body(input("Renamed"));
     let updated = granted(update.send().await, 200);
-    assert_eq!((updated.name.as_str(), updated.description.as_str(), updated.buffer_after_minutes), ("Renamed", "", None));
+    assert_eq!(
+        (updated.name.as_str(), updated.description.as_str(), updated.buffer_after_minutes),
+        ("Renamed", "", None)
+    );
     assert_eq!(updated.slug, created.slug, "links stay when nothing is said of the slug");
     let body = AppointmentTemplateInput { slug: Some("renamed".to_owned()), ..input("Renamed") };
     let update = admin.appointment_template_update().appointment_template_id(created.id).body(body);
     assert_eq!(granted(update.send().await, 200).slug, "renamed");
-    refused(
-        admin.appointment_template_find().slug(&created.slug).send().await,
-        404,
-        "appointment_template_not_found",
-    );
+    refused(admin.appointment_template_find().slug(&created.slug).send().await, 404, "appointment_template_not_found");
 }
 
 #[tokio::test]
@@ -147,7 +146,8 @@ async fn lists_are_paged_and_sorted_by_name() {
     let names = |page: PageAppointmentTemplate| -> Vec<String> {
         page.data.into_iter().map(|template| template.name).collect()
     };
-    let list = || app.patient().appointment_template_list();
+    let patient = app.patient();
+    let list = || patient.appointment_template_list();
     assert_eq!(names(granted(list().send().await, 200)), ["Alpha", "beta", "gamma"]);
     assert_eq!(names(granted(list().sort("-name").send().await, 200)), ["gamma", "beta", "Alpha"]);
     let second = granted(list().page(2).page_size(2).send().await, 200);

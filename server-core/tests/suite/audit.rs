@@ -97,6 +97,45 @@ fn operations(app: &CoreApp, wanted: impl Fn(&str, &Value) -> bool) -> BTreeSet<
     picked.map(|(_, operation)| operation["operationId"].as_str().unwrap().to_owned()).collect()
 }
 
+async fn schedule_mutations(app: &CoreApp, specialist: i64, trail: &mut Trail) {
+    let (admin, home) = (app.admin(), app.home().id);
+    let mut schedule = CoreApp::new_schedule();
+    schedule.daily_cap = Some(5);
+    app.schedule_set(&admin, specialist, schedule.clone()).await;
+    let what = || ("updated", "specialist", specialist.to_string());
+    let fields = ["slot_minutes", "horizon_days", "daily_cap", "hours", "exceptions"];
+    trail.one(&admin, home, "specialist_schedule_update", what(), &fields).await;
+    (schedule.version, schedule.daily_cap) = (2, None);
+    app.schedule_set(&admin, specialist, schedule).await;
+    trail.one(&admin, home, "specialist_schedule_update", what(), &["daily_cap"]).await;
+}
+
+async fn template_mutations(app: &CoreApp, trail: &mut Trail) {
+    let (admin, home) = (app.admin(), app.home().id);
+    let body = CoreApp::new_appointment_template("Talk");
+    let template = app.appointment_template_create(&admin, body.clone()).await.id;
+    let what = |action| (action, "appointment_template", template.to_string());
+    trail.one(&admin, home, "appointment_template_create", what("created"), &[]).await;
+    let update = admin.appointment_template_update().appointment_template_id(template).body(body);
+    granted(update.send().await, 200);
+    let fields = [
+        "name",
+        "slug",
+        "description",
+        "duration_minutes",
+        "buffer_before_minutes",
+        "buffer_after_minutes",
+        "minimum_notice_minutes",
+        "specialty_id",
+        "modality",
+        "cancellation_cutoff_minutes",
+        "reschedule_cutoff_minutes",
+    ];
+    trail.one(&admin, home, "appointment_template_update", what("updated"), &fields).await;
+    granted(admin.appointment_template_delete().appointment_template_id(template).send().await, 204);
+    trail.one(&admin, home, "appointment_template_delete", what("deleted"), &[]).await;
+}
+
 #[tokio::test]
 async fn every_mutation_leaves_one_row() {
     let app = CoreApp::start().await;
@@ -136,41 +175,11 @@ async fn every_mutation_leaves_one_row() {
     let what = ("updated", "specialist", specialist.to_string());
     let fields = ["user_id", "name", "title", "specialty_ids", "timezone", "bookable"];
     trail.one(&admin, home, "specialist_update", what, &fields).await;
-    let mut schedule = CoreApp::new_schedule();
-    schedule.daily_cap = Some(5);
-    app.schedule_set(&admin, specialist, schedule.clone()).await;
-    let what = || ("updated", "specialist", specialist.to_string());
-    let fields = ["slot_minutes", "horizon_days", "daily_cap", "hours", "exceptions"];
-    trail.one(&admin, home, "specialist_schedule_update", what(), &fields).await;
-    (schedule.version, schedule.daily_cap) = (2, None);
-    app.schedule_set(&admin, specialist, schedule).await;
-    trail.one(&admin, home, "specialist_schedule_update", what(), &["daily_cap"]).await;
+    schedule_mutations(&app, specialist, &mut trail).await;
     granted(admin.specialist_delete().specialist_id(specialist).send().await, 204);
     trail.one(&admin, home, "specialist_delete", ("deleted", "specialist", specialist.to_string()), &[]).await;
 
-    let body = CoreApp::new_appointment_template("Talk");
-    let template = app.appointment_template_create(&admin, body.clone()).await.id;
-    let what = |action| (action, "appointment_template", template.to_string());
-    trail.one(&admin, home, "appointment_template_create", what("created"), &[]).await;
-    let update = admin.appointment_template_update().appointment_template_id(template).body(body);
-    granted(update.send().await, 200);
-    let fields = [
-        "name",
-        "slug",
-        "description",
-        "duration_minutes",
-        "buffer_before_minutes",
-        "buffer_after_minutes",
-        "minimum_notice_minutes",
-        "specialty_id",
-        "modality",
-        "cancellation_cutoff_minutes",
-        "reschedule_cutoff_minutes",
-    ];
-    trail.one(&admin, home, "appointment_template_update", what("updated"), &fields).await;
-    granted(admin.appointment_template_delete().appointment_template_id(template).send().await, 204);
-    trail.one(&admin, home, "appointment_template_delete", what("deleted"), &[]).await;
-
+    template_mutations(&app, &mut trail).await;
     let patient = granted(staff.patient_create().body(complete()).send().await, 201);
     trail.one(&staff, home, "patient_create", ("created", "patient", patient.id.to_string()), &[]).await;
     let change = UpdatePatient { phone: None, last_name: "Moe".to_owned(), ..unchanged(&patient) };

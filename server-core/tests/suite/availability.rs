@@ -137,7 +137,10 @@ async fn hours_are_local_to_the_specialists_zone() {
     // Whichever change of clocks lies in these three months, it is nine in the morning in Berlin.
     let zone = chrono_tz::Tz::Europe__Berlin;
     let local = |at: &DateTime<Utc>| zone.from_utc_datetime(&at.naive_utc());
-    let hours = starts(&found).iter().map(|at| local(at).format("%H:%M").to_string()).collect::<std::collections::BTreeSet<_>>();
+    let hours = starts(&found)
+        .iter()
+        .map(|at| local(at).format("%H:%M").to_string())
+        .collect::<std::collections::BTreeSet<_>>();
     let nine_to_four = ["09:00", "10:00", "11:00", "12:00", "13:00", "14:00", "15:00", "16:00"];
     assert_eq!(hours.into_iter().collect::<Vec<_>>(), nine_to_four);
     let mondays = starts(&found).iter().filter(|at| local(at).weekday() == Weekday::Mon).count();
@@ -169,7 +172,8 @@ async fn ranges_are_bounded() {
     let (now, end) = (Utc::now(), Utc::now() + TimeDelta::days(7));
     assert!((20..=21).contains(&week.data.len()), "the seven days that begin now: {week:?}");
     assert!(starts(&week).iter().all(|at| *at >= now - TimeDelta::minutes(1) && *at < end));
-    for (from, to) in [(in_days(2, 0), in_days(1, 0)), (in_days(1, 0), in_days(1, 0)), (in_days(1, 0), in_days(94, 0))] {
+    for (from, to) in [(in_days(2, 0), in_days(1, 0)), (in_days(1, 0), in_days(1, 0)), (in_days(1, 0), in_days(94, 0))]
+    {
         let refusal = refused(get().from(from).to(to).send().await, 400, "invalid_range");
         assert_eq!(refusal.fields(), [("from", "range")]);
     }

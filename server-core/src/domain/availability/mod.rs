@@ -4,6 +4,8 @@ mod error;
 mod model;
 mod repository;
 mod service;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use api::Api;
 pub(crate) use error::AvailabilityError;

@@ -295,13 +295,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
     Holding {
         table: "specialist_exceptions",
         found: Found::Specialist("specialist_id"),
-        columns: &[
-            clear("specialist_id"),
-            clear("kind"),
-            clear("starts_at"),
-            clear("ends_at"),
-            clear("created_at"),
-        ],
+        columns: &[clear("specialist_id"), clear("kind"), clear("starts_at"), clear("ends_at"), clear("created_at")],
         ..HOLDING
     },
     Holding {

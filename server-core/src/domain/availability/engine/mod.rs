@@ -14,8 +14,6 @@
 mod bookings;
 mod offsets;
 mod spans;
-#[cfg(test)]
-mod tests;
 
 use std::ops::Range;
 
@@ -154,8 +152,8 @@ pub(crate) fn slots(
     for Span { start: opens, end: closes } in open {
         for (place, stretch) in offsets.stretches() {
             let begin = opens.max(stretch.start).max(first);
-            let stop = closes.min(stretch.end).min(end).min(closes - duration + 1);
-            for label in grid(begin + stretch.offset, stop + stretch.offset, step) {
+            let until = closes.min(stretch.end).min(end).min(closes - duration + 1);
+            for label in grid(begin + stretch.offset, until + stretch.offset, step) {
                 let (start, day) = (label - stretch.offset, label.div_euclid(DAY));
                 if day > last_day
                     || full.contains(day)

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Datelike as _, Days, NaiveDateTime, TimeDelta, TimeZone as _, Timelike as _, Utc};
 
 use super::{
-    super::{ExceptionKind, Hours, Schedule, Slot},
+    super::engine::{ExceptionKind, Hours, Schedule, Slot},
     world::World,
 };
 

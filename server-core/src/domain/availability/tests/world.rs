@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveTime, Offset as _, TimeDelta, TimeZone as _, Timelik
 use chrono_tz::Tz;
 use proptest::prelude::*;
 
-use super::super::{Busy, Exception, ExceptionKind, Hours, Offer, Schedule, Slot, slots};
+use super::super::engine::{Busy, Exception, ExceptionKind, Hours, Offer, Schedule, Slot, slots};
 
 /// Zones that change their clocks in all the ways there are: by an hour, by half an hour, at midnight, for
 /// Ramadan, in both hemispheres; and one that never does.

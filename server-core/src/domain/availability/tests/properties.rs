@@ -7,7 +7,7 @@ use chrono_tz::{TZ_VARIANTS, Tz};
 use proptest::prelude::*;
 
 use super::{
-    super::{Busy, ExceptionKind, Hours, LONGEST_RANGE, Offer, Schedule, slots},
+    super::engine::{Busy, ExceptionKind, Hours, LONGEST_RANGE, Offer, Schedule, slots},
     oracle,
     world::world,
 };

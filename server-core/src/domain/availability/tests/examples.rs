@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _, Utc, Weekday};
 use chrono_tz::Tz;
 
-use super::super::{Busy, Exception, ExceptionKind, Hours, Offer, Schedule, slots};
+use super::super::engine::{Busy, Exception, ExceptionKind, Hours, Offer, Schedule, slots};
 
 fn schedule(zone: Tz, slot_minutes: u32, hours: &[(Weekday, &str, &str)]) -> Schedule {
     let time = |text: &str| NaiveTime::parse_from_str(text, "%H:%M").unwrap();
