@@ -43,9 +43,10 @@ impl Trip {
 
     /// Whether it belongs to a job of the service instead of a request.
     pub fn background(&self) -> bool {
-        self.statements
-            .iter()
-            .any(|statement| statement.sql.contains("audit_outbox") || statement.sql.starts_with("LISTEN"))
+        self.statements.iter().any(|statement| {
+            let sql = statement.sql.trim_start();
+            sql.contains("audit_outbox") || sql.starts_with("LISTEN") || sql.starts_with("update jobs j")
+        })
     }
 }
 

@@ -587,10 +587,10 @@ async fn needles(owner: &mut PgConnection, person: &Person, patient: &Patient) -
         ("$CLINIC", CLINIC.to_string()),
     ]);
     let mut needles = Vec::new();
-    for (table, found_by, values) in PLANTINGS {
-        needles.extend(values.iter().map(|(column, value, after)| {
-            let value = names.get(value).cloned().unwrap_or_else(|| (*value).to_owned());
-            Needle { table, column, found_by, value, after: *after }
+    for &(table, found_by, values) in PLANTINGS {
+        needles.extend(values.iter().map(|&(column, value, after)| {
+            let value = names.get(value).cloned().unwrap_or_else(|| value.to_owned());
+            Needle { table, column, found_by, value, after }
         }));
     }
     needles

@@ -143,8 +143,13 @@ impl World {
         let member = || async { self.home().with("user_id", &self.app.member_add(Role::Staff).await.user_id) };
         Some(match operation {
             "member_list" => self.home(),
-            // Somebody who works elsewhere, too.
-            "member_connect" => self.home().body(json!({ "user_id": self.app.away().staff.user_id, "role": "staff" })),
+            // Somebody who was a member before.
+            "member_connect" => {
+                let user = self.app.member_add(Role::Staff).await.user_id;
+                let gone = self.app.admin().member_delete().organization_id(self.app.home().id).user_id(user).send();
+                granted(gone.await, 204);
+                self.home().body(json!({ "user_id": user, "role": "staff" }))
+            }
             "member_update" => member().await.body(json!({ "role": "specialist" })),
             "member_delete" => member().await,
             _ => return None,

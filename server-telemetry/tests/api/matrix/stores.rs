@@ -41,7 +41,7 @@ impl<'a> Stores<'a> {
         let mut owner = self.app.database.owner().await;
         let owner = tokio::sync::Mutex::new(&mut owner);
         eventually("every erasure has ended", SOON, || async {
-            let open = "select count(*) from privacy.erasures where status <> 'finished'";
+            let open = "select count(*) from privacy.erasures where finished_at is null";
             let open: i64 =
                 sqlx::query_scalar(open).fetch_one(&mut **owner.lock().await).await.expect("the owner may count");
             open == 0
