@@ -2,7 +2,7 @@
 
 use std::{error::Error, io::Write as _, process::ExitCode, sync::Arc, time::Duration};
 
-use restartix_sdk::ClientBuilder;
+use restartix_sdk::{ClientBuilder, telemetry};
 use secrecy::ExposeSecret;
 use server_shared::{
     config::ConfigFaults,
@@ -16,13 +16,13 @@ use server_shared::{
     logging,
     rate_limit::Limiter,
     shutdown::{self, Shutdown},
-    token::{Algorithm, Ed25519Signer, Jwks, Rules, Verifier},
+    token::{Algorithm, Ed25519Signer, Jwks, KeyError, KeySource, Rules, Verifier},
 };
 use sqlx::{ConnectOptions, Connection, PgPool, migrate::Migrator, postgres::PgConnectOptions};
 
 use crate::{
     audit::{Attempts, Forwarder},
-    config::{self, Config, RotationConfig},
+    config::{self, Config, RotationConfig, TelemetryConfig},
     database::{self, Database, PoolProbe},
     domain::{
         api_key, appointment, appointment_template, availability, calendar, gdpr, impersonation, member, organization,
@@ -175,22 +175,16 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let limiter = Limiter::new(&config.redis_url, config.encryption.blind_index.clone())?;
     jobs.spawn("rate limits", |stop| limiter.clone().share(stop));
     let storage = Storage::new(&config.storage);
-    let telemetry = || ClientBuilder::new(config.telemetry.url.as_str()).token(config.telemetry.token.expose_secret());
-    let exports = telemetry().timeout(LONGEST_EXPORT).telemetry()?;
-    let telemetry = telemetry().telemetry()?;
+    let (telemetry, exports) = telemetry_clients(&config.telemetry)?;
 
     let identities = Identities::new(admin.clone());
     let sessions = Sessions::new(admin.clone());
-    let keys = Jwks::new(config.clerk.keys)?;
-    keys.keep_fresh(&jobs);
-    let rules = session_rules(config.clerk.issuer, config.clerk.authorized_parties);
-    let key_secrets = Arc::new(Secrets::new("rxkey_", config.api_key_pepper.clone()));
-    let impersonation_secrets = Arc::new(Secrets::new("rximp_", config.api_key_pepper.clone()));
-    let feed_secrets = Arc::new(Secrets::new("rxcal_", config.api_key_pepper));
+    let verifier = session_verifier(config.clerk.keys, config.clerk.issuer, config.clerk.authorized_parties, &jobs)?;
+    let [key_secrets, impersonation_secrets, feed_secrets] = ["rxkey_", "rximp_", "rxcal_"]
+        .map(|prefix| Arc::new(Secrets::new(prefix, config.api_key_pepper.clone())));
     let api_keys = ApiKeys::new(admin.clone(), Arc::clone(&key_secrets));
     let impersonations = Impersonations::new(admin.clone(), Arc::clone(&impersonation_secrets));
-    let signer =
-        Arc::new(Ed25519Signer::from_pkcs8_pem(&config.telemetry.signing_key.expose_secret().replace("\\n", "\n"))?);
+    let signer = Arc::new(Ed25519Signer::from_pkcs8_pem(config.telemetry.signing_key.expose_secret())?);
     let encryption = Arc::new(Encryption::new(config.encryption));
 
     let (forwarder, wake) = Forwarder::new(admin.clone(), telemetry.clone());
@@ -221,7 +215,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let uses = api_keys.clone();
     jobs.spawn("API key uses", |stop| uses.write_uses(stop));
     let directory = Directory {
-        verifier: Verifier::new(keys, rules),
+        verifier,
         sessions: sessions.clone(),
         identities: identities.clone(),
         api_keys: api_keys.clone(),
@@ -233,13 +227,12 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let limits = CallerLimits::new(authentication, budgets);
     let gate = Arc::new(Idempotency::new(limits, database.clone(), Arc::clone(&encryption)));
 
-    let dependencies = dependencies(admin, app, RedisProbe(redis), storage.clone());
     let patients = patient::Service::new(database.clone(), Arc::clone(&encryption), identities.clone());
     let clerk =
         clerk::Service::new(database.clone(), accounts.clone(), members.clone(), sessions, config.clerk.webhook_secret);
     let acting = impersonation::Service::new(database.clone(), patients.clone(), impersonation_secrets, impersonations);
     let api: Api = (
-        HealthApi::new(env!("CARGO_PKG_VERSION"), dependencies),
+        HealthApi::new(env!("CARGO_PKG_VERSION"), dependencies(admin, app, RedisProbe(redis), storage.clone())),
         user::Api { users: accounts },
         impersonation::Api { impersonations: acting },
         clerk::Api { clerk },
@@ -296,16 +289,30 @@ fn dependencies(admin: PgPool, app: PgPool, redis: RedisProbe, storage: Storage)
     ]
 }
 
-/// What a session token must be.
-fn session_rules(issuer: String, authorized_parties: Vec<String>) -> Rules {
-    Rules {
+/// Knows session tokens of the identity provider's by its keys, which are kept fresh.
+fn session_verifier(
+    keys: KeySource,
+    issuer: String,
+    authorized_parties: Vec<String>,
+    jobs: &Shutdown,
+) -> Result<Verifier, KeyError> {
+    let keys = Jwks::new(keys)?;
+    keys.keep_fresh(jobs);
+    let rules = Rules {
         algorithm: Algorithm::Rs256,
         issuer,
         audience: None,
         authorized_parties,
         require_sid: true,
         leeway: Duration::from_secs(5),
-    }
+    };
+    Ok(Verifier::new(keys, rules))
+}
+
+/// Telemetry's client, and one that waits for the longest export.
+fn telemetry_clients(config: &TelemetryConfig) -> Result<(telemetry::Client, telemetry::Client), Box<dyn Error>> {
+    let client = || ClientBuilder::new(config.url.as_str()).token(config.token.expose_secret());
+    Ok((client().telemetry()?, client().timeout(LONGEST_EXPORT).telemetry()?))
 }
 
 /// What comes back by itself: rows that make no difference any more are removed, holds that have run out

@@ -10,8 +10,8 @@ mod status;
 mod transition;
 
 pub(crate) use booking::holds_expire;
-pub(crate) use status::AppointmentStatus;
 pub(crate) use service::Service;
+pub(crate) use status::AppointmentStatus;
 
 /// Every operation on appointments.
 pub(crate) type Api = (api::Api, booking::BookingApi, transition::TransitionApi, reschedule::RescheduleApi);

@@ -191,10 +191,7 @@ pub(super) async fn appointment_update(
 }
 
 /// Deletes the appointment; how it would have been held, `None` when it isn't there.
-pub(super) async fn appointment_delete(
-    tx: &mut impl Tx,
-    id: AppointmentId,
-) -> Result<Option<Modality>, DatabaseError> {
+pub(super) async fn appointment_delete(tx: &mut impl Tx, id: AppointmentId) -> Result<Option<Modality>, DatabaseError> {
     let modality = sqlx::query_scalar!(
         r#"update appointments set deleted_at = now(), version = version + 1, updated_at = now()
            where id = $1 and deleted_at is null

@@ -50,7 +50,9 @@ async fn column(around: &Surroundings, name: &str, committed: &Grid) -> Vec<(Str
                 world.assert_hides(name, id, &answer.body);
             }
             403 => drop(answer.refusal(403, fixture::forbidden(id, name))),
-            404 if name.starts_with("other") || (id, name) == ("calendar_feed_delete", "superadmin") => drop(answer.refusal(404, fixture::not_found(id))),
+            404 if name.starts_with("other") || (id, name) == ("calendar_feed_delete", "superadmin") => {
+                drop(answer.refusal(404, fixture::not_found(id)))
+            }
             422 if name.starts_with("other") => {
                 let own = if name == "other-patient" { "/patient_id" } else { "/specialist_id" };
                 assert_eq!(answer.refusal(422, "validation_failed").fields(), [(own, "not_own")], "{id}");

@@ -370,6 +370,126 @@ export type BookAppointment = {
 };
 
 /**
+ * Calendar
+ *
+ * The appointments in a stretch of time, earliest first.
+ */
+export type Calendar = {
+    /**
+     * The IANA zone of the local times: the one asked for, or the organization's.
+     */
+    timezone: string;
+    /**
+     * The appointments.
+     */
+    entries: Array<CalendarEntry>;
+};
+
+/**
+ * CalendarEntry
+ *
+ * An appointment as a calendar shows it: no title and no name.
+ */
+export type CalendarEntry = {
+    /**
+     * Id of the appointment.
+     */
+    id: number;
+    /**
+     * Name of the appointment in links and in feeds.
+     */
+    uid: string;
+    /**
+     * Where it stands.
+     */
+    status: AppointmentStatus;
+    /**
+     * How specialist and patient meet.
+     */
+    modality: Modality;
+    /**
+     * Who treats.
+     */
+    specialist_id: number;
+    /**
+     * Who is treated.
+     */
+    patient_id: number;
+    /**
+     * In which specialty, if that was said.
+     */
+    specialty?: CalendarSpecialty;
+    /**
+     * When it begins.
+     */
+    started_at: string;
+    /**
+     * When it ends.
+     */
+    ended_at: string;
+    /**
+     * When it begins, as a clock in the calendar's zone shows it, with the offset of that moment.
+     */
+    local_started_at: string;
+    /**
+     * When it ends, likewise.
+     */
+    local_ended_at: string;
+};
+
+/**
+ * CalendarFeed
+ *
+ * A member's calendar, open to whoever has its token.
+ */
+export type CalendarFeed = {
+    /**
+     * Its id; stays when the token is replaced.
+     */
+    id: number;
+    /**
+     * Whose appointments it shows.
+     */
+    user_id: number;
+    /**
+     * When its token was made.
+     */
+    created_at: string;
+};
+
+/**
+ * CalendarFeedToken
+ *
+ * A calendar feed and the token to read it with.
+ */
+export type CalendarFeedToken = {
+    /**
+     * The feed.
+     */
+    feed: CalendarFeed;
+    /**
+     * To be put into the link `/v1/calendar.ics?token=…`. This is the only time it is shown.
+     */
+    token: string;
+};
+
+/**
+ * CalendarSpecialty
+ *
+ * The specialty of an appointment.
+ */
+export type CalendarSpecialty = {
+    /**
+     * Its id.
+     */
+    id: number;
+    /**
+     * Its name.
+     */
+    name: string;
+};
+
+/**
  * CancelAppointment
  *
  * Why an appointment is called off.
@@ -1440,6 +1560,34 @@ export type ScheduleExceptionKind = 'available' | 'unavailable';
 export type Scope = 'patients:read' | 'patients:write' | 'appointments:read' | 'appointments:write' | 'specialists:read' | 'specialists:write' | 'specialties:read' | 'specialties:write' | 'calendar:read' | 'calendar:write' | 'forms:read' | 'forms:write' | 'documents:read' | 'documents:write' | 'webhooks:read' | 'webhooks:write';
 
 /**
+ * SearchCalendar
+ *
+ * Which appointments to show.
+ */
+export type SearchCalendar = {
+    /**
+     * Those that end after this moment.
+     */
+    from: string;
+    /**
+     * Those that begin before this moment, at most 92 days after `from`.
+     */
+    to: string;
+    /**
+     * Those of these specialists; of all when empty.
+     */
+    specialist_ids?: Array<number>;
+    /**
+     * Those in these states; in all but `held` and `expired` when empty.
+     */
+    statuses?: Array<AppointmentStatus>;
+    /**
+     * The IANA zone of local times; the organization's when left out.
+     */
+    timezone?: string;
+};
+
+/**
  * Specialist
  *
  * A person who treats patients.
@@ -1820,6 +1968,26 @@ export type UpdateSpecialistSchedule = {
 };
 
 /**
+ * VideoToken
+ *
+ * What lets one participant into one room.
+ */
+export type VideoToken = {
+    /**
+     * Where the room is; for the token's holder alone it opens.
+     */
+    room_url: string;
+    /**
+     * To be given to Daily's library together with the address; nobody else's business.
+     */
+    token: string;
+    /**
+     * When both end: half an hour after the appointment. Whoever is still there then has to leave.
+     */
+    expires_at: string;
+};
+
+/**
  * WorkingHours
  *
  * A window of every week.
@@ -1860,6 +2028,10 @@ export type HealthGetErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -1897,6 +2069,10 @@ export type ReadyGetErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -1933,6 +2109,10 @@ export type JwksGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -1992,6 +2172,10 @@ export type MeGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -2068,6 +2252,10 @@ export type MeOrganizationSwitchErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2138,6 +2326,10 @@ export type MeTelemetryTokenCreateErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -2223,6 +2415,10 @@ export type PatientImpersonateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2290,6 +2486,10 @@ export type ImpersonationDeleteErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -2366,6 +2566,10 @@ export type ClerkWebhookReceiveErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2433,6 +2637,10 @@ export type OrganizationListErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -2513,6 +2721,10 @@ export type OrganizationCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2577,6 +2789,10 @@ export type OrganizationFindErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2640,6 +2856,10 @@ export type OrganizationGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -2721,6 +2941,10 @@ export type OrganizationUpdateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2793,6 +3017,10 @@ export type MemberListErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -2878,6 +3106,10 @@ export type MemberConnectErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -2949,6 +3181,10 @@ export type MemberDeleteErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -3034,6 +3270,10 @@ export type MemberUpdateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -3106,6 +3346,10 @@ export type ApiKeyListErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -3191,6 +3435,10 @@ export type ApiKeyCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -3262,6 +3510,10 @@ export type ApiKeyDeleteErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -3343,6 +3595,10 @@ export type ApiKeyRotateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -3418,6 +3674,10 @@ export type SpecialtyListErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -3498,6 +3758,10 @@ export type SpecialtyCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -3566,6 +3830,10 @@ export type SpecialtyDeleteErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -3629,6 +3897,10 @@ export type SpecialtyGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -3710,6 +3982,10 @@ export type SpecialtyUpdateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -3790,6 +4066,10 @@ export type SpecialistListErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -3869,6 +4149,10 @@ export type SpecialistCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -3937,6 +4221,10 @@ export type SpecialistDeleteErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -4000,6 +4288,10 @@ export type SpecialistGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -4080,6 +4372,10 @@ export type SpecialistUpdateErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -4169,6 +4465,10 @@ export type PatientListErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -4248,6 +4548,10 @@ export type PatientCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -4316,6 +4620,10 @@ export type PatientDeleteErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -4379,6 +4687,10 @@ export type PatientGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -4460,6 +4772,10 @@ export type PatientUpdateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -4523,6 +4839,10 @@ export type SpecialistScheduleGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -4604,6 +4924,10 @@ export type SpecialistScheduleUpdateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -4679,6 +5003,10 @@ export type AppointmentTemplateListErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -4759,6 +5087,10 @@ export type AppointmentTemplateCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -4822,6 +5154,10 @@ export type AppointmentTemplateFindErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -4891,6 +5227,10 @@ export type AppointmentTemplateDeleteErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -4954,6 +5294,10 @@ export type AppointmentTemplateGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -5035,6 +5379,10 @@ export type AppointmentTemplateUpdateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -5111,6 +5459,10 @@ export type SpecialistAvailabilityGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -5208,6 +5560,10 @@ export type AppointmentListErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -5287,6 +5643,10 @@ export type AppointmentCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -5355,6 +5715,10 @@ export type AppointmentDeleteErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -5418,6 +5782,10 @@ export type AppointmentGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -5499,6 +5867,10 @@ export type AppointmentUpdateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -5562,6 +5934,10 @@ export type AppointmentFindErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -5642,6 +6018,10 @@ export type AppointmentHoldCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -5709,6 +6089,10 @@ export type AppointmentHoldDeleteErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -5789,6 +6173,10 @@ export type AppointmentBookErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -5864,6 +6252,10 @@ export type AppointmentConfirmErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -5941,6 +6333,10 @@ export type AppointmentStartErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -6017,6 +6413,10 @@ export type AppointmentCompleteErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -6092,6 +6492,10 @@ export type AppointmentNoShowErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -6177,6 +6581,10 @@ export type AppointmentCancelErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -6261,6 +6669,10 @@ export type AppointmentRescheduleErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -6334,6 +6746,10 @@ export type AppointmentRescheduleListErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -6349,6 +6765,449 @@ export type AppointmentRescheduleListResponses = {
 };
 
 export type AppointmentRescheduleListResponse = AppointmentRescheduleListResponses[keyof AppointmentRescheduleListResponses];
+
+export type CalendarGetData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path?: never;
+    query: {
+        /**
+         * Those that end after this moment.
+         */
+        from: string;
+        /**
+         * Those that begin before this moment, at most 92 days after `from`.
+         */
+        to: string;
+        /**
+         * Only those of this specialist.
+         */
+        specialist_id?: number;
+        /**
+         * Only those in this state.
+         */
+        status?: AppointmentStatus;
+        /**
+         * The IANA zone of local times; the organization's when left out.
+         */
+        timezone?: string;
+    };
+    url: '/v1/calendar';
+};
+
+export type CalendarGetErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type CalendarGetError = CalendarGetErrors[keyof CalendarGetErrors];
+
+export type CalendarGetResponses = {
+    /**
+     * Done.
+     */
+    200: Calendar;
+};
+
+export type CalendarGetResponse = CalendarGetResponses[keyof CalendarGetResponses];
+
+export type CalendarSearchData = {
+    body: SearchCalendar;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/calendar';
+};
+
+export type CalendarSearchErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type CalendarSearchError = CalendarSearchErrors[keyof CalendarSearchErrors];
+
+export type CalendarSearchResponses = {
+    /**
+     * Done.
+     */
+    200: Calendar;
+};
+
+export type CalendarSearchResponse = CalendarSearchResponses[keyof CalendarSearchResponses];
+
+export type CalendarFeedDeleteData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/calendar/feeds';
+};
+
+export type CalendarFeedDeleteErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type CalendarFeedDeleteError = CalendarFeedDeleteErrors[keyof CalendarFeedDeleteErrors];
+
+export type CalendarFeedDeleteResponses = {
+    /**
+     * Done; there is nothing to return.
+     */
+    204: void;
+};
+
+export type CalendarFeedDeleteResponse = CalendarFeedDeleteResponses[keyof CalendarFeedDeleteResponses];
+
+export type CalendarFeedCreateData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/calendar/feeds';
+};
+
+export type CalendarFeedCreateErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type CalendarFeedCreateError = CalendarFeedCreateErrors[keyof CalendarFeedCreateErrors];
+
+export type CalendarFeedCreateResponses = {
+    /**
+     * Created; the body is what was created.
+     */
+    201: CalendarFeedToken;
+};
+
+export type CalendarFeedCreateResponse = CalendarFeedCreateResponses[keyof CalendarFeedCreateResponses];
+
+export type CalendarFeedGetData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * The token that the link was given with.
+         */
+        token: string;
+    };
+    url: '/v1/calendar.ics';
+};
+
+export type CalendarFeedGetErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type CalendarFeedGetError = CalendarFeedGetErrors[keyof CalendarFeedGetErrors];
+
+export type CalendarFeedGetResponses = {
+    /**
+     * The calendar.
+     */
+    200: string;
+};
+
+export type CalendarFeedGetResponse = CalendarFeedGetResponses[keyof CalendarFeedGetResponses];
+
+export type VideoTokenCreateData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the appointment.
+         */
+        appointment_id: number;
+    };
+    query?: never;
+    url: '/v1/appointments/{appointment_id}/video-token';
+};
+
+export type VideoTokenCreateErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type VideoTokenCreateError = VideoTokenCreateErrors[keyof VideoTokenCreateErrors];
+
+export type VideoTokenCreateResponses = {
+    /**
+     * Created; the body is what was created.
+     */
+    201: VideoToken;
+};
+
+export type VideoTokenCreateResponse = VideoTokenCreateResponses[keyof VideoTokenCreateResponses];
 
 export type GdprUserExportData = {
     body?: never;
@@ -6397,6 +7256,10 @@ export type GdprUserExportErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -6470,6 +7333,10 @@ export type GdprUserEraseErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -6552,6 +7419,10 @@ export type GdprUserAnonymizeErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -6615,6 +7486,10 @@ export type GdprPatientExportErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -6688,6 +7563,10 @@ export type GdprPatientEraseErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
@@ -6770,6 +7649,10 @@ export type GdprPatientAnonymizeErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
@@ -6833,6 +7716,10 @@ export type GdprJobGetErrors = {
      * A fault of the service. It is logged under the request id.
      */
     500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
     /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */

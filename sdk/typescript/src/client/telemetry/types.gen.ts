@@ -1879,6 +1879,10 @@ export type SecurityEventListErrors = {
      */
     500: ErrorEnvelope;
     /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
      * A dependency is down or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
