@@ -180,8 +180,8 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let identities = Identities::new(admin.clone());
     let sessions = Sessions::new(admin.clone());
     let verifier = session_verifier(config.clerk.keys, config.clerk.issuer, config.clerk.authorized_parties, &jobs)?;
-    let [key_secrets, impersonation_secrets, feed_secrets] = ["rxkey_", "rximp_", "rxcal_"]
-        .map(|prefix| Arc::new(Secrets::new(prefix, config.api_key_pepper.clone())));
+    let [key_secrets, impersonation_secrets, feed_secrets] =
+        ["rxkey_", "rximp_", "rxcal_"].map(|prefix| Arc::new(Secrets::new(prefix, config.api_key_pepper.clone())));
     let api_keys = ApiKeys::new(admin.clone(), Arc::clone(&key_secrets));
     let impersonations = Impersonations::new(admin.clone(), Arc::clone(&impersonation_secrets));
     let signer = Arc::new(Ed25519Signer::from_pkcs8_pem(config.telemetry.signing_key.expose_secret())?);

@@ -404,10 +404,11 @@ pub(super) async fn plant_in_telemetry(clinic: &Clinic, person: &Person) {
 
 /// What no operation leaves, or not with values that stand nowhere else.
 fn rows(app: &CoreApp) -> Vec<String> {
-    let (home, away) = (app.home(), app.away().id);
-    let (home, admin, specialist) = (home.id, home.admin.user_id, home.specialist_id);
-    let coming = in_days(3, 9).to_rfc3339();
-    let held = in_days(5, 9).to_rfc3339();
+    [people(app), appointments(app), doings(app)].concat()
+}
+
+fn people(app: &CoreApp) -> Vec<String> {
+    let home = app.home().id;
     vec![
         format!(
             "insert into organizations (id, name, slug, timezone) overriding system value
@@ -446,7 +447,17 @@ fn rows(app: &CoreApp) -> Vec<String> {
             "insert into appointment_templates (id, organization_id, name, slug, duration_minutes, modality)
              overriding system value values ({TEMPLATE}, {home}, 'Hands', 'hands', 60, 'video')"
         ),
-        format!("insert into specialties (id, organization_id, name) overriding system value values ({SPECIALTY}, {home}, 'Hands')"),
+        format!(
+            "insert into specialties (id, organization_id, name) overriding system value values ({SPECIALTY}, {home}, 'Hands')"
+        ),
+    ]
+}
+
+fn appointments(app: &CoreApp) -> Vec<String> {
+    let (home, specialist) = (app.home().id, app.home().specialist_id);
+    let coming = in_days(3, 9).to_rfc3339();
+    let held = in_days(5, 9).to_rfc3339();
+    vec![
         // One that did not take place, one that will, and one that did.
         format!(
             "insert into appointments (organization_id, title, status, started_at, ended_at, block, specialist_id,
@@ -481,6 +492,13 @@ fn rows(app: &CoreApp) -> Vec<String> {
                     '1971-01-01 00:00:01.700125+00'
              from appointments where title = 'planted-title-held'"
         ),
+    ]
+}
+
+fn doings(app: &CoreApp) -> Vec<String> {
+    let (home, away) = (app.home(), app.away().id);
+    let (home, admin, specialist) = (home.id, home.admin.user_id, home.specialist_id);
+    vec![
         // Somebody acted as the person; and the person, when it was an administrator, as somebody else.
         format!(
             "insert into impersonations (organization_id, token_hash, impersonator_user_id, patient_id, patient_user_id,

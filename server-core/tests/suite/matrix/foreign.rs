@@ -148,10 +148,9 @@ fn outcome(operation: &Operation, parameter: &Parameter) -> Outcome {
         ("appointment_template_find", _, _) | ("specialist_availability_get", "template_id", _) => {
             Outcome::Refused(404, "appointment_template_not_found")
         }
-        ("calendar_search", _, _) => Outcome::Nothing,
         (_, "organization_id" | "slug", Location::Path) => Outcome::Refused(404, "organization_not_found"),
         (id, _, Location::Path) => Outcome::Refused(404, not_found(id)),
-        (_, _, Location::Query) => Outcome::Nothing,
+        ("calendar_search", _, _) | (_, _, Location::Query) => Outcome::Nothing,
         (_, _, Location::Body) => Outcome::Unknown,
     }
 }

@@ -51,7 +51,7 @@ async fn column(around: &Surroundings, name: &str, committed: &Grid) -> Vec<(Str
             }
             403 => drop(answer.refusal(403, fixture::forbidden(id, name))),
             404 if name.starts_with("other") || (id, name) == ("calendar_feed_delete", "superadmin") => {
-                drop(answer.refusal(404, fixture::not_found(id)))
+                drop(answer.refusal(404, fixture::not_found(id)));
             }
             422 if name.starts_with("other") => {
                 let own = if name == "other-patient" { "/patient_id" } else { "/specialist_id" };
