@@ -9,3 +9,9 @@ begin atomic
     returning a.id;
 end;
 alter table appointments add constraint appointments_holder_check check (status = 'held' or holder is null);
+
+-- An appointment that erasure removes takes its history along, whoever was its patient when it moved.
+alter table appointment_reschedules
+    drop constraint appointment_reschedules_appointment_fkey,
+    add constraint appointment_reschedules_appointment_fkey foreign key (organization_id, appointment_id)
+        references appointments (organization_id, id) on delete cascade;

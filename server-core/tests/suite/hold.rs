@@ -29,6 +29,16 @@ async fn hold(app: &CoreApp, actor: &Actor, patient: Option<i64>, started_at: Da
     granted(actor.appointment_hold_create().body(slot(app, patient, started_at)).send().await, 201)
 }
 
+/// Keeps the job that ends holds from running, so that a test sees who else ends them.
+async fn job_put_off(app: &CoreApp) {
+    let off = "update jobs set run_at = now() + interval '1 day'
+               where kind = 'holds_expire' and state = 'queued' and run_at > now()";
+    eventually("the job has run and waits for its next turn", CoreApp::PATIENCE, || async {
+        sqlx::query(off).execute(&mut app.owner().await).await.unwrap().rows_affected() == 1
+    })
+    .await;
+}
+
 /// Home with its specialist at work, and the record of its patient.
 async fn start() -> (CoreApp, i64) {
     let app = CoreApp::start().await;
@@ -111,6 +121,7 @@ async fn a_hold_is_its_makers_alone() {
 #[tokio::test]
 async fn a_hold_that_has_run_out_blocks_nothing() {
     let (app, own) = start().await;
+    job_put_off(&app).await;
     let (staff, specialist) = (app.staff(), app.home().specialist_id);
     let others = app.patients_add(5).await;
     let mut holds = Vec::new();
