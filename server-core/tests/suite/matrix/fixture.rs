@@ -130,8 +130,8 @@ impl World {
             // Somebody who was a member before.
             "member_connect" => {
                 let user = self.app.member_add(Role::Staff).await.user_id;
-                let gone = self.app.admin().member_delete().organization_id(self.app.home().id).user_id(user).send();
-                granted(gone.await, 204);
+                let (admin, home) = (self.app.admin(), self.app.home().id);
+                granted(admin.member_delete().organization_id(home).user_id(user).send().await, 204);
                 self.home().body(json!({ "user_id": user, "role": "staff" }))
             }
             "member_update" => member().await.body(json!({ "role": "specialist" })),
