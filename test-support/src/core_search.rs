@@ -17,18 +17,18 @@ const INDEXED: [(&str, Normalize); 3] =
 impl CoreApp {
     /// Every place of Core's PostgreSQL, Redis and S3 that holds the value.
     pub async fn search(&self, value: &str) -> Vec<Place> {
-        let mut places = self.database.search(value).await;
         let mut database = self.database.superuser().await;
         let index = BlindIndex::new(self.key("BLIND_INDEX_KEY"));
         let organizations: Vec<i64> = sqlx::query_scalar("select id from organizations union select 0 order by 1")
             .fetch_all(&mut database)
             .await
             .expect("the superuser may read");
+        let mut forms = vec![value.to_owned()];
         for (column, normalize) in INDEXED {
-            for organization in &organizations {
-                places.extend(self.database.search(&hex(&index.of(*organization, column, &normalize(value)))).await);
-            }
+            let indexed = |organization: &i64| hex(&index.of(*organization, column, &normalize(value)));
+            forms.extend(organizations.iter().map(indexed));
         }
+        let mut places = self.database.search_any(&forms).await;
         places.extend(self.search_sealed(&mut database, value).await);
         places.extend(self.redis().search(value));
         for (key, body) in storage::objects(&self.server.environment()["AWS_BUCKET_NAME"]).await {

@@ -31,6 +31,11 @@ impl Database {
     /// Every column of every table in which `needle` stands, as text or as the bytes of a `bytea`.
     /// No policy narrows it.
     pub async fn search(&self, needle: &str) -> Vec<Place> {
+        self.search_any(&[needle.to_owned()]).await
+    }
+
+    /// The same for what stands there in any of these forms.
+    pub(crate) async fn search_any(&self, needles: &[String]) -> Vec<Place> {
         let mut connection = self.superuser().await;
         let tables: Vec<String> = sqlx::query_scalar(
             "select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -44,11 +49,12 @@ impl Database {
         for table in tables {
             let sql = format!(
                 "select field.key, count(*) from {table} t, jsonb_each_text(to_jsonb(t)) field
-                 where position($1 in field.value) > 0
-                    or position(encode(convert_to($1, 'UTF8'), 'hex') in field.value) > 0
+                 where exists (select from unnest($1) needle
+                               where position(needle in field.value) > 0
+                                  or position(encode(convert_to(needle, 'UTF8'), 'hex') in field.value) > 0)
                  group by 1 order by 1"
             );
-            let found = sqlx::query(AssertSqlSafe(sql)).bind(needle).fetch_all(&mut connection).await;
+            let found = sqlx::query(AssertSqlSafe(sql)).bind(needles).fetch_all(&mut connection).await;
             places.extend(found.expect("the superuser may read").iter().map(|row| Place {
                 store: "postgresql",
                 table: table.clone(),
