@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use restartix_sdk::core::types::{
-    BeginImpersonation, CancelAppointment, CancellationReason, ConnectUser, CreateApiKey, CreateOrganization,
-    MemberRole, Scope, SpecialtyInput, SwitchOrganization, UpdateAppointment, UpdateMember, UpdateOrganization,
-    UpdatePatient,
+    BeginImpersonation, BookAppointment, CancelAppointment, CancellationReason, ConnectUser, CreateApiKey,
+    CreateOrganization, HoldAppointment, MemberRole, RescheduleAppointment, Scope, SpecialtyInput, SwitchOrganization,
+    UpdateAppointment, UpdateMember, UpdateOrganization, UpdatePatient,
 };
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Executor, FromRow, PgConnection};
@@ -136,6 +136,49 @@ async fn template_mutations(app: &CoreApp, trail: &mut Trail) {
     trail.one(&admin, home, "appointment_template_delete", what("deleted"), &[]).await;
 }
 
+async fn booking_mutations(app: &CoreApp, patient: i64, trail: &mut Trail) {
+    let (staff, home, specialist) = (app.staff(), app.home().id, app.home().specialist_id);
+    app.works_always(specialist).await;
+    let slot = |days| HoldAppointment {
+        specialist_id: specialist,
+        patient_id: Some(patient),
+        template_id: None,
+        started_at: in_days(days, 9),
+    };
+    let hold = granted(staff.appointment_hold_create().body(slot(3)).send().await, 201).id;
+    let what = |action, id: i64| (action, "appointment", id.to_string());
+    trail.one(&staff, home, "appointment_hold_create", what("held", hold), &[]).await;
+    granted(staff.appointment_hold_delete().appointment_id(hold).send().await, 204);
+    trail.one(&staff, home, "appointment_hold_delete", what("released", hold), &[]).await;
+    let book = |days| BookAppointment {
+        hold_id: None,
+        specialist_id: Some(specialist),
+        patient_id: Some(patient),
+        template_id: None,
+        started_at: Some(in_days(days, 9)),
+        title: None,
+    };
+    let kept = granted(staff.appointment_book().body(book(4)).send().await, 201).id;
+    trail.one(&staff, home, "appointment_book", what("booked", kept), &[]).await;
+    let body = RescheduleAppointment { started_at: in_days(5, 9), specialist_id: None, version: None };
+    granted(staff.appointment_reschedule().appointment_id(kept).body(body).send().await, 200);
+    trail.one(&staff, home, "appointment_reschedule", what("rescheduled", kept), &[]).await;
+    granted(staff.appointment_confirm().appointment_id(kept).send().await, 200);
+    trail.one(&staff, home, "appointment_confirm", what("confirmed", kept), &[]).await;
+    granted(staff.appointment_start().appointment_id(kept).send().await, 200);
+    trail.one(&staff, home, "appointment_start", what("started", kept), &[]).await;
+    granted(staff.appointment_complete().appointment_id(kept).send().await, 200);
+    trail.one(&staff, home, "appointment_complete", what("completed", kept), &[]).await;
+    let missed = granted(staff.appointment_book().body(book(6)).send().await, 201).id;
+    trail.one(&staff, home, "appointment_book", what("booked", missed), &[]).await;
+    granted(staff.appointment_no_show().appointment_id(missed).send().await, 200);
+    trail.one(&staff, home, "appointment_no_show", what("missed", missed), &[]).await;
+    let feed = granted(staff.calendar_feed_create().send().await, 201).feed.id;
+    trail.one(&staff, home, "calendar_feed_create", ("created", "calendar_feed", feed.to_string()), &[]).await;
+    granted(staff.calendar_feed_delete().send().await, 204);
+    trail.one(&staff, home, "calendar_feed_delete", ("revoked", "calendar_feed", feed.to_string()), &[]).await;
+}
+
 #[tokio::test]
 async fn every_mutation_leaves_one_row() {
     let app = CoreApp::start().await;
@@ -207,6 +250,7 @@ async fn every_mutation_leaves_one_row() {
     trail.one(&staff, home, "appointment_cancel", ("cancelled", "appointment", booked.id.to_string()), &[]).await;
     granted(admin.appointment_delete().appointment_id(booked.id).send().await, 204);
     trail.one(&admin, home, "appointment_delete", ("deleted", "appointment", booked.id.to_string()), &[]).await;
+    booking_mutations(&app, patient.id, &mut trail).await;
     let body = CreateApiKey { expires_at: None, name: "Key".to_owned(), scopes: vec![Scope::PatientsRead] };
     let key = granted(admin.api_key_create().organization_id(home).body(body).send().await, 201).api_key.id;
     trail.one(&admin, home, "api_key_create", ("created", "api_key", key.to_string()), &[]).await;
@@ -241,6 +285,10 @@ async fn every_mutation_leaves_one_row() {
     let mut mutations = operations(&app, |method, _| method != "get");
     // Makes a token and changes nothing.
     mutations.remove("me_telemetry_token_create");
+    // Reads what is too much for a query.
+    mutations.remove("calendar_search");
+    // Needs Daily; `video.rs` looks at what it leaves.
+    mutations.remove("video_token_create");
     // Called by nobody that is known here; `clerk.rs` looks at what it leaves.
     mutations.remove("clerk_webhook_receive");
     // Leave more than one row, for what they do is done by a job; `gdpr/` looks at all of it.

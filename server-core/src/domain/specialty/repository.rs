@@ -152,6 +152,8 @@ pub(super) async fn specialty_delete(tx: &mut impl Tx, id: SpecialtyId) -> Resul
             delete from specialties s where s.id = $1
               and not exists (select from specialist_specialties x where x.organization_id = s.organization_id and x.specialty_id = s.id)
               and not exists (select from appointments a where a.organization_id = s.organization_id and a.specialty_id = s.id)
+              and not exists (select from appointment_templates t
+                              where t.organization_id = s.organization_id and t.specialty_id = s.id)
             "#,
             id.0
         )
