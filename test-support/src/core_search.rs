@@ -17,27 +17,38 @@ const INDEXED: [(&str, Normalize); 3] =
 impl CoreApp {
     /// Every place of Core's PostgreSQL, Redis and S3 that holds the value.
     pub async fn search(&self, value: &str) -> Vec<Place> {
+        self.search_each(&[value.to_owned()]).await.remove(0)
+    }
+
+    /// The same for each of many values.
+    pub async fn search_each(&self, values: &[String]) -> Vec<Vec<Place>> {
         let mut database = self.database.superuser().await;
         let index = BlindIndex::new(self.key("BLIND_INDEX_KEY"));
         let organizations: Vec<i64> = sqlx::query_scalar("select id from organizations union select 0 order by 1")
             .fetch_all(&mut database)
             .await
             .expect("the superuser may read");
-        let mut forms = vec![value.to_owned()];
-        for (column, normalize) in INDEXED {
-            let indexed = |organization: &i64| hex(&index.of(*organization, column, &normalize(value)));
-            forms.extend(organizations.iter().map(indexed));
-        }
-        let mut places = self.database.search_any(&forms).await;
-        places.extend(self.search_sealed(&mut database, value).await);
-        places.extend(self.redis().search(value));
-        for (key, body) in storage::objects(&self.server.environment()["AWS_BUCKET_NAME"]).await {
-            let held = body.windows(value.len()).any(|window| window == value.as_bytes());
-            if held || key.contains(value) {
-                places.push(Place { store: "s3", table: key, column: String::new(), rows: 1 });
+        let forms = values.iter().map(|value| {
+            let mut forms = vec![value.clone()];
+            for (column, normalize) in INDEXED {
+                let indexed = |organization: &i64| hex(&index.of(*organization, column, &normalize(value)));
+                forms.extend(organizations.iter().map(indexed));
+            }
+            forms
+        });
+        let mut found = self.database.search_each(&forms.collect::<Vec<_>>()).await;
+        let objects = storage::objects(&self.server.environment()["AWS_BUCKET_NAME"]).await;
+        for (value, places) in values.iter().zip(&mut found) {
+            places.extend(self.search_sealed(&mut database, value).await);
+            places.extend(self.redis().search(value));
+            for (key, body) in &objects {
+                let held = body.windows(value.len()).any(|window| window == value.as_bytes());
+                if held || key.contains(value) {
+                    places.push(Place { store: "s3", table: key.clone(), column: String::new(), rows: 1 });
+                }
             }
         }
-        places
+        found
     }
 
     /// Puts a file where Core keeps files.

@@ -31,11 +31,16 @@ impl Database {
     /// Every column of every table in which `needle` stands, as text or as the bytes of a `bytea`.
     /// No policy narrows it.
     pub async fn search(&self, needle: &str) -> Vec<Place> {
-        self.search_any(&[needle.to_owned()]).await
+        self.search_each(&[vec![needle.to_owned()]]).await.remove(0)
     }
 
-    /// The same for what stands there in any of these forms.
-    pub(crate) async fn search_any(&self, needles: &[String]) -> Vec<Place> {
+    /// The same for each of many, which stand there in any of their forms: one statement a table.
+    pub(crate) async fn search_each(&self, needles: &[Vec<String>]) -> Vec<Vec<Place>> {
+        let forms = needles.iter().enumerate().flat_map(|(number, forms)| {
+            let number = i64::try_from(number).expect("there are not that many needles");
+            forms.iter().map(move |form| (number, form.as_str()))
+        });
+        let (numbers, forms): (Vec<i64>, Vec<&str>) = forms.unzip();
         let mut connection = self.superuser().await;
         let tables: Vec<String> = sqlx::query_scalar(
             "select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -45,22 +50,26 @@ impl Database {
         .fetch_all(&mut connection)
         .await
         .expect("the catalogue can be read");
-        let mut places = Vec::new();
+        let mut places = vec![Vec::new(); needles.len()];
         for table in tables {
             let sql = format!(
-                "select field.key, count(*) from {table} t, jsonb_each_text(to_jsonb(t)) field
-                 where exists (select from unnest($1) needle
-                               where position(needle in field.value) > 0
-                                  or position(encode(convert_to(needle, 'UTF8'), 'hex') in field.value) > 0)
-                 group by 1 order by 1"
+                "select needle.number, field.key, count(distinct t.ctid)
+                 from {table} t, jsonb_each_text(to_jsonb(t)) field,
+                      unnest($1::bigint[], $2::text[]) needle (number, form)
+                 where position(needle.form in field.value) > 0
+                    or position(encode(convert_to(needle.form, 'UTF8'), 'hex') in field.value) > 0
+                 group by 1, 2 order by 1, 2"
             );
-            let found = sqlx::query(AssertSqlSafe(sql)).bind(needles).fetch_all(&mut connection).await;
-            places.extend(found.expect("the superuser may read").iter().map(|row| Place {
-                store: "postgresql",
-                table: table.clone(),
-                column: row.get(0),
-                rows: u64::try_from(row.get::<i64, _>(1)).expect("counts are not negative"),
-            }));
+            let found = sqlx::query(AssertSqlSafe(sql)).bind(&numbers).bind(&forms).fetch_all(&mut connection).await;
+            for row in found.expect("the superuser may read") {
+                let number = usize::try_from(row.get::<i64, _>(0)).expect("numbers are not negative");
+                places[number].push(Place {
+                    store: "postgresql",
+                    table: table.clone(),
+                    column: row.get(1),
+                    rows: u64::try_from(row.get::<i64, _>(2)).expect("counts are not negative"),
+                });
+            }
         }
         places
     }

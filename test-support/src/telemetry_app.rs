@@ -146,10 +146,18 @@ impl TelemetryApp {
 
     /// Everywhere in this Telemetry's PostgreSQL, ClickHouse and Redis that `needle` stands.
     pub async fn search(&self, needle: &str) -> Vec<Place> {
-        let mut places = self.database.search(needle).await;
-        places.extend(self.clickhouse.search(needle).await);
-        places.extend(self.redis.search(needle));
-        places
+        self.search_each(&[needle.to_owned()]).await.remove(0)
+    }
+
+    /// The same for each of many values.
+    pub async fn search_each(&self, needles: &[String]) -> Vec<Vec<Place>> {
+        let forms: Vec<_> = needles.iter().map(|needle| vec![needle.clone()]).collect();
+        let mut found = self.database.search_each(&forms).await;
+        for (needle, places) in needles.iter().zip(&mut found) {
+            places.extend(self.clickhouse.search(needle).await);
+            places.extend(self.redis.search(needle));
+        }
+        found
     }
 
     /// A request that the SDK can't make; without credentials. `path` begins with `/`.

@@ -89,11 +89,9 @@ fn is_retained(line: &Personal) -> bool {
 
 /// Where each planted value was found, by what was planted.
 async fn found(app: &TelemetryApp, planted: &Planted) -> BTreeMap<String, Vec<Place>> {
-    let mut found = BTreeMap::new();
-    for (_, needle) in &planted.values {
-        found.insert(needle.clone(), app.search(needle).await);
-    }
-    found
+    let needles: Vec<String> = planted.values.iter().map(|(_, needle)| needle.clone()).collect();
+    let places = app.search_each(&needles).await;
+    needles.into_iter().zip(places).collect()
 }
 
 #[tokio::test]

@@ -300,21 +300,19 @@ impl Planted {
     /// The one search: where in both services anything is that was planted.
     pub(super) async fn search(&self, clinic: &Clinic) -> Found {
         let mut found = self.search_core(&clinic.core).await;
-        for (value, places) in &mut found {
-            places.extend(names(clinic.telemetry.search(value).await));
+        let values: Vec<String> = found.keys().cloned().collect();
+        for (places, more) in found.values_mut().zip(clinic.telemetry.search_each(&values).await) {
+            places.extend(names(more));
         }
         found
     }
 
     /// The same in Core alone.
     pub(super) async fn search_core(&self, app: &CoreApp) -> Found {
-        let mut found = Found::new();
-        for needle in &self.needles {
-            if !found.contains_key(&needle.value) {
-                found.insert(needle.value.clone(), names(app.search(&needle.value).await).collect());
-            }
-        }
-        found
+        let values: BTreeSet<&String> = self.needles.iter().map(|needle| &needle.value).collect();
+        let values: Vec<String> = values.into_iter().cloned().collect();
+        let places = app.search_each(&values).await.into_iter().map(|places| names(places).collect());
+        values.iter().cloned().zip(places).collect()
     }
 
     /// What is left in Core of what has to be found nowhere.
