@@ -84,7 +84,14 @@ async fn every_operation_that_shows_a_secret_keeps_none() {
     }
     shown.sort();
     // A telemetry token is made anew by each call, which writes nothing that could be repeated.
-    let kept = ["api_key_create", "api_key_rotate", "me_telemetry_token_create", "patient_impersonate"];
+    let kept = [
+        "api_key_create",
+        "api_key_rotate",
+        "calendar_feed_create",
+        "me_telemetry_token_create",
+        "patient_impersonate",
+        "video_token_create",
+    ];
     assert_eq!(shown, kept, "an operation that shows a secret belongs into SECRET in http/idempotency.rs");
 }
 

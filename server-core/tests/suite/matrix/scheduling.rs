@@ -1,7 +1,7 @@
 //! Requests for the operations by which times are offered, booked, moved, shown and met at.
 
 use chrono::Utc;
-use restartix_sdk::core::types::Appointment;
+use restartix_sdk::core::types::{Appointment, BookAppointment, HoldAppointment};
 use serde_json::{Value, json};
 use test_support::{CoreApp, Fixture, granted, in_days};
 use uuid::Uuid;
@@ -57,7 +57,7 @@ impl World {
         Some(match operation {
             "appointment_hold_create" | "appointment_book" => Fixture::default().body(self.slot()),
             "appointment_hold_delete" => {
-                let slot = serde_json::from_value::<restartix_sdk::core::types::HoldAppointment>(self.slot());
+                let slot = serde_json::from_value::<HoldAppointment>(self.slot());
                 let hold = admin.appointment_hold_create().body(slot.expect("a slot can be held"));
                 by_id(&granted(hold.send().await, 201))
             }
@@ -71,7 +71,10 @@ impl World {
                 by_id(&appointment)
             }
             "appointment_reschedule" => {
-                by_id(&self.booked().await).body(json!({ "started_at": in_days(self.next_day(), 14) }))
+                // As long as a slot is: a patient moves to a slot.
+                let slot = serde_json::from_value::<BookAppointment>(self.slot()).expect("a slot can be booked");
+                let booked = granted(admin.appointment_book().body(slot).send().await, 201);
+                by_id(&booked).body(json!({ "started_at": in_days(self.next_day(), 14) }))
             }
             "appointment_reschedule_list" => by_id(&self.appointment),
             _ => return None,
