@@ -131,11 +131,11 @@ async fn every_fault_is_named() {
     };
     let refusal = attempt(body).await;
     let expected = [
-        ("/hours/3/starts_at", "overlap"),
-        ("/hours/4/starts_at", "overlap"),
         ("/exceptions/0/starts_at", "date"),
         ("/exceptions/1/ends_at", "order"),
         ("/exceptions/2/ends_at", "range"),
+        ("/hours/3/starts_at", "overlap"),
+        ("/hours/4/starts_at", "overlap"),
     ];
     assert_eq!(refusal.fields(), expected);
 
