@@ -143,10 +143,8 @@ fn outcome(operation: &Operation, parameter: &Parameter) -> Outcome {
         // By id a clinic finds only who was its member.
         ("member_connect", "user_id", Location::Body) => Outcome::Refused(404, "user_not_found"),
         ("me_organization_switch", _, _) => Outcome::Refused(403, "not_a_member"),
-        // For who meets there, which no administrator does.
-        ("video_token_create", _, _) => Outcome::Refused(403, "permission_denied"),
-        // For superadmins alone.
-        ("organization_create", _, _) => Outcome::Refused(403, "permission_denied"),
+        // For who meets there, which no administrator does; and for superadmins alone.
+        ("video_token_create" | "organization_create", _, _) => Outcome::Refused(403, "permission_denied"),
         ("appointment_template_find", _, _) | ("specialist_availability_get", "template_id", _) => {
             Outcome::Refused(404, "appointment_template_not_found")
         }
