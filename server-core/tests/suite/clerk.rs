@@ -297,13 +297,12 @@ async fn what_is_of_no_concern_is_acknowledged_and_what_cant_be_read_is_not() {
         let signature = Clerk::ask_one(&question).unwrap().as_str().unwrap().to_owned();
         ClerkMessage { id: id.to_owned(), sent_at: at, signature, body: body.to_owned() }
     };
-    let faults: [(&str, u16, &str, &[&str]); 7] = [
+    let faults: [(&str, u16, &str, &[&str]); 6] = [
         ("", 400, "malformed_json", &[]),
         ("{", 400, "malformed_json", &[]),
         ("[]", 422, "validation_failed", &[""]),
         (r#"{"type":"role.deleted"}"#, 422, "validation_failed", &["/data"]),
         (r#"{"type":7,"data":"x"}"#, 422, "validation_failed", &["/data", "/type"]),
-        (r#"{"type":"role.deleted","data":{},"timestamp":253402300800000}"#, 422, "validation_failed", &["/timestamp"]),
         (r#"{"type":"user.created","data":{"secret":"x"}}"#, 422, "validation_failed", &[]),
     ];
     for (number, (body, status, code, pointers)) in faults.into_iter().enumerate() {
