@@ -69,12 +69,8 @@ impl<E: Endpoint> Endpoint for UnroutedEndpoint<E> {
 
 impl<E> UnroutedEndpoint<E> {
     fn allow(&self, path: &str) -> String {
-        let mut methods: Vec<&str> = self
-            .paths
-            .iter()
-            .filter(|(template, _)| matches(template, path))
-            .flat_map(|(_, methods)| methods.iter().map(Method::as_str))
-            .collect();
+        let mut methods: Vec<&str> =
+            routed(&self.paths, path).flat_map(|(_, methods)| methods.iter().map(Method::as_str)).collect();
         if methods.is_empty() || methods.contains(&"GET") {
             // Paths outside of the specification (/docs, /openapi.json, /metrics) only have GET.
             methods.extend(["GET", "HEAD"]);
@@ -83,6 +79,14 @@ impl<E> UnroutedEndpoint<E> {
         methods.dedup();
         methods.join(", ")
     }
+}
+
+/// The paths that requests for `path` are routed to: what is spelled out goes before what is a parameter.
+fn routed<'a, T>(paths: &'a [(String, T)], path: &'a str) -> impl Iterator<Item = &'a (String, T)> {
+    let literal = |template: &str| template.split('/').filter(|part| !part.starts_with('{')).count();
+    let matching = move || paths.iter().filter(move |(template, _)| matches(template, path));
+    let most = matching().map(|(template, _)| literal(template)).max().unwrap_or_default();
+    matching().filter(move |(template, _)| literal(template) == most)
 }
 
 fn matches(template: &str, path: &str) -> bool {
@@ -99,7 +103,18 @@ fn matches(template: &str, path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::{matches, routed};
+
+    #[test]
+    fn what_is_spelled_out_goes_before_parameters() {
+        let paths = ["/v1/appointments/{id}", "/v1/appointments/book", "/v1/appointments/{id}/hold"];
+        let paths = paths.map(|path| (path.to_owned(), ()));
+        let of = |path| routed(&paths, path).map(|(template, ())| template.as_str()).collect::<Vec<_>>();
+        assert_eq!(of("/v1/appointments/book"), ["/v1/appointments/book"]);
+        assert_eq!(of("/v1/appointments/7"), ["/v1/appointments/{id}"]);
+        assert_eq!(of("/v1/appointments/7/hold"), ["/v1/appointments/{id}/hold"]);
+        assert_eq!(of("/v1/nothing/7/hold"), Vec::<&str>::new());
+    }
 
     #[test]
     fn templates_match_whole_paths() {
