@@ -1,8 +1,7 @@
 //! Hears of every change to users, memberships and credentials, whoever makes it.
 //!
-//! `user:all` means everybody. Triggers notify on one channel; this listens on a connection of its own and tells whatever
-//! remembers such rows. A payload is `kind:id`; a number alone is a user's id, `user:all`
-//! everybody's.
+//! Triggers notify on one channel; this listens on a connection of its own and tells whatever remembers
+//! such rows. A payload is `kind:id`; a number alone is a user's id, `user:all` everybody's.
 
 use std::{sync::Arc, time::Duration};
 
