@@ -1,0 +1,203 @@
+//! A person with a value in every personal column, none of which can come about by accident, and the one
+//! search for them.
+
+mod rows;
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reqwest::Method;
+use restartix_sdk::{
+    core::types::{CreatePatient, Patient},
+    telemetry::types::{AnalyticsBatch, ConsentUpdate, NewAnalyticsEvent, PurposeDecisions},
+};
+use serde_json::json;
+use sqlx::{AssertSqlSafe, PgConnection};
+use test_support::{Answer, Clerk, ClerkApi, ClerkEvent, Clinic, CoreApp, Person, Place, Role, granted};
+use uuid::Uuid;
+
+use self::{
+    rows::rows,
+    table::{CLINIC, CLOSED, PATIENT, PLANTINGS, SPECIALIST, SPECIALTY, TEMPLATE, TREATING},
+};
+use super::{execute, registry::Personal};
+
+pub(super) use self::table::{After, ELSEWHERE, USER};
+
+/// Something planted: in which column, how the registry finds it, what it is, and what becomes of it.
+#[derive(Debug, Clone)]
+pub(super) struct Needle {
+    pub(super) table: &'static str,
+    pub(super) column: &'static str,
+    pub(super) found_by: &'static str,
+    pub(super) value: String,
+    pub(super) after: After,
+}
+
+/// A person that is in every column of the registry.
+pub(super) struct Planted {
+    pub(super) person: Person,
+    pub(super) patient: Patient,
+    pub(super) needles: Vec<Needle>,
+}
+
+/// Places (`postgresql public.patients.first_name`) by value.
+pub(super) type Found = BTreeMap<String, BTreeSet<String>>;
+
+impl Planted {
+    /// What was planted in a column of the registry; `None` for one whose values tell nothing apart.
+    pub(super) fn needle(&self, line: &Personal) -> Option<&Needle> {
+        let Personal { table, column, found_by, .. } = line;
+        let here = |needle: &&Needle| {
+            (needle.table, needle.column, needle.found_by) == (table.as_str(), column.as_str(), found_by.as_str())
+        };
+        let needle = self.needles.iter().find(here);
+        let closed = CLOSED.iter().any(|(of, name, _)| (*of, *name) == (table.as_str(), column.as_str()));
+        assert!(
+            needle.is_some() || closed,
+            "nothing is planted in {table}.{column} (found by {found_by}); plant something in planting/table.rs"
+        );
+        needle
+    }
+
+    /// The values that have to be found nowhere.
+    pub(super) fn gone(&self) -> impl Iterator<Item = &str> {
+        self.needles.iter().filter(|needle| needle.after == After::Nowhere).map(|needle| needle.value.as_str())
+    }
+
+    /// The one search: where in both services anything is that was planted.
+    pub(super) async fn search(&self, clinic: &Clinic) -> Found {
+        let mut found = self.search_core(&clinic.core).await;
+        let values: Vec<String> = found.keys().cloned().collect();
+        for (places, more) in found.values_mut().zip(clinic.telemetry.search_each(&values).await) {
+            places.extend(names(more));
+        }
+        found
+    }
+
+    /// The same in Core alone.
+    pub(super) async fn search_core(&self, app: &CoreApp) -> Found {
+        let values: BTreeSet<&String> = self.needles.iter().map(|needle| &needle.value).collect();
+        let values: Vec<String> = values.into_iter().cloned().collect();
+        let places = app.search_each(&values).await.into_iter().map(|places| names(places).collect());
+        values.iter().cloned().zip(places).collect()
+    }
+
+    /// What is left in Core of what has to be found nowhere.
+    pub(super) async fn left_in_core(&self, app: &CoreApp) -> Found {
+        self.left(self.search_core(app).await)
+    }
+
+    /// What is left in both services of what has to be found nowhere.
+    pub(super) async fn left_in_both(&self, clinic: &Clinic) -> Found {
+        self.left(self.search(clinic).await)
+    }
+
+    fn left(&self, mut found: Found) -> Found {
+        found.retain(|value, places| self.gone().any(|gone| gone == value) && !places.is_empty());
+        found
+    }
+}
+
+fn names(places: Vec<Place>) -> impl Iterator<Item = String> {
+    places.into_iter().map(|place| match place.store {
+        "postgresql" | "clickhouse" => format!("{} {}.{}", place.store, place.table, place.column),
+        store => store.to_owned(),
+    })
+}
+
+/// A patient record with something in every field.
+pub(super) fn planted_record(user_id: Option<i64>) -> CreatePatient {
+    CreatePatient {
+        address: Some("9917 Planted-Address Row".to_owned()),
+        clinical_notes: Some("planted-clinical-note".to_owned()),
+        date_of_birth: "1931-07-23".parse().ok(),
+        email: Some("planted-email@example.org".to_owned()),
+        emergency_contact: Some("Planted-Contact Person".to_owned()),
+        national_id: Some("PLANTEDID777".to_owned()),
+        phone: Some("+49 555 0199887".to_owned()),
+        user_id,
+        ..CoreApp::new_patient("Plantedfirst", "Plantedlast")
+    }
+}
+
+/// Plants a person at home, by operations where there are any.
+pub(super) async fn plant(app: &CoreApp, clerk: &ClerkApi) -> Planted {
+    let (mut owner, home) = (app.owner().await, app.home().id);
+    for (table, id) in [("users", USER), ("patients", PATIENT), ("specialists", SPECIALIST)] {
+        execute(&mut owner, &format!("alter table {table} alter column id restart with {id}")).await;
+    }
+    let person = app.member_add(Role::Patient).await;
+    clerk.user_add(&person.clerk_id);
+    let profile = json!({ "id": person.clerk_id, "at": 1_000, "first_name": "planted-user-name", "email": "planted-login@example.org" });
+    let told = Clerk::sign(&[ClerkEvent::new("user.updated", profile)]);
+    assert_eq!(Answer::to(told[0].to(&app.url())).await.status.as_u16(), 204);
+    let body = planted_record(Some(person.user_id));
+    let patient = granted(app.admin().patient_create().body(body).send().await, 201);
+    // What the person does itself leaves its address and program.
+    let path = format!("/v1/patients/{}", patient.id);
+    let request = app.actor(&person).request(Method::GET, &path).header("user-agent", "planted-user-agent");
+    Answer::to(request).await.json(200);
+    for (owned_by, name) in [(format!("patients/{}", patient.uid), "scan"), (format!("users/{USER}"), "photo")] {
+        app.file_put(&format!("organizations/{home}/{owned_by}/{name}.txt"), "planted-file-body").await;
+    }
+    for sql in rows(app) {
+        execute(&mut owner, &sql).await;
+    }
+    let needles = needles(&mut owner, &person, &patient).await;
+    Planted { person, patient, needles }
+}
+
+/// What Telemetry keeps of the person by itself.
+pub(super) async fn plant_in_telemetry(clinic: &Clinic, person: &Person) {
+    let client = clinic.telemetry_of(&clinic.core.actor(person).in_organization(clinic.core.home().id)).await;
+    let consent = ConsentUpdate {
+        purposes: PurposeDecisions { analytics: true, media: true, pose: true },
+        text_version: "planted-text".to_owned(),
+        source: "settings".to_owned(),
+    };
+    granted(client.consent_put().body(consent).send().await, 200);
+    let event = NewAnalyticsEvent {
+        event_id: Uuid::now_v7(),
+        name: "seen".to_owned(),
+        occurred_at: chrono::Utc::now(),
+        page: Some("/planted-page".to_owned()),
+        properties: std::collections::HashMap::new(),
+    };
+    let stored = client.analytics_track().body(AnalyticsBatch { sent_at: None, events: vec![event] }).send().await;
+    assert_eq!(granted(stored, 202).stored, 1);
+}
+
+async fn text(owner: &mut PgConnection, sql: String) -> String {
+    sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(owner).await.unwrap()
+}
+
+async fn needles(owner: &mut PgConnection, person: &Person, patient: &Patient) -> Vec<Needle> {
+    assert_eq!((person.user_id, patient.id), (USER, PATIENT));
+    let user_key = format!("select encode(data_key_wrapped, 'hex') from users where id = {USER}");
+    let key = format!(
+        "select encode(k.wrapped, 'hex') from data_keys k join patients p on p.data_key_id = k.id where p.id = {PATIENT}"
+    );
+    let names = BTreeMap::from([
+        ("$USER", USER.to_string()),
+        ("$USER_UID", text(owner, format!("select uid::text from users where id = {USER}")).await),
+        ("$USER_KEY", text(owner, user_key).await),
+        ("$CLERK_ID", person.clerk_id.clone()),
+        ("$PATIENT", PATIENT.to_string()),
+        ("$UID", patient.uid.to_string()),
+        ("$KEY", text(owner, key).await),
+        ("$SPECIALIST", SPECIALIST.to_string()),
+        ("$TREATING", TREATING.to_string()),
+        ("$SPECIALTY", SPECIALTY.to_string()),
+        ("$TEMPLATE", TEMPLATE.to_string()),
+        ("$CLINIC", CLINIC.to_string()),
+    ]);
+    let mut needles = Vec::new();
+    for &(table, found_by, values) in PLANTINGS {
+        needles.extend(values.iter().map(|&(column, value, after)| {
+            let value = names.get(value).cloned().unwrap_or_else(|| value.to_owned());
+            Needle { table, column, found_by, value, after }
+        }));
+    }
+    needles
+}

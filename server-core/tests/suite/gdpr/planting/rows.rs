@@ -1,0 +1,184 @@
+//! The rows that plant what no operation leaves.
+
+use test_support::{CoreApp, in_days};
+use uuid::Uuid;
+
+use super::table::{CLINIC, ELSEWHERE, PATIENT, SPECIALIST, SPECIALTY, TEMPLATE, TREATING, USER};
+
+/// What no operation leaves, or not with values that stand nowhere else.
+pub(super) fn rows(app: &CoreApp) -> Vec<String> {
+    [people(app), appointments(app), doings(app)].concat()
+}
+
+fn people(app: &CoreApp) -> Vec<String> {
+    let home = app.home().id;
+    vec![
+        format!(
+            "insert into organizations (id, name, slug, timezone) overriding system value
+             values ({CLINIC}, 'Third', 'third', 'Europe/Berlin')"
+        ),
+        format!(
+            "update users set created_at = '1971-01-01 00:00:01.700101+00', current_organization_id = {CLINIC}
+             where id = {USER}"
+        ),
+        format!("update memberships set created_at = '1971-01-01 00:00:01.700102+00' where user_id = {USER}"),
+        format!("update patients set created_at = '1971-01-01 00:00:01.700103+00' where id = {PATIENT}"),
+        // The person works here, too: a record of its own.
+        format!(
+            "insert into specialists (organization_id, user_id, name, title, timezone, created_at)
+             values ({home}, {USER}, 'planted-specialist-name', 'planted-specialist-title', 'Europe/Berlin',
+                     '1971-01-01 00:00:01.700104+00')"
+        ),
+        format!(
+            "insert into specialists (id, organization_id, name, title, timezone) overriding system value
+             values ({TREATING}, {home}, 'Dr. Treating', '', 'Europe/Berlin')"
+        ),
+        format!(
+            "insert into specialist_hours (organization_id, specialist_id, weekday, starts_at, ends_at)
+             values ({home}, {SPECIALIST}, 1, '09:00:01.700127', '17:00:01.700128')"
+        ),
+        format!(
+            "insert into specialist_exceptions (organization_id, specialist_id, kind, starts_at, ends_at, created_at)
+             values ({home}, {SPECIALIST}, 'unavailable', '1971-01-02 00:00:01.700129', '1971-01-03 00:00:01.700131',
+                     '1971-01-01 00:00:01.700132+00')"
+        ),
+        format!(
+            "insert into calendar_feeds (organization_id, user_id, token_hash, created_at)
+             values ({home}, {USER}, 'x', '1971-01-01 00:00:01.700117+00')"
+        ),
+        format!(
+            "insert into appointment_templates (id, organization_id, name, slug, duration_minutes, modality)
+             overriding system value values ({TEMPLATE}, {home}, 'Hands', 'hands', 60, 'video')"
+        ),
+        format!(
+            "insert into specialties (id, organization_id, name) overriding system value values ({SPECIALTY}, {home}, 'Hands')"
+        ),
+    ]
+}
+
+fn appointments(app: &CoreApp) -> Vec<String> {
+    let (home, specialist) = (app.home().id, app.home().specialist_id);
+    let coming = in_days(3, 9).to_rfc3339();
+    let held = in_days(5, 9).to_rfc3339();
+    vec![
+        // One that did not take place, one that will, and one that did.
+        format!(
+            "insert into appointments (organization_id, title, status, started_at, ended_at, block, specialist_id,
+                                       patient_id, appointment_template_id, specialty_id, modality, user_id,
+                                       cancelled_at, cancellation_reason)
+             values ({home}, 'planted-title-missed', 'cancelled', '1972-01-01 09:00:01.700105+00',
+                     '1972-01-01 10:00:01.700106+00', '[1972-01-01 09:00:01.700107+00,1972-01-01 10:00:00+00)', {TREATING},
+                     {PATIENT}, {TEMPLATE}, {SPECIALTY}, 'video', {USER}, '1972-01-01 08:00:01.700108+00',
+                     'patient_request')"
+        ),
+        format!(
+            "insert into appointments (organization_id, title, status, started_at, ended_at, block, specialist_id,
+                                       patient_id, user_id)
+             select {home}, title, status, moment, moment + interval '1 hour', tstzrange(moment, moment + interval '1 hour'),
+                    {specialist}, {PATIENT}, {USER}
+             from (values ('planted-title-coming', 'scheduled', '{coming}'::timestamptz),
+                          ('planted-title-held', 'completed', '{held}'::timestamptz)) a (title, status, moment)"
+        ),
+        format!(
+            "insert into video_rooms (organization_id, appointment_id, patient_id, specialist_id, name, url, opens_at,
+                                      closes_at)
+             select {home}, id, {PATIENT}, {specialist}, 'planted-room-name', 'https://planted-room.example.org/',
+                    '1972-01-01 08:45:01.700118+00', '1972-01-01 10:15:01.700119+00'
+             from appointments where title = 'planted-title-coming'"
+        ),
+        format!(
+            "insert into appointment_reschedules (organization_id, appointment_id, patient_id, from_specialist_id,
+                                                  from_started_at, from_ended_at, to_specialist_id, to_started_at,
+                                                  to_ended_at, user_id, created_at)
+             select {home}, id, {PATIENT}, {TREATING}, '1972-01-02 09:00:01.700121+00', '1972-01-02 10:00:01.700122+00',
+                    {TREATING}, '1972-01-03 09:00:01.700123+00', '1972-01-03 10:00:01.700124+00', {USER},
+                    '1971-01-01 00:00:01.700125+00'
+             from appointments where title = 'planted-title-held'"
+        ),
+    ]
+}
+
+fn doings(app: &CoreApp) -> Vec<String> {
+    let (home, away) = (app.home(), app.away().id);
+    let (home, admin, specialist) = (home.id, home.admin.user_id, home.specialist_id);
+    vec![
+        // Somebody acted as the person; and the person, when it was an administrator, as somebody else.
+        format!(
+            "insert into impersonations (organization_id, token_hash, impersonator_user_id, patient_id, patient_user_id,
+                                         reason, created_at, expires_at)
+             values ({home}, 'a', {admin}, {PATIENT}, {USER}, 'planted-reason', '1971-01-01 00:00:01.700109+00',
+                     '1971-01-01 00:10:00+00')"
+        ),
+        format!(
+            "with key as (insert into data_keys (id, organization_id, wrapped) values (gen_random_uuid(), {home}, 'x')
+                          returning id),
+                  other as (insert into patients (id, organization_id, uid, data_key_id, first_name, last_name)
+                            overriding system value select 77, {home}, gen_random_uuid(), id, 'An', 'Other' from key
+                            returning id)
+             insert into impersonations (organization_id, token_hash, impersonator_user_id, patient_id, patient_user_id,
+                                         reason, created_at, expires_at)
+             select {home}, 'b', {USER}, id, {admin}, 'Called', '1971-01-01 00:00:01.700116+00', '1971-01-01 00:10:00+00'
+             from other"
+        ),
+        // What it holds for that one, and moved.
+        format!(
+            "insert into appointments (organization_id, title, status, started_at, ended_at, block, specialist_id,
+                                       patient_id, user_id, holder, hold_expires_at)
+             values ({home}, 'Of another', 'held', '1972-02-01 09:00+00', '1972-02-01 10:00+00',
+                     '[1972-02-01 09:00+00,1972-02-01 10:00+00)', {specialist}, 77, {USER}, 'planted-holder',
+                     now() + interval '1 day')"
+        ),
+        format!(
+            "insert into appointment_reschedules (organization_id, appointment_id, patient_id, from_specialist_id,
+                                                  from_started_at, from_ended_at, to_specialist_id, to_started_at,
+                                                  to_ended_at, user_id, created_at)
+             select {home}, id, 77, {specialist}, '1972-02-02 09:00+00', '1972-02-02 10:00+00', {specialist}, started_at,
+                    ended_at, {USER}, '1971-01-01 00:00:01.700126+00'
+             from appointments where title = 'Of another'"
+        ),
+        format!(
+            "insert into api_keys (organization_id, name, prefix, secret_hash, scopes, created_by, created_at)
+             values ({home}, 'Lab', 'rxkey_1', 'x', '{{}}', {USER}, '1971-01-01 00:00:01.700111+00')"
+        ),
+        format!(
+            "insert into jobs (id, organization_id, kind, created_by, created_at)
+             select gen_random_uuid(), organization, 'planted_kind', {USER}, '1971-01-01 00:00:01.700112+00'
+             from unnest(array[{home}, 0]) organization"
+        ),
+        format!(
+            "insert into idempotency_keys (id, organization_id, key_hash, request_hash, status, wrapped_key, answer)
+             values (gen_random_uuid(), {home}, 'planted-key-hash', 'planted-request-hash', 201, 'planted-wrapped-key',
+                     'planted-answer')"
+        ),
+        // What it did here, as an administrator for another, and in no organization; what was done to it.
+        format!(
+            "with entry as (
+                 insert into audit_log (id, occurred_at, organization_id, actor_kind, actor_user_id, impersonator_user_id,
+                                        action, entity_type, entity_id, changed_fields, operation_id, request_id, outcome)
+                 values
+                     (gen_random_uuid(), '1971-01-01 00:00:01.700113+00', {home}, 'user', {USER}, null, 'planted_action_1',
+                      'planted_type_1', null, '{{}}', 'planted_operation', 'planted-request', 'succeeded'),
+                     (gen_random_uuid(), '1971-01-01 00:00:01.700114+00', {home}, 'user', {admin}, {USER},
+                      'planted_action_2', 'planted_type_2', null, '{{}}', 'read', 'r', 'succeeded'),
+                     (gen_random_uuid(), '1971-01-01 00:00:01.700115+00', {home}, 'user', {admin}, null,
+                      'planted_action_3', 'user', {USER}, '{{planted_field}}', 'update', 'r', 'succeeded')
+                 returning id, action)
+             insert into audit_personal (audit_id, organization_id, ip, user_agent)
+             select id, {home}, '203.0.113.77', null from entry where action = 'planted_action_1'"
+        ),
+        attempt(0, "planted-agent-of-none"),
+        attempt(away, ELSEWHERE),
+    ]
+}
+
+/// Something that the person was denied, on its way to Telemetry.
+fn attempt(organization: i64, user_agent: &str) -> String {
+    let id = Uuid::now_v7();
+    format!(
+        "insert into audit_log (id, occurred_at, organization_id, actor_kind, actor_user_id, action, entity_type,
+                                operation_id, request_id, outcome)
+         values ('{id}', now(), {organization}, 'user', {USER}, 'read', 'session', 'me_get', 'r', 'denied');
+         insert into audit_personal values ('{id}', {organization}, '203.0.113.78', '{user_agent}');
+         insert into audit_outbox (audit_id, organization_id) values ('{id}', {organization})"
+    )
+}
