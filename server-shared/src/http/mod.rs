@@ -18,6 +18,7 @@ pub mod response;
 pub mod schema;
 pub mod security_headers;
 pub mod service;
+pub mod streamed;
 pub mod unrouted;
 
 pub use body::{Body, RawBody};

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use chrono::Utc;
 use poem::Body;
 use restartix_sdk::{ByteStream, Failure, telemetry};
+use server_shared::http::streamed;
 use uuid::Uuid;
 
 use super::{
@@ -126,19 +127,20 @@ impl Service {
             files.push((prefix.clone(), self.storage.list(prefix).await.map_err(GdprError::Storage)?));
         }
         let telemetry = self.telemetry_parts(caller.organization, &person).await?;
-        let export = Export {
+        let head = ExportHead {
+            subject_kind: subject.kind(),
+            subject_id: subject.id(),
+            organization_id: caller.organization,
+            exported_at,
+        };
+        Ok(streamed::body(Export {
+            head,
             disclosed,
             encryption: Arc::clone(&self.encryption),
             person,
             platform: caller.organization.is_none(),
             files,
             telemetry,
-        };
-        Ok(export.body(&ExportHead {
-            subject_kind: subject.kind(),
-            subject_id: subject.id(),
-            organization_id: caller.organization,
-            exported_at,
         }))
     }
 

@@ -8,16 +8,13 @@
 use std::{sync::Arc, time::Duration};
 
 use clickhouse::{Client, error::Error, query::Query};
+use server_shared::http::streamed::Outlet;
 use tokio::{
     io::AsyncBufReadExt,
     time::{Instant, sleep},
 };
 
-use super::{
-    error::Interruption,
-    export::{ExportFault, Outlet},
-    model::DataSubject,
-};
+use super::{error::Interruption, export::ExportFault, model::DataSubject};
 use crate::{
     http::compliance::Compliance,
     privacy::registry::{Fate, Found, Holding},
@@ -116,7 +113,7 @@ impl EventHoldings {
             let cursor = bound(query, &aliases).fetch_bytes("JSONEachRow").map_err(StoreError::from)?;
             let mut rows = cursor.lines();
             while let Some(row) = rows.next_line().await.map_err(|error| StoreError::ClickHouse(error.into()))? {
-                outlet.row(&row).await?;
+                outlet.entry(&row).await?;
             }
         }
         Ok(())

@@ -2,12 +2,10 @@
 //! from a request is bound: `$1` kind, `$2` id, `$3` organization or null.
 
 use futures_util::StreamExt;
+use server_shared::http::streamed::Outlet;
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
 
-use super::{
-    export::{ExportFault, Outlet},
-    model::DataSubject,
-};
+use super::{export::ExportFault, model::DataSubject};
 use crate::{
     privacy::registry::{Fate, Found, Holding},
     storage::{StoreError, postgres::Database},
@@ -80,7 +78,7 @@ impl RowHoldings {
             .bind(holding.columns_of_others())
             .fetch(&mut *tx);
         while let Some(row) = rows.next().await {
-            outlet.row(&row.map_err(StoreError::from)?).await?;
+            outlet.entry(&row.map_err(StoreError::from)?).await?;
         }
         Ok(())
     }
