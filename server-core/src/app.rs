@@ -21,7 +21,7 @@ use server_shared::{
 use sqlx::{ConnectOptions, Connection, PgPool, migrate::Migrator, postgres::PgConnectOptions};
 
 use crate::{
-    audit::{Attempts, Forwarder},
+    audit::{AttemptWriter, Forwarder},
     config::{self, Config, RotationConfig, TelemetryConfig},
     database::{self, Database, PoolProbe},
     domain::{
@@ -188,7 +188,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let encryption = Arc::new(Encryption::new(config.encryption));
 
     let (forwarder, wake) = Forwarder::new(admin.clone(), telemetry.clone());
-    let (attempts, attempt_writer) = Attempts::new(admin.clone(), wake.clone());
+    let (attempts, attempt_writer) = AttemptWriter::new(admin.clone(), wake.clone());
     jobs.spawn("audit attempts", |stop| attempt_writer.run(stop));
     let runner = Runner::new(admin.clone());
     let database = Database::new(admin.clone(), app.clone(), wake, runner.wake());

@@ -23,8 +23,8 @@ use tokio::sync::Notify;
 use crate::{
     analytics::{AnalyticsApi, AnalyticsRepository, AnalyticsService},
     audit::{
-        Attempts, AuditApi, AuditService, ChainApi, ChainService, HeadApi, HeadJob, HeadService, HeadSigner,
-        PartitionJob, Sealer, partitions_ensure,
+        AttemptWriter, Attempts, AuditApi, AuditService, ChainApi, ChainService, HeadApi, HeadJob, HeadService,
+        HeadSigner, PartitionJob, Sealer, partitions_ensure,
     },
     config::{AuthConfig, Config, MigrateConfig},
     http::{compliance::Compliance, gate::TelemetryGate, scanners},
@@ -154,7 +154,7 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
     SweepJob { database: database.clone(), window: config.security.longest_window(), kept: config.audit.kept }
         .start(jobs);
     let audit = Arc::new(AuditService { database: database.clone(), detector });
-    let (attempts, writer) = Attempts::new();
+    let (attempts, writer) = AttemptWriter::new();
     writer.start(Arc::clone(&audit), jobs);
     let signer = Arc::new(HeadSigner::new(Arc::clone(&config.audit.statements)));
     PartitionJob { database: database.clone(), kept: config.audit.kept }.start(jobs);

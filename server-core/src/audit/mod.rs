@@ -8,6 +8,6 @@ mod entry;
 mod forwarder;
 mod repository;
 
-pub(crate) use attempts::Attempts;
+pub(crate) use attempts::{AttemptWriter, Attempts};
 pub(crate) use entry::{Actor, Attempt, Audit, Entity, Origin, Refusal};
 pub(crate) use forwarder::Forwarder;

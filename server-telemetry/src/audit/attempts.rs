@@ -1,18 +1,13 @@
 //! Attempts that this service refused: they are entries of the trail as Core's are.
-//!
-//! The queue is bounded and nobody waits for it. When attempts come faster than they can be stored, what
-//! doesn't fit is counted per caller, operation and code, and each count becomes one entry a minute.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::Arc;
 
 use chrono::Utc;
-use server_shared::{causes, shutdown::Shutdown};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use server_shared::{
+    attempts::{self, Store, Unstored},
+    causes,
+    shutdown::Shutdown,
+};
 use uuid::Uuid;
 
 use super::{
@@ -29,16 +24,8 @@ use crate::{
 
 /// Attempts that wait at most; some 5 MB.
 const QUEUE: usize = 5_000;
-/// Attempts stored in one transaction at most.
-const BATCH: usize = 500;
-/// Distinct counts that are kept when the queue is full; beyond them only the metric counts.
-const COUNTS: usize = 10_000;
 /// What an entry can stand for.
 const MOST_COUNTED: i64 = i32::MAX as i64;
-/// How often counts become entries.
-const COUNT_EVERY: Duration = Duration::from_mins(1);
-/// Pause after a failure to store.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Longest user agent that is kept, in characters.
 const USER_AGENT_LENGTH: usize = 300;
 
@@ -84,117 +71,69 @@ impl Attempt<'_> {
     }
 }
 
-/// Whose attempts at what are counted together: user, organization, operation, code.
-type Kind = (Option<i64>, i64, Option<String>, Option<String>);
+/// An attempt as the trail takes it.
+#[derive(Debug)]
+pub(crate) struct Entry(NewAuditEvent);
 
 /// Takes attempts, at once and always.
 #[derive(Debug, Clone)]
-pub(crate) struct Attempts {
-    queue: mpsc::Sender<NewAuditEvent>,
-    counts: Counts,
-}
-
-type Counts = Arc<Mutex<HashMap<Kind, NewAuditEvent>>>;
-
-/// The job that stores what [`Attempts`] took.
-pub(crate) struct AttemptWriter {
-    queue: mpsc::Receiver<NewAuditEvent>,
-    counts: Counts,
-}
+pub(crate) struct Attempts(attempts::Attempts<Entry>);
 
 impl Attempts {
-    /// A queue, and who empties it.
-    pub(crate) fn new() -> (Self, AttemptWriter) {
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        let counts = Counts::default();
-        let writer = AttemptWriter { queue: receiver, counts: Arc::clone(&counts) };
-        (Self { queue: sender, counts }, writer)
-    }
-
     /// Records an attempt.
     pub(crate) fn record(&self, attempt: &Attempt<'_>) {
-        let Err(refused) = self.queue.try_send(attempt.event()) else { return };
-        metrics::counter!("audit_attempts_collapsed_total").increment(1);
-        let event = refused.into_inner();
+        self.0.record(Entry(attempt.event()));
+    }
+}
+
+impl attempts::Attempt for Entry {
+    /// User, organization, operation, code.
+    type Kind = (Option<i64>, i64, Option<String>, Option<String>);
+
+    fn kind(&self) -> Self::Kind {
         let text = |word: &Option<Word>| word.as_ref().map(|word| word.as_ref().to_owned());
-        let kind = (event.actor_user_id, event.organization_id, text(&event.operation_id), text(&event.error_code));
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(counted) = counts.get_mut(&kind) {
-            counted.occurrences = counted.occurrences.saturating_add(1).min(MOST_COUNTED);
-        } else if counts.len() < COUNTS {
-            // What differs within the count is not said of any of it.
-            counts.insert(kind, NewAuditEvent { ip: None, user_agent: None, request_id: None, ..event });
-        } else {
-            metrics::counter!("audit_attempts_lost_total").increment(1);
-        }
+        let event = &self.0;
+        (event.actor_user_id, event.organization_id, text(&event.operation_id), text(&event.error_code))
+    }
+
+    fn collapsed(self) -> Self {
+        Self(NewAuditEvent { ip: None, user_agent: None, request_id: None, ..self.0 })
+    }
+
+    fn count(&mut self) {
+        self.0.occurrences = self.0.occurrences.saturating_add(1).min(MOST_COUNTED);
+    }
+}
+
+/// The job that stores what [`Attempts`] took.
+pub(crate) struct AttemptWriter(attempts::AttemptWriter<Entry>);
+
+/// The trail.
+struct Trail(Arc<AuditService>);
+
+impl Store<Entry> for Trail {
+    type Error = String;
+
+    async fn store(&self, entries: &[Entry]) -> Result<(), Unstored<String>> {
+        let events: Vec<NewAuditEvent> = entries.iter().map(|entry| entry.0.clone()).collect();
+        self.0.store(&events).await.map(drop).map_err(|error| {
+            let unstored = if is_down(&error) { Unstored::Unavailable } else { Unstored::Refused };
+            unstored(causes(&error))
+        })
     }
 }
 
 impl AttemptWriter {
+    /// A queue, and who empties it.
+    pub(crate) fn new() -> (Attempts, Self) {
+        let (attempts, writer) = attempts::queue(QUEUE);
+        (Attempts(attempts), Self(writer))
+    }
+
     /// Stores with `audit` until shutdown, then what is left.
     pub(crate) fn start(self, audit: Arc<AuditService>, shutdown: &Shutdown) {
-        shutdown.spawn("audit-attempts", |stop| self.run(audit, stop));
+        shutdown.spawn("audit-attempts", |stop| self.0.run(Trail(audit), stop));
     }
-
-    async fn run(mut self, audit: Arc<AuditService>, stop: CancellationToken) {
-        let mut minute = tokio::time::interval(COUNT_EVERY);
-        minute.tick().await;
-        let mut batch = Vec::with_capacity(BATCH);
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => break,
-                _ = minute.tick() => batch.extend(self.counted()),
-                _ = self.queue.recv_many(&mut batch, BATCH) => {}
-            }
-            while !batch.is_empty() {
-                let next = batch.len().min(BATCH);
-                if write(&audit, &batch[..next]).await.is_ok() {
-                    batch.drain(..next);
-                    continue;
-                }
-                tokio::select! {
-                    () = stop.cancelled() => break,
-                    () = tokio::time::sleep(RETRY_AFTER) => {}
-                }
-            }
-        }
-        self.queue.close();
-        while let Ok(event) = self.queue.try_recv() {
-            batch.push(event);
-        }
-        batch.extend(self.counted());
-        for batch in batch.chunks(BATCH) {
-            if write(&audit, batch).await.is_err() {
-                tracing::error!("attempts were not recorded before the service ended");
-                return;
-            }
-        }
-    }
-
-    fn counted(&self) -> Vec<NewAuditEvent> {
-        let counts = std::mem::take(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner));
-        counts.into_values().collect()
-    }
-}
-
-/// Stores attempts; fails while the database can't be had. One that it will not take holds up no other.
-async fn write(audit: &AuditService, batch: &[NewAuditEvent]) -> Result<(), AuditError> {
-    match audit.store(batch).await {
-        Ok(_) => {}
-        Err(error) if is_down(&error) => {
-            tracing::warn!(error = causes(&error), waiting = batch.len(), "attempts can't be recorded yet");
-            return Err(error);
-        }
-        Err(_) => {
-            for attempt in batch.chunks(1) {
-                if let Err(error) = audit.store(attempt).await {
-                    metrics::counter!("audit_attempts_lost_total").increment(1);
-                    tracing::error!(error = causes(&error), "an attempt can't be recorded");
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 fn is_down(error: &AuditError) -> bool {
@@ -206,43 +145,19 @@ mod tests {
     use super::*;
     use crate::http::Role;
 
-    fn record(attempts: &Attempts, user: i64) {
+    #[test]
+    fn an_attempt_says_what_was_meant() {
         let trace = Trace {
             operation_id: "audit_log_list",
             request_id: "request-1".to_owned(),
             ip: "203.0.113.7".parse().ok(),
             user_agent: Some("a".repeat(2_000)),
         };
-        let person = Person { user_id: user, organization_id: Some(1), role: Role::Staff };
-        attempts.record(&Attempt { person: Some(person), trace: &trace, error_code: "permission_denied" });
-    }
-
-    #[tokio::test]
-    async fn an_attempt_says_what_was_meant() {
-        let (attempts, mut writer) = Attempts::new();
-        record(&attempts, 7);
-        let event = writer.queue.recv().await.unwrap();
+        let person = Some(Person { user_id: 7, organization_id: Some(1), role: Role::Staff });
+        let event = Attempt { person, trace: &trace, error_code: "permission_denied" }.event();
         assert_eq!((event.entity_type.as_ref(), event.action.as_ref()), ("audit_log", "list"));
         assert_eq!((event.actor_user_id, event.organization_id), (Some(7), 1));
         assert_eq!(event.error_code.as_ref().map(AsRef::as_ref), Some("permission_denied"));
         assert_eq!(event.user_agent.map(|agent| agent.as_ref().len()), Some(USER_AGENT_LENGTH));
-    }
-
-    #[test]
-    fn what_the_queue_can_not_hold_is_counted_per_caller() {
-        let (attempts, writer) = Attempts::new();
-        for _ in 0..QUEUE {
-            record(&attempts, 1);
-        }
-        assert!(writer.counted().is_empty());
-        for user in [1, 2, 1, 1] {
-            record(&attempts, user);
-        }
-        let counted = writer.counted();
-        assert!(counted.iter().all(|event| event.ip.is_none() && event.request_id.is_none()));
-        let mut counts: Vec<_> = counted.into_iter().map(|event| (event.actor_user_id, event.occurrences)).collect();
-        counts.sort_unstable();
-        assert_eq!(counts, [(Some(1), 3), (Some(2), 1)]);
-        assert!(writer.counted().is_empty(), "a count is stored once");
     }
 }

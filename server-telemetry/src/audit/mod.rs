@@ -12,7 +12,7 @@ mod repository;
 mod service;
 
 pub(crate) use api::AuditApi;
-pub(crate) use attempts::{Attempt, Attempts};
+pub(crate) use attempts::{Attempt, AttemptWriter, Attempts};
 pub(crate) use chain::{ChainApi, ChainService, Sealer};
 pub(crate) use error::AuditError;
 pub(crate) use heads::{HeadApi, HeadJob, HeadService, HeadSigner};

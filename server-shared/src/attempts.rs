@@ -1,0 +1,262 @@
+//! Attempts that were refused or failed, on their way to the audit trail: they have no transaction that
+//! they could be part of.
+//!
+//! The queue is bounded and nobody waits for it. When attempts come faster than they can be stored, what
+//! doesn't fit is counted by its kind, and each count becomes one entry a minute.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    future::Future,
+    hash::Hash,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::mpsc,
+    time::{interval, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Attempts that are stored at once, at most.
+const BATCH: usize = 500;
+/// Kinds that are counted when the queue is full; beyond them only the metric counts.
+const KINDS: usize = 10_000;
+/// How often counts become entries.
+const COUNT_EVERY: Duration = Duration::from_mins(1);
+/// Pause after a failure to store.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Something that was tried and not done.
+pub trait Attempt: fmt::Debug + Send + 'static {
+    /// What attempts that are counted together have in common: whose they are, at what, and how they ended.
+    type Kind: fmt::Debug + Eq + Hash + Send;
+
+    /// Its kind.
+    fn kind(&self) -> Self::Kind;
+
+    /// The attempt as it stands for all of its kind: what differs among them is not said of any of it.
+    #[must_use]
+    fn collapsed(self) -> Self;
+
+    /// It stands for one more.
+    fn count(&mut self);
+}
+
+/// Why attempts were not stored.
+#[derive(Debug)]
+pub enum Unstored<E> {
+    /// Nothing can be stored for now; they are tried again.
+    Unavailable(E),
+    /// One among them can't be stored.
+    Refused(E),
+}
+
+/// Where attempts go.
+pub trait Store<A>: Send + Sync {
+    /// What can go wrong; its words name no value of an attempt.
+    type Error: fmt::Display + Send;
+
+    /// Stores them all, or none.
+    fn store(&self, attempts: &[A]) -> impl Future<Output = Result<(), Unstored<Self::Error>>> + Send;
+}
+
+/// Takes attempts, at once and always. Clones fill the same queue.
+#[derive(Debug)]
+pub struct Attempts<A: Attempt> {
+    queue: mpsc::Sender<A>,
+    counts: Counts<A>,
+}
+
+impl<A: Attempt> Clone for Attempts<A> {
+    fn clone(&self) -> Self {
+        Self { queue: self.queue.clone(), counts: Arc::clone(&self.counts) }
+    }
+}
+
+type Counts<A> = Arc<Mutex<HashMap<<A as Attempt>::Kind, A>>>;
+
+/// The job that stores what [`Attempts`] took.
+#[derive(Debug)]
+pub struct AttemptWriter<A: Attempt> {
+    queue: mpsc::Receiver<A>,
+    counts: Counts<A>,
+}
+
+/// A queue in which at most `capacity` attempts wait, and who empties it.
+pub fn queue<A: Attempt>(capacity: usize) -> (Attempts<A>, AttemptWriter<A>) {
+    let (sender, receiver) = mpsc::channel(capacity);
+    let counts = Counts::<A>::default();
+    let writer = AttemptWriter { queue: receiver, counts: Arc::clone(&counts) };
+    (Attempts { queue: sender, counts }, writer)
+}
+
+impl<A: Attempt> Attempts<A> {
+    /// Records an attempt.
+    pub fn record(&self, attempt: A) {
+        let Err(refused) = self.queue.try_send(attempt) else { return };
+        metrics::counter!("audit_attempts_collapsed_total").increment(1);
+        let attempt = refused.into_inner();
+        let kind = attempt.kind();
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counted) = counts.get_mut(&kind) {
+            counted.count();
+        } else if counts.len() < KINDS {
+            counts.insert(kind, attempt.collapsed());
+        } else {
+            metrics::counter!("audit_attempts_lost_total").increment(1);
+        }
+    }
+}
+
+impl<A: Attempt> AttemptWriter<A> {
+    /// Stores until `stop`, then what is left.
+    pub async fn run<S: Store<A>>(mut self, store: S, stop: CancellationToken) {
+        let mut minute = interval(COUNT_EVERY);
+        minute.tick().await;
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                _ = minute.tick() => batch.extend(self.counted()),
+                _ = self.queue.recv_many(&mut batch, BATCH) => {}
+            }
+            while !batch.is_empty() {
+                let next = batch.len().min(BATCH);
+                if write(&store, &batch[..next]).await {
+                    batch.drain(..next);
+                    continue;
+                }
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = sleep(RETRY_AFTER) => {}
+                }
+            }
+        }
+        self.queue.close();
+        while let Ok(attempt) = self.queue.try_recv() {
+            batch.push(attempt);
+        }
+        batch.extend(self.counted());
+        for batch in batch.chunks(BATCH) {
+            if !write(&store, batch).await {
+                tracing::error!("attempts were not recorded before the service ended");
+                return;
+            }
+        }
+    }
+
+    fn counted(&self) -> Vec<A> {
+        let counts = std::mem::take(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner));
+        counts.into_values().collect()
+    }
+}
+
+/// Stores attempts; false while nothing can be stored. One that can't be holds up no other.
+async fn write<A: Attempt, S: Store<A>>(store: &S, batch: &[A]) -> bool {
+    match store.store(batch).await {
+        Ok(()) => {}
+        Err(Unstored::Unavailable(error)) => {
+            tracing::warn!(%error, waiting = batch.len(), "attempts can't be recorded yet");
+            return false;
+        }
+        Err(Unstored::Refused(_)) => {
+            for attempt in batch.chunks(1) {
+                if let Err(Unstored::Unavailable(error) | Unstored::Refused(error)) = store.store(attempt).await {
+                    metrics::counter!("audit_attempts_lost_total").increment(1);
+                    tracing::error!(%error, "an attempt can't be recorded");
+                }
+            }
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+    struct Knock {
+        who: &'static str,
+        from: Option<u8>,
+        times: u32,
+    }
+
+    impl Attempt for Knock {
+        type Kind = &'static str;
+
+        fn kind(&self) -> &'static str {
+            self.who
+        }
+
+        fn collapsed(self) -> Self {
+            Self { from: None, ..self }
+        }
+
+        fn count(&mut self) {
+            self.times += 1;
+        }
+    }
+
+    fn knock(who: &'static str) -> Knock {
+        Knock { who, from: Some(1), times: 1 }
+    }
+
+    /// Keeps what it gets but for `bad`'s, once it has refused `down` times.
+    #[derive(Default, Clone)]
+    struct Shelf(Arc<Mutex<(u32, Vec<Knock>)>>);
+
+    impl Store<Knock> for Shelf {
+        type Error = &'static str;
+
+        async fn store(&self, attempts: &[Knock]) -> Result<(), Unstored<&'static str>> {
+            let mut kept = self.0.lock().unwrap();
+            if kept.0 > 0 {
+                kept.0 -= 1;
+                return Err(Unstored::Unavailable("down"));
+            }
+            if attempts.iter().any(|attempt| attempt.who == "bad") {
+                return Err(Unstored::Refused("bad"));
+            }
+            kept.1.extend_from_slice(attempts);
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_queue_can_not_hold_is_counted_by_kind() {
+        let (attempts, writer) = queue(2);
+        attempts.record(knock("ana"));
+        attempts.record(knock("ana"));
+        assert!(writer.counted().is_empty());
+        for who in ["ana", "tom", "ana", "ana"] {
+            attempts.record(knock(who));
+        }
+        let mut counted = writer.counted();
+        counted.sort();
+        let of = |who, times| Knock { who, from: None, times };
+        assert_eq!(counted, [of("ana", 3), of("tom", 1)]);
+        assert!(writer.counted().is_empty(), "a count is stored once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_delays_and_one_that_is_refused_holds_up_no_other() {
+        let (attempts, writer) = queue(10);
+        let shelf = Shelf(Arc::new(Mutex::new((3, Vec::new()))));
+        for who in ["ana", "bad", "tom"] {
+            attempts.record(knock(who));
+        }
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(writer.run(shelf.clone(), stop.clone()));
+        while shelf.0.lock().unwrap().1.len() < 2 {
+            sleep(RETRY_AFTER).await;
+        }
+        assert_eq!(shelf.0.lock().unwrap().1, [knock("ana"), knock("tom")]);
+        attempts.record(knock("eve"));
+        stop.cancel();
+        running.await.unwrap();
+        assert_eq!(shelf.0.lock().unwrap().1.last(), Some(&knock("eve")), "what is left is stored at the end");
+    }
+}
