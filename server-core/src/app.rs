@@ -198,7 +198,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let members = member::Service::new(database.clone(), identities.clone(), accounts.clone());
     let daily = config.daily.api_key.map(|key| Daily::new(config.daily.url, key)).transpose()?;
     let video = video::Service::new(database.clone(), daily);
-    let runner = runner.handle(video::RoomMaker(video.clone())).handle(video::RoomRemover(video.clone()));
+    let runner = runner.handle(video::RoomFollower(video.clone()));
     let runner = runner.handle(gdpr::Eraser {
         database: database.clone(),
         identities: identities.clone(),

@@ -7,12 +7,14 @@ use futures_util::future::join_all;
 use restartix_sdk::core::{
     builder::VideoTokenCreate,
     types::{
-        Appointment, BeginImpersonation, CancelAppointment, CancellationReason, CreatePatient, Scope, SpecialistInput,
-        UpdateAppointment,
+        Appointment, BeginImpersonation, BookAppointment, CancelAppointment, CancellationReason, CreatePatient,
+        RescheduleAppointment, Scope, SpecialistInput, UpdateAppointment,
     },
 };
 use serde_json::Value;
-use test_support::{Actor, CoreApp, CoreBuilder, DailyApi, DailyFailure, Role, granted, in_days, refused, until};
+use test_support::{
+    Actor, CoreApp, CoreBuilder, DailyApi, DailyFailure, Role, Template, granted, in_days, refused, until,
+};
 use uuid::Uuid;
 
 fn core(daily: &DailyApi) -> CoreBuilder {
@@ -49,13 +51,13 @@ async fn appointment_now(app: &CoreApp) -> Appointment {
 }
 
 /// The job that a change of the appointment leaves.
-async fn enqueued(app: &CoreApp, kind: &str, appointment: i64) -> Uuid {
+async fn enqueued(app: &CoreApp, appointment: i64) -> Uuid {
     sqlx::query_scalar(
         "insert into jobs (id, organization_id, kind, payload)
-         values (gen_random_uuid(), $1, $2, jsonb_build_object('appointment_id', $3::bigint)) returning id",
+         values (gen_random_uuid(), $1, 'video_room_follow', jsonb_build_object('appointment_id', $2::bigint))
+         returning id",
     )
     .bind(app.home().id)
-    .bind(kind)
     .bind(appointment)
     .fetch_one(&mut app.owner().await)
     .await
@@ -98,13 +100,52 @@ fn seconds(of: &serde_json::Map<String, Value>, name: &str) -> i64 {
 }
 
 #[tokio::test]
+async fn a_room_follows_what_becomes_of_its_appointment() {
+    let (daily, app) = start().await;
+    let (staff, specialist) = (app.staff(), app.home().specialist_id);
+    app.works_always(specialist).await;
+    let template_id = app.template_add(Template { modality: "video", ..Template::of_minutes(45) }).await;
+    let patient_id = app.patient_record().await.id;
+    let book = async |days| {
+        let body = BookAppointment {
+            hold_id: None,
+            patient_id: Some(patient_id),
+            specialist_id: Some(specialist),
+            started_at: Some(in_days(days, 9)),
+            template_id: Some(template_id),
+            title: None,
+        };
+        granted(staff.appointment_book().body(body).send().await, 201).id
+    };
+    let opens_at = async |what: &str, moments: &[DateTime<Utc>]| {
+        until(what, CoreApp::PATIENCE, || async {
+            let mut open: Vec<i64> = daily.rooms().iter().map(|room| seconds(&room.config, "nbf")).collect();
+            open.sort_unstable();
+            let wanted: Vec<i64> = moments.iter().map(|moment| (*moment - minutes(15)).timestamp()).collect();
+            (open == wanted).then_some(())
+        })
+        .await;
+    };
+    let (first, second) = (book(2).await, book(3).await);
+    opens_at("both have rooms", &[in_days(2, 9), in_days(3, 9)]).await;
+    let body = RescheduleAppointment { specialist_id: None, started_at: in_days(4, 9), version: None };
+    granted(staff.appointment_reschedule().appointment_id(first).body(body).send().await, 200);
+    opens_at("the room has moved", &[in_days(3, 9), in_days(4, 9)]).await;
+    let body = CancelAppointment { reason: CancellationReason::Other };
+    granted(staff.appointment_cancel().appointment_id(first).body(body).send().await, 200);
+    opens_at("what was cancelled has no room", &[in_days(3, 9)]).await;
+    granted(app.admin().appointment_delete().appointment_id(second).send().await, 204);
+    opens_at("what was deleted has none either", &[]).await;
+}
+
+#[tokio::test]
 async fn a_booking_does_not_wait_for_daily_and_has_its_room_when_daily_is_back() {
     let (daily, app) = start().await;
     daily.fail(Some(DailyFailure::Down));
     let booked = appointment(&app, in_days(2, 9)).await;
-    let job = enqueued(&app, "video_room_create", booked.id).await;
+    let job = enqueued(&app, booked.id).await;
     until("the job has failed", CoreApp::PATIENCE, || async {
-        let failed = "select count(*) from jobs where kind = 'video_room_create' and last_error = 'video_unavailable'";
+        let failed = "select count(*) from jobs where kind = 'video_room_follow' and last_error = 'video_unavailable'";
         (app.count(failed).await == 1).then_some(())
     })
     .await;
@@ -124,7 +165,7 @@ async fn a_booking_does_not_wait_for_daily_and_has_its_room_when_daily_is_back()
     assert_eq!(stored, (booked.id, room.name.clone(), room.url()));
 
     // Done again, as after a crash, it is the same room.
-    let again = enqueued(&app, "video_room_create", booked.id).await;
+    let again = enqueued(&app, booked.id).await;
     succeeded(&app, again).await;
     assert_eq!(daily.rooms(), [room]);
 }
@@ -134,9 +175,9 @@ async fn a_pause_that_daily_asks_for_is_no_failure() {
     let (daily, app) = start().await;
     daily.fail(Some(DailyFailure::Limited(Duration::from_mins(5))));
     let booked = appointment(&app, in_days(2, 9)).await;
-    enqueued(&app, "video_room_create", booked.id).await;
+    enqueued(&app, booked.id).await;
     until("the job waits as long as it was told to", CoreApp::PATIENCE, || async {
-        let waits = "select count(*) from jobs where kind = 'video_room_create' and state = 'queued' and attempts = 0
+        let waits = "select count(*) from jobs where kind = 'video_room_follow' and state = 'queued' and attempts = 0
                      and run_at between now() + interval '4 minutes' and now() + interval '5 minutes'";
         (app.count(waits).await == 1).then_some(())
     })
@@ -207,7 +248,7 @@ async fn a_room_is_open_around_its_appointment_and_moves_with_it() {
 async fn a_move_takes_the_room_along() {
     let (daily, app) = start().await;
     let booked = appointment(&app, in_days(2, 9)).await;
-    let job = enqueued(&app, "video_room_create", booked.id).await;
+    let job = enqueued(&app, booked.id).await;
     succeeded(&app, job).await;
     let [before] = daily.rooms().try_into().unwrap();
     let colleague = app.specialist_create(&app.admin(), "Dr. Colleague").await.id;
@@ -221,7 +262,7 @@ async fn a_move_takes_the_room_along() {
         version: booked.version,
     };
     granted(app.staff().appointment_update().appointment_id(booked.id).body(change).send().await, 200);
-    let job = enqueued(&app, "video_room_create", booked.id).await;
+    let job = enqueued(&app, booked.id).await;
     succeeded(&app, job).await;
     let [after] = daily.rooms().try_into().unwrap();
     assert_eq!((&after.id, &after.name), (&before.id, &before.name));
@@ -239,12 +280,12 @@ async fn what_is_called_off_loses_its_room_whatever_else_was_under_way() {
     let cancel = CancelAppointment { reason: CancellationReason::PatientRequest };
     granted(app.staff().appointment_cancel().appointment_id(booked.id).body(cancel).send().await, 200);
     refused(join(&app.patient(), booked.id).send().await, 409, "video_not_open");
-    let job = enqueued(&app, "video_room_delete", booked.id).await;
+    let job = enqueued(&app, booked.id).await;
     succeeded(&app, job).await;
     assert_eq!(daily.rooms(), []);
     assert_eq!(app.count("select count(*) from video_rooms").await, 0);
     // One from before that comes late makes none.
-    let late = enqueued(&app, "video_room_create", booked.id).await;
+    let late = enqueued(&app, booked.id).await;
     succeeded(&app, late).await;
     assert_eq!(daily.rooms(), []);
     let rows: Vec<String> =
@@ -352,7 +393,7 @@ async fn daily_learns_nothing_and_nobody_else_learns_the_token() {
     let answer = granted(join().send().await, 201);
     refused(join().send().await, 409, "secret_already_shown");
     assert_eq!(app.count("select count(*) from audit_log where action = 'joined'").await, 1);
-    let job = enqueued(&app, "video_room_create", appointment.id).await;
+    let job = enqueued(&app, appointment.id).await;
     succeeded(&app, job).await;
 
     let heard = daily.heard().join("\n");

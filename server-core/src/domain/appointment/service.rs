@@ -118,7 +118,7 @@ impl Service {
         let mut tx = self.database.write(caller).await?;
         let modality = repository::appointment_delete(&mut tx, id).await?.ok_or(AppointmentError::NotFound)?;
         if modality == Modality::Video {
-            video::enqueue_room_delete(&mut tx, id).await?;
+            video::enqueue_room(&mut tx, id).await?;
         }
         tx.commit(Audit::deleted(&id)).await?;
         Ok(())
@@ -126,17 +126,12 @@ impl Service {
 }
 
 /// Has the room of an appointment by video made, moved or taken away once the change is committed. That
-/// is a job, so that no booking waits for Daily or fails with it.
+/// is a job, so that no booking waits for Daily or fails with it. What is held has no room yet.
 pub(super) async fn room_follow(tx: &mut WriteTx, appointment: &Appointment) -> Result<(), DatabaseError> {
-    match (appointment.modality, appointment.status) {
-        (Modality::Video, AppointmentStatus::Scheduled | AppointmentStatus::Confirmed) => {
-            video::enqueue_room(tx, appointment.id).await
-        }
-        (Modality::Video, AppointmentStatus::Cancelled | AppointmentStatus::NoShow) => {
-            video::enqueue_room_delete(tx, appointment.id).await
-        }
-        _ => Ok(()),
+    if appointment.modality == Modality::Video && appointment.status != AppointmentStatus::Held {
+        video::enqueue_room(tx, appointment.id).await?;
     }
+    Ok(())
 }
 
 /// Racing bookings of one calendar wait for each other here instead of deadlocking in the exclusion
