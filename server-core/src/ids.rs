@@ -106,6 +106,10 @@ record_id!(
     AppointmentId
 );
 record_id!(
+    /// Appointments that repeat.
+    AppointmentSeriesId
+);
+record_id!(
     /// A move of an appointment to another time.
     RescheduleId
 );

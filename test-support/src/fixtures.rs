@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use restartix_sdk::core::types::{
-    Appointment, AppointmentTemplate, AppointmentTemplateInput, CreateApiKey, CreateAppointment, CreatePatient,
-    Modality, Patient, ScheduleException, ScheduleExceptionKind, Scope, Specialist, SpecialistInput,
-    SpecialistSchedule, UpdateSpecialistSchedule, WorkingHours,
+    Appointment, AppointmentTemplate, AppointmentTemplateInput, CreateApiKey, CreateAppointment,
+    CreateAppointmentSeries, CreatePatient, Modality, Patient, Recurrence, RecurrenceFrequency, ScheduleException,
+    ScheduleExceptionKind, Scope, Specialist, SpecialistInput, SpecialistSchedule, UpdateSpecialistSchedule,
+    WorkingHours,
 };
 
 use crate::{Actor, CoreApp, Program, granted};
@@ -90,6 +91,41 @@ impl CoreApp {
     ) -> Appointment {
         let body = Self::new_appointment(specialist, patient, started_at);
         granted(actor.appointment_create().body(body).send().await, 201)
+    }
+
+    /// What a series of hours is created from.
+    pub fn new_series(
+        specialist: i64,
+        patient: i64,
+        started_at: DateTime<Utc>,
+        recurrence: Recurrence,
+    ) -> CreateAppointmentSeries {
+        CreateAppointmentSeries {
+            ended_at: Some(started_at + TimeDelta::hours(1)),
+            patient_id: patient,
+            recurrence,
+            specialist_id: specialist,
+            specialty_id: None,
+            started_at,
+            template_id: None,
+            title: None,
+        }
+    }
+
+    /// The rule of a series of so many days.
+    pub fn daily(count: i32) -> Recurrence {
+        Recurrence {
+            count: Some(count),
+            frequency: RecurrenceFrequency::Daily,
+            interval: None,
+            until: None,
+            weekdays: Vec::new(),
+        }
+    }
+
+    /// The rule of a series of so many weeks.
+    pub fn weekly(count: i32) -> Recurrence {
+        Recurrence { frequency: RecurrenceFrequency::Weekly, ..Self::daily(count) }
     }
 
     /// A window of every week: 1 is Monday.

@@ -1,4 +1,4 @@
-//! Calendars as somebody else's program reads them: Python's icalendar package.
+//! Calendars as somebody else's program reads them: Python's icalendar package, and dateutil for what repeats.
 //!
 //! The program is in `test-support/icalendar`; `cargo xtask test` installs what its requirements name.
 
@@ -9,7 +9,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 /// What a text of type `text/calendar` says.
@@ -55,23 +55,43 @@ pub struct IcalendarEvent {
 impl Icalendar {
     /// Reads a calendar; panics when it is none, or lacks what events have to have.
     pub fn parse(text: &str) -> Self {
-        let support = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut child = Command::new(support.join("../target/tools/icalendar/bin/python"))
-            .arg(support.join("icalendar/parse.py"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("test-support/icalendar is installed: `cargo xtask test` does it");
-        let mut stdin = child.stdin.take().expect("stdin is piped");
-        stdin.write_all(text.as_bytes()).expect("the program reads the calendar");
-        drop(stdin);
-        let output = child.wait_with_output().expect("the program ends");
-        assert!(output.status.success(), "not a calendar:\n{text}");
-        serde_json::from_slice(&output.stdout).expect("the answer is JSON")
+        run("parse.py", text)
     }
 
     /// The event of an appointment.
     pub fn event(&self, uid: Uuid) -> &IcalendarEvent {
         self.events.iter().find(|event| event.uid == uid).unwrap_or_else(|| panic!("no event {uid}: {self:?}"))
     }
+}
+
+/// A time of something that repeats.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Occurrence {
+    /// When it is.
+    pub at: DateTime<Utc>,
+    /// Whether clocks leave that time out; `at` is then when they would have shown it.
+    pub skipped: bool,
+}
+
+/// When a rule (`RRULE`) has something happen that first happens at a moment, in a zone.
+pub fn occurrences(rule: &str, timezone: &str, first: DateTime<Utc>) -> Vec<Occurrence> {
+    let question = serde_json::json!({ "rule": rule, "timezone": timezone, "first": first });
+    run("occurrences.py", &question.to_string())
+}
+
+/// What a program of `test-support/icalendar` answers to a text.
+fn run<T: DeserializeOwned>(program: &str, text: &str) -> T {
+    let support = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut child = Command::new(support.join("../target/tools/icalendar/bin/python"))
+        .arg(support.join("icalendar").join(program))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("test-support/icalendar is installed: `cargo xtask test` does it");
+    let mut stdin = child.stdin.take().expect("stdin is piped");
+    stdin.write_all(text.as_bytes()).expect("the program reads its input");
+    drop(stdin);
+    let output = child.wait_with_output().expect("the program ends");
+    assert!(output.status.success(), "{program} can't read:\n{text}");
+    serde_json::from_slice(&output.stdout).expect("the answer is JSON")
 }

@@ -63,6 +63,9 @@ pub mod types {
     ///A booked time of a specialist and a patient.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Appointment {
+        ///The series that it belongs to, if it repeats.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub appointment_series_id: ::std::option::Option<i64>,
         ///What was booked, if it was booked as something that the clinic offers.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub appointment_template_id: ::std::option::Option<i64>,
@@ -116,6 +119,60 @@ pub mod types {
     }
     impl Appointment {
         pub fn builder() -> builder::Appointment {
+            Default::default()
+        }
+    }
+    ///Appointments that repeat.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct AppointmentSeries {
+        ///What was booked, if it was booked as something that the clinic offers.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub appointment_template_id: ::std::option::Option<i64>,
+        ///Its appointments, earliest first, whatever became of them; a specialist's own.
+        pub appointments: ::std::vec::Vec<Appointment>,
+        ///When it was booked.
+        pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///When the first one was to end.
+        pub ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Its id.
+        pub id: i64,
+        ///The clinic.
+        pub organization_id: i64,
+        ///Who is treated.
+        pub patient_id: i64,
+        ///The rule it was booked by; where its appointments are now, they say themselves.
+        pub recurrence: Recurrence,
+        ///Who treats; single appointments may have been given to others.
+        pub specialist_id: i64,
+        ///When the first one was to begin.
+        pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///The IANA zone in which its times of the day stay what they are: the specialist's when it was booked.
+        pub timezone: ::std::string::String,
+        ///What it is about.
+        pub title: ::std::string::String,
+        ///When it last changed as a series.
+        pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Who booked it; absent when that user is gone, or it was a program.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub user_id: ::std::option::Option<i64>,
+        ///Counts its changes and those of its appointments; to be sent back with the next one.
+        pub version: i64,
+    }
+    impl AppointmentSeries {
+        pub fn builder() -> builder::AppointmentSeries {
+            Default::default()
+        }
+    }
+    ///A series after a change, and what of the change was left out.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct AppointmentSeriesResult {
+        ///The series as it is now.
+        pub series: AppointmentSeries,
+        ///The times that were not free, earliest first; empty unless conflicts were to be skipped.
+        pub skipped: ::std::vec::Vec<SeriesConflict>,
+    }
+    impl AppointmentSeriesResult {
+        pub fn builder() -> builder::AppointmentSeriesResult {
             Default::default()
         }
     }
@@ -550,6 +607,20 @@ created, and stays when it is replaced.*/
             Default::default()
         }
     }
+    ///Which appointments of a series are called off, and why.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct CancelAppointmentSeries {
+        ///Which one, or from which one on; required unless all of them are called off.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub appointment_id: ::std::option::Option<i64>,
+        ///The reason.
+        pub reason: CancellationReason,
+    }
+    impl CancelAppointmentSeries {
+        pub fn builder() -> builder::CancelAppointmentSeries {
+            Default::default()
+        }
+    }
     ///Why an appointment was called off; a choice and no text, so that nothing personal gets in.
     #[derive(
         ::serde::Deserialize,
@@ -632,6 +703,65 @@ created, and stays when it is replaced.*/
             Default::default()
         }
     }
+    ///Why an appointment of a series can't have a time.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum ConflictReason {
+        #[serde(rename = "slot_taken")]
+        SlotTaken,
+        #[serde(rename = "specialist_away")]
+        SpecialistAway,
+        #[serde(rename = "time_skipped")]
+        TimeSkipped,
+    }
+    impl ::std::fmt::Display for ConflictReason {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::SlotTaken => f.write_str("slot_taken"),
+                Self::SpecialistAway => f.write_str("specialist_away"),
+                Self::TimeSkipped => f.write_str("time_skipped"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for ConflictReason {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "slot_taken" => Ok(Self::SlotTaken),
+                "specialist_away" => Ok(Self::SpecialistAway),
+                "time_skipped" => Ok(Self::TimeSkipped),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for ConflictReason {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for ConflictReason {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
     ///Whom to add to an organization: exactly one of `email` and `user_id` says it.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ConnectUser {
@@ -685,6 +815,36 @@ created, and stays when it is replaced.*/
     }
     impl CreateAppointment {
         pub fn builder() -> builder::CreateAppointment {
+            Default::default()
+        }
+    }
+    ///What a series is booked from.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct CreateAppointmentSeries {
+        ///When the first one ends, at most 24 hours later; left out, as the template says. Required without one.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub ended_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+        ///Who is treated.
+        pub patient_id: i64,
+        ///How it repeats.
+        pub recurrence: Recurrence,
+        ///Who treats.
+        pub specialist_id: i64,
+        ///In which specialty; left out, that of the template.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub specialty_id: ::std::option::Option<i64>,
+        ///When the first one begins; the others begin at the same time of the day.
+        pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        /**What is booked: it says how long each one takes and in which specialty, unless that is said here, and
+the buffers around each, its modality and its cut-offs.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub template_id: ::std::option::Option<i64>,
+        ///What it is about; no names, no diagnoses: it is shown in calendars.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub title: ::std::option::Option<::std::string::String>,
+    }
+    impl CreateAppointmentSeries {
+        pub fn builder() -> builder::CreateAppointmentSeries {
             Default::default()
         }
     }
@@ -1455,6 +1615,61 @@ a dry run.*/
             Default::default()
         }
     }
+    ///What becomes of a change of which a part is not possible.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum OnConflict {
+        #[serde(rename = "fail")]
+        Fail,
+        #[serde(rename = "skip")]
+        Skip,
+    }
+    impl ::std::fmt::Display for OnConflict {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Fail => f.write_str("fail"),
+                Self::Skip => f.write_str("skip"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for OnConflict {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "fail" => Ok(Self::Fail),
+                "skip" => Ok(Self::Skip),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for OnConflict {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for OnConflict {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
     ///Time that can be booked.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct OpenSlot {
@@ -1759,6 +1974,89 @@ a dry run.*/
     impl Ready {
         pub fn builder() -> builder::Ready {
             Default::default()
+        }
+    }
+    ///How a series repeats, by the local calendar of its specialist.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct Recurrence {
+        ///How many there are, the first one included; this or `until`.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub count: ::std::option::Option<i32>,
+        ///What is counted.
+        pub frequency: RecurrenceFrequency,
+        ///Every how many days, weeks or months; 1 when left out.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub interval: ::std::option::Option<i32>,
+        ///The last day there may be one on; this or `count`.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub until: ::std::option::Option<::chrono::naive::NaiveDate>,
+        /**On which days of such a week, if it is weekly: 1 is Monday, 7 is Sunday. The day of the first one is
+among them; left out, it is the only one.*/
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub weekdays: ::std::vec::Vec<i32>,
+    }
+    impl Recurrence {
+        pub fn builder() -> builder::Recurrence {
+            Default::default()
+        }
+    }
+    ///What a series is counted by.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum RecurrenceFrequency {
+        #[serde(rename = "daily")]
+        Daily,
+        #[serde(rename = "weekly")]
+        Weekly,
+        #[serde(rename = "monthly")]
+        Monthly,
+    }
+    impl ::std::fmt::Display for RecurrenceFrequency {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Daily => f.write_str("daily"),
+                Self::Weekly => f.write_str("weekly"),
+                Self::Monthly => f.write_str("monthly"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for RecurrenceFrequency {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "daily" => Ok(Self::Daily),
+                "weekly" => Ok(Self::Weekly),
+                "monthly" => Ok(Self::Monthly),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for RecurrenceFrequency {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for RecurrenceFrequency {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
         }
     }
     ///A move of an appointment.
@@ -2074,6 +2372,83 @@ a dry run.*/
     impl SearchCalendar {
         pub fn builder() -> builder::SearchCalendar {
             Default::default()
+        }
+    }
+    ///A time that an appointment of a series can't have.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SeriesConflict {
+        ///The appointment that was to move there, if there is one yet.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub appointment_id: ::std::option::Option<i64>,
+        ///When it would end.
+        pub ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Why it can't.
+        pub reason: ConflictReason,
+        ///When it would begin.
+        pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
+    }
+    impl SeriesConflict {
+        pub fn builder() -> builder::SeriesConflict {
+            Default::default()
+        }
+    }
+    ///How much of a series a change is about; what has begun or is over stays as it is.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum SeriesScope {
+        #[serde(rename = "one")]
+        One,
+        #[serde(rename = "following")]
+        Following,
+        #[serde(rename = "all")]
+        All,
+    }
+    impl ::std::fmt::Display for SeriesScope {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::One => f.write_str("one"),
+                Self::Following => f.write_str("following"),
+                Self::All => f.write_str("all"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for SeriesScope {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "one" => Ok(Self::One),
+                "following" => Ok(Self::Following),
+                "all" => Ok(Self::All),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SeriesScope {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SeriesScope {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
         }
     }
     ///A person who treats patients.
@@ -2410,6 +2785,32 @@ a dry run.*/
     }
     impl UpdateAppointment {
         pub fn builder() -> builder::UpdateAppointment {
+            Default::default()
+        }
+    }
+    /**How appointments of a series change: as the one that is named. What changes of that one changes of the
+others, too, and what stays of it stays of them; a time moves by as much on the clock.*/
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct UpdateAppointmentSeries {
+        ///The appointment that the rest of the body is about; one that has not begun.
+        pub appointment_id: i64,
+        ///When it ends then; at most 24 hours later.
+        pub ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Who treats then.
+        pub specialist_id: i64,
+        ///In which specialty then.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub specialty_id: ::std::option::Option<i64>,
+        ///When it begins then.
+        pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///What it is about then; no names, no diagnoses: it is shown in calendars.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub title: ::std::option::Option<::std::string::String>,
+        ///The version this change was made from; 409 `stale_version` when there is a newer one.
+        pub version: i64,
+    }
+    impl UpdateAppointmentSeries {
+        pub fn builder() -> builder::UpdateAppointmentSeries {
             Default::default()
         }
     }
@@ -2835,6 +3236,10 @@ notes as they are.*/
         }
         #[derive(Clone, Debug)]
         pub struct Appointment {
+            appointment_series_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
             appointment_template_id: ::std::result::Result<
                 ::std::option::Option<i64>,
                 ::std::string::String,
@@ -2892,6 +3297,7 @@ notes as they are.*/
         impl ::std::default::Default for Appointment {
             fn default() -> Self {
                 Self {
+                    appointment_series_id: Ok(Default::default()),
                     appointment_template_id: Ok(Default::default()),
                     cancellation_reason: Ok(Default::default()),
                     cancelled_at: Ok(Default::default()),
@@ -2920,6 +3326,20 @@ notes as they are.*/
             }
         }
         impl Appointment {
+            pub fn appointment_series_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.appointment_series_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for appointment_series_id: {e}"
+                        )
+                    });
+                self
+            }
             pub fn appointment_template_id<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<::std::option::Option<i64>>,
@@ -3179,6 +3599,7 @@ notes as they are.*/
                 value: Appointment,
             ) -> ::std::result::Result<Self, super::error::ConversionError> {
                 Ok(Self {
+                    appointment_series_id: value.appointment_series_id?,
                     appointment_template_id: value.appointment_template_id?,
                     cancellation_reason: value.cancellation_reason?,
                     cancelled_at: value.cancelled_at?,
@@ -3205,6 +3626,7 @@ notes as they are.*/
         impl ::std::convert::From<super::Appointment> for Appointment {
             fn from(value: super::Appointment) -> Self {
                 Self {
+                    appointment_series_id: Ok(value.appointment_series_id),
                     appointment_template_id: Ok(value.appointment_template_id),
                     cancellation_reason: Ok(value.cancellation_reason),
                     cancelled_at: Ok(value.cancelled_at),
@@ -3225,6 +3647,368 @@ notes as they are.*/
                     updated_at: Ok(value.updated_at),
                     user_id: Ok(value.user_id),
                     version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct AppointmentSeries {
+            appointment_template_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            appointments: ::std::result::Result<
+                ::std::vec::Vec<super::Appointment>,
+                ::std::string::String,
+            >,
+            created_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            ended_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            id: ::std::result::Result<i64, ::std::string::String>,
+            organization_id: ::std::result::Result<i64, ::std::string::String>,
+            patient_id: ::std::result::Result<i64, ::std::string::String>,
+            recurrence: ::std::result::Result<super::Recurrence, ::std::string::String>,
+            specialist_id: ::std::result::Result<i64, ::std::string::String>,
+            started_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            timezone: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            title: ::std::result::Result<::std::string::String, ::std::string::String>,
+            updated_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            user_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for AppointmentSeries {
+            fn default() -> Self {
+                Self {
+                    appointment_template_id: Ok(Default::default()),
+                    appointments: Err("no value supplied for appointments".to_string()),
+                    created_at: Err("no value supplied for created_at".to_string()),
+                    ended_at: Err("no value supplied for ended_at".to_string()),
+                    id: Err("no value supplied for id".to_string()),
+                    organization_id: Err(
+                        "no value supplied for organization_id".to_string(),
+                    ),
+                    patient_id: Err("no value supplied for patient_id".to_string()),
+                    recurrence: Err("no value supplied for recurrence".to_string()),
+                    specialist_id: Err(
+                        "no value supplied for specialist_id".to_string(),
+                    ),
+                    started_at: Err("no value supplied for started_at".to_string()),
+                    timezone: Err("no value supplied for timezone".to_string()),
+                    title: Err("no value supplied for title".to_string()),
+                    updated_at: Err("no value supplied for updated_at".to_string()),
+                    user_id: Ok(Default::default()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl AppointmentSeries {
+            pub fn appointment_template_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.appointment_template_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for appointment_template_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn appointments<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::Appointment>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.appointments = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for appointments: {e}")
+                    });
+                self
+            }
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for created_at: {e}")
+                    });
+                self
+            }
+            pub fn ended_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.ended_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for ended_at: {e}")
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn organization_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.organization_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for organization_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn patient_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patient_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patient_id: {e}")
+                    });
+                self
+            }
+            pub fn recurrence<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::Recurrence>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.recurrence = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for recurrence: {e}")
+                    });
+                self
+            }
+            pub fn specialist_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.specialist_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for specialist_id: {e}")
+                    });
+                self
+            }
+            pub fn started_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.started_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for started_at: {e}")
+                    });
+                self
+            }
+            pub fn timezone<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.timezone = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for timezone: {e}")
+                    });
+                self
+            }
+            pub fn title<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.title = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for title: {e}")
+                    });
+                self
+            }
+            pub fn updated_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.updated_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for updated_at: {e}")
+                    });
+                self
+            }
+            pub fn user_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.user_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for user_id: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AppointmentSeries> for super::AppointmentSeries {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AppointmentSeries,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    appointment_template_id: value.appointment_template_id?,
+                    appointments: value.appointments?,
+                    created_at: value.created_at?,
+                    ended_at: value.ended_at?,
+                    id: value.id?,
+                    organization_id: value.organization_id?,
+                    patient_id: value.patient_id?,
+                    recurrence: value.recurrence?,
+                    specialist_id: value.specialist_id?,
+                    started_at: value.started_at?,
+                    timezone: value.timezone?,
+                    title: value.title?,
+                    updated_at: value.updated_at?,
+                    user_id: value.user_id?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AppointmentSeries> for AppointmentSeries {
+            fn from(value: super::AppointmentSeries) -> Self {
+                Self {
+                    appointment_template_id: Ok(value.appointment_template_id),
+                    appointments: Ok(value.appointments),
+                    created_at: Ok(value.created_at),
+                    ended_at: Ok(value.ended_at),
+                    id: Ok(value.id),
+                    organization_id: Ok(value.organization_id),
+                    patient_id: Ok(value.patient_id),
+                    recurrence: Ok(value.recurrence),
+                    specialist_id: Ok(value.specialist_id),
+                    started_at: Ok(value.started_at),
+                    timezone: Ok(value.timezone),
+                    title: Ok(value.title),
+                    updated_at: Ok(value.updated_at),
+                    user_id: Ok(value.user_id),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct AppointmentSeriesResult {
+            series: ::std::result::Result<
+                super::AppointmentSeries,
+                ::std::string::String,
+            >,
+            skipped: ::std::result::Result<
+                ::std::vec::Vec<super::SeriesConflict>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for AppointmentSeriesResult {
+            fn default() -> Self {
+                Self {
+                    series: Err("no value supplied for series".to_string()),
+                    skipped: Err("no value supplied for skipped".to_string()),
+                }
+            }
+        }
+        impl AppointmentSeriesResult {
+            pub fn series<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::AppointmentSeries>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.series = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for series: {e}")
+                    });
+                self
+            }
+            pub fn skipped<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::SeriesConflict>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.skipped = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for skipped: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AppointmentSeriesResult>
+        for super::AppointmentSeriesResult {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AppointmentSeriesResult,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    series: value.series?,
+                    skipped: value.skipped?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AppointmentSeriesResult>
+        for AppointmentSeriesResult {
+            fn from(value: super::AppointmentSeriesResult) -> Self {
+                Self {
+                    series: Ok(value.series),
+                    skipped: Ok(value.skipped),
                 }
             }
         }
@@ -4608,6 +5392,74 @@ notes as they are.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct CancelAppointmentSeries {
+            appointment_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            reason: ::std::result::Result<
+                super::CancellationReason,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for CancelAppointmentSeries {
+            fn default() -> Self {
+                Self {
+                    appointment_id: Ok(Default::default()),
+                    reason: Err("no value supplied for reason".to_string()),
+                }
+            }
+        }
+        impl CancelAppointmentSeries {
+            pub fn appointment_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.appointment_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for appointment_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn reason<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::CancellationReason>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.reason = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for reason: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<CancelAppointmentSeries>
+        for super::CancelAppointmentSeries {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: CancelAppointmentSeries,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    appointment_id: value.appointment_id?,
+                    reason: value.reason?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::CancelAppointmentSeries>
+        for CancelAppointmentSeries {
+            fn from(value: super::CancelAppointmentSeries) -> Self {
+                Self {
+                    appointment_id: Ok(value.appointment_id),
+                    reason: Ok(value.reason),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct ClerkEvent {
             data: ::std::result::Result<
                 ::serde_json::Map<::std::string::String, ::serde_json::Value>,
@@ -5004,6 +5856,181 @@ notes as they are.*/
                     specialist_id: Ok(value.specialist_id),
                     specialty_id: Ok(value.specialty_id),
                     started_at: Ok(value.started_at),
+                    title: Ok(value.title),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct CreateAppointmentSeries {
+            ended_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            patient_id: ::std::result::Result<i64, ::std::string::String>,
+            recurrence: ::std::result::Result<super::Recurrence, ::std::string::String>,
+            specialist_id: ::std::result::Result<i64, ::std::string::String>,
+            specialty_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            started_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            template_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            title: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for CreateAppointmentSeries {
+            fn default() -> Self {
+                Self {
+                    ended_at: Ok(Default::default()),
+                    patient_id: Err("no value supplied for patient_id".to_string()),
+                    recurrence: Err("no value supplied for recurrence".to_string()),
+                    specialist_id: Err(
+                        "no value supplied for specialist_id".to_string(),
+                    ),
+                    specialty_id: Ok(Default::default()),
+                    started_at: Err("no value supplied for started_at".to_string()),
+                    template_id: Ok(Default::default()),
+                    title: Ok(Default::default()),
+                }
+            }
+        }
+        impl CreateAppointmentSeries {
+            pub fn ended_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.ended_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for ended_at: {e}")
+                    });
+                self
+            }
+            pub fn patient_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patient_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patient_id: {e}")
+                    });
+                self
+            }
+            pub fn recurrence<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::Recurrence>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.recurrence = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for recurrence: {e}")
+                    });
+                self
+            }
+            pub fn specialist_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.specialist_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for specialist_id: {e}")
+                    });
+                self
+            }
+            pub fn specialty_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.specialty_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for specialty_id: {e}")
+                    });
+                self
+            }
+            pub fn started_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.started_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for started_at: {e}")
+                    });
+                self
+            }
+            pub fn template_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.template_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for template_id: {e}")
+                    });
+                self
+            }
+            pub fn title<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.title = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for title: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<CreateAppointmentSeries>
+        for super::CreateAppointmentSeries {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: CreateAppointmentSeries,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    ended_at: value.ended_at?,
+                    patient_id: value.patient_id?,
+                    recurrence: value.recurrence?,
+                    specialist_id: value.specialist_id?,
+                    specialty_id: value.specialty_id?,
+                    started_at: value.started_at?,
+                    template_id: value.template_id?,
+                    title: value.title?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::CreateAppointmentSeries>
+        for CreateAppointmentSeries {
+            fn from(value: super::CreateAppointmentSeries) -> Self {
+                Self {
+                    ended_at: Ok(value.ended_at),
+                    patient_id: Ok(value.patient_id),
+                    recurrence: Ok(value.recurrence),
+                    specialist_id: Ok(value.specialist_id),
+                    specialty_id: Ok(value.specialty_id),
+                    started_at: Ok(value.started_at),
+                    template_id: Ok(value.template_id),
                     title: Ok(value.title),
                 }
             }
@@ -8352,6 +9379,126 @@ notes as they are.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct Recurrence {
+            count: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            frequency: ::std::result::Result<
+                super::RecurrenceFrequency,
+                ::std::string::String,
+            >,
+            interval: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            until: ::std::result::Result<
+                ::std::option::Option<::chrono::naive::NaiveDate>,
+                ::std::string::String,
+            >,
+            weekdays: ::std::result::Result<::std::vec::Vec<i32>, ::std::string::String>,
+        }
+        impl ::std::default::Default for Recurrence {
+            fn default() -> Self {
+                Self {
+                    count: Ok(Default::default()),
+                    frequency: Err("no value supplied for frequency".to_string()),
+                    interval: Ok(Default::default()),
+                    until: Ok(Default::default()),
+                    weekdays: Ok(Default::default()),
+                }
+            }
+        }
+        impl Recurrence {
+            pub fn count<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.count = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for count: {e}")
+                    });
+                self
+            }
+            pub fn frequency<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::RecurrenceFrequency>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.frequency = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for frequency: {e}")
+                    });
+                self
+            }
+            pub fn interval<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.interval = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for interval: {e}")
+                    });
+                self
+            }
+            pub fn until<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::naive::NaiveDate>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.until = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for until: {e}")
+                    });
+                self
+            }
+            pub fn weekdays<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.weekdays = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for weekdays: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Recurrence> for super::Recurrence {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Recurrence,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    count: value.count?,
+                    frequency: value.frequency?,
+                    interval: value.interval?,
+                    until: value.until?,
+                    weekdays: value.weekdays?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Recurrence> for Recurrence {
+            fn from(value: super::Recurrence) -> Self {
+                Self {
+                    count: Ok(value.count),
+                    frequency: Ok(value.frequency),
+                    interval: Ok(value.interval),
+                    until: Ok(value.until),
+                    weekdays: Ok(value.weekdays),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct Reschedule {
             created_at: ::std::result::Result<
                 ::chrono::DateTime<::chrono::offset::Utc>,
@@ -8836,6 +9983,107 @@ notes as they are.*/
                     statuses: Ok(value.statuses),
                     timezone: Ok(value.timezone),
                     to: Ok(value.to),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SeriesConflict {
+            appointment_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            ended_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            reason: ::std::result::Result<super::ConflictReason, ::std::string::String>,
+            started_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for SeriesConflict {
+            fn default() -> Self {
+                Self {
+                    appointment_id: Ok(Default::default()),
+                    ended_at: Err("no value supplied for ended_at".to_string()),
+                    reason: Err("no value supplied for reason".to_string()),
+                    started_at: Err("no value supplied for started_at".to_string()),
+                }
+            }
+        }
+        impl SeriesConflict {
+            pub fn appointment_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.appointment_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for appointment_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn ended_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.ended_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for ended_at: {e}")
+                    });
+                self
+            }
+            pub fn reason<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::ConflictReason>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.reason = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for reason: {e}")
+                    });
+                self
+            }
+            pub fn started_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.started_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for started_at: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SeriesConflict> for super::SeriesConflict {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SeriesConflict,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    appointment_id: value.appointment_id?,
+                    ended_at: value.ended_at?,
+                    reason: value.reason?,
+                    started_at: value.started_at?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SeriesConflict> for SeriesConflict {
+            fn from(value: super::SeriesConflict) -> Self {
+                Self {
+                    appointment_id: Ok(value.appointment_id),
+                    ended_at: Ok(value.ended_at),
+                    reason: Ok(value.reason),
+                    started_at: Ok(value.started_at),
                 }
             }
         }
@@ -9835,6 +11083,164 @@ notes as they are.*/
                 Self {
                     ended_at: Ok(value.ended_at),
                     patient_id: Ok(value.patient_id),
+                    specialist_id: Ok(value.specialist_id),
+                    specialty_id: Ok(value.specialty_id),
+                    started_at: Ok(value.started_at),
+                    title: Ok(value.title),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct UpdateAppointmentSeries {
+            appointment_id: ::std::result::Result<i64, ::std::string::String>,
+            ended_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            specialist_id: ::std::result::Result<i64, ::std::string::String>,
+            specialty_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            started_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            title: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for UpdateAppointmentSeries {
+            fn default() -> Self {
+                Self {
+                    appointment_id: Err(
+                        "no value supplied for appointment_id".to_string(),
+                    ),
+                    ended_at: Err("no value supplied for ended_at".to_string()),
+                    specialist_id: Err(
+                        "no value supplied for specialist_id".to_string(),
+                    ),
+                    specialty_id: Ok(Default::default()),
+                    started_at: Err("no value supplied for started_at".to_string()),
+                    title: Ok(Default::default()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl UpdateAppointmentSeries {
+            pub fn appointment_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.appointment_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for appointment_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn ended_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.ended_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for ended_at: {e}")
+                    });
+                self
+            }
+            pub fn specialist_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.specialist_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for specialist_id: {e}")
+                    });
+                self
+            }
+            pub fn specialty_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.specialty_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for specialty_id: {e}")
+                    });
+                self
+            }
+            pub fn started_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.started_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for started_at: {e}")
+                    });
+                self
+            }
+            pub fn title<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.title = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for title: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<UpdateAppointmentSeries>
+        for super::UpdateAppointmentSeries {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: UpdateAppointmentSeries,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    appointment_id: value.appointment_id?,
+                    ended_at: value.ended_at?,
+                    specialist_id: value.specialist_id?,
+                    specialty_id: value.specialty_id?,
+                    started_at: value.started_at?,
+                    title: value.title?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::UpdateAppointmentSeries>
+        for UpdateAppointmentSeries {
+            fn from(value: super::UpdateAppointmentSeries) -> Self {
+                Self {
+                    appointment_id: Ok(value.appointment_id),
+                    ended_at: Ok(value.ended_at),
                     specialist_id: Ok(value.specialist_id),
                     specialty_id: Ok(value.specialty_id),
                     started_at: Ok(value.started_at),
@@ -11959,6 +13365,105 @@ let response = client.appointment_reschedule_list()
 ```*/
     pub fn appointment_reschedule_list(&self) -> builder::AppointmentRescheduleList<'_> {
         builder::AppointmentRescheduleList::new(self)
+    }
+    /**Book a series
+
+All its times are checked before any is booked: they are at the same time of the day by the clock of the
+specialist's zone. 409 `series_conflict` names each one that is not free, that the specialist is away at,
+or that clocks leave out; with `on_conflict=skip` the others are booked and the answer names those that
+were not, unless there is none left to book. Working hours do not matter here.
+
+Sends a `POST` request to `/v1/appointment-series`
+
+Arguments:
+- `on_conflict`: What becomes of it when some of the times are not free; `fail` when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `body`
+```ignore
+let response = client.appointment_series_create()
+    .on_conflict(on_conflict)
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn appointment_series_create(&self) -> builder::AppointmentSeriesCreate<'_> {
+        builder::AppointmentSeriesCreate::new(self)
+    }
+    /**Get a series
+
+With its appointments. Specialists get their own.
+
+Sends a `GET` request to `/v1/appointment-series/{appointment_series_id}`
+
+Arguments:
+- `appointment_series_id`: Id of the series.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.appointment_series_get()
+    .appointment_series_id(appointment_series_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn appointment_series_get(&self) -> builder::AppointmentSeriesGet<'_> {
+        builder::AppointmentSeriesGet::new(self)
+    }
+    /**Change a series
+
+The body says what becomes of one of its appointments; the others that the scope takes in change as it
+does. They keep their ids and the buffers they were booked with. 409 `series_conflict` as when a series
+is booked; what is skipped stays where it is. 409 `stale_version` when the series or one of its
+appointments changed meanwhile, `invalid_transition` when the named one has begun or is over.
+
+Sends a `PUT` request to `/v1/appointment-series/{appointment_series_id}`
+
+Arguments:
+- `appointment_series_id`: Id of the series.
+- `on_conflict`: What becomes of it when some of the times are not free; `fail` when left out.
+- `scope`: Which of its appointments change.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `body`
+```ignore
+let response = client.appointment_series_update()
+    .appointment_series_id(appointment_series_id)
+    .on_conflict(on_conflict)
+    .scope(scope)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn appointment_series_update(&self) -> builder::AppointmentSeriesUpdate<'_> {
+        builder::AppointmentSeriesUpdate::new(self)
+    }
+    /**Cancel a series
+
+Those that the scope takes in and that are still to come; their times are free at once. 409
+`already_cancelled` when there is none.
+
+Sends a `POST` request to `/v1/appointment-series/{appointment_series_id}/cancel`
+
+Arguments:
+- `appointment_series_id`: Id of the series.
+- `scope`: Which of its appointments are called off.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `body`
+```ignore
+let response = client.appointment_series_cancel()
+    .appointment_series_id(appointment_series_id)
+    .scope(scope)
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn appointment_series_cancel(&self) -> builder::AppointmentSeriesCancel<'_> {
+        builder::AppointmentSeriesCancel::new(self)
     }
     /**Show a calendar
 
@@ -23528,6 +25033,901 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::appointment_series_create`]
+
+[`Client::appointment_series_create`]: super::Client::appointment_series_create*/
+    #[derive(Debug, Clone)]
+    pub struct AppointmentSeriesCreate<'a> {
+        client: &'a super::Client,
+        on_conflict: Result<Option<types::OnConflict>, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::CreateAppointmentSeries, String>,
+    }
+    impl<'a> AppointmentSeriesCreate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                on_conflict: Ok(None),
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn on_conflict<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::OnConflict>,
+        {
+            self.on_conflict = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `OnConflict` for on_conflict failed".to_string()
+                });
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::CreateAppointmentSeries>,
+            <V as std::convert::TryInto<
+                types::CreateAppointmentSeries,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!(
+                        "conversion to `CreateAppointmentSeries` for body failed: {}", s
+                    )
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::CreateAppointmentSeries,
+            ) -> types::builder::CreateAppointmentSeries,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/appointment-series`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::AppointmentSeriesResult>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, on_conflict, idempotency_key, x_organization_id, body } = self;
+            let on_conflict = on_conflict.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::CreateAppointmentSeries::try_from(v)
+                        .map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/appointment-series", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .query(&progenitor_client::QueryParam::new("on_conflict", &on_conflict))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "appointment_series_create",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                201u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::appointment_series_get`]
+
+[`Client::appointment_series_get`]: super::Client::appointment_series_get*/
+    #[derive(Debug, Clone)]
+    pub struct AppointmentSeriesGet<'a> {
+        client: &'a super::Client,
+        appointment_series_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> AppointmentSeriesGet<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                appointment_series_id: Err(
+                    "appointment_series_id was not initialized".to_string(),
+                ),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn appointment_series_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.appointment_series_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for appointment_series_id failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/appointment-series/{appointment_series_id}`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::AppointmentSeries>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, appointment_series_id, x_organization_id } = self;
+            let appointment_series_id = appointment_series_id
+                .map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/appointment-series/{}", client.baseurl, encode_path(&
+                appointment_series_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "appointment_series_get",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::appointment_series_update`]
+
+[`Client::appointment_series_update`]: super::Client::appointment_series_update*/
+    #[derive(Debug, Clone)]
+    pub struct AppointmentSeriesUpdate<'a> {
+        client: &'a super::Client,
+        appointment_series_id: Result<i64, String>,
+        on_conflict: Result<Option<types::OnConflict>, String>,
+        scope: Result<types::SeriesScope, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::UpdateAppointmentSeries, String>,
+    }
+    impl<'a> AppointmentSeriesUpdate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                appointment_series_id: Err(
+                    "appointment_series_id was not initialized".to_string(),
+                ),
+                on_conflict: Ok(None),
+                scope: Err("scope was not initialized".to_string()),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn appointment_series_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.appointment_series_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for appointment_series_id failed".to_string()
+                });
+            self
+        }
+        pub fn on_conflict<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::OnConflict>,
+        {
+            self.on_conflict = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `OnConflict` for on_conflict failed".to_string()
+                });
+            self
+        }
+        pub fn scope<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::SeriesScope>,
+        {
+            self.scope = value
+                .try_into()
+                .map_err(|_| "conversion to `SeriesScope` for scope failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::UpdateAppointmentSeries>,
+            <V as std::convert::TryInto<
+                types::UpdateAppointmentSeries,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!(
+                        "conversion to `UpdateAppointmentSeries` for body failed: {}", s
+                    )
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::UpdateAppointmentSeries,
+            ) -> types::builder::UpdateAppointmentSeries,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `PUT` request to `/v1/appointment-series/{appointment_series_id}`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::AppointmentSeriesResult>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self {
+                client,
+                appointment_series_id,
+                on_conflict,
+                scope,
+                x_organization_id,
+                body,
+            } = self;
+            let appointment_series_id = appointment_series_id
+                .map_err(Error::InvalidRequest)?;
+            let on_conflict = on_conflict.map_err(Error::InvalidRequest)?;
+            let scope = scope.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::UpdateAppointmentSeries::try_from(v)
+                        .map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/appointment-series/{}", client.baseurl, encode_path(&
+                appointment_series_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .put(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .query(&progenitor_client::QueryParam::new("on_conflict", &on_conflict))
+                .query(&progenitor_client::QueryParam::new("scope", &scope))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "appointment_series_update",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::appointment_series_cancel`]
+
+[`Client::appointment_series_cancel`]: super::Client::appointment_series_cancel*/
+    #[derive(Debug, Clone)]
+    pub struct AppointmentSeriesCancel<'a> {
+        client: &'a super::Client,
+        appointment_series_id: Result<i64, String>,
+        scope: Result<types::SeriesScope, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::CancelAppointmentSeries, String>,
+    }
+    impl<'a> AppointmentSeriesCancel<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                appointment_series_id: Err(
+                    "appointment_series_id was not initialized".to_string(),
+                ),
+                scope: Err("scope was not initialized".to_string()),
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn appointment_series_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.appointment_series_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for appointment_series_id failed".to_string()
+                });
+            self
+        }
+        pub fn scope<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::SeriesScope>,
+        {
+            self.scope = value
+                .try_into()
+                .map_err(|_| "conversion to `SeriesScope` for scope failed".to_string());
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::CancelAppointmentSeries>,
+            <V as std::convert::TryInto<
+                types::CancelAppointmentSeries,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!(
+                        "conversion to `CancelAppointmentSeries` for body failed: {}", s
+                    )
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::CancelAppointmentSeries,
+            ) -> types::builder::CancelAppointmentSeries,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/appointment-series/{appointment_series_id}/cancel`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::AppointmentSeries>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self {
+                client,
+                appointment_series_id,
+                scope,
+                idempotency_key,
+                x_organization_id,
+                body,
+            } = self;
+            let appointment_series_id = appointment_series_id
+                .map_err(Error::InvalidRequest)?;
+            let scope = scope.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::CancelAppointmentSeries::try_from(v)
+                        .map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/appointment-series/{}/cancel", client.baseurl, encode_path(&
+                appointment_series_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .query(&progenitor_client::QueryParam::new("scope", &scope))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "appointment_series_cancel",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,

@@ -89,14 +89,29 @@ impl WriteTx {
     /// Leaves work for after the commit, in the organization of the caller: its job's id, or nothing
     /// when a job with the work's key is open.
     pub(crate) async fn enqueue<W: Work>(&mut self, work: &W) -> Result<Option<Uuid>, DatabaseError> {
+        let job = self.job(work)?;
+        let id = job.id;
+        Ok((self.enqueue_jobs(&[job]).await? == 1).then_some(id))
+    }
+
+    /// The same of several works, in one statement.
+    pub(crate) async fn enqueue_all<W: Work>(&mut self, works: &[W]) -> Result<(), DatabaseError> {
+        let jobs = works.iter().map(|work| self.job(work)).collect::<Result<Vec<_>, _>>()?;
+        self.enqueue_jobs(&jobs).await.map(drop)
+    }
+
+    fn job<W: Work>(&self, work: &W) -> Result<jobs::NewJob, DatabaseError> {
         let user = if let Actor::User(user) = self.origin.actor { Some(user) } else { None };
-        let job = jobs::NewJob::of(work, self.origin.organization, user)?;
-        if !jobs::job_enqueue(self, &job).await? {
-            return Ok(None);
+        jobs::NewJob::of(work, self.origin.organization, user)
+    }
+
+    async fn enqueue_jobs(&mut self, jobs: &[jobs::NewJob]) -> Result<u64, DatabaseError> {
+        let written = if jobs.is_empty() { 0 } else { jobs::jobs_enqueue(self, jobs).await? };
+        if written > 0 {
+            let wake = self.jobs.clone();
+            self.after_commit(move || wake.wake());
         }
-        let wake = self.jobs.clone();
-        self.after_commit(move || wake.wake());
-        Ok(Some(job.id))
+        Ok(written)
     }
 
     /// Commits the changes together with their audit entry; for a request with an `Idempotency-Key`,

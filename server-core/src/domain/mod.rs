@@ -44,6 +44,9 @@ pub(crate) enum Tag {
     Patients,
     /// Booked times; no specialist and no patient is booked twice.
     Appointments,
+    /// Appointments that repeat.
+    #[oai(rename = "Appointment series")]
+    AppointmentSeries,
     /// Booked times as calendars show them, here and in other programs.
     Calendar,
     /// Appointments by video: who enters their rooms, and when.

@@ -193,6 +193,10 @@ permissions! {
     AppointmentDelete @ AppointmentsWrite: [Admin];
     /// Cancel appointments; specialists and patients their own.
     AppointmentCancel @ AppointmentsWrite: [Admin, Specialist, Staff, Patient];
+    /// See series of appointments; specialists their own.
+    AppointmentSeriesRead @ AppointmentsRead: [Admin, Specialist, Staff];
+    /// Book, change and cancel series of appointments; specialists their own.
+    AppointmentSeriesWrite @ AppointmentsWrite: [Admin, Specialist, Staff];
     /// See the calendar; specialists and patients their own.
     CalendarRead @ CalendarRead: [Admin, Specialist, Staff, Patient];
     /// Join appointments by video; specialists and patients their own.

@@ -10,25 +10,32 @@ use uuid::Uuid;
 use super::model::{Claimed, Job, JobState, NewJob};
 use crate::database::{DatabaseError, Tx};
 
-/// Writes a job; `false` when one with its key is open.
-pub(crate) async fn job_enqueue(tx: &mut impl Tx, job: &NewJob) -> Result<bool, DatabaseError> {
+/// Writes jobs, all in one statement; says how many: not those with whose key one is open.
+pub(crate) async fn jobs_enqueue(tx: &mut impl Tx, jobs: &[NewJob]) -> Result<u64, DatabaseError> {
+    let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
+    let organizations: Vec<i64> = jobs.iter().map(|job| job.organization.map_or(0, |id| id.0)).collect();
+    let kinds: Vec<String> = jobs.iter().map(|job| job.kind.to_owned()).collect();
+    let payloads: Vec<Value> = jobs.iter().map(|job| job.payload.clone()).collect();
+    let keys: Vec<Option<String>> = jobs.iter().map(|job| job.key.clone()).collect();
+    let creators: Vec<Option<i64>> = jobs.iter().map(|job| job.created_by.map(|id| id.0)).collect();
+    let days: Vec<i32> = jobs.iter().map(|job| job.keep_days).collect();
     let done = sqlx::query!(
         r#"
         insert into jobs (id, organization_id, kind, payload, key, created_by, keep_days)
-        values ($1, $2, $3, $4, $5, $6, $7)
+        select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::jsonb[], $5::text[], $6::bigint[], $7::integer[])
         on conflict do nothing
         "#,
-        job.id,
-        job.organization.map_or(0, |id| id.0),
-        job.kind,
-        job.payload,
-        job.key,
-        job.created_by.map(|id| id.0),
-        job.keep_days
+        &ids,
+        &organizations,
+        &kinds,
+        &payloads,
+        &keys as _,
+        &creators as _,
+        &days
     )
     .execute(tx.connection()?)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(done.rows_affected())
 }
 
 /// The youngest job of a kind with a key, if the caller may see it.

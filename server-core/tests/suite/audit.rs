@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 
 use restartix_sdk::core::types::{
-    BeginImpersonation, BookAppointment, CancelAppointment, CancellationReason, ConnectUser, CreateApiKey,
-    CreateOrganization, HoldAppointment, MemberRole, RescheduleAppointment, Scope, SpecialtyInput, SwitchOrganization,
-    UpdateAppointment, UpdateMember, UpdateOrganization, UpdatePatient,
+    BeginImpersonation, BookAppointment, CancelAppointment, CancelAppointmentSeries, CancellationReason, ConnectUser,
+    CreateApiKey, CreateOrganization, HoldAppointment, MemberRole, RescheduleAppointment, Scope, SeriesScope,
+    SpecialtyInput, SwitchOrganization, UpdateAppointment, UpdateAppointmentSeries, UpdateMember, UpdateOrganization,
+    UpdatePatient,
 };
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Executor, FromRow, PgConnection};
@@ -87,6 +88,18 @@ impl Trail {
         assert!(row.user_agent.as_deref().is_some_and(|agent| agent.starts_with("restartix-sdk-rust/")), "{row:?}");
         self.operations.insert(operation.to_owned());
     }
+
+    /// A row of a series came and one of each of these appointments.
+    async fn series(&mut self, operation: &str, (action, series): (&str, i64), (each, appointments): (&str, &[i64])) {
+        let new = self.next().await;
+        let said: BTreeSet<_> =
+            new.iter().map(|row| (&*row.action, &*row.entity_type, row.entity_id.clone())).collect();
+        let mut expected = BTreeSet::from([(action, "appointment_series", Some(series.to_string()))]);
+        expected.extend(appointments.iter().map(|id| (each, "appointment", Some(id.to_string()))));
+        assert_eq!((said, new.len()), (expected, appointments.len() + 1), "{operation}");
+        assert!(new.iter().all(|row| row.operation_id == operation && row.outcome == "succeeded"), "{new:#?}");
+        self.operations.insert(operation.to_owned());
+    }
 }
 
 /// The operations of the specification that `wanted` picks.
@@ -134,6 +147,32 @@ async fn template_mutations(app: &CoreApp, trail: &mut Trail) {
     trail.one(&admin, home, "appointment_template_update", what("updated"), &fields).await;
     granted(admin.appointment_template_delete().appointment_template_id(template).send().await, 204);
     trail.one(&admin, home, "appointment_template_delete", what("deleted"), &[]).await;
+}
+
+/// A series leaves a row of its own and one for each of its appointments.
+async fn series_mutations(app: &CoreApp, patient: i64, trail: &mut Trail) {
+    let (staff, specialist) = (app.staff(), app.home().specialist_id);
+    let body = CoreApp::new_series(specialist, patient, in_days(20, 12), CoreApp::daily(2));
+    let series = granted(staff.appointment_series_create().body(body).send().await, 201).series;
+    let ids: Vec<_> = series.appointments.iter().map(|appointment| appointment.id).collect();
+    trail.series("appointment_series_create", ("created", series.id), ("created", &ids)).await;
+    let first = &series.appointments[0];
+    let body = UpdateAppointmentSeries {
+        appointment_id: first.id,
+        ended_at: first.ended_at,
+        specialist_id: first.specialist_id,
+        specialty_id: None,
+        started_at: first.started_at,
+        title: Some("Knee".to_owned()),
+        version: series.version,
+    };
+    let update = staff.appointment_series_update().appointment_series_id(series.id).scope(SeriesScope::All);
+    granted(update.body(body).send().await, 200);
+    trail.series("appointment_series_update", ("updated", series.id), ("updated", &ids)).await;
+    let body = CancelAppointmentSeries { appointment_id: Some(ids[1]), reason: CancellationReason::Other };
+    let cancel = staff.appointment_series_cancel().appointment_series_id(series.id).scope(SeriesScope::One);
+    granted(cancel.body(body).send().await, 200);
+    trail.series("appointment_series_cancel", ("cancelled", series.id), ("cancelled", &ids[1..])).await;
 }
 
 async fn booking_mutations(app: &CoreApp, patient: i64, trail: &mut Trail) {
@@ -251,6 +290,7 @@ async fn every_mutation_leaves_one_row() {
     granted(admin.appointment_delete().appointment_id(booked.id).send().await, 204);
     trail.one(&admin, home, "appointment_delete", ("deleted", "appointment", booked.id.to_string()), &[]).await;
     booking_mutations(&app, patient.id, &mut trail).await;
+    series_mutations(&app, patient.id, &mut trail).await;
     let body = CreateApiKey { expires_at: None, name: "Key".to_owned(), scopes: vec![Scope::PatientsRead] };
     let key = granted(admin.api_key_create().organization_id(home).body(body).send().await, 201).api_key.id;
     trail.one(&admin, home, "api_key_create", ("created", "api_key", key.to_string()), &[]).await;

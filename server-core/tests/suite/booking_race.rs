@@ -63,7 +63,7 @@ fn one_of(racers: usize) -> BTreeMap<String, usize> {
 }
 
 /// Appointments that overlap another one of the same specialist or patient.
-const OVERLAPS: &str = "select count(*) from appointments a join appointments b
+pub(crate) const OVERLAPS: &str = "select count(*) from appointments a join appointments b
     on a.id < b.id and a.block && b.block and (a.specialist_id = b.specialist_id or a.patient_id = b.patient_id)
     where a.status in ('held', 'scheduled', 'confirmed', 'in_progress')
       and b.status in ('held', 'scheduled', 'confirmed', 'in_progress')";

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use reqwest::{Method, StatusCode};
-use restartix_sdk::core::types::{BeginImpersonation, CalendarFeedToken, Scope, SpecialtyInput};
+use restartix_sdk::core::types::{
+    BeginImpersonation, CalendarFeedToken, CancelAppointment, CancellationReason, RescheduleAppointment, Scope,
+    SpecialtyInput,
+};
 use test_support::{Actor, Answer, Clinic, CoreApp, Icalendar, Role, granted, in_days, refused, until};
 
 use crate::calendar::{execute, month};
@@ -80,23 +83,15 @@ async fn changes_reach_who_subscribed() {
     let before = first.event(booked.uid);
 
     let to = in_days(3, 15);
-    let moved = format!(
-        "update appointments set started_at = '{to}', ended_at = '{to}'::timestamptz + interval '1 hour',
-                block = tstzrange('{to}', '{to}'::timestamptz + interval '1 hour'), sequence = sequence + 1,
-                updated_at = now() + interval '2 seconds'
-         where id = {}",
-        booked.id
-    );
-    execute(&app, moved).await;
+    let body = RescheduleAppointment { specialist_id: None, started_at: to, version: None };
+    let moved = granted(staff.appointment_reschedule().appointment_id(booked.id).body(body).send().await, 200);
     let calendar = read(&app, &token).await;
     let event = calendar.event(booked.uid);
     assert_eq!((event.starts_at, event.ends_at), (to, to + TimeDelta::hours(1)));
     assert_eq!((event.sequence, event.uid), (before.sequence + 1, before.uid));
-    assert!(event.modified_at > before.modified_at && event.created_at == before.created_at);
+    assert_eq!((event.modified_at, event.created_at), (moved.updated_at.trunc_subsecs(0), before.created_at));
 
-    let cancel = restartix_sdk::core::types::CancelAppointment {
-        reason: restartix_sdk::core::types::CancellationReason::PatientRequest,
-    };
+    let cancel = CancelAppointment { reason: CancellationReason::PatientRequest };
     granted(staff.appointment_cancel().appointment_id(booked.id).body(cancel).send().await, 200);
     execute(&app, format!("update appointments set status = 'no_show' where id = {}", missed.id)).await;
     let calendar = read(&app, &token).await;

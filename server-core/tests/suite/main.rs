@@ -39,6 +39,8 @@ mod rls_catalogue;
 mod rotation;
 mod round_trip;
 mod schedule;
+mod series;
+mod series_change;
 mod shutdown;
 mod specialist;
 mod specialty;

@@ -158,6 +158,18 @@ def started() -> dict:
     return core("POST", f"/v1/appointments/{confirmed()['id']}/start")
 
 
+def series_body() -> dict:
+    """Two appointments, a week apart, that are in nobody's way."""
+    start = datetime.datetime(2032, 1, 5, tzinfo=datetime.timezone.utc) + datetime.timedelta(minutes=5 * next(_number))
+    times = {"started_at": start.isoformat(), "ended_at": (start + datetime.timedelta(minutes=5)).isoformat()}
+    people = {"specialist_id": specialist()["id"], "patient_id": patient()["id"]}
+    return {**times, **people, "recurrence": {"frequency": "weekly", "count": 2}}
+
+
+def series() -> dict:
+    return core("POST", "/v1/appointment-series", series_body())["series"]
+
+
 # These need an appointment of their own: it is another one after them.
 ADVANCE = (
     "appointment_cancel",
@@ -166,6 +178,7 @@ ADVANCE = (
     "appointment_complete",
     "appointment_no_show",
     "appointment_reschedule",
+    "appointment_series_cancel",
 )
 
 # In which state an operation needs its appointment.
@@ -265,6 +278,7 @@ MAKERS = {
     "patient_id": patient,
     "appointment_id": appointment,
     "appointment_template_id": appointment_template,
+    "appointment_series_id": series,
 }
 
 
@@ -311,6 +325,17 @@ def body_fill(case, row: dict | None) -> None:
         body |= open_slot()
         body.pop("template_id", None)
         body.pop("hold_id", None)
+    if name == "appointment_series_create":
+        body |= series_body()
+        body.pop("specialty_id", None)
+        body.pop("template_id", None)
+    if name == "appointment_series_update" and row is not None:
+        first = row["appointments"][0]
+        body |= {key: first[key] for key in ("started_at", "ended_at", "specialist_id")}
+        body["appointment_id"] = first["id"]
+        body.pop("specialty_id", None)
+    if name == "appointment_series_cancel" and row is not None:
+        body["appointment_id"] = row["appointments"][0]["id"]
     if name == "appointment_reschedule":
         body["started_at"] = slot()["started_at"]
         body.pop("specialist_id", None)

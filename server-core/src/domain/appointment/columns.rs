@@ -10,7 +10,7 @@ macro_rules! appointment_query {
             appointment_template::Modality,
         };
         use crate::ids::{
-            AppointmentId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId, SpecialtyId, UserId,
+            AppointmentId, AppointmentSeriesId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId, SpecialtyId, UserId,
         };
         sqlx::query_as!(
             Appointment,
@@ -20,6 +20,7 @@ macro_rules! appointment_query {
         a.status as "status: AppointmentStatus", a.started_at, a.ended_at,
         a.specialist_id as "specialist_id: SpecialistId", a.patient_id as "patient_id: PatientId",
         a.appointment_template_id as "appointment_template_id: AppointmentTemplateId",
+        a.appointment_series_id as "appointment_series_id: AppointmentSeriesId",
         a.specialty_id as "specialty_id: SpecialtyId", a.modality as "modality: Modality",
         a.user_id as "user_id: UserId", a.hold_expires_at, a.cancelled_at,
         a.cancellation_reason as "cancellation_reason: CancellationReason", a.sequence, a.version, a.created_at,
@@ -33,7 +34,33 @@ macro_rules! appointment_query {
 
 pub(super) use appointment_query;
 
+/// A checked query whose rows are [`Standing`](super::transition::Standing)s, locked against other changes:
+/// which appointments, and the arguments.
+macro_rules! standing_query {
+    ($which:literal, $($arguments:tt)*) => {{
+        use crate::domain::appointment::{status::AppointmentStatus, transition::Standing};
+        use crate::ids::{AppointmentId, AppointmentTemplateId, PatientId, SpecialistId, SpecialtyId};
+        sqlx::query_as!(
+            Standing,
+            r#"
+        select id as "id: AppointmentId", title, status as "status: AppointmentStatus", version, started_at, ended_at,
+               lower(block) as "block_start!", upper(block) as "block_end!",
+               specialist_id as "specialist_id: SpecialistId", patient_id as "patient_id: PatientId",
+               specialty_id as "specialty_id: SpecialtyId",
+               appointment_template_id as "appointment_template_id: AppointmentTemplateId", holder,
+               coalesce(hold_expires_at <= now(), false) as "lapsed!", cancellation_cutoff_minutes,
+               reschedule_cutoff_minutes
+        from appointments where deleted_at is null and "#
+                + $which
+                + " order by id for update",
+            $($arguments)*
+        )
+    }};
+}
+
+pub(super) use standing_query;
+
 /// The same columns, where a list is composed of them.
 pub(super) const COLUMNS: &str = "id, uid, organization_id, title, status, started_at, ended_at, specialist_id, patient_id, \
-                                  appointment_template_id, specialty_id, modality, user_id, hold_expires_at, \
+                                  appointment_template_id, appointment_series_id, specialty_id, modality, user_id, hold_expires_at, \
                                   cancelled_at, cancellation_reason, sequence, version, created_at, updated_at";

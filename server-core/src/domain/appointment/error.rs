@@ -4,7 +4,7 @@ use poem_openapi::types::ToJSON;
 use serde_json::{Value, json};
 use server_shared::error::{Fault, FaultKind};
 
-use super::status::AppointmentStatus;
+use super::{series::SeriesConflict, status::AppointmentStatus};
 use crate::{
     database::DatabaseError,
     domain::{availability::AvailabilityError, rules::InvalidValue},
@@ -15,8 +15,12 @@ use crate::{
 pub(crate) enum AppointmentError {
     #[error("There is no such appointment.")]
     NotFound,
+    #[error("There is no such series of appointments.")]
+    SeriesNotFound,
     #[error("The specialist or the patient already has an appointment at this time.")]
     SlotTaken,
+    #[error("Some times of the series are not free; see details.conflicts, or skip them with on_conflict=skip.")]
+    SeriesConflict(Vec<SeriesConflict>),
     #[error("Somebody else changed the appointment meanwhile; get it again and repeat the change.")]
     StaleVersion { current: i64 },
     #[error("The appointment is already cancelled.")]
@@ -44,8 +48,9 @@ pub(crate) enum AppointmentError {
 impl Fault for AppointmentError {
     fn kind(&self) -> FaultKind {
         match self {
-            Self::NotFound => FaultKind::NotFound,
+            Self::NotFound | Self::SeriesNotFound => FaultKind::NotFound,
             Self::SlotTaken
+            | Self::SeriesConflict(_)
             | Self::StaleVersion { .. }
             | Self::AlreadyCancelled
             | Self::InvalidTransition { .. }
@@ -62,7 +67,9 @@ impl Fault for AppointmentError {
     fn code(&self) -> Cow<'static, str> {
         match self {
             Self::NotFound => "appointment_not_found".into(),
+            Self::SeriesNotFound => "appointment_series_not_found".into(),
             Self::SlotTaken => "slot_taken".into(),
+            Self::SeriesConflict(_) => "series_conflict".into(),
             Self::StaleVersion { .. } => "stale_version".into(),
             Self::AlreadyCancelled => "already_cancelled".into(),
             Self::InvalidTransition { .. } => "invalid_transition".into(),
@@ -79,6 +86,7 @@ impl Fault for AppointmentError {
 
     fn details(&self) -> Option<Value> {
         match self {
+            Self::SeriesConflict(conflicts) => Some(json!({ "conflicts": conflicts.to_json() })),
             Self::StaleVersion { current } => Some(json!({ "version": current })),
             Self::InvalidTransition { from, to } => Some(json!({ "from": from.to_json(), "to": to.to_json() })),
             Self::Invalid(error) => error.details(),

@@ -5,6 +5,7 @@ mod error;
 mod model;
 mod repository;
 mod reschedule;
+mod series;
 mod service;
 mod status;
 mod transition;
@@ -14,7 +15,8 @@ pub(crate) use service::Service;
 pub(crate) use status::AppointmentStatus;
 
 /// Every operation on appointments.
-pub(crate) type Api = (api::Api, booking::BookingApi, transition::TransitionApi, reschedule::RescheduleApi);
+pub(crate) type Api =
+    (api::Api, booking::BookingApi, transition::TransitionApi, reschedule::RescheduleApi, series::SeriesApi);
 
 impl Service {
     /// Its operations.
@@ -23,7 +25,8 @@ impl Service {
             api::Api { appointments: self.clone() },
             booking::BookingApi { appointments: self.clone() },
             transition::TransitionApi { appointments: self.clone() },
-            reschedule::RescheduleApi { appointments: self },
+            reschedule::RescheduleApi { appointments: self.clone() },
+            series::SeriesApi { appointments: self },
         )
     }
 }

@@ -6,7 +6,10 @@ use super::status::AppointmentStatus;
 use crate::{
     audit::Entity,
     domain::appointment_template::Modality,
-    ids::{AppointmentId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId, SpecialtyId, UserId},
+    ids::{
+        AppointmentId, AppointmentSeriesId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId,
+        SpecialtyId, UserId,
+    },
 };
 
 /// A booked time of a specialist and a patient.
@@ -34,6 +37,8 @@ pub(crate) struct Appointment {
     pub(crate) patient_id: PatientId,
     /// What was booked, if it was booked as something that the clinic offers.
     pub(crate) appointment_template_id: Option<AppointmentTemplateId>,
+    /// The series that it belongs to, if it repeats.
+    pub(crate) appointment_series_id: Option<AppointmentSeriesId>,
     /// In which specialty, if that was said.
     pub(crate) specialty_id: Option<SpecialtyId>,
     /// How specialist and patient meet.
@@ -87,6 +92,7 @@ impl Example for Appointment {
             specialist_id: SpecialistId(8),
             patient_id: PatientId(27),
             appointment_template_id: Some(AppointmentTemplateId(5)),
+            appointment_series_id: None,
             specialty_id: Some(SpecialtyId(3)),
             modality: Modality::InPerson,
             user_id: Some(UserId(12)),

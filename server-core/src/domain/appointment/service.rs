@@ -104,7 +104,7 @@ impl Service {
         let expired = booking::expire(&mut tx, booking.specialist_id, booking.patient_id, block).await?;
         match repository::appointment_update(&mut tx, organization, id, &booking, block).await? {
             Some(appointment) => {
-                reschedule::record(&mut tx, &standing, &appointment, caller.user_id).await?;
+                reschedule::record(&mut tx, &[&standing], caller.user_id).await?;
                 let fields = ["title", "started_at", "ended_at", "specialist_id", "patient_id", "specialty_id"];
                 room_follow(&mut tx, &appointment).await?;
                 tx.commit(Audit::updated(&appointment, fields.to_vec()).and(expired)).await?;
@@ -118,7 +118,7 @@ impl Service {
         let mut tx = self.database.write(caller).await?;
         let modality = repository::appointment_delete(&mut tx, id).await?.ok_or(AppointmentError::NotFound)?;
         if modality == Modality::Video {
-            video::enqueue_room(&mut tx, id).await?;
+            video::enqueue_rooms(&mut tx, &[id]).await?;
         }
         tx.commit(Audit::deleted(&id)).await?;
         Ok(())
@@ -128,10 +128,16 @@ impl Service {
 /// Has the room of an appointment by video made, moved or taken away once the change is committed. That
 /// is a job, so that no booking waits for Daily or fails with it. What is held has no room yet.
 pub(super) async fn room_follow(tx: &mut WriteTx, appointment: &Appointment) -> Result<(), DatabaseError> {
-    if appointment.modality == Modality::Video && appointment.status != AppointmentStatus::Held {
-        video::enqueue_room(tx, appointment.id).await?;
-    }
-    Ok(())
+    rooms_follow(tx, std::slice::from_ref(appointment)).await
+}
+
+/// The same for several.
+pub(super) async fn rooms_follow(tx: &mut WriteTx, appointments: &[Appointment]) -> Result<(), DatabaseError> {
+    let with_room = |appointment: &&Appointment| {
+        appointment.modality == Modality::Video && appointment.status != AppointmentStatus::Held
+    };
+    let rooms: Vec<_> = appointments.iter().filter(with_room).map(|appointment| appointment.id).collect();
+    video::enqueue_rooms(tx, &rooms).await
 }
 
 /// Racing bookings of one calendar wait for each other here instead of deadlocking in the exclusion

@@ -9,5 +9,5 @@ mod tests;
 
 pub(crate) use api::Api;
 pub(crate) use error::AvailabilityError;
-pub(crate) use model::OpenSlot;
-pub(crate) use service::{Service, open_slot};
+pub(crate) use model::{Offered, OpenSlot};
+pub(crate) use service::{Service, offered, open_slot};

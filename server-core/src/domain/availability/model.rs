@@ -1,7 +1,10 @@
-use chrono::{DateTime, TimeDelta, Utc};
+use std::ops::Range;
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 use poem_openapi::{Object, types::Example};
 
-use super::engine::{self, Busy, Offer, Schedule};
+use super::engine::{self, Busy, ExceptionKind, Offer, Schedule};
 use crate::{
     domain::appointment_template::Modality,
     ids::{AppointmentTemplateId, SpecialistId, SpecialtyId},
@@ -82,7 +85,7 @@ pub(crate) struct OpenSlot {
 
 /// What a specialist offers, and what is booked around the time that was asked for.
 #[derive(Debug, Clone)]
-pub(super) struct Offered {
+pub(crate) struct Offered {
     /// Whether it can be booked at all.
     pub(super) bookable: bool,
     /// The template that was asked for, if it is there.
@@ -91,6 +94,47 @@ pub(super) struct Offered {
     pub(super) offer: Offer,
     pub(super) terms: Terms,
     pub(super) busy: Vec<Busy>,
+}
+
+impl Offered {
+    /// What the specialist's hours are said in.
+    pub(crate) fn zone(&self) -> Tz {
+        self.schedule.zone
+    }
+
+    /// What others are kept out of by what is booked.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = &Range<DateTime<Utc>>> {
+        self.busy.iter().map(|busy| &busy.block).filter(|block| !block.is_empty())
+    }
+
+    /// Whether the specialist is away at a time between the two moments: an exception says so. What it
+    /// works otherwise is not asked.
+    pub(crate) fn is_away(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {
+        let (from, to) = (self.label(from), self.label(to));
+        let away = self.schedule.exceptions.iter().filter(|exception| exception.kind == ExceptionKind::Unavailable);
+        away.into_iter().any(|exception| exception.starts_at < to && from < exception.ends_at)
+    }
+
+    /// The slot that begins at the moment, whether or not it is open.
+    pub(crate) fn slot_at(&self, started_at: DateTime<Utc>) -> OpenSlot {
+        let slot = engine::Slot { started_at, ended_at: started_at + self.offer.duration };
+        let block = self.offer.block(&slot);
+        OpenSlot {
+            started_at: slot.started_at,
+            ended_at: slot.ended_at,
+            block_start: block.start,
+            block_end: block.end,
+            specialty_id: self.terms.specialty_id,
+            modality: self.terms.modality,
+            cancellation_cutoff_minutes: self.terms.cancellation_cutoff_minutes,
+            reschedule_cutoff_minutes: self.terms.reschedule_cutoff_minutes,
+        }
+    }
+
+    /// What clocks show where the specialist works.
+    fn label(&self, moment: DateTime<Utc>) -> NaiveDateTime {
+        moment.with_timezone(&self.schedule.zone).naive_local()
+    }
 }
 
 /// What a booking takes over from its template.

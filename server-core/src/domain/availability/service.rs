@@ -71,26 +71,29 @@ pub(crate) async fn open_slot(
     let offered =
         repository::offer_get_besides(tx, organization, specialist, template, asked - MARGIN, asked + MARGIN, besides)
             .await?;
-    let Offered { bookable, schedule, offer, terms, busy, .. } = found(offered, template)?;
-    let slot_besides = |busy: &[engine::Busy]| {
-        let slots = engine::slots(&schedule, &offer, busy, asked, asked + TimeDelta::seconds(1), now);
-        slots.into_iter().find(|slot| bookable && slot.started_at == started_at)
+    let offered = found(offered, template)?;
+    let is_open = |busy: &[engine::Busy]| {
+        let slots = engine::slots(&offered.schedule, &offered.offer, busy, asked, asked + TimeDelta::seconds(1), now);
+        offered.bookable && slots.iter().any(|slot| slot.started_at == started_at)
     };
-    let Some(slot) = slot_besides(&busy) else {
-        let offered = slot_besides(&[]).is_some();
-        return Err(if offered { AvailabilityError::Taken } else { AvailabilityError::NotOffered });
-    };
-    let block = offer.block(&slot);
-    Ok(OpenSlot {
-        started_at: slot.started_at,
-        ended_at: slot.ended_at,
-        block_start: block.start,
-        block_end: block.end,
-        specialty_id: terms.specialty_id,
-        modality: terms.modality,
-        cancellation_cutoff_minutes: terms.cancellation_cutoff_minutes,
-        reschedule_cutoff_minutes: terms.reschedule_cutoff_minutes,
-    })
+    if is_open(&offered.busy) {
+        return Ok(offered.slot_at(started_at));
+    }
+    Err(if is_open(&[]) { AvailabilityError::Taken } else { AvailabilityError::NotOffered })
+}
+
+/// What a specialist offers and what is booked from `from` to `to`, for who books whatever its hours are. To
+/// be called under the lock of the specialist; holds that have run out count as free.
+pub(crate) async fn offered(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    specialist: SpecialistId,
+    template: Option<AppointmentTemplateId>,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<Offered, AvailabilityError> {
+    let offered = repository::offer_get_besides(tx, organization, specialist, template, from, to, None).await?;
+    found(offered, template)
 }
 
 fn found(offered: Option<Offered>, template: Option<AppointmentTemplateId>) -> Result<Offered, AvailabilityError> {

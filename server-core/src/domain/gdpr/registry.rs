@@ -246,6 +246,30 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         anonymize: Fate::Anonymize("user_id = null"),
         ..HOLDING
     },
+    // What was booked together says no more than its appointments, which are their own record.
+    Holding {
+        table: "appointment_series",
+        found: Found::Patient("patient_id"),
+        columns: &[
+            clear("patient_id"),
+            clear("title"),
+            clear("specialist_id"),
+            clear("appointment_template_id"),
+            clear("started_at"),
+            clear("ended_at"),
+            clear("until"),
+            clear("created_at"),
+        ],
+        ..HOLDING
+    },
+    Holding {
+        table: "appointment_series",
+        found: Found::User("user_id"),
+        columns: &[clear("user_id")],
+        erase: Fate::Anonymize("user_id = null"),
+        anonymize: Fate::Anonymize("user_id = null"),
+        ..HOLDING
+    },
     // Nobody comes: the time is free again. Erased, a time at which nothing happened has no reason to
     // stay; anonymized, it still counts as one that was cancelled.
     Holding {

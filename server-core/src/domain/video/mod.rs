@@ -14,4 +14,4 @@ mod work;
 
 pub(crate) use api::Api;
 pub(crate) use service::Service;
-pub(crate) use work::{RoomFollower, enqueue_room};
+pub(crate) use work::{RoomFollower, enqueue_rooms};

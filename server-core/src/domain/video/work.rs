@@ -22,10 +22,11 @@ impl Work for RoomFollow {
     const KIND: &'static str = "video_room_follow";
 }
 
-/// Has the room of an appointment by video made, moved or deleted, as the appointment then stands, once the
+/// Has the rooms of appointments by video made, moved or deleted, as the appointments then stand, once the
 /// change is committed. Each change wants a job of its own: one under way may have read what was before.
-pub(crate) async fn enqueue_room(tx: &mut WriteTx, appointment_id: AppointmentId) -> Result<(), DatabaseError> {
-    tx.enqueue(&RoomFollow { appointment_id }).await.map(drop)
+pub(crate) async fn enqueue_rooms(tx: &mut WriteTx, appointments: &[AppointmentId]) -> Result<(), DatabaseError> {
+    let works: Vec<_> = appointments.iter().map(|&appointment_id| RoomFollow { appointment_id }).collect();
+    tx.enqueue_all(&works).await
 }
 
 /// Makes, moves and deletes rooms.

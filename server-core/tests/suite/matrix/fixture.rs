@@ -110,6 +110,7 @@ impl World {
             "appointment" if operation.starts_with("appointment_template_") => {
                 self.of_appointment_template(operation).await
             }
+            "appointment" if operation.starts_with("appointment_series_") => self.of_series(operation).await,
             "appointment" => match self.of_appointment(operation).await {
                 None => self.of_booking(operation).await,
                 fixture => fixture,
@@ -325,6 +326,7 @@ pub(super) fn not_found(operation: &str) -> &'static str {
         "patient" => "patient_not_found",
         "calendar" => "calendar_feed_not_found",
         "appointment" if operation.starts_with("appointment_template_") => "appointment_template_not_found",
+        "appointment" if operation.starts_with("appointment_series_") => "appointment_series_not_found",
         "appointment" | "video" => "appointment_not_found",
         "gdpr" if operation.starts_with("gdpr_user") => "user_not_found",
         "gdpr" if operation.starts_with("gdpr_patient") => "patient_not_found",

@@ -3,7 +3,8 @@
 
 use reqwest::Method;
 use restartix_sdk::core::types::{
-    AppointmentTemplate, CreateApiKey, CreatePatient, HoldAppointment, Patient, Scope, SpecialtyInput,
+    AppointmentTemplate, CreateApiKey, CreateAppointmentSeries, CreatePatient, HoldAppointment, Patient, Scope,
+    SpecialtyInput,
 };
 use serde_json::{Value, json};
 use test_support::{Answer, Contents, CoreApp, Fixture, Location, Operation, Parameter, granted, in_days};
@@ -16,8 +17,20 @@ use super::{
 };
 
 /// Parameters that name nothing.
-const PLAIN: [&str; 10] =
-    ["page", "page_size", "sort", "archived", "bookable", "from", "to", "status", "dry_run", "timezone"];
+const PLAIN: [&str; 12] = [
+    "page",
+    "page_size",
+    "sort",
+    "archived",
+    "bookable",
+    "from",
+    "to",
+    "status",
+    "dry_run",
+    "timezone",
+    "scope",
+    "on_conflict",
+];
 
 /// Whether it names nothing; a number of a document that is written down is a value like a name.
 fn is_plain(parameter: &Parameter) -> bool {
@@ -37,6 +50,7 @@ struct Foreign {
     specialty_id: i64,
     appointment_id: i64,
     appointment_uid: Uuid,
+    series_id: i64,
     template: AppointmentTemplate,
     hold_id: i64,
     api_key_id: i64,
@@ -72,6 +86,9 @@ impl Foreign {
             started_at: in_days(3, 9),
         };
         let hold_id = granted(admin.appointment_hold_create().body(hold).send().await, 201).id;
+        let repeated = CoreApp::new_series(specialist_id, patient.id, in_days(4, 9), CoreApp::daily(2));
+        let repeated = CreateAppointmentSeries { title: Some(name("series")), ..repeated };
+        let series_id = granted(admin.appointment_series_create().body(repeated).send().await, 201).series.id;
         let key = CreateApiKey { expires_at: None, name: name("key"), scopes: vec![Scope::PatientsRead] };
         let key = granted(admin.api_key_create().organization_id(away.id).body(key).send().await, 201);
         let begun = admin.patient_impersonate().patient_id(patient.id).body(impersonating()).send().await;
@@ -84,6 +101,7 @@ impl Foreign {
             specialty_id,
             appointment_id: appointment.id,
             appointment_uid: appointment.uid,
+            series_id,
             template,
             hold_id,
             api_key_id: key.api_key.id,
@@ -107,6 +125,7 @@ impl Foreign {
             "specialist_id" | "specialist_ids" => json!(self.specialist_id),
             "specialty_id" | "specialty_ids" => json!(self.specialty_id),
             "appointment_id" => json!(self.appointment_id),
+            "appointment_series_id" => json!(self.series_id),
             "uid" => json!(self.appointment_uid),
             "api_key_id" => json!(self.api_key_id),
             "impersonation_id" => json!(self.impersonation_id),

@@ -1,7 +1,9 @@
 //! Requests for the operations by which times are offered, booked, moved, shown and met at.
 
-use chrono::Utc;
-use restartix_sdk::core::types::{Appointment, BookAppointment, HoldAppointment};
+use chrono::{TimeDelta, Utc};
+use restartix_sdk::core::types::{
+    Appointment, AppointmentSeries, BookAppointment, CreateAppointmentSeries, HoldAppointment,
+};
 use serde_json::{Value, json};
 use test_support::{CoreApp, Fixture, granted, in_days};
 use uuid::Uuid;
@@ -77,6 +79,42 @@ impl World {
                 by_id(&booked).body(json!({ "started_at": in_days(self.next_day(), 14) }))
             }
             "appointment_reschedule_list" => by_id(&self.appointment),
+            _ => return None,
+        })
+    }
+
+    /// A series of two days, on which the specialist and the patient have nothing else.
+    fn repeating(&self) -> CreateAppointmentSeries {
+        let started_at = in_days(self.next_day(), 18);
+        self.next_day();
+        CoreApp::new_series(self.app.home().specialist_id, self.patient.id, started_at, CoreApp::daily(2))
+    }
+
+    /// Requests about series.
+    pub(super) async fn of_series(&self, operation: &str) -> Option<Fixture> {
+        let admin = self.app.admin();
+        let series =
+            || async { granted(admin.appointment_series_create().body(self.repeating()).send().await, 201).series };
+        let by_id = |series: &AppointmentSeries| Fixture::default().with("appointment_series_id", &series.id);
+        Some(match operation {
+            "appointment_series_create" => Fixture::default().body(value(&self.repeating())),
+            "appointment_series_get" => by_id(&series().await),
+            "appointment_series_update" => {
+                let series = series().await;
+                let first = &series.appointments[0];
+                by_id(&series).with("scope", &"all").body(json!({
+                    "version": series.version,
+                    "appointment_id": first.id,
+                    "started_at": first.started_at + TimeDelta::hours(2),
+                    "ended_at": first.ended_at + TimeDelta::hours(2),
+                    "specialist_id": first.specialist_id,
+                }))
+            }
+            "appointment_series_cancel" => {
+                let series = series().await;
+                let body = json!({ "reason": "patient_request", "appointment_id": series.appointments[0].id });
+                by_id(&series).with("scope", &"following").body(body)
+            }
             _ => return None,
         })
     }

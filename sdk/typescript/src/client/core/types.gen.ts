@@ -119,6 +119,10 @@ export type Appointment = {
      */
     appointment_template_id?: number;
     /**
+     * The series that it belongs to, if it repeats.
+     */
+    appointment_series_id?: number;
+    /**
      * In which specialty, if that was said.
      */
     specialty_id?: number;
@@ -158,6 +162,90 @@ export type Appointment = {
      * When it last changed.
      */
     updated_at: string;
+};
+
+/**
+ * AppointmentSeries
+ *
+ * Appointments that repeat.
+ */
+export type AppointmentSeries = {
+    /**
+     * Its id.
+     */
+    id: number;
+    /**
+     * The clinic.
+     */
+    organization_id: number;
+    /**
+     * What it is about.
+     */
+    title: string;
+    /**
+     * Who treats; single appointments may have been given to others.
+     */
+    specialist_id: number;
+    /**
+     * Who is treated.
+     */
+    patient_id: number;
+    /**
+     * What was booked, if it was booked as something that the clinic offers.
+     */
+    appointment_template_id?: number;
+    /**
+     * Who booked it; absent when that user is gone, or it was a program.
+     */
+    user_id?: number;
+    /**
+     * The IANA zone in which its times of the day stay what they are: the specialist's when it was booked.
+     */
+    timezone: string;
+    /**
+     * When the first one was to begin.
+     */
+    started_at: string;
+    /**
+     * When the first one was to end.
+     */
+    ended_at: string;
+    /**
+     * The rule it was booked by; where its appointments are now, they say themselves.
+     */
+    recurrence: Recurrence;
+    /**
+     * Its appointments, earliest first, whatever became of them; a specialist's own.
+     */
+    appointments: Array<Appointment>;
+    /**
+     * Counts its changes and those of its appointments; to be sent back with the next one.
+     */
+    version: number;
+    /**
+     * When it was booked.
+     */
+    created_at: string;
+    /**
+     * When it last changed as a series.
+     */
+    updated_at: string;
+};
+
+/**
+ * AppointmentSeriesResult
+ *
+ * A series after a change, and what of the change was left out.
+ */
+export type AppointmentSeriesResult = {
+    /**
+     * The series as it is now.
+     */
+    series: AppointmentSeries;
+    /**
+     * The times that were not free, earliest first; empty unless conflicts were to be skipped.
+     */
+    skipped: Array<SeriesConflict>;
 };
 
 /**
@@ -502,6 +590,22 @@ export type CancelAppointment = {
 };
 
 /**
+ * CancelAppointmentSeries
+ *
+ * Which appointments of a series are called off, and why.
+ */
+export type CancelAppointmentSeries = {
+    /**
+     * The reason.
+     */
+    reason: CancellationReason;
+    /**
+     * Which one, or from which one on; required unless all of them are called off.
+     */
+    appointment_id?: number;
+};
+
+/**
  * Why an appointment was called off; a choice and no text, so that nothing personal gets in.
  */
 export type CancellationReason = 'patient_request' | 'specialist_unavailable' | 'clinic_request' | 'other';
@@ -526,6 +630,11 @@ export type ClerkEvent = {
     timestamp?: number;
     [key: string]: unknown;
 };
+
+/**
+ * Why an appointment of a series can't have a time.
+ */
+export type ConflictReason = 'slot_taken' | 'specialist_away' | 'time_skipped';
 
 /**
  * ConnectUser
@@ -597,6 +706,47 @@ export type CreateAppointment = {
      * In which specialty.
      */
     specialty_id?: number;
+};
+
+/**
+ * CreateAppointmentSeries
+ *
+ * What a series is booked from.
+ */
+export type CreateAppointmentSeries = {
+    /**
+     * What it is about; no names, no diagnoses: it is shown in calendars.
+     */
+    title?: string;
+    /**
+     * Who treats.
+     */
+    specialist_id: number;
+    /**
+     * Who is treated.
+     */
+    patient_id: number;
+    /**
+     * What is booked: it says how long each one takes and in which specialty, unless that is said here, and
+     * the buffers around each, its modality and its cut-offs.
+     */
+    template_id?: number;
+    /**
+     * In which specialty; left out, that of the template.
+     */
+    specialty_id?: number;
+    /**
+     * When the first one begins; the others begin at the same time of the day.
+     */
+    started_at: string;
+    /**
+     * When the first one ends, at most 24 hours later; left out, as the template says. Required without one.
+     */
+    ended_at?: string;
+    /**
+     * How it repeats.
+     */
+    recurrence: Recurrence;
 };
 
 /**
@@ -1124,6 +1274,11 @@ export type MyMembership = {
 };
 
 /**
+ * What becomes of a change of which a part is not possible.
+ */
+export type OnConflict = 'fail' | 'skip';
+
+/**
  * OpenSlot
  *
  * Time that can be booked.
@@ -1461,6 +1616,40 @@ export type Ready = {
 };
 
 /**
+ * Recurrence
+ *
+ * How a series repeats, by the local calendar of its specialist.
+ */
+export type Recurrence = {
+    /**
+     * What is counted.
+     */
+    frequency: RecurrenceFrequency;
+    /**
+     * Every how many days, weeks or months; 1 when left out.
+     */
+    interval?: number;
+    /**
+     * On which days of such a week, if it is weekly: 1 is Monday, 7 is Sunday. The day of the first one is
+     * among them; left out, it is the only one.
+     */
+    weekdays?: Array<number>;
+    /**
+     * How many there are, the first one included; this or `until`.
+     */
+    count?: number;
+    /**
+     * The last day there may be one on; this or `count`.
+     */
+    until?: string;
+};
+
+/**
+ * What a series is counted by.
+ */
+export type RecurrenceFrequency = 'daily' | 'weekly' | 'monthly';
+
+/**
  * Reschedule
  *
  * A move of an appointment.
@@ -1586,6 +1775,35 @@ export type SearchCalendar = {
      */
     timezone?: string;
 };
+
+/**
+ * SeriesConflict
+ *
+ * A time that an appointment of a series can't have.
+ */
+export type SeriesConflict = {
+    /**
+     * The appointment that was to move there, if there is one yet.
+     */
+    appointment_id?: number;
+    /**
+     * When it would begin.
+     */
+    started_at: string;
+    /**
+     * When it would end.
+     */
+    ended_at: string;
+    /**
+     * Why it can't.
+     */
+    reason: ConflictReason;
+};
+
+/**
+ * How much of a series a change is about; what has begun or is over stays as it is.
+ */
+export type SeriesScope = 'one' | 'following' | 'all';
 
 /**
  * Specialist
@@ -1838,6 +2056,43 @@ export type UpdateAppointment = {
     patient_id: number;
     /**
      * In which specialty.
+     */
+    specialty_id?: number;
+};
+
+/**
+ * UpdateAppointmentSeries
+ *
+ * How appointments of a series change: as the one that is named. What changes of that one changes of the
+ * others, too, and what stays of it stays of them; a time moves by as much on the clock.
+ */
+export type UpdateAppointmentSeries = {
+    /**
+     * The version this change was made from; 409 `stale_version` when there is a newer one.
+     */
+    version: number;
+    /**
+     * The appointment that the rest of the body is about; one that has not begun.
+     */
+    appointment_id: number;
+    /**
+     * What it is about then; no names, no diagnoses: it is shown in calendars.
+     */
+    title?: string;
+    /**
+     * When it begins then.
+     */
+    started_at: string;
+    /**
+     * When it ends then; at most 24 hours later.
+     */
+    ended_at: string;
+    /**
+     * Who treats then.
+     */
+    specialist_id: number;
+    /**
+     * In which specialty then.
      */
     specialty_id?: number;
 };
@@ -6765,6 +7020,348 @@ export type AppointmentRescheduleListResponses = {
 };
 
 export type AppointmentRescheduleListResponse = AppointmentRescheduleListResponses[keyof AppointmentRescheduleListResponses];
+
+export type AppointmentSeriesCreateData = {
+    body: CreateAppointmentSeries;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: {
+        /**
+         * What becomes of it when some of the times are not free; `fail` when left out.
+         */
+        on_conflict?: OnConflict;
+    };
+    url: '/v1/appointment-series';
+};
+
+export type AppointmentSeriesCreateErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentSeriesCreateError = AppointmentSeriesCreateErrors[keyof AppointmentSeriesCreateErrors];
+
+export type AppointmentSeriesCreateResponses = {
+    /**
+     * Created; the body is what was created.
+     */
+    201: AppointmentSeriesResult;
+};
+
+export type AppointmentSeriesCreateResponse = AppointmentSeriesCreateResponses[keyof AppointmentSeriesCreateResponses];
+
+export type AppointmentSeriesGetData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the series.
+         */
+        appointment_series_id: number;
+    };
+    query?: never;
+    url: '/v1/appointment-series/{appointment_series_id}';
+};
+
+export type AppointmentSeriesGetErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentSeriesGetError = AppointmentSeriesGetErrors[keyof AppointmentSeriesGetErrors];
+
+export type AppointmentSeriesGetResponses = {
+    /**
+     * Done.
+     */
+    200: AppointmentSeries;
+};
+
+export type AppointmentSeriesGetResponse = AppointmentSeriesGetResponses[keyof AppointmentSeriesGetResponses];
+
+export type AppointmentSeriesUpdateData = {
+    body: UpdateAppointmentSeries;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the series.
+         */
+        appointment_series_id: number;
+    };
+    query: {
+        /**
+         * Which of its appointments change.
+         */
+        scope: SeriesScope;
+        /**
+         * What becomes of it when some of the times are not free; `fail` when left out.
+         */
+        on_conflict?: OnConflict;
+    };
+    url: '/v1/appointment-series/{appointment_series_id}';
+};
+
+export type AppointmentSeriesUpdateErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentSeriesUpdateError = AppointmentSeriesUpdateErrors[keyof AppointmentSeriesUpdateErrors];
+
+export type AppointmentSeriesUpdateResponses = {
+    /**
+     * Done.
+     */
+    200: AppointmentSeriesResult;
+};
+
+export type AppointmentSeriesUpdateResponse = AppointmentSeriesUpdateResponses[keyof AppointmentSeriesUpdateResponses];
+
+export type AppointmentSeriesCancelData = {
+    body: CancelAppointmentSeries;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the series.
+         */
+        appointment_series_id: number;
+    };
+    query: {
+        /**
+         * Which of its appointments are called off.
+         */
+        scope: SeriesScope;
+    };
+    url: '/v1/appointment-series/{appointment_series_id}/cancel';
+};
+
+export type AppointmentSeriesCancelErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentSeriesCancelError = AppointmentSeriesCancelErrors[keyof AppointmentSeriesCancelErrors];
+
+export type AppointmentSeriesCancelResponses = {
+    /**
+     * Done.
+     */
+    200: AppointmentSeries;
+};
+
+export type AppointmentSeriesCancelResponse = AppointmentSeriesCancelResponses[keyof AppointmentSeriesCancelResponses];
 
 export type CalendarGetData = {
     body?: never;

@@ -55,33 +55,28 @@ pub(super) async fn appointment_move(
     .map_err(on_overlap)
 }
 
-/// Keeps where an appointment was, if it is elsewhere now.
-pub(crate) async fn record(
-    tx: &mut impl Tx,
-    before: &Standing,
-    now: &Appointment,
-    user: Option<UserId>,
-) -> Result<(), DatabaseError> {
-    let from = (before.specialist_id, before.started_at, before.ended_at);
-    if from == (now.specialist_id, now.started_at, now.ended_at) {
-        return Ok(());
-    }
+/// Keeps where appointments were that are elsewhere now.
+pub(crate) async fn record(tx: &mut impl Tx, before: &[&Standing], user: Option<UserId>) -> Result<(), DatabaseError> {
+    let ids: Vec<i64> = before.iter().map(|before| before.id.0).collect();
+    let specialists: Vec<i64> = before.iter().map(|before| before.specialist_id.0).collect();
+    let starts: Vec<DateTime<Utc>> = before.iter().map(|before| before.started_at).collect();
+    let ends: Vec<DateTime<Utc>> = before.iter().map(|before| before.ended_at).collect();
     sqlx::query!(
         r#"
         insert into appointment_reschedules (organization_id, appointment_id, patient_id, from_specialist_id,
                                              from_started_at, from_ended_at, to_specialist_id, to_started_at,
                                              to_ended_at, user_id)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        select a.organization_id, a.id, a.patient_id, b.specialist_id, b.started_at, b.ended_at, a.specialist_id,
+               a.started_at, a.ended_at, $5
+        from unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::timestamptz[])
+             as b(id, specialist_id, started_at, ended_at)
+        join appointments a on a.id = b.id
+        where (a.specialist_id, a.started_at, a.ended_at) <> (b.specialist_id, b.started_at, b.ended_at)
         "#,
-        now.organization_id.0,
-        now.id.0,
-        now.patient_id.0,
-        before.specialist_id.0,
-        before.started_at,
-        before.ended_at,
-        now.specialist_id.0,
-        now.started_at,
-        now.ended_at,
+        &ids,
+        &specialists,
+        &starts,
+        &ends,
         user.map(|id| id.0)
     )
     .execute(tx.connection()?)

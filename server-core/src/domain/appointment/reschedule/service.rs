@@ -69,7 +69,7 @@ impl Service {
         let moved = repository::appointment_move(&mut tx, organization, id, &to).await?.ok_or_else(|| {
             InvalidValue::new("/specialist_id", "unknown_reference", "is no specialist of this organization")
         })?;
-        repository::record(&mut tx, &standing, &moved, caller.user_id).await?;
+        repository::record(&mut tx, &[&standing], caller.user_id).await?;
         room_follow(&mut tx, &moved).await?;
         tx.commit(Audit::action("rescheduled", &moved).and(expired)).await?;
         Ok(moved)

@@ -7,3 +7,4 @@ mod service;
 
 pub(super) use api::TransitionApi;
 pub(super) use model::{Block, Standing};
+pub(super) use repository::appointments_cancel;

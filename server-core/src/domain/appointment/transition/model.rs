@@ -3,19 +3,28 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::super::{error::AppointmentError, status::AppointmentStatus};
 use crate::{
     http::{Caller, Role},
-    ids::{AppointmentTemplateId, PatientId, SpecialistId},
+    ids::{AppointmentId, AppointmentTemplateId, PatientId, SpecialistId, SpecialtyId},
 };
 
 /// What an appointment keeps others out of: its time and the buffers around it, half-open.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Block {
     pub(crate) start: DateTime<Utc>,
     pub(crate) end: DateTime<Utc>,
 }
 
+impl Block {
+    /// Whether both can't be.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        self.start < other.end && other.start < self.end
+    }
+}
+
 /// What decides whether an appointment can change.
 #[derive(Debug, Clone)]
 pub(crate) struct Standing {
+    pub(crate) id: AppointmentId,
+    pub(crate) title: String,
     pub(crate) status: AppointmentStatus,
     pub(crate) version: i64,
     pub(crate) started_at: DateTime<Utc>,
@@ -24,6 +33,7 @@ pub(crate) struct Standing {
     pub(crate) block_end: DateTime<Utc>,
     pub(crate) specialist_id: SpecialistId,
     pub(crate) patient_id: PatientId,
+    pub(crate) specialty_id: Option<SpecialtyId>,
     pub(crate) appointment_template_id: Option<AppointmentTemplateId>,
     /// Whose hold it is.
     pub(crate) holder: Option<String>,
@@ -34,6 +44,11 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
+    /// What it keeps others out of.
+    pub(crate) fn block(&self) -> Block {
+        Block { start: self.block_start, end: self.block_end }
+    }
+
     /// What it would keep others out of at another time: the buffers stay as they were stamped.
     pub(crate) fn block_at(&self, started_at: DateTime<Utc>, ended_at: DateTime<Utc>) -> Block {
         Block {

@@ -1,6 +1,6 @@
 use super::{
     super::{
-        columns::appointment_query,
+        columns::{appointment_query, standing_query},
         model::{Appointment, CancellationReason},
         status::AppointmentStatus,
     },
@@ -8,27 +8,12 @@ use super::{
 };
 use crate::{
     database::{DatabaseError, Tx},
-    ids::{AppointmentId, AppointmentTemplateId, PatientId, SpecialistId},
+    ids::AppointmentId,
 };
 
 /// Locks an appointment against other changes.
 pub(super) async fn appointment_lock(tx: &mut impl Tx, id: AppointmentId) -> Result<Option<Standing>, DatabaseError> {
-    let row = sqlx::query_as!(
-        Standing,
-        r#"
-        select status as "status: AppointmentStatus", version, started_at, ended_at, lower(block) as "block_start!",
-               upper(block) as "block_end!", specialist_id as "specialist_id: SpecialistId",
-               patient_id as "patient_id: PatientId",
-               appointment_template_id as "appointment_template_id: AppointmentTemplateId", holder,
-               coalesce(hold_expires_at <= now(), false) as "lapsed!", cancellation_cutoff_minutes,
-               reschedule_cutoff_minutes
-        from appointments where id = $1 and deleted_at is null for update
-        "#,
-        id.0
-    )
-    .fetch_optional(tx.connection()?)
-    .await?;
-    Ok(row)
+    Ok(standing_query!("id = $1", id.0).fetch_optional(tx.connection()?).await?)
 }
 
 /// Brings it from `from` to `to`; `None` when it does not stand there any more.
@@ -55,24 +40,26 @@ pub(super) async fn appointment_transition(
     Ok(row)
 }
 
-pub(super) async fn appointment_cancel(
+/// Cancels appointments that may be.
+pub(crate) async fn appointments_cancel(
     tx: &mut impl Tx,
-    id: AppointmentId,
+    ids: &[AppointmentId],
     reason: CancellationReason,
-) -> Result<Appointment, DatabaseError> {
-    let row = appointment_query!(
+) -> Result<Vec<Appointment>, DatabaseError> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let rows = appointment_query!(
         r#"
         update appointments a
         set status = 'cancelled', cancelled_at = now(), cancellation_reason = $2, sequence = a.sequence + 1,
             version = a.version + 1, updated_at = now()
-        where a.id = $1
+        where a.id = any($1)
         returning
         "#,
         "",
-        id.0,
+        &ids,
         reason as CancellationReason
     )
-    .fetch_one(tx.connection()?)
+    .fetch_all(tx.connection()?)
     .await?;
-    Ok(row)
+    Ok(rows)
 }

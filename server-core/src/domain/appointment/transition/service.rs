@@ -95,7 +95,8 @@ impl Service {
         if standing.is_patient(caller) && standing.is_within(standing.cancellation_cutoff_minutes, Utc::now()) {
             return Err(AppointmentError::CancellationTooLate);
         }
-        let appointment = repository::appointment_cancel(&mut tx, id, cancel.reason).await?;
+        let mut cancelled = repository::appointments_cancel(&mut tx, &[id], cancel.reason).await?;
+        let appointment = cancelled.pop().ok_or(AppointmentError::NotFound)?;
         room_follow(&mut tx, &appointment).await?;
         tx.commit(Audit::action("cancelled", &appointment)).await?;
         Ok(appointment)

@@ -61,15 +61,24 @@ fn appointments(app: &CoreApp) -> Vec<String> {
     let coming = in_days(3, 9).to_rfc3339();
     let held = in_days(5, 9).to_rfc3339();
     vec![
+        format!(
+            "insert into appointment_series (organization_id, patient_id, specialist_id, appointment_template_id, user_id,
+                                             title, timezone, started_at, ended_at, frequency, step, weekdays, until,
+                                             created_at)
+             values ({home}, {PATIENT}, {TREATING}, {TEMPLATE}, {USER}, 'planted-title-series', 'Europe/Berlin',
+                     '1972-01-01 09:00:01.700151+00', '1972-01-01 10:00:01.700152+00', 'weekly', 1, '{{6}}', '1974-03-07',
+                     '1971-01-01 00:00:01.700153+00')"
+        ),
         // One that did not take place, one that will, and one that did.
         format!(
             "insert into appointments (organization_id, title, status, started_at, ended_at, block, specialist_id,
-                                       patient_id, appointment_template_id, specialty_id, modality, user_id,
-                                       cancelled_at, cancellation_reason)
-             values ({home}, 'planted-title-missed', 'cancelled', '1972-01-01 09:00:01.700105+00',
-                     '1972-01-01 10:00:01.700106+00', '[1972-01-01 09:00:01.700107+00,1972-01-01 10:00:00+00)', {TREATING},
-                     {PATIENT}, {TEMPLATE}, {SPECIALTY}, 'video', {USER}, '1972-01-01 08:00:01.700108+00',
-                     'patient_request')"
+                                       patient_id, appointment_template_id, appointment_series_id, specialty_id, modality,
+                                       user_id, cancelled_at, cancellation_reason)
+             select {home}, 'planted-title-missed', 'cancelled', '1972-01-01 09:00:01.700105+00',
+                    '1972-01-01 10:00:01.700106+00', '[1972-01-01 09:00:01.700107+00,1972-01-01 10:00:00+00)', {TREATING},
+                    {PATIENT}, {TEMPLATE}, id, {SPECIALTY}, 'video', {USER}, '1972-01-01 08:00:01.700108+00',
+                    'patient_request'
+             from appointment_series where title = 'planted-title-series'"
         ),
         format!(
             "insert into appointments (organization_id, title, status, started_at, ended_at, block, specialist_id,
@@ -119,6 +128,12 @@ fn doings(app: &CoreApp) -> Vec<String> {
                                          reason, created_at, expires_at)
              select {home}, 'b', {USER}, id, {admin}, 'Called', '1971-01-01 00:00:01.700116+00', '1971-01-01 00:10:00+00'
              from other"
+        ),
+        format!(
+            "insert into appointment_series (organization_id, patient_id, specialist_id, user_id, timezone, started_at,
+                                             ended_at, frequency, step, weekdays, occurrences)
+             values ({home}, 77, {specialist}, {USER}, 'Europe/Berlin', '1972-01-01 09:00+00', '1972-01-01 10:00+00',
+                     'daily', 1, '{{}}', 2)"
         ),
         // What it holds for that one, and moved.
         format!(

@@ -92,6 +92,21 @@ pub(super) const PLANTINGS: &[Planting] = &[
     ),
     ("appointment_reschedules", "user:user_id", &[("user_id", "$USER", NotThere), ("created_at", "01.700126", OTHERS)]),
     (
+        "appointment_series",
+        "patient:patient_id",
+        &[
+            ("patient_id", "$PATIENT", NotThere),
+            ("title", "planted-title-series", Nowhere),
+            ("specialist_id", "$TREATING", NotThere),
+            ("appointment_template_id", "$TEMPLATE", NotThere),
+            ("started_at", "01.700151", Nowhere),
+            ("ended_at", "01.700152", Nowhere),
+            ("until", "1974-03-07", Nowhere),
+            ("created_at", "01.700153", Nowhere),
+        ],
+    ),
+    ("appointment_series", "user:user_id", &[("user_id", "$USER", NotThere)]),
+    (
         "appointments",
         "patient:patient_id",
         &[

@@ -1,0 +1,235 @@
+//! The rule by which a series repeats: the part of RFC 5545's `RRULE` that courses of treatment need, in its
+//! words and with its meaning.
+
+use chrono::{Datelike as _, Days, Months, NaiveDate, TimeDelta};
+use poem_openapi::{Enum, Object, types::Example};
+use server_shared::error::FieldFault;
+
+use crate::domain::rules::InvalidValue;
+
+/// Most appointments of a series.
+const MOST: usize = 100;
+/// How long after the first one the last one may be.
+pub(super) const LONGEST: TimeDelta = TimeDelta::days(731);
+
+/// How a series repeats, by the local calendar of its specialist.
+#[derive(Debug, Clone, PartialEq, Eq, Object)]
+#[oai(example, skip_serializing_if_is_none)]
+pub(crate) struct Recurrence {
+    /// What is counted.
+    pub(crate) frequency: RecurrenceFrequency,
+    /// Every how many days, weeks or months; 1 when left out.
+    #[oai(default = "every", validator(minimum(value = "1"), maximum(value = "52")))]
+    pub(crate) interval: i32,
+    /// On which days of such a week, if it is weekly: 1 is Monday, 7 is Sunday. The day of the first one is
+    /// among them; left out, it is the only one.
+    #[oai(default, validator(max_items = 7, unique_items, minimum(value = "1"), maximum(value = "7")))]
+    pub(crate) weekdays: Vec<i16>,
+    /// How many there are, the first one included; this or `until`.
+    #[oai(validator(minimum(value = "2"), maximum(value = "100")))]
+    pub(crate) count: Option<i32>,
+    /// The last day there may be one on; this or `count`.
+    pub(crate) until: Option<NaiveDate>,
+}
+
+fn every() -> i32 {
+    1
+}
+
+/// What a series is counted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
+#[oai(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub(crate) enum RecurrenceFrequency {
+    /// Days.
+    Daily,
+    /// Weeks, which begin on Monday.
+    Weekly,
+    /// Months: on the same day of each; those that are too short have none.
+    Monthly,
+}
+
+impl Example for Recurrence {
+    fn example() -> Self {
+        Self { frequency: RecurrenceFrequency::Weekly, interval: 1, weekdays: Vec::new(), count: Some(10), until: None }
+    }
+}
+
+impl Recurrence {
+    /// Each fault that shows without a calendar.
+    pub(super) fn check(&self) -> Result<(), InvalidValue> {
+        let mut faults = Vec::new();
+        match (self.count, self.until) {
+            (None, None) => {
+                faults.push(FieldFault::new("/recurrence/count", "required", "is required where there is no until"));
+            }
+            (Some(_), Some(_)) => {
+                faults.push(FieldFault::new(
+                    "/recurrence/until",
+                    "excluded",
+                    "must be left out where there is a count",
+                ));
+            }
+            _ => {}
+        }
+        if self.frequency != RecurrenceFrequency::Weekly && !self.weekdays.is_empty() {
+            faults.push(FieldFault::new("/recurrence/weekdays", "excluded", "must be left out unless it is weekly"));
+        }
+        InvalidValue::check(faults)
+    }
+
+    /// The latest that the rule can get to from a first day: no further has to be looked.
+    pub(super) fn reach(&self, first: NaiveDate) -> TimeDelta {
+        let days = match self.frequency {
+            RecurrenceFrequency::Daily => 1,
+            RecurrenceFrequency::Weekly => 7,
+            RecurrenceFrequency::Monthly => 31,
+        };
+        let counted = self.count.map(|count| TimeDelta::days(i64::from(count) * i64::from(self.interval) * days));
+        let until = self.until.map(|until| (until - first).max(TimeDelta::zero()));
+        counted.into_iter().chain(until).min().unwrap_or(LONGEST).min(LONGEST)
+    }
+
+    /// The days of the series that begins on `first`; at least two.
+    pub(super) fn dates(&self, first: NaiveDate) -> Result<Vec<NaiveDate>, InvalidValue> {
+        let weekday = weekday_of(first);
+        if self.frequency == RecurrenceFrequency::Weekly
+            && !self.weekdays.is_empty()
+            && !self.weekdays.contains(&weekday)
+        {
+            let message = format!("must name the day of the first one, {weekday}");
+            return Err(InvalidValue::new("/recurrence/weekdays", "first_day", &message));
+        }
+        let last = first + LONGEST;
+        let wanted = self.count.map_or(MOST + 1, |count| usize::try_from(count).unwrap_or(MOST));
+        let until = self.until.unwrap_or(last).min(last);
+        let dates: Vec<_> = self.days(first).take_while(|date| *date <= until).take(wanted).collect();
+        let fault = |pointer, message| Err(InvalidValue::new(pointer, "range", message));
+        if self.count.is_some() && dates.len() < wanted {
+            return fault("/recurrence/count", "must end within two years of the first one");
+        }
+        if self.until.is_some_and(|until| until > last) {
+            return fault("/recurrence/until", "must be within two years of the first one");
+        }
+        match dates.len() {
+            0 | 1 => fault("/recurrence/until", "must leave time for a second one"),
+            many if many > MOST => fault("/recurrence/until", "must leave at most 100 appointments"),
+            _ => Ok(dates),
+        }
+    }
+
+    /// The days without an end, earliest first.
+    fn days(&self, first: NaiveDate) -> Box<dyn Iterator<Item = NaiveDate> + '_> {
+        let interval = u32::try_from(self.interval).unwrap_or(1).max(1);
+        let steps = (0_u32..).map_while(move |step| step.checked_mul(interval));
+        match self.frequency {
+            RecurrenceFrequency::Daily => {
+                Box::new(steps.map_while(move |days| first.checked_add_days(Days::new(days.into()))))
+            }
+            RecurrenceFrequency::Weekly => {
+                let mut weekdays = self.weekdays.clone();
+                if weekdays.is_empty() {
+                    weekdays.push(weekday_of(first));
+                }
+                weekdays.sort_unstable();
+                let monday = first - Days::new(first.weekday().num_days_from_monday().into());
+                let weeks = steps.map_while(move |weeks| monday.checked_add_days(Days::new(u64::from(weeks) * 7)));
+                let days = weeks.flat_map(move |monday| {
+                    let days = weekdays.clone().into_iter().filter_map(|day| u64::try_from(day - 1).ok());
+                    days.map_while(move |days| monday.checked_add_days(Days::new(days)))
+                });
+                Box::new(days.skip_while(move |day| *day < first))
+            }
+            RecurrenceFrequency::Monthly => {
+                let months = steps.map_while(move |months| first.checked_add_months(Months::new(months)));
+                // Of a month that is too short, chrono gives the last day.
+                Box::new(months.filter(move |day| day.day() == first.day()))
+            }
+        }
+    }
+}
+
+/// As ISO 8601 counts: 1 is Monday.
+fn weekday_of(date: NaiveDate) -> i16 {
+    i16::try_from(date.weekday().number_from_monday()).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn date(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    fn rule(frequency: RecurrenceFrequency) -> Recurrence {
+        Recurrence { frequency, interval: 1, weekdays: Vec::new(), count: None, until: None }
+    }
+
+    fn weekly(weekdays: &[i16]) -> Recurrence {
+        Recurrence { weekdays: weekdays.to_vec(), ..rule(RecurrenceFrequency::Weekly) }
+    }
+
+    #[test]
+    fn months_that_are_too_short_are_left_out() {
+        let monthly = Recurrence { count: Some(4), ..rule(RecurrenceFrequency::Monthly) };
+        let days = ["2026-12-31", "2027-01-31", "2027-03-31", "2027-05-31"].map(date);
+        assert_eq!(monthly.dates(days[0]).unwrap(), days);
+    }
+
+    #[test]
+    fn weeks_begin_on_monday() {
+        // 2026-11-26 is a Thursday.
+        let every_second = Recurrence { interval: 2, count: Some(5), ..weekly(&[4, 1]) };
+        let days = ["2026-11-26", "2026-12-07", "2026-12-10", "2026-12-21", "2026-12-24"].map(date);
+        assert_eq!(every_second.dates(days[0]).unwrap(), days);
+        let until = Recurrence { until: Some(date("2026-12-10")), ..weekly(&[]) };
+        assert_eq!(until.dates(days[0]).unwrap(), ["2026-11-26", "2026-12-03", "2026-12-10"].map(date));
+    }
+
+    #[test]
+    fn a_rule_says_what_is_wrong_with_it() {
+        let first = date("2026-11-26");
+        let daily = || rule(RecurrenceFrequency::Daily);
+        for open in [daily(), Recurrence { count: Some(2), until: Some(first), ..daily() }] {
+            assert!(open.check().is_err(), "{open:?}");
+        }
+        assert!(Recurrence { weekdays: vec![4], count: Some(2), ..daily() }.check().is_err());
+        for beyond in [
+            Recurrence { count: Some(9), ..weekly(&[1, 2]) },
+            Recurrence { until: Some(first), ..daily() },
+            Recurrence { until: Some(date("2027-06-01")), ..daily() },
+            Recurrence { until: Some(date("2029-06-01")), interval: 52, ..weekly(&[]) },
+            Recurrence { count: Some(16), interval: 52, ..weekly(&[]) },
+        ] {
+            assert!(beyond.check().is_ok() && beyond.dates(first).is_err(), "{beyond:?}");
+        }
+    }
+
+    proptest! {
+        /// No series looks further than `reach` says, and none is longer than is allowed.
+        #[test]
+        fn a_series_stays_within_its_reach(
+            frequency in prop_oneof![
+                Just(RecurrenceFrequency::Daily), Just(RecurrenceFrequency::Weekly), Just(RecurrenceFrequency::Monthly)
+            ],
+            interval in 1..=52_i32,
+            count in proptest::option::of(2..=100_i32),
+            until in 0..=900_i64,
+            day in 20_000..=21_500_i32,
+        ) {
+            let first = NaiveDate::from_epoch_days(day).unwrap();
+            let until = if count.is_some() { None } else { Some(first + TimeDelta::days(until)) };
+            let rule = Recurrence { interval, count, until, ..rule(frequency) };
+            if let Ok(dates) = rule.dates(first) {
+                prop_assert!(dates.len() >= 2 && dates.len() <= MOST && dates[0] == first);
+                prop_assert!(dates.is_sorted() && dates[dates.len() - 1] - first <= rule.reach(first));
+                prop_assert!(count.is_none_or(|count| dates.len() == usize::try_from(count).unwrap()));
+            }
+        }
+    }
+}

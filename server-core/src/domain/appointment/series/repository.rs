@@ -1,0 +1,378 @@
+use std::ops::Range;
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::{
+    super::{
+        columns::{appointment_query, standing_query},
+        error::AppointmentError,
+        model::Appointment,
+        repository::on_overlap,
+        transition::{Block, Standing},
+    },
+    model::{AppointmentSeries, CreateAppointmentSeries},
+    recurrence::{Recurrence, RecurrenceFrequency},
+};
+use crate::{
+    database::{DatabaseError, OpenReader, Tx},
+    domain::availability::OpenSlot,
+    ids::{
+        AppointmentId, AppointmentSeriesId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId,
+        SpecialtyId, UserId,
+    },
+};
+
+/// A series without its appointments.
+#[derive(Debug)]
+pub(super) struct SeriesRow {
+    pub(super) id: AppointmentSeriesId,
+    pub(super) organization_id: OrganizationId,
+    pub(super) patient_id: PatientId,
+    pub(super) specialist_id: SpecialistId,
+    pub(super) appointment_template_id: Option<AppointmentTemplateId>,
+    pub(super) user_id: Option<UserId>,
+    pub(super) title: String,
+    pub(super) timezone: String,
+    pub(super) started_at: DateTime<Utc>,
+    pub(super) ended_at: DateTime<Utc>,
+    pub(super) frequency: RecurrenceFrequency,
+    pub(super) step: i32,
+    pub(super) weekdays: Vec<i16>,
+    pub(super) occurrences: Option<i32>,
+    pub(super) until: Option<NaiveDate>,
+    pub(super) version: i64,
+    pub(super) created_at: DateTime<Utc>,
+    pub(super) updated_at: DateTime<Utc>,
+}
+
+impl SeriesRow {
+    /// The series that has these appointments.
+    pub(super) fn with(self, mut appointments: Vec<Appointment>) -> AppointmentSeries {
+        appointments.sort_unstable_by_key(|appointment| (appointment.started_at, appointment.id));
+        AppointmentSeries {
+            id: self.id,
+            organization_id: self.organization_id,
+            title: self.title,
+            specialist_id: self.specialist_id,
+            patient_id: self.patient_id,
+            appointment_template_id: self.appointment_template_id,
+            user_id: self.user_id,
+            timezone: self.timezone,
+            started_at: self.started_at,
+            ended_at: self.ended_at,
+            recurrence: Recurrence {
+                frequency: self.frequency,
+                interval: self.step,
+                weekdays: self.weekdays,
+                count: self.occurrences,
+                until: self.until,
+            },
+            appointments,
+            version: self.version,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        }
+    }
+}
+
+/// A checked query whose rows are series: what stands before the columns, what stands after them, and the
+/// arguments. The table's alias is `s`.
+macro_rules! series_query {
+    ($before:literal, $after:literal, $($arguments:tt)*) => {
+        sqlx::query_as!(
+            SeriesRow,
+            $before
+                + r#"
+        s.id as "id: AppointmentSeriesId", s.organization_id as "organization_id: OrganizationId",
+        s.patient_id as "patient_id: PatientId", s.specialist_id as "specialist_id: SpecialistId",
+        s.appointment_template_id as "appointment_template_id: AppointmentTemplateId", s.user_id as "user_id: UserId",
+        s.title, s.timezone, s.started_at, s.ended_at, s.frequency as "frequency: RecurrenceFrequency", s.step,
+        s.weekdays, s.occurrences, s.until, s.version + appointment_series_changes(s.id) as "version!", s.created_at,
+        s.updated_at
+        "#
+                + $after,
+            $($arguments)*
+        )
+    };
+}
+
+/// A series, with every appointment of it that the caller sees.
+pub(super) async fn series_get(
+    reader: &mut OpenReader,
+    id: AppointmentSeriesId,
+) -> Result<Option<AppointmentSeries>, DatabaseError> {
+    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
+    let row = series_query!(
+        "select",
+        r#"
+        from context_enter($1, $2, $3, $4, $5) as ctx
+        cross join lateral (select * from appointment_series where id = $6 and ctx offset 0) s
+        "#,
+        user,
+        organization,
+        role,
+        patient,
+        specialist,
+        id.0
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let appointments = appointment_query!(
+        "select",
+        r#"
+        from context_enter($1, $2, $3, $4, $5) as ctx
+        cross join lateral (
+            select * from appointments
+            where organization_id = $2 and appointment_series_id = $6 and deleted_at is null and ctx offset 0
+        ) a
+        "#,
+        user,
+        organization,
+        role,
+        patient,
+        specialist,
+        id.0
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(Some(row.with(appointments)))
+}
+
+/// Locks a series against other changes of it.
+pub(super) async fn series_lock(tx: &mut impl Tx, id: AppointmentSeriesId) -> Result<Option<SeriesRow>, DatabaseError> {
+    let row = series_query!("select", "from appointment_series s where s.id = $1 for update", id.0)
+        .fetch_optional(tx.connection()?)
+        .await?;
+    Ok(row)
+}
+
+/// Locks the appointments of a series against other changes, all that the caller sees.
+pub(super) async fn standings_lock(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    id: AppointmentSeriesId,
+) -> Result<Vec<Standing>, DatabaseError> {
+    let rows = standing_query!("organization_id = $1 and appointment_series_id = $2", organization.0, id.0)
+        .fetch_all(tx.connection()?)
+        .await?;
+    Ok(rows)
+}
+
+/// The series and its appointments as a transaction leaves them.
+pub(super) async fn series_read(tx: &mut impl Tx, id: AppointmentSeriesId) -> Result<AppointmentSeries, DatabaseError> {
+    let row =
+        series_query!("select", "from appointment_series s where s.id = $1", id.0).fetch_one(tx.connection()?).await?;
+    let appointments = appointment_query!(
+        "select",
+        "from appointments a where a.organization_id = $1 and a.appointment_series_id = $2 and a.deleted_at is null",
+        row.organization_id.0,
+        id.0
+    )
+    .fetch_all(tx.connection()?)
+    .await?;
+    Ok(row.with(appointments))
+}
+
+/// What a patient is kept out of between two moments, whoever treats it; `None` when there is no such
+/// patient. To be called under its lock.
+pub(super) async fn patient_blocks(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    patient: PatientId,
+    within: &Range<DateTime<Utc>>,
+) -> Result<Option<Vec<Block>>, DatabaseError> {
+    let found = sqlx::query!(
+        r#"
+        select b.starts as "starts!", b.ends as "ends!"
+        from patients p
+        cross join lateral (
+            select coalesce(array_agg(lower(b)), '{}') as starts, coalesce(array_agg(upper(b)), '{}') as ends
+            from patient_blocks(p.id, $3, $4) b
+        ) b
+        where p.organization_id = $1 and p.id = $2 and p.deleted_at is null
+        "#,
+        organization.0,
+        patient.0,
+        within.start,
+        within.end
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(found.map(|blocks| {
+        let blocks = blocks.starts.into_iter().zip(blocks.ends);
+        blocks.map(|(start, end)| Block { start, end }).collect()
+    }))
+}
+
+/// Whether a specialty can be chosen.
+pub(super) async fn specialty_is_in_use(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    id: SpecialtyId,
+) -> Result<bool, DatabaseError> {
+    let there = sqlx::query_scalar!(
+        r#"select exists(select from specialties where organization_id = $1 and id = $2 and archived_at is null) as "there!""#,
+        organization.0,
+        id.0
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    Ok(there)
+}
+
+/// Writes a series, without its appointments yet.
+pub(super) async fn series_create(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    user: Option<UserId>,
+    input: &CreateAppointmentSeries,
+    timezone: &str,
+    ended_at: DateTime<Utc>,
+) -> Result<AppointmentSeriesId, DatabaseError> {
+    let Recurrence { frequency, interval, weekdays, count, until } = &input.recurrence;
+    let id = sqlx::query_scalar!(
+        r#"
+        insert into appointment_series (organization_id, patient_id, specialist_id, appointment_template_id, user_id,
+                                        title, timezone, started_at, ended_at, frequency, step, weekdays, occurrences,
+                                        until)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+        returning id as "id: AppointmentSeriesId"
+        "#,
+        organization.0,
+        input.patient_id.0,
+        input.specialist_id.0,
+        input.template_id.map(|id| id.0),
+        user.map(|id| id.0),
+        input.title,
+        timezone,
+        input.started_at,
+        ended_at,
+        *frequency as RecurrenceFrequency,
+        interval,
+        weekdays,
+        *count,
+        *until
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    Ok(id)
+}
+
+/// Writes the appointments of a series, all in one statement. What a slot promises is stamped on each.
+pub(super) async fn appointments_create(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    user: Option<UserId>,
+    id: AppointmentSeriesId,
+    input: &CreateAppointmentSeries,
+    slots: &[OpenSlot],
+) -> Result<Vec<Appointment>, AppointmentError> {
+    let Some(terms) = slots.first() else { return Ok(Vec::new()) };
+    let times = |of: fn(&OpenSlot) -> DateTime<Utc>| slots.iter().map(of).collect::<Vec<_>>();
+    appointment_query!(
+        r#"
+        insert into appointments as a (organization_id, title, status, started_at, ended_at, block, specialist_id,
+                                       patient_id, appointment_template_id, appointment_series_id, specialty_id,
+                                       modality, user_id, cancellation_cutoff_minutes, reschedule_cutoff_minutes)
+        select $1, $2, 'scheduled', o.started_at, o.ended_at, tstzrange(o.block_start, o.block_end), $3, $4, $5, $6, $7,
+               $8, $9, $10, $11
+        from unnest($12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[])
+             as o(started_at, ended_at, block_start, block_end)
+        returning
+        "#,
+        "",
+        organization.0,
+        input.title,
+        input.specialist_id.0,
+        input.patient_id.0,
+        input.template_id.map(|id| id.0),
+        id.0,
+        terms.specialty_id.map(|id| id.0),
+        terms.modality as Modality,
+        user.map(|id| id.0),
+        terms.cancellation_cutoff_minutes,
+        terms.reschedule_cutoff_minutes,
+        &times(|slot| slot.started_at),
+        &times(|slot| slot.ended_at),
+        &times(|slot| slot.block_start),
+        &times(|slot| slot.block_end)
+    )
+    .fetch_all(tx.connection()?)
+    .await
+    .map_err(on_overlap)
+}
+
+/// What an appointment of a series becomes.
+#[derive(Debug, Clone)]
+pub(super) struct Change {
+    pub(super) id: AppointmentId,
+    pub(super) title: String,
+    pub(super) specialty_id: Option<SpecialtyId>,
+    pub(super) specialist_id: SpecialistId,
+    pub(super) started_at: DateTime<Utc>,
+    pub(super) ended_at: DateTime<Utc>,
+    pub(super) block: Block,
+}
+
+/// Changes appointments, all in one statement: each may go to where another one was.
+pub(super) async fn appointments_change(
+    tx: &mut impl Tx,
+    changes: &[Change],
+) -> Result<Vec<Appointment>, AppointmentError> {
+    let ids: Vec<i64> = changes.iter().map(|change| change.id.0).collect();
+    let titles: Vec<String> = changes.iter().map(|change| change.title.clone()).collect();
+    let specialties: Vec<Option<i64>> = changes.iter().map(|change| change.specialty_id.map(|id| id.0)).collect();
+    let specialists: Vec<i64> = changes.iter().map(|change| change.specialist_id.0).collect();
+    let times = |of: fn(&Change) -> DateTime<Utc>| changes.iter().map(of).collect::<Vec<_>>();
+    appointment_query!(
+        r#"
+        update appointments a
+        set title = c.title, specialty_id = c.specialty_id, specialist_id = c.specialist_id, started_at = c.started_at,
+            ended_at = c.ended_at, block = tstzrange(c.block_start, c.block_end), version = a.version + 1,
+            updated_at = now(),
+            sequence = a.sequence + case when (a.started_at, a.ended_at, a.specialist_id)
+                                              = (c.started_at, c.ended_at, c.specialist_id) then 0 else 1 end
+        from unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::timestamptz[],
+                    $7::timestamptz[], $8::timestamptz[])
+             as c(id, title, specialty_id, specialist_id, started_at, ended_at, block_start, block_end)
+        where a.id = c.id
+        returning
+        "#,
+        "",
+        &ids,
+        &titles,
+        &specialties as _,
+        &specialists,
+        &times(|change| change.started_at),
+        &times(|change| change.ended_at),
+        &times(|change| change.block.start),
+        &times(|change| change.block.end)
+    )
+    .fetch_all(tx.connection()?)
+    .await
+    .map_err(on_overlap)
+}
+
+/// Counts a change of a series; what all of it is about and who treats, if all of it changed.
+pub(super) async fn series_touch(
+    tx: &mut impl Tx,
+    id: AppointmentSeriesId,
+    title: Option<&str>,
+    specialist: Option<SpecialistId>,
+) -> Result<(), DatabaseError> {
+    sqlx::query!(
+        r#"
+        update appointment_series
+        set title = coalesce($2, title), specialist_id = coalesce($3, specialist_id), version = version + 1,
+            updated_at = now()
+        where id = $1
+        "#,
+        id.0,
+        title,
+        specialist.map(|id| id.0)
+    )
+    .execute(tx.connection()?)
+    .await?;
+    Ok(())
+}

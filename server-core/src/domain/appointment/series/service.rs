@@ -1,0 +1,166 @@
+use std::ops::Range;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+
+use super::{
+    super::{
+        booking,
+        error::AppointmentError,
+        service::{Service, check_own, check_period, rooms_follow},
+        transition::Block,
+    },
+    clock::{self, Clocked},
+    model::{
+        AppointmentSeries, AppointmentSeriesResult, ConflictReason, CreateAppointmentSeries, OnConflict, SeriesConflict,
+    },
+    plan::{self, Wish},
+    repository,
+};
+use crate::{
+    audit::Audit,
+    database::Lock,
+    domain::{
+        availability::{self, Offered, OpenSlot},
+        rules::InvalidValue,
+    },
+    http::Caller,
+    ids::{AppointmentSeriesId, OrganizationId},
+};
+
+/// What any template takes at least.
+const SHORTEST: TimeDelta = TimeDelta::minutes(5);
+
+impl Service {
+    pub(super) async fn series_get(
+        &self,
+        caller: &Caller,
+        id: AppointmentSeriesId,
+    ) -> Result<AppointmentSeries, AppointmentError> {
+        let mut reader = self.database.read(caller).open().await?;
+        repository::series_get(&mut reader, id).await?.ok_or(AppointmentError::SeriesNotFound)
+    }
+
+    /// Books every time of a series, or with [`OnConflict::Skip`] those that are free.
+    pub(super) async fn series_create(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        input: &CreateAppointmentSeries,
+        on_conflict: OnConflict,
+    ) -> Result<AppointmentSeriesResult, AppointmentError> {
+        check_input(input)?;
+        let CreateAppointmentSeries { specialist_id, patient_id, template_id, specialty_id, started_at, .. } = *input;
+        check_own(caller, specialist_id)?;
+        let locks = vec![Lock::Specialist(organization, specialist_id), Lock::Patient(organization, patient_id)];
+        let mut tx = self.database.write_locked(caller, locks).await?;
+        let within =
+            started_at - plan::MARGIN..started_at + input.recurrence.reach(started_at.date_naive()) + plan::MARGIN;
+        let offered =
+            availability::offered(&mut tx, organization, specialist_id, template_id, within.start, within.end).await?;
+        let taken = repository::patient_blocks(&mut tx, organization, patient_id, &within).await?;
+        let mut taken = taken.ok_or_else(|| {
+            let message = "is no patient of this organization that you may see";
+            InvalidValue::new("/patient_id", "unknown_reference", message)
+        })?;
+        if let Some(specialty) = specialty_id
+            && !repository::specialty_is_in_use(&mut tx, organization, specialty).await?
+        {
+            return Err(unknown_specialty().into());
+        }
+        taken.extend(offered.blocks().map(|block| Block { start: block.start, end: block.end }));
+
+        let times = times(input, &offered)?;
+        let wishes: Vec<_> = times
+            .iter()
+            .map(|(slot, is_skipped)| {
+                let (time, block) =
+                    (slot.started_at..slot.ended_at, Block { start: slot.block_start, end: slot.block_end });
+                Wish { block, now: None, obstacle: obstacle(time, block, *is_skipped, &offered, &taken) }
+            })
+            .collect();
+        let mut slots = Vec::with_capacity(times.len());
+        let mut skipped = Vec::new();
+        for ((slot, _), conflict) in times.into_iter().zip(plan::conflicts(&wishes)) {
+            match conflict {
+                None => slots.push(slot),
+                Some(reason) => {
+                    let OpenSlot { started_at, ended_at, .. } = slot;
+                    skipped.push(SeriesConflict { appointment_id: None, started_at, ended_at, reason });
+                }
+            }
+        }
+        if !skipped.is_empty() && (on_conflict == OnConflict::Fail || slots.is_empty()) {
+            return Err(AppointmentError::SeriesConflict(skipped));
+        }
+
+        let whole = Block { start: within.start, end: within.end };
+        let expired = booking::expire(&mut tx, specialist_id, patient_id, whole).await?;
+        let (user, zone) = (caller.user_id, offered.zone().name());
+        let ended_at = input.ended_at.unwrap_or_else(|| offered.slot_at(started_at).ended_at);
+        let id = repository::series_create(&mut tx, organization, user, input, zone, ended_at).await?;
+        let appointments = repository::appointments_create(&mut tx, organization, user, id, input, &slots).await?;
+        rooms_follow(&mut tx, &appointments).await?;
+        let series = repository::series_read(&mut tx, id).await?;
+        let booked = series.appointments.iter().map(Audit::created).collect::<Vec<_>>();
+        tx.commit(Audit::created(&series).and(booked).and(expired)).await?;
+        Ok(AppointmentSeriesResult { series, skipped })
+    }
+}
+
+/// Each fault of the body that shows without the database.
+fn check_input(input: &CreateAppointmentSeries) -> Result<(), InvalidValue> {
+    input.recurrence.check()?;
+    if input.template_id.is_none() && input.ended_at.is_none() {
+        return Err(InvalidValue::new("/ended_at", "required", "is required without a template"));
+    }
+    check_period(input.started_at, input.ended_at.unwrap_or(input.started_at + SHORTEST), Utc::now())
+}
+
+pub(super) fn unknown_specialty() -> InvalidValue {
+    InvalidValue::new("/specialty_id", "unknown_reference", "is no specialty in use of this organization")
+}
+
+/// The times of a series, and whether clocks leave one out.
+fn times(input: &CreateAppointmentSeries, offered: &Offered) -> Result<Vec<(OpenSlot, bool)>, InvalidValue> {
+    let zone: Tz = offered.zone();
+    let first = clock::shown(zone, input.started_at);
+    let slot = |started_at: DateTime<Utc>| {
+        let usual = offered.slot_at(started_at);
+        let ended_at = input.ended_at.map_or(usual.ended_at, |first_end| started_at + (first_end - input.started_at));
+        // Without a template it is as a plain appointment: what it keeps others out of is its time.
+        let (before, after) = match input.template_id {
+            Some(_) => (started_at - usual.block_start, usual.block_end - usual.ended_at),
+            None => (TimeDelta::zero(), TimeDelta::zero()),
+        };
+        let (block_start, block_end) = (started_at - before, ended_at + after);
+        OpenSlot { ended_at, block_start, block_end, specialty_id: input.specialty_id.or(usual.specialty_id), ..usual }
+    };
+    let dates = input.recurrence.dates(first.date())?.into_iter().enumerate();
+    let times = dates.map(|(place, date)| {
+        // The first one is the moment that was said, should clocks show its time twice.
+        let Clocked { at, skipped } = match place {
+            0 => Clocked { at: input.started_at, skipped: false },
+            _ => clock::moment(zone, date.and_time(first.time())),
+        };
+        (slot(at), skipped)
+    });
+    Ok(times.collect())
+}
+
+/// Why nothing that has this time and block can be, whatever becomes of the rest of the series.
+pub(super) fn obstacle(
+    time: Range<DateTime<Utc>>,
+    block: Block,
+    is_skipped: bool,
+    offered: &Offered,
+    taken: &[Block],
+) -> Option<ConflictReason> {
+    if is_skipped {
+        Some(ConflictReason::TimeSkipped)
+    } else if offered.is_away(time.start, time.end) {
+        Some(ConflictReason::SpecialistAway)
+    } else {
+        taken.iter().any(|taken| taken.overlaps(&block)).then_some(ConflictReason::SlotTaken)
+    }
+}
