@@ -89,14 +89,29 @@ impl WriteTx {
     /// Leaves work for after the commit, in the organization of the caller: its job's id, or nothing
     /// when a job with the work's key is open.
     pub(crate) async fn enqueue<W: Work>(&mut self, work: &W) -> Result<Option<Uuid>, DatabaseError> {
-        let user = if let Actor::User(user) = self.origin.actor { Some(user) } else { None };
-        let job = jobs::NewJob::of(work, self.origin.organization, user)?;
+        let job = self.job(work)?;
         if !jobs::job_enqueue(self, &job).await? {
             return Ok(None);
         }
         let wake = self.jobs.clone();
         self.after_commit(move || wake.wake());
         Ok(Some(job.id))
+    }
+
+    /// The same for several, in one statement; for none, nothing is sent.
+    pub(crate) async fn enqueue_each<W: Work>(&mut self, works: &[W]) -> Result<(), DatabaseError> {
+        let jobs = works.iter().map(|work| self.job(work)).collect::<Result<Vec<_>, _>>()?;
+        if !jobs.is_empty() {
+            jobs::jobs_enqueue(self.connection()?, &jobs).await?;
+            let wake = self.jobs.clone();
+            self.after_commit(move || wake.wake());
+        }
+        Ok(())
+    }
+
+    fn job<W: Work>(&self, work: &W) -> Result<jobs::NewJob, DatabaseError> {
+        let user = if let Actor::User(user) = self.origin.actor { Some(user) } else { None };
+        jobs::NewJob::of(work, self.origin.organization, user)
     }
 
     /// Commits the changes together with their audit entry; for a request with an `Idempotency-Key`,

@@ -18,6 +18,7 @@ pub(crate) mod specialist;
 pub(crate) mod specialty;
 pub(crate) mod user;
 pub(crate) mod video;
+pub(crate) mod waitlist;
 
 /// The chapters of the specification.
 #[derive(Tags)]
@@ -44,6 +45,8 @@ pub(crate) enum Tag {
     Patients,
     /// Booked times; no specialist and no patient is booked twice.
     Appointments,
+    /// Who waits for a slot, and what is offered to whom.
+    Waitlist,
     /// Booked times as calendars show them, here and in other programs.
     Calendar,
     /// Appointments by video: who enters their rooms, and when.

@@ -193,6 +193,10 @@ permissions! {
     AppointmentDelete @ AppointmentsWrite: [Admin];
     /// Cancel appointments; specialists and patients their own.
     AppointmentCancel @ AppointmentsWrite: [Admin, Specialist, Staff, Patient];
+    /// See who waits for a slot; patients themselves.
+    WaitlistRead @ AppointmentsRead: [Admin, Staff, Patient];
+    /// Put patients on the waitlist, take them off it and accept offers; patients for themselves.
+    WaitlistWrite @ AppointmentsWrite: [Admin, Staff, Patient];
     /// See the calendar; specialists and patients their own.
     CalendarRead @ CalendarRead: [Admin, Specialist, Staff, Patient];
     /// Join appointments by video; specialists and patients their own.

@@ -14,5 +14,5 @@ mod runner;
 
 pub(crate) use handler::{Attempt, Handler, JobError, Outcome, Work};
 pub(crate) use model::{Job, JobState, NewJob};
-pub(crate) use repository::{job_enqueue, job_latest};
+pub(crate) use repository::{job_enqueue, job_latest, jobs_enqueue};
 pub(crate) use runner::Runner;

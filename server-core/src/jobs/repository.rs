@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::model::{Claimed, Job, JobState, NewJob};
@@ -29,6 +29,34 @@ pub(crate) async fn job_enqueue(tx: &mut impl Tx, job: &NewJob) -> Result<bool, 
     .execute(tx.connection()?)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Writes several jobs, but those whose key is open; says how many.
+pub(crate) async fn jobs_enqueue<'e>(executor: impl PgExecutor<'e>, jobs: &[NewJob]) -> Result<u64, DatabaseError> {
+    let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
+    let organizations: Vec<i64> = jobs.iter().map(|job| job.organization.map_or(0, |id| id.0)).collect();
+    let kinds: Vec<String> = jobs.iter().map(|job| job.kind.to_owned()).collect();
+    let payloads: Vec<Value> = jobs.iter().map(|job| job.payload.clone()).collect();
+    let keys: Vec<Option<String>> = jobs.iter().map(|job| job.key.clone()).collect();
+    let creators: Vec<Option<i64>> = jobs.iter().map(|job| job.created_by.map(|id| id.0)).collect();
+    let days: Vec<i32> = jobs.iter().map(|job| job.keep_days).collect();
+    let done = sqlx::query!(
+        r#"
+        insert into jobs (id, organization_id, kind, payload, key, created_by, keep_days)
+        select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::jsonb[], $5::text[], $6::bigint[], $7::integer[])
+        on conflict do nothing
+        "#,
+        &ids,
+        &organizations,
+        &kinds,
+        &payloads,
+        &keys as &[Option<String>],
+        &creators as &[Option<i64>],
+        &days
+    )
+    .execute(executor)
+    .await?;
+    Ok(done.rows_affected())
 }
 
 /// The youngest job of a kind with a key, if the caller may see it.

@@ -10,4 +10,4 @@ mod tests;
 pub(crate) use api::Api;
 pub(crate) use error::AvailabilityError;
 pub(crate) use model::OpenSlot;
-pub(crate) use service::{Service, open_slot};
+pub(crate) use service::{Openings, Service, open_slot, openings};

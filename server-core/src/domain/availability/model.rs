@@ -93,6 +93,23 @@ pub(super) struct Offered {
     pub(super) busy: Vec<Busy>,
 }
 
+impl Offered {
+    /// A slot of it, and what a booking of that takes over.
+    pub(super) fn slot(&self, slot: &engine::Slot) -> OpenSlot {
+        let (block, terms) = (self.offer.block(slot), &self.terms);
+        OpenSlot {
+            started_at: slot.started_at,
+            ended_at: slot.ended_at,
+            block_start: block.start,
+            block_end: block.end,
+            specialty_id: terms.specialty_id,
+            modality: terms.modality,
+            cancellation_cutoff_minutes: terms.cancellation_cutoff_minutes,
+            reschedule_cutoff_minutes: terms.reschedule_cutoff_minutes,
+        }
+    }
+}
+
 /// What a booking takes over from its template.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terms {
