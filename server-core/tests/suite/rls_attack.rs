@@ -26,7 +26,7 @@ const fn target(table: &'static str, verbs: &'static str) -> Target {
     Target { table, tenant: "organization_id", touch: "organization_id", verbs }
 }
 
-const CORE: [Target; 21] = [
+const CORE: [Target; 22] = [
     Target { table: "public.organizations", tenant: "id", touch: "name", verbs: "SU" },
     Target { table: "public.memberships", tenant: "organization_id", touch: "role", verbs: "SIUD" },
     target("public.specialties", "SIUD"),
@@ -39,6 +39,7 @@ const CORE: [Target; 21] = [
     target("public.patients", "SIU"),
     target("public.appointments", "SIU"),
     target("public.appointment_reschedules", "SI"),
+    target("public.waitlist_entries", "SIU"),
     target("public.video_rooms", "S"),
     target("public.api_keys", "SIU"),
     target("public.impersonations", "SIU"),
@@ -209,6 +210,8 @@ async fn cores_tables_withstand() {
         let booked = app.appointment_create(&admin, specialist, patient, in_days(2, 9)).await.id;
         let body = RescheduleAppointment { specialist_id: None, started_at: in_days(3, 9), version: None };
         granted(admin.appointment_reschedule().appointment_id(booked).body(body).send().await, 200);
+        let wish = crate::waitlist::wish(specialist, Some(patient), in_days(2, 9), in_days(3, 9));
+        crate::waitlist::wait(&admin, wish).await;
         let body = CreateApiKey { expires_at: None, name: "Key".to_owned(), scopes: vec![Scope::PatientsRead] };
         let organization = granted(admin.me_get().send().await, 200).organization_id.unwrap();
         granted(admin.api_key_create().organization_id(organization).body(body).send().await, 201);

@@ -14,6 +14,7 @@ use super::{
     fixture::{Surroundings, World, impersonating, not_found, planned},
     stores::Stores,
 };
+use crate::waitlist::{settled, wait, wish};
 
 /// Parameters that name nothing.
 const PLAIN: [&str; 10] =
@@ -39,6 +40,7 @@ struct Foreign {
     appointment_uid: Uuid,
     template: AppointmentTemplate,
     hold_id: i64,
+    waitlist_entry_id: i64,
     api_key_id: i64,
     impersonation_id: i64,
     job_id: Uuid,
@@ -72,6 +74,8 @@ impl Foreign {
             started_at: in_days(3, 9),
         };
         let hold_id = granted(admin.appointment_hold_create().body(hold).send().await, 201).id;
+        let wish = wish(specialist_id, Some(patient.id), in_days(4, 9), in_days(4, 10));
+        let waitlist_entry_id = wait(&admin, wish).await.id;
         let key = CreateApiKey { expires_at: None, name: name("key"), scopes: vec![Scope::PatientsRead] };
         let key = granted(admin.api_key_create().organization_id(away.id).body(key).send().await, 201);
         let begun = admin.patient_impersonate().patient_id(patient.id).body(impersonating()).send().await;
@@ -86,6 +90,7 @@ impl Foreign {
             appointment_uid: appointment.uid,
             template,
             hold_id,
+            waitlist_entry_id,
             api_key_id: key.api_key.id,
             impersonation_id: granted(begun, 201).impersonation.id,
             job_id: planned(&admin, gone).await,
@@ -99,6 +104,7 @@ impl Foreign {
             "slug" if operation == "appointment_template_find" => json!(self.template.slug),
             "template_id" | "appointment_template_id" => json!(self.template.id),
             "hold_id" => json!(self.hold_id),
+            "waitlist_entry_id" => json!(self.waitlist_entry_id),
             "organization_id" => json!(self.organization_id),
             "clerk_organization_id" => json!("org_hidden"),
             "slug" => json!(self.slug),
@@ -148,6 +154,8 @@ fn outcome(operation: &Operation, parameter: &Parameter) -> Outcome {
         ("appointment_template_find", _, _) | ("specialist_availability_get", "template_id", _) => {
             Outcome::Refused(404, "appointment_template_not_found")
         }
+        // Whichever offer there is, it is another one.
+        ("waitlist_entry_accept", "appointment_id", _) => Outcome::Refused(409, "offer_expired"),
         (_, "organization_id" | "slug", Location::Path) => Outcome::Refused(404, "organization_not_found"),
         (id, _, Location::Path) => Outcome::Refused(404, not_found(id)),
         ("calendar_search", _, _) | (_, _, Location::Query) => Outcome::Nothing,
@@ -160,6 +168,7 @@ async fn what_is_another_clinics_is_not_there_in_the_matrix() {
     let around = Surroundings::start().await;
     let world = World::start(&around).await;
     let (app, foreign) = (&world.app, Foreign::new(&world.app).await);
+    settled(app).await;
     let admin = Asker::Person(app.admin());
     let mut stores = Stores::of(app).await;
     let mut tried = 0;

@@ -33,7 +33,7 @@ pub(super) async fn holds_expire(
     Ok(expired)
 }
 
-/// Writes what takes a slot: a hold when it is one's, else a booking. What the slot promises is stamped on
+/// Writes what takes a slot: a hold when there is one, else a booking. What the slot promises is stamped on
 /// it. `None`: there is no such patient.
 pub(super) async fn slot_take(
     tx: &mut impl Tx,
