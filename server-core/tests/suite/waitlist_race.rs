@@ -8,7 +8,7 @@ use test_support::{CoreApp, eventually, granted, in_days};
 use crate::waitlist::{settled, wait, wish};
 
 /// As many wait as there are slots.
-const WAITING: i32 = 24;
+const WAITING: i32 = 48;
 
 /// Offers that stand.
 const OFFERS: &str = "select count(*) from appointments where status = 'held' and waitlist_entry_id is not null";
