@@ -26,7 +26,7 @@ use crate::{
     database::{self, Database, PoolProbe},
     domain::{
         api_key, appointment, appointment_template, availability, calendar, gdpr, impersonation, member, organization,
-        patient, schedule, specialist, specialty, user, video,
+        patient, schedule, specialist, specialty, user, video, waitlist,
     },
     encryption::Encryption,
     http::{
@@ -67,8 +67,8 @@ type Api = (
     gdpr::Api,
 );
 
-/// When specialists can be booked, and what for.
-type Scheduling = (schedule::Api, appointment_template::Api, availability::Api);
+/// When specialists can be booked, what for, and who waits for that.
+type Scheduling = (schedule::Api, appointment_template::Api, availability::Api, waitlist::Api);
 
 /// Head of the specification, and which operations are public or disclose protected health
 /// information.
@@ -276,7 +276,12 @@ fn scheduling(database: &Database) -> Scheduling {
         schedule::Api { schedules: schedule::Service::new(database.clone()) },
         appointment_template::Api { templates: appointment_template::Service::new(database.clone()) },
         availability::Api { availability: availability::Service::new(database.clone()) },
+        waitlist::Api { waitlist: waiting(database) },
     )
+}
+
+fn waiting(database: &Database) -> waitlist::Service {
+    waitlist::Service::new(database.clone(), appointment::Service::new(database.clone()))
 }
 
 /// What `/ready` asks, and whether the service can do without it.
@@ -316,10 +321,14 @@ fn telemetry_clients(config: &TelemetryConfig) -> Result<(telemetry::Client, tel
 }
 
 /// What comes back by itself: rows that make no difference any more are removed, holds that have run out
-/// are ended.
+/// are ended, and what is open by now is offered to who waits.
 fn housekeeping(runner: Runner, admin: &PgPool, database: &Database) -> Runner {
-    let (keys, sessions, holds, database) = (admin.clone(), admin.clone(), admin.clone(), database.clone());
+    let [keys, sessions, holds, awaited] = [(); 4].map(|()| admin.clone());
+    let offerer = waitlist::Offerer(waiting(database));
+    let database = database.clone();
     runner
+        .handle(offerer)
+        .every("waitlist_sweep", Duration::from_mins(1), move || waitlist::sweep(awaited.clone()))
         .every("idempotency_keys_expire", Duration::from_mins(10), move || answers_purge(keys.clone()))
         .every("sessions_expire", Duration::from_hours(1), move || clerk::sweep(sessions.clone()))
         .every("holds_expire", Duration::from_mins(1), move || {

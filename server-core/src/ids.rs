@@ -114,6 +114,10 @@ record_id!(
     RescheduleId
 );
 record_id!(
+    /// A patient who waits for a slot.
+    WaitlistEntryId
+);
+record_id!(
     /// A key with which an organization's programs call.
     ApiKeyId
 );

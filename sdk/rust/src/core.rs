@@ -905,6 +905,34 @@ notes as they are.*/
             Default::default()
         }
     }
+    ///What an entry of the waitlist is created from: a specialist, a template, or both.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+    pub struct CreateWaitlistEntry {
+        ///Who waits. A patient may leave it out, and can name itself alone.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub patient_id: ::std::option::Option<i64>,
+        ///From when on the patient could come; left out, from now on.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub requested_from: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        ///Until when it has to be over, at most 366 days after `requested_from`; left out, 90 days after it.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub requested_to: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        ///With whom; left out, anybody who can be booked and has the template's specialty.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub specialist_id: ::std::option::Option<i64>,
+        ///For what; left out, a slot as the specialist has them.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub template_id: ::std::option::Option<i64>,
+    }
+    impl CreateWaitlistEntry {
+        pub fn builder() -> builder::CreateWaitlistEntry {
+            Default::default()
+        }
+    }
     ///How one dependency answered.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct DependencyState {
@@ -1838,6 +1866,19 @@ a dry run.*/
     }
     impl PageSpecialty {
         pub fn builder() -> builder::PageSpecialty {
+            Default::default()
+        }
+    }
+    ///One page of a list.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct PageWaitlistEntry {
+        ///The entries of this page, in the order asked for.
+        pub data: ::std::vec::Vec<WaitlistEntry>,
+        ///Which page this is and how many there are.
+        pub meta: PageMeta,
+    }
+    impl PageWaitlistEntry {
+        pub fn builder() -> builder::PageWaitlistEntry {
             Default::default()
         }
     }
@@ -2923,6 +2964,123 @@ notes as they are.*/
     impl VideoToken {
         pub fn builder() -> builder::VideoToken {
             Default::default()
+        }
+    }
+    ///A patient who waits for a slot.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct WaitlistEntry {
+        ///The appointment that it has led to.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub appointment_id: ::std::option::Option<i64>,
+        ///When it was created; who waits longest is asked first.
+        pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Its id.
+        pub id: i64,
+        ///What is offered, while it is.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub offer: ::std::option::Option<WaitlistOffer>,
+        ///The clinic.
+        pub organization_id: i64,
+        ///Who waits.
+        pub patient_id: i64,
+        ///From when on the patient could come.
+        pub requested_from: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Until when it would be over.
+        pub requested_to: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///With whom; absent when anybody will do who can be booked for the template.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub specialist_id: ::std::option::Option<i64>,
+        ///Where it stands.
+        pub status: WaitlistStatus,
+        ///For what; absent for a slot as the specialist has them.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub template_id: ::std::option::Option<i64>,
+    }
+    impl WaitlistEntry {
+        pub fn builder() -> builder::WaitlistEntry {
+            Default::default()
+        }
+    }
+    ///A slot that is kept for who waits.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct WaitlistOffer {
+        ///The hold; accepted, it is the appointment.
+        pub appointment_id: i64,
+        ///When it would end.
+        pub ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Until when it can be accepted.
+        pub expires_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Who would treat.
+        pub specialist_id: i64,
+        ///When it would begin.
+        pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
+    }
+    impl WaitlistOffer {
+        pub fn builder() -> builder::WaitlistOffer {
+            Default::default()
+        }
+    }
+    ///Where an entry of the waitlist stands.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum WaitlistStatus {
+        #[serde(rename = "waiting")]
+        Waiting,
+        #[serde(rename = "offered")]
+        Offered,
+        #[serde(rename = "booked")]
+        Booked,
+        #[serde(rename = "expired")]
+        Expired,
+    }
+    impl ::std::fmt::Display for WaitlistStatus {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Waiting => f.write_str("waiting"),
+                Self::Offered => f.write_str("offered"),
+                Self::Booked => f.write_str("booked"),
+                Self::Expired => f.write_str("expired"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for WaitlistStatus {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "waiting" => Ok(Self::Waiting),
+                "offered" => Ok(Self::Offered),
+                "booked" => Ok(Self::Booked),
+                "expired" => Ok(Self::Expired),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for WaitlistStatus {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for WaitlistStatus {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
         }
     }
     ///A window of every week.
@@ -6359,6 +6517,134 @@ notes as they are.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct CreateWaitlistEntry {
+            patient_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            requested_from: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            requested_to: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            specialist_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            template_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for CreateWaitlistEntry {
+            fn default() -> Self {
+                Self {
+                    patient_id: Ok(Default::default()),
+                    requested_from: Ok(Default::default()),
+                    requested_to: Ok(Default::default()),
+                    specialist_id: Ok(Default::default()),
+                    template_id: Ok(Default::default()),
+                }
+            }
+        }
+        impl CreateWaitlistEntry {
+            pub fn patient_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patient_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patient_id: {e}")
+                    });
+                self
+            }
+            pub fn requested_from<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.requested_from = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for requested_from: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn requested_to<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.requested_to = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for requested_to: {e}")
+                    });
+                self
+            }
+            pub fn specialist_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.specialist_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for specialist_id: {e}")
+                    });
+                self
+            }
+            pub fn template_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.template_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for template_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<CreateWaitlistEntry>
+        for super::CreateWaitlistEntry {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: CreateWaitlistEntry,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    patient_id: value.patient_id?,
+                    requested_from: value.requested_from?,
+                    requested_to: value.requested_to?,
+                    specialist_id: value.specialist_id?,
+                    template_id: value.template_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::CreateWaitlistEntry> for CreateWaitlistEntry {
+            fn from(value: super::CreateWaitlistEntry) -> Self {
+                Self {
+                    patient_id: Ok(value.patient_id),
+                    requested_from: Ok(value.requested_from),
+                    requested_to: Ok(value.requested_to),
+                    specialist_id: Ok(value.specialist_id),
+                    template_id: Ok(value.template_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct DependencyState {
             latency_ms: ::std::result::Result<f64, ::std::string::String>,
             name: ::std::result::Result<::std::string::String, ::std::string::String>,
@@ -8882,6 +9168,67 @@ notes as they are.*/
         }
         impl ::std::convert::From<super::PageSpecialty> for PageSpecialty {
             fn from(value: super::PageSpecialty) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    meta: Ok(value.meta),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct PageWaitlistEntry {
+            data: ::std::result::Result<
+                ::std::vec::Vec<super::WaitlistEntry>,
+                ::std::string::String,
+            >,
+            meta: ::std::result::Result<super::PageMeta, ::std::string::String>,
+        }
+        impl ::std::default::Default for PageWaitlistEntry {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    meta: Err("no value supplied for meta".to_string()),
+                }
+            }
+        }
+        impl PageWaitlistEntry {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::WaitlistEntry>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn meta<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::PageMeta>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.meta = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for meta: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PageWaitlistEntry> for super::PageWaitlistEntry {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PageWaitlistEntry,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    meta: value.meta?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PageWaitlistEntry> for PageWaitlistEntry {
+            fn from(value: super::PageWaitlistEntry) -> Self {
                 Self {
                     data: Ok(value.data),
                     meta: Ok(value.meta),
@@ -11863,6 +12210,358 @@ notes as they are.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct WaitlistEntry {
+            appointment_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            created_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            id: ::std::result::Result<i64, ::std::string::String>,
+            offer: ::std::result::Result<
+                ::std::option::Option<super::WaitlistOffer>,
+                ::std::string::String,
+            >,
+            organization_id: ::std::result::Result<i64, ::std::string::String>,
+            patient_id: ::std::result::Result<i64, ::std::string::String>,
+            requested_from: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            requested_to: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            specialist_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            status: ::std::result::Result<super::WaitlistStatus, ::std::string::String>,
+            template_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for WaitlistEntry {
+            fn default() -> Self {
+                Self {
+                    appointment_id: Ok(Default::default()),
+                    created_at: Err("no value supplied for created_at".to_string()),
+                    id: Err("no value supplied for id".to_string()),
+                    offer: Ok(Default::default()),
+                    organization_id: Err(
+                        "no value supplied for organization_id".to_string(),
+                    ),
+                    patient_id: Err("no value supplied for patient_id".to_string()),
+                    requested_from: Err(
+                        "no value supplied for requested_from".to_string(),
+                    ),
+                    requested_to: Err("no value supplied for requested_to".to_string()),
+                    specialist_id: Ok(Default::default()),
+                    status: Err("no value supplied for status".to_string()),
+                    template_id: Ok(Default::default()),
+                }
+            }
+        }
+        impl WaitlistEntry {
+            pub fn appointment_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.appointment_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for appointment_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for created_at: {e}")
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn offer<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::WaitlistOffer>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.offer = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for offer: {e}")
+                    });
+                self
+            }
+            pub fn organization_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.organization_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for organization_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn patient_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patient_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patient_id: {e}")
+                    });
+                self
+            }
+            pub fn requested_from<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.requested_from = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for requested_from: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn requested_to<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.requested_to = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for requested_to: {e}")
+                    });
+                self
+            }
+            pub fn specialist_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.specialist_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for specialist_id: {e}")
+                    });
+                self
+            }
+            pub fn status<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::WaitlistStatus>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.status = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for status: {e}")
+                    });
+                self
+            }
+            pub fn template_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.template_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for template_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<WaitlistEntry> for super::WaitlistEntry {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: WaitlistEntry,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    appointment_id: value.appointment_id?,
+                    created_at: value.created_at?,
+                    id: value.id?,
+                    offer: value.offer?,
+                    organization_id: value.organization_id?,
+                    patient_id: value.patient_id?,
+                    requested_from: value.requested_from?,
+                    requested_to: value.requested_to?,
+                    specialist_id: value.specialist_id?,
+                    status: value.status?,
+                    template_id: value.template_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::WaitlistEntry> for WaitlistEntry {
+            fn from(value: super::WaitlistEntry) -> Self {
+                Self {
+                    appointment_id: Ok(value.appointment_id),
+                    created_at: Ok(value.created_at),
+                    id: Ok(value.id),
+                    offer: Ok(value.offer),
+                    organization_id: Ok(value.organization_id),
+                    patient_id: Ok(value.patient_id),
+                    requested_from: Ok(value.requested_from),
+                    requested_to: Ok(value.requested_to),
+                    specialist_id: Ok(value.specialist_id),
+                    status: Ok(value.status),
+                    template_id: Ok(value.template_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct WaitlistOffer {
+            appointment_id: ::std::result::Result<i64, ::std::string::String>,
+            ended_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            expires_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            specialist_id: ::std::result::Result<i64, ::std::string::String>,
+            started_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for WaitlistOffer {
+            fn default() -> Self {
+                Self {
+                    appointment_id: Err(
+                        "no value supplied for appointment_id".to_string(),
+                    ),
+                    ended_at: Err("no value supplied for ended_at".to_string()),
+                    expires_at: Err("no value supplied for expires_at".to_string()),
+                    specialist_id: Err(
+                        "no value supplied for specialist_id".to_string(),
+                    ),
+                    started_at: Err("no value supplied for started_at".to_string()),
+                }
+            }
+        }
+        impl WaitlistOffer {
+            pub fn appointment_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.appointment_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for appointment_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn ended_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.ended_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for ended_at: {e}")
+                    });
+                self
+            }
+            pub fn expires_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.expires_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for expires_at: {e}")
+                    });
+                self
+            }
+            pub fn specialist_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.specialist_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for specialist_id: {e}")
+                    });
+                self
+            }
+            pub fn started_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.started_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for started_at: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<WaitlistOffer> for super::WaitlistOffer {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: WaitlistOffer,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    appointment_id: value.appointment_id?,
+                    ended_at: value.ended_at?,
+                    expires_at: value.expires_at?,
+                    specialist_id: value.specialist_id?,
+                    started_at: value.started_at?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::WaitlistOffer> for WaitlistOffer {
+            fn from(value: super::WaitlistOffer) -> Self {
+                Self {
+                    appointment_id: Ok(value.appointment_id),
+                    ended_at: Ok(value.ended_at),
+                    expires_at: Ok(value.expires_at),
+                    specialist_id: Ok(value.specialist_id),
+                    started_at: Ok(value.started_at),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct WorkingHours {
             ends_at: ::std::result::Result<::std::string::String, ::std::string::String>,
             starts_at: ::std::result::Result<
@@ -13001,6 +13700,101 @@ let response = client.specialist_availability_get()
 ```*/
     pub fn specialist_availability_get(&self) -> builder::SpecialistAvailabilityGet<'_> {
         builder::SpecialistAvailabilityGet::new(self)
+    }
+    /**List the waitlist
+
+Who waits longest first. Patients see their own.
+
+Sends a `GET` request to `/v1/waitlist`
+
+Arguments:
+- `page`: Number of the page, from 1.
+- `page_size`: Entries a page, at most 100.
+- `patient_id`: Only those of this patient.
+- `specialist_id`: Only those that name this specialist.
+- `status`: Only those that stand there.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.waitlist_entry_list()
+    .page(page)
+    .page_size(page_size)
+    .patient_id(patient_id)
+    .specialist_id(specialist_id)
+    .status(status)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn waitlist_entry_list(&self) -> builder::WaitlistEntryList<'_> {
+        builder::WaitlistEntryList::new(self)
+    }
+    /**Put a patient on the waitlist
+
+For a specialist, for what a template says with anybody who has its specialty, or both. What is open
+in the requested range is offered within moments, what opens later when it does, to who waits longest
+first: for an hour, and never beyond the slot's beginning. Nobody is offered the same time twice. 409
+`already_waiting` while the patient waits for the same.
+
+Sends a `POST` request to `/v1/waitlist`
+
+Arguments:
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `body`
+```ignore
+let response = client.waitlist_entry_create()
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn waitlist_entry_create(&self) -> builder::WaitlistEntryCreate<'_> {
+        builder::WaitlistEntryCreate::new(self)
+    }
+    /**Take a patient off the waitlist
+
+What it was offered goes to who waits next. An appointment that it has led to stays.
+
+Sends a `DELETE` request to `/v1/waitlist/{waitlist_entry_id}`
+
+Arguments:
+- `waitlist_entry_id`: Id of the entry.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.waitlist_entry_delete()
+    .waitlist_entry_id(waitlist_entry_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn waitlist_entry_delete(&self) -> builder::WaitlistEntryDelete<'_> {
+        builder::WaitlistEntryDelete::new(self)
+    }
+    /**Accept an offer
+
+Books the slot that is kept for the entry: the appointment has the offer's id. 409 `no_offer` when
+there is none, `offer_expired` when it has run out, `already_booked` when it was accepted before. Name
+the offer that was shown, so that no other one is booked that has come since.
+
+Sends a `POST` request to `/v1/waitlist/{waitlist_entry_id}/accept`
+
+Arguments:
+- `waitlist_entry_id`: Id of the entry.
+- `appointment_id`: The offer that is meant: 409 `offer_expired` when it is another by now. Left out, whichever it is.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.waitlist_entry_accept()
+    .waitlist_entry_id(waitlist_entry_id)
+    .appointment_id(appointment_id)
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn waitlist_entry_accept(&self) -> builder::WaitlistEntryAccept<'_> {
+        builder::WaitlistEntryAccept::new(self)
     }
     /**List appointments
 
@@ -21940,6 +22734,799 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::waitlist_entry_list`]
+
+[`Client::waitlist_entry_list`]: super::Client::waitlist_entry_list*/
+    #[derive(Debug, Clone)]
+    pub struct WaitlistEntryList<'a> {
+        client: &'a super::Client,
+        page: Result<Option<i32>, String>,
+        page_size: Result<Option<i32>, String>,
+        patient_id: Result<Option<i64>, String>,
+        specialist_id: Result<Option<i64>, String>,
+        status: Result<Option<types::WaitlistStatus>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> WaitlistEntryList<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                page: Ok(None),
+                page_size: Ok(None),
+                patient_id: Ok(None),
+                specialist_id: Ok(None),
+                status: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn page<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page failed".to_string());
+            self
+        }
+        pub fn page_size<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page_size = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page_size failed".to_string());
+            self
+        }
+        pub fn patient_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.patient_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i64` for patient_id failed".to_string());
+            self
+        }
+        pub fn specialist_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.specialist_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i64` for specialist_id failed".to_string());
+            self
+        }
+        pub fn status<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::WaitlistStatus>,
+        {
+            self.status = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `WaitlistStatus` for status failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/waitlist`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::PageWaitlistEntry>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self {
+                client,
+                page,
+                page_size,
+                patient_id,
+                specialist_id,
+                status,
+                x_organization_id,
+            } = self;
+            let page = page.map_err(Error::InvalidRequest)?;
+            let page_size = page_size.map_err(Error::InvalidRequest)?;
+            let patient_id = patient_id.map_err(Error::InvalidRequest)?;
+            let specialist_id = specialist_id.map_err(Error::InvalidRequest)?;
+            let status = status.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/waitlist", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("page", &page))
+                .query(&progenitor_client::QueryParam::new("page_size", &page_size))
+                .query(&progenitor_client::QueryParam::new("patient_id", &patient_id))
+                .query(
+                    &progenitor_client::QueryParam::new("specialist_id", &specialist_id),
+                )
+                .query(&progenitor_client::QueryParam::new("status", &status))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "waitlist_entry_list",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::waitlist_entry_create`]
+
+[`Client::waitlist_entry_create`]: super::Client::waitlist_entry_create*/
+    #[derive(Debug, Clone)]
+    pub struct WaitlistEntryCreate<'a> {
+        client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::CreateWaitlistEntry, String>,
+    }
+    impl<'a> WaitlistEntryCreate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::CreateWaitlistEntry>,
+            <V as std::convert::TryInto<
+                types::CreateWaitlistEntry,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `CreateWaitlistEntry` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::CreateWaitlistEntry,
+            ) -> types::builder::CreateWaitlistEntry,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/waitlist`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::WaitlistEntry>, Error<types::ErrorEnvelope>> {
+            let Self { client, idempotency_key, x_organization_id, body } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::CreateWaitlistEntry::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/waitlist", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "waitlist_entry_create",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                201u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::waitlist_entry_delete`]
+
+[`Client::waitlist_entry_delete`]: super::Client::waitlist_entry_delete*/
+    #[derive(Debug, Clone)]
+    pub struct WaitlistEntryDelete<'a> {
+        client: &'a super::Client,
+        waitlist_entry_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> WaitlistEntryDelete<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                waitlist_entry_id: Err(
+                    "waitlist_entry_id was not initialized".to_string(),
+                ),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn waitlist_entry_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.waitlist_entry_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for waitlist_entry_id failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `DELETE` request to `/v1/waitlist/{waitlist_entry_id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<()>, Error<types::ErrorEnvelope>> {
+            let Self { client, waitlist_entry_id, x_organization_id } = self;
+            let waitlist_entry_id = waitlist_entry_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/waitlist/{}", client.baseurl, encode_path(& waitlist_entry_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .delete(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "waitlist_entry_delete",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::waitlist_entry_accept`]
+
+[`Client::waitlist_entry_accept`]: super::Client::waitlist_entry_accept*/
+    #[derive(Debug, Clone)]
+    pub struct WaitlistEntryAccept<'a> {
+        client: &'a super::Client,
+        waitlist_entry_id: Result<i64, String>,
+        appointment_id: Result<Option<i64>, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> WaitlistEntryAccept<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                waitlist_entry_id: Err(
+                    "waitlist_entry_id was not initialized".to_string(),
+                ),
+                appointment_id: Ok(None),
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn waitlist_entry_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.waitlist_entry_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for waitlist_entry_id failed".to_string()
+                });
+            self
+        }
+        pub fn appointment_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.appointment_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for appointment_id failed".to_string()
+                });
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `POST` request to `/v1/waitlist/{waitlist_entry_id}/accept`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Appointment>, Error<types::ErrorEnvelope>> {
+            let Self {
+                client,
+                waitlist_entry_id,
+                appointment_id,
+                idempotency_key,
+                x_organization_id,
+            } = self;
+            let waitlist_entry_id = waitlist_entry_id.map_err(Error::InvalidRequest)?;
+            let appointment_id = appointment_id.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/waitlist/{}/accept", client.baseurl, encode_path(&
+                waitlist_entry_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(
+                    &progenitor_client::QueryParam::new(
+                        "appointment_id",
+                        &appointment_id,
+                    ),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "waitlist_entry_accept",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,

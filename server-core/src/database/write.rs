@@ -94,7 +94,7 @@ impl WriteTx {
         Ok((self.enqueue_jobs(&[job]).await? == 1).then_some(id))
     }
 
-    /// The same of several works, in one statement.
+    /// The same for several, in one statement; for none, nothing is sent.
     pub(crate) async fn enqueue_all<W: Work>(&mut self, works: &[W]) -> Result<(), DatabaseError> {
         let jobs = works.iter().map(|work| self.job(work)).collect::<Result<Vec<_>, _>>()?;
         self.enqueue_jobs(&jobs).await.map(drop)
@@ -106,7 +106,7 @@ impl WriteTx {
     }
 
     async fn enqueue_jobs(&mut self, jobs: &[jobs::NewJob]) -> Result<u64, DatabaseError> {
-        let written = if jobs.is_empty() { 0 } else { jobs::jobs_enqueue(self, jobs).await? };
+        let written = if jobs.is_empty() { 0 } else { jobs::jobs_enqueue(self.connection()?, jobs).await? };
         if written > 0 {
             let wake = self.jobs.clone();
             self.after_commit(move || wake.wake());

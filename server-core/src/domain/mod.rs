@@ -18,6 +18,7 @@ pub(crate) mod specialist;
 pub(crate) mod specialty;
 pub(crate) mod user;
 pub(crate) mod video;
+pub(crate) mod waitlist;
 
 /// The chapters of the specification.
 #[derive(Tags)]
@@ -47,6 +48,8 @@ pub(crate) enum Tag {
     /// Appointments that repeat.
     #[oai(rename = "Appointment series")]
     AppointmentSeries,
+    /// Who waits for a slot, and what is offered to whom.
+    Waitlist,
     /// Booked times as calendars show them, here and in other programs.
     Calendar,
     /// Appointments by video: who enters their rooms, and when.

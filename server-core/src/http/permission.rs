@@ -197,6 +197,10 @@ permissions! {
     AppointmentSeriesRead @ AppointmentsRead: [Admin, Specialist, Staff];
     /// Book, change and cancel series of appointments; specialists their own.
     AppointmentSeriesWrite @ AppointmentsWrite: [Admin, Specialist, Staff];
+    /// See who waits for a slot; patients themselves.
+    WaitlistRead @ AppointmentsRead: [Admin, Staff, Patient];
+    /// Put patients on the waitlist, take them off it and accept offers; patients for themselves.
+    WaitlistWrite @ AppointmentsWrite: [Admin, Staff, Patient];
     /// See the calendar; specialists and patients their own.
     CalendarRead @ CalendarRead: [Admin, Specialist, Staff, Patient];
     /// Join appointments by video; specialists and patients their own.

@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::model::{Claimed, Job, JobState, NewJob};
 use crate::database::{DatabaseError, Tx};
 
-/// Writes jobs, all in one statement; says how many: not those with whose key one is open.
-pub(crate) async fn jobs_enqueue(tx: &mut impl Tx, jobs: &[NewJob]) -> Result<u64, DatabaseError> {
+/// Writes jobs, all in one statement, but those whose key is open; says how many.
+pub(crate) async fn jobs_enqueue<'e>(executor: impl PgExecutor<'e>, jobs: &[NewJob]) -> Result<u64, DatabaseError> {
     let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
     let organizations: Vec<i64> = jobs.iter().map(|job| job.organization.map_or(0, |id| id.0)).collect();
     let kinds: Vec<String> = jobs.iter().map(|job| job.kind.to_owned()).collect();
@@ -29,11 +29,11 @@ pub(crate) async fn jobs_enqueue(tx: &mut impl Tx, jobs: &[NewJob]) -> Result<u6
         &organizations,
         &kinds,
         &payloads,
-        &keys as _,
-        &creators as _,
+        &keys as &[Option<String>],
+        &creators as &[Option<i64>],
         &days
     )
-    .execute(tx.connection()?)
+    .execute(executor)
     .await?;
     Ok(done.rows_affected())
 }

@@ -14,7 +14,10 @@ use sqlx::{AssertSqlSafe, Executor, FromRow, PgConnection};
 use test_support::{Actor, CoreApp, granted, in_days, refused};
 use uuid::Uuid;
 
-use crate::patient::{complete, unchanged};
+use crate::{
+    patient::{complete, unchanged},
+    waitlist::{offer, settled, wait, wish},
+};
 
 #[derive(Debug, Clone, PartialEq, FromRow)]
 struct Row {
@@ -149,6 +152,12 @@ async fn template_mutations(app: &CoreApp, trail: &mut Trail) {
     trail.one(&admin, home, "appointment_template_delete", what("deleted"), &[]).await;
 }
 
+async fn scheduling_mutations(app: &CoreApp, patient: i64, trail: &mut Trail) {
+    booking_mutations(app, patient, trail).await;
+    series_mutations(app, patient, trail).await;
+    waitlist_mutations(app, patient, trail).await;
+}
+
 /// A series leaves a row of its own and one for each of its appointments.
 async fn series_mutations(app: &CoreApp, patient: i64, trail: &mut Trail) {
     let (staff, specialist) = (app.staff(), app.home().specialist_id);
@@ -216,6 +225,34 @@ async fn booking_mutations(app: &CoreApp, patient: i64, trail: &mut Trail) {
     trail.one(&staff, home, "calendar_feed_create", ("created", "calendar_feed", feed.to_string()), &[]).await;
     granted(staff.calendar_feed_delete().send().await, 204);
     trail.one(&staff, home, "calendar_feed_delete", ("revoked", "calendar_feed", feed.to_string()), &[]).await;
+}
+
+async fn waitlist_mutations(app: &CoreApp, patient: i64, trail: &mut Trail) {
+    let (admin, staff, home) = (app.admin(), app.staff(), app.home().id);
+    let away = app.specialist_create(&admin, "Dr. Away").await.id;
+    trail.next().await;
+    let what = |action, id: i64| (action, "waitlist_entry", id.to_string());
+    let entry = wait(&staff, wish(away, Some(patient), in_days(7, 9), in_days(7, 10))).await.id;
+    trail.one(&staff, home, "waitlist_entry_create", what("created", entry), &[]).await;
+    granted(staff.waitlist_entry_delete().waitlist_entry_id(entry).send().await, 204);
+    trail.one(&staff, home, "waitlist_entry_delete", what("deleted", entry), &[]).await;
+    // What is open is offered by the service, and accepted it is booked: a row for the entry, and one for the
+    // appointment.
+    let entry = wait(&staff, wish(app.home().specialist_id, Some(patient), in_days(7, 9), in_days(7, 10))).await.id;
+    let offered = offer(app, entry).await.appointment_id;
+    settled(app).await;
+    assert_eq!(trail.next().await.len(), 3, "created and offered");
+    granted(staff.waitlist_entry_accept().waitlist_entry_id(entry).send().await, 200);
+    let rows = trail.next().await;
+    let said: Vec<_> =
+        rows.iter().map(|row| (row.action.as_str(), row.entity_type.as_str(), row.entity_id.clone())).collect();
+    let of = |id: i64| Some(id.to_string());
+    assert_eq!(said, [("booked", "appointment", of(offered)), ("accepted", "waitlist_entry", of(entry))]);
+    assert!(
+        rows.iter().all(|row| row.operation_id == "waitlist_entry_accept" && row.outcome == "succeeded"),
+        "{rows:?}"
+    );
+    trail.operations.insert("waitlist_entry_accept".to_owned());
 }
 
 #[tokio::test]
@@ -289,8 +326,7 @@ async fn every_mutation_leaves_one_row() {
     trail.one(&staff, home, "appointment_cancel", ("cancelled", "appointment", booked.id.to_string()), &[]).await;
     granted(admin.appointment_delete().appointment_id(booked.id).send().await, 204);
     trail.one(&admin, home, "appointment_delete", ("deleted", "appointment", booked.id.to_string()), &[]).await;
-    booking_mutations(&app, patient.id, &mut trail).await;
-    series_mutations(&app, patient.id, &mut trail).await;
+    scheduling_mutations(&app, patient.id, &mut trail).await;
     let body = CreateApiKey { expires_at: None, name: "Key".to_owned(), scopes: vec![Scope::PatientsRead] };
     let key = granted(admin.api_key_create().organization_id(home).body(body).send().await, 201).api_key.id;
     trail.one(&admin, home, "api_key_create", ("created", "api_key", key.to_string()), &[]).await;

@@ -48,4 +48,6 @@ mod token;
 mod transition;
 mod user;
 mod video;
+mod waitlist;
+mod waitlist_race;
 mod wrong_input;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use restartix_sdk::core::types::SpecialtyInput;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Column, Executor, PgConnection, Row, postgres::PgRow};
-use test_support::{CoreApp, Statement, granted, in_days};
+use test_support::{CoreApp, Statement, granted, in_days, refused};
 
 const ENTER: &str = "context_enter($1, $2, $3, $4, $5) as ctx";
 /// Takes the same parameters and sets nothing.
@@ -158,9 +158,20 @@ async fn the_context_is_entered_before_anything_is_read() {
     read!(appointment_find.uid(uid));
     read!(calendar_get.from(in_days(1, 0)).to(in_days(9, 0)));
     read!(calendar_get.from(in_days(1, 0)).to(in_days(9, 0)).specialist_id(home.specialist_id).status("scheduled"));
+    let away = app.specialist_create(&app.admin(), "Dr. Away").await.id;
+    let wish = crate::waitlist::wish(away, Some(patient), in_days(1, 0), in_days(9, 0));
+    let waits = crate::waitlist::wait(&staff, wish).await.id;
+    crate::waitlist::settled(&app).await;
+    read!(waitlist_entry_list);
+    read!(waitlist_entry_list.page_size(1).specialist_id(away).patient_id(patient).status("waiting"));
     let token = granted(staff.calendar_feed_create().send().await, 201).token;
     read!(calendar_feed_get.token(&token));
-    assert!(shapes.len() >= 21, "fewer shapes than the operations have: {}", shapes.len());
+    let accepting = reads(&app, async {
+        let accept = staff.waitlist_entry_accept().waitlist_entry_id(waits).send().await;
+        refused(accept, 409, "no_offer");
+    });
+    collect("waitlist_entry_accept", accepting.await);
+    assert!(shapes.len() >= 24, "fewer shapes than the operations have: {}", shapes.len());
 
     let mut database = app.database.app().await;
     for (number, (statement, operation)) in shapes.values().enumerate() {

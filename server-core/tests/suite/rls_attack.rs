@@ -26,7 +26,7 @@ const fn target(table: &'static str, verbs: &'static str) -> Target {
     Target { table, tenant: "organization_id", touch: "organization_id", verbs }
 }
 
-const CORE: [Target; 22] = [
+const CORE: [Target; 23] = [
     Target { table: "public.organizations", tenant: "id", touch: "name", verbs: "SU" },
     Target { table: "public.memberships", tenant: "organization_id", touch: "role", verbs: "SIUD" },
     target("public.specialties", "SIUD"),
@@ -40,6 +40,7 @@ const CORE: [Target; 22] = [
     target("public.appointments", "SIU"),
     target("public.appointment_reschedules", "SI"),
     target("public.appointment_series", "SIU"),
+    target("public.waitlist_entries", "SIU"),
     target("public.video_rooms", "S"),
     target("public.api_keys", "SIU"),
     target("public.impersonations", "SIU"),
@@ -212,6 +213,8 @@ async fn cores_tables_withstand() {
         granted(admin.appointment_reschedule().appointment_id(booked).body(body).send().await, 200);
         let series = CoreApp::new_series(specialist, patient, in_days(4, 9), CoreApp::daily(2));
         granted(admin.appointment_series_create().body(series).send().await, 201);
+        let wish = crate::waitlist::wish(specialist, Some(patient), in_days(2, 9), in_days(3, 9));
+        crate::waitlist::wait(&admin, wish).await;
         let body = CreateApiKey { expires_at: None, name: "Key".to_owned(), scopes: vec![Scope::PatientsRead] };
         let organization = granted(admin.me_get().send().await, 200).organization_id.unwrap();
         granted(admin.api_key_create().organization_id(organization).body(body).send().await, 201);

@@ -60,6 +60,19 @@ async fn requests_keep_within_their_round_trips() {
     assert_eq!(said.awaited(), 1, "page and total of a list are one statement");
 
     app.schedule_set(&app.admin(), specialist, CoreApp::new_schedule()).await;
+    for (_, waits) in app.patients_add(3).await {
+        let wish = crate::waitlist::wish(specialist, Some(waits), in_days(1, 0), in_days(9, 0));
+        let entry = crate::waitlist::wait(&staff, wish).await;
+        crate::waitlist::offer(&app, entry.id).await;
+    }
+    crate::waitlist::settled(&app).await;
+    let said = costliest(&app, "waitlist_entry_list", async || {
+        let page = granted(staff.waitlist_entry_list().page_size(2).send().await, 200);
+        assert!(page.meta.total == 3 && page.data.iter().all(|entry| entry.offer.is_some()));
+    })
+    .await;
+    assert_eq!(said.awaited(), 1, "however many wait and are offered something, they are one statement");
+
     let said = costliest(&app, "specialist_availability_get", async || {
         let month = staff.specialist_availability_get().specialist_id(specialist);
         let month = granted(month.from(in_days(1, 0)).to(in_days(32, 0)).send().await, 200);

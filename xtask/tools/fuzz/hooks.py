@@ -150,6 +150,26 @@ def hold() -> dict:
     return core("POST", "/v1/appointments/hold", open_slot())
 
 
+def waiting() -> dict:
+    """Somebody new who waits for what is never open."""
+    return core("POST", "/v1/waitlist", {"specialist_id": shared(specialist)["id"], "patient_id": patient()["id"]})
+
+
+def offered() -> dict:
+    """Somebody who waited, and is offered a slot of the worker's on a day that nobody else is booked on."""
+    today = datetime.datetime.now(datetime.timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
+    start = today + datetime.timedelta(days=200, minutes=15 * next(_number))
+    who, end = patient()["id"], start + datetime.timedelta(minutes=15)
+    body = {"specialist_id": shared(worker)["id"], "patient_id": who}
+    core("POST", "/v1/waitlist", {**body, "requested_from": start.isoformat(), "requested_to": end.isoformat()})
+    for _ in range(100):
+        entry = core("GET", f"/v1/waitlist?patient_id={who}")["data"][0]
+        if entry["status"] == "offered":
+            return entry
+        time.sleep(0.1)
+    raise RuntimeError("what is open was not offered within ten seconds")
+
+
 def confirmed() -> dict:
     return core("POST", f"/v1/appointments/{appointment()['id']}/confirm")
 
@@ -170,7 +190,7 @@ def series() -> dict:
     return core("POST", "/v1/appointment-series", series_body())["series"]
 
 
-# These need an appointment of their own: it is another one after them.
+# These need an appointment, or an entry of the waitlist, of their own: it is another one after them.
 ADVANCE = (
     "appointment_cancel",
     "appointment_confirm",
@@ -179,13 +199,15 @@ ADVANCE = (
     "appointment_no_show",
     "appointment_reschedule",
     "appointment_series_cancel",
+    "waitlist_entry_accept",
 )
 
-# In which state an operation needs its appointment.
+# In which state an operation needs what its path names.
 APPOINTMENTS = {
     "appointment_hold_delete": hold,
     "appointment_start": confirmed,
     "appointment_complete": started,
+    "waitlist_entry_accept": offered,
 }
 
 
@@ -279,6 +301,7 @@ MAKERS = {
     "appointment_id": appointment,
     "appointment_template_id": appointment_template,
     "appointment_series_id": series,
+    "waitlist_entry_id": waiting,
 }
 
 
@@ -336,6 +359,11 @@ def body_fill(case, row: dict | None) -> None:
         body.pop("specialty_id", None)
     if name == "appointment_series_cancel" and row is not None:
         body["appointment_id"] = row["appointments"][0]["id"]
+    if name == "waitlist_entry_create":
+        # Each time somebody who does not wait yet, from now on for as long as it is when nothing is said.
+        body |= {"specialist_id": shared(specialist)["id"], "patient_id": patient()["id"]}
+        for field in ("template_id", "requested_from", "requested_to"):
+            body.pop(field, None)
     if name == "appointment_reschedule":
         body["started_at"] = slot()["started_at"]
         body.pop("specialist_id", None)
@@ -395,6 +423,9 @@ def query_fill(case) -> None:
     if name == "specialist_availability_get":
         for part in ("from", "to", "template_id"):
             query.pop(part, None)
+    elif name == "waitlist_entry_accept":
+        # Whichever it is offered.
+        query.pop("appointment_id", None)
     elif name == "calendar_get":
         query |= {"from": "2031-01-01T00:00:00Z", "to": "2031-02-01T00:00:00Z"}
         if "timezone" in query:

@@ -10,7 +10,9 @@ mod service;
 mod status;
 mod transition;
 
-pub(crate) use booking::holds_expire;
+pub(crate) use booking::{Wanted, holds_expire, offer_make, offer_release, patient_of};
+pub(crate) use error::AppointmentError;
+pub(crate) use model::Appointment;
 pub(crate) use service::Service;
 pub(crate) use status::AppointmentStatus;
 

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     database::{DatabaseError, Listed, OpenReader, Tx, broken_constraint},
     domain::{appointment_template::Modality, rules::InvalidValue},
-    ids::{AppointmentId, OrganizationId, UserId},
+    ids::{AppointmentId, OrganizationId, SpecialistId, UserId},
 };
 
 pub(super) async fn appointment_get(
@@ -192,17 +192,20 @@ pub(super) async fn appointment_update(
     .map_err(on_overlap)
 }
 
-/// Deletes the appointment; how it would have been held, `None` when it isn't there.
-pub(super) async fn appointment_delete(tx: &mut impl Tx, id: AppointmentId) -> Result<Option<Modality>, DatabaseError> {
-    let modality = sqlx::query_scalar!(
+/// Deletes the appointment; how it would have been held and with whom, `None` when it isn't there.
+pub(super) async fn appointment_delete(
+    tx: &mut impl Tx,
+    id: AppointmentId,
+) -> Result<Option<(Modality, SpecialistId)>, DatabaseError> {
+    let row = sqlx::query!(
         r#"update appointments set deleted_at = now(), version = version + 1, updated_at = now()
            where id = $1 and deleted_at is null
-           returning modality as "modality: Modality""#,
+           returning modality as "modality: Modality", specialist_id as "specialist_id: SpecialistId""#,
         id.0
     )
     .fetch_optional(tx.connection()?)
     .await?;
-    Ok(modality)
+    Ok(row.map(|row| (row.modality, row.specialist_id)))
 }
 
 /// An overlap that the database refused, by the constraint's name.

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     audit::Audit,
     database::{Database, DatabaseError, Lock, WriteTx},
-    domain::{appointment_template::Modality, rules::InvalidValue, video},
+    domain::{appointment_template::Modality, rules::InvalidValue, video, waitlist::enqueue_offer},
     http::{Caller, Role},
     ids::{AppointmentId, OrganizationId, SpecialistId},
 };
@@ -107,6 +107,10 @@ impl Service {
                 reschedule::record(&mut tx, &[&standing], caller.user_id).await?;
                 let fields = ["title", "started_at", "ended_at", "specialist_id", "patient_id", "specialty_id"];
                 room_follow(&mut tx, &appointment).await?;
+                let before = (standing.specialist_id, standing.started_at, standing.ended_at);
+                if before != (appointment.specialist_id, appointment.started_at, appointment.ended_at) {
+                    enqueue_offer(&mut tx, standing.specialist_id).await?;
+                }
                 tx.commit(Audit::updated(&appointment, fields.to_vec()).and(expired)).await?;
                 Ok(appointment)
             }
@@ -116,10 +120,12 @@ impl Service {
 
     pub(super) async fn delete(&self, caller: &Caller, id: AppointmentId) -> Result<(), AppointmentError> {
         let mut tx = self.database.write(caller).await?;
-        let modality = repository::appointment_delete(&mut tx, id).await?.ok_or(AppointmentError::NotFound)?;
+        let deleted = repository::appointment_delete(&mut tx, id).await?;
+        let (modality, specialist) = deleted.ok_or(AppointmentError::NotFound)?;
         if modality == Modality::Video {
             video::enqueue_rooms(&mut tx, &[id]).await?;
         }
+        enqueue_offer(&mut tx, specialist).await?;
         tx.commit(Audit::deleted(&id)).await?;
         Ok(())
     }

@@ -179,7 +179,7 @@ pub(super) async fn appointment_template_update(
     .map_err(on_slug)
 }
 
-/// Archives the template if an appointment names it, else deletes it. Gives what it was; archiving what
+/// Archives the template if an appointment or the waitlist names it, else deletes it. Gives what it was; archiving what
 /// is archived changes nothing.
 pub(super) async fn appointment_template_delete(
     tx: &mut impl Tx,
@@ -205,6 +205,8 @@ pub(super) async fn appointment_template_delete(
             delete from appointment_templates t where t.id = $1
               and not exists (select from appointments a
                               where a.organization_id = t.organization_id and a.appointment_template_id = t.id)
+              and not exists (select from waitlist_entries w
+                              where w.organization_id = t.organization_id and w.template_id = t.id)
             "#,
             id.0
         )

@@ -10,4 +10,4 @@ mod tests;
 pub(crate) use api::Api;
 pub(crate) use error::AvailabilityError;
 pub(crate) use model::{Offered, OpenSlot};
-pub(crate) use service::{Service, offered, open_slot};
+pub(crate) use service::{Openings, Service, offered, open_slot, openings};

@@ -7,7 +7,7 @@ use super::{
     repository,
 };
 use crate::{
-    database::{Database, Tx},
+    database::{Database, OpenReader, Tx},
     http::Caller,
     ids::{AppointmentId, AppointmentTemplateId, OrganizationId, SpecialistId},
 };
@@ -94,6 +94,60 @@ pub(crate) async fn offered(
 ) -> Result<Offered, AvailabilityError> {
     let offered = repository::offer_get_besides(tx, organization, specialist, template, from, to, None).await?;
     found(offered, template)
+}
+
+/// What is open with a specialist over any length of time, to be given away slot by slot.
+pub(crate) struct Openings {
+    offered: Offered,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    now: DateTime<Utc>,
+    slots: Vec<OpenSlot>,
+}
+
+impl Openings {
+    /// The slots, earliest first.
+    pub(crate) fn slots(&self) -> &[OpenSlot] {
+        &self.slots
+    }
+
+    /// Counts a slot as booked, be it booked as something else.
+    pub(crate) fn give(&mut self, slot: &OpenSlot) {
+        let block = slot.block_start..slot.block_end;
+        self.offered.busy.push(engine::Busy { block, booked_at: slot.started_at });
+        self.look();
+    }
+
+    /// Finds the slots, piece by piece, for the engine looks no further than its longest range.
+    fn look(&mut self) {
+        let Self { offered, to, now, slots, .. } = self;
+        slots.clear();
+        let mut from = self.from;
+        while offered.bookable && from < *to {
+            let end = (from + LONGEST_RANGE).min(*to);
+            let piece = engine::slots(&offered.schedule, &offered.offer, &offered.busy, from, end, *now);
+            slots.extend(piece.iter().map(|slot| offered.slot_at(slot.started_at)));
+            from = end;
+        }
+    }
+}
+
+/// What is open with a specialist from `from` to `to`, as far as there can be slots; holds that have run out
+/// count as free.
+pub(crate) async fn openings(
+    reader: &mut OpenReader,
+    specialist: SpecialistId,
+    template: Option<AppointmentTemplateId>,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Openings, AvailabilityError> {
+    let (from, to) = (near(from, now), near(to, now));
+    let offered = repository::offer_get(reader, specialist, template, from - MARGIN, to + MARGIN).await?;
+    let offered = found(offered, template)?;
+    let mut openings = Openings { offered, from, to, now, slots: Vec::new() };
+    openings.look();
+    Ok(openings)
 }
 
 fn found(offered: Option<Offered>, template: Option<AppointmentTemplateId>) -> Result<Offered, AvailabilityError> {

@@ -270,6 +270,20 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         anonymize: Fate::Anonymize("user_id = null"),
         ..HOLDING
     },
+    // Before the appointments, for what it was offered is held by it.
+    Holding {
+        table: "waitlist_entries",
+        found: Found::Patient("patient_id"),
+        columns: &[
+            clear("patient_id"),
+            clear("specialist_id"),
+            clear("template_id"),
+            clear("requested_from"),
+            clear("requested_to"),
+            clear("created_at"),
+        ],
+        ..HOLDING
+    },
     // Nobody comes: the time is free again. Erased, a time at which nothing happened has no reason to
     // stay; anonymized, it still counts as one that was cancelled.
     Holding {

@@ -15,6 +15,7 @@ use super::{
     fixture::{Surroundings, World, impersonating, not_found, planned},
     stores::Stores,
 };
+use crate::waitlist::{settled, wait, wish};
 
 /// Parameters that name nothing.
 const PLAIN: [&str; 12] = [
@@ -53,6 +54,7 @@ struct Foreign {
     series_id: i64,
     template: AppointmentTemplate,
     hold_id: i64,
+    waitlist_entry_id: i64,
     api_key_id: i64,
     impersonation_id: i64,
     job_id: Uuid,
@@ -89,6 +91,8 @@ impl Foreign {
         let repeated = CoreApp::new_series(specialist_id, patient.id, in_days(4, 9), CoreApp::daily(2));
         let repeated = CreateAppointmentSeries { title: Some(name("series")), ..repeated };
         let series_id = granted(admin.appointment_series_create().body(repeated).send().await, 201).series.id;
+        let wish = wish(specialist_id, Some(patient.id), in_days(4, 9), in_days(4, 10));
+        let waitlist_entry_id = wait(&admin, wish).await.id;
         let key = CreateApiKey { expires_at: None, name: name("key"), scopes: vec![Scope::PatientsRead] };
         let key = granted(admin.api_key_create().organization_id(away.id).body(key).send().await, 201);
         let begun = admin.patient_impersonate().patient_id(patient.id).body(impersonating()).send().await;
@@ -104,6 +108,7 @@ impl Foreign {
             series_id,
             template,
             hold_id,
+            waitlist_entry_id,
             api_key_id: key.api_key.id,
             impersonation_id: granted(begun, 201).impersonation.id,
             job_id: planned(&admin, gone).await,
@@ -117,6 +122,7 @@ impl Foreign {
             "slug" if operation == "appointment_template_find" => json!(self.template.slug),
             "template_id" | "appointment_template_id" => json!(self.template.id),
             "hold_id" => json!(self.hold_id),
+            "waitlist_entry_id" => json!(self.waitlist_entry_id),
             "organization_id" => json!(self.organization_id),
             "clerk_organization_id" => json!("org_hidden"),
             "slug" => json!(self.slug),
@@ -167,6 +173,8 @@ fn outcome(operation: &Operation, parameter: &Parameter) -> Outcome {
         ("appointment_template_find", _, _) | ("specialist_availability_get", "template_id", _) => {
             Outcome::Refused(404, "appointment_template_not_found")
         }
+        // Whichever offer there is, it is another one.
+        ("waitlist_entry_accept", "appointment_id", _) => Outcome::Refused(409, "offer_expired"),
         (_, "organization_id" | "slug", Location::Path) => Outcome::Refused(404, "organization_not_found"),
         (id, _, Location::Path) => Outcome::Refused(404, not_found(id)),
         ("calendar_search", _, _) | (_, _, Location::Query) => Outcome::Nothing,
@@ -179,6 +187,7 @@ async fn what_is_another_clinics_is_not_there_in_the_matrix() {
     let around = Surroundings::start().await;
     let world = World::start(&around).await;
     let (app, foreign) = (&world.app, Foreign::new(&world.app).await);
+    settled(app).await;
     let admin = Asker::Person(app.admin());
     let mut stores = Stores::of(app).await;
     let mut tried = 0;

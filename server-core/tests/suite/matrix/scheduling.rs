@@ -9,6 +9,7 @@ use test_support::{CoreApp, Fixture, granted, in_days};
 use uuid::Uuid;
 
 use super::fixture::{World, value};
+use crate::waitlist::{offer, settled, wait, wish};
 
 impl World {
     /// Requests about schedules and what they leave open.
@@ -138,6 +139,27 @@ impl World {
             "calendar_feed_get" => {
                 let feed = granted(self.app.staff().calendar_feed_create().send().await, 201);
                 Fixture::default().with("token", &feed.token)
+            }
+            _ => return None,
+        })
+    }
+
+    /// Requests about the patient's place on the waitlist. Nothing is offered of itself: that is for the
+    /// service to do, when a request is not looked at.
+    pub(super) async fn of_waitlist(&self, operation: &str) -> Option<Fixture> {
+        let (admin, patient) = (self.app.admin(), self.patient.id);
+        let wish = |specialist, days| wish(specialist, Some(patient), in_days(days, 18), in_days(days, 19));
+        let never = || async { self.app.specialist_create(&admin, "Dr. Never").await.id };
+        let by_id = |id: i64| Fixture::default().with("waitlist_entry_id", &id);
+        Some(match operation {
+            "waitlist_entry_list" => Fixture::default(),
+            "waitlist_entry_create" => Fixture::default().body(value(&wish(never().await, 1))),
+            "waitlist_entry_delete" => by_id(wait(&admin, wish(never().await, 1)).await.id),
+            "waitlist_entry_accept" => {
+                let entry = wait(&admin, wish(self.app.home().specialist_id, self.next_day())).await;
+                offer(&self.app, entry.id).await;
+                settled(&self.app).await;
+                by_id(entry.id)
             }
             _ => return None,
         })

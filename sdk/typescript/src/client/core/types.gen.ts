@@ -823,6 +823,34 @@ export type CreatePatient = {
 };
 
 /**
+ * CreateWaitlistEntry
+ *
+ * What an entry of the waitlist is created from: a specialist, a template, or both.
+ */
+export type CreateWaitlistEntry = {
+    /**
+     * Who waits. A patient may leave it out, and can name itself alone.
+     */
+    patient_id?: number;
+    /**
+     * With whom; left out, anybody who can be booked and has the template's specialty.
+     */
+    specialist_id?: number;
+    /**
+     * For what; left out, a slot as the specialist has them.
+     */
+    template_id?: number;
+    /**
+     * From when on the patient could come; left out, from now on.
+     */
+    requested_from?: string;
+    /**
+     * Until when it has to be over, at most 366 days after `requested_from`; left out, 90 days after it.
+     */
+    requested_to?: string;
+};
+
+/**
  * DependencyState
  *
  * How one dependency answered.
@@ -1492,6 +1520,22 @@ export type PageSpecialty = {
      * The entries of this page, in the order asked for.
      */
     data: Array<Specialty>;
+    /**
+     * Which page this is and how many there are.
+     */
+    meta: PageMeta;
+};
+
+/**
+ * Page_WaitlistEntry
+ *
+ * One page of a list.
+ */
+export type PageWaitlistEntry = {
+    /**
+     * The entries of this page, in the order asked for.
+     */
+    data: Array<WaitlistEntry>;
     /**
      * Which page this is and how many there are.
      */
@@ -2241,6 +2285,91 @@ export type VideoToken = {
      */
     expires_at: string;
 };
+
+/**
+ * WaitlistEntry
+ *
+ * A patient who waits for a slot.
+ */
+export type WaitlistEntry = {
+    /**
+     * Its id.
+     */
+    id: number;
+    /**
+     * The clinic.
+     */
+    organization_id: number;
+    /**
+     * Who waits.
+     */
+    patient_id: number;
+    /**
+     * With whom; absent when anybody will do who can be booked for the template.
+     */
+    specialist_id?: number;
+    /**
+     * For what; absent for a slot as the specialist has them.
+     */
+    template_id?: number;
+    /**
+     * From when on the patient could come.
+     */
+    requested_from: string;
+    /**
+     * Until when it would be over.
+     */
+    requested_to: string;
+    /**
+     * Where it stands.
+     */
+    status: WaitlistStatus;
+    /**
+     * What is offered, while it is.
+     */
+    offer?: WaitlistOffer;
+    /**
+     * The appointment that it has led to.
+     */
+    appointment_id?: number;
+    /**
+     * When it was created; who waits longest is asked first.
+     */
+    created_at: string;
+};
+
+/**
+ * WaitlistOffer
+ *
+ * A slot that is kept for who waits.
+ */
+export type WaitlistOffer = {
+    /**
+     * The hold; accepted, it is the appointment.
+     */
+    appointment_id: number;
+    /**
+     * Who would treat.
+     */
+    specialist_id: number;
+    /**
+     * When it would begin.
+     */
+    started_at: string;
+    /**
+     * When it would end.
+     */
+    ended_at: string;
+    /**
+     * Until when it can be accepted.
+     */
+    expires_at: string;
+};
+
+/**
+ * Where an entry of the waitlist stands.
+ */
+export type WaitlistStatus = 'waiting' | 'offered' | 'booked' | 'expired';
 
 /**
  * WorkingHours
@@ -5734,6 +5863,330 @@ export type SpecialistAvailabilityGetResponses = {
 };
 
 export type SpecialistAvailabilityGetResponse = SpecialistAvailabilityGetResponses[keyof SpecialistAvailabilityGetResponses];
+
+export type WaitlistEntryListData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path?: never;
+    query?: {
+        /**
+         * Number of the page, from 1.
+         */
+        page?: number;
+        /**
+         * Entries a page, at most 100.
+         */
+        page_size?: number;
+        /**
+         * Only those that name this specialist.
+         */
+        specialist_id?: number;
+        /**
+         * Only those of this patient.
+         */
+        patient_id?: number;
+        /**
+         * Only those that stand there.
+         */
+        status?: WaitlistStatus;
+    };
+    url: '/v1/waitlist';
+};
+
+export type WaitlistEntryListErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type WaitlistEntryListError = WaitlistEntryListErrors[keyof WaitlistEntryListErrors];
+
+export type WaitlistEntryListResponses = {
+    /**
+     * Done.
+     */
+    200: PageWaitlistEntry;
+};
+
+export type WaitlistEntryListResponse = WaitlistEntryListResponses[keyof WaitlistEntryListResponses];
+
+export type WaitlistEntryCreateData = {
+    body: CreateWaitlistEntry;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/waitlist';
+};
+
+export type WaitlistEntryCreateErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type WaitlistEntryCreateError = WaitlistEntryCreateErrors[keyof WaitlistEntryCreateErrors];
+
+export type WaitlistEntryCreateResponses = {
+    /**
+     * Created; the body is what was created.
+     */
+    201: WaitlistEntry;
+};
+
+export type WaitlistEntryCreateResponse = WaitlistEntryCreateResponses[keyof WaitlistEntryCreateResponses];
+
+export type WaitlistEntryDeleteData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the entry.
+         */
+        waitlist_entry_id: number;
+    };
+    query?: never;
+    url: '/v1/waitlist/{waitlist_entry_id}';
+};
+
+export type WaitlistEntryDeleteErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type WaitlistEntryDeleteError = WaitlistEntryDeleteErrors[keyof WaitlistEntryDeleteErrors];
+
+export type WaitlistEntryDeleteResponses = {
+    /**
+     * Done; there is nothing to return.
+     */
+    204: void;
+};
+
+export type WaitlistEntryDeleteResponse = WaitlistEntryDeleteResponses[keyof WaitlistEntryDeleteResponses];
+
+export type WaitlistEntryAcceptData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the entry.
+         */
+        waitlist_entry_id: number;
+    };
+    query?: {
+        /**
+         * The offer that is meant: 409 `offer_expired` when it is another by now. Left out, whichever it is.
+         */
+        appointment_id?: number;
+    };
+    url: '/v1/waitlist/{waitlist_entry_id}/accept';
+};
+
+export type WaitlistEntryAcceptErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type WaitlistEntryAcceptError = WaitlistEntryAcceptErrors[keyof WaitlistEntryAcceptErrors];
+
+export type WaitlistEntryAcceptResponses = {
+    /**
+     * Done.
+     */
+    200: Appointment;
+};
+
+export type WaitlistEntryAcceptResponse = WaitlistEntryAcceptResponses[keyof WaitlistEntryAcceptResponses];
 
 export type AppointmentListData = {
     body?: never;

@@ -1,6 +1,8 @@
 //! Holds that have run out, turned into what they are. They stand in nobody's way before that either: who
 //! books expires them first.
 
+use std::collections::BTreeSet;
+
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -8,6 +10,7 @@ use super::{repository, service::expirations};
 use crate::{
     audit::Audit,
     database::{Database, DatabaseError},
+    domain::waitlist::enqueue_offers,
     http::Caller,
 };
 
@@ -25,9 +28,11 @@ pub(crate) async fn holds_expire(admin: PgPool, database: Database) -> Result<u6
             let mut tx = database.write(&caller).await?;
             let expired = repository::lapsed_expire(&mut tx, organization, BATCH).await?;
             let count = expired.len();
-            let mut rows = expirations(expired);
+            let (ended_here, specialists): (Vec<_>, BTreeSet<_>) = expired.into_iter().unzip();
+            let mut rows = expirations(ended_here);
             let Some(first) = rows.next() else { break };
             let audit: Audit = first.and(rows);
+            enqueue_offers(&mut tx, specialists).await?;
             tx.commit(audit).await?;
             ended += u64::try_from(count).unwrap_or_default();
         }

@@ -6,11 +6,13 @@ use super::super::model::Appointment;
 use crate::{
     domain::rules::InvalidValue,
     http::{Caller, Role},
-    ids::{AppointmentId, AppointmentTemplateId, PatientId, SpecialistId},
+    ids::{AppointmentId, AppointmentTemplateId, PatientId, SpecialistId, WaitlistEntryId},
 };
 
 /// How long a slot is kept for who holds it.
 pub(super) const HELD_FOR: TimeDelta = TimeDelta::minutes(10);
+/// How long a slot is kept for who waits for one: nobody sits and waits for the offer.
+pub(super) const OFFERED_FOR: TimeDelta = TimeDelta::minutes(60);
 
 /// Which open slot to hold.
 #[derive(Debug, Clone, Object)]
@@ -110,11 +112,37 @@ impl Example for BookAppointment {
 
 /// A slot that somebody asks for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted {
-    pub(super) specialist: SpecialistId,
-    pub(super) patient: PatientId,
-    pub(super) template: Option<AppointmentTemplateId>,
-    pub(super) started_at: DateTime<Utc>,
+pub(crate) struct Wanted {
+    pub(crate) specialist: SpecialistId,
+    pub(crate) patient: PatientId,
+    pub(crate) template: Option<AppointmentTemplateId>,
+    pub(crate) started_at: DateTime<Utc>,
+}
+
+/// Who holds a slot, and how long.
+#[derive(Debug, Clone)]
+pub(super) struct Hold {
+    pub(super) holder: String,
+    pub(super) lasts: TimeDelta,
+    /// To whom it is an offer, which ends when the slot begins.
+    pub(super) entry: Option<WaitlistEntryId>,
+}
+
+impl Hold {
+    /// Who asks for a slot itself.
+    pub(super) fn of(holder: String) -> Self {
+        Self { holder, lasts: HELD_FOR, entry: None }
+    }
+
+    /// An offer to who waits.
+    pub(super) fn offer(entry: WaitlistEntryId) -> Self {
+        Self { holder: Self::of_entry(entry), lasts: OFFERED_FOR, entry: Some(entry) }
+    }
+
+    /// The holder of what an entry of the waitlist is offered: nobody who calls is called so.
+    pub(super) fn of_entry(entry: WaitlistEntryId) -> String {
+        format!("waitlist:{entry}")
+    }
 }
 
 /// What a booking is made of.
@@ -127,7 +155,7 @@ pub(super) enum Source {
 }
 
 /// For whom the caller books: a patient for itself, anybody else for whom it names.
-fn patient_of(caller: &Caller, named: Option<PatientId>) -> Result<PatientId, InvalidValue> {
+pub(crate) fn patient_of(caller: &Caller, named: Option<PatientId>) -> Result<PatientId, InvalidValue> {
     if caller.role != Some(Role::Patient) {
         return named.ok_or_else(|| InvalidValue::new("/patient_id", "required", "is required"));
     }

@@ -5,12 +5,12 @@ use super::{
         columns::appointment_query, error::AppointmentError, model::Appointment, repository::on_overlap,
         transition::Block,
     },
-    model::{HELD_FOR, Wanted},
+    model::{Hold, Wanted},
 };
 use crate::{
     database::{DatabaseError, Tx},
     domain::availability::OpenSlot,
-    ids::{AppointmentId, OrganizationId, PatientId, SpecialistId, UserId},
+    ids::{AppointmentId, OrganizationId, PatientId, SpecialistId, UserId, WaitlistEntryId},
 };
 
 /// Holds of the specialist or the patient that have run out and stand in the way of `block`: they give way.
@@ -33,8 +33,8 @@ pub(super) async fn holds_expire(
     Ok(expired)
 }
 
-/// Writes what takes a slot: a hold when there is a `holder`, else a booking. What the slot promises is
-/// stamped on it. `None`: there is no such patient.
+/// Writes what takes a slot: a hold when there is one, else a booking. What the slot promises is stamped on
+/// it. `None`: there is no such patient.
 pub(super) async fn slot_take(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -42,16 +42,17 @@ pub(super) async fn slot_take(
     wanted: &Wanted,
     slot: &OpenSlot,
     title: &str,
-    holder: Option<&str>,
+    hold: Option<&Hold>,
 ) -> Result<Option<Appointment>, AppointmentError> {
     appointment_query!(
         r#"
         insert into appointments as a (organization_id, title, status, started_at, ended_at, block, specialist_id,
                                        patient_id, appointment_template_id, specialty_id, modality, user_id, holder,
-                                       hold_expires_at, cancellation_cutoff_minutes, reschedule_cutoff_minutes)
+                                       hold_expires_at, cancellation_cutoff_minutes, reschedule_cutoff_minutes,
+                                       waitlist_entry_id)
         select $1, $2, case when $13::text is null then 'scheduled' else 'held' end, $3, $4, tstzrange($5, $6), $7,
-               p.id, $9, $10, $11, $12, $13, case when $13::text is not null then now() + make_interval(secs => $14) end,
-               $15, $16
+               p.id, $9, $10, $11, $12, $13,
+               least(now() + make_interval(secs => $14), case when $17::bigint is not null then $3::timestamptz end), $15, $16, $17
         from patients p
         where p.organization_id = $1 and p.id = $8 and p.deleted_at is null
         returning
@@ -69,29 +70,36 @@ pub(super) async fn slot_take(
         slot.specialty_id.map(|id| id.0),
         slot.modality as Modality,
         user.map(|id| id.0),
-        holder,
-        HELD_FOR.as_seconds_f64(),
+        hold.map(|hold| hold.holder.as_str()),
+        hold.map(|hold| hold.lasts.as_seconds_f64()),
         slot.cancellation_cutoff_minutes,
-        slot.reschedule_cutoff_minutes
+        slot.reschedule_cutoff_minutes,
+        hold.and_then(|hold| hold.entry).map(|id| id.0)
     )
     .fetch_optional(tx.connection()?)
     .await
     .map_err(on_overlap)
 }
 
-/// Makes a booking of a hold.
-pub(super) async fn hold_book(tx: &mut impl Tx, id: AppointmentId, title: &str) -> Result<Appointment, DatabaseError> {
+/// Makes a booking of a hold; `user` books what nobody has held.
+pub(super) async fn hold_book(
+    tx: &mut impl Tx,
+    id: AppointmentId,
+    title: &str,
+    user: Option<UserId>,
+) -> Result<Appointment, DatabaseError> {
     let row = appointment_query!(
         r#"
         update appointments a
-        set status = 'scheduled', title = $2, holder = null, hold_expires_at = null, version = a.version + 1,
-            updated_at = now()
+        set status = 'scheduled', title = $2, user_id = coalesce(a.user_id, $3), holder = null, hold_expires_at = null,
+            version = a.version + 1, updated_at = now()
         where a.id = $1
         returning
         "#,
         "",
         id.0,
-        title
+        title,
+        user.map(|id| id.0)
     )
     .fetch_one(tx.connection()?)
     .await?;
@@ -111,14 +119,34 @@ pub(super) async fn lapsed_organizations(admin: &PgPool) -> Result<Vec<Organizat
     Ok(organizations)
 }
 
-/// Ends holds of an organization that have run out, at most `limit`; those that somebody else is at are
-/// that one's.
+/// Ends what an entry of the waitlist is offered, whether or not it has run out: the holds, and whose time
+/// they kept.
+pub(super) async fn offer_release(
+    tx: &mut impl Tx,
+    entry: WaitlistEntryId,
+) -> Result<Vec<(AppointmentId, SpecialistId)>, DatabaseError> {
+    let released = sqlx::query!(
+        r#"
+        update appointments a
+        set status = 'expired', holder = null, version = a.version + 1, updated_at = now()
+        where a.waitlist_entry_id = $1 and a.status = 'held' and a.deleted_at is null
+        returning a.id as "id: AppointmentId", a.specialist_id as "specialist_id: SpecialistId"
+        "#,
+        entry.0
+    )
+    .fetch_all(tx.connection()?)
+    .await?;
+    Ok(released.into_iter().map(|row| (row.id, row.specialist_id)).collect())
+}
+
+/// Ends holds of an organization that have run out, at most `limit`: each, and whose time it kept. Those
+/// that somebody else is at are that one's.
 pub(super) async fn lapsed_expire(
     tx: &mut impl Tx,
     organization: OrganizationId,
     limit: i64,
-) -> Result<Vec<AppointmentId>, DatabaseError> {
-    let expired = sqlx::query_scalar!(
+) -> Result<Vec<(AppointmentId, SpecialistId)>, DatabaseError> {
+    let expired = sqlx::query!(
         r#"
         update appointments a
         set status = 'expired', holder = null, version = a.version + 1, updated_at = now()
@@ -128,12 +156,12 @@ pub(super) async fn lapsed_expire(
             order by h.hold_expires_at
             limit $2
             for update skip locked)
-        returning a.id as "id: AppointmentId"
+        returning a.id as "id: AppointmentId", a.specialist_id as "specialist_id: SpecialistId"
         "#,
         organization.0,
         limit
     )
     .fetch_all(tx.connection()?)
     .await?;
-    Ok(expired)
+    Ok(expired.into_iter().map(|row| (row.id, row.specialist_id)).collect())
 }

@@ -8,15 +8,15 @@ use super::{
         status::AppointmentStatus,
         transition::{Block, Standing},
     },
-    model::{BookAppointment, HoldAppointment, Source, Wanted},
+    model::{BookAppointment, Hold, HoldAppointment, Source, Wanted},
     repository,
 };
 use crate::{
     audit::{Actor, Audit},
-    database::{DatabaseError, Lock, Tx},
-    domain::{availability::open_slot, rules::InvalidValue},
+    database::{DatabaseError, Lock, Tx, WriteTx},
+    domain::{availability::open_slot, rules::InvalidValue, waitlist::enqueue_offer},
     http::Caller,
-    ids::{AppointmentId, OrganizationId, PatientId, SpecialistId},
+    ids::{AppointmentId, OrganizationId, PatientId, SpecialistId, UserId, WaitlistEntryId},
 };
 
 impl Service {
@@ -27,8 +27,8 @@ impl Service {
         organization: OrganizationId,
         hold: &HoldAppointment,
     ) -> Result<Appointment, AppointmentError> {
-        let holder = holder_of(caller)?;
-        self.take(caller, organization, &hold.wanted(caller)?, "", Some(&holder)).await
+        let own = Hold::of(holder_of(caller)?);
+        self.take(caller, organization, &hold.wanted(caller)?, "", Some(&own)).await
     }
 
     /// Gives a slot back.
@@ -36,8 +36,9 @@ impl Service {
         let mut tx = self.database.write(caller).await?;
         let standing = self.standing(&mut tx, id).await?;
         standing.check(AppointmentStatus::Expired)?;
-        check_holder(caller, &standing)?;
+        check_holder(&standing, &holder_of(caller)?)?;
         let appointment = self.step(&mut tx, id, &standing, AppointmentStatus::Expired).await?;
+        enqueue_offer(&mut tx, appointment.specialist_id).await?;
         tx.commit(Audit::action("released", &appointment)).await?;
         Ok(())
     }
@@ -55,28 +56,20 @@ impl Service {
         }
     }
 
-    /// Takes an open slot: for a while when there is a `holder`, else for good.
+    /// Takes an open slot: for a while when it is held, else for good.
     async fn take(
         &self,
         caller: &Caller,
         organization: OrganizationId,
         wanted: &Wanted,
         title: &str,
-        holder: Option<&str>,
+        hold: Option<&Hold>,
     ) -> Result<Appointment, AppointmentError> {
-        let Wanted { specialist, patient, template, started_at } = *wanted;
+        let Wanted { specialist, patient, .. } = *wanted;
         let locks = vec![Lock::Specialist(organization, specialist), Lock::Patient(organization, patient)];
         let mut tx = self.database.write_locked(caller, locks).await?;
-        let slot = open_slot(&mut tx, organization, specialist, template, started_at, Utc::now(), None).await?;
-        let block = Block { start: slot.block_start, end: slot.block_end };
-        let expired = expire(&mut tx, specialist, patient, block).await?;
-        let user = caller.user_id;
-        let taken = repository::slot_take(&mut tx, organization, user, wanted, &slot, title, holder).await?;
-        let appointment = taken.ok_or_else(|| {
-            let message = "is no patient of this organization that you may see";
-            InvalidValue::new("/patient_id", "unknown_reference", message)
-        })?;
-        let action = if holder.is_some() { "held" } else { "booked" };
+        let (appointment, expired) = slot_take(&mut tx, organization, caller.user_id, wanted, title, hold).await?;
+        let action = if hold.is_some() { "held" } else { "booked" };
         room_follow(&mut tx, &appointment).await?;
         tx.commit(Audit::action(action, &appointment).and(expired)).await?;
         Ok(appointment)
@@ -95,16 +88,83 @@ impl Service {
             }
             other => other,
         })?;
-        if standing.lapsed {
-            return Err(AppointmentError::HoldExpired);
-        }
-        standing.check(AppointmentStatus::Scheduled)?;
-        check_holder(caller, &standing)?;
-        let appointment = repository::hold_book(&mut tx, id, title).await?;
-        room_follow(&mut tx, &appointment).await?;
+        let appointment = held_book(&mut tx, caller, id, &standing, holder_of(caller), title).await?;
         tx.commit(Audit::action("booked", &appointment)).await?;
         Ok(appointment)
     }
+
+    /// Books what an entry of the waitlist is offered. To be called under the locks of specialist and
+    /// patient.
+    pub(crate) async fn offer_book(
+        &self,
+        tx: &mut WriteTx,
+        caller: &Caller,
+        id: AppointmentId,
+        entry: WaitlistEntryId,
+    ) -> Result<Appointment, AppointmentError> {
+        let standing = self.standing(tx, id).await?;
+        held_book(tx, caller, id, &standing, Ok(Hold::of_entry(entry)), "").await
+    }
+}
+
+/// Offers an open slot to who waits for one, by a hold that [`Service::offer_book`] alone books. To be
+/// called under the locks of specialist and patient; gives what the audit log says of holds that gave way.
+pub(crate) async fn offer_make(
+    tx: &mut WriteTx,
+    organization: OrganizationId,
+    wanted: &Wanted,
+    entry: WaitlistEntryId,
+) -> Result<(Appointment, Vec<Audit>), AppointmentError> {
+    slot_take(tx, organization, None, wanted, "", Some(&Hold::offer(entry))).await
+}
+
+/// Ends what an entry of the waitlist is offered: each hold, and whose time is free again.
+pub(crate) async fn offer_release(
+    tx: &mut WriteTx,
+    entry: WaitlistEntryId,
+) -> Result<Vec<(AppointmentId, SpecialistId)>, DatabaseError> {
+    repository::offer_release(tx, entry).await
+}
+
+/// Takes an open slot; the appointment, and what the audit log says of holds that gave way. To be called
+/// under the locks of specialist and patient.
+async fn slot_take(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    user: Option<UserId>,
+    wanted: &Wanted,
+    title: &str,
+    hold: Option<&Hold>,
+) -> Result<(Appointment, Vec<Audit>), AppointmentError> {
+    let Wanted { specialist, patient, template, started_at } = *wanted;
+    let slot = open_slot(tx, organization, specialist, template, started_at, Utc::now(), None).await?;
+    let block = Block { start: slot.block_start, end: slot.block_end };
+    let expired = expire(tx, specialist, patient, block).await?;
+    let taken = repository::slot_take(tx, organization, user, wanted, &slot, title, hold).await?;
+    let appointment = taken.ok_or_else(|| {
+        let message = "is no patient of this organization that you may see";
+        InvalidValue::new("/patient_id", "unknown_reference", message)
+    })?;
+    Ok((appointment, expired))
+}
+
+/// Books a hold, if it is this holder's. To be called under the locks of specialist and patient.
+async fn held_book(
+    tx: &mut WriteTx,
+    caller: &Caller,
+    id: AppointmentId,
+    standing: &Standing,
+    holder: Result<String, AppointmentError>,
+    title: &str,
+) -> Result<Appointment, AppointmentError> {
+    if standing.lapsed {
+        return Err(AppointmentError::HoldExpired);
+    }
+    standing.check(AppointmentStatus::Scheduled)?;
+    check_holder(standing, &holder?)?;
+    let appointment = repository::hold_book(tx, id, title, caller.user_id).await?;
+    room_follow(tx, &appointment).await?;
+    Ok(appointment)
 }
 
 /// Has holds give way that have run out and stand where `block` shall be; what the audit log says of it.
@@ -122,8 +182,8 @@ pub(super) fn expirations(ids: Vec<AppointmentId>) -> impl Iterator<Item = Audit
     ids.into_iter().map(|id| Audit::action("expired", &id))
 }
 
-fn check_holder(caller: &Caller, standing: &Standing) -> Result<(), AppointmentError> {
-    if standing.holder == Some(holder_of(caller)?) { Ok(()) } else { Err(AppointmentError::HoldNotOwn) }
+fn check_holder(standing: &Standing, holder: &str) -> Result<(), AppointmentError> {
+    if standing.holder.as_deref() == Some(holder) { Ok(()) } else { Err(AppointmentError::HoldNotOwn) }
 }
 
 /// Who holds what the caller holds: a person or a program, by its id.

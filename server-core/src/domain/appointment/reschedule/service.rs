@@ -18,6 +18,7 @@ use crate::{
     domain::{
         availability::{AvailabilityError, open_slot},
         rules::InvalidValue,
+        waitlist::enqueue_offer,
     },
     http::Caller,
     ids::{AppointmentId, OrganizationId},
@@ -71,6 +72,7 @@ impl Service {
         })?;
         repository::record(&mut tx, &[&standing], caller.user_id).await?;
         room_follow(&mut tx, &moved).await?;
+        enqueue_offer(&mut tx, standing.specialist_id).await?;
         tx.commit(Audit::action("rescheduled", &moved).and(expired)).await?;
         Ok(moved)
     }

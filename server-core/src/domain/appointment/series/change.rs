@@ -9,6 +9,7 @@ use super::{
     super::{
         booking,
         error::AppointmentError,
+        model::Appointment,
         reschedule,
         service::{Service, check_own, check_period, rooms_follow},
         status::AppointmentStatus,
@@ -26,7 +27,7 @@ use super::{
 use crate::{
     audit::Audit,
     database::{DatabaseError, Lock, WriteTx},
-    domain::{availability, rules::InvalidValue},
+    domain::{availability, rules::InvalidValue, waitlist::enqueue_offers},
     http::Caller,
     ids::{AppointmentId, AppointmentSeriesId, OrganizationId, SpecialistId},
 };
@@ -84,6 +85,7 @@ impl Service {
         let done = repository::appointments_change(&mut tx, &changes).await?;
         reschedule::record(&mut tx, &chosen, caller.user_id).await?;
         rooms_follow(&mut tx, &done).await?;
+        enqueue_offers(&mut tx, left(&chosen, &done)).await?;
         let (title, specialist) = match scope {
             SeriesScope::All => (Some(change.title.as_str()), Some(change.specialist_id)),
             SeriesScope::One | SeriesScope::Following => (None, None),
@@ -118,6 +120,8 @@ impl Service {
         }
         let done = appointments_cancel(&mut tx, &ids, cancel.reason).await?;
         rooms_follow(&mut tx, &done).await?;
+        let freed: BTreeSet<_> = done.iter().map(|cancelled| cancelled.specialist_id).collect();
+        enqueue_offers(&mut tx, freed).await?;
         repository::series_touch(&mut tx, id, None, None).await?;
         let series = repository::series_read(&mut tx, id).await?;
         let each: Vec<_> = done.iter().map(|appointment| Audit::action("cancelled", appointment)).collect();
@@ -253,6 +257,15 @@ async fn fit(
         Wish { block: change.block, now: Some(standing.block()), obstacle }
     });
     Ok((plan::conflicts(&wishes.collect::<Vec<_>>()), expired))
+}
+
+/// The specialists who are free where an appointment was.
+fn left(before: &[&Standing], after: &[Appointment]) -> BTreeSet<SpecialistId> {
+    let has_left = |standing: &&&Standing| {
+        let place = (standing.specialist_id, standing.started_at, standing.ended_at);
+        after.iter().any(|now| now.id == standing.id && (now.specialist_id, now.started_at, now.ended_at) != place)
+    };
+    before.iter().filter(has_left).map(|standing| standing.specialist_id).collect()
 }
 
 /// The time in which everything lies that may be in the way of these blocks.

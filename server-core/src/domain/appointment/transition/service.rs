@@ -13,6 +13,7 @@ use super::{
 use crate::{
     audit::Audit,
     database::{Lock, Tx, WriteTx},
+    domain::waitlist::enqueue_offer,
     http::Caller,
     ids::{AppointmentId, SpecialistId},
 };
@@ -62,6 +63,7 @@ impl Service {
         let appointment = self.step(&mut tx, id, &standing, to).await?;
         if to == AppointmentStatus::NoShow {
             room_follow(&mut tx, &appointment).await?;
+            enqueue_offer(&mut tx, appointment.specialist_id).await?;
         }
         tx.commit(Audit::action(action, &appointment)).await?;
         Ok(appointment)
@@ -98,6 +100,7 @@ impl Service {
         let mut cancelled = repository::appointments_cancel(&mut tx, &[id], cancel.reason).await?;
         let appointment = cancelled.pop().ok_or(AppointmentError::NotFound)?;
         room_follow(&mut tx, &appointment).await?;
+        enqueue_offer(&mut tx, appointment.specialist_id).await?;
         tx.commit(Audit::action("cancelled", &appointment)).await?;
         Ok(appointment)
     }

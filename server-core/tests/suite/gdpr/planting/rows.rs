@@ -89,6 +89,13 @@ fn appointments(app: &CoreApp) -> Vec<String> {
                           ('planted-title-held', 'completed', '{held}'::timestamptz)) a (title, status, moment)"
         ),
         format!(
+            "insert into waitlist_entries (organization_id, patient_id, specialist_id, template_id, requested_from,
+                                           requested_to, appointment_id, created_at)
+             select {home}, {PATIENT}, {TREATING}, {TEMPLATE}, '1972-01-01 09:00:01.700141+00',
+                    '1972-01-01 10:00:01.700142+00', id, '1971-01-01 00:00:01.700143+00'
+             from appointments where title = 'planted-title-coming'"
+        ),
+        format!(
             "insert into video_rooms (organization_id, appointment_id, patient_id, specialist_id, name, url, opens_at,
                                       closes_at)
              select {home}, id, {PATIENT}, {specialist}, 'planted-room-name', 'https://planted-room.example.org/',

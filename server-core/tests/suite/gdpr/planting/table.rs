@@ -107,6 +107,18 @@ pub(super) const PLANTINGS: &[Planting] = &[
     ),
     ("appointment_series", "user:user_id", &[("user_id", "$USER", NotThere)]),
     (
+        "waitlist_entries",
+        "patient:patient_id",
+        &[
+            ("patient_id", "$PATIENT", NotThere),
+            ("specialist_id", "$TREATING", NotThere),
+            ("template_id", "$TEMPLATE", NotThere),
+            ("requested_from", "01.700141", Nowhere),
+            ("requested_to", "01.700142", Nowhere),
+            ("created_at", "01.700143", Nowhere),
+        ],
+    ),
+    (
         "appointments",
         "patient:patient_id",
         &[

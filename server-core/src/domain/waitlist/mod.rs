@@ -1,0 +1,17 @@
+//! Who waits for a slot, and what is offered to whom.
+//!
+//! An offer is a hold, so that it stands in everybody's way like one. Who is offered what follows from what
+//! is open and who waits now, not from what happened before: a job looks at both, for one specialist, after
+//! each change that may have freed time, and each minute; see `docs/decisions/0020-waitlist-offers.md`.
+
+mod api;
+mod error;
+mod model;
+mod offer;
+mod repository;
+mod service;
+mod work;
+
+pub(crate) use api::Api;
+pub(crate) use service::Service;
+pub(crate) use work::{Offerer, enqueue_offer, enqueue_offers, sweep};

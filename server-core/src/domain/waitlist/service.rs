@@ -1,0 +1,108 @@
+use chrono::Utc;
+use server_shared::http::{Page, Paging};
+
+use super::{
+    error::WaitlistError,
+    model::{CreateWaitlistEntry, Standing, WaitlistEntry, WaitlistFilter},
+    repository, work,
+};
+use crate::{
+    audit::Audit,
+    database::{Database, Lock},
+    domain::appointment::{self, Appointment},
+    http::Caller,
+    ids::{AppointmentId, OrganizationId, SpecialistId, WaitlistEntryId},
+};
+
+/// Who waits for a slot.
+#[derive(Clone)]
+pub(crate) struct Service {
+    pub(super) database: Database,
+    pub(super) appointments: appointment::Service,
+}
+
+impl Service {
+    pub(crate) fn new(database: Database, appointments: appointment::Service) -> Self {
+        Self { database, appointments }
+    }
+
+    pub(super) async fn list(
+        &self,
+        caller: &Caller,
+        filter: &WaitlistFilter,
+        paging: Paging,
+    ) -> Result<Page<WaitlistEntry>, WaitlistError> {
+        let mut reader = self.database.read(caller).open().await?;
+        Ok(repository::entry_page(&mut reader, filter, paging).await?)
+    }
+
+    /// Puts a patient on the waitlist; what is open already is offered at once.
+    pub(super) async fn create(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        create: &CreateWaitlistEntry,
+    ) -> Result<WaitlistEntry, WaitlistError> {
+        let wish = create.wish(caller, Utc::now())?;
+        let mut tx = self.database.write_locked(caller, vec![Lock::Patient(organization, wish.patient)]).await?;
+        let Some(entry) = repository::entry_create(&mut tx, organization, &wish).await? else {
+            repository::unknown_reference(&mut tx, organization, &wish).await??;
+            return Err(WaitlistError::AlreadyWaiting);
+        };
+        let specialists = repository::specialists_of(&mut tx, organization, &wish).await?;
+        work::enqueue_offers(&mut tx, specialists).await?;
+        tx.commit(Audit::created(&entry)).await?;
+        Ok(entry)
+    }
+
+    /// Takes an entry off the waitlist; what it was offered is open again.
+    pub(super) async fn delete(&self, caller: &Caller, id: WaitlistEntryId) -> Result<(), WaitlistError> {
+        let mut tx = self.database.write(caller).await?;
+        if !repository::entry_delete(&mut tx, id).await? {
+            return Err(WaitlistError::NotFound);
+        }
+        let released = appointment::offer_release(&mut tx, id).await?;
+        let audit = Audit::deleted(&id).and(released.iter().map(|(offer, _)| Audit::action("released", offer)));
+        work::enqueue_offers(&mut tx, released.into_iter().map(|(_, specialist)| specialist)).await?;
+        tx.commit(audit).await?;
+        Ok(())
+    }
+
+    /// Books what an entry is offered; `meant` is the offer that the caller knows of, if it says so.
+    pub(super) async fn accept(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        id: WaitlistEntryId,
+        meant: Option<AppointmentId>,
+    ) -> Result<Appointment, WaitlistError> {
+        let mut reader = self.database.read(caller).open().await?;
+        let seen = repository::entry_standing(&mut reader, id).await?.ok_or(WaitlistError::NotFound)?;
+        drop(reader);
+        let (offer, specialist) = offered(&seen)?;
+        if meant.is_some_and(|meant| meant != offer) {
+            return Err(WaitlistError::OfferExpired);
+        }
+        let locks = vec![Lock::Specialist(organization, specialist), Lock::Patient(organization, seen.patient_id)];
+        let mut tx = self.database.write_locked(caller, locks).await?;
+        let standing = repository::entry_lock(&mut tx, id).await?.ok_or(WaitlistError::NotFound)?;
+        // Another one by now is not what the caller knows of, and may need another lock.
+        if offered(&standing)? != (offer, specialist) {
+            return Err(WaitlistError::OfferExpired);
+        }
+        let appointment = self.appointments.offer_book(&mut tx, caller, offer, id).await?;
+        repository::entry_book(&mut tx, id, offer).await?;
+        tx.commit(Audit::action("booked", &appointment).and([Audit::action("accepted", &id)])).await?;
+        Ok(appointment)
+    }
+}
+
+/// What is offered, and whose slot it is; else why nothing is.
+fn offered(standing: &Standing) -> Result<(AppointmentId, SpecialistId), WaitlistError> {
+    match (standing.offer_id, standing.offer_specialist_id) {
+        _ if standing.booked => Err(WaitlistError::AlreadyBooked),
+        (Some(offer), Some(specialist)) => Ok((offer, specialist)),
+        _ if standing.had_offer => Err(WaitlistError::OfferExpired),
+        _ => Err(WaitlistError::NoOffer),
+    }
+}

@@ -1,0 +1,82 @@
+//! The job by which open slots come to who waits. It looks at what is open and who waits then, so that
+//! neither the order in which jobs run nor a repetition makes a difference.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+
+use super::{error::WaitlistError, repository, service::Service};
+use crate::{
+    database::{DatabaseError, WriteTx},
+    http::Caller,
+    ids::SpecialistId,
+    jobs::{Attempt, Handler, JobError, NewJob, Outcome, Work, jobs_enqueue},
+};
+
+/// Time of a specialist's that may have become free, or somebody who may be served.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct OfferOpen {
+    specialist_id: SpecialistId,
+    /// Whether the sweep asked, which asks again soon.
+    #[serde(skip)]
+    swept: bool,
+}
+
+impl Work for OfferOpen {
+    const KIND: &'static str = "waitlist_offer";
+    // There is one a cancelled appointment, and nothing to be learnt from it afterwards.
+    const KEEP_DAYS: i32 = 1;
+
+    /// None after a change: one under way may have read what was before it.
+    fn key(&self) -> Option<String> {
+        self.swept.then(|| format!("swept:{}", self.specialist_id))
+    }
+}
+
+/// Has what is open with a specialist once the change is committed offered to who waits. To be left by
+/// whatever frees time; whether anybody waits is the job's to find out, for not everybody may see it.
+pub(crate) async fn enqueue_offer(tx: &mut WriteTx, specialist_id: SpecialistId) -> Result<(), DatabaseError> {
+    tx.enqueue(&OfferOpen { specialist_id, swept: false }).await.map(drop)
+}
+
+/// The same for several, in one statement.
+pub(crate) async fn enqueue_offers(
+    tx: &mut WriteTx,
+    specialists: impl IntoIterator<Item = SpecialistId>,
+) -> Result<(), DatabaseError> {
+    let works = specialists.into_iter().map(|specialist_id| OfferOpen { specialist_id, swept: false });
+    tx.enqueue_all(&works.collect::<Vec<_>>()).await
+}
+
+/// Has it done for every specialist that somebody waits for: horizons move on and schedules change without
+/// anything being cancelled. Says how many.
+pub(crate) async fn sweep(admin: PgPool) -> Result<u64, DatabaseError> {
+    let awaited = repository::awaited_specialists(&admin).await?;
+    if awaited.is_empty() {
+        return Ok(0);
+    }
+    let job =
+        |(organization, specialist_id)| NewJob::of(&OfferOpen { specialist_id, swept: true }, Some(organization), None);
+    let jobs = awaited.into_iter().map(job).collect::<Result<Vec<_>, _>>()?;
+    jobs_enqueue(&admin, &jobs).await
+}
+
+/// Offers what is open to who waits.
+pub(crate) struct Offerer(pub(crate) Service);
+
+#[async_trait]
+impl Handler for Offerer {
+    type Work = OfferOpen;
+
+    async fn run(&self, work: OfferOpen, attempt: &Attempt) -> Result<Outcome, JobError> {
+        let Some(organization) = attempt.organization else {
+            return Err(JobError::fatal("organization_missing", "who waits belongs to an organization"));
+        };
+        let caller = Caller::job(attempt.organization, OfferOpen::KIND, attempt.id);
+        match self.0.offer_open(&caller, organization, work.specialist_id).await {
+            Ok(()) => Ok(Outcome::Done),
+            Err(WaitlistError::Database(error)) => Err(error.into()),
+            Err(error) => Err(JobError::retry("offer_failed", error)),
+        }
+    }
+}

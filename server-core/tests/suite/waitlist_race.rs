@@ -1,0 +1,103 @@
+//! Many who wait and much that becomes open at once, in several processes, of which some are killed.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
+use restartix_sdk::core::types::{CancelAppointment, CancellationReason};
+use test_support::{CoreApp, eventually, granted, in_days};
+
+use crate::waitlist::{settled, wait, wish};
+
+/// As many wait as there are slots.
+const WAITING: i32 = 48;
+
+/// Offers that stand.
+const OFFERS: &str = "select count(*) from appointments where status = 'held' and waitlist_entry_id is not null";
+/// Entries that have more than one, be it one that has ended.
+const DOUBLES: &str = "select count(*) from (select from appointments where waitlist_entry_id is not null
+                                             group by waitlist_entry_id having count(*) > 1) d";
+const OVERLAPS: &str = "select count(*) from appointments a join appointments b
+    on a.id < b.id and a.block && b.block and (a.specialist_id = b.specialist_id or a.patient_id = b.patient_id)
+    where a.status in ('held', 'scheduled') and b.status in ('held', 'scheduled')";
+
+fn half_hour(place: usize) -> DateTime<Utc> {
+    in_days(2, 0) + TimeDelta::minutes(30) * i32::try_from(place).unwrap()
+}
+
+/// Entries for the whole of a day that has as many slots.
+async fn many_wait(app: &CoreApp, specialist: i64) {
+    let staff = app.staff();
+    let to = half_hour(usize::try_from(WAITING).unwrap());
+    let patients = app.patients_add(WAITING).await;
+    let waiting = patients.iter().map(|(_, patient)| wait(&staff, wish(specialist, Some(*patient), half_hour(0), to)));
+    join_all(waiting).await;
+    settled(app).await;
+    assert_eq!(app.count(OFFERS).await, 0, "nothing is open yet");
+}
+
+#[tokio::test]
+async fn each_gets_one_offer_and_each_slot_goes_to_one() {
+    let app = CoreApp::start().await;
+    let second = app.second_core().await;
+    let (staff, specialist) = (app.staff(), app.home().specialist_id);
+    app.works_always(specialist).await;
+    let mut booked = Vec::new();
+    for (place, (_, patient)) in app.patients_add(WAITING).await.into_iter().enumerate() {
+        let mut body = CoreApp::new_appointment(specialist, patient, half_hour(place));
+        body.ended_at = half_hour(place + 1);
+        booked.push(granted(staff.appointment_create().body(body).send().await, 201).id);
+    }
+    many_wait(&app, specialist).await;
+    let there = staff.at(&second.url());
+    let cancelling = booked.iter().enumerate().map(async |(place, id)| {
+        let actor = if place % 2 == 0 { &staff } else { &there };
+        let body = CancelAppointment { reason: CancellationReason::Other };
+        granted(actor.appointment_cancel().appointment_id(*id).body(body).send().await, 200);
+    });
+    join_all(cancelling).await;
+    // Two that look at once may each find the other's slot gone; the next look finds the rest.
+    let due = "update jobs set run_at = now() where kind = 'waitlist_sweep' and state = 'queued'";
+    eventually("everybody is offered something", 3 * CoreApp::PATIENCE, || async {
+        sqlx::query(due).execute(&mut app.owner().await).await.unwrap();
+        app.count(OFFERS).await == i64::from(WAITING)
+    })
+    .await;
+    settled(&app).await;
+    assert_eq!((app.count(OFFERS).await, app.count(DOUBLES).await), (i64::from(WAITING), 0));
+    assert_eq!(app.count(OVERLAPS).await, 0);
+    assert_eq!(app.count("select count(*) from jobs where last_error is not null").await, 0);
+}
+
+#[tokio::test]
+async fn a_killed_process_leaves_each_with_one_offer() {
+    let mut app = CoreApp::start().await;
+    let specialist = app.home().specialist_id;
+    many_wait(&app, specialist).await;
+    app.works_always(specialist).await;
+    sqlx::query(
+        "insert into jobs (id, organization_id, kind, payload)
+         values (gen_random_uuid(), $1, 'waitlist_offer', jsonb_build_object('specialist_id', $2::bigint))",
+    )
+    .bind(app.home().id)
+    .bind(specialist)
+    .execute(&mut app.owner().await)
+    .await
+    .unwrap();
+    eventually("the job is at work", CoreApp::PATIENCE, || async { app.count(OFFERS).await > 0 }).await;
+    app.server.kill();
+    let offered = app.count(OFFERS).await;
+    println!("killed after {offered} of {WAITING} offers");
+    // What it had in hand is another's when its lease ends, which nobody has to wait for here.
+    let ended = "update jobs set leased_until = now() where state = 'running'";
+    sqlx::query(ended).execute(&mut app.owner().await).await.unwrap();
+    app.server.start().await;
+    eventually("the rest is offered", CoreApp::PATIENCE, || async { app.count(OFFERS).await == i64::from(WAITING) })
+        .await;
+    settled(&app).await;
+    assert_eq!(
+        (app.count(OFFERS).await, app.count(DOUBLES).await, app.count(OVERLAPS).await),
+        (i64::from(WAITING), 0, 0)
+    );
+    let audited =
+        "select count(distinct entity_id) from audit_log where action = 'offered' and entity_type = 'waitlist_entry'";
+    assert_eq!(app.count(audited).await, i64::from(WAITING));
+}
