@@ -92,3 +92,22 @@ begin atomic
 end;
 revoke execute on function patient_blocks(bigint, timestamptz, timestamptz) from public;
 grant execute on function patient_blocks(bigint, timestamptz, timestamptz) to restartix_app;
+
+-- Holds that have run out give way to bookings of several specialists and at several times at once; in one
+-- order for everybody.
+drop function expire_holds(bigint, bigint, tstzrange);
+create function expire_holds(specialists bigint[], patient bigint, wanted tstzmultirange) returns setof bigint
+language sql volatile security definer set search_path = pg_catalog, public
+begin atomic
+    update appointments a
+    set status = 'expired', holder = null, version = a.version + 1, updated_at = now()
+    where a.id in (
+        select h.id from appointments h
+        where h.organization_id = context_organization() and (h.specialist_id = any(specialists) or h.patient_id = patient)
+          and h.status = 'held' and h.hold_expires_at <= now() and h.deleted_at is null and h.block && wanted
+        order by h.id
+        for update)
+    returning a.id;
+end;
+revoke execute on function expire_holds(bigint[], bigint, tstzmultirange) from public;
+grant execute on function expire_holds(bigint[], bigint, tstzmultirange) to restartix_app;

@@ -142,7 +142,7 @@ pub mod types {
         pub patient_id: i64,
         ///The rule it was booked by; where its appointments are now, they say themselves.
         pub recurrence: Recurrence,
-        ///Who treats; single appointments may have been given to others.
+        ///Who treats in all of it that is still to come; if several do, the one before them.
         pub specialist_id: i64,
         ///When the first one was to begin.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
@@ -723,6 +723,8 @@ created, and stays when it is replaced.*/
         SpecialistAway,
         #[serde(rename = "time_skipped")]
         TimeSkipped,
+        #[serde(rename = "time_past")]
+        TimePast,
     }
     impl ::std::fmt::Display for ConflictReason {
         fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
@@ -730,6 +732,7 @@ created, and stays when it is replaced.*/
                 Self::SlotTaken => f.write_str("slot_taken"),
                 Self::SpecialistAway => f.write_str("specialist_away"),
                 Self::TimeSkipped => f.write_str("time_skipped"),
+                Self::TimePast => f.write_str("time_past"),
             }
         }
     }
@@ -742,6 +745,7 @@ created, and stays when it is replaced.*/
                 "slot_taken" => Ok(Self::SlotTaken),
                 "specialist_away" => Ok(Self::SpecialistAway),
                 "time_skipped" => Ok(Self::TimeSkipped),
+                "time_past" => Ok(Self::TimePast),
                 _ => Err("invalid value".into()),
             }
         }
@@ -14236,7 +14240,8 @@ let response = client.appointment_series_update()
     /**Cancel a series
 
 Those that the scope takes in and that are still to come; their times are free at once. 409
-`already_cancelled` when there is none.
+`already_cancelled` when there is none, `invalid_transition` when the one that is named is over,
+`stale_version` when one was given to another specialist in this very moment.
 
 Sends a `POST` request to `/v1/appointment-series/{appointment_series_id}/cancel`
 

@@ -1,14 +1,12 @@
 //! `/v1/appointment-series`: what repeats is checked whole and booked together.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, NaiveDate, TimeDelta, TimeZone as _, Utc};
 use chrono_tz::Tz;
 use futures_util::future::join_all;
 use restartix_sdk::core::types::{
-    Appointment, AppointmentSeries, AppointmentSeriesResult, AppointmentStatus, ConflictReason,
-    CreateAppointmentSeries, HoldAppointment, OnConflict, Recurrence, RecurrenceFrequency, ScheduleException,
-    ScheduleExceptionKind, SpecialistInput, UpdateAppointment, UpdateSpecialistSchedule,
+    AppointmentSeries, AppointmentSeriesResult, AppointmentStatus, ConflictReason, CreateAppointmentSeries,
+    HoldAppointment, OnConflict, Recurrence, RecurrenceFrequency, ScheduleException, ScheduleExceptionKind,
+    SpecialistInput, UpdateAppointment, UpdateSpecialistSchedule,
 };
 use serde_json::{Value, json};
 use test_support::{Actor, Answer, CoreApp, Kind, Occurrence, Template, granted, in_days, occurrences, refused};
@@ -36,8 +34,8 @@ fn days(first: u64, count: u64, hour: u32) -> Vec<DateTime<Utc>> {
     (first..first + count).map(|day| in_days(day, hour)).collect()
 }
 
-/// A specialist where clocks never change.
-async fn specialist(app: &CoreApp, timezone: &str) -> i64 {
+/// A specialist of a zone.
+pub(crate) async fn specialist(app: &CoreApp, timezone: &str) -> i64 {
     let body = SpecialistInput { timezone: timezone.to_owned(), ..CoreApp::new_specialist("Dr. Again") };
     granted(app.admin().specialist_create().body(body).send().await, 201).id
 }
@@ -163,7 +161,7 @@ async fn a_series_does_not_overlap_itself() {
 }
 
 /// The day a year ahead.
-fn next_year(month: u32, day: u32) -> NaiveDate {
+pub(crate) fn next_year(month: u32, day: u32) -> NaiveDate {
     use chrono::Datelike as _;
     NaiveDate::from_ymd_opt(Utc::now().year() + 1, month, day).unwrap()
 }
@@ -342,30 +340,30 @@ async fn a_long_series_costs_as_many_statements_as_a_short_one() {
 }
 
 #[tokio::test]
-async fn what_is_given_to_another_patient_leaves_the_series() {
+async fn an_appointment_of_a_series_stays_its_patients() {
     let app = CoreApp::start().await;
     let (staff, specialist) = (app.staff(), app.home().specialist_id);
     let ann = app.patient_create(&staff, "Ann", "Lee").await.id;
     let tom = app.patient_create(&staff, "Tom", "Moe").await.id;
     let series = booked(&staff, CoreApp::new_series(specialist, ann, in_days(3, 9), CoreApp::daily(3))).await;
     let second = &series.appointments[1];
-    let update = |of: &Appointment, patient_id| {
+    let update = |patient_id| {
         let body = UpdateAppointment {
-            ended_at: of.ended_at,
+            ended_at: second.ended_at,
             patient_id,
             specialist_id: specialist,
             specialty_id: None,
-            started_at: of.started_at,
+            started_at: second.started_at,
             title: Some("Knee".to_owned()),
-            version: of.version,
+            version: second.version,
         };
-        staff.appointment_update().appointment_id(of.id).body(body).send()
+        staff.appointment_update().appointment_id(second.id).body(body).send()
     };
-    let kept = granted(update(second, ann).await, 200);
-    assert_eq!(kept.appointment_series_id, Some(series.id));
-    let given = granted(update(&kept, tom).await, 200);
-    assert_eq!(given.appointment_series_id, None);
-    let left = granted(staff.appointment_series_get().appointment_series_id(series.id).send().await, 200);
-    let ids: BTreeSet<_> = left.appointments.iter().map(|appointment| appointment.id).collect();
-    assert_eq!(ids, BTreeSet::from([series.appointments[0].id, series.appointments[2].id]));
+    let refusal = refused(update(tom).await, 422, "validation_failed");
+    assert_eq!(refusal.fields(), [("/patient_id", "of_series")]);
+    let kept = granted(update(ann).await, 200);
+    assert_eq!((kept.appointment_series_id, kept.title.as_str()), (Some(series.id), "Knee"));
+    // Each change of one of them is one of the series.
+    let changed = granted(staff.appointment_series_get().appointment_series_id(series.id).send().await, 200);
+    assert_eq!(changed.version, series.version + 1);
 }

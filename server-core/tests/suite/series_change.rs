@@ -1,18 +1,20 @@
 //! `/v1/appointment-series/{id}` changed and cancelled: one of its appointments, it and those after it, or all.
 
-use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
+use chrono::{DateTime, TimeDelta, TimeZone as _, Utc};
 use chrono_tz::Europe::Berlin;
 use futures_util::future::join_all;
 use restartix_sdk::core::types::{
-    Appointment, AppointmentSeries, AppointmentSeriesResult, AppointmentStatus, CancelAppointmentSeries,
-    CancellationReason, ConflictReason, OnConflict, RescheduleAppointment, SeriesScope, UpdateAppointmentSeries,
+    Appointment, AppointmentSeries, AppointmentSeriesResult, AppointmentStatus, CancelAppointment,
+    CancelAppointmentSeries, CancellationReason, ConflictReason, OnConflict, RescheduleAppointment, ScheduleException,
+    ScheduleExceptionKind, SeriesScope, UpdateAppointmentSeries, UpdateSpecialistSchedule,
 };
-use test_support::{Actor, CoreApp, Template, granted, in_days, refused};
+use serde_json::json;
+use test_support::{Actor, CoreApp, Template, granted, in_days, refused, until};
 
 use crate::{
     appointment_race::outcome,
     booking_race::OVERLAPS,
-    series::{booked, starts},
+    series::{booked, next_year, specialist, starts},
 };
 
 struct Clinic {
@@ -27,7 +29,11 @@ impl Clinic {
         let app = CoreApp::start().await;
         let staff = app.staff();
         let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
-        Self { staff, specialist: app.home().specialist_id, patient, app }
+        // Home's own specialist, where clocks never change.
+        let zone = "update specialists set timezone = 'Etc/UTC' where id = $1";
+        let specialist = app.home().specialist_id;
+        sqlx::query(zone).bind(specialist).execute(&mut app.owner().await).await.unwrap();
+        Self { app, staff, specialist, patient }
     }
 
     /// One of an hour on each of so many weeks.
@@ -92,12 +98,8 @@ async fn a_series_moves_to_where_its_next_ones_were() {
     let week = TimeDelta::days(7);
     let moved = clinic.update(&series, SeriesScope::Following, shifted(&series, second, week)).await;
     assert_eq!(moved.skipped, []);
-    let expected: Vec<_> = (0..6).map(|place| if place == 0 { 0 } else { place + 1 }).collect();
-    let hour_of = |at: DateTime<Utc>| at.with_timezone(&Berlin).hour();
-    let at: Vec<_> = starts(&moved.series).iter().map(|at| at.with_timezone(&Berlin).date_naive()).collect();
-    let first = series.started_at.with_timezone(&Berlin).date_naive();
-    assert_eq!(at, expected.iter().map(|weeks| first + week * *weeks).collect::<Vec<_>>());
-    assert!(starts(&moved.series).iter().all(|at| hour_of(*at) == hour_of(series.started_at)), "by the clock");
+    let expected = [0, 2, 3, 4, 5, 6].map(|weeks| series.started_at + week * weeks);
+    assert_eq!(starts(&moved.series), expected);
     assert_eq!(ids(&moved.series), ids(&series));
     let sequences: Vec<_> = moved.series.appointments.iter().map(|one| (one.sequence, one.version)).collect();
     assert_eq!(sequences, [(0, 1), (1, 2), (1, 2), (1, 2), (1, 2), (1, 2)]);
@@ -108,6 +110,90 @@ async fn a_series_moves_to_where_its_next_ones_were() {
     let [one] = &history.data[..] else { panic!("one move: {history:?}") };
     assert_eq!((one.from_started_at, one.to_started_at), (second.started_at, second.started_at + week));
     assert_eq!(clinic.app.count(OVERLAPS).await, 0);
+}
+
+#[tokio::test]
+async fn a_series_moves_by_the_clock() {
+    let clinic = Clinic::start().await;
+    // Clocks go forward on the last Sunday of March, from two to three.
+    let specialist = specialist(&clinic.app, "Europe/Berlin").await;
+    let local = |month, day, hour| {
+        let at = next_year(month, day).and_hms_opt(hour, 30, 0).unwrap();
+        Berlin.from_local_datetime(&at).single().unwrap().to_utc()
+    };
+    let body = CoreApp::new_series(specialist, clinic.patient, local(3, 20, 4), CoreApp::daily(16));
+    let series = booked(&clinic.staff, body).await;
+    // The first one goes to half past two, an hour before the change; by the clock, one of the others can't.
+    let first = &series.appointments[0];
+    let by = local(3, 20, 2) - local(3, 20, 4);
+    let update = clinic.staff.appointment_series_update().appointment_series_id(series.id).scope(SeriesScope::All);
+    let moved = update.on_conflict(OnConflict::Skip).body(shifted(&series, first, by)).send().await;
+    let moved = granted(moved, 200);
+    let [left_out] = &moved.skipped[..] else { panic!("clocks leave one out: {:?}", moved.skipped) };
+    assert_eq!(left_out.reason, ConflictReason::TimeSkipped);
+    for (after, before) in moved.series.appointments.iter().zip(&series.appointments) {
+        let clock = |at: DateTime<Utc>| at.with_timezone(&Berlin).naive_local();
+        let was = clock(before.started_at);
+        let wanted = if Some(after.id) == left_out.appointment_id { was } else { was - TimeDelta::hours(2) };
+        assert_eq!(clock(after.started_at), wanted);
+        assert_eq!(after.ended_at - after.started_at, TimeDelta::hours(1));
+    }
+}
+
+#[tokio::test]
+async fn a_series_does_not_move_where_its_specialist_is_away_or_into_the_past() {
+    let clinic = Clinic::start().await;
+    let series = clinic.weekly(in_days(3, 9), 3).await;
+    let away = ScheduleException {
+        kind: ScheduleExceptionKind::Unavailable,
+        starts_at: in_days(11, 0).format("%Y-%m-%dT00:00").to_string(),
+        ends_at: in_days(12, 0).format("%Y-%m-%dT00:00").to_string(),
+    };
+    let schedule = UpdateSpecialistSchedule { exceptions: vec![away], ..CoreApp::new_schedule() };
+    clinic.app.schedule_set(&clinic.app.admin(), clinic.specialist, schedule).await;
+    let reasons = async |of: usize, by| {
+        let update = clinic.staff.appointment_series_update().appointment_series_id(series.id).scope(SeriesScope::All);
+        let refusal =
+            refused(update.body(shifted(&series, &series.appointments[of], by)).send().await, 409, "series_conflict");
+        let conflicts = refusal.details["conflicts"].as_array().unwrap().clone();
+        conflicts.into_iter().map(|one| (one["appointment_id"].clone(), one["reason"].clone())).collect::<Vec<_>>()
+    };
+    let of = |place: usize, reason: &str| (json!(series.appointments[place].id), json!(reason));
+    assert_eq!(reasons(0, TimeDelta::days(1)).await, [of(1, "specialist_away")]);
+    // The one that is named goes five days back, which is still to come; the first one would be over.
+    assert_eq!(reasons(1, TimeDelta::days(-5)).await, [of(0, "time_past")]);
+    assert_eq!(clinic.get(&series).await, series);
+}
+
+#[tokio::test]
+async fn a_series_is_whose_it_is_to_come() {
+    let clinic = Clinic::start().await;
+    let (app, staff, me) = (&clinic.app, &clinic.staff, clinic.app.specialist());
+    let colleague = app.specialist_create(&app.admin(), "Dr. Colleague").await.id;
+    let series = clinic.weekly(in_days(3, 9), 4).await;
+    // One is given away for once. What else happens to it is not about who treats.
+    let once = series.appointments[2].id;
+    let at = series.appointments[2].started_at;
+    let body = RescheduleAppointment { specialist_id: Some(colleague), started_at: at, version: None };
+    granted(staff.appointment_reschedule().appointment_id(once).body(body).send().await, 200);
+    let given = clinic.get(&series).await;
+    let moved = clinic
+        .update(&series, SeriesScope::All, shifted(&given, &given.appointments[2], TimeDelta::hours(1)))
+        .await
+        .series;
+    assert_eq!(moved.specialist_id, clinic.specialist);
+    let theirs: Vec<_> = moved.appointments.iter().map(|one| one.specialist_id == colleague).collect();
+    assert_eq!(theirs, [false, false, true, false]);
+    // Half way through, the colleague takes over what is to come.
+    app.appointment_set(moved.appointments[0].id, "status = 'completed'").await;
+    let moved = clinic.get(&series).await;
+    let second = &moved.appointments[1];
+    let body = UpdateAppointmentSeries { specialist_id: colleague, ..unchanged(&moved, second) };
+    let handed = clinic.update(&series, SeriesScope::Following, body).await.series;
+    assert_eq!(handed.specialist_id, colleague);
+    assert_eq!(handed.appointments[0].specialist_id, clinic.specialist, "what is over stays");
+    let get = me.appointment_series_get().appointment_series_id(series.id).send().await;
+    refused(get, 404, "appointment_series_not_found");
 }
 
 #[tokio::test]
@@ -260,44 +346,78 @@ async fn a_specialist_changes_its_own_alone() {
     refused(cancel.body(body).send().await, 422, "validation_failed");
 }
 
-/// Series that move into each other's times at once, while single appointments of theirs are cancelled and
-/// moved: nothing overlaps, nobody deadlocks.
+/// Series that move into each other's times at once, while their neighbours are cancelled and moved: nothing
+/// overlaps, nobody deadlocks, and nothing is lost.
 #[tokio::test]
 async fn series_that_cross_never_overlap() {
     let clinic = Clinic::start().await;
     let (app, staff) = (&clinic.app, &clinic.staff);
     let template = app.template_add(Template { buffers: Some((10, 10)), ..Template::of_minutes(40) }).await;
-    let mut series = Vec::new();
+    let (mut series, mut patients) = (Vec::new(), Vec::new());
     for (number, hour) in (0..4).zip([8, 9, 10, 11]) {
         let patient = app.patient_create(staff, "Ann", &format!("No {number}")).await.id;
         let mut body = CoreApp::new_series(clinic.specialist, patient, in_days(3, hour), CoreApp::daily(8));
         (body.ended_at, body.template_id) = (None, Some(template));
         series.push(booked(staff, body).await);
+        patients.push(patient);
     }
+    let mut moved_whole = 0;
     for round in 0..6 {
+        // In the way of the last series, until they are cancelled in the midst of it all.
+        let mut singles = Vec::new();
+        for (place, &patient) in (3..7).zip(&patients) {
+            let at = in_days(place, if round % 2 == 0 { 12 } else { 7 });
+            let body = CoreApp::new_appointment(clinic.specialist, patient, at);
+            singles.extend(staff.appointment_create().body(body).send().await.ok().map(|made| made.id));
+        }
         for one in &mut series {
             *one = clinic.get(one).await;
         }
         let by = TimeDelta::minutes(if round % 2 == 0 { 60 } else { -60 });
-        let updates = series.iter().map(async |one| {
-            let first = one.appointments.iter().find(|first| first.status == AppointmentStatus::Scheduled).unwrap();
+        let shifts = series.iter().map(async |one| {
             let update = staff.appointment_series_update().appointment_series_id(one.id).scope(SeriesScope::All);
-            let update = update.on_conflict(OnConflict::Skip).body(shifted(one, first, by));
+            let update = update.on_conflict(OnConflict::Skip).body(shifted(one, &one.appointments[0], by));
             outcome(update.send().await).await
         });
-        let singles = series.iter().map(async |one| {
-            let last = one.appointments.iter().rfind(|last| last.status == AppointmentStatus::Scheduled).unwrap();
+        let moves = series.iter().map(async |one| {
+            let last = &one.appointments[7];
             let body =
                 RescheduleAppointment { specialist_id: None, started_at: last.started_at + by / 2, version: None };
             outcome(staff.appointment_reschedule().appointment_id(last.id).body(body).send().await).await
         });
-        let (changed, moved) = tokio::join!(join_all(updates), join_all(singles));
+        let cancels = singles.iter().map(async |id| {
+            let body = CancelAppointment { reason: CancellationReason::Other };
+            outcome(staff.appointment_cancel().appointment_id(*id).body(body).send().await).await
+        });
+        let (changed, moved, cancelled) = tokio::join!(join_all(shifts), join_all(moves), join_all(cancels));
         let allowed = ["200", "409 series_conflict", "409 slot_taken", "409 stale_version"];
         for said in changed.iter().chain(&moved) {
             assert!(allowed.contains(&said.as_str()), "round {round}: {said}");
         }
+        assert!(cancelled.iter().all(|said| said == "200"), "round {round}: {cancelled:?}");
+        moved_whole += changed.iter().filter(|said| *said == "200").count();
         assert_eq!(app.count(OVERLAPS).await, 0, "round {round}");
     }
-    let kept = "select count(*) from appointments where status = 'scheduled'";
+    assert!(moved_whole > 0, "no series was ever moved");
+    let kept = "select count(*) from appointments where status = 'scheduled' and appointment_series_id is not null";
     assert_eq!(app.count(kept).await, 32, "moved or not, each is there");
+}
+
+#[tokio::test]
+async fn what_a_series_leaves_is_offered_to_who_waits() {
+    let clinic = Clinic::start().await;
+    let (app, staff) = (&clinic.app, &clinic.staff);
+    app.works_always(clinic.specialist).await;
+    let series = clinic.weekly(in_days(3, 9), 2).await;
+    let tom = app.patient_create(staff, "Tom", "Moe").await.id;
+    let (from, to) = (series.appointments[1].started_at, series.appointments[1].ended_at);
+    let entry = crate::waitlist::wait(staff, crate::waitlist::wish(clinic.specialist, Some(tom), from, to)).await.id;
+    clinic.cancel(&series, SeriesScope::Following, Some(ids(&series)[1])).await;
+    let offer = until("it is offered", CoreApp::PATIENCE, || async {
+        let list = granted(staff.waitlist_entry_list().send().await, 200);
+        list.data.into_iter().find(|one| one.id == entry).and_then(|one| one.offer)
+    })
+    .await
+    .0;
+    assert_eq!(offer.started_at, from);
 }

@@ -39,7 +39,9 @@ pub(super) use appointment_query;
 macro_rules! standing_query {
     ($which:literal, $($arguments:tt)*) => {{
         use crate::domain::appointment::{status::AppointmentStatus, transition::Standing};
-        use crate::ids::{AppointmentId, AppointmentTemplateId, PatientId, SpecialistId, SpecialtyId};
+        use crate::ids::{
+            AppointmentId, AppointmentSeriesId, AppointmentTemplateId, PatientId, SpecialistId, SpecialtyId,
+        };
         sqlx::query_as!(
             Standing,
             r#"
@@ -47,6 +49,7 @@ macro_rules! standing_query {
                lower(block) as "block_start!", upper(block) as "block_end!",
                specialist_id as "specialist_id: SpecialistId", patient_id as "patient_id: PatientId",
                specialty_id as "specialty_id: SpecialtyId",
+               appointment_series_id as "appointment_series_id: AppointmentSeriesId",
                appointment_template_id as "appointment_template_id: AppointmentTemplateId", holder,
                coalesce(hold_expires_at <= now(), false) as "lapsed!", cancellation_cutoff_minutes,
                reschedule_cutoff_minutes

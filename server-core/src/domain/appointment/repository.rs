@@ -161,9 +161,7 @@ pub(super) async fn appointment_update(
         r#"
         update appointments a
         set title = $3, started_at = $4, ended_at = $5, block = tstzrange($9, $10), specialist_id = s.id,
-            patient_id = p.id, specialty_id = $8,
-            -- another patient's is none of the series
-            appointment_series_id = case when a.patient_id = p.id then a.appointment_series_id end, version = a.version + 1, updated_at = now(),
+            patient_id = p.id, specialty_id = $8, version = a.version + 1, updated_at = now(),
             sequence = a.sequence
                        + case when (a.started_at, a.ended_at, a.specialist_id) = ($4, $5, s.id) then 0 else 1 end
         from specialists s, patients p

@@ -68,7 +68,7 @@ impl Service {
         check_own(caller, booking.specialist_id)?;
         let mut tx = self.database.write_locked(caller, locks(organization, booking)).await?;
         let block = Block { start: booking.started_at, end: booking.ended_at };
-        let expired = booking::expire(&mut tx, booking.specialist_id, booking.patient_id, block).await?;
+        let expired = booking::expire(&mut tx, &[booking.specialist_id], booking.patient_id, &[block]).await?;
         match repository::appointment_create(&mut tx, organization, caller.user_id, booking).await? {
             Some(appointment) => {
                 tx.commit(Audit::created(&appointment).and(expired)).await?;
@@ -100,8 +100,12 @@ impl Service {
             let to = AppointmentStatus::Scheduled;
             return Err(AppointmentError::InvalidTransition { from: standing.status, to });
         }
+        if standing.appointment_series_id.is_some() && standing.patient_id != booking.patient_id {
+            let message = "must stay: the appointment belongs to a series; cancel it and book another one";
+            return Err(InvalidValue::new("/patient_id", "of_series", message).into());
+        }
         let block = standing.block_at(booking.started_at, booking.ended_at);
-        let expired = booking::expire(&mut tx, booking.specialist_id, booking.patient_id, block).await?;
+        let expired = booking::expire(&mut tx, &[booking.specialist_id], booking.patient_id, &[block]).await?;
         match repository::appointment_update(&mut tx, organization, id, &booking, block).await? {
             Some(appointment) => {
                 reschedule::record(&mut tx, &[&standing], caller.user_id).await?;

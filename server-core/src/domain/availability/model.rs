@@ -1,10 +1,10 @@
 use std::ops::Range;
 
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use poem_openapi::{Object, types::Example};
 
-use super::engine::{self, Busy, ExceptionKind, Offer, Schedule};
+use super::engine::{self, Busy, Offer, Schedule};
 use crate::{
     domain::appointment_template::Modality,
     ids::{AppointmentTemplateId, SpecialistId, SpecialtyId},
@@ -110,9 +110,7 @@ impl Offered {
     /// Whether the specialist is away at a time between the two moments: an exception says so. What it
     /// works otherwise is not asked.
     pub(crate) fn is_away(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {
-        let (from, to) = (self.label(from), self.label(to));
-        let away = self.schedule.exceptions.iter().filter(|exception| exception.kind == ExceptionKind::Unavailable);
-        away.into_iter().any(|exception| exception.starts_at < to && from < exception.ends_at)
+        engine::is_away(&self.schedule, from, to)
     }
 
     /// The slot that begins at the moment, whether or not it is open.
@@ -129,11 +127,6 @@ impl Offered {
             cancellation_cutoff_minutes: self.terms.cancellation_cutoff_minutes,
             reschedule_cutoff_minutes: self.terms.reschedule_cutoff_minutes,
         }
-    }
-
-    /// What clocks show where the specialist works.
-    fn label(&self, moment: DateTime<Utc>) -> NaiveDateTime {
-        moment.with_timezone(&self.schedule.zone).naive_local()
     }
 }
 

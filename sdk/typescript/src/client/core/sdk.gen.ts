@@ -996,7 +996,8 @@ export const appointmentSeriesUpdate = <ThrowOnError extends boolean = true>(opt
  * Cancel a series
  *
  * Those that the scope takes in and that are still to come; their times are free at once. 409
- * `already_cancelled` when there is none.
+ * `already_cancelled` when there is none, `invalid_transition` when the one that is named is over,
+ * `stale_version` when one was given to another specialist in this very moment.
  */
 export const appointmentSeriesCancel = <ThrowOnError extends boolean = true>(options: Options<AppointmentSeriesCancelData, ThrowOnError>) => options.client.post<AppointmentSeriesCancelResponses, AppointmentSeriesCancelErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',

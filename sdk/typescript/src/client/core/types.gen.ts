@@ -183,7 +183,7 @@ export type AppointmentSeries = {
      */
     title: string;
     /**
-     * Who treats; single appointments may have been given to others.
+     * Who treats in all of it that is still to come; if several do, the one before them.
      */
     specialist_id: number;
     /**
@@ -634,7 +634,7 @@ export type ClerkEvent = {
 /**
  * Why an appointment of a series can't have a time.
  */
-export type ConflictReason = 'slot_taken' | 'specialist_away' | 'time_skipped';
+export type ConflictReason = 'slot_taken' | 'specialist_away' | 'time_skipped' | 'time_past';
 
 /**
  * ConnectUser

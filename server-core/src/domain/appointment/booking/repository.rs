@@ -1,3 +1,4 @@
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use super::{
@@ -13,20 +14,27 @@ use crate::{
     ids::{AppointmentId, OrganizationId, PatientId, SpecialistId, UserId, WaitlistEntryId},
 };
 
-/// Holds of the specialist or the patient that have run out and stand in the way of `block`: they give way.
-/// To be called first, under the locks of both.
+/// Holds of the specialists or the patient that have run out and stand in the way of one of the blocks: they
+/// give way. To be called first, under the locks of all of them.
 pub(super) async fn holds_expire(
     tx: &mut impl Tx,
-    specialist: SpecialistId,
+    specialists: &[SpecialistId],
     patient: PatientId,
-    block: Block,
+    blocks: &[Block],
 ) -> Result<Vec<AppointmentId>, DatabaseError> {
+    let specialists: Vec<i64> = specialists.iter().map(|id| id.0).collect();
+    let starts: Vec<DateTime<Utc>> = blocks.iter().map(|block| block.start).collect();
+    let ends: Vec<DateTime<Utc>> = blocks.iter().map(|block| block.end).collect();
     let expired = sqlx::query_scalar!(
-        r#"select expire_holds($1, $2, tstzrange($3, $4)) as "id!: AppointmentId""#,
-        specialist.0,
+        r#"
+        select expire_holds($1, $2, (select range_agg(tstzrange(b.starts, b.ends))
+                                     from unnest($3::timestamptz[], $4::timestamptz[]) as b(starts, ends)))
+               as "id!: AppointmentId"
+        "#,
+        &specialists,
         patient.0,
-        block.start,
-        block.end
+        &starts,
+        &ends
     )
     .fetch_all(tx.connection()?)
     .await?;

@@ -139,7 +139,7 @@ async fn slot_take(
     let Wanted { specialist, patient, template, started_at } = *wanted;
     let slot = open_slot(tx, organization, specialist, template, started_at, Utc::now(), None).await?;
     let block = Block { start: slot.block_start, end: slot.block_end };
-    let expired = expire(tx, specialist, patient, block).await?;
+    let expired = expire(tx, &[specialist], patient, &[block]).await?;
     let taken = repository::slot_take(tx, organization, user, wanted, &slot, title, hold).await?;
     let appointment = taken.ok_or_else(|| {
         let message = "is no patient of this organization that you may see";
@@ -167,14 +167,14 @@ async fn held_book(
     Ok(appointment)
 }
 
-/// Has holds give way that have run out and stand where `block` shall be; what the audit log says of it.
+/// Has holds give way that have run out and stand where the blocks shall be; what the audit log says of it.
 pub(crate) async fn expire(
     tx: &mut impl Tx,
-    specialist: SpecialistId,
+    specialists: &[SpecialistId],
     patient: PatientId,
-    block: Block,
+    blocks: &[Block],
 ) -> Result<Vec<Audit>, DatabaseError> {
-    Ok(expirations(repository::holds_expire(tx, specialist, patient, block).await?).collect())
+    Ok(expirations(repository::holds_expire(tx, specialists, patient, blocks).await?).collect())
 }
 
 /// An entry for each hold that has run out.

@@ -65,7 +65,7 @@ impl Service {
             check_own(caller, specialist)?;
         }
         let block = standing.block_at(started_at, ended_at);
-        let expired = booking::expire(&mut tx, specialist, standing.patient_id, block).await?;
+        let expired = booking::expire(&mut tx, &[specialist], standing.patient_id, &[block]).await?;
         let to = Move { specialist, started_at, ended_at, block };
         let moved = repository::appointment_move(&mut tx, organization, id, &to).await?.ok_or_else(|| {
             InvalidValue::new("/specialist_id", "unknown_reference", "is no specialist of this organization")

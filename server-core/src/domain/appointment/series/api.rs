@@ -93,7 +93,8 @@ impl SeriesApi {
     /// Cancel a series
     ///
     /// Those that the scope takes in and that are still to come; their times are free at once. 409
-    /// `already_cancelled` when there is none.
+    /// `already_cancelled` when there is none, `invalid_transition` when the one that is named is over,
+    /// `stale_version` when one was given to another specialist in this very moment.
     #[oai(
         path = "/appointment-series/:appointment_series_id/cancel",
         method = "post",

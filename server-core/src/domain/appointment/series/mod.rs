@@ -3,11 +3,13 @@
 mod api;
 mod change;
 mod clock;
+mod fit;
 mod model;
 mod plan;
 mod recurrence;
 mod repository;
 mod service;
+mod shift;
 
 pub(super) use api::SeriesApi;
 pub(super) use model::SeriesConflict;

@@ -22,7 +22,7 @@ pub(crate) struct AppointmentSeries {
     pub(crate) organization_id: OrganizationId,
     /// What it is about.
     pub(crate) title: String,
-    /// Who treats; single appointments may have been given to others.
+    /// Who treats in all of it that is still to come; if several do, the one before them.
     pub(crate) specialist_id: SpecialistId,
     /// Who is treated.
     pub(crate) patient_id: PatientId,
@@ -127,6 +127,8 @@ pub(crate) enum ConflictReason {
     SpecialistAway,
     /// Clocks go forward then, and never show that time.
     TimeSkipped,
+    /// It would have begun by now.
+    TimePast,
 }
 
 /// What becomes of a change of which a part is not possible.

@@ -81,11 +81,15 @@ impl Recurrence {
     /// The latest that the rule can get to from a first day: no further has to be looked.
     pub(super) fn reach(&self, first: NaiveDate) -> TimeDelta {
         let days = match self.frequency {
-            RecurrenceFrequency::Daily => 1,
-            RecurrenceFrequency::Weekly => 7,
-            RecurrenceFrequency::Monthly => 31,
+            RecurrenceFrequency::Daily => Some(1),
+            RecurrenceFrequency::Weekly => Some(7),
+            // It depends on how many months are too short.
+            RecurrenceFrequency::Monthly => None,
         };
-        let counted = self.count.map(|count| TimeDelta::days(i64::from(count) * i64::from(self.interval) * days));
+        let counted = self
+            .count
+            .zip(days)
+            .map(|(count, days)| TimeDelta::days(i64::from(count) * i64::from(self.interval) * days));
         let until = self.until.map(|until| (until - first).max(TimeDelta::zero()));
         counted.into_iter().chain(until).min().unwrap_or(LONGEST).min(LONGEST)
     }
@@ -179,6 +183,10 @@ mod tests {
         let monthly = Recurrence { count: Some(4), ..rule(RecurrenceFrequency::Monthly) };
         let days = ["2026-12-31", "2027-01-31", "2027-03-31", "2027-05-31"].map(date);
         assert_eq!(monthly.dates(days[0]).unwrap(), days);
+        let seven = Recurrence { count: Some(7), ..monthly };
+        let last = *seven.dates(days[1]).unwrap().last().unwrap();
+        assert_eq!(last, date("2027-12-31"));
+        assert!(last - days[1] <= seven.reach(days[1]));
     }
 
     #[test]

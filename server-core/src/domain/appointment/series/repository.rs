@@ -174,51 +174,45 @@ pub(super) async fn series_read(tx: &mut impl Tx, id: AppointmentSeriesId) -> Re
     Ok(row.with(appointments))
 }
 
-/// What a patient is kept out of between two moments, whoever treats it; `None` when there is no such
-/// patient. To be called under its lock.
+/// What a patient is kept out of between two moments, whoever treats it. To be called under its lock.
 pub(super) async fn patient_blocks(
     tx: &mut impl Tx,
-    organization: OrganizationId,
     patient: PatientId,
     within: &Range<DateTime<Utc>>,
-) -> Result<Option<Vec<Block>>, DatabaseError> {
-    let found = sqlx::query!(
-        r#"
-        select b.starts as "starts!", b.ends as "ends!"
-        from patients p
-        cross join lateral (
-            select coalesce(array_agg(lower(b)), '{}') as starts, coalesce(array_agg(upper(b)), '{}') as ends
-            from patient_blocks(p.id, $3, $4) b
-        ) b
-        where p.organization_id = $1 and p.id = $2 and p.deleted_at is null
-        "#,
-        organization.0,
+) -> Result<Vec<Block>, DatabaseError> {
+    let blocks = sqlx::query_as!(
+        Block,
+        r#"select lower(b) as "start!", upper(b) as "end!" from patient_blocks($1, $2, $3) b"#,
         patient.0,
         within.start,
         within.end
     )
-    .fetch_optional(tx.connection()?)
+    .fetch_all(tx.connection()?)
     .await?;
-    Ok(found.map(|blocks| {
-        let blocks = blocks.starts.into_iter().zip(blocks.ends);
-        blocks.map(|(start, end)| Block { start, end }).collect()
-    }))
+    Ok(blocks)
 }
 
-/// Whether a specialty can be chosen.
-pub(super) async fn specialty_is_in_use(
+/// Whether the patient is there, and whether the specialty, if there is one, can be chosen.
+pub(super) async fn references(
     tx: &mut impl Tx,
     organization: OrganizationId,
-    id: SpecialtyId,
-) -> Result<bool, DatabaseError> {
-    let there = sqlx::query_scalar!(
-        r#"select exists(select from specialties where organization_id = $1 and id = $2 and archived_at is null) as "there!""#,
+    patient: PatientId,
+    specialty: Option<SpecialtyId>,
+) -> Result<(bool, bool), DatabaseError> {
+    let found = sqlx::query!(
+        r#"
+        select exists(select from patients where organization_id = $1 and id = $2 and deleted_at is null) as "patient!",
+               $3::bigint is null
+               or exists(select from specialties where organization_id = $1 and id = $3 and archived_at is null)
+               as "specialty!"
+        "#,
         organization.0,
-        id.0
+        patient.0,
+        specialty.map(|id| id.0)
     )
     .fetch_one(tx.connection()?)
     .await?;
-    Ok(there)
+    Ok((found.patient, found.specialty))
 }
 
 /// Writes a series, without its appointments yet.
@@ -354,23 +348,27 @@ pub(super) async fn appointments_change(
     .map_err(on_overlap)
 }
 
-/// Counts a change of a series; what all of it is about and who treats, if all of it changed.
+/// Counts a change of a series, and says whose it is: whoever treats in all of it that is still to come, else
+/// whose it was. `title` is what all of it is about from now on.
 pub(super) async fn series_touch(
     tx: &mut impl Tx,
     id: AppointmentSeriesId,
     title: Option<&str>,
-    specialist: Option<SpecialistId>,
 ) -> Result<(), DatabaseError> {
     sqlx::query!(
         r#"
-        update appointment_series
-        set title = coalesce($2, title), specialist_id = coalesce($3, specialist_id), version = version + 1,
-            updated_at = now()
-        where id = $1
+        update appointment_series s
+        set title = coalesce($2, s.title), version = s.version + 1, updated_at = now(),
+            specialist_id = coalesce(
+                (select min(a.specialist_id) from appointments a
+                 where a.organization_id = s.organization_id and a.appointment_series_id = s.id
+                   and a.status in ('scheduled', 'confirmed') and a.deleted_at is null
+                 having count(distinct a.specialist_id) = 1),
+                s.specialist_id)
+        where s.id = $1
         "#,
         id.0,
-        title,
-        specialist.map(|id| id.0)
+        title
     )
     .execute(tx.connection()?)
     .await?;

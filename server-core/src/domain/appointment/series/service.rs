@@ -58,44 +58,44 @@ impl Service {
             started_at - plan::MARGIN..started_at + input.recurrence.reach(started_at.date_naive()) + plan::MARGIN;
         let offered =
             availability::offered(&mut tx, organization, specialist_id, template_id, within.start, within.end).await?;
-        let taken = repository::patient_blocks(&mut tx, organization, patient_id, &within).await?;
-        let mut taken = taken.ok_or_else(|| {
+        let (patient_is_there, specialty_is_in_use) =
+            repository::references(&mut tx, organization, patient_id, specialty_id).await?;
+        if !patient_is_there {
             let message = "is no patient of this organization that you may see";
-            InvalidValue::new("/patient_id", "unknown_reference", message)
-        })?;
-        if let Some(specialty) = specialty_id
-            && !repository::specialty_is_in_use(&mut tx, organization, specialty).await?
-        {
+            return Err(InvalidValue::new("/patient_id", "unknown_reference", message).into());
+        }
+        if !specialty_is_in_use {
             return Err(unknown_specialty().into());
         }
+        let mut taken = repository::patient_blocks(&mut tx, patient_id, &within).await?;
         taken.extend(offered.blocks().map(|block| Block { start: block.start, end: block.end }));
 
         let times = times(input, &offered)?;
         let wishes: Vec<_> = times
             .iter()
             .map(|(slot, is_skipped)| {
-                let (time, block) =
-                    (slot.started_at..slot.ended_at, Block { start: slot.block_start, end: slot.block_end });
-                Wish { block, now: None, obstacle: obstacle(time, block, *is_skipped, &offered, &taken) }
+                let (time, block) = (slot.started_at..slot.ended_at, block_of(slot));
+                let obstacle = skipped(*is_skipped).or_else(|| obstacle(time, block, &offered, &taken));
+                Wish { block, now: None, obstacle }
             })
             .collect();
         let mut slots = Vec::with_capacity(times.len());
-        let mut skipped = Vec::new();
+        let mut conflicts = Vec::new();
         for ((slot, _), conflict) in times.into_iter().zip(plan::conflicts(&wishes)) {
             match conflict {
                 None => slots.push(slot),
                 Some(reason) => {
                     let OpenSlot { started_at, ended_at, .. } = slot;
-                    skipped.push(SeriesConflict { appointment_id: None, started_at, ended_at, reason });
+                    conflicts.push(SeriesConflict { appointment_id: None, started_at, ended_at, reason });
                 }
             }
         }
-        if !skipped.is_empty() && (on_conflict == OnConflict::Fail || slots.is_empty()) {
-            return Err(AppointmentError::SeriesConflict(skipped));
+        if !conflicts.is_empty() && (on_conflict == OnConflict::Fail || slots.is_empty()) {
+            return Err(AppointmentError::SeriesConflict(conflicts));
         }
 
-        let whole = Block { start: within.start, end: within.end };
-        let expired = booking::expire(&mut tx, specialist_id, patient_id, whole).await?;
+        let blocks: Vec<_> = slots.iter().map(block_of).collect();
+        let expired = booking::expire(&mut tx, &[specialist_id], patient_id, &blocks).await?;
         let (user, zone) = (caller.user_id, offered.zone().name());
         let ended_at = input.ended_at.unwrap_or_else(|| offered.slot_at(started_at).ended_at);
         let id = repository::series_create(&mut tx, organization, user, input, zone, ended_at).await?;
@@ -104,7 +104,7 @@ impl Service {
         let series = repository::series_read(&mut tx, id).await?;
         let booked = series.appointments.iter().map(Audit::created).collect::<Vec<_>>();
         tx.commit(Audit::created(&series).and(booked).and(expired)).await?;
-        Ok(AppointmentSeriesResult { series, skipped })
+        Ok(AppointmentSeriesResult { series, skipped: conflicts })
     }
 }
 
@@ -148,17 +148,23 @@ fn times(input: &CreateAppointmentSeries, offered: &Offered) -> Result<Vec<(Open
     Ok(times.collect())
 }
 
+fn block_of(slot: &OpenSlot) -> Block {
+    Block { start: slot.block_start, end: slot.block_end }
+}
+
+/// What stands against a time that clocks leave out.
+pub(super) fn skipped(is_skipped: bool) -> Option<ConflictReason> {
+    is_skipped.then_some(ConflictReason::TimeSkipped)
+}
+
 /// Why nothing that has this time and block can be, whatever becomes of the rest of the series.
 pub(super) fn obstacle(
     time: Range<DateTime<Utc>>,
     block: Block,
-    is_skipped: bool,
     offered: &Offered,
     taken: &[Block],
 ) -> Option<ConflictReason> {
-    if is_skipped {
-        Some(ConflictReason::TimeSkipped)
-    } else if offered.is_away(time.start, time.end) {
+    if offered.is_away(time.start, time.end) {
         Some(ConflictReason::SpecialistAway)
     } else {
         taken.iter().any(|taken| taken.overlaps(&block)).then_some(ConflictReason::SlotTaken)

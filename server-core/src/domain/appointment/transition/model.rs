@@ -3,7 +3,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::super::{error::AppointmentError, status::AppointmentStatus};
 use crate::{
     http::{Caller, Role},
-    ids::{AppointmentId, AppointmentTemplateId, PatientId, SpecialistId, SpecialtyId},
+    ids::{AppointmentId, AppointmentSeriesId, AppointmentTemplateId, PatientId, SpecialistId, SpecialtyId},
 };
 
 /// What an appointment keeps others out of: its time and the buffers around it, half-open.
@@ -34,6 +34,7 @@ pub(crate) struct Standing {
     pub(crate) specialist_id: SpecialistId,
     pub(crate) patient_id: PatientId,
     pub(crate) specialty_id: Option<SpecialtyId>,
+    pub(crate) appointment_series_id: Option<AppointmentSeriesId>,
     pub(crate) appointment_template_id: Option<AppointmentTemplateId>,
     /// Whose hold it is.
     pub(crate) holder: Option<String>,

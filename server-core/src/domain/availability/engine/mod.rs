@@ -172,6 +172,16 @@ pub(crate) fn slots(
     slots
 }
 
+/// Whether an exception says that the specialist is away at a moment of the range; what it works otherwise
+/// is not asked.
+pub(crate) fn is_away(schedule: &Schedule, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {
+    let (from, to) = (from.timestamp(), ceil(to));
+    let offsets = Offsets::between(schedule.zone, from, to);
+    // No zone is a day away from UTC.
+    let away = spans::exceptions(schedule, ExceptionKind::Unavailable, from - DAY, to + DAY);
+    !offsets.moments(&spans::merged(away.collect())).is_empty()
+}
+
 /// The labels of the grid from `from` to before `to`. It begins anew with every day.
 fn grid(from: i64, to: i64, step: i64) -> impl Iterator<Item = i64> {
     let next = move |label: i64| {

@@ -41,14 +41,16 @@ pub(super) fn open_labels(schedule: &Schedule, from: i64, to: i64) -> Vec<Span> 
             }
         }
     }
-    let exceptions = |kind| {
-        schedule.exceptions.iter().filter(move |exception| exception.kind == kind).map(|exception| Span {
-            start: exception.starts_at.and_utc().timestamp().max(from),
-            end: exception.ends_at.and_utc().timestamp().min(to),
-        })
-    };
-    open.extend(exceptions(ExceptionKind::Available));
-    without(&merged(open), &merged(exceptions(ExceptionKind::Unavailable).collect()))
+    open.extend(exceptions(schedule, ExceptionKind::Available, from, to));
+    without(&merged(open), &merged(exceptions(schedule, ExceptionKind::Unavailable, from, to).collect()))
+}
+
+/// The labels that exceptions of a kind are about, among those from `from` to `to`.
+pub(super) fn exceptions(schedule: &Schedule, kind: ExceptionKind, from: i64, to: i64) -> impl Iterator<Item = Span> {
+    schedule.exceptions.iter().filter(move |exception| exception.kind == kind).map(move |exception| Span {
+        start: exception.starts_at.and_utc().timestamp().max(from),
+        end: exception.ends_at.and_utc().timestamp().min(to),
+    })
 }
 
 /// What is left of `spans` when `holes` are taken away; both as [`merged`] gives them.
