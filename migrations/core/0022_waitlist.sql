@@ -12,6 +12,8 @@ create table waitlist_entries (
     requested_to timestamptz not null,
     -- what it has led to: the offer that was accepted
     appointment_id bigint,
+    -- when that was; it stays when the appointment has gone
+    booked_at timestamptz,
     deleted_at timestamptz,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
@@ -29,7 +31,9 @@ create table waitlist_entries (
 );
 create index waitlist_entries_list_idx on waitlist_entries (organization_id, id) where deleted_at is null;
 create index waitlist_entries_open_idx on waitlist_entries (organization_id, requested_to)
-    where appointment_id is null and deleted_at is null;
+    where booked_at is null and deleted_at is null;
+create index waitlist_entries_specialist_idx on waitlist_entries (organization_id, specialist_id)
+    where booked_at is null and deleted_at is null;
 create index waitlist_entries_patient_idx on waitlist_entries (organization_id, patient_id);
 create index waitlist_entries_template_idx on waitlist_entries (organization_id, template_id) where template_id is not null;
 create index waitlist_entries_appointment_idx on waitlist_entries (organization_id, appointment_id)
@@ -64,14 +68,21 @@ create function waitlist_standing()
 returns table (id bigint, organization_id bigint, patient_id bigint, specialist_id bigint, template_id bigint,
                requested_from timestamptz, requested_to timestamptz, status text, appointment_id bigint,
                offer_id bigint, offer_specialist_id bigint, offer_started_at timestamptz, offer_ended_at timestamptz,
-               offer_expires_at timestamptz, created_at timestamptz)
+               offer_expires_at timestamptz, booked_at timestamptz, created_at timestamptz)
 language sql stable
 begin atomic
     select w.id, w.organization_id, w.patient_id, w.specialist_id, w.template_id, w.requested_from, w.requested_to,
-           case when w.appointment_id is not null then 'booked' when o.id is not null then 'offered'
-                when w.requested_to <= now() then 'expired' else 'waiting' end,
-           w.appointment_id, o.id, o.specialist_id, o.started_at, o.ended_at, o.hold_expires_at, w.created_at
+           case when w.booked_at is not null then 'booked' when o.id is not null then 'offered'
+                when w.requested_to <= now() then 'expired' when l.offers >= 3 then 'unanswered' else 'waiting' end,
+           w.appointment_id, o.id, o.specialist_id, o.started_at, o.ended_at, o.hold_expires_at, w.booked_at, w.created_at
     from waitlist_entries w
+    join patients p on p.organization_id = w.organization_id and p.id = w.patient_id and p.deleted_at is null
+    cross join lateral (
+        -- those that it let run out
+        select count(*) as offers from appointments a
+        where a.organization_id = w.organization_id and a.waitlist_entry_id = w.id
+          and (a.status = 'expired' or a.status = 'held' and a.hold_expires_at <= now())
+    ) l
     left join appointments o
         on o.organization_id = w.organization_id and o.waitlist_entry_id = w.id and o.status = 'held'
        and o.hold_expires_at > now() and o.deleted_at is null
@@ -95,3 +106,23 @@ begin atomic
                                where y.organization_id = s.organization_id and y.specialist_id = s.id
                                  and y.specialty_id = t.specialty_id) end;
 end;
+
+-- A specialist sees whom it treats or is to treat. Nobody has been booked by a hold, and least of all by one
+-- that the clinic offers.
+alter policy patients_tenant on patients
+    using (organization_id = (select context_organization())
+           and ((select context_role()) in ('admin', 'staff', 'api_key')
+                or id = (select context_patient())
+                or ((select context_role()) = 'specialist'
+                    and exists (select from appointments a
+                                where a.organization_id = patients.organization_id and a.patient_id = patients.id
+                                  and a.specialist_id = (select context_specialist()) and a.deleted_at is null
+                                  and a.status not in ('held', 'expired')))))
+    with check (organization_id = (select context_organization())
+           and ((select context_role()) in ('admin', 'staff', 'api_key')
+                or id = (select context_patient())
+                or ((select context_role()) = 'specialist'
+                    and exists (select from appointments a
+                                where a.organization_id = patients.organization_id and a.patient_id = patients.id
+                                  and a.specialist_id = (select context_specialist()) and a.deleted_at is null
+                                  and a.status not in ('held', 'expired')))));

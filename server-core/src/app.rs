@@ -324,7 +324,7 @@ fn telemetry_clients(config: &TelemetryConfig) -> Result<(telemetry::Client, tel
 /// are ended, and what is open by now is offered to who waits.
 fn housekeeping(runner: Runner, admin: &PgPool, database: &Database) -> Runner {
     let [keys, sessions, holds, awaited] = [(); 4].map(|()| admin.clone());
-    let offerer = waitlist::Offerer(waiting(database));
+    let offerer = waitlist::Offerer { waitlist: waiting(database), admin: admin.clone() };
     let database = database.clone();
     runner
         .handle(offerer)

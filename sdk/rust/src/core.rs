@@ -3046,6 +3046,8 @@ notes as they are.*/
         Booked,
         #[serde(rename = "expired")]
         Expired,
+        #[serde(rename = "unanswered")]
+        Unanswered,
     }
     impl ::std::fmt::Display for WaitlistStatus {
         fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
@@ -3054,6 +3056,7 @@ notes as they are.*/
                 Self::Offered => f.write_str("offered"),
                 Self::Booked => f.write_str("booked"),
                 Self::Expired => f.write_str("expired"),
+                Self::Unanswered => f.write_str("unanswered"),
             }
         }
     }
@@ -3067,6 +3070,7 @@ notes as they are.*/
                 "offered" => Ok(Self::Offered),
                 "booked" => Ok(Self::Booked),
                 "expired" => Ok(Self::Expired),
+                "unanswered" => Ok(Self::Unanswered),
                 _ => Err("invalid value".into()),
             }
         }
@@ -13736,7 +13740,8 @@ let response = client.waitlist_entry_list()
 
 For a specialist, for what a template says with anybody who has its specialty, or both. What is open
 in the requested range is offered within moments, what opens later when it does, to who waits longest
-first: for an hour, and never beyond the slot's beginning. Nobody is offered the same time twice. 409
+first: for an hour, and never beyond the slot's beginning. Nobody is offered the same time
+with the same specialist twice, nor anything more after three offers that ran out. 409
 `already_waiting` while the patient waits for the same.
 
 Sends a `POST` request to `/v1/waitlist`
@@ -14268,7 +14273,7 @@ let response = client.appointment_series_cancel()
 
 Every appointment that overlaps the range, in UTC and as clocks in the zone show it; specialists
 and patients see their own. Holds and what became of them are shown only where `status` asks for
-them: a hold is a time that is busy for a few minutes.
+them: a hold is a time that is busy for a while.
 
 Sends a `GET` request to `/v1/calendar`
 

@@ -5,6 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use async_trait::async_trait;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::repository;
@@ -60,6 +61,13 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
+    /// Ends the jobs that would do just the same and wait for their turn. To be called before the attempt reads
+    /// anything, so that it does what they were left for.
+    pub(crate) async fn absorb<W: Work>(&self, admin: &PgPool, work: &W) -> Result<(), JobError> {
+        let payload = serde_json::to_value(work).map_err(|error| JobError::fatal("payload_unwritable", error))?;
+        Ok(repository::jobs_absorb(admin, self.organization, W::KIND, &payload, self.id).await?)
+    }
+
     /// Records how far the job is, in the transaction of the step that got it there: either both are
     /// true after a crash or neither. Fails when another process has taken the job over.
     pub(crate) async fn record(&self, tx: &mut impl Tx, progress: &impl Serialize) -> Result<(), JobError> {

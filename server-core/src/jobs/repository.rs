@@ -8,7 +8,10 @@ use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::model::{Claimed, Job, JobState, NewJob};
-use crate::database::{DatabaseError, Tx};
+use crate::{
+    database::{DatabaseError, Tx},
+    ids::OrganizationId,
+};
 
 /// Writes jobs, all in one statement, but those whose key is open; says how many.
 pub(crate) async fn jobs_enqueue<'e>(executor: impl PgExecutor<'e>, jobs: &[NewJob]) -> Result<u64, DatabaseError> {
@@ -138,6 +141,29 @@ pub(super) async fn job_finish(
         lease,
         state as JobState,
         last_error
+    )
+    .execute(admin)
+    .await?;
+    Ok(())
+}
+
+/// Ends jobs that wait for their turn and are like this one but for their ids.
+pub(super) async fn jobs_absorb(
+    admin: &PgPool,
+    organization: Option<OrganizationId>,
+    kind: &str,
+    payload: &Value,
+    besides: Uuid,
+) -> Result<(), DatabaseError> {
+    sqlx::query!(
+        r#"
+        update jobs set state = 'succeeded', finished_at = now()
+        where organization_id = $1 and kind = $2 and payload = $3 and state = 'queued' and id <> $4
+        "#,
+        organization.map_or(0, |id| id.0),
+        kind,
+        payload,
+        besides
     )
     .execute(admin)
     .await?;

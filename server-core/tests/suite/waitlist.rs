@@ -189,6 +189,77 @@ async fn who_let_one_pass_is_still_first_for_another() {
 }
 
 #[tokio::test]
+async fn who_never_answers_is_asked_three_times() {
+    let (app, specialist) = start().await;
+    let patient = app.patient_create(&app.staff(), "Tom", "Moe").await.id;
+    let silent = wait(&app.staff(), wish(specialist, Some(patient), in_days(2, 9), in_days(2, 17))).await;
+    for _ in 0..3 {
+        let passed = offer(&app, silent.id).await;
+        app.appointment_set(passed.appointment_id, LAPSE).await;
+        now(&app, "waitlist_sweep").await;
+    }
+    let after = entry(&app, silent.id).await;
+    assert_eq!((after.status, after.offer), (WaitlistStatus::Unanswered, None));
+    assert_eq!(app.count("select count(*) from appointments").await, 3);
+    // Who asks anew is asked anew, but for other times.
+    let again = wait(&app.staff(), wish(specialist, Some(patient), in_days(2, 9), in_days(2, 17))).await;
+    assert_eq!(offer(&app, again.id).await.started_at, in_days(2, 10) + TimeDelta::minutes(30));
+}
+
+#[tokio::test]
+async fn nobody_waits_for_everything() {
+    let (app, specialist) = start().await;
+    let own = app.patient_record().await.id;
+    for _ in 0..10 {
+        let template_id = Some(app.template_add(Template::of_minutes(30)).await);
+        let wish = CreateWaitlistEntry { template_id, ..wish(specialist, None, in_days(2, 9), in_days(2, 17)) };
+        wait(&app.patient(), wish).await;
+    }
+    let wish = |patient| wish(specialist, patient, in_days(2, 9), in_days(2, 17));
+    let one_more =
+        |actor: Actor, patient| async move { actor.waitlist_entry_create().body(wish(patient)).send().await };
+    refused(one_more(app.patient(), None).await, 409, "waitlist_full");
+    refused(one_more(app.staff(), Some(own)).await, 409, "waitlist_full");
+    let first = granted(app.patient().waitlist_entry_list().send().await, 200).data[0].id;
+    granted(app.patient().waitlist_entry_delete().waitlist_entry_id(first).send().await, 204);
+    granted(one_more(app.patient(), None).await, 201);
+}
+
+#[tokio::test]
+async fn who_is_away_by_now_keeps_no_offer() {
+    let (app, specialist) = start().await;
+    let own = app.patient_record().await.id;
+    let entry_ = wait(&app.patient(), wish(specialist, Some(own), in_days(2, 9), in_days(2, 10))).await;
+    let offered = offer(&app, entry_.id).await;
+    let ill = "insert into specialist_exceptions (organization_id, specialist_id, kind, starts_at, ends_at)
+               select organization_id, id, 'unavailable', ($2 at time zone timezone) + interval '10 minutes',
+                      ($2 at time zone timezone) + interval '1 day' from specialists where id = $1";
+    let mut owner = app.owner().await;
+    sqlx::query(ill).bind(specialist).bind(offered.started_at).execute(&mut owner).await.unwrap();
+    let me = app.patient();
+    let accept = || me.waitlist_entry_accept().waitlist_entry_id(entry_.id).send();
+    refused(accept().await, 409, "offer_expired");
+    sqlx::query("delete from specialist_exceptions").execute(&mut owner).await.unwrap();
+    assert_eq!(granted(accept().await, 200).id, offered.appointment_id);
+}
+
+#[tokio::test]
+async fn an_offer_opens_no_record() {
+    let (app, specialist) = start().await;
+    let patient = app.patient_create(&app.staff(), "Ann", "Lee").await.id;
+    let entry = wait(&app.staff(), wish(specialist, Some(patient), in_days(2, 9), in_days(2, 10))).await;
+    let offered = offer(&app, entry.id).await;
+    let see = || async { app.specialist().patient_get().patient_id(patient).send().await };
+    refused(see().await, 404, "patient_not_found");
+    assert_eq!(granted(app.specialist().patient_list().send().await, 200).data, []);
+    app.appointment_set(offered.appointment_id, "status = 'expired', holder = null").await;
+    refused(see().await, 404, "patient_not_found");
+    // Booked, it is the specialist's patient.
+    app.appointment_create(&app.staff(), specialist, patient, in_days(3, 9)).await;
+    assert_eq!(granted(see().await, 200).id, patient);
+}
+
+#[tokio::test]
 async fn an_offer_is_accepted_by_its_patient_once() {
     let (app, specialist) = start().await;
     let (staff, me) = (app.staff(), app.patient());
@@ -317,6 +388,7 @@ async fn anybody_serves_who_has_the_specialty_and_can_be_booked() {
     // For what needs no specialty whoever is open will do, and one is enough.
     let plain = app.template_add(Template::of_minutes(30)).await;
     let entry = wait(&staff, anybody(plain)).await;
+    now(&app, "waitlist_sweep").await;
     offer(&app, entry.id).await;
     settled(&app).await;
     assert_eq!(app.count("select count(*) from appointments where status = 'held'").await, 2);
@@ -350,10 +422,11 @@ async fn what_is_open_is_offered_at_once_within_the_range_while_the_patient_is_f
 async fn no_offer_outlasts_the_beginning_of_its_slot() {
     let (app, specialist) = start().await;
     let patient = app.patient_create(&app.staff(), "Tom", "Moe").await.id;
-    let soon = wish(specialist, Some(patient), Utc::now(), Utc::now() + TimeDelta::minutes(70));
+    let soon = wish(specialist, Some(patient), Utc::now(), Utc::now() + TimeDelta::minutes(80));
     let entry = wait(&app.staff(), soon).await;
     let offered = offer(&app, entry.id).await;
     assert_eq!(offered.expires_at, offered.started_at);
+    assert!(offered.started_at > Utc::now() + TimeDelta::minutes(10), "nobody comes at once");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use poem_openapi::Enum;
 #[oai(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub(crate) enum AppointmentStatus {
-    /// Kept for its maker for a few minutes.
+    /// Kept for its maker for a few minutes, or offered to who waits for an hour.
     Held,
     /// Was held and is free again.
     Expired,

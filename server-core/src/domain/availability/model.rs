@@ -102,6 +102,11 @@ impl Offered {
         self.schedule.zone
     }
 
+    /// Whether the specialist can be booked at all.
+    pub(crate) fn is_bookable(&self) -> bool {
+        self.bookable
+    }
+
     /// What others are kept out of by what is booked.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = &Range<DateTime<Utc>>> {
         self.busy.iter().map(|busy| &busy.block).filter(|block| !block.is_empty())

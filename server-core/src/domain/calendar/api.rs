@@ -35,7 +35,7 @@ impl Api {
     ///
     /// Every appointment that overlaps the range, in UTC and as clocks in the zone show it; specialists
     /// and patients see their own. Holds and what became of them are shown only where `status` asks for
-    /// them: a hold is a time that is busy for a few minutes.
+    /// them: a hold is a time that is busy for a while.
     #[oai(path = "/calendar", method = "get", operation_id = "calendar_get")]
     async fn calendar_get(
         &self,

@@ -294,7 +294,9 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         anonymize: Fate::Anonymize(
             "title = '', updated_at = now(), version = version + 1,
              cancelled_at = case when status in ('scheduled', 'confirmed') then now() else cancelled_at end,
-             status = case when status in ('scheduled', 'confirmed') then 'cancelled' else status end",
+             holder = null,
+             status = case when status in ('scheduled', 'confirmed') then 'cancelled' when status = 'held' then 'expired'
+                           else status end",
         ),
         ..HOLDING
     },

@@ -56,7 +56,8 @@ impl Api {
     ///
     /// For a specialist, for what a template says with anybody who has its specialty, or both. What is open
     /// in the requested range is offered within moments, what opens later when it does, to who waits longest
-    /// first: for an hour, and never beyond the slot's beginning. Nobody is offered the same time twice. 409
+    /// first: for an hour, and never beyond the slot's beginning. Nobody is offered the same time
+    /// with the same specialist twice, nor anything more after three offers that ran out. 409
     /// `already_waiting` while the patient waits for the same.
     #[oai(path = "/waitlist", method = "post", operation_id = "waitlist_entry_create")]
     async fn waitlist_entry_create(

@@ -15,9 +15,11 @@ pub(crate) enum WaitlistError {
     NotFound,
     #[error("The patient already waits for this.")]
     AlreadyWaiting,
+    #[error("The patient waits for as much as it may at a time; take it off the waitlist elsewhere first.")]
+    WaitlistFull,
     #[error("Nothing has been offered yet.")]
     NoOffer,
-    #[error("The offer has run out; the entry waits for the next one.")]
+    #[error("The offer can't be accepted any more; the entry waits for the next one.")]
     OfferExpired,
     #[error("The offer has already been accepted.")]
     AlreadyBooked,
@@ -33,7 +35,9 @@ impl Fault for WaitlistError {
     fn kind(&self) -> FaultKind {
         match self {
             Self::NotFound => FaultKind::NotFound,
-            Self::AlreadyWaiting | Self::NoOffer | Self::OfferExpired | Self::AlreadyBooked => FaultKind::Conflict,
+            Self::AlreadyWaiting | Self::WaitlistFull | Self::NoOffer | Self::OfferExpired | Self::AlreadyBooked => {
+                FaultKind::Conflict
+            }
             Self::Appointment(error) => error.kind(),
             Self::Invalid(error) => error.kind(),
             Self::Database(error) => error.kind(),
@@ -44,6 +48,7 @@ impl Fault for WaitlistError {
         match self {
             Self::NotFound => "waitlist_entry_not_found".into(),
             Self::AlreadyWaiting => "already_waiting".into(),
+            Self::WaitlistFull => "waitlist_full".into(),
             Self::NoOffer => "no_offer".into(),
             Self::OfferExpired => "offer_expired".into(),
             Self::AlreadyBooked => "already_booked".into(),

@@ -121,6 +121,8 @@ pub(crate) enum WaitlistStatus {
     Booked,
     /// The time in which the patient could have come is over.
     Expired,
+    /// It let three offers run out: nothing more is offered to it.
+    Unanswered,
 }
 
 /// What an entry of the waitlist is created from: a specialist, a template, or both.
@@ -209,6 +211,8 @@ pub(super) struct Standing {
     /// What is offered now, and whose slot it is.
     pub(super) offer_id: Option<AppointmentId>,
     pub(super) offer_specialist_id: Option<SpecialistId>,
+    pub(super) offer_started_at: Option<DateTime<Utc>>,
+    pub(super) offer_ended_at: Option<DateTime<Utc>>,
 }
 
 /// A stretch of time, half-open.
@@ -233,7 +237,7 @@ pub(super) struct Waiting {
     pub(super) requested: Stretch,
     /// When the patient is elsewhere, or with this specialist.
     pub(super) busy: Vec<Stretch>,
-    /// What it was offered with this specialist before, and did not take.
+    /// What the patient was offered with this specialist before, and did not take.
     pub(super) passed: Vec<Stretch>,
 }
 

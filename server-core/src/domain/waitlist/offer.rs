@@ -1,8 +1,8 @@
 //! What is open, brought to who waits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     error::WaitlistError,
@@ -24,6 +24,9 @@ use crate::{
 /// How many slots are tried for an entry before it has to wait for the next look: each that fails was taken
 /// within milliseconds.
 const TRIES: usize = 3;
+
+/// How long before its beginning a slot can last be offered: nobody hears of it and comes in less.
+const SHORTEST: TimeDelta = TimeDelta::minutes(15);
 
 /// What is open, by what it is booked as.
 type Open = BTreeMap<Option<AppointmentTemplateId>, Openings>;
@@ -49,8 +52,11 @@ impl Service {
     ) -> Result<(), WaitlistError> {
         let now = Utc::now();
         let mut reader = self.database.read(caller).open().await?;
+        let mut open = open(&mut reader, specialist, now).await?;
+        if open.is_empty() {
+            return Ok(());
+        }
         let waiting = repository::waiting_for(&mut reader, specialist).await?;
-        let mut open = open(&mut reader, specialist, &waiting, now).await?;
         // What follows may wait for locks.
         drop(reader);
         for entry in &waiting {
@@ -108,24 +114,19 @@ impl Service {
     }
 }
 
-/// What is open for those who wait, as far as any of them could come.
-async fn open(
-    reader: &mut OpenReader,
-    specialist: SpecialistId,
-    waiting: &[Waiting],
-    now: DateTime<Utc>,
-) -> Result<Open, WaitlistError> {
-    let from = waiting.iter().map(|entry| entry.requested.start).min();
-    let to = waiting.iter().map(|entry| entry.requested.end).max();
+/// What is open of what somebody waits for, as far as any of them could come.
+async fn open(reader: &mut OpenReader, specialist: SpecialistId, now: DateTime<Utc>) -> Result<Open, WaitlistError> {
+    let awaited = repository::awaited(reader, specialist).await?;
+    let from = awaited.iter().map(|(_, requested)| requested.start).min();
+    let to = awaited.iter().map(|(_, requested)| requested.end).max();
     let mut open = Open::new();
     let Some((from, to)) = from.zip(to) else { return Ok(open) };
-    for entry in waiting {
-        if open.contains_key(&entry.template_id) {
-            continue;
-        }
-        match openings(reader, specialist, entry.template_id, from, to, now).await {
-            Ok(openings) => drop(open.insert(entry.template_id, openings)),
-            // Archived or gone since those who wait were read.
+    let from = from.max(now + SHORTEST);
+    for template in awaited.into_iter().map(|(template, _)| template).collect::<BTreeSet<_>>() {
+        match openings(reader, specialist, template, from, to, now).await {
+            Ok(openings) if openings.slots().is_empty() => {}
+            Ok(openings) => drop(open.insert(template, openings)),
+            // Archived or gone in this moment.
             Err(AvailabilityError::SpecialistNotFound | AvailabilityError::TemplateNotFound) => {}
             Err(error) => return Err(AppointmentError::from(error).into()),
         }

@@ -9,6 +9,9 @@ use crate::{
     ids::{AppointmentId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId, WaitlistEntryId},
 };
 
+/// For how much a patient can wait at a time: each may be offered something.
+const MOST_OPEN: i64 = 10;
+
 /// A row of `waitlist_standing`.
 #[derive(FromRow)]
 struct EntryRow {
@@ -84,7 +87,7 @@ pub(super) async fn entry_page(
 }
 
 /// Writes an entry, which waits then. To be called under the lock of its patient. `None`: a reference is not
-/// there, see [`unknown_reference`], or the patient waits for the same already.
+/// there, see [`unknown_reference`], or the patient waits for the same, or for as much as it may.
 pub(super) async fn entry_create(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -103,6 +106,8 @@ pub(super) async fn entry_create(
           and not exists (select from waitlist_standing() w
                           where w.organization_id = $1 and w.patient_id = $2 and w.specialist_id is not distinct from $3
                             and w.template_id is not distinct from $4 and w.status in ('waiting', 'offered'))
+          and (select count(*) from waitlist_standing() w
+               where w.organization_id = $1 and w.patient_id = $2 and w.status in ('waiting', 'offered')) < $7
         returning id as "id: WaitlistEntryId", requested_from, requested_to, created_at
         "#,
         organization.0,
@@ -110,7 +115,8 @@ pub(super) async fn entry_create(
         wish.specialist.map(|id| id.0),
         wish.template.map(|id| id.0),
         wish.from,
-        wish.to
+        wish.to,
+        MOST_OPEN
     )
     .fetch_optional(tx.connection()?)
     .await?;
@@ -129,19 +135,21 @@ pub(super) async fn entry_create(
     }))
 }
 
-/// Which references of a wish are not there; `Ok` when all are.
+/// Which references of a wish are not there; when all are, whether its patient waits for as much as it may.
 pub(super) async fn unknown_reference(
     tx: &mut impl Tx,
     organization: OrganizationId,
     wish: &Wish,
-) -> Result<Result<(), InvalidValue>, DatabaseError> {
+) -> Result<Result<bool, InvalidValue>, DatabaseError> {
     let found = sqlx::query!(
         r#"
         select exists (select from patients where organization_id = $1 and id = $2 and deleted_at is null) as "patient!",
                $3::bigint is null or exists (select from specialists where organization_id = $1 and id = $3
                                              and deleted_at is null) as "specialist!",
                $4::bigint is null or exists (select from appointment_templates where organization_id = $1 and id = $4
-                                             and archived_at is null) as "template!"
+                                             and archived_at is null) as "template!",
+               (select count(*) from waitlist_standing() w
+                where w.organization_id = $1 and w.patient_id = $2 and w.status in ('waiting', 'offered')) as "open!"
         "#,
         organization.0,
         wish.patient.0,
@@ -158,7 +166,7 @@ pub(super) async fn unknown_reference(
     } else if !found.template {
         unknown("/template_id", "is no appointment template in use of this organization")
     } else {
-        Ok(())
+        Ok(found.open >= MOST_OPEN)
     })
 }
 
@@ -199,8 +207,9 @@ pub(super) async fn entry_standing(
     let row = sqlx::query_as!(
         Standing,
         r#"
-        select w.patient_id as "patient_id!: PatientId", w.appointment_id is not null as "booked!",
+        select w.patient_id as "patient_id!: PatientId", w.booked_at is not null as "booked!",
                w.offer_id as "offer_id: AppointmentId", w.offer_specialist_id as "offer_specialist_id: SpecialistId",
+               w.offer_started_at, w.offer_ended_at,
                exists (select from appointments a
                        where a.organization_id = w.organization_id and a.waitlist_entry_id = w.id) as "had_offer!"
         from context_enter($1, $2, $3, $4, $5) as ctx
@@ -227,8 +236,9 @@ pub(super) async fn entry_lock(tx: &mut impl Tx, id: WaitlistEntryId) -> Result<
         with locked as materialized (
             select id from waitlist_entries where id = $1 and deleted_at is null for update
         )
-        select w.patient_id as "patient_id!: PatientId", w.appointment_id is not null as "booked!",
+        select w.patient_id as "patient_id!: PatientId", w.booked_at is not null as "booked!",
                w.offer_id as "offer_id: AppointmentId", w.offer_specialist_id as "offer_specialist_id: SpecialistId",
+               w.offer_started_at, w.offer_ended_at,
                exists (select from appointments a
                        where a.organization_id = w.organization_id and a.waitlist_entry_id = w.id) as "had_offer!"
         from locked join waitlist_standing() w on w.id = locked.id
@@ -247,7 +257,7 @@ pub(super) async fn entry_book(
     appointment: AppointmentId,
 ) -> Result<(), DatabaseError> {
     sqlx::query!(
-        "update waitlist_entries set appointment_id = $2, updated_at = now() where id = $1",
+        "update waitlist_entries set appointment_id = $2, booked_at = now(), updated_at = now() where id = $1",
         id.0,
         appointment.0
     )
@@ -261,14 +271,56 @@ pub(super) async fn awaited_specialists(admin: &PgPool) -> Result<Vec<(Organizat
     let rows = sqlx::query!(
         r#"
         select distinct w.organization_id as "organization_id!: OrganizationId", s.id as "specialist_id!: SpecialistId"
-        from waitlist_standing() w
+        from (
+            -- many wait for the same
+            select distinct organization_id, specialist_id, template_id from waitlist_standing()
+            where status = 'waiting' and booked_at is null and requested_to > now()
+        ) w
         cross join lateral waitlist_specialists(w.organization_id, w.specialist_id, w.template_id) as s (id)
-        where w.status = 'waiting' and w.appointment_id is null and w.requested_to > now()
         "#
     )
     .fetch_all(admin)
     .await?;
     Ok(rows.into_iter().map(|row| (row.organization_id, row.specialist_id)).collect())
+}
+
+/// For what somebody waits that a specialist could serve, and from when to when.
+pub(super) async fn awaited(
+    reader: &mut OpenReader,
+    served_by: SpecialistId,
+) -> Result<Vec<(Option<AppointmentTemplateId>, Stretch)>, DatabaseError> {
+    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
+    let rows = sqlx::query!(
+        r#"
+        select w.template_id as "template_id: AppointmentTemplateId", w.requested_from as "requested_from!",
+               w.requested_to as "requested_to!"
+        from context_enter($1, $2, $3, $4, $5) as ctx
+        cross join lateral (
+            select w.template_id, w.requested_from, w.requested_to
+            from (
+                select specialist_id, template_id, min(requested_from) as requested_from, max(requested_to) as requested_to
+                from waitlist_standing()
+                where organization_id = $2 and (specialist_id = $6 or specialist_id is null) and status = 'waiting'
+                  and booked_at is null and requested_to > now()
+                group by specialist_id, template_id
+            ) w
+            cross join lateral waitlist_specialists($2, w.specialist_id, w.template_id) as s (id)
+            where s.id = $6 and ctx
+            offset 0
+        ) w
+        "#,
+        user,
+        organization,
+        role,
+        patient,
+        specialist,
+        served_by.0
+    )
+    .fetch_all(connection)
+    .await?;
+    let awaited =
+        rows.into_iter().map(|row| (row.template_id, Stretch { start: row.requested_from, end: row.requested_to }));
+    Ok(awaited.collect())
 }
 
 /// Who waits and could be served by a specialist, who waits longest first, in one statement.
@@ -286,9 +338,8 @@ pub(super) async fn waiting_for(
         from context_enter($1, $2, $3, $4, $5) as ctx
         cross join lateral (
             select w.* from waitlist_standing() w
-            join patients p on p.organization_id = w.organization_id and p.id = w.patient_id and p.deleted_at is null
             cross join lateral waitlist_specialists(w.organization_id, w.specialist_id, w.template_id) as s (id)
-            where w.organization_id = $2 and w.status = 'waiting' and w.appointment_id is null and w.requested_to > now()
+            where w.organization_id = $2 and w.status = 'waiting' and w.booked_at is null and w.requested_to > now()
               and s.id = $6 and ctx
             offset 0
         ) w
@@ -302,10 +353,11 @@ pub(super) async fn waiting_for(
               and a.started_at > now() - interval '2 days' and upper(a.block) > now()
         ) b
         cross join lateral (
-            -- whatever became of it: who waits has no offer now
+            -- by whichever entry of it: who leaves and comes back waits for something else
             select coalesce(array_agg(a.started_at), '{}') as starts, coalesce(array_agg(a.ended_at), '{}') as ends
             from appointments a
-            where a.organization_id = $2 and a.waitlist_entry_id = w.id and a.specialist_id = $6
+            where a.organization_id = $2 and a.patient_id = w.patient_id and a.specialist_id = $6
+              and a.waitlist_entry_id is not null and a.status in ('held', 'expired') and a.ended_at > now()
         ) o
         order by w.id
         "#,
@@ -343,10 +395,12 @@ pub(super) async fn waiting_lock(
     let row = sqlx::query!(
         r#"
         select w.id from waitlist_entries w
-        where w.id = $1 and w.deleted_at is null and w.appointment_id is null and w.requested_to > now()
+        where w.id = $1 and w.deleted_at is null and w.booked_at is null and w.requested_to > now()
           and not exists (select from appointments a
-                          where a.organization_id = w.organization_id and a.waitlist_entry_id = w.id
-                            and (a.status = 'held' and a.hold_expires_at > now() and a.deleted_at is null
+                          where a.organization_id = w.organization_id and a.patient_id = w.patient_id
+                            and a.waitlist_entry_id is not null and a.status in ('held', 'expired')
+                            and (a.waitlist_entry_id = w.id and a.status = 'held' and a.hold_expires_at > now()
+                                 and a.deleted_at is null
                                  or a.specialist_id = $2 and a.started_at < $4 and a.ended_at > $3))
         for update
         "#,

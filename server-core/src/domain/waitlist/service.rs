@@ -8,8 +8,11 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    database::{Database, Lock},
-    domain::appointment::{self, Appointment},
+    database::{Database, Lock, Tx},
+    domain::{
+        appointment::{self, Appointment, AppointmentError},
+        availability::{self, AvailabilityError},
+    },
     http::Caller,
     ids::{AppointmentId, OrganizationId, SpecialistId, WaitlistEntryId},
 };
@@ -46,11 +49,14 @@ impl Service {
         let wish = create.wish(caller, Utc::now())?;
         let mut tx = self.database.write_locked(caller, vec![Lock::Patient(organization, wish.patient)]).await?;
         let Some(entry) = repository::entry_create(&mut tx, organization, &wish).await? else {
-            repository::unknown_reference(&mut tx, organization, &wish).await??;
-            return Err(WaitlistError::AlreadyWaiting);
+            let is_full = repository::unknown_reference(&mut tx, organization, &wish).await??;
+            return Err(if is_full { WaitlistError::WaitlistFull } else { WaitlistError::AlreadyWaiting });
         };
         let specialists = repository::specialists_of(&mut tx, organization, &wish).await?;
-        work::enqueue_offers(&mut tx, specialists).await?;
+        match specialists[..] {
+            [specialist] => work::enqueue_offer(&mut tx, specialist).await?,
+            _ => work::enqueue_searches(&mut tx, specialists).await?,
+        }
         tx.commit(Audit::created(&entry)).await?;
         Ok(entry)
     }
@@ -90,10 +96,29 @@ impl Service {
         if offered(&standing)? != (offer, specialist) {
             return Err(WaitlistError::OfferExpired);
         }
+        if !is_kept(&mut tx, organization, specialist, &standing).await? {
+            return Err(WaitlistError::OfferExpired);
+        }
         let appointment = self.appointments.offer_book(&mut tx, caller, offer, id).await?;
         repository::entry_book(&mut tx, id, offer).await?;
         tx.commit(Audit::action("booked", &appointment).and([Audit::action("accepted", &id)])).await?;
         Ok(appointment)
+    }
+}
+
+/// Whether the specialist can still keep what was offered: it may have fallen ill since. That its hours or its
+/// notice are others by now does not matter.
+async fn is_kept(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    specialist: SpecialistId,
+    standing: &Standing,
+) -> Result<bool, WaitlistError> {
+    let Some((from, to)) = standing.offer_started_at.zip(standing.offer_ended_at) else { return Ok(false) };
+    match availability::offered(tx, organization, specialist, None, from, to).await {
+        Ok(offered) => Ok(offered.is_bookable() && !offered.is_away(from, to)),
+        Err(AvailabilityError::SpecialistNotFound) => Ok(false),
+        Err(error) => Err(AppointmentError::from(error).into()),
     }
 }
 

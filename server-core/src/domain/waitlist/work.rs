@@ -24,7 +24,7 @@ pub(crate) struct OfferOpen {
 
 impl Work for OfferOpen {
     const KIND: &'static str = "waitlist_offer";
-    // There is one a cancelled appointment, and nothing to be learnt from it afterwards.
+    // There are many, and nothing is to be learnt from one afterwards.
     const KEEP_DAYS: i32 = 1;
 
     /// None after a change: one under way may have read what was before it.
@@ -48,6 +48,12 @@ pub(crate) async fn enqueue_offers(
     tx.enqueue_all(&works.collect::<Vec<_>>()).await
 }
 
+/// The same for as many as a clinic has, unless it is asked for already; one that is missed, the sweep finds.
+pub(super) async fn enqueue_searches(tx: &mut WriteTx, specialists: Vec<SpecialistId>) -> Result<(), DatabaseError> {
+    let works = specialists.into_iter().map(|specialist_id| OfferOpen { specialist_id, swept: true });
+    tx.enqueue_all(&works.collect::<Vec<_>>()).await
+}
+
 /// Has it done for every specialist that somebody waits for: horizons move on and schedules change without
 /// anything being cancelled. Says how many.
 pub(crate) async fn sweep(admin: PgPool) -> Result<u64, DatabaseError> {
@@ -62,7 +68,10 @@ pub(crate) async fn sweep(admin: PgPool) -> Result<u64, DatabaseError> {
 }
 
 /// Offers what is open to who waits.
-pub(crate) struct Offerer(pub(crate) Service);
+pub(crate) struct Offerer {
+    pub(crate) waitlist: Service,
+    pub(crate) admin: PgPool,
+}
 
 #[async_trait]
 impl Handler for Offerer {
@@ -72,8 +81,10 @@ impl Handler for Offerer {
         let Some(organization) = attempt.organization else {
             return Err(JobError::fatal("organization_missing", "who waits belongs to an organization"));
         };
+        // Whoever left another one has committed: what is read from here on covers it.
+        attempt.absorb(&self.admin, &work).await?;
         let caller = Caller::job(attempt.organization, OfferOpen::KIND, attempt.id);
-        match self.0.offer_open(&caller, organization, work.specialist_id).await {
+        match self.waitlist.offer_open(&caller, organization, work.specialist_id).await {
             Ok(()) => Ok(Outcome::Done),
             Err(WaitlistError::Database(error)) => Err(error.into()),
             Err(error) => Err(JobError::retry("offer_failed", error)),

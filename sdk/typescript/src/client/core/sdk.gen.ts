@@ -670,7 +670,8 @@ export const waitlistEntryList = <ThrowOnError extends boolean = true>(options: 
  *
  * For a specialist, for what a template says with anybody who has its specialty, or both. What is open
  * in the requested range is offered within moments, what opens later when it does, to who waits longest
- * first: for an hour, and never beyond the slot's beginning. Nobody is offered the same time twice. 409
+ * first: for an hour, and never beyond the slot's beginning. Nobody is offered the same time
+ * with the same specialist twice, nor anything more after three offers that ran out. 409
  * `already_waiting` while the patient waits for the same.
  */
 export const waitlistEntryCreate = <ThrowOnError extends boolean = true>(options: Options<WaitlistEntryCreateData, ThrowOnError>) => options.client.post<WaitlistEntryCreateResponses, WaitlistEntryCreateErrors, ThrowOnError, 'data'>({
@@ -1015,7 +1016,7 @@ export const appointmentSeriesCancel = <ThrowOnError extends boolean = true>(opt
  *
  * Every appointment that overlaps the range, in UTC and as clocks in the zone show it; specialists
  * and patients see their own. Holds and what became of them are shown only where `status` asks for
- * them: a hold is a time that is busy for a few minutes.
+ * them: a hold is a time that is busy for a while.
  */
 export const calendarGet = <ThrowOnError extends boolean = true>(options: Options<CalendarGetData, ThrowOnError>) => options.client.get<CalendarGetResponses, CalendarGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',

@@ -2369,7 +2369,7 @@ export type WaitlistOffer = {
 /**
  * Where an entry of the waitlist stands.
  */
-export type WaitlistStatus = 'waiting' | 'offered' | 'booked' | 'expired';
+export type WaitlistStatus = 'waiting' | 'offered' | 'booked' | 'expired' | 'unanswered';
 
 /**
  * WorkingHours
