@@ -9,6 +9,25 @@ use crate::{
     ids::{AppointmentTemplateId, OrganizationId, SpecialtyId},
 };
 
+/// A checked query whose rows are templates: what stands before the columns, what stands after them, and the
+/// arguments. The table's alias is `t`.
+macro_rules! template_query {
+    ($before:literal, $after:literal, $($arguments:tt)*) => {
+        sqlx::query_as!(
+            AppointmentTemplate,
+            $before
+                + r#"
+        t.id as "id: AppointmentTemplateId", t.name, t.slug, t.description, t.duration_minutes, t.buffer_before_minutes,
+        t.buffer_after_minutes, t.minimum_notice_minutes, t.specialty_id as "specialty_id: SpecialtyId",
+        t.modality as "modality: Modality", t.cancellation_cutoff_minutes, t.reschedule_cutoff_minutes, t.archived_at,
+        t.created_at, t.updated_at
+        "#
+                + $after,
+            $($arguments)*
+        )
+    };
+}
+
 impl Listed for AppointmentTemplate {
     const TABLE: &'static str = "appointment_templates";
     const COLUMNS: &'static str = "id, name, slug, description, duration_minutes, buffer_before_minutes, buffer_after_minutes, \
@@ -36,13 +55,9 @@ pub(super) async fn appointment_template_get(
     id: AppointmentTemplateId,
 ) -> Result<Option<AppointmentTemplate>, DatabaseError> {
     let (connection, (user, organization, role, patient, specialist)) = reader.parts();
-    let row = sqlx::query_as!(
-        AppointmentTemplate,
+    let row = template_query!(
+        "select",
         r#"
-        select t.id as "id: AppointmentTemplateId", t.name, t.slug, t.description, t.duration_minutes,
-               t.buffer_before_minutes, t.buffer_after_minutes, t.minimum_notice_minutes,
-               t.specialty_id as "specialty_id: SpecialtyId", t.modality as "modality: Modality",
-               t.cancellation_cutoff_minutes, t.reschedule_cutoff_minutes, t.archived_at, t.created_at, t.updated_at
         from context_enter($1, $2, $3, $4, $5) as ctx
         cross join lateral (select * from appointment_templates where id = $6 and ctx offset 0) t
         "#,
@@ -64,13 +79,9 @@ pub(super) async fn appointment_template_find(
     slug: &str,
 ) -> Result<Option<AppointmentTemplate>, DatabaseError> {
     let (connection, (user, organization, role, patient, specialist)) = reader.parts();
-    let row = sqlx::query_as!(
-        AppointmentTemplate,
+    let row = template_query!(
+        "select",
         r#"
-        select t.id as "id: AppointmentTemplateId", t.name, t.slug, t.description, t.duration_minutes,
-               t.buffer_before_minutes, t.buffer_after_minutes, t.minimum_notice_minutes,
-               t.specialty_id as "specialty_id: SpecialtyId", t.modality as "modality: Modality",
-               t.cancellation_cutoff_minutes, t.reschedule_cutoff_minutes, t.archived_at, t.created_at, t.updated_at
         from context_enter($1, $2, $3, $4, $5) as ctx
         cross join lateral (
             select * from appointment_templates
@@ -96,20 +107,17 @@ pub(super) async fn appointment_template_create(
     input: &AppointmentTemplateInput,
     slug: &str,
 ) -> Result<Option<AppointmentTemplate>, AppointmentTemplateError> {
-    sqlx::query_as!(
-        AppointmentTemplate,
+    template_query!(
         r#"
-        insert into appointment_templates (organization_id, name, slug, description, duration_minutes, buffer_before_minutes,
+        insert into appointment_templates as t (organization_id, name, slug, description, duration_minutes, buffer_before_minutes,
                                            buffer_after_minutes, minimum_notice_minutes, specialty_id, modality,
                                            cancellation_cutoff_minutes, reschedule_cutoff_minutes)
         select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12
         where $9::bigint is null or exists (select from specialties y where y.organization_id = $1 and y.id = $9
                                             and y.archived_at is null)
-        returning id as "id: AppointmentTemplateId", name, slug, description, duration_minutes, buffer_before_minutes,
-                  buffer_after_minutes, minimum_notice_minutes, specialty_id as "specialty_id: SpecialtyId",
-                  modality as "modality: Modality", cancellation_cutoff_minutes, reschedule_cutoff_minutes,
-                  archived_at, created_at, updated_at
+        returning
         "#,
+        "",
         organization.0,
         input.name,
         slug,
@@ -145,8 +153,7 @@ pub(super) async fn appointment_template_update(
     id: AppointmentTemplateId,
     input: &AppointmentTemplateInput,
 ) -> Result<Option<AppointmentTemplate>, AppointmentTemplateError> {
-    sqlx::query_as!(
-        AppointmentTemplate,
+    template_query!(
         r#"
         update appointment_templates t
         set name = $2, slug = coalesce($3, t.slug), description = $4, duration_minutes = $5, buffer_before_minutes = $6,
@@ -156,11 +163,9 @@ pub(super) async fn appointment_template_update(
           and ($9::bigint is null or $9 = t.specialty_id
                or exists (select from specialties y where y.organization_id = t.organization_id and y.id = $9
                           and y.archived_at is null))
-        returning id as "id: AppointmentTemplateId", name, slug, description, duration_minutes, buffer_before_minutes,
-                  buffer_after_minutes, minimum_notice_minutes, specialty_id as "specialty_id: SpecialtyId",
-                  modality as "modality: Modality", cancellation_cutoff_minutes, reschedule_cutoff_minutes,
-                  archived_at, created_at, updated_at
+        returning
         "#,
+        "",
         id.0,
         input.name,
         input.slug,
@@ -179,22 +184,19 @@ pub(super) async fn appointment_template_update(
     .map_err(on_slug)
 }
 
-/// Archives the template if an appointment or the waitlist names it, else deletes it. Gives what it was; archiving what
-/// is archived changes nothing.
+/// Archives the template if an appointment or the waitlist names it, else deletes it. Gives what it was;
+/// archiving what is archived changes nothing.
 pub(super) async fn appointment_template_delete(
     tx: &mut impl Tx,
     id: AppointmentTemplateId,
 ) -> Result<Option<AppointmentTemplate>, DatabaseError> {
-    let row = sqlx::query_as!(
-        AppointmentTemplate,
+    let row = template_query!(
         r#"
         update appointment_templates t set archived_at = coalesce(t.archived_at, now()), updated_at = now()
         where t.id = $1
-        returning id as "id: AppointmentTemplateId", name, slug, description, duration_minutes, buffer_before_minutes,
-                  buffer_after_minutes, minimum_notice_minutes, specialty_id as "specialty_id: SpecialtyId",
-                  modality as "modality: Modality", cancellation_cutoff_minutes, reschedule_cutoff_minutes,
-                  archived_at, created_at, updated_at
+        returning
         "#,
+        "",
         id.0
     )
     .fetch_optional(tx.connection()?)
