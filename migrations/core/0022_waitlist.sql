@@ -80,7 +80,7 @@ begin atomic
     cross join lateral (
         -- those that it let run out
         select count(*) as offers from appointments a
-        where a.organization_id = w.organization_id and a.waitlist_entry_id = w.id
+        where a.organization_id = w.organization_id and a.waitlist_entry_id = w.id and a.deleted_at is null
           and (a.status = 'expired' or a.status = 'held' and a.hold_expires_at <= now())
     ) l
     left join appointments o

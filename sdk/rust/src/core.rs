@@ -142,7 +142,8 @@ pub mod types {
         pub patient_id: i64,
         ///The rule it was booked by; where its appointments are now, they say themselves.
         pub recurrence: Recurrence,
-        ///Who treats in all of it that is still to come; if several do, the one before them.
+        /**Who treated in all of it that was still to come when it last changed as a series; if several did, who
+was said before.*/
         pub specialist_id: i64,
         ///When the first one was to begin.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
@@ -13739,10 +13740,10 @@ let response = client.waitlist_entry_list()
     /**Put a patient on the waitlist
 
 For a specialist, for what a template says with anybody who has its specialty, or both. What is open
-in the requested range is offered within moments, what opens later when it does, to who waits longest
-first: for an hour, and never beyond the slot's beginning. Nobody is offered the same time
-with the same specialist twice, nor anything more after three offers that ran out. 409
-`already_waiting` while the patient waits for the same.
+in the requested range is offered within a minute, what opens later when it does, to who waits longest
+first: for an hour, and never beyond the slot's beginning. Nobody is offered a time
+with a specialist again that it let pass, nor anything more after three offers that ran out. 409
+`already_waiting` while the patient waits for the same, `waitlist_full` while it waits for ten things.
 
 Sends a `POST` request to `/v1/waitlist`
 
@@ -13783,7 +13784,7 @@ let response = client.waitlist_entry_delete()
     /**Accept an offer
 
 Books the slot that is kept for the entry: the appointment has the offer's id. 409 `no_offer` when
-there is none, `offer_expired` when it has run out, `already_booked` when it was accepted before. Name
+there is none, `offer_expired` when it has run out or the specialist can't keep it, `already_booked` when it was accepted before. Name
 the offer that was shown, so that no other one is booked that has come since.
 
 Sends a `POST` request to `/v1/waitlist/{waitlist_entry_id}/accept`

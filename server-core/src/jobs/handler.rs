@@ -61,7 +61,7 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    /// Ends the jobs that would do just the same and wait for their turn. To be called before the attempt reads
+    /// Ends the jobs that would do just the same and wait for their first turn. To be called before the attempt reads
     /// anything, so that it does what they were left for.
     pub(crate) async fn absorb<W: Work>(&self, admin: &PgPool, work: &W) -> Result<(), JobError> {
         let payload = serde_json::to_value(work).map_err(|error| JobError::fatal("payload_unwritable", error))?;

@@ -2,7 +2,8 @@
 //!
 //! A mutation enqueues work in its own transaction ([`crate::database::WriteTx::enqueue`]); a
 //! [`Handler`] does it, chosen by the work's kind in `app.rs`. Housekeeping that comes back by
-//! itself is a job as well ([`Runner::every`]). A handler runs at least once: its process may be
+//! itself is a job as well ([`Runner::every`]). A handler runs at least once, unless another one does
+//! the work as well ([`Attempt::absorb`]): its process may be
 //! killed at any moment, and another one begins again. So each of its steps must be harmless when
 //! repeated, or be recorded in the transaction that does it ([`Attempt::record`]).
 

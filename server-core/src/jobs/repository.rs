@@ -26,6 +26,9 @@ pub(crate) async fn jobs_enqueue<'e>(executor: impl PgExecutor<'e>, jobs: &[NewJ
         r#"
         insert into jobs (id, organization_id, kind, payload, key, created_by, keep_days)
         select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::jsonb[], $5::text[], $6::bigint[], $7::integer[])
+                      as j(id, organization_id, kind, payload, key, created_by, keep_days)
+        -- where a key is open in a transaction under way, it is waited for: in one order by everybody
+        order by organization_id, kind, key
         on conflict do nothing
         "#,
         &ids,
@@ -147,7 +150,7 @@ pub(super) async fn job_finish(
     Ok(())
 }
 
-/// Ends jobs that wait for their turn and are like this one but for their ids.
+/// Ends jobs that wait for their first turn and would do the same; those that failed are to be seen to fail.
 pub(super) async fn jobs_absorb(
     admin: &PgPool,
     organization: Option<OrganizationId>,
@@ -158,7 +161,7 @@ pub(super) async fn jobs_absorb(
     sqlx::query!(
         r#"
         update jobs set state = 'succeeded', finished_at = now()
-        where organization_id = $1 and kind = $2 and payload = $3 and state = 'queued' and id <> $4
+        where organization_id = $1 and kind = $2 and payload = $3 and state = 'queued' and attempts = 0 and id <> $4
         "#,
         organization.map_or(0, |id| id.0),
         kind,

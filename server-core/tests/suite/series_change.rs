@@ -185,7 +185,9 @@ async fn a_series_is_whose_it_is_to_come() {
     let theirs: Vec<_> = moved.appointments.iter().map(|one| one.specialist_id == colleague).collect();
     assert_eq!(theirs, [false, false, true, false]);
     // Half way through, the colleague takes over what is to come.
-    app.appointment_set(moved.appointments[0].id, "status = 'completed'").await;
+    let over = "started_at = started_at - interval '9 days', ended_at = ended_at - interval '9 days',
+                block = tstzrange(lower(block) - interval '9 days', upper(block) - interval '9 days')";
+    app.appointment_set(moved.appointments[0].id, over).await;
     let moved = clinic.get(&series).await;
     let second = &moved.appointments[1];
     let body = UpdateAppointmentSeries { specialist_id: colleague, ..unchanged(&moved, second) };

@@ -10,7 +10,7 @@ mod service;
 mod status;
 mod transition;
 
-pub(crate) use booking::{Wanted, holds_expire, offer_make, offer_release, patient_of};
+pub(crate) use booking::{Wanted, holds_expire, offer_make, offer_release, offer_withdraw, patient_of};
 pub(crate) use error::AppointmentError;
 pub(crate) use model::Appointment;
 pub(crate) use service::Service;

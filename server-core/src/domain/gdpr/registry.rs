@@ -262,14 +262,6 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         ],
         ..HOLDING
     },
-    Holding {
-        table: "appointment_series",
-        found: Found::User("user_id"),
-        columns: &[clear("user_id")],
-        erase: Fate::Anonymize("user_id = null"),
-        anonymize: Fate::Anonymize("user_id = null"),
-        ..HOLDING
-    },
     // Before the appointments, for what it was offered is held by it.
     Holding {
         table: "waitlist_entries",
@@ -317,6 +309,15 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         columns: &[clear("user_id"), hidden("holder")],
         erase: BOOKED_BY,
         anonymize: BOOKED_BY,
+        ..HOLDING
+    },
+    // After the appointments: who changes a series locks them first.
+    Holding {
+        table: "appointment_series",
+        found: Found::User("user_id"),
+        columns: &[clear("user_id")],
+        erase: Fate::Anonymize("user_id = null"),
+        anonymize: Fate::Anonymize("user_id = null"),
         ..HOLDING
     },
     // Other rows refer to the record, so a shell of it stays. `uid` stays with it: it was drawn at

@@ -55,10 +55,10 @@ impl Api {
     /// Put a patient on the waitlist
     ///
     /// For a specialist, for what a template says with anybody who has its specialty, or both. What is open
-    /// in the requested range is offered within moments, what opens later when it does, to who waits longest
-    /// first: for an hour, and never beyond the slot's beginning. Nobody is offered the same time
-    /// with the same specialist twice, nor anything more after three offers that ran out. 409
-    /// `already_waiting` while the patient waits for the same.
+    /// in the requested range is offered within a minute, what opens later when it does, to who waits longest
+    /// first: for an hour, and never beyond the slot's beginning. Nobody is offered a time
+    /// with a specialist again that it let pass, nor anything more after three offers that ran out. 409
+    /// `already_waiting` while the patient waits for the same, `waitlist_full` while it waits for ten things.
     #[oai(path = "/waitlist", method = "post", operation_id = "waitlist_entry_create")]
     async fn waitlist_entry_create(
         &self,
@@ -87,7 +87,7 @@ impl Api {
     /// Accept an offer
     ///
     /// Books the slot that is kept for the entry: the appointment has the offer's id. 409 `no_offer` when
-    /// there is none, `offer_expired` when it has run out, `already_booked` when it was accepted before. Name
+    /// there is none, `offer_expired` when it has run out or the specialist can't keep it, `already_booked` when it was accepted before. Name
     /// the offer that was shown, so that no other one is booked that has come since.
     #[oai(path = "/waitlist/:waitlist_entry_id/accept", method = "post", operation_id = "waitlist_entry_accept")]
     async fn waitlist_entry_accept(

@@ -135,7 +135,7 @@ pub(super) async fn entry_create(
     }))
 }
 
-/// Which references of a wish are not there; when all are, whether its patient waits for as much as it may.
+/// Which references of a wish are not there; when all are, whether its patient waits for the same already.
 pub(super) async fn unknown_reference(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -148,8 +148,9 @@ pub(super) async fn unknown_reference(
                                              and deleted_at is null) as "specialist!",
                $4::bigint is null or exists (select from appointment_templates where organization_id = $1 and id = $4
                                              and archived_at is null) as "template!",
-               (select count(*) from waitlist_standing() w
-                where w.organization_id = $1 and w.patient_id = $2 and w.status in ('waiting', 'offered')) as "open!"
+               exists (select from waitlist_standing() w
+                       where w.organization_id = $1 and w.patient_id = $2 and w.specialist_id is not distinct from $3
+                         and w.template_id is not distinct from $4 and w.status in ('waiting', 'offered')) as "waits!"
         "#,
         organization.0,
         wish.patient.0,
@@ -166,7 +167,7 @@ pub(super) async fn unknown_reference(
     } else if !found.template {
         unknown("/template_id", "is no appointment template in use of this organization")
     } else {
-        Ok(found.open >= MOST_OPEN)
+        Ok(found.waits)
     })
 }
 

@@ -49,8 +49,8 @@ impl Service {
         let wish = create.wish(caller, Utc::now())?;
         let mut tx = self.database.write_locked(caller, vec![Lock::Patient(organization, wish.patient)]).await?;
         let Some(entry) = repository::entry_create(&mut tx, organization, &wish).await? else {
-            let is_full = repository::unknown_reference(&mut tx, organization, &wish).await??;
-            return Err(if is_full { WaitlistError::WaitlistFull } else { WaitlistError::AlreadyWaiting });
+            let waits = repository::unknown_reference(&mut tx, organization, &wish).await??;
+            return Err(if waits { WaitlistError::AlreadyWaiting } else { WaitlistError::WaitlistFull });
         };
         let specialists = repository::specialists_of(&mut tx, organization, &wish).await?;
         match specialists[..] {
@@ -90,19 +90,36 @@ impl Service {
             return Err(WaitlistError::OfferExpired);
         }
         let locks = vec![Lock::Specialist(organization, specialist), Lock::Patient(organization, seen.patient_id)];
-        let mut tx = self.database.write_locked(caller, locks).await?;
+        let mut tx = self.database.write_locked(caller, locks.clone()).await?;
         let standing = repository::entry_lock(&mut tx, id).await?.ok_or(WaitlistError::NotFound)?;
         // Another one by now is not what the caller knows of, and may need another lock.
         if offered(&standing)? != (offer, specialist) {
             return Err(WaitlistError::OfferExpired);
         }
         if !is_kept(&mut tx, organization, specialist, &standing).await? {
+            drop(tx);
+            self.withdraw(caller, locks, id).await?;
             return Err(WaitlistError::OfferExpired);
         }
         let appointment = self.appointments.offer_book(&mut tx, caller, offer, id).await?;
         repository::entry_book(&mut tx, id, offer).await?;
         tx.commit(Audit::action("booked", &appointment).and([Audit::action("accepted", &id)])).await?;
         Ok(appointment)
+    }
+}
+
+impl Service {
+    /// Takes back an offer that can't be kept, and looks for another. The request that found out is refused,
+    /// and all that it did undone; this is not its doing, and stays.
+    async fn withdraw(&self, caller: &Caller, locks: Vec<Lock>, id: WaitlistEntryId) -> Result<(), WaitlistError> {
+        let own = Caller { claim: None, ..caller.clone() };
+        let mut tx = self.database.write_locked(&own, locks).await?;
+        let withdrawn = appointment::offer_withdraw(&mut tx, id).await?;
+        let audit = Audit::action("withdrawn", &id);
+        let audit = audit.and(withdrawn.iter().map(|(offer, _)| Audit::action("withdrawn", offer)));
+        work::enqueue_offers(&mut tx, withdrawn.into_iter().map(|(_, specialist)| specialist)).await?;
+        tx.commit(audit).await?;
+        Ok(())
     }
 }
 

@@ -17,13 +17,15 @@ use crate::{
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct OfferOpen {
     specialist_id: SpecialistId,
-    /// Whether the sweep asked, which asks again soon.
+    /// Whether the sweep finds it, too, should it not be asked for now.
     #[serde(skip)]
     swept: bool,
 }
 
 impl Work for OfferOpen {
     const KIND: &'static str = "waitlist_offer";
+    // The sweep asks again; what fails goes on failing in its own time, and not in that of what is asked anew.
+    const ATTEMPTS: Option<i32> = Some(6);
     // There are many, and nothing is to be learnt from one afterwards.
     const KEEP_DAYS: i32 = 1;
 

@@ -183,7 +183,8 @@ export type AppointmentSeries = {
      */
     title: string;
     /**
-     * Who treats in all of it that is still to come; if several do, the one before them.
+     * Who treated in all of it that was still to come when it last changed as a series; if several did, who
+     * was said before.
      */
     specialist_id: number;
     /**

@@ -10,4 +10,4 @@ pub(super) use api::BookingApi;
 pub(crate) use job::holds_expire;
 pub(crate) use model::{Wanted, patient_of};
 pub(super) use service::expire;
-pub(crate) use service::{offer_make, offer_release};
+pub(crate) use service::{offer_make, offer_release, offer_withdraw};

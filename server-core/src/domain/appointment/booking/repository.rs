@@ -128,19 +128,22 @@ pub(super) async fn lapsed_organizations(admin: &PgPool) -> Result<Vec<Organizat
 }
 
 /// Ends what an entry of the waitlist is offered, whether or not it has run out: the holds, and whose time
-/// they kept.
-pub(super) async fn offer_release(
+/// they kept. What is `withdrawn` was never let pass.
+pub(super) async fn offer_end(
     tx: &mut impl Tx,
     entry: WaitlistEntryId,
+    withdrawn: bool,
 ) -> Result<Vec<(AppointmentId, SpecialistId)>, DatabaseError> {
     let released = sqlx::query!(
         r#"
         update appointments a
-        set status = 'expired', holder = null, version = a.version + 1, updated_at = now()
+        set status = 'expired', holder = null, deleted_at = case when $2 then now() end, version = a.version + 1,
+            updated_at = now()
         where a.waitlist_entry_id = $1 and a.status = 'held' and a.deleted_at is null
         returning a.id as "id: AppointmentId", a.specialist_id as "specialist_id: SpecialistId"
         "#,
-        entry.0
+        entry.0,
+        withdrawn
     )
     .fetch_all(tx.connection()?)
     .await?;

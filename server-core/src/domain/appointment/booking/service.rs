@@ -123,7 +123,15 @@ pub(crate) async fn offer_release(
     tx: &mut WriteTx,
     entry: WaitlistEntryId,
 ) -> Result<Vec<(AppointmentId, SpecialistId)>, DatabaseError> {
-    repository::offer_release(tx, entry).await
+    repository::offer_end(tx, entry, false).await
+}
+
+/// Takes back what an entry is offered, for it can't be kept: it counts as never offered.
+pub(crate) async fn offer_withdraw(
+    tx: &mut WriteTx,
+    entry: WaitlistEntryId,
+) -> Result<Vec<(AppointmentId, SpecialistId)>, DatabaseError> {
+    repository::offer_end(tx, entry, true).await
 }
 
 /// Takes an open slot; the appointment, and what the audit log says of holds that gave way. To be called

@@ -22,7 +22,8 @@ pub(crate) struct AppointmentSeries {
     pub(crate) organization_id: OrganizationId,
     /// What it is about.
     pub(crate) title: String,
-    /// Who treats in all of it that is still to come; if several do, the one before them.
+    /// Who treated in all of it that was still to come when it last changed as a series; if several did, who
+    /// was said before.
     pub(crate) specialist_id: SpecialistId,
     /// Who is treated.
     pub(crate) patient_id: PatientId,
@@ -123,7 +124,7 @@ impl Example for SeriesConflict {
 pub(crate) enum ConflictReason {
     /// The specialist or the patient has an appointment then.
     SlotTaken,
-    /// An exception of the specialist's schedule says that it is away.
+    /// An exception of the specialist's schedule says that it is away, or it has left the clinic.
     SpecialistAway,
     /// Clocks go forward then, and never show that time.
     TimeSkipped,

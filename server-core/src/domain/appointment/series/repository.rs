@@ -362,7 +362,7 @@ pub(super) async fn series_touch(
             specialist_id = coalesce(
                 (select min(a.specialist_id) from appointments a
                  where a.organization_id = s.organization_id and a.appointment_series_id = s.id
-                   and a.status in ('scheduled', 'confirmed') and a.deleted_at is null
+                   and a.status in ('scheduled', 'confirmed') and a.started_at > now() and a.deleted_at is null
                  having count(distinct a.specialist_id) = 1),
                 s.specialist_id)
         where s.id = $1

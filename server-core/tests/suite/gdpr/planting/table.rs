@@ -105,7 +105,6 @@ pub(super) const PLANTINGS: &[Planting] = &[
             ("created_at", "01.700153", Nowhere),
         ],
     ),
-    ("appointment_series", "user:user_id", &[("user_id", "$USER", NotThere)]),
     (
         "waitlist_entries",
         "patient:patient_id",
@@ -136,6 +135,7 @@ pub(super) const PLANTINGS: &[Planting] = &[
         ],
     ),
     ("appointments", "user:user_id", &[("user_id", "$USER", NotThere), ("holder", "planted-holder", Nowhere)]),
+    ("appointment_series", "user:user_id", &[("user_id", "$USER", NotThere)]),
     (
         "patients",
         "patient:id",
