@@ -49,5 +49,6 @@ mod transition;
 mod user;
 mod video;
 mod waitlist;
+mod waitlist_entry;
 mod waitlist_race;
 mod wrong_input;
