@@ -12,6 +12,7 @@ pub(crate) mod impersonation;
 pub(crate) mod member;
 pub(crate) mod organization;
 pub(crate) mod patient;
+pub(crate) mod period;
 pub(crate) mod rules;
 pub(crate) mod schedule;
 pub(crate) mod specialist;

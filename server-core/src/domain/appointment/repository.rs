@@ -5,11 +5,10 @@ use super::{
     columns::{COLUMNS, appointment_query},
     error::AppointmentError,
     model::{Appointment, AppointmentFilter, AppointmentSort, CreateAppointment},
-    transition::Block,
 };
 use crate::{
     database::{DatabaseError, Listed, OpenReader, Tx, broken_constraint},
-    domain::{appointment_template::Modality, rules::InvalidValue},
+    domain::{appointment_template::Modality, period::Period, rules::InvalidValue},
     ids::{AppointmentId, OrganizationId, SpecialistId, UserId},
 };
 
@@ -155,7 +154,7 @@ pub(super) async fn appointment_update(
     organization: OrganizationId,
     id: AppointmentId,
     booking: &CreateAppointment,
-    block: Block,
+    block: Period,
 ) -> Result<Option<Appointment>, AppointmentError> {
     appointment_query!(
         r#"

@@ -11,12 +11,11 @@ use super::{
     model::{Appointment, AppointmentFilter, AppointmentSort, CreateAppointment, UpdateAppointment},
     repository, reschedule,
     status::AppointmentStatus,
-    transition::Block,
 };
 use crate::{
     audit::Audit,
     database::{Database, DatabaseError, Lock, WriteTx},
-    domain::{appointment_template::Modality, rules::InvalidValue, video, waitlist::enqueue_offer},
+    domain::{appointment_template::Modality, period::Period, rules::InvalidValue, video, waitlist::enqueue_offer},
     http::{Caller, Role},
     ids::{AppointmentId, OrganizationId, SpecialistId},
 };
@@ -67,7 +66,7 @@ impl Service {
         check_period(booking.started_at, booking.ended_at, Utc::now())?;
         check_own(caller, booking.specialist_id)?;
         let mut tx = self.database.write_locked(caller, locks(organization, booking)).await?;
-        let block = Block { start: booking.started_at, end: booking.ended_at };
+        let block = Period { start: booking.started_at, end: booking.ended_at };
         let expired = booking::expire(&mut tx, &[booking.specialist_id], booking.patient_id, &[block]).await?;
         match repository::appointment_create(&mut tx, organization, caller.user_id, booking).await? {
             Some(appointment) => {

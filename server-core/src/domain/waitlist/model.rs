@@ -7,6 +7,7 @@ use crate::{
     domain::{
         appointment::{Appointment, patient_of},
         availability::OpenSlot,
+        period::Period,
         rules::InvalidValue,
     },
     http::Caller,
@@ -215,40 +216,29 @@ pub(super) struct Standing {
     pub(super) offer_ended_at: Option<DateTime<Utc>>,
 }
 
-/// A stretch of time, half-open.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Stretch {
-    pub(super) start: DateTime<Utc>,
-    pub(super) end: DateTime<Utc>,
-}
-
-impl Stretch {
-    fn overlaps(&self, start: DateTime<Utc>, end: DateTime<Utc>) -> bool {
-        self.start < end && start < self.end
-    }
-}
-
 /// An entry that waits, as far as one specialist can serve it.
 #[derive(Debug, Clone)]
 pub(super) struct Waiting {
     pub(super) id: WaitlistEntryId,
     pub(super) patient_id: PatientId,
     pub(super) template_id: Option<AppointmentTemplateId>,
-    pub(super) requested: Stretch,
+    pub(super) requested: Period,
     /// When the patient is elsewhere, or with this specialist.
-    pub(super) busy: Vec<Stretch>,
+    pub(super) busy: Vec<Period>,
     /// What the patient was offered with this specialist before, and did not take.
-    pub(super) passed: Vec<Stretch>,
+    pub(super) passed: Vec<Period>,
 }
 
 impl Waiting {
     /// Whether the slot can be offered: the patient could come then, is free, and did not let it pass.
     pub(super) fn takes(&self, slot: &OpenSlot) -> bool {
         let OpenSlot { started_at, ended_at, block_start, block_end, .. } = *slot;
+        let (time, block) =
+            (Period { start: started_at, end: ended_at }, Period { start: block_start, end: block_end });
         self.requested.start <= started_at
             && ended_at <= self.requested.end
-            && !self.busy.iter().any(|busy| busy.overlaps(block_start, block_end))
-            && !self.passed.iter().any(|passed| passed.overlaps(started_at, ended_at))
+            && !self.busy.iter().any(|busy| busy.overlaps(&block))
+            && !self.passed.iter().any(|passed| passed.overlaps(&time))
     }
 }
 
@@ -278,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_slot_suits_within_the_range_where_the_patient_is_free_and_let_nothing_pass() {
-        let stretch = |start, end| Stretch { start: hour(start), end: hour(end) };
+        let stretch = |start, end| Period { start: hour(start), end: hour(end) };
         let waiting = Waiting {
             id: WaitlistEntryId(1),
             patient_id: PatientId(2),

@@ -4,18 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{
-    error::WaitlistError,
-    model::{Stretch, Waiting},
-    repository,
-    service::Service,
-};
+use super::{error::WaitlistError, model::Waiting, repository, service::Service};
 use crate::{
     audit::Audit,
     database::{Lock, OpenReader},
     domain::{
         appointment::{AppointmentError, Wanted, offer_make},
         availability::{AvailabilityError, OpenSlot, Openings, openings},
+        period::Period,
     },
     http::Caller,
     ids::{AppointmentTemplateId, OrganizationId, SpecialistId},
@@ -91,7 +87,7 @@ impl Service {
         let OpenSlot { started_at, ended_at, .. } = *slot;
         let locks = vec![Lock::Specialist(organization, specialist), Lock::Patient(organization, entry.patient_id)];
         let mut tx = self.database.write_locked(caller, locks).await?;
-        let time = Stretch { start: started_at, end: ended_at };
+        let time = Period { start: started_at, end: ended_at };
         if !repository::waiting_lock(&mut tx, entry.id, specialist, time).await? {
             return Ok(Outcome::Over);
         }

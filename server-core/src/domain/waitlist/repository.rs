@@ -2,10 +2,10 @@ use chrono::{DateTime, Utc};
 use server_shared::http::{Page, Paging};
 use sqlx::{FromRow, PgPool, postgres::PgRow};
 
-use super::model::{Standing, Stretch, Waiting, WaitlistEntry, WaitlistFilter, WaitlistOffer, WaitlistStatus, Wish};
+use super::model::{Standing, Waiting, WaitlistEntry, WaitlistFilter, WaitlistOffer, WaitlistStatus, Wish};
 use crate::{
     database::{DatabaseError, Listed, OpenReader, Tx},
-    domain::rules::InvalidValue,
+    domain::{period::Period, rules::InvalidValue},
     ids::{AppointmentId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId, WaitlistEntryId},
 };
 
@@ -289,7 +289,7 @@ pub(super) async fn awaited_specialists(admin: &PgPool) -> Result<Vec<(Organizat
 pub(super) async fn awaited(
     reader: &mut OpenReader,
     served_by: SpecialistId,
-) -> Result<Vec<(Option<AppointmentTemplateId>, Stretch)>, DatabaseError> {
+) -> Result<Vec<(Option<AppointmentTemplateId>, Period)>, DatabaseError> {
     let (connection, (user, organization, role, patient, specialist)) = reader.parts();
     let rows = sqlx::query!(
         r#"
@@ -320,7 +320,7 @@ pub(super) async fn awaited(
     .fetch_all(connection)
     .await?;
     let awaited =
-        rows.into_iter().map(|row| (row.template_id, Stretch { start: row.requested_from, end: row.requested_to }));
+        rows.into_iter().map(|row| (row.template_id, Period { start: row.requested_from, end: row.requested_to }));
     Ok(awaited.collect())
 }
 
@@ -372,13 +372,13 @@ pub(super) async fn waiting_for(
     .fetch_all(connection)
     .await?;
     let stretches = |starts: Vec<DateTime<Utc>>, ends: Vec<DateTime<Utc>>| {
-        starts.into_iter().zip(ends).map(|(start, end)| Stretch { start, end }).collect()
+        starts.into_iter().zip(ends).map(|(start, end)| Period { start, end }).collect()
     };
     let entries = rows.into_iter().map(|row| Waiting {
         id: row.id,
         patient_id: row.patient_id,
         template_id: row.template_id,
-        requested: Stretch { start: row.requested_from, end: row.requested_to },
+        requested: Period { start: row.requested_from, end: row.requested_to },
         busy: stretches(row.busy_starts, row.busy_ends),
         passed: stretches(row.passed_starts, row.passed_ends),
     });
@@ -391,7 +391,7 @@ pub(super) async fn waiting_lock(
     tx: &mut impl Tx,
     id: WaitlistEntryId,
     specialist: SpecialistId,
-    time: Stretch,
+    time: Period,
 ) -> Result<bool, DatabaseError> {
     let row = sqlx::query!(
         r#"

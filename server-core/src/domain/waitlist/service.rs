@@ -106,17 +106,19 @@ impl Service {
         tx.commit(Audit::action("booked", &appointment).and([Audit::action("accepted", &id)])).await?;
         Ok(appointment)
     }
-}
 
-impl Service {
     /// Takes back an offer that can't be kept, and looks for another. The request that found out is refused,
     /// and all that it did undone; this is not its doing, and stays.
     async fn withdraw(&self, caller: &Caller, locks: Vec<Lock>, id: WaitlistEntryId) -> Result<(), WaitlistError> {
         let own = Caller { claim: None, ..caller.clone() };
         let mut tx = self.database.write_locked(&own, locks).await?;
         let withdrawn = appointment::offer_withdraw(&mut tx, id).await?;
-        let audit = Audit::action("withdrawn", &id);
-        let audit = audit.and(withdrawn.iter().map(|(offer, _)| Audit::action("withdrawn", offer)));
+        // It has run out or was let go in between.
+        if withdrawn.is_empty() {
+            return Ok(());
+        }
+        let offers = withdrawn.iter().map(|(offer, _)| Audit::action("withdrawn", offer));
+        let audit = Audit::action("withdrawn", &id).and(offers);
         work::enqueue_offers(&mut tx, withdrawn.into_iter().map(|(_, specialist)| specialist)).await?;
         tx.commit(audit).await?;
         Ok(())

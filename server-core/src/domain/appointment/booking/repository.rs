@@ -2,15 +2,12 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use super::{
-    super::{
-        columns::appointment_query, error::AppointmentError, model::Appointment, repository::on_overlap,
-        transition::Block,
-    },
+    super::{columns::appointment_query, error::AppointmentError, model::Appointment, repository::on_overlap},
     model::{Hold, Wanted},
 };
 use crate::{
     database::{DatabaseError, Tx},
-    domain::availability::OpenSlot,
+    domain::{availability::OpenSlot, period::Period},
     ids::{AppointmentId, OrganizationId, PatientId, SpecialistId, UserId, WaitlistEntryId},
 };
 
@@ -20,7 +17,7 @@ pub(super) async fn holds_expire(
     tx: &mut impl Tx,
     specialists: &[SpecialistId],
     patient: PatientId,
-    blocks: &[Block],
+    blocks: &[Period],
 ) -> Result<Vec<AppointmentId>, DatabaseError> {
     let specialists: Vec<i64> = specialists.iter().map(|id| id.0).collect();
     let starts: Vec<DateTime<Utc>> = blocks.iter().map(|block| block.start).collect();

@@ -6,7 +6,7 @@ use super::{
         model::Appointment,
         service::{Service, room_follow},
         status::AppointmentStatus,
-        transition::{Block, Standing},
+        transition::Standing,
     },
     model::{BookAppointment, Hold, HoldAppointment, Source, Wanted},
     repository,
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     audit::{Actor, Audit},
     database::{DatabaseError, Lock, Tx, WriteTx},
-    domain::{availability::open_slot, rules::InvalidValue, waitlist::enqueue_offer},
+    domain::{availability::open_slot, period::Period, rules::InvalidValue, waitlist::enqueue_offer},
     http::Caller,
     ids::{AppointmentId, OrganizationId, PatientId, SpecialistId, UserId, WaitlistEntryId},
 };
@@ -146,7 +146,7 @@ async fn slot_take(
 ) -> Result<(Appointment, Vec<Audit>), AppointmentError> {
     let Wanted { specialist, patient, template, started_at } = *wanted;
     let slot = open_slot(tx, organization, specialist, template, started_at, Utc::now(), None).await?;
-    let block = Block { start: slot.block_start, end: slot.block_end };
+    let block = Period { start: slot.block_start, end: slot.block_end };
     let expired = expire(tx, &[specialist], patient, &[block]).await?;
     let taken = repository::slot_take(tx, organization, user, wanted, &slot, title, hold).await?;
     let appointment = taken.ok_or_else(|| {
@@ -180,7 +180,7 @@ pub(crate) async fn expire(
     tx: &mut impl Tx,
     specialists: &[SpecialistId],
     patient: PatientId,
-    blocks: &[Block],
+    blocks: &[Period],
 ) -> Result<Vec<Audit>, DatabaseError> {
     Ok(expirations(repository::holds_expire(tx, specialists, patient, blocks).await?).collect())
 }

@@ -3,16 +3,14 @@ use server_shared::http::{Page, Paging};
 
 use super::{
     super::{
-        columns::appointment_query,
-        error::AppointmentError,
-        model::Appointment,
-        repository::on_overlap,
-        transition::{Block, Standing},
+        columns::appointment_query, error::AppointmentError, model::Appointment, repository::on_overlap,
+        transition::Standing,
     },
     model::Reschedule,
 };
 use crate::{
     database::{DatabaseError, Listed, OpenReader, Tx},
+    domain::period::Period,
     ids::{AppointmentId, OrganizationId, SpecialistId, UserId},
 };
 
@@ -21,7 +19,7 @@ pub(super) struct Move {
     pub(super) specialist: SpecialistId,
     pub(super) started_at: DateTime<Utc>,
     pub(super) ended_at: DateTime<Utc>,
-    pub(super) block: Block,
+    pub(super) block: Period,
 }
 
 /// Moves an appointment; its own time is in nobody's way. `None`: there is no such specialist.

@@ -21,7 +21,7 @@ use super::{
         UpdateAppointmentSeries,
     },
     repository::{self, Change, SeriesRow},
-    service::unknown_specialty,
+    service::check_specialty,
     shift::{Shift, Shifted, chosen},
 };
 use crate::{
@@ -55,10 +55,10 @@ impl Service {
             let to = AppointmentStatus::Scheduled;
             return Err(AppointmentError::InvalidTransition { from: anchor.status, to });
         }
-        let chosen_anew = change.specialty_id.filter(|_| change.specialty_id != anchor.specialty_id);
-        let (_, is_in_use) = repository::references(&mut tx, organization, series.patient_id, chosen_anew).await?;
-        if !is_in_use {
-            return Err(unknown_specialty().into());
+        if let Some(specialty) = change.specialty_id
+            && change.specialty_id != anchor.specialty_id
+        {
+            check_specialty(&mut tx, organization, specialty).await?;
         }
 
         let shift = Shift::new(anchor, change, zone_of(&series)?);

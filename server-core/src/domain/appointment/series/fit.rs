@@ -5,19 +5,19 @@ use std::{collections::BTreeSet, ops::Range};
 use chrono::{DateTime, Utc};
 
 use super::{
-    super::{
-        error::AppointmentError,
-        transition::{Block, Standing},
-    },
+    super::{error::AppointmentError, transition::Standing},
     model::ConflictReason,
     plan::{self, Wish},
     repository::{self, Change, SeriesRow},
-    service::{obstacle, skipped},
+    service::obstacle,
     shift::Shifted,
 };
 use crate::{
     database::WriteTx,
-    domain::availability::{self, AvailabilityError, Offered},
+    domain::{
+        availability::{self, AvailabilityError, Offered},
+        period::Period,
+    },
     ids::{OrganizationId, SpecialistId},
 };
 
@@ -27,7 +27,7 @@ struct Calendar {
     /// What is known of its times; nothing of one who has left the clinic.
     offered: Option<Offered>,
     /// What it or the patient is kept out of by others.
-    taken: Vec<Block>,
+    taken: Vec<Period>,
 }
 
 /// Which of the changes can't be; they are in the order of `chosen`. To be called under the locks of the
@@ -57,7 +57,7 @@ pub(super) async fn fit(
             offered => Some(offered?),
         };
         let blocks = offered.iter().flat_map(Offered::blocks);
-        let mut taken: Vec<_> = blocks.map(|block| Block { start: block.start, end: block.end }).collect();
+        let mut taken: Vec<_> = blocks.map(|block| Period { start: block.start, end: block.end }).collect();
         taken.retain(|block| !is_own(&moving, block, Some(specialist)));
         taken.extend(&with_patient);
         calendars.push(Calendar { specialist, offered, taken });
@@ -75,7 +75,7 @@ fn moves(standing: &Standing, change: &Change) -> bool {
 
 /// Whether a block is one that a moving appointment leaves, of those with a specialist, if one is named. No
 /// two active ones of a specialist or of a patient overlap, so what looks like one of theirs is nobody else's.
-fn is_own(moving: &[(&Standing, &Shifted)], block: &Block, with: Option<SpecialistId>) -> bool {
+fn is_own(moving: &[(&Standing, &Shifted)], block: &Period, with: Option<SpecialistId>) -> bool {
     let mut theirs = moving.iter().filter(|(standing, _)| with.is_none_or(|with| with == standing.specialist_id));
     theirs.any(|(standing, _)| standing.block() == *block)
 }
@@ -88,11 +88,12 @@ fn in_the_way(wanted: &Shifted, calendars: &[Calendar], now: DateTime<Utc>) -> O
     }
     let calendar = calendars.iter().find(|calendar| calendar.specialist == specialist_id)?;
     let Some(offered) = &calendar.offered else { return Some(ConflictReason::SpecialistAway) };
-    skipped(wanted.is_skipped).or_else(|| obstacle(started_at..ended_at, block, offered, &calendar.taken))
+    let left_out = wanted.is_skipped.then_some(ConflictReason::TimeSkipped);
+    left_out.or_else(|| obstacle(started_at..ended_at, block, offered, &calendar.taken))
 }
 
 /// The time in which everything lies that may be in the way of these blocks.
-fn hull(blocks: impl Iterator<Item = Block> + Clone) -> Option<Range<DateTime<Utc>>> {
+fn hull(blocks: impl Iterator<Item = Period> + Clone) -> Option<Range<DateTime<Utc>>> {
     let start = blocks.clone().map(|block| block.start).min()?;
     let end = blocks.map(|block| block.end).max()?;
     Some(start - plan::MARGIN..end + plan::MARGIN)

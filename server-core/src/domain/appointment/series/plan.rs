@@ -2,7 +2,8 @@
 
 use chrono::TimeDelta;
 
-use super::{super::transition::Block, model::ConflictReason};
+use super::model::ConflictReason;
+use crate::domain::period::Period;
 
 /// How far around a series' beginnings other bookings are looked for: one lasts up to a day, with buffers of
 /// some hours, and local days are not those of UTC.
@@ -12,9 +13,9 @@ pub(super) const MARGIN: TimeDelta = TimeDelta::days(3);
 #[derive(Debug, Clone)]
 pub(super) struct Wish {
     /// What it would keep others out of.
-    pub(super) block: Block,
+    pub(super) block: Period,
     /// What it keeps others out of where it is now; it does as long as it can't move.
-    pub(super) now: Option<Block>,
+    pub(super) now: Option<Period>,
     /// Why it can't have that time whatever becomes of the series.
     pub(super) obstacle: Option<ConflictReason>,
 }
@@ -26,7 +27,7 @@ pub(super) fn conflicts(wishes: &[Wish]) -> Vec<Option<ConflictReason>> {
     // One that stays where it is may be in the way of another, which then stays as well; each round more
     // of them stay, so there are no more rounds than wishes.
     loop {
-        let mut taken: Vec<Block> = Vec::with_capacity(wishes.len());
+        let mut taken: Vec<Period> = Vec::with_capacity(wishes.len());
         let standing = wishes.iter().zip(&found).filter(|(_, conflict)| conflict.is_some());
         taken.extend(standing.filter_map(|(wish, _)| wish.now));
         let mut stays = false;
@@ -51,9 +52,9 @@ mod tests {
 
     use super::*;
 
-    fn block(hour: i64, hours: i64) -> Block {
+    fn block(hour: i64, hours: i64) -> Period {
         let start = DateTime::UNIX_EPOCH + TimeDelta::hours(hour);
-        Block { start, end: start + TimeDelta::hours(hours) }
+        Period { start, end: start + TimeDelta::hours(hours) }
     }
 
     fn moved(from: i64, to: i64) -> Wish {

@@ -8,14 +8,14 @@ use super::{
         error::AppointmentError,
         model::Appointment,
         repository::on_overlap,
-        transition::{Block, Standing},
+        transition::Standing,
     },
     model::{AppointmentSeries, CreateAppointmentSeries},
     recurrence::{Recurrence, RecurrenceFrequency},
 };
 use crate::{
     database::{DatabaseError, OpenReader, Tx},
-    domain::availability::OpenSlot,
+    domain::{availability::OpenSlot, period::Period},
     ids::{
         AppointmentId, AppointmentSeriesId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId,
         SpecialtyId, UserId,
@@ -179,9 +179,9 @@ pub(super) async fn patient_blocks(
     tx: &mut impl Tx,
     patient: PatientId,
     within: &Range<DateTime<Utc>>,
-) -> Result<Vec<Block>, DatabaseError> {
+) -> Result<Vec<Period>, DatabaseError> {
     let blocks = sqlx::query_as!(
-        Block,
+        Period,
         r#"select lower(b) as "start!", upper(b) as "end!" from patient_blocks($1, $2, $3) b"#,
         patient.0,
         within.start,
@@ -192,27 +192,36 @@ pub(super) async fn patient_blocks(
     Ok(blocks)
 }
 
-/// Whether the patient is there, and whether the specialty, if there is one, can be chosen.
-pub(super) async fn references(
+/// Whether the patient is one that the caller may see.
+pub(super) async fn patient_is_there(
     tx: &mut impl Tx,
     organization: OrganizationId,
-    patient: PatientId,
-    specialty: Option<SpecialtyId>,
-) -> Result<(bool, bool), DatabaseError> {
-    let found = sqlx::query!(
-        r#"
-        select exists(select from patients where organization_id = $1 and id = $2 and deleted_at is null) as "patient!",
-               $3::bigint is null
-               or exists(select from specialties where organization_id = $1 and id = $3 and archived_at is null)
-               as "specialty!"
-        "#,
+    id: PatientId,
+) -> Result<bool, DatabaseError> {
+    let there = sqlx::query_scalar!(
+        r#"select exists(select from patients where organization_id = $1 and id = $2 and deleted_at is null) as "there!""#,
         organization.0,
-        patient.0,
-        specialty.map(|id| id.0)
+        id.0
     )
     .fetch_one(tx.connection()?)
     .await?;
-    Ok((found.patient, found.specialty))
+    Ok(there)
+}
+
+/// Whether a specialty can be chosen.
+pub(super) async fn specialty_is_in_use(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    id: SpecialtyId,
+) -> Result<bool, DatabaseError> {
+    let there = sqlx::query_scalar!(
+        r#"select exists(select from specialties where organization_id = $1 and id = $2 and archived_at is null) as "there!""#,
+        organization.0,
+        id.0
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    Ok(there)
 }
 
 /// Writes a series, without its appointments yet.
@@ -306,7 +315,7 @@ pub(super) struct Change {
     pub(super) specialist_id: SpecialistId,
     pub(super) started_at: DateTime<Utc>,
     pub(super) ended_at: DateTime<Utc>,
-    pub(super) block: Block,
+    pub(super) block: Period,
 }
 
 /// Changes appointments, all in one statement: each may go to where another one was.

@@ -8,7 +8,6 @@ use super::{
         booking,
         error::AppointmentError,
         service::{Service, check_own, check_period, rooms_follow},
-        transition::Block,
     },
     clock::{self, Clocked},
     model::{
@@ -19,13 +18,14 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    database::Lock,
+    database::{Lock, Tx},
     domain::{
         availability::{self, Offered, OpenSlot},
+        period::Period,
         rules::InvalidValue,
     },
     http::Caller,
-    ids::{AppointmentSeriesId, OrganizationId},
+    ids::{AppointmentSeriesId, OrganizationId, SpecialtyId},
 };
 
 /// What any template takes at least.
@@ -58,24 +58,23 @@ impl Service {
             started_at - plan::MARGIN..started_at + input.recurrence.reach(started_at.date_naive()) + plan::MARGIN;
         let offered =
             availability::offered(&mut tx, organization, specialist_id, template_id, within.start, within.end).await?;
-        let (patient_is_there, specialty_is_in_use) =
-            repository::references(&mut tx, organization, patient_id, specialty_id).await?;
-        if !patient_is_there {
+        if !repository::patient_is_there(&mut tx, organization, patient_id).await? {
             let message = "is no patient of this organization that you may see";
             return Err(InvalidValue::new("/patient_id", "unknown_reference", message).into());
         }
-        if !specialty_is_in_use {
-            return Err(unknown_specialty().into());
+        if let Some(specialty) = specialty_id {
+            check_specialty(&mut tx, organization, specialty).await?;
         }
         let mut taken = repository::patient_blocks(&mut tx, patient_id, &within).await?;
-        taken.extend(offered.blocks().map(|block| Block { start: block.start, end: block.end }));
+        taken.extend(offered.blocks().map(|block| Period { start: block.start, end: block.end }));
 
         let times = times(input, &offered)?;
         let wishes: Vec<_> = times
             .iter()
             .map(|(slot, is_skipped)| {
                 let (time, block) = (slot.started_at..slot.ended_at, block_of(slot));
-                let obstacle = skipped(*is_skipped).or_else(|| obstacle(time, block, &offered, &taken));
+                let left_out = is_skipped.then_some(ConflictReason::TimeSkipped);
+                let obstacle = left_out.or_else(|| obstacle(time, block, &offered, &taken));
                 Wish { block, now: None, obstacle }
             })
             .collect();
@@ -117,8 +116,17 @@ fn check_input(input: &CreateAppointmentSeries) -> Result<(), InvalidValue> {
     check_period(input.started_at, input.ended_at.unwrap_or(input.started_at + SHORTEST), Utc::now())
 }
 
-pub(super) fn unknown_specialty() -> InvalidValue {
-    InvalidValue::new("/specialty_id", "unknown_reference", "is no specialty in use of this organization")
+/// The specialty is one that can be chosen.
+pub(super) async fn check_specialty(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    id: SpecialtyId,
+) -> Result<(), AppointmentError> {
+    if repository::specialty_is_in_use(tx, organization, id).await? {
+        return Ok(());
+    }
+    let message = "is no specialty in use of this organization";
+    Err(InvalidValue::new("/specialty_id", "unknown_reference", message).into())
 }
 
 /// The times of a series, and whether clocks leave one out.
@@ -148,21 +156,16 @@ fn times(input: &CreateAppointmentSeries, offered: &Offered) -> Result<Vec<(Open
     Ok(times.collect())
 }
 
-fn block_of(slot: &OpenSlot) -> Block {
-    Block { start: slot.block_start, end: slot.block_end }
-}
-
-/// What stands against a time that clocks leave out.
-pub(super) fn skipped(is_skipped: bool) -> Option<ConflictReason> {
-    is_skipped.then_some(ConflictReason::TimeSkipped)
+fn block_of(slot: &OpenSlot) -> Period {
+    Period { start: slot.block_start, end: slot.block_end }
 }
 
 /// Why nothing that has this time and block can be, whatever becomes of the rest of the series.
 pub(super) fn obstacle(
     time: Range<DateTime<Utc>>,
-    block: Block,
+    block: Period,
     offered: &Offered,
-    taken: &[Block],
+    taken: &[Period],
 ) -> Option<ConflictReason> {
     if offered.is_away(time.start, time.end) {
         Some(ConflictReason::SpecialistAway)

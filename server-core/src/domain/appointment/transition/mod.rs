@@ -6,5 +6,5 @@ mod repository;
 mod service;
 
 pub(super) use api::TransitionApi;
-pub(super) use model::{Block, Standing};
+pub(super) use model::Standing;
 pub(super) use repository::appointments_cancel;

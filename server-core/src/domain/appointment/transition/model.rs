@@ -2,23 +2,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::{error::AppointmentError, status::AppointmentStatus};
 use crate::{
+    domain::period::Period,
     http::{Caller, Role},
     ids::{AppointmentId, AppointmentSeriesId, AppointmentTemplateId, PatientId, SpecialistId, SpecialtyId},
 };
-
-/// What an appointment keeps others out of: its time and the buffers around it, half-open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Block {
-    pub(crate) start: DateTime<Utc>,
-    pub(crate) end: DateTime<Utc>,
-}
-
-impl Block {
-    /// Whether both can't be.
-    pub(crate) fn overlaps(&self, other: &Self) -> bool {
-        self.start < other.end && other.start < self.end
-    }
-}
 
 /// What decides whether an appointment can change.
 #[derive(Debug, Clone)]
@@ -46,13 +33,13 @@ pub(crate) struct Standing {
 
 impl Standing {
     /// What it keeps others out of.
-    pub(crate) fn block(&self) -> Block {
-        Block { start: self.block_start, end: self.block_end }
+    pub(crate) fn block(&self) -> Period {
+        Period { start: self.block_start, end: self.block_end }
     }
 
     /// What it would keep others out of at another time: the buffers stay as they were stamped.
-    pub(crate) fn block_at(&self, started_at: DateTime<Utc>, ended_at: DateTime<Utc>) -> Block {
-        Block {
+    pub(crate) fn block_at(&self, started_at: DateTime<Utc>, ended_at: DateTime<Utc>) -> Period {
+        Period {
             start: started_at - (self.started_at - self.block_start),
             end: ended_at + (self.block_end - self.ended_at),
         }
