@@ -3,7 +3,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::super::{error::AppointmentError, status::AppointmentStatus};
 use crate::{
     domain::period::Period,
-    http::{Caller, Role},
     ids::{AppointmentId, AppointmentSeriesId, AppointmentTemplateId, PatientId, SpecialistId, SpecialtyId},
 };
 
@@ -51,16 +50,6 @@ impl Standing {
             return Ok(());
         }
         Err(AppointmentError::InvalidTransition { from: self.status, to })
-    }
-
-    /// Whether the rules for patients bind the caller: a specialist sees the appointments that it has as a
-    /// patient, too.
-    pub(crate) fn is_patient(&self, caller: &Caller) -> bool {
-        match caller.role {
-            Some(Role::Patient) => true,
-            Some(Role::Specialist) => caller.specialist_id != Some(self.specialist_id),
-            _ => false,
-        }
     }
 
     /// Whether its beginning is less than a cut-off away: a stretch of time, whatever clocks do meanwhile.
