@@ -28,6 +28,7 @@ mod leak;
 mod matrix;
 mod member;
 mod organization;
+mod organization_key;
 mod outage;
 mod patient;
 mod patient_search;
