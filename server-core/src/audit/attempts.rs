@@ -32,7 +32,8 @@ impl attempts::Attempt for Attempt {
     }
 
     fn collapsed(self) -> Self {
-        let origin = Origin { ip: None, user_agent: None, request_id: String::new(), ..self.origin };
+        let origin =
+            Origin { ip: None, user_agent: None, request_id: String::new(), client_request_id: None, ..self.origin };
         Self { origin, entity_id: None, ..self }
     }
 

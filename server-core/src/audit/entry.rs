@@ -73,8 +73,10 @@ pub(crate) struct Origin {
     pub(crate) organization: Option<OrganizationId>,
     /// The operation called.
     pub(crate) operation_id: &'static str,
-    /// Id of the request.
+    /// Id of the request, ours.
     pub(crate) request_id: String,
+    /// What the caller calls the request; kept with what erasure removes.
+    pub(crate) client_request_id: Option<Uuid>,
     /// The caller's address.
     pub(crate) ip: Option<IpAddr>,
     /// The caller's program, as it calls itself.
@@ -90,6 +92,7 @@ impl Origin {
             organization: None,
             operation_id,
             request_id: run_id.to_string(),
+            client_request_id: None,
             ip: None,
             user_agent: None,
         }
@@ -219,6 +222,7 @@ impl Origin {
             "impersonator_user_id": self.impersonator.map(|id| id.0),
             "operation_id": self.operation_id,
             "request_id": self.request_id,
+            "client_request_id": self.client_request_id,
             "ip": self.ip,
             // PostgreSQL's text has no NUL, and nobody needs the rest of a long one.
             "user_agent": self.user_agent.as_deref().map(|agent| {
@@ -293,6 +297,7 @@ mod tests {
             organization: None,
             operation_id: "thing_get",
             request_id: "'; drop table audit_log; --".to_owned(),
+            client_request_id: None,
             ip: None,
             user_agent: Some("agent\0 of\n chaos".to_owned()),
         }

@@ -9,7 +9,7 @@ use poem_openapi::{
 };
 use server_shared::{
     ApiError,
-    http::{RequestId, client_ip::ClientIp},
+    http::{ClientRequestId, RequestId, client_ip::ClientIp},
 };
 use uuid::Uuid;
 
@@ -173,6 +173,7 @@ pub(super) fn origin_of(request: &Request, operation_id: &'static str, actor: Ac
         organization: None,
         operation_id,
         request_id: RequestId::of(request).to_owned(),
+        client_request_id: ClientRequestId::of(request),
         ip: ClientIp::of(request),
         user_agent: request.header(header::USER_AGENT).map(str::to_owned),
     }

@@ -57,7 +57,9 @@ async fn an_application_that_is_allowed_reads_answers_and_refusals() {
         let answer = Answer::to(app.admin().request(Method::GET, path).header("origin", OURS)).await;
         assert_eq!(answer.status.as_u16(), status, "{path}");
         assert_eq!(answer.header("access-control-allow-origin"), OURS, "{path}");
-        for name in ["RateLimit-Remaining", "Retry-After", "X-Request-Id", "Idempotency-Replayed"] {
+        for name in
+            ["RateLimit-Remaining", "Retry-After", "X-Request-Id", "X-Client-Request-Id", "Idempotency-Replayed"]
+        {
             assert!(answer.header("access-control-expose-headers").contains(name), "{name} of {path}");
         }
     }

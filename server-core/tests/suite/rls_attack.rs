@@ -316,6 +316,7 @@ fn audit_event(organization_id: i64) -> NewAuditEvent {
         outcome: AuditOutcome::Succeeded,
         request_id: Some("request-1".to_owned()),
         user_agent: Some("test".to_owned()),
+        client_request_id: None,
     }
 }
 

@@ -17,7 +17,7 @@ const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
 );
 const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
     "Allow, Content-Disposition, Idempotency-Replayed, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, \
-     Retry-After, WWW-Authenticate, X-Request-Id",
+     Retry-After, WWW-Authenticate, X-Client-Request-Id, X-Request-Id",
 );
 /// A day, in seconds; browsers cap it at less.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("86400");

@@ -24,5 +24,5 @@ pub mod unrouted;
 pub use body::{Body, RawBody};
 pub use operation::{Gate, Operation};
 pub use page::{Page, PageMeta, Paging};
-pub use request_id::RequestId;
+pub use request_id::{ClientRequestId, RequestId};
 pub use response::{Accepted, Created, NoContent};

@@ -67,6 +67,7 @@ impl Attempt<'_> {
             occurrences: 1,
             ip: self.trace.ip.and_then(|ip| Address::new(ip.to_string())),
             user_agent: agent.and_then(|agent| HeaderValue::new(agent.chars().take(USER_AGENT_LENGTH).collect())),
+            client_request_id: self.trace.client_request_id,
         }
     }
 }
@@ -97,7 +98,7 @@ impl attempts::Attempt for Entry {
     }
 
     fn collapsed(self) -> Self {
-        Self(NewAuditEvent { ip: None, user_agent: None, request_id: None, ..self.0 })
+        Self(NewAuditEvent { ip: None, user_agent: None, request_id: None, client_request_id: None, ..self.0 })
     }
 
     fn count(&mut self) {
@@ -150,6 +151,7 @@ mod tests {
         let trace = Trace {
             operation_id: "audit_log_list",
             request_id: "request-1".to_owned(),
+            client_request_id: None,
             ip: "203.0.113.7".parse().ok(),
             user_agent: Some("a".repeat(2_000)),
         };

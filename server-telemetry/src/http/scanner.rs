@@ -23,7 +23,13 @@ pub(crate) fn scanners(attempts: Attempts) -> OnBlocked {
         if !known.entry(ip).or_insert(()).is_fresh() {
             return;
         }
-        let trace = Trace { operation_id: OPERATION, request_id: Uuid::now_v7().to_string(), ip, user_agent: None };
+        let trace = Trace {
+            operation_id: OPERATION,
+            request_id: Uuid::now_v7().to_string(),
+            client_request_id: None,
+            ip,
+            user_agent: None,
+        };
         attempts.record(&Attempt { person: None, trace: &trace, error_code: kind.as_str() });
     })
 }

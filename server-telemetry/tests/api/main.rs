@@ -8,6 +8,7 @@ mod durability;
 mod erasure;
 mod exclusion;
 mod gate;
+mod headers;
 mod heads;
 mod matrix;
 mod media;
