@@ -243,14 +243,16 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         user::Api { users: accounts },
         impersonation::Api { impersonations: acting },
         clerk::Api { clerk },
-        organization::Api { organizations: organization::Service::new(database.clone(), identities.clone(), keys.clone()) },
+        organization::Api {
+            organizations: organization::Service::new(database.clone(), identities.clone(), keys.clone()),
+        },
         member::Api { members: members.clone() },
         api_key::Api { api_keys: api_key::Service::new(database.clone(), key_secrets, api_keys) },
         specialty::Api { specialties: specialty::Service::new(database.clone()) },
         specialist::Api { specialists: specialist::Service::new(database.clone(), identities) },
         patient::Api { patients },
-        scheduling(&database),
-        appointment::Service::new(database.clone()).api(),
+        scheduling(&database, &keys),
+        appointment::Service::new(database.clone(), keys.clone()).api(),
         calendar::Api { calendar: calendar::Service::new(database.clone(), feed_secrets), feeds },
         video::Api { video },
         gdpr::Api { gdpr: gdpr::Service::new(database, encryption, keys, storage, exports, members) },
@@ -278,17 +280,17 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn scheduling(database: &Database) -> Scheduling {
+fn scheduling(database: &Database, keys: &OrganizationKeys) -> Scheduling {
     (
         schedule::Api { schedules: schedule::Service::new(database.clone()) },
         appointment_template::Api { templates: appointment_template::Service::new(database.clone()) },
         availability::Api { availability: availability::Service::new(database.clone()) },
-        waitlist::Api { waitlist: waiting(database) },
+        waitlist::Api { waitlist: waiting(database, keys) },
     )
 }
 
-fn waiting(database: &Database) -> waitlist::Service {
-    waitlist::Service::new(database.clone(), appointment::Service::new(database.clone()))
+fn waiting(database: &Database, keys: &OrganizationKeys) -> waitlist::Service {
+    waitlist::Service::new(database.clone(), appointment::Service::new(database.clone(), keys.clone()))
 }
 
 /// What `/ready` asks, and whether the service can do without it.
@@ -332,7 +334,7 @@ fn telemetry_clients(config: &TelemetryConfig) -> Result<(telemetry::Client, tel
 fn housekeeping(runner: Runner, admin: &PgPool, database: &Database, keys: &OrganizationKeys) -> Runner {
     let [answers, sessions, holds, awaited, texts] = [(); 5].map(|()| admin.clone());
     let keys = keys.clone();
-    let offerer = waitlist::Offerer { waitlist: waiting(database), admin: admin.clone() };
+    let offerer = waitlist::Offerer { waitlist: waiting(database, &keys), admin: admin.clone() };
     let database = database.clone();
     runner
         .handle(offerer)

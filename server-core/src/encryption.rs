@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::{config::EncryptionConfig, database::DatabaseError, ids::OrganizationId};
 
 pub(crate) use backfill::texts_seal;
-pub(crate) use organization::{OrganizationKeys};
+pub(crate) use organization::{OrganizationKey, OrganizationKeys};
 use wrapped::{ANSWER_KEYS, DATA_KEYS, USER_KEYS};
 pub(crate) use wrapped::{WRAPPED, WrappedColumn};
 

@@ -24,8 +24,11 @@ pub(super) struct ClearText {
     pub(super) emptied: &'static str,
 }
 
-static CLEAR_TEXTS: [ClearText; 1] =
-    [ClearText { table: "impersonations", column: "reason", sealed: "reason_encrypted", emptied: "null" }];
+static CLEAR_TEXTS: [ClearText; 3] = [
+    ClearText { table: "impersonations", column: "reason", sealed: "reason_encrypted", emptied: "null" },
+    ClearText { table: "appointments", column: "title", sealed: "title_encrypted", emptied: "''" },
+    ClearText { table: "appointment_series", column: "title", sealed: "title_encrypted", emptied: "''" },
+];
 
 /// Seals what stands in the clear, of every organization; says how many texts that was. Any number of
 /// processes can do it at once, and be stopped at any moment: a text is replaced only where it is still the

@@ -45,6 +45,7 @@ mod series_change;
 mod shutdown;
 mod specialist;
 mod specialty;
+mod title;
 mod token;
 mod transition;
 mod user;

@@ -17,7 +17,11 @@ async fn columns(app: &CoreApp, text: &str) -> Vec<String> {
 }
 
 async fn keys(app: &CoreApp, organization: i64) -> i64 {
-    app.count(&format!("select count(*) from data_keys where of_organization and organization_id = {organization}")).await
+    sqlx::query_scalar("select count(*) from data_keys where of_organization and organization_id = $1")
+        .bind(organization)
+        .fetch_one(&mut app.owner().await)
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -61,16 +65,20 @@ async fn no_context_shows_the_key_or_puts_another_in_its_place() {
     act_as(&app.admin(), patient, "Called").await;
     let mut restricted = app.database.app().await;
     for role in ["admin", "staff", "specialist", "patient", "api_key", "system", "superadmin"] {
-        let enter = format!("begin; select set_config('app.current_org_id', '{home}', true),
-                             set_config('app.current_role', '{role}', true)");
+        let enter = format!(
+            "begin; select set_config('app.current_org_id', '{home}', true),
+                             set_config('app.current_role', '{role}', true)"
+        );
         sqlx::raw_sql(AssertSqlSafe(enter)).execute(&mut restricted).await.unwrap();
         let seen: i64 = sqlx::query_scalar("select count(*) from data_keys where of_organization")
             .fetch_one(&mut restricted)
             .await
             .unwrap();
         assert_eq!(seen, 0, "{role} sees the organization's key");
-        let made = sqlx::query("insert into data_keys (id, organization_id, wrapped, of_organization)
-                                values (gen_random_uuid(), $1, 'x', true)");
+        let made = sqlx::query(
+            "insert into data_keys (id, organization_id, wrapped, of_organization)
+                                values (gen_random_uuid(), $1, 'x', true)",
+        );
         assert!(made.bind(home).execute(&mut restricted).await.is_err(), "{role} makes a key of the organization");
         sqlx::raw_sql("rollback").execute(&mut restricted).await.unwrap();
     }

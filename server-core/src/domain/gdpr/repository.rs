@@ -248,8 +248,7 @@ pub(super) async fn holding_page(
             "join data_keys k on k.organization_id = t.organization_id and k.id = t.data_key_id"
         }
         SealedBy::Organization => {
-            columns
-                .extend([format!("t.organization_id as \"{ORGANIZATION}\""), format!("t.uid as \"{ROW}\"")]);
+            columns.extend([format!("t.organization_id as \"{ORGANIZATION}\""), format!("t.uid as \"{ROW}\"")]);
             ""
         }
         SealedBy::OwnKey => {

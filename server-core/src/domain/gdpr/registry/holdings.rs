@@ -24,7 +24,7 @@ const IMPERSONATION: &[Column] = &[
     clear("created_at"),
 ];
 
-const CARE: Fate = Fate::Anonymize("title = '', updated_at = now(), version = version + 1");
+const CARE: Fate = Fate::Anonymize("title = '', title_encrypted = null, updated_at = now(), version = version + 1");
 
 /// What somebody holds nobody else can book; with its maker, the hold goes.
 const BOOKED_BY: Fate = Fate::Anonymize(
@@ -41,6 +41,7 @@ const HELD: &str = "not (t.status in ('held', 'expired', 'cancelled', 'no_show')
 const APPOINTMENT: &[Column] = &[
     clear("patient_id"),
     clear("title"),
+    sealed("title_encrypted", "title"),
     clear("status"),
     clear("started_at"),
     clear("ended_at"),
@@ -113,9 +114,11 @@ pub(crate) const HOLDINGS: &[Holding] = &[
     Holding {
         table: "appointment_series",
         found: Found::Patient("patient_id"),
+        sealed_by: SealedBy::Organization,
         columns: &[
             clear("patient_id"),
             clear("title"),
+            sealed("title_encrypted", "title"),
             clear("specialist_id"),
             clear("appointment_template_id"),
             clear("started_at"),
@@ -145,9 +148,10 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         table: "appointments",
         found: Found::Patient("patient_id"),
         only: NEVER_HELD,
+        sealed_by: SealedBy::Organization,
         columns: APPOINTMENT,
         anonymize: Fate::Anonymize(
-            "title = '', updated_at = now(), version = version + 1,
+            "title = '', title_encrypted = null, updated_at = now(), version = version + 1,
              cancelled_at = case when status in ('scheduled', 'confirmed') then now() else cancelled_at end,
              holder = null,
              status = case when status in ('scheduled', 'confirmed') then 'cancelled' when status = 'held' then 'expired'
@@ -161,6 +165,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         table: "appointments",
         found: Found::Patient("patient_id"),
         only: HELD,
+        sealed_by: SealedBy::Organization,
         columns: APPOINTMENT,
         erase: CARE,
         anonymize: CARE,

@@ -13,7 +13,9 @@ use restartix_sdk::{
 };
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgConnection};
-use test_support::{Answer, Clerk, ClerkApi, ClerkEvent, Clinic, CoreApp, Person, Place, Role, granted, until};
+use test_support::{
+    Answer, Clerk, ClerkApi, ClerkEvent, Clinic, CoreApp, Person, Place, Role, granted, in_days, until,
+};
 use uuid::Uuid;
 
 use self::{
@@ -22,7 +24,7 @@ use self::{
 };
 use super::{count, execute, registry::Personal};
 
-pub(super) use self::table::{After, ELSEWHERE, USER};
+pub(super) use self::table::{After, CLIENT_REQUEST, ELSEWHERE, USER};
 
 /// Something planted: in which column, how the registry finds it, what it is, and what becomes of it.
 #[derive(Debug, Clone)]
@@ -137,7 +139,10 @@ pub(super) async fn plant(app: &CoreApp, clerk: &ClerkApi) -> Planted {
     // What the person does itself leaves its address and program.
     let path = format!("/v1/patients/{}", patient.id);
     let request = app.actor(&person).request(Method::GET, &path).header("user-agent", "planted-user-agent");
-    Answer::to(request).await.json(200);
+    Answer::to(request.header("x-request-id", CLIENT_REQUEST)).await.json(200);
+    let mut series = CoreApp::new_series(app.home().specialist_id, patient.id, in_days(40, 9), CoreApp::daily(2));
+    series.title = Some("planted-sealed-series".to_owned());
+    granted(app.admin().appointment_series_create().body(series).send().await, 201);
     let body = BeginImpersonation { minutes: None, reason: "planted-sealed-reason".to_owned() };
     granted(app.admin().patient_impersonate().patient_id(patient.id).body(body).send().await, 201);
     for (owned_by, name) in [(format!("patients/{}", patient.uid), "scan"), (format!("users/{USER}"), "photo")] {

@@ -13,6 +13,9 @@ pub(super) const CLINIC: i64 = 4_000_996_512;
 /// The program of what the person once did in the other clinic, whose own that is.
 pub(in crate::gdpr) const ELSEWHERE: &str = "planted-agent-elsewhere";
 
+/// What the person's program once called a request.
+pub(in crate::gdpr) const CLIENT_REQUEST: &str = "7a3d1f0e-9c55-4b7a-8e21-6d0f4b9a2c17";
+
 /// What becomes of a planted value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::gdpr) enum After {
@@ -97,6 +100,7 @@ pub(super) const PLANTINGS: &[Planting] = &[
         &[
             ("patient_id", "$PATIENT", NotThere),
             ("title", "planted-title-series", Nowhere),
+            ("title_encrypted", "planted-sealed-series", Nowhere),
             ("specialist_id", "$TREATING", NotThere),
             ("appointment_template_id", "$TEMPLATE", NotThere),
             ("started_at", "01.700151", Nowhere),
@@ -125,6 +129,7 @@ pub(super) const PLANTINGS: &[Planting] = &[
             ("title", "planted-title-missed", Nowhere),
             ("title", "planted-title-coming", Nowhere),
             ("title", "planted-title-held", Nowhere),
+            ("title_encrypted", "planted-sealed-series", Nowhere),
             ("started_at", "01.700105", Nowhere),
             ("ended_at", "01.700106", Nowhere),
             ("block", "01.700107", Nowhere),
@@ -218,6 +223,7 @@ pub(super) const PLANTINGS: &[Planting] = &[
             ("ip", "203.0.113.77", Nowhere),
             ("user_agent", "planted-user-agent", Nowhere),
             ("user_agent", "planted-agent-of-none", Nowhere),
+            ("client_request_id", CLIENT_REQUEST, Nowhere),
         ],
     ),
     (
