@@ -110,13 +110,14 @@ pub(super) async fn member_create(
     Ok(())
 }
 
+/// Whether there was such a member.
 pub(super) async fn member_role_update(
     tx: &mut WriteTx,
     organization: OrganizationId,
     user: UserId,
     role: MemberRole,
-) -> Result<(), DatabaseError> {
-    sqlx::query!(
+) -> Result<bool, DatabaseError> {
+    let done = sqlx::query!(
         "update memberships set role = $3 where organization_id = $1 and user_id = $2",
         organization.0,
         user.0,
@@ -124,19 +125,20 @@ pub(super) async fn member_role_update(
     )
     .execute(tx.connection()?)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
-/// Records that are linked to the user lose the link, and nothing else.
+/// Records that are linked to the user lose the link, and nothing else. Whether there was such a member.
 pub(super) async fn member_delete(
     tx: &mut WriteTx,
     organization: OrganizationId,
     user: UserId,
-) -> Result<(), DatabaseError> {
-    sqlx::query!("delete from memberships where organization_id = $1 and user_id = $2", organization.0, user.0)
-        .execute(tx.connection()?)
-        .await?;
-    Ok(())
+) -> Result<bool, DatabaseError> {
+    let done =
+        sqlx::query!("delete from memberships where organization_id = $1 and user_id = $2", organization.0, user.0)
+            .execute(tx.connection()?)
+            .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// Ends every membership of a user; gives the organizations.

@@ -66,7 +66,9 @@ impl Service {
         if role != MemberRole::Admin {
             leave_an_admin(&mut tx, user).await?;
         }
-        repository::member_role_update(&mut tx, organization, user, role).await?;
+        if !repository::member_role_update(&mut tx, organization, user, role).await? {
+            return Err(MemberError::NotFound);
+        }
         self.commit(tx, user, |member| Audit::updated(member, vec!["role"])).await
     }
 
@@ -78,7 +80,9 @@ impl Service {
     ) -> Result<(), MemberError> {
         let mut tx = self.write(caller, organization).await?;
         leave_an_admin(&mut tx, user).await?;
-        repository::member_delete(&mut tx, organization, user).await?;
+        if !repository::member_delete(&mut tx, organization, user).await? {
+            return Err(MemberError::NotFound);
+        }
         self.identities.invalidate_after(&mut tx, [user]);
         tx.commit(Audit::deleted(&MembershipOf(user))).await?;
         Ok(())

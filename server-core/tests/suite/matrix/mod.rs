@@ -5,6 +5,7 @@ mod asker;
 mod fixture;
 mod foreign;
 mod scheduling;
+mod spelling;
 mod stores;
 
 use futures_util::future::join_all;

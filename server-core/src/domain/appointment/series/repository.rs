@@ -14,7 +14,7 @@ use super::{
     recurrence::{Recurrence, RecurrenceFrequency},
 };
 use crate::{
-    database::{DatabaseError, OpenReader, Tx},
+    database::{DatabaseError, OpenReader, Tx, one_row},
     domain::{availability::OpenSlot, period::Period},
     ids::{
         AppointmentId, AppointmentSeriesId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId,
@@ -364,7 +364,7 @@ pub(super) async fn series_touch(
     id: AppointmentSeriesId,
     title: Option<&str>,
 ) -> Result<(), DatabaseError> {
-    sqlx::query!(
+    let done = sqlx::query!(
         r#"
         update appointment_series s
         set title = coalesce($2, s.title), version = s.version + 1, updated_at = now(),
@@ -381,5 +381,5 @@ pub(super) async fn series_touch(
     )
     .execute(tx.connection()?)
     .await?;
-    Ok(())
+    one_row(&done)
 }
