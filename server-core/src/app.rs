@@ -199,6 +199,8 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let daily = config.daily.api_key.map(|key| Daily::new(config.daily.url, key)).transpose()?;
     let video = video::Service::new(database.clone(), daily);
     let runner = runner.handle(video::RoomFollower(video.clone()));
+    let revoker = user::AccessRevoker { admin: admin.clone(), telemetry: telemetry.clone() };
+    let access = Runner::lane(admin.clone()).handle(revoker);
     let runner = runner.handle(gdpr::Eraser {
         database: database.clone(),
         identities: identities.clone(),
@@ -209,7 +211,8 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         members: members.clone(),
     });
     jobs.spawn("job runner", |stop| runner.run(stop));
-    let changes = Changes::new(config.database.url.clone());
+    let changes = Changes::new(config.database.url.clone()).ring(access.wake());
+    jobs.spawn("access runner", |stop| access.run(stop));
     let changes = impersonations.hear(api_keys.hear(sessions.hear(identities.hear(changes))));
     jobs.spawn("identity listener", |stop| changes.listen(stop));
     let uses = api_keys.clone();

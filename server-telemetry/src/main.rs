@@ -1,5 +1,6 @@
 //! The Telemetry API: audit trail, analytics, media sessions, body landmarks and consent.
 
+mod access;
 mod analytics;
 mod app;
 mod audit;

@@ -46,6 +46,9 @@ impl World {
                 self.lift().await;
                 none().body(batch(operation))
             }
+            "access_revocation_create" => {
+                none().body(json!({ "user_id": 990_003, "not_before": Utc::now().to_rfc3339() }))
+            }
             "audit_ingest" => none().body(value(&audit::batch(vec![audit::event(HOME)]))),
             "audit_log_get" => {
                 let event = audit::event(HOME);
