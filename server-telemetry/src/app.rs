@@ -30,6 +30,7 @@ use crate::{
     config::{AuthConfig, Config, MigrateConfig},
     http::{compliance::Compliance, gate::TelemetryGate, scanners},
     media::{MediaApi, MediaService},
+    organization::{OrganizationApi, OrganizationService},
     pose::{PoseApi, PoseService},
     privacy::{
         ConsentCache, ConsentRepository, ConsentService, ErasureApi, ErasureRepository, ErasureRunner, ErasureService,
@@ -47,6 +48,7 @@ use crate::{
 type Api = (
     HealthApi,
     AccessApi,
+    OrganizationApi,
     AuditApi,
     ChainApi,
     HeadApi,
@@ -199,6 +201,7 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
     let api: Api = (
         HealthApi::new(env!("CARGO_PKG_VERSION"), dependencies),
         AccessApi { access: Arc::clone(&access) },
+        OrganizationApi { organizations: Arc::new(OrganizationService::new(database.clone())) },
         AuditApi { audit },
         ChainApi { chains },
         HeadApi { heads: Arc::new(HeadService { database: database.clone(), signer }) },

@@ -9,6 +9,7 @@ mod http;
 mod ingest;
 mod job;
 mod media;
+mod organization;
 mod pose;
 mod privacy;
 mod security;

@@ -22,7 +22,7 @@ pub(crate) use caller::{Caller, Person};
 pub(crate) use changes::Changes;
 pub(crate) use feed::Feeds;
 pub(crate) use idempotency::Idempotency;
-pub(crate) use identity::{Identities, Identity, Standing};
+pub(crate) use identity::{Identities, Identity};
 pub(crate) use impersonation::Impersonations;
 pub(crate) use limits::{Budgets, CallerLimits};
 pub(crate) use permission::{Permission, Role, Scope};

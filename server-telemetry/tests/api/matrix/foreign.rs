@@ -118,6 +118,7 @@ fn outcome(operation: &Operation, parameter: &Parameter) -> Outcome {
         (
             "access_revocation_create"
             | "audit_ingest"
+            | "organization_settings_put"
             | "privacy_subject_erase"
             | "privacy_subject_export"
             | "privacy_job_get",
