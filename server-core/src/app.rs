@@ -26,7 +26,7 @@ use crate::{
     database::{self, Database, PoolProbe},
     domain::{
         api_key, appointment, appointment_template, availability, calendar, gdpr, impersonation, member, organization,
-        patient, schedule, specialist, specialty, user, video, waitlist,
+        organization_settings, patient, schedule, specialist, specialty, user, video, waitlist,
     },
     encryption::Encryption,
     http::{
@@ -54,7 +54,7 @@ type Api = (
     user::Api,
     impersonation::Api,
     clerk::Api,
-    organization::Api,
+    Organizations,
     member::Api,
     api_key::Api,
     specialty::Api,
@@ -66,6 +66,9 @@ type Api = (
     video::Api,
     gdpr::Api,
 );
+
+/// Clinics, and what they have decided.
+type Organizations = (organization::Api, organization_settings::Api);
 
 /// When specialists can be booked, what for, and who waits for that.
 type Scheduling = (schedule::Api, appointment_template::Api, availability::Api, waitlist::Api);
@@ -199,6 +202,10 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let daily = config.daily.api_key.map(|key| Daily::new(config.daily.url, key)).transpose()?;
     let video = video::Service::new(database.clone(), daily);
     let runner = runner.handle(video::RoomFollower(video.clone()));
+    let revoker = user::AccessRevoker { admin: admin.clone(), telemetry: telemetry.clone() };
+    let access = Runner::lane(admin.clone()).handle(revoker);
+    let pusher = organization_settings::SettingsPusher { admin: admin.clone(), telemetry: telemetry.clone() };
+    let runner = runner.handle(pusher);
     let runner = runner.handle(gdpr::Eraser {
         database: database.clone(),
         identities: identities.clone(),
@@ -208,8 +215,9 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         users: accounts.clone(),
         members: members.clone(),
     });
+    let changes = Changes::new(config.database.url.clone()).ring(access.wake()).ring(runner.wake());
     jobs.spawn("job runner", |stop| runner.run(stop));
-    let changes = Changes::new(config.database.url.clone());
+    jobs.spawn("access runner", |stop| access.run(stop));
     let changes = impersonations.hear(api_keys.hear(sessions.hear(identities.hear(changes))));
     jobs.spawn("identity listener", |stop| changes.listen(stop));
     let uses = api_keys.clone();
@@ -236,7 +244,10 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         user::Api { users: accounts },
         impersonation::Api { impersonations: acting },
         clerk::Api { clerk },
-        organization::Api { organizations: organization::Service::new(database.clone(), identities.clone()) },
+        (
+            organization::Api { organizations: organization::Service::new(database.clone(), identities.clone()) },
+            organization_settings::Api { settings: organization_settings::Service::new(database.clone()) },
+        ),
         member::Api { members: members.clone() },
         api_key::Api { api_keys: api_key::Service::new(database.clone(), key_secrets, api_keys) },
         specialty::Api { specialties: specialty::Service::new(database.clone()) },

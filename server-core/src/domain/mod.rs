@@ -11,6 +11,7 @@ pub(crate) mod gdpr;
 pub(crate) mod impersonation;
 pub(crate) mod member;
 pub(crate) mod organization;
+pub(crate) mod organization_settings;
 pub(crate) mod patient;
 pub(crate) mod period;
 pub(crate) mod rules;

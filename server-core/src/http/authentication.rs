@@ -125,7 +125,7 @@ impl Authentication {
                 identity.superadmin || identity.memberships.iter().any(|m| m.organization_id == *current)
             }),
         };
-        let person = person(Credential::Session(identity), origin)?;
+        let person = person(Credential::Session(identity, claims.sid.as_str().into()), origin)?;
         let placed = organization.and_then(|organization| person.in_organization(organization));
         Ok(placed.unwrap_or(person).into_caller())
     }
@@ -314,7 +314,7 @@ impl Named {
 
 /// A person with no organization yet.
 pub(super) fn person(credential: Credential, origin: &Origin) -> Result<Person, ApiError> {
-    let (Credential::Session(identity) | Credential::Impersonation(identity) | Credential::Feed(identity)) =
+    let (Credential::Session(identity, _) | Credential::Impersonation(identity) | Credential::Feed(identity)) =
         &credential
     else {
         return Err(ApiError::internal("a key is no person"));

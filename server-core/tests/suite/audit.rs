@@ -7,6 +7,7 @@ use restartix_sdk::core::types::{
     BeginImpersonation, BookAppointment, CancelAppointment, CancelAppointmentSeries, CancellationReason, ConnectUser,
     CreateApiKey, CreateOrganization, HoldAppointment, MemberRole, RescheduleAppointment, Scope, SeriesScope,
     SpecialtyInput, SwitchOrganization, UpdateAppointment, UpdateAppointmentSeries, UpdateMember, UpdateOrganization,
+    UpdateOrganizationSettings, UpdateRecordAccess,
     UpdatePatient,
 };
 use serde_json::Value;
@@ -273,6 +274,11 @@ async fn every_mutation_leaves_one_row() {
     granted(admin.organization_update().organization_id(home).body(body).send().await, 200);
     let what = ("updated", "organization", home.to_string());
     trail.one(&admin, home, "organization_update", what, &["name", "timezone"]).await;
+    let access = UpdateRecordAccess { after_treatment_days: Some(30), ..UpdateRecordAccess::default() };
+    let body = UpdateOrganizationSettings { version: 1, record_access: Some(access) };
+    granted(admin.organization_settings_update().organization_id(home).body(body).send().await, 200);
+    let what = ("updated", "organization_settings", home.to_string());
+    trail.one(&admin, home, "organization_settings_update", what, &["record_access.after_treatment_days"]).await;
     let body = SwitchOrganization { organization_id: home };
     granted(staff.me_organization_switch().body(body).send().await, 200);
     let what = ("updated", "user", staff.person().user_id.to_string());

@@ -2,6 +2,7 @@
 //! test in a process of its own all the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "test code")]
 
+mod access;
 mod api_key;
 mod appointment;
 mod appointment_race;
@@ -28,11 +29,13 @@ mod leak;
 mod matrix;
 mod member;
 mod organization;
+mod organization_settings;
 mod outage;
 mod patient;
 mod patient_search;
 mod plan;
 mod rate_limit;
+mod record_access;
 mod reschedule;
 mod rls_attack;
 mod rls_catalogue;

@@ -26,8 +26,9 @@ const fn target(table: &'static str, verbs: &'static str) -> Target {
     Target { table, tenant: "organization_id", touch: "organization_id", verbs }
 }
 
-const CORE: [Target; 23] = [
+const CORE: [Target; 24] = [
     Target { table: "public.organizations", tenant: "id", touch: "name", verbs: "SU" },
+    Target { table: "public.organization_settings", tenant: "organization_id", touch: "document", verbs: "SU" },
     Target { table: "public.memberships", tenant: "organization_id", touch: "role", verbs: "SIUD" },
     target("public.specialties", "SIUD"),
     target("public.specialists", "SIU"),

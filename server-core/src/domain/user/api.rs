@@ -71,11 +71,11 @@ impl Api {
 
     /// Get a token for Telemetry
     ///
-    /// Good for ten minutes, for the caller in the organization of the request. There is none while
-    /// acting as somebody else.
+    /// Good for ten minutes, for the caller in the organization of the request, and no longer than the caller is
+    /// there what it is now. There is none while acting as somebody else.
     #[oai(path = "/v1/me/telemetry-token", method = "post", operation_id = "me_telemetry_token_create")]
     async fn me_telemetry_token_create(&self, caller: Person) -> Result<Created<TelemetryToken>, ApiError> {
         caller.in_person()?;
-        Ok(Created(self.users.telemetry_token(&caller, caller.organization()?)?))
+        Ok(Created(self.users.telemetry_token(&caller, caller.organization()?).await?))
     }
 }

@@ -164,7 +164,8 @@ pub(super) struct TelemetryClaims {
     pub(super) role: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) patient_id: Option<i64>,
-    pub(super) iat: i64,
+    /// In fractions of a second: what is revoked is told from what was issued a moment later.
+    pub(super) iat: f64,
     pub(super) nbf: i64,
     pub(super) exp: i64,
     pub(super) jti: String,

@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, PgPool};
 use uuid::Uuid;
 
 use super::{
@@ -125,4 +125,17 @@ pub(crate) const CLOSED: &str = "name = '', superadmin = false, current_organiza
 pub(super) async fn account_close(tx: &mut WriteTx, user: UserId) -> Result<(), DatabaseError> {
     let sql = format!("update users set {CLOSED} where id = $1");
     one_row(&sqlx::query(AssertSqlSafe(sql)).bind(user.0).execute(tx.connection()?).await?)
+}
+
+/// This moment, by the clock that tokens are dated by.
+pub(super) async fn moment(admin: &PgPool) -> Result<DateTime<Utc>, DatabaseError> {
+    Ok(sqlx::query_scalar!(r#"select clock_timestamp() as "moment!""#).fetch_one(admin).await?)
+}
+
+/// Leaves the job that has Telemetry refuse the tokens of a user, if there is one of this name.
+pub(super) async fn access_revoke(tx: &mut WriteTx, clerk_id: &str) -> Result<(), DatabaseError> {
+    sqlx::query!("select access_revoke(id, 0) from users where clerk_id = $1", clerk_id)
+        .execute(tx.connection()?)
+        .await?;
+    Ok(())
 }

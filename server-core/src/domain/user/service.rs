@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use server_shared::{crypto::normalize_email, token::Ed25519Signer};
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ use crate::{
     audit::Audit,
     database::{Database, DatabaseError, WriteTx},
     encryption::{Encryption, NO_ORGANIZATION, RowCipher},
-    http::{Identities, Person, Role},
+    http::{Identities, Person},
     ids::{OrganizationId, UserId},
 };
 
@@ -55,22 +55,29 @@ impl Service {
         Ok(Me::of(&switched))
     }
 
-    pub(super) fn telemetry_token(
+    /// A token for Telemetry. What it says is read and dated by the database: Telemetry is asked to refuse what
+    /// was issued before a change, and a process that has not heard of one yet must not issue anything after it.
+    pub(super) async fn telemetry_token(
         &self,
         caller: &Person,
         organization: OrganizationId,
     ) -> Result<TelemetryToken, UserError> {
-        let now = Utc::now();
-        let expires_at = now + TimeDelta::minutes(TOKEN_MINUTES);
+        let standing = self.identities.standing(caller.id(), organization, caller.session()).await?;
+        let standing = standing.ok_or(UserError::Unknown)?;
+        if standing.session_ended {
+            return Err(UserError::SessionEnded);
+        }
+        let role = standing.role.ok_or(UserError::OrganizationNotFound)?;
+        let expires_at = standing.at + TimeDelta::minutes(TOKEN_MINUTES);
         let claims = TelemetryClaims {
             iss: ISSUER,
             aud: AUDIENCE,
             sub: caller.id().to_string(),
             org: organization.0,
-            role: caller.role.map_or("", Role::as_str),
-            patient_id: caller.patient_id.map(|id| id.0),
-            iat: now.timestamp(),
-            nbf: now.timestamp(),
+            role: role.as_str(),
+            patient_id: standing.patient_id.map(|id| id.0),
+            iat: seconds(standing.at),
+            nbf: standing.at.timestamp(),
             exp: expires_at.timestamp(),
             jti: Uuid::now_v7().to_string(),
         };
@@ -119,6 +126,12 @@ impl Service {
         Ok((account.id, Audit::deleted(&user)))
     }
 
+    /// Has every token of the user's for Telemetry refused that was issued until the commit: they don't say
+    /// which session they were issued in, and who is signed in elsewhere gets another.
+    pub(crate) async fn access_revoke(&self, tx: &mut WriteTx, clerk_id: &str) -> Result<(), DatabaseError> {
+        repository::access_revoke(tx, clerk_id).await
+    }
+
     /// The user whom the identity provider calls so, locked, and whether it is still there; made if nothing
     /// has been heard of it yet.
     pub(crate) async fn known(&self, tx: &mut WriteTx, clerk_id: &str) -> Result<(UserId, bool), UserError> {
@@ -160,4 +173,10 @@ impl Service {
         let sealed = RowCipher::new(&key, NO_ORGANIZATION, TABLE, account.uid).seal(EMAIL, Some(email));
         Ok(SealedEmail { sealed, index: Some(self.email_index(email)), key: new })
     }
+}
+
+/// Seconds since 1970; a double holds today's to the microsecond.
+#[allow(clippy::cast_precision_loss, reason = "microseconds of this century are whole numbers below 2^53")]
+fn seconds(moment: DateTime<Utc>) -> f64 {
+    moment.timestamp_micros() as f64 / 1e6
 }

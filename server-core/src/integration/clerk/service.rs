@@ -96,7 +96,12 @@ impl Service {
             }
             Change::InvitationAccept(invitation) => self.members.join(&mut tx, &invitation).await?,
             Change::SessionBegin { sid } => Audit::created(&Session(sid)),
-            Change::SessionEnd { sid } => self.session_end(&mut tx, sid, event.moment.at).await?,
+            Change::SessionEnd { sid, clerk_id } => {
+                if let Some(clerk_id) = clerk_id {
+                    self.users.access_revoke(&mut tx, &clerk_id).await?;
+                }
+                self.session_end(&mut tx, sid, event.moment.at).await?
+            }
         };
         tx.commit(audit).await?;
         Ok(())

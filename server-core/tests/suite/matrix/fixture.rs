@@ -98,7 +98,7 @@ impl World {
             "calendar" => self.of_calendar(operation).await,
             "video" => self.of_video(operation).await,
             "waitlist" => self.of_waitlist(operation).await,
-            "me" | "organization" => self.of_organization(operation),
+            "me" | "organization" => self.of_organization(operation).await,
             "member" => self.of_member(operation).await,
             "api" => self.of_api_key(operation).await,
             "impersonation" => self.of_impersonation(operation).await,
@@ -126,7 +126,7 @@ impl World {
         Fixture::default().with("organization_id", &self.app.home().id)
     }
 
-    fn of_organization(&self, operation: &str) -> Option<Fixture> {
+    async fn of_organization(&self, operation: &str) -> Option<Fixture> {
         let home = self.app.home();
         Some(match operation {
             "me_get" | "me_telemetry_token_create" | "organization_list" => Fixture::default(),
@@ -136,6 +136,11 @@ impl World {
             }
             "organization_find" => Fixture::default().with("slug", &home.slug),
             "organization_get" => self.home(),
+            "organization_settings_get" => self.home(),
+            "organization_settings_update" => {
+                let version = crate::organization_settings::settings(&self.app.admin(), home.id).await.version;
+                self.home().body(json!({ "version": version }))
+            }
             "organization_update" => self.home().body(json!({ "name": "Riverside", "timezone": "Europe/Berlin" })),
             _ => return None,
         })
