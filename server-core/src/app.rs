@@ -28,7 +28,7 @@ use crate::{
         api_key, appointment, appointment_template, availability, calendar, gdpr, impersonation, member, organization,
         organization_settings, patient, schedule, specialist, specialty, user, video, waitlist,
     },
-    encryption::Encryption,
+    encryption::{Encryption, OrganizationKeys, texts_seal},
     http::{
         ApiKeys, Authentication, Budgets, CallerLimits, Changes, Directory, Feeds, Idempotency, Identities,
         Impersonations, Secrets, Sessions, answers_purge, scanners,
@@ -189,13 +189,14 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let impersonations = Impersonations::new(admin.clone(), Arc::clone(&impersonation_secrets));
     let signer = Arc::new(Ed25519Signer::from_pkcs8_pem(config.telemetry.signing_key.expose_secret())?);
     let encryption = Arc::new(Encryption::new(config.encryption));
+    let keys = OrganizationKeys::new(admin.clone(), Arc::clone(&encryption));
 
     let (forwarder, wake) = Forwarder::new(admin.clone(), telemetry.clone());
     let (attempts, attempt_writer) = AttemptWriter::new(admin.clone(), wake.clone());
     jobs.spawn("audit attempts", |stop| attempt_writer.run(stop));
     let runner = Runner::new(admin.clone());
     let database = Database::new(admin.clone(), app.clone(), wake, runner.wake());
-    let runner = housekeeping(runner, &admin, &database);
+    let runner = housekeeping(runner, &admin, &database, &keys);
     jobs.spawn("audit forwarder", |stop| forwarder.run(stop));
     let accounts = user::Service::new(database.clone(), identities.clone(), signer, Arc::clone(&encryption));
     let members = member::Service::new(database.clone(), identities.clone(), accounts.clone());
@@ -238,14 +239,20 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let patients = patient::Service::new(database.clone(), Arc::clone(&encryption), identities.clone());
     let clerk =
         clerk::Service::new(database.clone(), accounts.clone(), members.clone(), sessions, config.clerk.webhook_secret);
-    let acting = impersonation::Service::new(database.clone(), patients.clone(), impersonation_secrets, impersonations);
+    let acting = impersonation::Service::new(
+        database.clone(),
+        patients.clone(),
+        keys.clone(),
+        impersonation_secrets,
+        impersonations,
+    );
     let api: Api = (
         HealthApi::new(env!("CARGO_PKG_VERSION"), dependencies(admin, app, RedisProbe(redis), storage.clone())),
         user::Api { users: accounts },
         impersonation::Api { impersonations: acting },
         clerk::Api { clerk },
         (
-            organization::Api { organizations: organization::Service::new(database.clone(), identities.clone()) },
+            organization::Api { organizations: organization::Service::new(database.clone(), identities.clone(), keys.clone()) },
             organization_settings::Api { settings: organization_settings::Service::new(database.clone()) },
         ),
         member::Api { members: members.clone() },
@@ -257,7 +264,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         appointment::Service::new(database.clone()).api(),
         calendar::Api { calendar: calendar::Service::new(database.clone(), feed_secrets), feeds },
         video::Api { video },
-        gdpr::Api { gdpr: gdpr::Service::new(database, encryption, storage, exports, members) },
+        gdpr::Api { gdpr: gdpr::Service::new(database, encryption, keys, storage, exports, members) },
     );
     let frame = Frame {
         info: INFO,
@@ -333,15 +340,17 @@ fn telemetry_clients(config: &TelemetryConfig) -> Result<(telemetry::Client, tel
 
 /// What comes back by itself: rows that make no difference any more are removed, holds that have run out
 /// are ended, and what is open by now is offered to who waits.
-fn housekeeping(runner: Runner, admin: &PgPool, database: &Database) -> Runner {
-    let [keys, sessions, holds, awaited] = [(); 4].map(|()| admin.clone());
+fn housekeeping(runner: Runner, admin: &PgPool, database: &Database, keys: &OrganizationKeys) -> Runner {
+    let [answers, sessions, holds, awaited, texts] = [(); 5].map(|()| admin.clone());
+    let keys = keys.clone();
     let offerer = waitlist::Offerer { waitlist: waiting(database), admin: admin.clone() };
     let database = database.clone();
     runner
         .handle(offerer)
         .every("waitlist_sweep", Duration::from_mins(1), move || waitlist::sweep(awaited.clone()))
-        .every("idempotency_keys_expire", Duration::from_mins(10), move || answers_purge(keys.clone()))
+        .every("idempotency_keys_expire", Duration::from_mins(10), move || answers_purge(answers.clone()))
         .every("sessions_expire", Duration::from_hours(1), move || clerk::sweep(sessions.clone()))
+        .every("texts_seal", Duration::from_mins(10), move || texts_seal(texts.clone(), keys.clone()))
         .every("holds_expire", Duration::from_mins(1), move || {
             appointment::holds_expire(holds.clone(), database.clone())
         })

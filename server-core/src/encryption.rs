@@ -1,5 +1,8 @@
 //! What is encrypted at rest: a data key a record, values bound to where they stand.
 
+mod backfill;
+mod organization;
+mod repository;
 mod wrapped;
 
 use server_shared::crypto::{Binding, BlindIndex, DataKey, MasterKeys};
@@ -7,6 +10,8 @@ use uuid::Uuid;
 
 use crate::{config::EncryptionConfig, database::DatabaseError, ids::OrganizationId};
 
+pub(crate) use backfill::texts_seal;
+pub(crate) use organization::{OrganizationKeys};
 use wrapped::{ANSWER_KEYS, DATA_KEYS, USER_KEYS};
 pub(crate) use wrapped::{WRAPPED, WrappedColumn};
 

@@ -16,7 +16,7 @@ pub(crate) struct WrappedColumn {
     pub(crate) row: &'static str,
 }
 
-/// The keys of patients.
+/// The keys of patients and organizations.
 pub(super) const DATA_KEYS: WrappedColumn =
     WrappedColumn { table: "data_keys", column: "wrapped", organization: "organization_id", row: "id::text" };
 

@@ -29,6 +29,7 @@ mod leak;
 mod matrix;
 mod member;
 mod organization;
+mod organization_key;
 mod organization_settings;
 mod outage;
 mod patient;

@@ -13,30 +13,32 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use test_support::{CoreApp, Database, TelemetryApp, TelemetryPerson, granted, in_days};
 use uuid::Uuid;
 
-/// A table, the column that says whose a row is, a column to update, and what the application role
-/// may do with the table: Select, Insert, Update, Delete.
+/// A table, the column that says whose a row is, a column to update, what the application role may do
+/// with the table (Select, Insert, Update, Delete), and with which of its rows.
 struct Target {
     table: &'static str,
     tenant: &'static str,
     touch: &'static str,
     verbs: &'static str,
+    rows: &'static str,
 }
 
 const fn target(table: &'static str, verbs: &'static str) -> Target {
-    Target { table, tenant: "organization_id", touch: "organization_id", verbs }
+    Target { table, tenant: "organization_id", touch: "organization_id", verbs, rows: "true" }
 }
 
 const CORE: [Target; 24] = [
-    Target { table: "public.organizations", tenant: "id", touch: "name", verbs: "SU" },
-    Target { table: "public.organization_settings", tenant: "organization_id", touch: "document", verbs: "SU" },
-    Target { table: "public.memberships", tenant: "organization_id", touch: "role", verbs: "SIUD" },
+    Target { table: "public.organizations", tenant: "id", touch: "name", verbs: "SU", rows: "true" },
+    Target { table: "public.organization_settings", tenant: "organization_id", touch: "document", verbs: "SU", rows: "true" },
+    Target { table: "public.memberships", tenant: "organization_id", touch: "role", verbs: "SIUD", rows: "true" },
     target("public.specialties", "SIUD"),
     target("public.specialists", "SIU"),
     target("public.specialist_specialties", "SID"),
     target("public.specialist_hours", "SID"),
     target("public.specialist_exceptions", "SID"),
     target("public.appointment_templates", "SIUD"),
-    target("public.data_keys", "SI"),
+    // The organization's own key is for the service alone.
+    Target { rows: "not of_organization", ..target("public.data_keys", "SI") },
     target("public.patients", "SIU"),
     target("public.appointments", "SIU"),
     target("public.appointment_reschedules", "SI"),
@@ -117,8 +119,8 @@ async fn execute(connection: &mut PgConnection, sql: &str) -> Outcome {
 /// A copy of a row, as an INSERT. Policies are asked before constraints, so the copy of a row that
 /// exists shows whether the policy let it pass: then it is refused as a duplicate.
 async fn copy_of(owner: &mut PgConnection, target: &Target, organization: i64) -> String {
-    let Target { table, tenant, .. } = target;
-    let sql = format!("select to_jsonb(t)::text from {table} t where {tenant} = {organization} limit 1");
+    let Target { table, tenant, rows, .. } = target;
+    let sql = format!("select to_jsonb(t)::text from {table} t where {tenant} = {organization} and {rows} limit 1");
     let row: String = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(owner).await.unwrap();
     let row = row.replace('\'', "''");
     format!("insert into {table} overriding system value select * from jsonb_populate_record(null::{table}, '{row}')")
@@ -127,7 +129,7 @@ async fn copy_of(owner: &mut PgConnection, target: &Target, organization: i64) -
 async fn attack(database: &Database, targets: &[Target], home: Asker, away: Asker) {
     let (mut owner, mut app) = (database.owner().await, database.app().await);
     for target in targets {
-        let Target { table, tenant, touch, verbs } = target;
+        let Target { table, tenant, touch, verbs, .. } = target;
         for asker in [home, away] {
             let seeded = count(&mut owner, target, asker.organization).await;
             assert!(seeded > 0, "{table} is not seeded for organization {}", asker.organization);
@@ -191,7 +193,8 @@ fn reached(outcome: &Outcome, granted: bool) -> bool {
 }
 
 async fn count(owner: &mut PgConnection, target: &Target, organization: i64) -> i64 {
-    let sql = format!("select count(*) from {} where {} = {organization}", target.table, target.tenant);
+    let Target { table, tenant, rows, .. } = target;
+    let sql = format!("select count(*) from {table} where {tenant} = {organization} and {rows}");
     sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(owner).await.unwrap()
 }
 

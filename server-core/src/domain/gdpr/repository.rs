@@ -44,10 +44,18 @@ const PAGE: usize = 200;
 /// What opens the sealed columns of a row.
 pub(super) struct RowKey {
     pub(super) organization: OrganizationId,
-    /// Row of `data_keys`; `None` where the row has its own key.
-    pub(super) key: Option<Uuid>,
-    pub(super) wrapped: Vec<u8>,
+    pub(super) key: HeldKey,
     pub(super) row: Uuid,
+}
+
+/// The key of a row, as it was read with it.
+pub(super) enum HeldKey {
+    /// A row of `data_keys`, and what is wrapped in it.
+    DataKey(Uuid, Vec<u8>),
+    /// The row's own.
+    Own(Vec<u8>),
+    /// Not at all: it is the organization's.
+    Organization,
 }
 
 /// A row of a holding, its sealed columns still sealed, under the names of their columns.
@@ -239,6 +247,11 @@ pub(super) async fn holding_page(
             ]);
             "join data_keys k on k.organization_id = t.organization_id and k.id = t.data_key_id"
         }
+        SealedBy::Organization => {
+            columns
+                .extend([format!("t.organization_id as \"{ORGANIZATION}\""), format!("t.uid as \"{ROW}\"")]);
+            ""
+        }
         SealedBy::OwnKey => {
             columns.extend([format!("t.data_key_wrapped as \"{WRAPPED}\""), format!("t.uid as \"{ROW}\"")]);
             ""
@@ -261,7 +274,7 @@ pub(super) async fn holding_page(
     let mut last = None;
     let mut page = Vec::with_capacity(found.len());
     for row in &found {
-        let (row, place) = held_row(row.try_get(0)?)?;
+        let (row, place) = held_row(holding.sealed_by, row.try_get(0)?)?;
         page.push(row);
         last = place;
     }
@@ -269,18 +282,20 @@ pub(super) async fn holding_page(
 }
 
 /// A row and its place.
-fn held_row(row: Value) -> Result<(HeldRow, Option<String>), DatabaseError> {
+fn held_row(sealed_by: SealedBy, row: Value) -> Result<(HeldRow, Option<String>), DatabaseError> {
     let Value::Object(mut columns) = row else { return Err(damaged("a row is no object")) };
     let mut key_part = |name: &str| columns.shift_remove(name).filter(|value| !value.is_null());
     let (organization, key, wrapped, row) = (key_part(ORGANIZATION), key_part(KEY), key_part(WRAPPED), key_part(ROW));
     let uuid = |value: &Value| value.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| damaged("no UUID"));
-    let key = match (wrapped, row) {
-        (Some(wrapped), Some(row)) => Some(RowKey {
-            organization: OrganizationId(organization.as_ref().and_then(Value::as_i64).unwrap_or_default()),
-            key: key.as_ref().map(uuid).transpose()?,
-            wrapped: bytes(&wrapped)?,
-            row: uuid(&row)?,
-        }),
+    let key = match (sealed_by, wrapped, key) {
+        (SealedBy::DataKey, Some(wrapped), Some(id)) => Some(HeldKey::DataKey(uuid(&id)?, bytes(&wrapped)?)),
+        (SealedBy::OwnKey, Some(wrapped), _) => Some(HeldKey::Own(bytes(&wrapped)?)),
+        (SealedBy::Organization, _, _) => Some(HeldKey::Organization),
+        _ => None,
+    };
+    let organization = OrganizationId(organization.as_ref().and_then(Value::as_i64).unwrap_or_default());
+    let key = match (key, row) {
+        (Some(key), Some(row)) => Some(RowKey { organization, key, row: uuid(&row)? }),
         _ => None,
     };
     let place = columns.shift_remove(PLACE).as_ref().and_then(Value::as_str).map(str::to_owned);

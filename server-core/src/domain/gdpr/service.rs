@@ -17,7 +17,7 @@ use crate::{
     audit::Audit,
     database::{Database, DatabaseError, Tx},
     domain::member,
-    encryption::Encryption,
+    encryption::{Encryption, OrganizationKeys},
     http::Caller,
     ids::{OrganizationId, PatientId},
     integration::s3::Storage,
@@ -29,6 +29,7 @@ use crate::{
 pub(crate) struct Service {
     database: Database,
     encryption: Arc<Encryption>,
+    keys: OrganizationKeys,
     storage: Storage,
     telemetry: telemetry::Client,
     members: member::Service,
@@ -39,11 +40,12 @@ impl Service {
     pub(crate) fn new(
         database: Database,
         encryption: Arc<Encryption>,
+        keys: OrganizationKeys,
         storage: Storage,
         telemetry: telemetry::Client,
         members: member::Service,
     ) -> Self {
-        Self { database, encryption, storage, telemetry, members }
+        Self { database, encryption, keys, storage, telemetry, members }
     }
 
     /// Enqueues an erasure, or finds the one that was asked for before.
@@ -137,6 +139,7 @@ impl Service {
             head,
             disclosed,
             encryption: Arc::clone(&self.encryption),
+            keys: self.keys.clone(),
             person,
             platform: caller.organization.is_none(),
             files,

@@ -16,7 +16,13 @@ const ACCOUNTABLE: Fate = Fate::Retain {
     until: "the patient's own erasure",
 };
 
-const IMPERSONATION: &[Column] = &[clear("patient_id"), clear("patient_user_id"), clear("reason"), clear("created_at")];
+const IMPERSONATION: &[Column] = &[
+    clear("patient_id"),
+    clear("patient_user_id"),
+    clear("reason"),
+    sealed("reason_encrypted", "reason"),
+    clear("created_at"),
+];
 
 const CARE: Fate = Fate::Anonymize("title = '', updated_at = now(), version = version + 1");
 
@@ -235,7 +241,13 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         anonymize: SPECIALIST_SHELL,
         ..HOLDING
     },
-    Holding { table: "impersonations", found: Found::Patient("patient_id"), columns: IMPERSONATION, ..HOLDING },
+    Holding {
+        table: "impersonations",
+        found: Found::Patient("patient_id"),
+        sealed_by: SealedBy::Organization,
+        columns: IMPERSONATION,
+        ..HOLDING
+    },
     Holding {
         table: "impersonations",
         found: Found::User("impersonator_user_id"),

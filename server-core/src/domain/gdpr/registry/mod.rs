@@ -102,6 +102,8 @@ pub(crate) enum SealedBy {
     DataKey,
     /// The key stands in the row itself, wrapped.
     OwnKey,
+    /// It is the key of the row's organization.
+    Organization,
 }
 
 /// By what an export goes through a person's rows of a holding, page by page: what no two of them have

@@ -8,19 +8,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::Method;
 use restartix_sdk::{
-    core::types::{CreatePatient, Patient},
+    core::types::{BeginImpersonation, CreatePatient, Patient},
     telemetry::types::{AnalyticsBatch, ConsentUpdate, NewAnalyticsEvent, PurposeDecisions},
 };
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgConnection};
-use test_support::{Answer, Clerk, ClerkApi, ClerkEvent, Clinic, CoreApp, Person, Place, Role, granted};
+use test_support::{Answer, Clerk, ClerkApi, ClerkEvent, Clinic, CoreApp, Person, Place, Role, granted, until};
 use uuid::Uuid;
 
 use self::{
     rows::rows,
     table::{CLINIC, CLOSED, PATIENT, PLANTINGS, SPECIALIST, SPECIALTY, TEMPLATE, TREATING},
 };
-use super::{execute, registry::Personal};
+use super::{count, execute, registry::Personal};
 
 pub(super) use self::table::{After, ELSEWHERE, USER};
 
@@ -138,9 +138,17 @@ pub(super) async fn plant(app: &CoreApp, clerk: &ClerkApi) -> Planted {
     let path = format!("/v1/patients/{}", patient.id);
     let request = app.actor(&person).request(Method::GET, &path).header("user-agent", "planted-user-agent");
     Answer::to(request).await.json(200);
+    let body = BeginImpersonation { minutes: None, reason: "planted-sealed-reason".to_owned() };
+    granted(app.admin().patient_impersonate().patient_id(patient.id).body(body).send().await, 201);
     for (owned_by, name) in [(format!("patients/{}", patient.uid), "scan"), (format!("users/{USER}"), "photo")] {
         app.file_put(&format!("organizations/{home}/{owned_by}/{name}.txt"), "planted-file-body").await;
     }
+    // Texts in the clear are planted, too, and are not to be sealed before they were looked for.
+    let once = "select count(*) from jobs where kind = 'texts_seal' and state = 'queued' and run_at > now()";
+    until("what seals older texts has come round", CoreApp::PATIENCE, || async {
+        (count(app, once.to_owned()).await == 1).then_some(())
+    })
+    .await;
     for sql in rows(app) {
         execute(&mut owner, &sql).await;
     }

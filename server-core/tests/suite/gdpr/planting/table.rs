@@ -196,6 +196,7 @@ pub(super) const PLANTINGS: &[Planting] = &[
             ("patient_id", "$PATIENT", NotThere),
             ("patient_user_id", "$USER", NotThere),
             ("reason", "planted-reason", Nowhere),
+            ("reason_encrypted", "planted-sealed-reason", Nowhere),
             ("created_at", "01.700109", Nowhere),
         ],
     ),
