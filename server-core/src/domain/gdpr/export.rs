@@ -12,7 +12,7 @@ use server_shared::http::streamed::{Document, Gone, Outlet};
 
 use super::{
     model::SubjectKind,
-    registry::{HOLDINGS, Holding, Shown},
+    registry::{HOLDINGS, Holding, SealedBy, Shown},
     repository::{self, HeldRow, Person, RowKey},
 };
 use crate::{
@@ -116,9 +116,10 @@ impl Export {
         let HeldRow { key, mut columns } = row;
         let key = key
             .map(|RowKey { organization, key, wrapped, row }| {
-                let data_key = match key {
-                    Some(id) => self.encryption.open_key(organization, id, &wrapped),
-                    None => self.encryption.open_user_key(row, &wrapped),
+                let data_key = match (holding.sealed_by, key) {
+                    (_, Some(id)) => self.encryption.open_key(organization, id, &wrapped),
+                    (SealedBy::InvitationKey, None) => self.encryption.open_invitation_key(organization, row, &wrapped),
+                    (_, None) => self.encryption.open_user_key(row, &wrapped),
                 };
                 data_key.map(|data_key| (data_key, organization, row))
             })
