@@ -86,6 +86,10 @@ record_id!(
     UserId
 );
 record_id!(
+    /// What an organization offers to a person.
+    InvitationId
+);
+record_id!(
     /// A medical specialty of a clinic.
     SpecialtyId
 );
