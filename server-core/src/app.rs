@@ -25,8 +25,8 @@ use crate::{
     config::{self, Config, RotationConfig, TelemetryConfig},
     database::{self, Database, PoolProbe},
     domain::{
-        api_key, appointment, appointment_template, availability, calendar, gdpr, impersonation, member, organization,
-        patient, schedule, specialist, specialty, user, video, waitlist,
+        api_key, appointment, appointment_template, availability, calendar, gdpr, impersonation, invitation, member,
+        organization, organization_settings, patient, schedule, specialist, specialty, user, video, waitlist,
     },
     encryption::{Encryption, OrganizationKeys, texts_seal},
     http::{
@@ -54,8 +54,8 @@ type Api = (
     user::Api,
     impersonation::Api,
     clerk::Api,
-    organization::Api,
-    member::Api,
+    Organizations,
+    Members,
     api_key::Api,
     specialty::Api,
     specialist::Api,
@@ -67,6 +67,11 @@ type Api = (
     gdpr::Api,
 );
 
+/// Clinics, and what they have decided.
+type Organizations = (organization::Api, organization_settings::Api);
+/// Who belongs to organizations, who is invited to, and how a person leaves all of them.
+type Members = (member::Api, invitation::Api, gdpr::AccountApi);
+
 /// When specialists can be booked, what for, and who waits for that.
 type Scheduling = (schedule::Api, appointment_template::Api, availability::Api, waitlist::Api);
 
@@ -74,15 +79,15 @@ type Scheduling = (schedule::Api, appointment_template::Api, availability::Api, 
 /// information.
 const INFO: Info = Info {
     title: "RestartiX Core API",
-    version: "1.0.0",
+    version: "2.0.0",
     description: "Organizations, people and appointments of rehabilitation and telehealth clinics.\n\n\
         Send a session token as `Authorization: Bearer …` and the organization to work in as \
         `X-Organization-Id`; without it, requests go to the organization last switched to. Errors come in \
         one envelope whose `code` never changes. Lists are paged by `page` and `page_size`.",
     phi: &[
         "member_list",
-        "member_connect",
         "member_update",
+        "invitation_list",
         "patient_list",
         "patient_get",
         "patient_create",
@@ -195,22 +200,29 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let database = Database::new(admin.clone(), app.clone(), wake, runner.wake());
     let runner = housekeeping(runner, &admin, &database, &keys);
     jobs.spawn("audit forwarder", |stop| forwarder.run(stop));
-    let accounts = user::Service::new(database.clone(), identities.clone(), signer, Arc::clone(&encryption));
-    let members = member::Service::new(database.clone(), identities.clone(), accounts.clone());
+    let People { accounts, members, patients, specialists, invitations } =
+        People::new(&database, &identities, signer, &encryption);
     let daily = config.daily.api_key.map(|key| Daily::new(config.daily.url, key)).transpose()?;
     let video = video::Service::new(database.clone(), daily);
     let runner = runner.handle(video::RoomFollower(video.clone()));
+    let revoker = user::AccessRevoker { admin: admin.clone(), telemetry: telemetry.clone() };
+    let access = Runner::lane(admin.clone()).handle(revoker);
+    let pusher = organization_settings::SettingsPusher { admin: admin.clone(), telemetry: telemetry.clone() };
+    let runner = runner.handle(pusher);
+    let provider = clerk::Users::new(config.clerk.api_url, config.clerk.secret_key)?;
+    let runner = runner.handle(invitation::Inviter { invitations: invitations.clone(), clerk: provider.clone() });
     let runner = runner.handle(gdpr::Eraser {
         database: database.clone(),
         identities: identities.clone(),
         storage: storage.clone(),
         telemetry,
-        clerk: clerk::Users::new(config.clerk.api_url, config.clerk.secret_key)?,
+        clerk: provider,
         users: accounts.clone(),
         members: members.clone(),
     });
+    let changes = Changes::new(config.database.url.clone()).ring(access.wake()).ring(runner.wake());
     jobs.spawn("job runner", |stop| runner.run(stop));
-    let changes = Changes::new(config.database.url.clone());
+    jobs.spawn("access runner", |stop| access.run(stop));
     let changes = impersonations.hear(api_keys.hear(sessions.hear(identities.hear(changes))));
     jobs.spawn("identity listener", |stop| changes.listen(stop));
     let uses = api_keys.clone();
@@ -228,7 +240,6 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let limits = CallerLimits::new(authentication, budgets);
     let gate = Arc::new(Idempotency::new(limits, database.clone(), Arc::clone(&encryption)));
 
-    let patients = patient::Service::new(database.clone(), Arc::clone(&encryption), identities.clone());
     let clerk =
         clerk::Service::new(database.clone(), accounts.clone(), members.clone(), sessions, config.clerk.webhook_secret);
     let acting = impersonation::Service::new(
@@ -238,24 +249,34 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         impersonation_secrets,
         impersonations,
     );
+    let rights = gdpr::Service::new(
+        database.clone(),
+        encryption,
+        keys.clone(),
+        storage.clone(),
+        exports,
+        members.clone(),
+        identities.clone(),
+    );
     let api: Api = (
         HealthApi::new(env!("CARGO_PKG_VERSION"), dependencies(admin, app, RedisProbe(redis), storage.clone())),
-        user::Api { users: accounts },
+        user::Api { users: accounts, invitations: invitations.clone() },
         impersonation::Api { impersonations: acting },
         clerk::Api { clerk },
-        organization::Api {
-            organizations: organization::Service::new(database.clone(), identities.clone(), keys.clone()),
-        },
-        member::Api { members: members.clone() },
+        (
+            organization::Api { organizations: organization::Service::new(database.clone(), identities.clone(), keys.clone()) },
+            organization_settings::Api { settings: organization_settings::Service::new(database.clone()) },
+        ),
+        (member::Api { members }, invitation::Api { invitations }, gdpr::AccountApi { gdpr: rights.clone() }),
         api_key::Api { api_keys: api_key::Service::new(database.clone(), key_secrets, api_keys) },
         specialty::Api { specialties: specialty::Service::new(database.clone()) },
-        specialist::Api { specialists: specialist::Service::new(database.clone(), identities) },
+        specialist::Api { specialists },
         patient::Api { patients },
         scheduling(&database, &keys),
         appointment::Service::new(database.clone(), keys.clone()).api(),
         calendar::Api { calendar: calendar::Service::new(database.clone(), feed_secrets), feeds },
         video::Api { video },
-        gdpr::Api { gdpr: gdpr::Service::new(database, encryption, keys, storage, exports, members) },
+        gdpr::Api { gdpr: rights },
     );
     let frame = Frame {
         info: INFO,
@@ -278,6 +299,39 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         tracing::warn!("some jobs did not stop in time");
     }
     Ok(())
+}
+
+/// Who people are, where they belong, and which records are theirs.
+struct People {
+    accounts: user::Service,
+    members: member::Service,
+    patients: patient::Service,
+    specialists: specialist::Service,
+    invitations: invitation::Service,
+}
+
+impl People {
+    fn new(
+        database: &Database,
+        identities: &Identities,
+        signer: Arc<Ed25519Signer>,
+        encryption: &Arc<Encryption>,
+    ) -> Self {
+        let accounts = user::Service::new(database.clone(), identities.clone(), signer, Arc::clone(encryption));
+        let members = member::Service::new(database.clone(), identities.clone(), accounts.clone());
+        let patients = patient::Service::new(database.clone(), Arc::clone(encryption), identities.clone());
+        let specialists = specialist::Service::new(database.clone(), identities.clone());
+        let invitations = invitation::Service {
+            database: database.clone(),
+            encryption: Arc::clone(encryption),
+            identities: identities.clone(),
+            users: accounts.clone(),
+            members: members.clone(),
+            patients: patients.clone(),
+            specialists: specialists.clone(),
+        };
+        Self { accounts, members, patients, specialists, invitations }
+    }
 }
 
 fn scheduling(database: &Database, keys: &OrganizationKeys) -> Scheduling {
@@ -332,7 +386,7 @@ fn telemetry_clients(config: &TelemetryConfig) -> Result<(telemetry::Client, tel
 /// What comes back by itself: rows that make no difference any more are removed, holds that have run out
 /// are ended, and what is open by now is offered to who waits.
 fn housekeeping(runner: Runner, admin: &PgPool, database: &Database, keys: &OrganizationKeys) -> Runner {
-    let [answers, sessions, holds, awaited, texts] = [(); 5].map(|()| admin.clone());
+    let [answers, sessions, holds, awaited, invited, texts] = [(); 6].map(|()| admin.clone());
     let keys = keys.clone();
     let offerer = waitlist::Offerer { waitlist: waiting(database, &keys), admin: admin.clone() };
     let database = database.clone();
@@ -340,6 +394,7 @@ fn housekeeping(runner: Runner, admin: &PgPool, database: &Database, keys: &Orga
         .handle(offerer)
         .every("waitlist_sweep", Duration::from_mins(1), move || waitlist::sweep(awaited.clone()))
         .every("idempotency_keys_expire", Duration::from_mins(10), move || answers_purge(answers.clone()))
+        .every("invitations_expire", Duration::from_hours(6), move || invitation::sweep(invited.clone()))
         .every("sessions_expire", Duration::from_hours(1), move || clerk::sweep(sessions.clone()))
         .every("texts_seal", Duration::from_mins(10), move || texts_seal(texts.clone(), keys.clone()))
         .every("holds_expire", Duration::from_mins(1), move || {

@@ -21,6 +21,7 @@ use thiserror::Error;
 use tokio::sync::Notify;
 
 use crate::{
+    access::{AccessApi, AccessService},
     analytics::{AnalyticsApi, AnalyticsRepository, AnalyticsService},
     audit::{
         AttemptWriter, Attempts, AuditApi, AuditService, ChainApi, ChainService, HeadApi, HeadJob, HeadService,
@@ -29,6 +30,7 @@ use crate::{
     config::{AuthConfig, Config, MigrateConfig},
     http::{compliance::Compliance, gate::TelemetryGate, scanners},
     media::{MediaApi, MediaService},
+    organization::{OrganizationApi, OrganizationService},
     pose::{PoseApi, PoseService},
     privacy::{
         ConsentCache, ConsentRepository, ConsentService, ErasureApi, ErasureRepository, ErasureRunner, ErasureService,
@@ -45,6 +47,8 @@ use crate::{
 /// Everything that has operations, in the order of the specification.
 type Api = (
     HealthApi,
+    AccessApi,
+    OrganizationApi,
     AuditApi,
     ChainApi,
     HeadApi,
@@ -142,6 +146,8 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
     jobs.spawn("rate limits", |stop| limiter.clone().share(stop));
     let events = clickhouse::client(&config.clickhouse);
 
+    let access = Arc::new(AccessService::new(database.clone()));
+    access.start(jobs);
     let cache = Arc::new(ConsentCache::new(redis.clone()));
     cache.listen(jobs);
     let consents =
@@ -194,6 +200,8 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
     ];
     let api: Api = (
         HealthApi::new(env!("CARGO_PKG_VERSION"), dependencies),
+        AccessApi { access: Arc::clone(&access) },
+        OrganizationApi { organizations: Arc::new(OrganizationService::new(database.clone())) },
         AuditApi { audit },
         ChainApi { chains },
         HeadApi { heads: Arc::new(HeadService { database: database.clone(), signer }) },
@@ -207,7 +215,7 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
     );
     let frame = Frame {
         info: INFO,
-        gate: Arc::new(gate(&config.auth, attempts.clone(), jobs)?),
+        gate: Arc::new(gate(&config.auth, access, attempts.clone(), jobs)?),
         limits: Limits::new(config.server.request_timeout)
             .body_of("audit_ingest", 4 * 1024 * 1024)
             .body_of("pose_frame_track", 2 * 1024 * 1024),
@@ -243,7 +251,12 @@ fn erasures(
     Arc::new(ErasureService { repository, runner, exporter })
 }
 
-fn gate(auth: &AuthConfig, attempts: Attempts, jobs: &Shutdown) -> Result<TelemetryGate, AppError> {
+fn gate(
+    auth: &AuthConfig,
+    access: Arc<AccessService>,
+    attempts: Attempts,
+    jobs: &Shutdown,
+) -> Result<TelemetryGate, AppError> {
     let keys = Jwks::new(KeySource::Url(auth.core_jwks_url.clone()))?;
     keys.keep_fresh(jobs);
     let rules = Rules {
@@ -255,5 +268,5 @@ fn gate(auth: &AuthConfig, attempts: Attempts, jobs: &Shutdown) -> Result<Teleme
         leeway: Duration::from_secs(5),
     };
     let service_tokens: Vec<SecretString> = auth.service_tokens.clone();
-    Ok(TelemetryGate::new(Verifier::new(keys, rules), service_tokens, attempts))
+    Ok(TelemetryGate::new(Verifier::new(keys, rules), access, service_tokens, attempts))
 }

@@ -22,7 +22,7 @@ use sqlx::{PgConnection, PgPool};
 pub(crate) use claim::{Claim, ClaimState, SealedAnswer};
 pub(crate) use context::{Context, Lock};
 pub(crate) use disclose::{DiscloseTx, Disclosed, DisclosedTx};
-pub(crate) use error::{DatabaseError, broken_constraint};
+pub(crate) use error::{DatabaseError, broken_constraint, one_row};
 pub(crate) use list::Listed;
 pub(crate) use pool::{PoolProbe, connect};
 pub(crate) use read::{OpenReader, Reader};

@@ -30,8 +30,8 @@ pub(super) const API_KEY_HEADER: &str = "X-Api-Key";
 /// How a caller proved who it is.
 #[derive(Debug, Clone)]
 pub(crate) enum Credential {
-    /// A session of the identity provider's.
-    Session(Arc<Identity>),
+    /// A session of the identity provider's, and what it calls the session.
+    Session(Arc<Identity>, Arc<str>),
     /// An administrator's token to act as this patient.
     Impersonation(Arc<Identity>),
     /// The link to this person's calendar.
@@ -136,7 +136,7 @@ impl Caller {
         match &self.credential {
             Credential::ApiKey(_) => "api_key",
             Credential::System => "system",
-            Credential::Session(_) | Credential::Impersonation(_) | Credential::Feed(_) => {
+            Credential::Session(..) | Credential::Impersonation(_) | Credential::Feed(_) => {
                 self.role.map_or("", Role::as_str)
             }
         }
@@ -192,7 +192,7 @@ impl Person {
     /// `None` for a key.
     pub(super) fn of(caller: Caller) -> Option<Self> {
         let identity = match &caller.credential {
-            Credential::Session(identity) | Credential::Impersonation(identity) | Credential::Feed(identity) => {
+            Credential::Session(identity, _) | Credential::Impersonation(identity) | Credential::Feed(identity) => {
                 Arc::clone(identity)
             }
             Credential::ApiKey(_) | Credential::System => return None,
@@ -208,6 +208,11 @@ impl Person {
     /// The user with every membership.
     pub(crate) fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// What the identity provider calls the session; `None` for who came without one.
+    pub(crate) fn session(&self) -> Option<&str> {
+        if let Credential::Session(_, sid) = &self.caller.credential { Some(sid) } else { None }
     }
 
     /// 403 while an administrator acts as the person.

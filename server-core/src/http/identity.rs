@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use moka::sync::Cache;
 use sqlx::PgPool;
 
@@ -48,6 +49,20 @@ pub(crate) struct Membership {
     pub(crate) specialist_id: Option<SpecialistId>,
 }
 
+/// What a user is in one organization, at a moment of the database's clock that is not after what it was
+/// read from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
+    /// The moment.
+    pub(crate) at: DateTime<Utc>,
+    /// Whether the session has ended.
+    pub(crate) session_ended: bool,
+    /// What the user is there; `None` when it is no member.
+    pub(crate) role: Option<Role>,
+    /// The user's patient record there, if a patient is what it is.
+    pub(crate) patient_id: Option<PatientId>,
+}
+
 /// Finds and remembers identities.
 #[derive(Clone)]
 pub(crate) struct Identities(Arc<Inner>);
@@ -87,6 +102,17 @@ impl Identities {
         inner.subject_of.insert(identity.user_id.0, subject.to_owned());
         inner.by_subject.keep(begun, subject, &identity);
         Ok(Some(identity))
+    }
+
+    /// What a user is at this moment, read and not remembered: for what outlives everything that is
+    /// remembered. `None` when the user is gone.
+    pub(crate) async fn standing(
+        &self,
+        user: UserId,
+        organization: OrganizationId,
+        session: Option<&str>,
+    ) -> Result<Option<Standing>, DatabaseError> {
+        repository::standing_get(&self.0.admin, user, organization, session).await
     }
 
     /// Forgets a user, before the change that made it necessary is answered.

@@ -2,6 +2,7 @@
 //! test in a process of its own all the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "test code")]
 
+mod access;
 mod api_key;
 mod appointment;
 mod appointment_race;
@@ -23,17 +24,21 @@ mod hold;
 mod idempotency;
 mod identity;
 mod impersonation;
+mod invitation;
 mod jobs;
 mod leak;
+mod link;
 mod matrix;
 mod member;
 mod organization;
 mod organization_key;
+mod organization_settings;
 mod outage;
 mod patient;
 mod patient_search;
 mod plan;
 mod rate_limit;
+mod record_access;
 mod reschedule;
 mod rls_attack;
 mod rls_catalogue;

@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use restartix_sdk::{
-    core::types::{BeginImpersonation, CreateApiKey, CreatePatient, RescheduleAppointment, Scope, SpecialtyInput},
+    core::types::{
+        BeginImpersonation, ConnectUser, CreateApiKey, MemberRole, RescheduleAppointment, Scope, SpecialtyInput,
+    },
     telemetry::types::{
         ActorKind, AuditBatch, AuditOutcome, ConsentUpdate, NewAuditEvent, NewExclusion, PurposeDecisions,
     },
@@ -27,9 +29,12 @@ const fn target(table: &'static str, verbs: &'static str) -> Target {
     Target { table, tenant: "organization_id", touch: "organization_id", verbs, rows: "true" }
 }
 
-const CORE: [Target; 23] = [
+const CORE: [Target; 25] = [
     Target { table: "public.organizations", tenant: "id", touch: "name", verbs: "SU", rows: "true" },
-    Target { table: "public.memberships", tenant: "organization_id", touch: "role", verbs: "SIUD", rows: "true" },
+    Target { table: "public.organization_settings", tenant: "organization_id", touch: "document", verbs: "SU", rows: "true" },
+    Target { table: "public.memberships", tenant: "organization_id", touch: "role", verbs: "SUD", rows: "true" },
+    // Some columns of a row it may insert; a whole one, with its state, it may not.
+    Target { table: "public.invitations", tenant: "organization_id", touch: "role", verbs: "SU", rows: "true" },
     target("public.specialties", "SIUD"),
     target("public.specialists", "SIU"),
     target("public.specialist_specialties", "SID"),
@@ -119,7 +124,11 @@ async fn execute(connection: &mut PgConnection, sql: &str) -> Outcome {
 /// exists shows whether the policy let it pass: then it is refused as a duplicate.
 async fn copy_of(owner: &mut PgConnection, target: &Target, organization: i64) -> String {
     let Target { table, tenant, rows, .. } = target;
-    let sql = format!("select to_jsonb(t)::text from {table} t where {tenant} = {organization} and {rows} limit 1");
+    // Of a record without a login, where there is one: links are written by nobody here.
+    let sql = format!(
+        "select to_jsonb(t)::text from {table} t where {tenant} = {organization} and {rows}
+         order by to_jsonb(t) ->> 'user_id' nulls first limit 1"
+    );
     let row: String = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(owner).await.unwrap();
     let row = row.replace('\'', "''");
     format!("insert into {table} overriding system value select * from jsonb_populate_record(null::{table}, '{row}')")
@@ -224,12 +233,13 @@ async fn cores_tables_withstand() {
     }
     for organization in [app.home(), app.away()] {
         let admin = app.actor(&organization.admin);
-        let record =
-            CreatePatient { user_id: Some(organization.patient.user_id), ..CoreApp::new_patient("Pia", "Own") };
-        let record = granted(admin.patient_create().body(record).send().await, 201).id;
+        let record = app.patient_create(&admin, "Pia", "Own").await.id;
+        app.patient_link(&admin, record, &organization.patient).await;
         let body = BeginImpersonation { minutes: None, reason: "A test".to_owned() };
         granted(admin.patient_impersonate().patient_id(record).body(body).send().await, 201);
         granted(admin.calendar_feed_create().send().await, 201);
+        let body = ConnectUser { email: Some("new@example.org".to_owned()), user_id: None, role: MemberRole::Staff };
+        granted(admin.member_connect().organization_id(organization.id).body(body).send().await, 201);
     }
     let mut owner = app.owner().await;
     for organization in [app.home().id, app.away().id] {
@@ -254,6 +264,49 @@ async fn cores_tables_withstand() {
     assert_eq!(attempt(&mut restricted, None, "select * from visible_organizations()").await, Ok(0));
     let home = Some(asker(app.home()));
     assert_eq!(attempt(&mut restricted, home, "select * from visible_organizations()").await, Ok(1));
+}
+
+#[tokio::test]
+async fn nobody_is_a_member_or_linked_by_an_administrators_word() {
+    let app = CoreApp::start().await;
+    let (home, admin) = (app.home().id, app.home().admin.user_id);
+    let patient = app.patient_create(&app.admin(), "Ann", "Lee").await.id;
+    let body = ConnectUser { email: Some("new@example.org".to_owned()), user_id: None, role: MemberRole::Staff };
+    granted(app.admin().member_connect().organization_id(home).body(body).send().await, 201);
+    let mut restricted = app.database.app().await;
+    let asker = Some(Asker { organization: home, user: admin, role: "admin" });
+    let stranger = app.away().staff.user_id;
+    let member = app.home().patient.user_id;
+    let denied = Err(DENIED.to_owned());
+    for sql in [
+        format!("insert into memberships (organization_id, user_id, role) values ({home}, {stranger}, 'staff')"),
+        format!("update patients set user_id = {member} where id = {patient}"),
+        format!("update specialists set user_id = null where id = {}", app.home().specialist_id),
+        format!(
+            "insert into specialists (organization_id, user_id, name, timezone) values ({home}, {member}, 'X', 'UTC')"
+        ),
+        // Nor answers anybody for somebody else, invites in another's name, or for longer than 14 days.
+        "update invitations set status = 'accepted', ended_at = now()".to_owned(),
+        format!("update invitations set user_id = {stranger}"),
+        "update invitations set expires_at = now() + interval '15 days'".to_owned(),
+        format!(
+            "insert into invitations (organization_id, uid, kind, role, user_id, invited_by)
+             values ({home}, gen_random_uuid(), 'membership', 'admin', {stranger}, {stranger})"
+        ),
+    ] {
+        assert_eq!(attempt(&mut restricted, asker, &sql).await, denied, "{sql}");
+    }
+    let revoke = "update invitations set status = 'revoked', ended_at = now()";
+    assert_eq!(attempt(&mut restricted, asker, revoke).await, Ok(1));
+    for role in ["staff", "specialist", "patient", "api_key", ""] {
+        let asker = Some(Asker { organization: home, user: admin, role });
+        for sql in ["select 1 from invitations", revoke] {
+            assert_eq!(attempt(&mut restricted, asker, sql).await, Ok(0), "{role}: {sql}");
+        }
+    }
+    // An address tells nobody who has it, but of a member, and to who administers.
+    let known = "select 1 where user_find(null, (select email_index from invitations)) is not null";
+    assert_eq!(attempt(&mut restricted, asker, known).await, Ok(0));
 }
 
 #[tokio::test]

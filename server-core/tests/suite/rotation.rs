@@ -249,7 +249,6 @@ async fn write(actor: &Actor, id: i64, number: usize) -> Result<(), String> {
         last_name: format!("Number{number}"),
         national_id: after("national_id"),
         phone: Some(value("phone", number)),
-        user_id: None,
         version: 1,
     };
     let written = actor.patient_update().patient_id(id).body(change).send().await;

@@ -4,7 +4,9 @@
 mod checksums;
 mod grid;
 mod operation;
+mod spelling;
 
 pub use checksums::{Checksums, Contents, LeftOut};
 pub use grid::Grid;
 pub use operation::{Fixture, Location, Operation, Parameter};
+pub use spelling::Misspelling;

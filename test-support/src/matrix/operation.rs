@@ -48,6 +48,8 @@ pub struct Operation {
     pub successes: Vec<u16>,
     /// Every parameter of path and query, and those fields of the body that are ids.
     pub parameters: Vec<Parameter>,
+    /// The parameters of the path that are ids, in its order.
+    pub path_ids: Vec<String>,
 }
 
 /// What a request for an operation is made of: its parameters by name, and its body.
@@ -88,6 +90,11 @@ impl Fixture {
         }
     }
 
+    /// What it names in path or query.
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name).map(String::as_str)
+    }
+
     /// The body.
     pub fn json(&self) -> Option<&Value> {
         self.body.as_ref()
@@ -125,7 +132,7 @@ impl Operation {
         operations
     }
 
-    fn of(document: &Value, path: &str, method: &str, stated: &Value) -> Option<Self> {
+    pub(super) fn of(document: &Value, path: &str, method: &str, stated: &Value) -> Option<Self> {
         let id = stated["operationId"].as_str()?.to_owned();
         let statuses = stated["responses"].as_object().into_iter().flatten();
         let mut parameters = Vec::new();
@@ -149,12 +156,23 @@ impl Operation {
             public: stated["security"].as_array().is_none_or(Vec::is_empty),
             successes: statuses.filter_map(|(status, _)| status.parse().ok()).filter(|s| *s < 300).collect(),
             parameters,
+            path_ids: Self::ids_of_path(stated),
         })
     }
 
     /// The path and query of a request.
     pub fn target(&self, fixture: &Fixture) -> String {
-        let mut path = self.path.clone();
+        self.filled(self.path.clone(), fixture)
+    }
+
+    /// The same with a parameter of the path exactly as it is written here.
+    pub(super) fn target_with(&self, fixture: &Fixture, parameter: &str, written: &str) -> String {
+        let mut fixture = fixture.clone();
+        fixture.parameters.remove(parameter);
+        self.filled(self.path.replace(&format!("{{{parameter}}}"), written), &fixture)
+    }
+
+    fn filled(&self, mut path: String, fixture: &Fixture) -> String {
         let mut query = Vec::new();
         for (name, value) in &fixture.parameters {
             let value: String = byte_serialize(value.as_bytes()).collect();

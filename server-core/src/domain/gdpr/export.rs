@@ -12,7 +12,7 @@ use server_shared::http::streamed::{Document, Gone, Outlet};
 
 use super::{
     model::SubjectKind,
-    registry::{HOLDINGS, Holding, Shown},
+    registry::{HOLDINGS, Holding, SealedBy, Shown},
     repository::{self, HeldKey, HeldRow, Person, RowKey},
 };
 use crate::{
@@ -119,6 +119,9 @@ impl Export {
             Some(RowKey { organization, key, row }) => {
                 let data_key = match key {
                     HeldKey::DataKey(id, wrapped) => Arc::new(self.encryption.open_key(organization, id, &wrapped)?),
+                    HeldKey::Own(wrapped) if holding.sealed_by == SealedBy::InvitationKey => {
+                        Arc::new(self.encryption.open_invitation_key(organization, row, &wrapped)?)
+                    }
                     HeldKey::Own(wrapped) => Arc::new(self.encryption.open_user_key(row, &wrapped)?),
                     HeldKey::Organization => self.keys.of(organization).await?.into_data_key(),
                 };

@@ -30,6 +30,13 @@ pub(super) struct Person {
     pub(super) files: Vec<String>,
 }
 
+impl Person {
+    /// What is above organizations, and nothing else.
+    pub(super) fn account(user: UserId) -> Self {
+        Self { user: Some(user.0), ..Self::default() }
+    }
+}
+
 /// Names of columns that are read along with sealed ones, to open them.
 const ORGANIZATION: &str = "$organization";
 const KEY: &str = "$key";
@@ -162,33 +169,11 @@ pub(super) async fn person_locks(tx: &mut WriteTx, person: &Person) -> Result<Ve
     Ok(organizations.into_iter().map(Lock::Members).chain(patients).collect())
 }
 
-/// Whether the user's account goes with what it has in `organization` (`None`: in all of them): it is
-/// a member there, or `was` when the erasure began, and nowhere else; or its account is closed already.
-/// An organization can't take the account of who runs the platform.
-pub(super) async fn account_goes(
-    tx: &mut WriteTx,
-    user: i64,
-    organization: Option<OrganizationId>,
-    was: bool,
-) -> Result<bool, DatabaseError> {
-    // Locked: a membership that is being added waits, and then finds the account gone or not.
-    let goes = sqlx::query_scalar!(
-        r#"
-        select $2::bigint is null
-            or not u.superadmin
-               and ($3 or u.deleted_at is not null
-                    or exists (select from memberships m where m.user_id = u.id and m.organization_id = $2))
-               and not exists (select from memberships m where m.user_id = u.id and m.organization_id <> $2) as "goes!"
-        from users u where u.id = $1
-        for update of u
-        "#,
-        user,
-        organization.map(|id| id.0),
-        was
-    )
-    .fetch_optional(tx.connection()?)
-    .await?;
-    Ok(goes.unwrap_or(false))
+/// Keeps the user's account to the end of the transaction: a membership that is being accepted waits, and
+/// then finds the account gone.
+pub(super) async fn account_hold(tx: &mut WriteTx, user: i64) -> Result<(), DatabaseError> {
+    sqlx::query!("select id from users where id = $1 for update", user).fetch_optional(tx.connection()?).await?;
+    Ok(())
 }
 
 /// Which of a holding's rows are meant.
@@ -251,8 +236,11 @@ pub(super) async fn holding_page(
             columns.extend([format!("t.organization_id as \"{ORGANIZATION}\""), format!("t.uid as \"{ROW}\"")]);
             ""
         }
-        SealedBy::OwnKey => {
+        SealedBy::OwnKey | SealedBy::InvitationKey => {
             columns.extend([format!("t.data_key_wrapped as \"{WRAPPED}\""), format!("t.uid as \"{ROW}\"")]);
+            if holding.sealed_by == SealedBy::InvitationKey {
+                columns.push(format!("t.organization_id as \"{ORGANIZATION}\""));
+            }
             ""
         }
     };
@@ -400,6 +388,13 @@ pub(super) async fn erasure_get(
 fn rows_of(holding: &Holding) -> String {
     let found = match holding.found {
         Found::User(column) => format!("t.{column} = $1"),
+        Found::Address(column) => format!(
+            "t.{column} = (select u.email_index from users u
+                           where u.id = $1
+                             and (context_organization() is null
+                                  or exists (select from memberships m where m.organization_id = context_organization()
+                                                                         and m.user_id = u.id)))"
+        ),
         Found::Patient(column) => format!("t.{column} = any($2)"),
         Found::Specialist(column) => format!("t.{column} = any($3)"),
         Found::DataKey(column) => {

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
     AssertSqlSafe, ConnectOptions, PgPool, Postgres, Transaction,
     migrate::{MigrateError, Migrator},
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
 
 use crate::{
@@ -61,6 +61,16 @@ impl Database {
     pub(crate) async fn write(&self, member: &Member) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
         let Member { user_id, organization_id, role } = *member;
         self.begin("begin", user_id, role, Some(organization_id)).await
+    }
+
+    /// A connection of the owner's that hears notifications and reconnects by itself never: who listens has to
+    /// know what it may have missed.
+    pub(crate) async fn listener(&self) -> Result<PgListener, sqlx::Error> {
+        let options = PgConnectOptions::clone(&self.owner.connect_options());
+        let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(options);
+        let mut listener = PgListener::connect_with(&pool).await?;
+        listener.eager_reconnect(false);
+        Ok(listener)
     }
 
     /// Both pools, for probes.

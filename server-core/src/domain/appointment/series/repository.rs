@@ -16,7 +16,7 @@ use super::{
     recurrence::{Recurrence, RecurrenceFrequency},
 };
 use crate::{
-    database::{DatabaseError, OpenReader, Tx},
+    database::{DatabaseError, OpenReader, Tx, one_row},
     domain::{availability::OpenSlot, period::Period},
     ids::{
         AppointmentId, AppointmentSeriesId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId,
@@ -378,7 +378,7 @@ pub(super) async fn appointments_change(
 /// Counts a change of a series, and says whose it is: whoever treats in all of it that is still to come, else
 /// whose it was.
 pub(super) async fn series_touch(tx: &mut impl Tx, id: AppointmentSeriesId) -> Result<(), DatabaseError> {
-    sqlx::query!(
+    let done = sqlx::query!(
         r#"
         update appointment_series s
         set version = s.version + 1, updated_at = now(),
@@ -394,7 +394,7 @@ pub(super) async fn series_touch(tx: &mut impl Tx, id: AppointmentSeriesId) -> R
     )
     .execute(tx.connection()?)
     .await?;
-    Ok(())
+    one_row(&done)
 }
 
 /// Says what all of a series is about from now on; the title comes sealed.
@@ -403,8 +403,8 @@ pub(super) async fn series_name(
     id: AppointmentSeriesId,
     title: Option<&[u8]>,
 ) -> Result<(), DatabaseError> {
-    sqlx::query!("update appointment_series set title = '', title_encrypted = $2 where id = $1", id.0, title)
+    let done = sqlx::query!("update appointment_series set title = '', title_encrypted = $2 where id = $1", id.0, title)
         .execute(tx.connection()?)
         .await?;
-    Ok(())
+    one_row(&done)
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::Method;
 use restartix_sdk::{
-    core::types::{BeginImpersonation, CreatePatient, Patient},
+    core::types::{BeginImpersonation, ConnectUser, CreatePatient, Patient},
     telemetry::types::{AnalyticsBatch, ConsentUpdate, NewAnalyticsEvent, PurposeDecisions},
 };
 use serde_json::json;
@@ -109,7 +109,7 @@ fn names(places: Vec<Place>) -> impl Iterator<Item = String> {
 }
 
 /// A patient record with something in every field.
-pub(super) fn planted_record(user_id: Option<i64>) -> CreatePatient {
+pub(super) fn planted_record() -> CreatePatient {
     CreatePatient {
         address: Some("9917 Planted-Address Row".to_owned()),
         clinical_notes: Some("planted-clinical-note".to_owned()),
@@ -118,7 +118,6 @@ pub(super) fn planted_record(user_id: Option<i64>) -> CreatePatient {
         emergency_contact: Some("Planted-Contact Person".to_owned()),
         national_id: Some("PLANTEDID777".to_owned()),
         phone: Some("+49 555 0199887".to_owned()),
-        user_id,
         ..CoreApp::new_patient("Plantedfirst", "Plantedlast")
     }
 }
@@ -131,11 +130,17 @@ pub(super) async fn plant(app: &CoreApp, clerk: &ClerkApi) -> Planted {
     }
     let person = app.member_add(Role::Patient).await;
     clerk.user_add(&person.clerk_id);
+    // Invited before anybody was known to have the address; a member by now.
+    let body = ConnectUser {
+        email: Some("planted-login@example.org".to_owned()),
+        user_id: None,
+        role: restartix_sdk::core::types::MemberRole::Staff,
+    };
+    granted(app.admin().member_connect().organization_id(home).body(body).send().await, 201);
     let profile = json!({ "id": person.clerk_id, "at": 1_000, "first_name": "planted-user-name", "email": "planted-login@example.org" });
     let told = Clerk::sign(&[ClerkEvent::new("user.updated", profile)]);
     assert_eq!(Answer::to(told[0].to(&app.url())).await.status.as_u16(), 204);
-    let body = planted_record(Some(person.user_id));
-    let patient = granted(app.admin().patient_create().body(body).send().await, 201);
+    let patient = app.patient_of(&person, planted_record()).await;
     // What the person does itself leaves its address and program.
     let path = format!("/v1/patients/{}", patient.id);
     let request = app.actor(&person).request(Method::GET, &path).header("user-agent", "planted-user-agent");
@@ -191,10 +196,14 @@ async fn needles(owner: &mut PgConnection, person: &Person, patient: &Patient) -
     let key = format!(
         "select encode(k.wrapped, 'hex') from data_keys k join patients p on p.data_key_id = k.id where p.id = {PATIENT}"
     );
+    let invited_key =
+        "select encode(data_key_wrapped, 'hex') from invitations where email_index is not null".to_owned();
     let names = BTreeMap::from([
         ("$USER", USER.to_string()),
         ("$USER_UID", text(owner, format!("select uid::text from users where id = {USER}")).await),
         ("$USER_KEY", text(owner, user_key).await),
+        ("$INVITED", text(owner, "select uid::text from invitations where email_index is not null".to_owned()).await),
+        ("$INVITED_KEY", text(owner, invited_key).await),
         ("$CLERK_ID", person.clerk_id.clone()),
         ("$PATIENT", PATIENT.to_string()),
         ("$UID", patient.uid.to_string()),

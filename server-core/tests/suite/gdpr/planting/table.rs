@@ -34,11 +34,15 @@ const BOOKED: After = Stays("the clinic's record of its own work: a time booked 
 const TRAIL: After = Stays("retained: the trail");
 const ACCOUNTABLE: After = Stays("retained: who acted as a patient");
 const OWN: After = Stays("of a program or of work, which is nobody's any more");
+const OTHER: After = Stays("of somebody else's invitation, which nobody is said to have made");
 const OTHERS: After = Stays("of another patient's appointment, which nobody is said to have moved");
 
 /// Values that the schema doesn't let be told apart from others': they go with their rows, which other
 /// columns find.
-pub(super) const CLOSED: [(&str, &str, &str); 9] = [
+pub(super) const CLOSED: [(&str, &str, &str); 12] = [
+    ("invitations", "kind", "one of three kinds"),
+    ("invitations", "role", "one of four roles"),
+    ("invitations", "status", "one of four states"),
     ("memberships", "role", "one of four roles"),
     ("appointments", "status", "one of eight states"),
     ("appointments", "cancellation_reason", "one of four reasons"),
@@ -66,6 +70,29 @@ pub(super) const PLANTINGS: &[Planting] = &[
             ("answer", "planted-answer", Nowhere),
         ],
     ),
+    ("invitations", "user:user_id", &[("user_id", "$USER", NotThere), ("created_at", "01.700161", Nowhere)]),
+    (
+        "invitations",
+        "address:email_index",
+        &[
+            ("uid", "$INVITED", Nowhere),
+            ("email_encrypted", "planted-login@example.org", Nowhere),
+            ("email_index", "planted-login@example.org", Nowhere),
+            ("data_key_wrapped", "$INVITED_KEY", Nowhere),
+            ("created_at", "01.700162", Nowhere),
+        ],
+    ),
+    (
+        "invitations",
+        "patient:patient_id",
+        &[("patient_id", "$PATIENT", NotThere), ("created_at", "01.700163", Nowhere)],
+    ),
+    (
+        "invitations",
+        "specialist:specialist_id",
+        &[("specialist_id", "$SPECIALIST", NotThere), ("created_at", "01.700164", Nowhere)],
+    ),
+    ("invitations", "user:invited_by", &[("invited_by", "$USER", NotThere), ("created_at", "01.700165", OTHER)]),
     ("calendar_feeds", "user:user_id", &[("user_id", "$USER", NotThere), ("created_at", "01.700117", Nowhere)]),
     ("memberships", "user:user_id", &[("user_id", "$USER", NotThere), ("created_at", "01.700102", Nowhere)]),
     (
