@@ -264,7 +264,9 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         impersonation::Api { impersonations: acting },
         clerk::Api { clerk },
         (
-            organization::Api { organizations: organization::Service::new(database.clone(), identities.clone(), keys.clone()) },
+            organization::Api {
+                organizations: organization::Service::new(database.clone(), identities.clone(), keys.clone()),
+            },
             organization_settings::Api { settings: organization_settings::Service::new(database.clone()) },
         ),
         (member::Api { members }, invitation::Api { invitations }, gdpr::AccountApi { gdpr: rights.clone() }),

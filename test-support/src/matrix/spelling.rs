@@ -34,7 +34,10 @@ impl Operation {
         for parameter in &self.path_ids {
             let id = fixture.parameter(parameter).unwrap_or_else(|| panic!("{} names no {parameter}", self.id));
             for spelt in misspelt(id) {
-                all.push(Misspelling { parameter: parameter.clone(), target: self.target_with(fixture, parameter, &spelt) });
+                all.push(Misspelling {
+                    parameter: parameter.clone(),
+                    target: self.target_with(fixture, parameter, &spelt),
+                });
             }
         }
         all

@@ -403,8 +403,9 @@ pub(super) async fn series_name(
     id: AppointmentSeriesId,
     title: Option<&[u8]>,
 ) -> Result<(), DatabaseError> {
-    let done = sqlx::query!("update appointment_series set title = '', title_encrypted = $2 where id = $1", id.0, title)
-        .execute(tx.connection()?)
-        .await?;
+    let done =
+        sqlx::query!("update appointment_series set title = '', title_encrypted = $2 where id = $1", id.0, title)
+            .execute(tx.connection()?)
+            .await?;
     one_row(&done)
 }
