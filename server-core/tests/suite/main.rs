@@ -2,6 +2,7 @@
 //! test in a process of its own all the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "test code")]
 
+mod amplification;
 mod api_key;
 mod appointment;
 mod appointment_race;
