@@ -172,7 +172,7 @@ pub(crate) async fn serve() -> ExitCode {
 async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let stop = shutdown::signal();
     let jobs = Shutdown::new();
-    let metrics = Metrics::install()?;
+    let metrics = Metrics::install(&jobs)?;
 
     let admin = database::connect(&config.database.url, &config.database.pool)?;
     let app = database::connect(&config.database.app_url, &config.database.pool)?;

@@ -140,7 +140,7 @@ pub(crate) async fn serve(config: Config) -> Result<(), AppError> {
 }
 
 fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxEndpoint<'static, Response>, AppError> {
-    let metrics = Metrics::install().map_err(|error| AppError::Metrics(error.to_string()))?;
+    let metrics = Metrics::install(jobs).map_err(|error| AppError::Metrics(error.to_string()))?;
     let redis = Redis::new(&config.redis_url)?;
     let limiter = Limiter::new(&config.redis_url, config.hash_key.clone())?;
     jobs.spawn("rate limits", |stop| limiter.clone().share(stop));

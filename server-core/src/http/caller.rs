@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{Identity, Permission, Role, api_key::ApiKeyGrant};
 use crate::{
-    audit::{Actor, Origin},
+    audit::{Actor, Origin, user_agent},
     database::Claim,
     ids::{OrganizationId, PatientId, SpecialistId, UserId},
 };
@@ -175,7 +175,7 @@ pub(super) fn origin_of(request: &Request, operation_id: &'static str, actor: Ac
         request_id: RequestId::of(request).to_owned(),
         client_request_id: ClientRequestId::of(request),
         ip: ClientIp::of(request),
-        user_agent: request.header(header::USER_AGENT).map(str::to_owned),
+        user_agent: request.header(header::USER_AGENT).map(user_agent),
     }
 }
 

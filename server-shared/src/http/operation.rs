@@ -2,8 +2,8 @@
 //!
 //! [`Operations`] wraps the tuple of API structs once. Around each handler it puts an endpoint that
 //! knows the operation: it reads the ids of the path, once for everybody ([`PathIds`]), runs the
-//! [`Gate`] (authentication) before any parameter is extracted, refuses unknown query parameters, enforces body limit and timeout, catches panics innermost, and
-//! renders every error in the one envelope.
+//! [`Gate`] (authentication) before any parameter is extracted, refuses unknown query parameters,
+//! enforces body limit and timeout, catches panics innermost, and renders every error in the one envelope.
 
 use std::{any::Any, collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -24,7 +24,7 @@ use super::{
     access_log::Subject,
     body::BodyLimit,
     path::{PathIds, PathParameter},
-    rate_limit,
+    query, rate_limit,
     request_id::RequestId,
 };
 use crate::{
@@ -252,6 +252,7 @@ impl Endpoint for OperationEndpoint {
 
 impl OperationEndpoint {
     async fn answer(&self, mut request: Request, visit: &mut Option<Extensions>) -> Result<Response, ApiError> {
+        query::check_size(&request)?;
         request.extensions_mut().insert(BodyLimit(self.body_limit));
         request.extensions_mut().insert(Arc::clone(&self.operation));
         let length = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
@@ -270,45 +271,11 @@ impl OperationEndpoint {
         }
         // Who calls comes first: a stranger learns nothing of what a path may be.
         ids?;
-        self.check_parameters(&request)?;
+        query::check_names(&request, &self.operation.query_parameters)?;
         match self.endpoint.call(request).await {
             Ok(response) => Ok(response.into_response()),
             Err(error) => Err(self.typed(error)),
         }
-    }
-
-    /// A misspelt filter must not silently return everything.
-    fn check_parameters(&self, request: &Request) -> Result<(), ApiError> {
-        // The specification says of every text that it has no U+0000; see `document`.
-        if request.uri().path_and_query().is_some_and(|all| all.as_str().contains("%00")) {
-            return Err(ApiError::bad_request(
-                "invalid_parameter",
-                "Path and query must not hold the character U+0000.",
-            ));
-        }
-        let Some(query) = request.uri().query() else { return Ok(()) };
-        let known = &self.operation.query_parameters;
-        let faults: Vec<FieldFault> = query
-            .split('&')
-            .filter(|pair| !pair.is_empty())
-            .map(|pair| pair.split('=').next().unwrap_or_default())
-            .filter(|name| !known.iter().any(|parameter| parameter == name))
-            .map(|name| {
-                // The name is the caller's own text: repeat it only where it can't hold anything.
-                let shown = if name.len() <= 40 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-                    name
-                } else {
-                    "(unprintable)"
-                };
-                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                FieldFault::new(shown, "unknown", format!("is no query parameter of this operation; it takes: {known}"))
-            })
-            .collect();
-        if faults.is_empty() {
-            return Ok(());
-        }
-        Err(ApiError::bad_request("unknown_parameter", "The query has parameters that this operation does not take.")
-            .with_fields(&faults))
     }
 
     /// Turns poem's and poem-openapi's own errors into ours. Their texts echo the caller's input, so

@@ -137,7 +137,9 @@ mod tests {
     #[test]
     fn a_number_has_one_spelling() {
         assert_eq!((id_number("1"), id_number("9007199254740991")), (Some(1), Some(LARGEST_INTEGER)));
-        for text in ["", "0", "+5", "-5", "05", "5 ", "٥", "5.0", "5e0", "0x5", "9007199254740992", "99999999999999999999"] {
+        for text in
+            ["", "0", "+5", "-5", "05", "5 ", "٥", "5.0", "5e0", "0x5", "9007199254740992", "99999999999999999999"]
+        {
             assert_eq!(id_number(text), None, "{text:?}");
         }
     }

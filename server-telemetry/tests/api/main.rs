@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a panic with a clear message is how a test fails")]
 
 mod access;
+mod amplification;
 mod analytics;
 mod audit;
 mod chain;

@@ -19,11 +19,12 @@ pub struct Misspelling {
 
 impl Operation {
     /// The parameters of the path that are ids, as the specification says.
-    pub(super) fn ids_of_path(stated: &Value) -> Vec<String> {
+    pub(super) fn ids_of_path(stated: &Value, wanted: fn(&Value) -> bool) -> Vec<String> {
         let parameters = stated["parameters"].as_array().into_iter().flatten();
         let ids = parameters.filter(|parameter| {
             let schema = &parameter["schema"];
-            parameter["in"] == "path" && (schema["type"] == "integer" || schema["format"] == "uuid")
+            let is_id = schema["type"] == "integer" || schema["format"] == "uuid";
+            parameter["in"] == "path" && is_id && wanted(schema)
         });
         ids.filter_map(|parameter| parameter["name"].as_str().map(str::to_owned)).collect()
     }
@@ -77,6 +78,8 @@ fn misspelt(id: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::*;
@@ -90,7 +93,7 @@ mod tests {
             { "in": "path", "name": "uid", "schema": { "type": "string", "format": "uuid" } },
             { "in": "query", "name": "other_id", "schema": integer },
         ] });
-        let operation = Operation::of(&json!({}), "/things/{thing_id}/{slug}/{uid}", "get", &stated).unwrap();
+        let operation = Operation::of(&Arc::default(), "/things/{thing_id}/{slug}/{uid}", "get", &stated).unwrap();
         assert_eq!(operation.path_ids, ["thing_id", "uid"]);
         let fixture = Fixture::default().with("thing_id", &46).with("slug", &"a").with("uid", &"0a-b");
         let targets: Vec<_> = operation.misspellings(&fixture).into_iter().map(|spelt| spelt.target).collect();
