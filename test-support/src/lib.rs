@@ -65,7 +65,7 @@ pub use daily_api::DailyApi;
 pub use eventually::{eventually, until};
 pub use fixtures::in_days;
 pub use icalendar::{Icalendar, IcalendarEvent, Occurrence, occurrences};
-pub use matrix::{Checksums, Contents, Fixture, Grid, LeftOut, Location, Operation, Parameter};
+pub use matrix::{Checksums, Contents, Fixture, Grid, LeftOut, Location, Operation, Parameter, RowAsker, RowRights};
 pub use postgres::{Database, Kind};
 pub use program::Program;
 pub use proxy::{Conversation, Proxy, Statement, Trip};

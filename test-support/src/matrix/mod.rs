@@ -4,7 +4,9 @@
 mod checksums;
 mod grid;
 mod operation;
+mod rows;
 
 pub use checksums::{Checksums, Contents, LeftOut};
 pub use grid::Grid;
 pub use operation::{Fixture, Location, Operation, Parameter};
+pub use rows::{RowAsker, RowRights};
