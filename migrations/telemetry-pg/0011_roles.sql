@@ -29,7 +29,7 @@ begin
     if not exists (select from audit.audit_logs
                    where id = new.audit_id and organization_id = new.organization_id
                      and actor_user_id = nullif(current_setting('app.current_user_id', true), '')::bigint
-                     and xmin = pg_current_xact_id()::xid) then
+                     and received_at = now()) then
         raise exception 'the entry is another''s, or of another moment' using errcode = 'insufficient_privilege';
     end if;
     return null;

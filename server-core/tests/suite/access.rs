@@ -159,7 +159,7 @@ async fn a_token_ends_with_an_erasure_with_the_patient_record_and_with_running_t
     app.membership_add(&person, app.away().id, Role::Staff).await;
     let actor = app.actor(&person).in_organization(app.home().id);
     let mut owner = app.owner().await;
-    let record = app.patient_create(&app.staff(), "Mara").await;
+    let record = app.patient_create(&app.staff(), "Mara", "Lee").await;
     let link = "update patients set user_id = $2 where id = $1";
     sqlx::query(link).bind(record.id).bind(person.user_id).execute(&mut owner).await.unwrap();
     let old = token(&actor).await;

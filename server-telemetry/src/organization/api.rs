@@ -30,6 +30,6 @@ impl OrganizationApi {
         organization_id: Path<i64>,
         body: Body<NewOrganizationSettings>,
     ) -> Result<Json<OrganizationSettings>, ApiError> {
-        Ok(Json(self.organizations.settings_put(organization_id.0, &body).await?))
+        Ok(Json(self.organizations.settings_put(organization_id.0, body.0).await?))
     }
 }

@@ -13,7 +13,7 @@ impl OrganizationRepository {
     pub(super) async fn put(
         &self,
         organization_id: i64,
-        new: &NewOrganizationSettings,
+        new: NewOrganizationSettings,
     ) -> Result<OrganizationSettings, sqlx::Error> {
         let mut tx = self.database.work().await?;
         sqlx::query!(
@@ -23,7 +23,7 @@ impl OrganizationRepository {
                  where held.revision < excluded.revision",
             organization_id,
             new.revision,
-            new.timezone.as_ref(),
+            new.timezone.into_inner(),
         )
         .execute(&mut *tx)
         .await?;

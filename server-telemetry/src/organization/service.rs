@@ -21,7 +21,7 @@ impl OrganizationService {
     pub(super) async fn settings_put(
         &self,
         organization_id: i64,
-        new: &NewOrganizationSettings,
+        new: NewOrganizationSettings,
     ) -> Result<OrganizationSettings, StoreError> {
         Ok(self.repository.put(organization_id, new).await?)
     }

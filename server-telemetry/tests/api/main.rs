@@ -18,6 +18,7 @@ mod planted;
 mod pose;
 mod privacy;
 mod registry;
+mod rls_grid;
 mod security;
 mod storage;
 mod support;

@@ -46,9 +46,14 @@ impl Grid {
 
     /// Whether the line of an operation says that a column succeeds; `false` without a line.
     pub fn grants(&self, operation: &str, column: &str) -> bool {
-        let cells = self.lines.get(operation);
-        let cell = self.columns.iter().position(|name| name == column).and_then(|at| cells?.get(at));
-        cell.is_some_and(|cell| cell.starts_with('2'))
+        self.cell(operation, column).is_some_and(|cell| cell.starts_with('2'))
+    }
+
+    /// What stands in the line of an operation under a column.
+    pub fn cell(&self, operation: &str, column: &str) -> Option<&str> {
+        let cells = self.lines.get(operation)?;
+        let at = self.columns.iter().position(|name| name == column)?;
+        cells.get(at).map(String::as_str)
     }
 
     /// The operations of this grid that the committed one has no line for: nobody has decided who may.
@@ -63,8 +68,8 @@ impl Grid {
         let undecided = self.undecided(&Self::parse(committed));
         assert!(
             undecided.is_empty(),
-            "nobody has decided who may do {undecided:?}: give the handler its permission and {file} the line; as it is \
-             now, the file becomes:\n{self}"
+            "nobody has decided who may do {undecided:?}: give the handler its permission, or the table its policies and \
+             grants, and {file} the line; as it is now, the file becomes:\n{self}"
         );
         assert!(
             self.to_string() == committed,

@@ -7,6 +7,7 @@ mod grid;
 mod hostile;
 mod memory;
 mod operation;
+mod rows;
 mod spelling;
 
 pub use amplification::assert_bounded;
@@ -15,4 +16,5 @@ pub use grid::Grid;
 pub use hostile::Hostile;
 pub use memory::Memory;
 pub use operation::{Fixture, Location, Operation, Parameter};
+pub use rows::{RowAsker, RowRights};
 pub use spelling::Misspelling;
