@@ -7,7 +7,7 @@ use restartix_sdk::core::types::{
     BeginImpersonation, ConnectUser, Invitation, InvitationKind, InvitationStatus, MemberRole, MyInvitation,
     UpdateMember,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::AssertSqlSafe;
 use test_support::{Actor, Answer, Clerk, ClerkApi, ClerkEvent, CoreApp, Person, Role, granted, refused, until};
 use uuid::Uuid;
@@ -64,13 +64,12 @@ async fn a_stranger_who_is_connected_and_erased_keeps_account_and_login() {
     let answer = Answer::to(admin.request(Method::POST, &path).json(&body)).await;
     assert!(answer.json(201).get("user_id").is_none(), "{}", answer.body);
 
-    for erase in [format!("/v1/gdpr/users/{}", victim.user_id)] {
-        Answer::to(admin.request(Method::DELETE, &erase)).await.refusal(404, "user_not_found");
-        let anonymize = admin.request(Method::POST, &format!("{erase}/anonymize"));
-        Answer::to(anonymize).await.refusal(404, "user_not_found");
-        let export = admin.request(Method::GET, &format!("{erase}/export"));
-        Answer::to(export).await.refusal(404, "user_not_found");
-    }
+    let erase = format!("/v1/gdpr/users/{}", victim.user_id);
+    Answer::to(admin.request(Method::DELETE, &erase)).await.refusal(404, "user_not_found");
+    let anonymize = admin.request(Method::POST, &format!("{erase}/anonymize"));
+    Answer::to(anonymize).await.refusal(404, "user_not_found");
+    let export = admin.request(Method::GET, &format!("{erase}/export"));
+    Answer::to(export).await.refusal(404, "user_not_found");
     let me = granted(app.actor(&victim).me_get().send().await, 200);
     assert_eq!((me.memberships.len(), me.invitations.len()), (0, 1));
     assert!(clerk.has(&victim.clerk_id));
@@ -93,8 +92,7 @@ async fn nothing_tells_who_has_an_account() {
             let invitation = answer.json(201);
             assert_eq!((invitation["email"].as_str(), invitation["status"].as_str()), (Some(email), Some("pending")));
             asked.push(invitation["id"].as_i64());
-            let fields = invitation.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-            shapes.insert((fields, answer.body.len() - email.len()));
+            shapes.insert(invitation.as_object().unwrap().keys().cloned().collect::<Vec<_>>());
         }
         assert_eq!(asked[0], asked[1], "asked for again, it is renewed");
     }
@@ -340,14 +338,10 @@ async fn who_acts_as_somebody_sees_and_answers_no_invitation() {
     let token = granted(app.admin().patient_impersonate().patient_id(record).body(body).send().await, 201).token;
     let acting = app.admin().holding(&token);
     assert_eq!(mine(&acting).await, []);
-    for refusal in [
-        acting.me_invitation_accept().invitation_id(invited).send().await.map(drop).err(),
-        acting.me_invitation_decline().invitation_id(invited).send().await.map(drop).err(),
-    ] {
-        assert!(refusal.is_some());
+    for answer in ["accept", "decline"] {
+        let path = format!("/v1/me/invitations/{invited}/{answer}");
+        Answer::to(acting.request(Method::POST, &path)).await.refusal(403, "impersonation_not_allowed");
     }
-    let path = format!("/v1/me/invitations/{invited}/accept");
-    Answer::to(acting.request(Method::POST, &path)).await.refusal(403, "impersonation_not_allowed");
     Answer::to(acting.request(Method::DELETE, "/v1/me")).await.refusal(403, "impersonation_not_allowed");
     assert_eq!(mine(&app.patient()).await.len(), 1);
 }
@@ -389,7 +383,4 @@ async fn what_ended_a_while_ago_is_removed() {
         (listed(&admin, home).await.iter().map(|one| one.id).eq([ids[2]])).then_some(())
     })
     .await;
-    let left: Value =
-        sqlx::query_scalar("select to_jsonb(i) from invitations i").fetch_one(&mut app.owner().await).await.unwrap();
-    assert_eq!(left["id"], ids[2]);
 }

@@ -221,6 +221,10 @@ pub(super) async fn invitation_take(
     if present.is_none() {
         return Ok(None);
     }
+    // Before the invitation, as the end of a membership does, which ends invitations.
+    sqlx::query!("select organization_id from memberships where user_id = $1 for share", user.0)
+        .fetch_all(tx.connection()?)
+        .await?;
     let taken = sqlx::query_as!(
         Taken,
         r#"
