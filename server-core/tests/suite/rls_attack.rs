@@ -31,7 +31,13 @@ const fn target(table: &'static str, verbs: &'static str) -> Target {
 
 const CORE: [Target; 25] = [
     Target { table: "public.organizations", tenant: "id", touch: "name", verbs: "SU", rows: "true" },
-    Target { table: "public.organization_settings", tenant: "organization_id", touch: "document", verbs: "SU", rows: "true" },
+    Target {
+        table: "public.organization_settings",
+        tenant: "organization_id",
+        touch: "document",
+        verbs: "SU",
+        rows: "true",
+    },
     Target { table: "public.memberships", tenant: "organization_id", touch: "role", verbs: "SUD", rows: "true" },
     // Some columns of a row it may insert; a whole one, with its state, it may not.
     Target { table: "public.invitations", tenant: "organization_id", touch: "role", verbs: "SU", rows: "true" },
