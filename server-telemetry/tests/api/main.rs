@@ -4,6 +4,7 @@
 mod analytics;
 mod audit;
 mod chain;
+mod connection;
 mod durability;
 mod erasure;
 mod exclusion;
