@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use server_shared::{
     ApiError,
-    http::{Gate, Operation, access_log::Subject, authorization::bearer},
+    http::{Gate, Operation, access_log::Subject, authorization::bearer, failure::Failures},
     token::{TokenError, Verifier},
 };
 use subtle::{Choice, ConstantTimeEq};
@@ -47,14 +47,20 @@ impl Claims {
 pub(crate) struct TelemetryGate {
     verifier: Verifier,
     service_tokens: Vec<SecretString>,
+    failures: Failures,
     attempts: Attempts,
 }
 
 impl TelemetryGate {
-    /// `service_tokens` are all accepted: the present one and, while it rotates, the next. What is refused
-    /// goes to `attempts`.
-    pub(crate) fn new(verifier: Verifier, service_tokens: Vec<SecretString>, attempts: Attempts) -> Self {
-        Self { verifier, service_tokens, attempts }
+    /// `service_tokens` are all accepted: the present one and, while it rotates, the next. Who is not known
+    /// is counted in `failures`; what is refused goes to `attempts`.
+    pub(crate) fn new(
+        verifier: Verifier,
+        service_tokens: Vec<SecretString>,
+        failures: Failures,
+        attempts: Attempts,
+    ) -> Self {
+        Self { verifier, service_tokens, failures, attempts }
     }
 
     /// Compares with every token, each in constant time, so that timing tells nothing of which or
@@ -68,6 +74,17 @@ impl TelemetryGate {
         let claims = self.verifier.verify::<Claims>(token).await.map_err(refusal)?;
         claims.person().ok_or_else(|| refusal(TokenError::Malformed))
     }
+
+    async fn caller(&self, operation: &Operation, request: &Request) -> Result<Caller, ApiError> {
+        let token = bearer(request).ok_or_else(unauthenticated)?;
+        if operation.security.contains(&SERVICE_TOKEN) && self.is_service(token) {
+            return Ok(Caller::Service);
+        }
+        if operation.security.contains(&TELEMETRY_TOKEN) {
+            return self.person(token).await.map(Caller::Person);
+        }
+        Err(unauthenticated())
+    }
 }
 
 #[async_trait]
@@ -75,13 +92,9 @@ impl Gate for TelemetryGate {
     async fn admit(&self, operation: &Operation, request: &mut Request) -> Result<Option<Response>, ApiError> {
         let trace = Trace::of(operation.id, request);
         request.extensions_mut().insert(trace);
-        let token = bearer(request).ok_or_else(unauthenticated)?;
-        let caller = if operation.security.contains(&SERVICE_TOKEN) && self.is_service(token) {
-            Caller::Service
-        } else if operation.security.contains(&TELEMETRY_TOKEN) {
-            Caller::Person(self.person(token).await?)
-        } else {
-            return Err(unauthenticated());
+        let caller = match self.caller(operation, request).await {
+            Ok(caller) => caller,
+            Err(error) => return Err(self.failures.answer(request, error).await),
         };
         request.extensions_mut().insert(caller);
         if let Caller::Person(person) = caller {
