@@ -5,7 +5,7 @@
 
 mod health;
 
-pub(crate) use health::PostgresProbe;
+pub(crate) use health::{PostgresProbe, UNRESTRICTED};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
@@ -61,11 +61,6 @@ impl Database {
     pub(crate) async fn write(&self, member: &Member) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
         let Member { user_id, organization_id, role } = *member;
         self.begin("begin", user_id, role, Some(organization_id)).await
-    }
-
-    /// Both pools, for probes.
-    pub(crate) fn pools(&self) -> [&PgPool; 2] {
-        [&self.owner, &self.app]
     }
 
     /// Applies what is missing of the migrations.
