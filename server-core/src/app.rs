@@ -8,6 +8,7 @@ use server_shared::{
     config::ConfigFaults,
     http::{
         document::{Document, HeaderParameter, HeaderValue, Info},
+        failure::Failures,
         health::{Dependency, HealthApi},
         metrics::Metrics,
         operation::Limits,
@@ -22,8 +23,9 @@ use sqlx::{ConnectOptions, Connection, PgPool, migrate::Migrator, postgres::PgCo
 
 use crate::{
     audit::{AttemptWriter, Forwarder},
+    bootstrap,
     config::{self, Config, RotationConfig, TelemetryConfig},
-    database::{self, Database, PoolProbe},
+    database::{self, AppProbe, Database, PoolProbe},
     domain::{
         api_key, appointment, appointment_template, availability, calendar, gdpr, impersonation, invitation, member,
         organization, organization_settings, patient, schedule, specialist, specialty, user, video, waitlist,
@@ -129,7 +131,7 @@ pub(crate) fn openapi() -> ExitCode {
 
 /// `server-core migrate`
 pub(crate) async fn migrate() -> ExitCode {
-    match config::migration_url() {
+    match config::owner_url() {
         Ok(url) => ended(run_migrations(url.expose_secret()).await.map_err(|error| error.to_string())),
         Err(faults) => refused(&faults),
     }
@@ -154,6 +156,20 @@ pub(crate) async fn rotate_keys(dry_run: bool) -> ExitCode {
     }
 }
 
+/// `server-core bootstrap`
+pub(crate) async fn bootstrap(plan: &bootstrap::Plan) -> ExitCode {
+    let url = match config::owner_url() {
+        Ok(url) => url,
+        Err(faults) => return refused(&faults),
+    };
+    let made = bootstrap::run(&url, plan).await;
+    if let Err(bootstrap::BootstrapError::SuperadminExists) = &made {
+        ended(made.map_err(|error| error.to_string()));
+        return ExitCode::from(bootstrap::REFUSED);
+    }
+    ended(made.map_err(|error| error.to_string()))
+}
+
 /// `server-core serve`
 pub(crate) async fn serve() -> ExitCode {
     match Config::load() {
@@ -176,6 +192,10 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
 
     let admin = database::connect(&config.database.url, &config.database.pool)?;
     let app = database::connect(&config.database.app_url, &config.database.pool)?;
+    // Unknown while the database is down; `/ready` says no until it is known.
+    if let Ok(false) = database::is_restricted(&app).await {
+        return Err(database::UNRESTRICTED.into());
+    }
     let redis = redis::connect(&config.redis_url)?;
     let limiter = Limiter::new(&config.redis_url, config.encryption.blind_index.clone())?;
     jobs.spawn("rate limits", |stop| limiter.clone().share(stop));
@@ -236,8 +256,10 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     };
     let authentication = Authentication::new(directory, admin.clone(), attempts.clone(), INFO.phi);
     let budgets = Budgets::new(limiter.clone(), config.edge.rate_limit_scale);
-    let feeds = Feeds::new(admin.clone(), Arc::clone(&feed_secrets), identities.clone(), budgets.clone());
-    let limits = CallerLimits::new(authentication, budgets);
+    let failures = Failures::new(limiter.clone(), config.edge.rate_limit_scale);
+    let feeds =
+        Feeds::new(admin.clone(), Arc::clone(&feed_secrets), identities.clone(), budgets.clone(), failures.clone());
+    let limits = CallerLimits::new(authentication, budgets, failures);
     let gate = Arc::new(Idempotency::new(limits, database.clone(), Arc::clone(&encryption)));
 
     let clerk =
@@ -280,11 +302,12 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         video::Api { video },
         gdpr::Api { gdpr: rights },
     );
+    let connections = config.edge.connections.clone();
     let frame = Frame {
         info: INFO,
         gate,
         limits: Limits::new(config.server.request_timeout),
-        trusted_proxies: config.server.trusted_proxies,
+        trusted_proxies: config.server.trusted_proxies.clone(),
         metrics,
         metrics_token: config.server.metrics_token,
         edge: config.edge,
@@ -295,7 +318,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
 
     let bound = Bound::bind(&config.server.host, config.server.port).await?;
     bound.announce(config.server.port_file.as_deref())?;
-    bound.serve(endpoint, stop, config.server.shutdown_timeout).await?;
+    bound.serve(endpoint, &connections, config.server.trusted_proxies, stop, config.server.shutdown_timeout).await?;
     // Requests have ended; what they left for the jobs is durable, so these may stop at once.
     if !jobs.drain(config.server.shutdown_timeout).await {
         tracing::warn!("some jobs did not stop in time");
@@ -353,7 +376,7 @@ fn waiting(database: &Database, keys: &OrganizationKeys) -> waitlist::Service {
 fn dependencies(admin: PgPool, app: PgPool, redis: RedisProbe, storage: Storage) -> Vec<Dependency> {
     vec![
         Dependency { name: "postgresql", required: true, probe: Box::new(PoolProbe(admin)) },
-        Dependency { name: "postgresql_app", required: true, probe: Box::new(PoolProbe(app)) },
+        Dependency { name: "postgresql_app", required: true, probe: Box::new(AppProbe(app)) },
         Dependency { name: "redis", required: false, probe: Box::new(redis) },
         Dependency { name: "s3", required: false, probe: Box::new(StorageProbe(storage)) },
     ]

@@ -24,7 +24,7 @@ pub(crate) use context::{Context, Lock};
 pub(crate) use disclose::{DiscloseTx, Disclosed, DisclosedTx};
 pub(crate) use error::{DatabaseError, broken_constraint, one_row};
 pub(crate) use list::Listed;
-pub(crate) use pool::{PoolProbe, connect};
+pub(crate) use pool::{AppProbe, PoolProbe, UNRESTRICTED, connect, is_restricted};
 pub(crate) use read::{OpenReader, Reader};
 pub(crate) use sealed::Sealed;
 pub(crate) use write::WriteTx;

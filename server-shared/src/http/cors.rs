@@ -35,6 +35,13 @@ impl Cors {
         Self { allowed: Arc::new(allowed.into_iter().collect()) }
     }
 
+    /// Marks an answer that is given before the middleware is reached.
+    pub(super) fn mark(&self, request: &Request, answer: &mut Response) {
+        if !self.allowed.is_empty() {
+            mark(answer.headers_mut(), self.origin(request));
+        }
+    }
+
     /// The origin of a request as an answer may repeat it.
     fn origin(&self, request: &Request) -> Option<HeaderValue> {
         let origin = request.headers().get(header::ORIGIN)?;

@@ -6,6 +6,7 @@ mod amplification;
 mod analytics;
 mod audit;
 mod chain;
+mod connection;
 mod durability;
 mod erasure;
 mod exclusion;
