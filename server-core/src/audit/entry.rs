@@ -45,7 +45,8 @@ impl Actor {
         if let Self::User(user) = self { Some(user.0) } else { None }
     }
 
-    fn api_key(self) -> Option<i64> {
+    /// The id of the key.
+    pub(crate) fn api_key(self) -> Option<i64> {
         if let Self::ApiKey(key) = self { Some(key.0) } else { None }
     }
 }

@@ -18,10 +18,9 @@ use server_shared::{
 use sqlx::PgPool;
 
 use super::{
-    Caller, Identities, Identity, Role, Sessions,
+    Caller, Capacity, Identities, Identity, Role, Sessions,
     api_key::ApiKeys,
     caller::{API_KEY, API_KEY_HEADER, Credential, Person, origin_of},
-    identity::Membership,
     impersonation::Impersonations,
     repository,
 };
@@ -145,6 +144,12 @@ impl Authentication {
         let grant = self.directory.impersonations.find(token).await?.filter(|grant| grant.is_good());
         let grant = grant.ok_or_else(ended)?;
         origin.impersonator = Some(grant.impersonator);
+        // It lasts no longer than the session it was begun from.
+        if let Some(session) = &grant.session
+            && self.directory.sessions.ended(session).await?
+        {
+            return Err(ended());
+        }
         named?.only(grant.organization)?;
         // Both have to be what they were: an administrator who lost the role acts as nobody.
         let impersonator = self.directory.identities.find(&grant.impersonator_subject).await?.ok_or_else(ended)?;
@@ -153,11 +158,11 @@ impl Authentication {
             || impersonator
                 .memberships
                 .iter()
-                .any(|m| m.organization_id == grant.organization && m.role == Role::Admin);
+                .any(|m| m.organization_id == grant.organization && m.capacity.role() == Role::Admin);
         let membership = patient
             .memberships
             .iter()
-            .find(|m| m.organization_id == grant.organization && m.patient_id == Some(grant.patient))
+            .find(|m| m.organization_id == grant.organization && m.capacity == Capacity::Patient(Some(grant.patient)))
             .filter(|_| administers)
             .ok_or_else(ended)?;
         origin.actor = Actor::User(patient.user_id);
@@ -167,7 +172,7 @@ impl Authentication {
             name: patient.name.clone(),
             superadmin: false,
             current_organization_id: Some(grant.organization),
-            memberships: vec![Membership { role: Role::Patient, specialist_id: None, ..membership.clone() }],
+            memberships: vec![membership.clone()],
         };
         let acting = person(Credential::Impersonation(Arc::new(acted)), origin)?;
         acting.in_organization(grant.organization).map(Person::into_caller).ok_or_else(ended)
@@ -192,9 +197,7 @@ impl Authentication {
         Ok(Caller {
             user_id: None,
             organization: Some(grant.organization),
-            role: None,
-            patient_id: None,
-            specialist_id: None,
+            capacity: None,
             credential: Credential::ApiKey(grant),
             request: origin.clone(),
             claim: None,
@@ -323,9 +326,7 @@ pub(super) fn person(credential: Credential, origin: &Origin) -> Result<Person, 
     let caller = Caller {
         user_id: Some(user_id),
         organization: None,
-        role: superadmin.then_some(Role::Superadmin),
-        patient_id: None,
-        specialist_id: None,
+        capacity: superadmin.then_some(Capacity::Superadmin),
         credential,
         request: origin.clone(),
         claim: None,

@@ -23,7 +23,7 @@ async fn deliver(app: &CoreApp, message: &ClerkMessage) {
     assert_eq!((answer.status.as_u16(), answer.body.as_str()), (204, ""), "{}", message.body);
 }
 
-async fn told(app: &CoreApp, event: ClerkEvent) {
+pub(crate) async fn told(app: &CoreApp, event: ClerkEvent) {
     deliver(app, &Clerk::sign(&[event])[0]).await;
 }
 

@@ -71,6 +71,35 @@ pub(super) struct HeldRow {
     pub(super) columns: Map<String, Value>,
 }
 
+/// Whether a user may have somebody erased: an administrator in its organization, who runs the platform everywhere,
+/// and everybody itself everywhere. To be asked above organizations.
+pub(super) async fn may_erase(
+    tx: &mut impl Tx,
+    asker: Option<UserId>,
+    organization: Option<OrganizationId>,
+    subject: Subject,
+) -> Result<bool, DatabaseError> {
+    let Some(asker) = asker else { return Ok(false) };
+    if organization.is_none() && matches!(subject, Subject::User(user) if user == asker) {
+        return Ok(true);
+    }
+    let may = sqlx::query_scalar!(
+        r#"
+        select exists (
+            select from users u
+            where u.id = $1 and u.deleted_at is null
+              and (u.superadmin
+                   or exists (select from memberships m
+                              where m.user_id = u.id and m.organization_id = $2 and m.role = 'admin'))) as "may!"
+        "#,
+        asker.0,
+        organization.map(|id| id.0)
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    Ok(may)
+}
+
 /// Whether anything is held on the person, as far as the context goes, that erasing would change: of one
 /// that was erased nothing is. `account` asks for what is above organizations, too.
 pub(super) async fn is_held(tx: &mut impl Tx, person: &Person, account: bool) -> Result<bool, DatabaseError> {

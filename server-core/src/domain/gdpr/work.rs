@@ -176,7 +176,21 @@ impl Run<'_> {
         }
     }
 
+    /// Whoever can leave a job is not whoever may have somebody erased: that is asked again before anything is done.
+    /// Once it has begun it goes on, whatever becomes of who asked.
+    async fn check_asker(&self) -> Result<(), JobError> {
+        let mut tx = self.write_above().await?;
+        if repository::may_erase(&mut tx, self.attempt.asked_by, self.attempt.organization, self.work.subject).await? {
+            return Ok(());
+        }
+        drop(tx);
+        let tx = self.write().await?;
+        tx.commit(Audit::action("refused", &ErasureRecord(self.attempt.id))).await?;
+        Err(JobError::fatal("asker_not_allowed", "who asked for the erasure may not have it done"))
+    }
+
     async fn plan(&mut self) -> Result<(), JobError> {
+        self.check_asker().await?;
         let mut plan = Vec::new();
         if let (Scope::Account, Subject::User(user)) = (self.work.scope, self.work.subject) {
             self.progress.person = Person::account(user);

@@ -9,6 +9,8 @@ use crate::{
 /// An impersonation on its way into the database.
 pub(super) struct NewImpersonation<'a> {
     pub(super) impersonator: UserId,
+    /// The session of the administrator's, with which it ends.
+    pub(super) session: Option<&'a str>,
     pub(super) patient: PatientId,
     pub(super) patient_user: UserId,
     pub(super) token_hash: &'a [u8],
@@ -28,8 +30,8 @@ pub(super) async fn impersonation_create(
         Impersonation,
         r#"
         insert into impersonations (organization_id, token_hash, impersonator_user_id, patient_id, patient_user_id, uid,
-                                    reason_encrypted, expires_at)
-        values ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(mins => $8))
+                                    reason_encrypted, expires_at, session_id)
+        values ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(mins => $8), $9)
         returning id as "id: ImpersonationId", patient_id as "patient_id: PatientId",
                   patient_user_id as "patient_user_id: UserId", impersonator_user_id as "impersonator_user_id: UserId",
                   expires_at, created_at
@@ -41,7 +43,8 @@ pub(super) async fn impersonation_create(
         new.patient_user.0,
         new.uid,
         new.reason.as_deref(),
-        i32::try_from(new.minutes).unwrap_or(0)
+        i32::try_from(new.minutes).unwrap_or(0),
+        new.session
     )
     .fetch_one(tx.connection()?)
     .await?;

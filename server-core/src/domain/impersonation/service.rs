@@ -57,6 +57,7 @@ impl Service {
             .ok_or(ImpersonationError::PatientHasNoUser)?;
         let new = NewImpersonation {
             impersonator: caller.id(),
+            session: caller.session(),
             patient,
             patient_user,
             token_hash: &secret.hash,

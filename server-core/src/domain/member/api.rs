@@ -49,7 +49,8 @@ impl Api {
 
     /// Change what a member is
     ///
-    /// Counts from the member's next request on. 409 `last_admin` when nobody would administer the
+    /// Counts from the member's next request on. What the member had in the former role ends: its calendar
+    /// feed, what it holds, impersonations of it or by it, and its link to a specialist or patient record. 409 `last_admin` when nobody would administer the
     /// organization any more.
     #[oai(path = "/organizations/:organization_id/members/:user_id", method = "put", operation_id = "member_update")]
     async fn member_update(
@@ -67,7 +68,8 @@ impl Api {
 
     /// Remove a member from an organization
     ///
-    /// Specialist and patient records of the member stay, without a login. 409 `last_admin` when nobody
+    /// Specialist and patient records of the member stay, without a login; API keys that it made stay as they
+    /// are. Its calendar feed, what it holds and impersonations of it or by it end. 409 `last_admin` when nobody
     /// would administer the organization any more.
     #[oai(path = "/organizations/:organization_id/members/:user_id", method = "delete", operation_id = "member_delete")]
     async fn member_delete(

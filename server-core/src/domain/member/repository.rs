@@ -2,10 +2,14 @@ use chrono::{DateTime, Utc};
 use server_shared::http::Paging;
 use uuid::Uuid;
 
-use super::{error::MemberError, model::MemberRole};
+use super::{
+    ended::{Ended, EndedKind},
+    error::MemberError,
+    model::MemberRole,
+};
 use crate::{
     database::{DatabaseError, DiscloseTx, Sealed, Tx, WriteTx, broken_constraint},
-    ids::{OrganizationId, UserId},
+    ids::{OrganizationId, SpecialistId, UserId},
 };
 
 /// A member as it is stored: the name in clear, the address sealed with the user's key.
@@ -185,6 +189,26 @@ pub(super) async fn member_delete(
             .execute(tx.connection()?)
             .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Ends what the member has in its role, unless that is what it is next; `None` is nothing at all.
+pub(super) async fn capacity_end(
+    tx: &mut WriteTx,
+    user: UserId,
+    next: Option<MemberRole>,
+) -> Result<Vec<Ended>, DatabaseError> {
+    let ended = sqlx::query_as!(
+        Ended,
+        r#"
+        select kind as "kind!: EndedKind", id as "id!", specialist_id as "specialist_id: SpecialistId"
+        from member_capacity_end($1, $2)
+        "#,
+        user.0,
+        next.map(MemberRole::as_str)
+    )
+    .fetch_all(tx.connection()?)
+    .await?;
+    Ok(ended)
 }
 
 /// Ends every membership of a user; gives the organizations.

@@ -1,6 +1,7 @@
 use server_shared::http::{Page, Paging};
 
 use super::{
+    ended::Ended,
     error::MemberError,
     model::{Invitation, Member, MemberRole, MembershipOf},
     repository::{self, MemberRow},
@@ -8,7 +9,7 @@ use super::{
 use crate::{
     audit::Audit,
     database::{Database, DatabaseError, Lock, Sealed, WriteTx},
-    domain::user,
+    domain::{user, waitlist::enqueue_offers},
     http::{Caller, Identities},
     ids::{OrganizationId, UserId},
 };
@@ -49,10 +50,11 @@ impl Service {
         if role != MemberRole::Admin {
             leave_an_admin(&mut tx, user).await?;
         }
+        let ended = end(&mut tx, user, Some(role)).await?;
         if !repository::member_role_update(&mut tx, organization, user, role).await? {
             return Err(MemberError::NotFound);
         }
-        self.commit(tx, user, |member| Audit::updated(member, vec!["role"])).await
+        self.commit(tx, user, |member| Audit::updated(member, vec!["role"]).and(ended)).await
     }
 
     pub(super) async fn delete(
@@ -63,11 +65,12 @@ impl Service {
     ) -> Result<(), MemberError> {
         let mut tx = self.write(caller, organization).await?;
         leave_an_admin(&mut tx, user).await?;
+        let ended = end(&mut tx, user, None).await?;
         if !repository::member_delete(&mut tx, organization, user).await? {
             return Err(MemberError::NotFound);
         }
         self.identities.invalidate_after(&mut tx, [user]);
-        tx.commit(Audit::deleted(&MembershipOf(user))).await?;
+        tx.commit(Audit::deleted(&MembershipOf(user)).and(ended)).await?;
         Ok(())
     }
 
@@ -185,6 +188,14 @@ impl Service {
 /// rights has to know.
 fn admin_granted(user: UserId, role: MemberRole) -> Option<Audit> {
     (role == MemberRole::Admin).then(|| Audit::action("admin_granted", &MembershipOf(user)))
+}
+
+/// Ends what the member has in its role and may not have in the next; what the audit log says of it. Whoever
+/// waits for what was held hears of it.
+async fn end(tx: &mut WriteTx, user: UserId, next: Option<MemberRole>) -> Result<Vec<Audit>, DatabaseError> {
+    let ended = repository::capacity_end(tx, user, next).await?;
+    enqueue_offers(tx, ended.iter().filter_map(|ended| ended.specialist_id)).await?;
+    Ok(ended.iter().map(Ended::audit).collect())
 }
 
 /// Refuses what would take the organization its last administrator; 404 for who is no member.

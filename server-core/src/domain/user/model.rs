@@ -56,7 +56,7 @@ impl Me {
             organization_id: membership.organization_id,
             organization_name: membership.organization_name.clone(),
             organization_slug: membership.organization_slug.clone(),
-            role: membership.role,
+            role: membership.capacity.role(),
         });
         Self {
             id: caller.id(),
@@ -64,10 +64,10 @@ impl Me {
             superadmin: caller.identity().superadmin,
             memberships: memberships.collect(),
             organization_id: caller.organization,
-            role: caller.role,
-            permissions: caller.role.map(Role::permissions).unwrap_or_default(),
-            patient_id: caller.patient_id,
-            specialist_id: caller.specialist_id,
+            role: caller.role(),
+            permissions: caller.role().map(Role::permissions).unwrap_or_default(),
+            patient_id: caller.patient_id(),
+            specialist_id: caller.specialist_id(),
             invitations,
         }
     }

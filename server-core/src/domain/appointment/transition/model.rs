@@ -61,16 +61,6 @@ impl Standing {
         Err(AppointmentError::InvalidTransition { from: self.status, to })
     }
 
-    /// Whether the rules for patients bind the caller: a specialist sees the appointments that it has as a
-    /// patient, too.
-    pub(crate) fn is_patient(&self, caller: &Caller) -> bool {
-        match caller.role {
-            Some(Role::Patient) => true,
-            Some(Role::Specialist) => caller.specialist_id != Some(self.specialist_id),
-            _ => false,
-        }
-    }
-
     /// Whether its beginning is less than a cut-off away: a stretch of time, whatever clocks do meanwhile.
     pub(crate) fn is_within(&self, cutoff_minutes: i32, now: DateTime<Utc>) -> bool {
         self.started_at - TimeDelta::minutes(cutoff_minutes.into()) <= now

@@ -61,7 +61,14 @@ pub(crate) const HOLDINGS: &[Holding] = &[
     Holding {
         table: "idempotency_keys",
         found: Found::Organization("organization_id"),
-        columns: &[hidden("key_hash"), hidden("request_hash"), hidden("wrapped_key"), hidden("answer")],
+        columns: &[
+            hidden("key_hash"),
+            hidden("request_hash"),
+            hidden("wrapped_key"),
+            hidden("answer"),
+            hidden("user_id"),
+            hidden("impersonator_user_id"),
+        ],
         ..HOLDING
     },
     // Before the memberships, whose end revokes them, and which say whose addresses a clinic may know. Who else
@@ -303,6 +310,15 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         columns: &[clear("impersonator_user_id"), clear("created_at")],
         erase: ACCOUNTABLE,
         anonymize: ACCOUNTABLE,
+        ..HOLDING
+    },
+    // It names a session at the identity provider for as long as that one knows it.
+    Holding {
+        table: "impersonations",
+        found: Found::User("impersonator_user_id"),
+        columns: &[hidden("session_id")],
+        erase: Fate::Anonymize("session_id = null"),
+        anonymize: Fate::Anonymize("session_id = null"),
         ..HOLDING
     },
     Holding {

@@ -156,8 +156,9 @@ fn doings(app: &CoreApp) -> Vec<String> {
                             overriding system value select 77, {home}, gen_random_uuid(), id, 'An', 'Other' from key
                             returning id)
              insert into impersonations (organization_id, token_hash, impersonator_user_id, patient_id, patient_user_id,
-                                         reason, created_at, expires_at)
-             select {home}, 'b', {USER}, id, {admin}, 'Called', '1971-01-01 00:00:01.700116+00', '1971-01-01 00:10:00+00'
+                                         reason, created_at, expires_at, session_id)
+             select {home}, 'b', {USER}, id, {admin}, 'Called', '1971-01-01 00:00:01.700116+00', '1971-01-01 00:10:00+00',
+                    'planted-session'
              from other"
         ),
         format!(
@@ -192,9 +193,10 @@ fn doings(app: &CoreApp) -> Vec<String> {
              from unnest(array[{home}, 0]) organization"
         ),
         format!(
-            "insert into idempotency_keys (id, organization_id, key_hash, request_hash, status, wrapped_key, answer)
+            "insert into idempotency_keys (id, organization_id, key_hash, request_hash, status, wrapped_key, answer,
+                                           user_id, impersonator_user_id)
              values (gen_random_uuid(), {home}, 'planted-key-hash', 'planted-request-hash', 201, 'planted-wrapped-key',
-                     'planted-answer')"
+                     'planted-answer', {USER}, {USER})"
         ),
         // What it did here, as an administrator for another, and in no organization; what was done to it.
         format!(

@@ -68,6 +68,8 @@ pub(super) const PLANTINGS: &[Planting] = &[
             ("request_hash", "planted-request-hash", Nowhere),
             ("wrapped_key", "planted-wrapped-key", Nowhere),
             ("answer", "planted-answer", Nowhere),
+            ("user_id", "$USER", NotThere),
+            ("impersonator_user_id", "$USER", NotThere),
         ],
     ),
     ("invitations", "user:user_id", &[("user_id", "$USER", NotThere), ("created_at", "01.700161", Nowhere)]),
@@ -235,7 +237,11 @@ pub(super) const PLANTINGS: &[Planting] = &[
     (
         "impersonations",
         "user:impersonator_user_id",
-        &[("impersonator_user_id", "$USER", ACCOUNTABLE), ("created_at", "01.700116", ACCOUNTABLE)],
+        &[
+            ("impersonator_user_id", "$USER", ACCOUNTABLE),
+            ("created_at", "01.700116", ACCOUNTABLE),
+            ("session_id", "planted-session", Nowhere),
+        ],
     ),
     ("api_keys", "user:created_by", &[("created_by", "$USER", NotThere), ("created_at", "01.700111", OWN)]),
     (
