@@ -154,6 +154,7 @@ create trigger appointments_create_guard before insert on appointments
     for each row when (current_user = 'restartix_app') execute function appointment_create_guard();
 
 -- Which change of an appointment is whose. Compares what was and what shall be by the context's role.
+-- `title_encrypted` comes with a later migration and takes the place of `title`.
 create function appointment_change_guard() returns trigger language plpgsql set search_path = pg_catalog, public as $$
 declare
     writer constant text := context_role();
@@ -173,7 +174,7 @@ begin
                    and appointment_may_become('held', new.status)
                    and (new.status <> 'scheduled' or old.hold_expires_at > now())
                    and (new.deleted_at is null or offered)
-                   and changed <@ (bookkeeping || '{status,title,user_id,holder,hold_expires_at,deleted_at}'::text[])
+                   and changed <@ (bookkeeping || '{status,title,title_encrypted,user_id,holder,hold_expires_at,deleted_at}'::text[])
                    and (new.user_id is not distinct from old.user_id or new.user_id = context_user());
     elsif new.status <> old.status then
         allowed := appointment_may_become(old.status, new.status)
@@ -191,7 +192,7 @@ begin
                    and old.started_at - make_interval(mins => old.reschedule_cutoff_minutes) > now();
     else
         allowed := old.status in ('scheduled', 'confirmed')
-                   and changed <@ (bookkeeping || '{title,started_at,ended_at,block,specialist_id,patient_id,specialty_id}'::text[]);
+                   and changed <@ (bookkeeping || '{title,title_encrypted,started_at,ended_at,block,specialist_id,patient_id,specialty_id}'::text[]);
     end if;
     if not coalesce(allowed, false) then
         raise exception 'an appointment that is % is not for % to change so: %', old.status, coalesce(writer, 'nobody'), changed

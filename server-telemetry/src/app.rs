@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use server_shared::{
     http::{
         document::{Document, DocumentFault, Info},
+        failure::Failures,
         health::{Dependency, HealthApi},
         metrics::Metrics,
         operation::Limits,
@@ -21,6 +22,7 @@ use thiserror::Error;
 use tokio::sync::Notify;
 
 use crate::{
+    access::{AccessApi, AccessService},
     analytics::{AnalyticsApi, AnalyticsRepository, AnalyticsService},
     audit::{
         AttemptWriter, Attempts, AuditApi, AuditService, ChainApi, ChainService, HeadApi, HeadJob, HeadService,
@@ -29,6 +31,7 @@ use crate::{
     config::{AuthConfig, Config, MigrateConfig},
     http::{compliance::Compliance, gate::TelemetryGate, scanners},
     media::{MediaApi, MediaService},
+    organization::{OrganizationApi, OrganizationService},
     pose::{PoseApi, PoseService},
     privacy::{
         ConsentCache, ConsentRepository, ConsentService, ErasureApi, ErasureRepository, ErasureRunner, ErasureService,
@@ -37,7 +40,7 @@ use crate::{
     security::{Detector, SecurityApi, SecurityService, SweepJob},
     storage::{
         clickhouse::{self, ClickHouseProbe, MigrateFault, Pace, Table, Writer},
-        postgres::{Database, PostgresProbe},
+        postgres::{Database, PostgresProbe, UNRESTRICTED},
         redis::{Redis, RedisProbe},
     },
 };
@@ -45,6 +48,8 @@ use crate::{
 /// Everything that has operations, in the order of the specification.
 type Api = (
     HealthApi,
+    AccessApi,
+    OrganizationApi,
     AuditApi,
     ChainApi,
     HeadApi,
@@ -93,6 +98,9 @@ pub(crate) enum AppError {
     /// The source of Core's keys.
     #[error("CORE_JWKS_URL: {0}")]
     Keys(#[from] server_shared::token::KeyError),
+    /// People would be served as a role that sees every organization.
+    #[error("{}", UNRESTRICTED)]
+    Unrestricted,
     /// Measurements could not be set up.
     #[error("metrics: {0}")]
     Metrics(String),
@@ -121,6 +129,10 @@ pub(crate) async fn serve(config: Config) -> Result<(), AppError> {
     let stop = shutdown::signal();
     let jobs = Shutdown::new();
     let database = Database::new(&config.postgres)?;
+    // Unknown while the database is down; `/ready` says no until it is known.
+    if let Ok(false) = database.is_restricted().await {
+        return Err(AppError::Unrestricted);
+    }
     let endpoint = compose(&config, &database, &jobs)?;
     let bound = Bound::bind(&config.server.host, config.server.port).await?;
     tracing::info!(address = %bound.address(), "serving");
@@ -128,7 +140,8 @@ pub(crate) async fn serve(config: Config) -> Result<(), AppError> {
         tokio::fs::write(file, bound.address().to_string()).await?;
     }
     let drain = config.server.shutdown_timeout;
-    bound.serve(endpoint, stop, drain).await?;
+    let proxies = config.server.trusted_proxies.clone();
+    bound.serve(endpoint, &config.edge.connections, proxies, stop, drain).await?;
     jobs.drain(drain).await;
     database.close().await;
     tracing::info!("stopped");
@@ -136,12 +149,14 @@ pub(crate) async fn serve(config: Config) -> Result<(), AppError> {
 }
 
 fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxEndpoint<'static, Response>, AppError> {
-    let metrics = Metrics::install().map_err(|error| AppError::Metrics(error.to_string()))?;
+    let metrics = Metrics::install(jobs).map_err(|error| AppError::Metrics(error.to_string()))?;
     let redis = Redis::new(&config.redis_url)?;
     let limiter = Limiter::new(&config.redis_url, config.hash_key.clone())?;
     jobs.spawn("rate limits", |stop| limiter.clone().share(stop));
     let events = clickhouse::client(&config.clickhouse);
 
+    let access = Arc::new(AccessService::new(database.clone()));
+    access.start(jobs);
     let cache = Arc::new(ConsentCache::new(redis.clone()));
     cache.listen(jobs);
     let consents =
@@ -194,6 +209,8 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
     ];
     let api: Api = (
         HealthApi::new(env!("CARGO_PKG_VERSION"), dependencies),
+        AccessApi { access: Arc::clone(&access) },
+        OrganizationApi { organizations: Arc::new(OrganizationService::new(database.clone())) },
         AuditApi { audit },
         ChainApi { chains },
         HeadApi { heads: Arc::new(HeadService { database: database.clone(), signer }) },
@@ -205,9 +222,10 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
         ExclusionApi { exclusions },
         ErasureApi { erasures },
     );
+    let failures = Failures::new(limiter.clone(), config.edge.rate_limit_scale);
     let frame = Frame {
         info: INFO,
-        gate: Arc::new(gate(&config.auth, attempts.clone(), jobs)?),
+        gate: Arc::new(gate(&config.auth, access, failures, attempts.clone(), jobs)?),
         limits: Limits::new(config.server.request_timeout)
             .body_of("audit_ingest", 4 * 1024 * 1024)
             .body_of("pose_frame_track", 2 * 1024 * 1024),
@@ -243,7 +261,13 @@ fn erasures(
     Arc::new(ErasureService { repository, runner, exporter })
 }
 
-fn gate(auth: &AuthConfig, attempts: Attempts, jobs: &Shutdown) -> Result<TelemetryGate, AppError> {
+fn gate(
+    auth: &AuthConfig,
+    access: Arc<AccessService>,
+    failures: Failures,
+    attempts: Attempts,
+    jobs: &Shutdown,
+) -> Result<TelemetryGate, AppError> {
     let keys = Jwks::new(KeySource::Url(auth.core_jwks_url.clone()))?;
     keys.keep_fresh(jobs);
     let rules = Rules {
@@ -255,5 +279,5 @@ fn gate(auth: &AuthConfig, attempts: Attempts, jobs: &Shutdown) -> Result<Teleme
         leeway: Duration::from_secs(5),
     };
     let service_tokens: Vec<SecretString> = auth.service_tokens.clone();
-    Ok(TelemetryGate::new(Verifier::new(keys, rules), service_tokens, attempts))
+    Ok(TelemetryGate::new(Verifier::new(keys, rules), access, service_tokens, failures, attempts))
 }

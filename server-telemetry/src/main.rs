@@ -1,5 +1,6 @@
 //! The Telemetry API: audit trail, analytics, media sessions, body landmarks and consent.
 
+mod access;
 mod analytics;
 mod app;
 mod audit;
@@ -8,6 +9,7 @@ mod http;
 mod ingest;
 mod job;
 mod media;
+mod organization;
 mod pose;
 mod privacy;
 mod security;

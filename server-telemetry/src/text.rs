@@ -109,6 +109,12 @@ text!(
 );
 
 text!(
+    /// A zone of the IANA database; whether there is such a one is for the reader to check.
+    Zone, 64, "^[A-Za-z0-9_+/-]+$",
+    |text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+/-".contains(&b))
+);
+
+text!(
     /// An IPv4 or IPv6 address; whether it really is one is for the reader to check.
     Address, 45, "^[0-9A-Fa-f.:]+$",
     |text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'.' || b == b':')

@@ -22,7 +22,7 @@ pub struct TelemetryApp {
     pub clickhouse: ClickHouseDatabase,
     redis: RedisDatabase,
     // Last: it tells where the logs are.
-    _sandbox: Sandbox,
+    sandbox: Sandbox,
 }
 
 /// What is special about a test's Telemetry.
@@ -97,7 +97,7 @@ impl TelemetryBuilder {
         let mut server = Server::new("server-telemetry", "telemetry", environment, &sandbox.dir);
         server.run("migrate");
         server.start().await;
-        TelemetryApp { server, database, clickhouse, redis, _sandbox: sandbox }
+        TelemetryApp { server, database, clickhouse, redis, sandbox }
     }
 }
 
@@ -112,6 +112,14 @@ impl TelemetryApp {
         TelemetryBuilder::default()
     }
 
+    /// Another Telemetry process on the same stores, as behind a load balancer.
+    pub async fn second(&self) -> Server {
+        let mut server =
+            Server::new("server-telemetry", "telemetry-2", self.server.environment().clone(), &self.sandbox.dir);
+        server.start().await;
+        server
+    }
+
     /// The base URL.
     pub fn url(&self) -> String {
         self.server.url()
@@ -119,7 +127,12 @@ impl TelemetryApp {
 
     /// A client with any token.
     pub fn client(&self, token: &str) -> telemetry::Client {
-        let builder = ClientBuilder::new(self.url()).token(token).retries(Retries::none());
+        Self::client_at(&self.url(), token)
+    }
+
+    /// The same for the Telemetry at another base URL.
+    pub fn client_at(base: &str, token: &str) -> telemetry::Client {
+        let builder = ClientBuilder::new(base).token(token).retries(Retries::none());
         builder.telemetry().expect("a client can be made")
     }
 

@@ -1740,6 +1740,22 @@ a dry run.*/
             Default::default()
         }
     }
+    ///What an organization has decided about how it works; where it has not, the default.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct OrganizationSettings {
+        ///The organization.
+        pub organization_id: i64,
+        pub record_access: RecordAccess,
+        ///When it last changed.
+        pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Rises with each change; the next change says which one it was made from.
+        pub version: i64,
+    }
+    impl OrganizationSettings {
+        pub fn builder() -> builder::OrganizationSettings {
+            Default::default()
+        }
+    }
     ///One page of a list.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PageApiKey {
@@ -2019,6 +2035,21 @@ a dry run.*/
     }
     impl Ready {
         pub fn builder() -> builder::Ready {
+            Default::default()
+        }
+    }
+    ///For how long a specialist opens the record of a patient by an appointment with it.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct RecordAccess {
+        ///Days after the end of an appointment that the patient did not come to.
+        pub after_no_show_days: i32,
+        ///Days after the end of an appointment that took place, or may have.
+        pub after_treatment_days: i32,
+        ///Whether there is no such end.
+        pub unlimited: bool,
+    }
+    impl RecordAccess {
+        pub fn builder() -> builder::RecordAccess {
             Default::default()
         }
     }
@@ -2884,6 +2915,19 @@ others, too, and what stays of it stays of them; a time moves by as much on the 
             Default::default()
         }
     }
+    ///What the settings of an organization are replaced by.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct UpdateOrganizationSettings {
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub record_access: ::std::option::Option<UpdateRecordAccess>,
+        ///The version this change was made from; 409 `stale_version` when there is a newer one.
+        pub version: i64,
+    }
+    impl UpdateOrganizationSettings {
+        pub fn builder() -> builder::UpdateOrganizationSettings {
+            Default::default()
+        }
+    }
     ///What a patient is replaced by; what is left out is removed.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct UpdatePatient {
@@ -2921,6 +2965,24 @@ notes as they are.*/
     }
     impl UpdatePatient {
         pub fn builder() -> builder::UpdatePatient {
+            Default::default()
+        }
+    }
+    ///For how long a specialist opens the record of a patient by an appointment with it.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+    pub struct UpdateRecordAccess {
+        ///Days.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub after_no_show_days: ::std::option::Option<i32>,
+        ///Days.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub after_treatment_days: ::std::option::Option<i32>,
+        ///Whether for good.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub unlimited: ::std::option::Option<bool>,
+    }
+    impl UpdateRecordAccess {
+        pub fn builder() -> builder::UpdateRecordAccess {
             Default::default()
         }
     }
@@ -8543,6 +8605,109 @@ notes as they are.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct OrganizationSettings {
+            organization_id: ::std::result::Result<i64, ::std::string::String>,
+            record_access: ::std::result::Result<
+                super::RecordAccess,
+                ::std::string::String,
+            >,
+            updated_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for OrganizationSettings {
+            fn default() -> Self {
+                Self {
+                    organization_id: Err(
+                        "no value supplied for organization_id".to_string(),
+                    ),
+                    record_access: Err(
+                        "no value supplied for record_access".to_string(),
+                    ),
+                    updated_at: Err("no value supplied for updated_at".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl OrganizationSettings {
+            pub fn organization_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.organization_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for organization_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn record_access<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::RecordAccess>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.record_access = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for record_access: {e}")
+                    });
+                self
+            }
+            pub fn updated_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.updated_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for updated_at: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<OrganizationSettings>
+        for super::OrganizationSettings {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: OrganizationSettings,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    organization_id: value.organization_id?,
+                    record_access: value.record_access?,
+                    updated_at: value.updated_at?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::OrganizationSettings> for OrganizationSettings {
+            fn from(value: super::OrganizationSettings) -> Self {
+                Self {
+                    organization_id: Ok(value.organization_id),
+                    record_access: Ok(value.record_access),
+                    updated_at: Ok(value.updated_at),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct PageApiKey {
             data: ::std::result::Result<
                 ::std::vec::Vec<super::ApiKey>,
@@ -9731,6 +9896,88 @@ notes as they are.*/
             fn from(value: super::Ready) -> Self {
                 Self {
                     dependencies: Ok(value.dependencies),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct RecordAccess {
+            after_no_show_days: ::std::result::Result<i32, ::std::string::String>,
+            after_treatment_days: ::std::result::Result<i32, ::std::string::String>,
+            unlimited: ::std::result::Result<bool, ::std::string::String>,
+        }
+        impl ::std::default::Default for RecordAccess {
+            fn default() -> Self {
+                Self {
+                    after_no_show_days: Err(
+                        "no value supplied for after_no_show_days".to_string(),
+                    ),
+                    after_treatment_days: Err(
+                        "no value supplied for after_treatment_days".to_string(),
+                    ),
+                    unlimited: Err("no value supplied for unlimited".to_string()),
+                }
+            }
+        }
+        impl RecordAccess {
+            pub fn after_no_show_days<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.after_no_show_days = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for after_no_show_days: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn after_treatment_days<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.after_treatment_days = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for after_treatment_days: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn unlimited<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.unlimited = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for unlimited: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<RecordAccess> for super::RecordAccess {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: RecordAccess,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    after_no_show_days: value.after_no_show_days?,
+                    after_treatment_days: value.after_treatment_days?,
+                    unlimited: value.unlimited?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::RecordAccess> for RecordAccess {
+            fn from(value: super::RecordAccess) -> Self {
+                Self {
+                    after_no_show_days: Ok(value.after_no_show_days),
+                    after_treatment_days: Ok(value.after_treatment_days),
+                    unlimited: Ok(value.unlimited),
                 }
             }
         }
@@ -11705,6 +11952,71 @@ notes as they are.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct UpdateOrganizationSettings {
+            record_access: ::std::result::Result<
+                ::std::option::Option<super::UpdateRecordAccess>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for UpdateOrganizationSettings {
+            fn default() -> Self {
+                Self {
+                    record_access: Ok(Default::default()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl UpdateOrganizationSettings {
+            pub fn record_access<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::UpdateRecordAccess>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.record_access = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for record_access: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<UpdateOrganizationSettings>
+        for super::UpdateOrganizationSettings {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: UpdateOrganizationSettings,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    record_access: value.record_access?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::UpdateOrganizationSettings>
+        for UpdateOrganizationSettings {
+            fn from(value: super::UpdateOrganizationSettings) -> Self {
+                Self {
+                    record_access: Ok(value.record_access),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct UpdatePatient {
             address: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
@@ -11939,6 +12251,93 @@ notes as they are.*/
                     phone: Ok(value.phone),
                     user_id: Ok(value.user_id),
                     version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct UpdateRecordAccess {
+            after_no_show_days: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            after_treatment_days: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            unlimited: ::std::result::Result<
+                ::std::option::Option<bool>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for UpdateRecordAccess {
+            fn default() -> Self {
+                Self {
+                    after_no_show_days: Ok(Default::default()),
+                    after_treatment_days: Ok(Default::default()),
+                    unlimited: Ok(Default::default()),
+                }
+            }
+        }
+        impl UpdateRecordAccess {
+            pub fn after_no_show_days<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.after_no_show_days = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for after_no_show_days: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn after_treatment_days<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.after_treatment_days = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for after_treatment_days: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn unlimited<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<bool>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.unlimited = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for unlimited: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<UpdateRecordAccess> for super::UpdateRecordAccess {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: UpdateRecordAccess,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    after_no_show_days: value.after_no_show_days?,
+                    after_treatment_days: value.after_treatment_days?,
+                    unlimited: value.unlimited?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::UpdateRecordAccess> for UpdateRecordAccess {
+            fn from(value: super::UpdateRecordAccess) -> Self {
+                Self {
+                    after_no_show_days: Ok(value.after_no_show_days),
+                    after_treatment_days: Ok(value.after_treatment_days),
+                    unlimited: Ok(value.unlimited),
                 }
             }
         }
@@ -12817,8 +13216,8 @@ let response = client.me_organization_switch()
     }
     /**Get a token for Telemetry
 
-Good for ten minutes, for the caller in the organization of the request. There is none while
-acting as somebody else.
+Good for ten minutes, for the caller in the organization of the request, and no longer than the caller is
+there what it is now. There is none while acting as somebody else.
 
 Sends a `POST` request to `/v1/me/telemetry-token`
 
@@ -13005,6 +13404,49 @@ let response = client.organization_update()
 ```*/
     pub fn organization_update(&self) -> builder::OrganizationUpdate<'_> {
         builder::OrganizationUpdate::new(self)
+    }
+    /**Get the settings of an organization
+
+For its members. What it has never decided has its default.
+
+Sends a `GET` request to `/v1/organizations/{organization_id}/settings`
+
+Arguments:
+- `organization_id`: Id of the organization; it is the context of the request.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.organization_settings_get()
+    .organization_id(organization_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn organization_settings_get(&self) -> builder::OrganizationSettingsGet<'_> {
+        builder::OrganizationSettingsGet::new(self)
+    }
+    /**Replace the settings of an organization
+
+For its administrators. A setting that is left out becomes its default. It holds from the next request on.
+409 `stale_version` when somebody else changed them meanwhile.
+
+Sends a `PUT` request to `/v1/organizations/{organization_id}/settings`
+
+Arguments:
+- `organization_id`: Id of the organization; it is the context of the request.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `body`
+```ignore
+let response = client.organization_settings_update()
+    .organization_id(organization_id)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn organization_settings_update(
+        &self,
+    ) -> builder::OrganizationSettingsUpdate<'_> {
+        builder::OrganizationSettingsUpdate::new(self)
     }
     /**List the members of an organization
 
@@ -16672,6 +17114,372 @@ pub mod builder {
                 .build()?;
             let info = OperationInfo {
                 operation_id: "organization_update",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::organization_settings_get`]
+
+[`Client::organization_settings_get`]: super::Client::organization_settings_get*/
+    #[derive(Debug, Clone)]
+    pub struct OrganizationSettingsGet<'a> {
+        client: &'a super::Client,
+        organization_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> OrganizationSettingsGet<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                organization_id: Err("organization_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.organization_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/organizations/{organization_id}/settings`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::OrganizationSettings>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, organization_id, x_organization_id } = self;
+            let organization_id = organization_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/organizations/{}/settings", client.baseurl, encode_path(&
+                organization_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "organization_settings_get",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::organization_settings_update`]
+
+[`Client::organization_settings_update`]: super::Client::organization_settings_update*/
+    #[derive(Debug, Clone)]
+    pub struct OrganizationSettingsUpdate<'a> {
+        client: &'a super::Client,
+        organization_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::UpdateOrganizationSettings, String>,
+    }
+    impl<'a> OrganizationSettingsUpdate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                organization_id: Err("organization_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.organization_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::UpdateOrganizationSettings>,
+            <V as std::convert::TryInto<
+                types::UpdateOrganizationSettings,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!(
+                        "conversion to `UpdateOrganizationSettings` for body failed: {}",
+                        s
+                    )
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::UpdateOrganizationSettings,
+            ) -> types::builder::UpdateOrganizationSettings,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `PUT` request to `/v1/organizations/{organization_id}/settings`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::OrganizationSettings>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, organization_id, x_organization_id, body } = self;
+            let organization_id = organization_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::UpdateOrganizationSettings::try_from(v)
+                        .map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/organizations/{}/settings", client.baseurl, encode_path(&
+                organization_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .put(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "organization_settings_update",
             };
             client.pre(&mut request, &info).await?;
             let result = client.exec(request, &info).await;

@@ -7,6 +7,24 @@ use progenitor_client::{encode_path, ClientHooks, OperationInfo, RequestBuilderE
 /// Types used as operation parameters and responses.
 #[allow(clippy::all)]
 pub mod types {
+    ///A revocation as it stands.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct AccessRevocation {
+        ///When it is forgotten, because every token that it is about has expired.
+        pub expires_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Tokens issued before are refused: the latest moment that was ever asked for.
+        pub not_before: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Of the tokens for which organization; of all of them when left out.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub organization_id: ::std::option::Option<i64>,
+        ///The user's id in Core.
+        pub user_id: i64,
+    }
+    impl AccessRevocation {
+        pub fn builder() -> builder::AccessRevocation {
+            Default::default()
+        }
+    }
     ///Who acted.
     #[derive(
         ::serde::Deserialize,
@@ -270,6 +288,9 @@ pub mod types {
         pub actor_user_id: ::std::option::Option<i64>,
         ///Names of the fields that changed.
         pub changed_fields: ::std::vec::Vec<::std::string::String>,
+        ///What the actor's program called the request, unless it was erased.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub client_request_id: ::std::option::Option<::uuid::Uuid>,
         ///Id of that thing.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub entity_id: ::std::option::Option<::std::string::String>,
@@ -1287,6 +1308,23 @@ again changes nothing.*/
             value.parse()
         }
     }
+    ///Whose tokens are good no longer.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct NewAccessRevocation {
+        /**Tokens issued before are refused, those issued at it or later are not. By Core's clock, which also dates
+its tokens; at most five minutes ahead.*/
+        pub not_before: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Only the tokens for this organization; those for every organization, and for none, when left out.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub organization_id: ::std::option::Option<i64>,
+        ///The user's id in Core.
+        pub user_id: i64,
+    }
+    impl NewAccessRevocation {
+        pub fn builder() -> builder::NewAccessRevocation {
+            Default::default()
+        }
+    }
     ///Something that a person did or saw.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct NewAnalyticsEvent {
@@ -1332,6 +1370,9 @@ data or contact data here.*/
         ///Names of the fields that changed, never their values.
         #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
         pub changed_fields: ::std::vec::Vec<::std::string::String>,
+        ///What the actor's program calls the request; kept apart like the address.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub client_request_id: ::std::option::Option<::uuid::Uuid>,
         ///Id of that thing, where there is one.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub entity_id: ::std::option::Option<::std::string::String>,
@@ -1384,6 +1425,34 @@ data or contact data here.*/
     }
     impl NewExclusion {
         pub fn builder() -> builder::NewExclusion {
+            Default::default()
+        }
+    }
+    ///What is so in an organization.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct NewOrganizationSettings {
+        ///Rises with each change at Core: of two states the one with the greater number is the later.
+        pub revision: i64,
+        ///The IANA zone that the organization's days are in.
+        pub timezone: ::std::string::String,
+    }
+    impl NewOrganizationSettings {
+        pub fn builder() -> builder::NewOrganizationSettings {
+            Default::default()
+        }
+    }
+    ///The settings of an organization as they are known here.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct OrganizationSettings {
+        ///The organization's id in Core.
+        pub organization_id: i64,
+        ///Which state it is: the latest that was ever told.
+        pub revision: i64,
+        ///The IANA zone that the organization's days are in.
+        pub timezone: ::std::string::String,
+    }
+    impl OrganizationSettings {
+        pub fn builder() -> builder::OrganizationSettings {
             Default::default()
         }
     }
@@ -1843,6 +1912,107 @@ are hexadecimal.*/
     }
     /// Types for composing complex structures.
     pub mod builder {
+        #[derive(Clone, Debug)]
+        pub struct AccessRevocation {
+            expires_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            not_before: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            organization_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            user_id: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for AccessRevocation {
+            fn default() -> Self {
+                Self {
+                    expires_at: Err("no value supplied for expires_at".to_string()),
+                    not_before: Err("no value supplied for not_before".to_string()),
+                    organization_id: Ok(Default::default()),
+                    user_id: Err("no value supplied for user_id".to_string()),
+                }
+            }
+        }
+        impl AccessRevocation {
+            pub fn expires_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.expires_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for expires_at: {e}")
+                    });
+                self
+            }
+            pub fn not_before<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.not_before = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for not_before: {e}")
+                    });
+                self
+            }
+            pub fn organization_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.organization_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for organization_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn user_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.user_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for user_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AccessRevocation> for super::AccessRevocation {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AccessRevocation,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    expires_at: value.expires_at?,
+                    not_before: value.not_before?,
+                    organization_id: value.organization_id?,
+                    user_id: value.user_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AccessRevocation> for AccessRevocation {
+            fn from(value: super::AccessRevocation) -> Self {
+                Self {
+                    expires_at: Ok(value.expires_at),
+                    not_before: Ok(value.not_before),
+                    organization_id: Ok(value.organization_id),
+                    user_id: Ok(value.user_id),
+                }
+            }
+        }
         #[derive(Clone, Debug)]
         pub struct AnalyticsBatch {
             events: ::std::result::Result<
@@ -2403,6 +2573,10 @@ are hexadecimal.*/
                 ::std::vec::Vec<::std::string::String>,
                 ::std::string::String,
             >,
+            client_request_id: ::std::result::Result<
+                ::std::option::Option<::uuid::Uuid>,
+                ::std::string::String,
+            >,
             entity_id: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
                 ::std::string::String,
@@ -2462,6 +2636,7 @@ are hexadecimal.*/
                     changed_fields: Err(
                         "no value supplied for changed_fields".to_string(),
                     ),
+                    client_request_id: Ok(Default::default()),
                     entity_id: Ok(Default::default()),
                     entity_ids: Err("no value supplied for entity_ids".to_string()),
                     entity_type: Err("no value supplied for entity_type".to_string()),
@@ -2543,6 +2718,20 @@ are hexadecimal.*/
                     .map_err(|e| {
                         format!(
                             "error converting supplied value for changed_fields: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn client_request_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::uuid::Uuid>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.client_request_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for client_request_id: {e}"
                         )
                     });
                 self
@@ -2739,6 +2928,7 @@ are hexadecimal.*/
                     actor_kind: value.actor_kind?,
                     actor_user_id: value.actor_user_id?,
                     changed_fields: value.changed_fields?,
+                    client_request_id: value.client_request_id?,
                     entity_id: value.entity_id?,
                     entity_ids: value.entity_ids?,
                     entity_type: value.entity_type?,
@@ -2765,6 +2955,7 @@ are hexadecimal.*/
                     actor_kind: Ok(value.actor_kind),
                     actor_user_id: Ok(value.actor_user_id),
                     changed_fields: Ok(value.changed_fields),
+                    client_request_id: Ok(value.client_request_id),
                     entity_id: Ok(value.entity_id),
                     entity_ids: Ok(value.entity_ids),
                     entity_type: Ok(value.entity_type),
@@ -5218,6 +5409,89 @@ are hexadecimal.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct NewAccessRevocation {
+            not_before: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            organization_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            user_id: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for NewAccessRevocation {
+            fn default() -> Self {
+                Self {
+                    not_before: Err("no value supplied for not_before".to_string()),
+                    organization_id: Ok(Default::default()),
+                    user_id: Err("no value supplied for user_id".to_string()),
+                }
+            }
+        }
+        impl NewAccessRevocation {
+            pub fn not_before<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.not_before = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for not_before: {e}")
+                    });
+                self
+            }
+            pub fn organization_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.organization_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for organization_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn user_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.user_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for user_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<NewAccessRevocation>
+        for super::NewAccessRevocation {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: NewAccessRevocation,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    not_before: value.not_before?,
+                    organization_id: value.organization_id?,
+                    user_id: value.user_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::NewAccessRevocation> for NewAccessRevocation {
+            fn from(value: super::NewAccessRevocation) -> Self {
+                Self {
+                    not_before: Ok(value.not_before),
+                    organization_id: Ok(value.organization_id),
+                    user_id: Ok(value.user_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct NewAnalyticsEvent {
             event_id: ::std::result::Result<::uuid::Uuid, ::std::string::String>,
             name: ::std::result::Result<::std::string::String, ::std::string::String>,
@@ -5353,6 +5627,10 @@ are hexadecimal.*/
                 ::std::vec::Vec<::std::string::String>,
                 ::std::string::String,
             >,
+            client_request_id: ::std::result::Result<
+                ::std::option::Option<::uuid::Uuid>,
+                ::std::string::String,
+            >,
             entity_id: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
                 ::std::string::String,
@@ -5409,6 +5687,7 @@ are hexadecimal.*/
                     actor_kind: Err("no value supplied for actor_kind".to_string()),
                     actor_user_id: Ok(Default::default()),
                     changed_fields: Ok(Default::default()),
+                    client_request_id: Ok(Default::default()),
                     entity_id: Ok(Default::default()),
                     entity_ids: Ok(Default::default()),
                     entity_type: Err("no value supplied for entity_type".to_string()),
@@ -5489,6 +5768,20 @@ are hexadecimal.*/
                     .map_err(|e| {
                         format!(
                             "error converting supplied value for changed_fields: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn client_request_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::uuid::Uuid>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.client_request_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for client_request_id: {e}"
                         )
                     });
                 self
@@ -5673,6 +5966,7 @@ are hexadecimal.*/
                     actor_kind: value.actor_kind?,
                     actor_user_id: value.actor_user_id?,
                     changed_fields: value.changed_fields?,
+                    client_request_id: value.client_request_id?,
                     entity_id: value.entity_id?,
                     entity_ids: value.entity_ids?,
                     entity_type: value.entity_type?,
@@ -5698,6 +5992,7 @@ are hexadecimal.*/
                     actor_kind: Ok(value.actor_kind),
                     actor_user_id: Ok(value.actor_user_id),
                     changed_fields: Ok(value.changed_fields),
+                    client_request_id: Ok(value.client_request_id),
                     entity_id: Ok(value.entity_id),
                     entity_ids: Ok(value.entity_ids),
                     entity_type: Ok(value.entity_type),
@@ -5757,6 +6052,151 @@ are hexadecimal.*/
             fn from(value: super::NewExclusion) -> Self {
                 Self {
                     subject_id: Ok(value.subject_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct NewOrganizationSettings {
+            revision: ::std::result::Result<i64, ::std::string::String>,
+            timezone: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for NewOrganizationSettings {
+            fn default() -> Self {
+                Self {
+                    revision: Err("no value supplied for revision".to_string()),
+                    timezone: Err("no value supplied for timezone".to_string()),
+                }
+            }
+        }
+        impl NewOrganizationSettings {
+            pub fn revision<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.revision = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for revision: {e}")
+                    });
+                self
+            }
+            pub fn timezone<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.timezone = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for timezone: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<NewOrganizationSettings>
+        for super::NewOrganizationSettings {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: NewOrganizationSettings,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    revision: value.revision?,
+                    timezone: value.timezone?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::NewOrganizationSettings>
+        for NewOrganizationSettings {
+            fn from(value: super::NewOrganizationSettings) -> Self {
+                Self {
+                    revision: Ok(value.revision),
+                    timezone: Ok(value.timezone),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct OrganizationSettings {
+            organization_id: ::std::result::Result<i64, ::std::string::String>,
+            revision: ::std::result::Result<i64, ::std::string::String>,
+            timezone: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for OrganizationSettings {
+            fn default() -> Self {
+                Self {
+                    organization_id: Err(
+                        "no value supplied for organization_id".to_string(),
+                    ),
+                    revision: Err("no value supplied for revision".to_string()),
+                    timezone: Err("no value supplied for timezone".to_string()),
+                }
+            }
+        }
+        impl OrganizationSettings {
+            pub fn organization_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.organization_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for organization_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn revision<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.revision = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for revision: {e}")
+                    });
+                self
+            }
+            pub fn timezone<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.timezone = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for timezone: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<OrganizationSettings>
+        for super::OrganizationSettings {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: OrganizationSettings,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    organization_id: value.organization_id?,
+                    revision: value.revision?,
+                    timezone: value.timezone?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::OrganizationSettings> for OrganizationSettings {
+            fn from(value: super::OrganizationSettings) -> Self {
+                Self {
+                    organization_id: Ok(value.organization_id),
+                    revision: Ok(value.revision),
+                    timezone: Ok(value.timezone),
                 }
             }
         }
@@ -6894,6 +7334,43 @@ let response = client.ready_get()
     pub fn ready_get(&self) -> builder::ReadyGet<'_> {
         builder::ReadyGet::new(self)
     }
+    /**Refuse tokens that were issued before a moment
+
+For Core only: when a person left an organization or has another role in it, when a session ended,
+and when an account was closed. From the answer on this process refuses such a token with 401
+`token_revoked` whatever it asks for, and every other one within a second. Asked again with an
+earlier moment, the later one stands.
+
+Sends a `POST` request to `/v1/access/revocations`
+
+```ignore
+let response = client.access_revocation_create()
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn access_revocation_create(&self) -> builder::AccessRevocationCreate<'_> {
+        builder::AccessRevocationCreate::new(self)
+    }
+    /**Take over the settings of an organization
+
+For Core only. Sent again, or after a later state has come, it changes nothing; the answer is what stands.
+
+Sends a `PUT` request to `/v1/organizations/{organization_id}/settings`
+
+Arguments:
+- `organization_id`: The organization's id in Core.
+- `body`
+```ignore
+let response = client.organization_settings_put()
+    .organization_id(organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn organization_settings_put(&self) -> builder::OrganizationSettingsPut<'_> {
+        builder::OrganizationSettingsPut::new(self)
+    }
     /**Store audit events
 
 For Core only. Answered once everything `accepted` is durable. An id seen before is answered
@@ -6921,6 +7398,7 @@ Sends a `GET` request to `/v1/audit/logs`
 Arguments:
 - `action`: Only this action, e.g. `updated`.
 - `actor_user_id`: Only events of this user.
+- `client_request_id`: Only what happened in requests that their caller called so, in `X-Request-Id`.
 - `cursor`: `meta.next_cursor` of the page before.
 - `entity_id`: Only the thing of this id; ids are only unique within a kind.
 - `entity_type`: Only this kind of thing, e.g. `appointment`.
@@ -6934,6 +7412,7 @@ held to their own.
 let response = client.audit_log_list()
     .action(action)
     .actor_user_id(actor_user_id)
+    .client_request_id(client_request_id)
     .cursor(cursor)
     .entity_id(entity_id)
     .entity_type(entity_type)
@@ -7459,6 +7938,378 @@ pub mod builder {
             }
         }
     }
+    /**Builder for [`Client::access_revocation_create`]
+
+[`Client::access_revocation_create`]: super::Client::access_revocation_create*/
+    #[derive(Debug, Clone)]
+    pub struct AccessRevocationCreate<'a> {
+        client: &'a super::Client,
+        body: Result<types::builder::NewAccessRevocation, String>,
+    }
+    impl<'a> AccessRevocationCreate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::NewAccessRevocation>,
+            <V as std::convert::TryInto<
+                types::NewAccessRevocation,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `NewAccessRevocation` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::NewAccessRevocation,
+            ) -> types::builder::NewAccessRevocation,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/access/revocations`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::AccessRevocation>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, body } = self;
+            let body = body
+                .and_then(|v| {
+                    types::NewAccessRevocation::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/access/revocations", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "access_revocation_create",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                201u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::organization_settings_put`]
+
+[`Client::organization_settings_put`]: super::Client::organization_settings_put*/
+    #[derive(Debug, Clone)]
+    pub struct OrganizationSettingsPut<'a> {
+        client: &'a super::Client,
+        organization_id: Result<i64, String>,
+        body: Result<types::builder::NewOrganizationSettings, String>,
+    }
+    impl<'a> OrganizationSettingsPut<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                organization_id: Err("organization_id was not initialized".to_string()),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.organization_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::NewOrganizationSettings>,
+            <V as std::convert::TryInto<
+                types::NewOrganizationSettings,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!(
+                        "conversion to `NewOrganizationSettings` for body failed: {}", s
+                    )
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::NewOrganizationSettings,
+            ) -> types::builder::NewOrganizationSettings,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `PUT` request to `/v1/organizations/{organization_id}/settings`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::OrganizationSettings>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, organization_id, body } = self;
+            let organization_id = organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::NewOrganizationSettings::try_from(v)
+                        .map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/organizations/{}/settings", client.baseurl, encode_path(&
+                organization_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .put(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "organization_settings_put",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
     /**Builder for [`Client::audit_ingest`]
 
 [`Client::audit_ingest`]: super::Client::audit_ingest*/
@@ -7636,6 +8487,7 @@ pub mod builder {
         client: &'a super::Client,
         action: Result<Option<::std::string::String>, String>,
         actor_user_id: Result<Option<i64>, String>,
+        client_request_id: Result<Option<::uuid::Uuid>, String>,
         cursor: Result<Option<::uuid::Uuid>, String>,
         entity_id: Result<Option<::std::string::String>, String>,
         entity_type: Result<Option<::std::string::String>, String>,
@@ -7651,6 +8503,7 @@ pub mod builder {
                 client: client,
                 action: Ok(None),
                 actor_user_id: Ok(None),
+                client_request_id: Ok(None),
                 cursor: Ok(None),
                 entity_id: Ok(None),
                 entity_type: Ok(None),
@@ -7682,6 +8535,19 @@ pub mod builder {
                 .try_into()
                 .map(Some)
                 .map_err(|_| "conversion to `i64` for actor_user_id failed".to_string());
+            self
+        }
+        pub fn client_request_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::uuid::Uuid>,
+        {
+            self.client_request_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: uuid :: Uuid` for client_request_id failed"
+                        .to_string()
+                });
             self
         }
         pub fn cursor<V>(mut self, value: V) -> Self
@@ -7791,6 +8657,7 @@ pub mod builder {
                 client,
                 action,
                 actor_user_id,
+                client_request_id,
                 cursor,
                 entity_id,
                 entity_type,
@@ -7802,6 +8669,7 @@ pub mod builder {
             } = self;
             let action = action.map_err(Error::InvalidRequest)?;
             let actor_user_id = actor_user_id.map_err(Error::InvalidRequest)?;
+            let client_request_id = client_request_id.map_err(Error::InvalidRequest)?;
             let cursor = cursor.map_err(Error::InvalidRequest)?;
             let entity_id = entity_id.map_err(Error::InvalidRequest)?;
             let entity_type = entity_type.map_err(Error::InvalidRequest)?;
@@ -7830,6 +8698,12 @@ pub mod builder {
                 .query(&progenitor_client::QueryParam::new("action", &action))
                 .query(
                     &progenitor_client::QueryParam::new("actor_user_id", &actor_user_id),
+                )
+                .query(
+                    &progenitor_client::QueryParam::new(
+                        "client_request_id",
+                        &client_request_id,
+                    ),
                 )
                 .query(&progenitor_client::QueryParam::new("cursor", &cursor))
                 .query(&progenitor_client::QueryParam::new("entity_id", &entity_id))

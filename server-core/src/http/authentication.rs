@@ -12,11 +12,10 @@ use poem::{
 use serde::Deserialize;
 use server_shared::{
     ApiError,
-    http::{Gate, Operation, access_log::Subject, authorization::bearer},
+    http::{Gate, Operation, PathIds, access_log::Subject, authorization::bearer, path::id_number},
     token::{TokenError, Verifier},
 };
 use sqlx::PgPool;
-use uuid::Uuid;
 
 use super::{
     Caller, Capacity, Identities, Identity, Role, Sessions,
@@ -33,6 +32,7 @@ use crate::{
 const ORGANIZATION_HEADER: &str = "x-organization-id";
 /// On these routes the path is the context.
 const ORGANIZATION_PATH: &str = "/v1/organizations/{organization_id}";
+const ORGANIZATION_ID: &str = "organization_id";
 
 /// What a session token says that matters here; issuer, times and the rest are the verifier's.
 #[derive(Debug, Clone, Deserialize)]
@@ -72,6 +72,7 @@ pub(crate) struct Authentication {
 #[derive(Debug, Clone)]
 struct Visit {
     origin: Origin,
+    /// The last id in the path; a caller's other texts are not recorded.
     entity_id: Option<String>,
 }
 
@@ -240,7 +241,7 @@ impl Gate for Authentication {
     async fn admit(&self, operation: &Operation, request: &mut Request) -> Result<Option<Response>, ApiError> {
         let mut origin = origin_of(request, operation.id, Actor::Anonymous);
         let caller = self.caller(operation, request, &mut origin).await;
-        let entity_id = last_id(operation, request.uri().path());
+        let entity_id = PathIds::of(request).last().map(|id| id.to_string());
         request.extensions_mut().insert(Visit { origin, entity_id });
         let caller = caller?;
         let is_key = matches!(caller.credential, Credential::ApiKey(_));
@@ -286,7 +287,7 @@ struct Named(Option<OrganizationId>);
 impl Named {
     fn of(operation: &Operation, request: &Request) -> Result<Self, ApiError> {
         let header = match request.header(ORGANIZATION_HEADER) {
-            Some(text) => Some(organization_id(text).ok_or_else(|| {
+            Some(text) => Some(id_number(text).map(OrganizationId).ok_or_else(|| {
                 ApiError::bad_request("invalid_parameter", "The header X-Organization-Id must be an organization's id.")
             })?),
             None if request.headers().contains_key(ORGANIZATION_HEADER) => {
@@ -297,11 +298,8 @@ impl Named {
             }
             None => None,
         };
-        let path = operation
-            .path
-            .starts_with(ORGANIZATION_PATH)
-            .then(|| request.uri().path().split('/').nth(3).and_then(organization_id))
-            .flatten();
+        let is_context = operation.path.starts_with(ORGANIZATION_PATH);
+        let path = PathIds::of(request).number(ORGANIZATION_ID).filter(|_| is_context).map(OrganizationId);
         if let (Some(path), Some(header)) = (path, header)
             && path != header
         {
@@ -340,18 +338,6 @@ const NOT_AMONG_YOURS: &str = "organization_not_found";
 
 fn not_among_yours() -> ApiError {
     ApiError::not_found(NOT_AMONG_YOURS, "There is no such organization among yours.")
-}
-
-fn organization_id(text: &str) -> Option<OrganizationId> {
-    text.parse().ok().filter(|id| *id > 0).map(OrganizationId)
-}
-
-/// The last id in a path: a number or a UUID; a caller's other texts are not recorded.
-fn last_id(operation: &Operation, path: &str) -> Option<String> {
-    let parts = operation.path.split('/').zip(path.split('/'));
-    let (_, value) = parts.filter(|(template, _)| template.starts_with('{')).last()?;
-    let id = value.parse::<i64>().is_ok() || Uuid::try_parse(value).is_ok();
-    id.then(|| value.to_owned())
 }
 
 /// The noun that the last id in a path belongs to (`appointment` of `{appointment_id}`), if the operation is

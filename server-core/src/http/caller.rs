@@ -9,13 +9,13 @@ use poem_openapi::{
 };
 use server_shared::{
     ApiError,
-    http::{RequestId, client_ip::ClientIp},
+    http::{ClientRequestId, RequestId, client_ip::ClientIp},
 };
 use uuid::Uuid;
 
 use super::{Capacity, Identity, Permission, Role, api_key::ApiKeyGrant};
 use crate::{
-    audit::{Actor, Origin},
+    audit::{Actor, Origin, user_agent},
     database::Claim,
     ids::{OrganizationId, PatientId, SpecialistId, UserId},
 };
@@ -182,8 +182,9 @@ pub(super) fn origin_of(request: &Request, operation_id: &'static str, actor: Ac
         organization: None,
         operation_id,
         request_id: RequestId::of(request).to_owned(),
+        client_request_id: ClientRequestId::of(request),
         ip: ClientIp::of(request),
-        user_agent: request.header(header::USER_AGENT).map(str::to_owned),
+        user_agent: request.header(header::USER_AGENT).map(user_agent),
     }
 }
 

@@ -10,6 +10,7 @@ use sqlx::postgres::PgListener;
 use tokio_util::sync::CancellationToken;
 
 use super::remembered::Remembers;
+use crate::wake::Wake;
 
 const CHANNEL: &str = "identity_changed";
 const RECONNECT_AFTER: Duration = Duration::from_millis(500);
@@ -31,6 +32,11 @@ impl Changes {
     pub(super) fn tell(mut self, kind: &'static str, listener: Arc<dyn Remembers>) -> Self {
         self.listeners.push((kind, listener));
         self
+    }
+
+    /// Has `wake` rung when a trigger has left a job, which no process has enqueued.
+    pub(crate) fn ring(self, wake: Wake) -> Self {
+        self.tell("job", Arc::new(Bell(wake)))
     }
 
     /// Listens until `stop`; reconnects, with everything forgotten, whenever the connection is lost.
@@ -75,4 +81,20 @@ impl Changes {
     fn each(&self, tell: impl Fn(&dyn Remembers)) {
         self.listeners.iter().for_each(|(_, listener)| tell(listener.as_ref()));
     }
+}
+
+/// Rings for jobs that triggers leave.
+struct Bell(Wake);
+
+impl Remembers for Bell {
+    fn changed(&self, _kind: &str) {
+        self.0.wake();
+    }
+
+    /// What was left meanwhile was not heard of.
+    fn forget_all(&self) {
+        self.0.wake();
+    }
+
+    fn hearing(&self, _hearing: bool) {}
 }

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use moka::sync::Cache;
 use sqlx::PgPool;
 
 use super::{
-    Capacity,
+    Capacity, Role,
     changes::Changes,
     remembered::{CAPACITY, Remembered, Remembers, TIME_TO_LIVE},
     repository,
 };
 use crate::{
     database::{DatabaseError, WriteTx},
-    ids::{OrganizationId, UserId},
+    ids::{OrganizationId, PatientId, UserId},
 };
 
 /// A user with everything that authentication needs to know.
@@ -42,6 +43,20 @@ pub(crate) struct Membership {
     pub(crate) organization_slug: String,
     /// What the user is in it.
     pub(crate) capacity: Capacity,
+}
+
+/// What a user is in one organization, at a moment of the database's clock that is not after what it was
+/// read from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
+    /// The moment.
+    pub(crate) at: DateTime<Utc>,
+    /// Whether the session has ended.
+    pub(crate) session_ended: bool,
+    /// What the user is there; `None` when it is no member.
+    pub(crate) role: Option<Role>,
+    /// The user's patient record there, if a patient is what it is.
+    pub(crate) patient_id: Option<PatientId>,
 }
 
 /// Finds and remembers identities.
@@ -83,6 +98,17 @@ impl Identities {
         inner.subject_of.insert(identity.user_id.0, subject.to_owned());
         inner.by_subject.keep(begun, subject, &identity);
         Ok(Some(identity))
+    }
+
+    /// What a user is at this moment, read and not remembered: for what outlives everything that is
+    /// remembered. `None` when the user is gone.
+    pub(crate) async fn standing(
+        &self,
+        user: UserId,
+        organization: OrganizationId,
+        session: Option<&str>,
+    ) -> Result<Option<Standing>, DatabaseError> {
+        repository::standing_get(&self.0.admin, user, organization, session).await
     }
 
     /// Forgets a user, before the change that made it necessary is answered.

@@ -8,9 +8,9 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Caller, Capacity, Scope,
+    Caller, Capacity, Role, Scope,
     api_key::ApiKeyGrant,
-    identity::{Identity, Membership},
+    identity::{Identity, Membership, Standing},
     impersonation::ImpersonationGrant,
 };
 use crate::{
@@ -60,6 +60,38 @@ pub(super) async fn identity_find(admin: &PgPool, subject: &str) -> Result<Optio
         identity.memberships.push(Membership { organization_id, organization_name, organization_slug, capacity });
     }
     Ok(Some(identity))
+}
+
+/// What a user is in an organization at this moment. `now()` is taken before the snapshot that the statement
+/// reads: what it does not see was committed after.
+pub(super) async fn standing_get(
+    admin: &PgPool,
+    user: UserId,
+    organization: OrganizationId,
+    session: Option<&str>,
+) -> Result<Option<Standing>, DatabaseError> {
+    let row = sqlx::query!(
+        r#"
+        select now() as "at!", u.superadmin, m.role as "role?", p.id as "patient_id?: PatientId",
+               exists (select from revoked_sessions r where r.sid = $3) as "session_ended!"
+        from users u
+        left join memberships m on m.organization_id = $2 and m.user_id = u.id
+        left join patients p on p.organization_id = m.organization_id and p.user_id = u.id and p.deleted_at is null
+                            and m.role = 'patient'
+        where u.id = $1 and u.deleted_at is null
+        "#,
+        user.0,
+        organization.0,
+        session
+    )
+    .fetch_optional(admin)
+    .await?;
+    Ok(row.map(|row| Standing {
+        at: row.at,
+        session_ended: row.session_ended,
+        role: if row.superadmin { Some(Role::Superadmin) } else { row.role.as_deref().and_then(Role::of_membership) },
+        patient_id: row.patient_id.filter(|_| !row.superadmin),
+    }))
 }
 
 /// Whether there is such an organization.

@@ -67,11 +67,15 @@ impl Runner {
     /// Works on the owner's pool, for every organization. Knows how to expire its own rows.
     pub(crate) fn new(admin: PgPool) -> Self {
         let own = admin.clone();
-        let runner = Self { admin, wake: Wake::default(), kinds: BTreeMap::new() };
-        runner.every("jobs_expire", Duration::from_hours(1), move || {
+        Self::lane(admin).every("jobs_expire", Duration::from_hours(1), move || {
             let admin = own.clone();
             async move { repository::job_expire(&admin).await }
         })
+    }
+
+    /// A runner besides, for work that must not wait until others have time for it.
+    pub(crate) fn lane(admin: PgPool) -> Self {
+        Self { admin, wake: Wake::default(), kinds: BTreeMap::new() }
     }
 
     /// What tells it that there is work.

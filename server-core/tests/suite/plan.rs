@@ -134,6 +134,7 @@ async fn the_context_is_entered_before_anything_is_read() {
     read!(organization_list.page_size(1));
     read!(organization_find.slug(&home.slug));
     read!(organization_get.organization_id(home.id));
+    read!(organization_settings_get.organization_id(home.id));
     read!(specialty_list.page_size(1));
     read!(specialty_get.specialty_id(specialty));
     read!(specialist_list.page_size(1).bookable(true));

@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use restartix_sdk::{
-    core::types::{BeginImpersonation, CreateApiKey, CreatePatient, RescheduleAppointment, Scope, SpecialtyInput},
+    core::types::{
+        BeginImpersonation, ConnectUser, CreateApiKey, MemberRole, RescheduleAppointment, Scope, SpecialtyInput,
+    },
     telemetry::types::{
         ActorKind, AuditBatch, AuditOutcome, ConsentUpdate, NewAuditEvent, NewExclusion, PurposeDecisions,
     },
@@ -13,33 +15,37 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use test_support::{CoreApp, Database, Kind, TelemetryApp, TelemetryPerson, granted, in_days};
 use uuid::Uuid;
 
-/// A table, the column that says whose a row is, a column to update, and what the application role
-/// may do with the table: Select, Insert, Update, Delete.
+/// A table, the column that says whose a row is, a column to update, what the application role may do
+/// with the table (Select, Insert, Update, Delete), and with which of its rows.
 struct Target {
     table: &'static str,
     tenant: &'static str,
     touch: &'static str,
     verbs: &'static str,
+    rows: &'static str,
 }
 
 const fn target(table: &'static str, verbs: &'static str) -> Target {
-    Target { table, tenant: "organization_id", touch: "organization_id", verbs }
+    Target { table, tenant: "organization_id", touch: "organization_id", verbs, rows: "true" }
 }
 
 const fn touched(table: &'static str, touch: &'static str, verbs: &'static str) -> Target {
-    Target { table, tenant: "organization_id", touch, verbs }
+    Target { table, tenant: "organization_id", touch, verbs, rows: "true" }
 }
 
-const CORE: [Target; 23] = [
-    Target { table: "public.organizations", tenant: "id", touch: "name", verbs: "SU" },
-    touched("public.memberships", "role", "SIUD"),
+const CORE: [Target; 25] = [
+    Target { table: "public.organizations", tenant: "id", touch: "name", verbs: "SU", rows: "true" },
+    touched("public.organization_settings", "document", "SU"),
+    touched("public.memberships", "role", "SUD"),
+    touched("public.invitations", "role", "SIU"),
     touched("public.specialties", "name", "SIUD"),
     touched("public.specialists", "name", "SIU"),
     target("public.specialist_specialties", "SID"),
     target("public.specialist_hours", "SID"),
     target("public.specialist_exceptions", "SID"),
     touched("public.appointment_templates", "name", "SIUD"),
-    target("public.data_keys", "SI"),
+    // The organization's own key is for the service alone.
+    Target { rows: "not of_organization", ..target("public.data_keys", "SI") },
     touched("public.patients", "last_name", "SIU"),
     touched("public.appointments", "version", "SIU"),
     target("public.appointment_reschedules", "SI"),
@@ -121,7 +127,7 @@ async fn execute(connection: &mut PgConnection, sql: &str) -> Outcome {
 /// A copy of a row, as an INSERT of what is granted. Policies are asked before constraints, so the copy of a
 /// row that exists shows whether the policy let it pass: then it may be refused as a duplicate.
 async fn copy_of(owner: &mut PgConnection, kind: Kind, target: &Target, organization: i64) -> String {
-    let Target { table, tenant, .. } = target;
+    let Target { table, tenant, rows, .. } = target;
     let columns =
         "select coalesce(string_agg(attname, ', ') filter (where has_column_privilege($2, attrelid, attnum, 'insert')
                                                                         and attidentity = ''),
@@ -129,7 +135,11 @@ async fn copy_of(owner: &mut PgConnection, kind: Kind, target: &Target, organiza
                    from pg_attribute where attrelid = $1::regclass and attnum > 0 and not attisdropped";
     let columns: String =
         sqlx::query_scalar(columns).bind(table).bind(kind.app()).fetch_one(&mut *owner).await.unwrap();
-    let sql = format!("select to_jsonb(t)::text from {table} t where {tenant} = {organization} limit 1");
+    // Of a record without a login, where there is one: links are written by nobody here.
+    let sql = format!(
+        "select to_jsonb(t)::text from {table} t where {tenant} = {organization} and {rows}
+         order by to_jsonb(t) ->> 'user_id' nulls first limit 1"
+    );
     let row: String = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(owner).await.unwrap();
     let row = row.replace('\'', "''");
     format!(
@@ -141,7 +151,7 @@ async fn copy_of(owner: &mut PgConnection, kind: Kind, target: &Target, organiza
 async fn attack(database: &Database, kind: Kind, targets: &[Target], home: Asker, away: Asker) {
     let (mut owner, mut app) = (database.owner().await, database.app().await);
     for target in targets {
-        let Target { table, tenant, touch, verbs } = target;
+        let Target { table, tenant, touch, verbs, .. } = target;
         for asker in [home, away] {
             let seeded = count(&mut owner, target, asker.organization).await;
             assert!(seeded > 0, "{table} is not seeded for organization {}", asker.organization);
@@ -210,7 +220,8 @@ fn reached(outcome: &Outcome, granted: bool) -> bool {
 }
 
 async fn count(owner: &mut PgConnection, target: &Target, organization: i64) -> i64 {
-    let sql = format!("select count(*) from {} where {} = {organization}", target.table, target.tenant);
+    let Target { table, tenant, rows, .. } = target;
+    let sql = format!("select count(*) from {table} where {tenant} = {organization} and {rows}");
     sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(owner).await.unwrap()
 }
 
@@ -241,12 +252,13 @@ async fn cores_tables_withstand() {
     }
     for organization in [app.home(), app.away()] {
         let admin = app.actor(&organization.admin);
-        let record =
-            CreatePatient { user_id: Some(organization.patient.user_id), ..CoreApp::new_patient("Pia", "Own") };
-        let record = granted(admin.patient_create().body(record).send().await, 201).id;
+        let record = app.patient_create(&admin, "Pia", "Own").await.id;
+        app.patient_link(&admin, record, &organization.patient).await;
         let body = BeginImpersonation { minutes: None, reason: "A test".to_owned() };
         granted(admin.patient_impersonate().patient_id(record).body(body).send().await, 201);
         granted(admin.calendar_feed_create().send().await, 201);
+        let body = ConnectUser { email: Some("new@example.org".to_owned()), user_id: None, role: MemberRole::Staff };
+        granted(admin.member_connect().organization_id(organization.id).body(body).send().await, 201);
     }
     let mut owner = app.owner().await;
     for organization in [app.home().id, app.away().id] {
@@ -273,6 +285,49 @@ async fn cores_tables_withstand() {
     assert_eq!(attempt(&mut restricted, None, "select * from visible_organizations()").await, Ok(0));
     let home = Some(asker(app.home()));
     assert_eq!(attempt(&mut restricted, home, "select * from visible_organizations()").await, Ok(1));
+}
+
+#[tokio::test]
+async fn nobody_is_a_member_or_linked_by_an_administrators_word() {
+    let app = CoreApp::start().await;
+    let (home, admin) = (app.home().id, app.home().admin.user_id);
+    let patient = app.patient_create(&app.admin(), "Ann", "Lee").await.id;
+    let body = ConnectUser { email: Some("new@example.org".to_owned()), user_id: None, role: MemberRole::Staff };
+    granted(app.admin().member_connect().organization_id(home).body(body).send().await, 201);
+    let mut restricted = app.database.app().await;
+    let asker = Some(Asker { organization: home, user: admin, role: "admin" });
+    let stranger = app.away().staff.user_id;
+    let member = app.home().patient.user_id;
+    let denied = Err(DENIED.to_owned());
+    for sql in [
+        format!("insert into memberships (organization_id, user_id, role) values ({home}, {stranger}, 'staff')"),
+        format!("update patients set user_id = {member} where id = {patient}"),
+        format!("update specialists set user_id = null where id = {}", app.home().specialist_id),
+        format!(
+            "insert into specialists (organization_id, user_id, name, timezone) values ({home}, {member}, 'X', 'UTC')"
+        ),
+        // Nor answers anybody for somebody else, invites in another's name, or for longer than 14 days.
+        "update invitations set status = 'accepted', ended_at = now()".to_owned(),
+        format!("update invitations set user_id = {stranger}"),
+        "update invitations set expires_at = now() + interval '15 days'".to_owned(),
+        format!(
+            "insert into invitations (organization_id, uid, kind, role, user_id, invited_by)
+             values ({home}, gen_random_uuid(), 'membership', 'admin', {stranger}, {stranger})"
+        ),
+    ] {
+        assert_eq!(attempt(&mut restricted, asker, &sql).await, denied, "{sql}");
+    }
+    let revoke = "update invitations set status = 'revoked', ended_at = now()";
+    assert_eq!(attempt(&mut restricted, asker, revoke).await, Ok(1));
+    for role in ["staff", "specialist", "patient", "api_key", ""] {
+        let asker = Some(Asker { organization: home, user: admin, role });
+        for sql in ["select 1 from invitations", revoke] {
+            assert_eq!(attempt(&mut restricted, asker, sql).await, Ok(0), "{role}: {sql}");
+        }
+    }
+    // An address tells nobody who has it, but of a member, and to who administers.
+    let known = "select 1 where user_find(null, (select email_index from invitations)) is not null";
+    assert_eq!(attempt(&mut restricted, asker, known).await, Ok(0));
 }
 
 #[tokio::test]
@@ -335,6 +390,7 @@ fn audit_event(organization_id: i64) -> NewAuditEvent {
         outcome: AuditOutcome::Succeeded,
         request_id: Some("request-1".to_owned()),
         user_agent: Some("test".to_owned()),
+        client_request_id: None,
     }
 }
 

@@ -1,6 +1,9 @@
 //! Authentication, before anything of a request is parsed; what is refused is recorded.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
 use poem::{
     Request, Response,
     http::{Extensions, StatusCode},
@@ -9,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use server_shared::{
     ApiError,
-    http::{Gate, Operation, access_log::Subject, authorization::bearer},
+    http::{Gate, Operation, access_log::Subject, authorization::bearer, failure::Failures},
     token::{TokenError, Verifier},
 };
 use subtle::{Choice, ConstantTimeEq};
@@ -18,10 +21,15 @@ use super::{
     Trace,
     caller::{Caller, Person, Role, SERVICE_TOKEN, TELEMETRY_TOKEN},
 };
-use crate::audit::{Attempt, Attempts};
+use crate::{
+    access::{AccessService, TOKEN_AGE},
+    audit::{Attempt, Attempts},
+};
 
 /// The code of what is asked of an organization that is not the caller's.
 const NOT_YOURS: &str = "organization_not_found";
+/// How far ahead of this service's clock a token may have been issued.
+const LEEWAY: TimeDelta = TimeDelta::seconds(5);
 
 /// What Core's telemetry tokens claim, beside what [`Verifier`] checks.
 #[derive(Debug, Clone, Deserialize)]
@@ -30,6 +38,8 @@ struct Claims {
     #[serde(default)]
     org: Option<i64>,
     role: Role,
+    /// Seconds since 1970, in fractions: tokens issued in one second are told apart.
+    iat: f64,
 }
 
 impl Claims {
@@ -41,20 +51,35 @@ impl Claims {
         };
         valid.then_some(Person { user_id, organization_id: self.org, role: self.role })
     }
+
+    /// To the microsecond, as Core's database dates it; a number that is no moment is none.
+    #[allow(clippy::cast_possible_truncation, reason = "what is too large becomes the largest, which is no moment")]
+    fn issued_at(&self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp_micros((self.iat * 1e6).round() as i64)
+    }
 }
 
 /// Admits people with a token of Core's, and Core with the service token.
 pub(crate) struct TelemetryGate {
     verifier: Verifier,
+    access: Arc<AccessService>,
     service_tokens: Vec<SecretString>,
+    failures: Failures,
     attempts: Attempts,
 }
 
 impl TelemetryGate {
-    /// `service_tokens` are all accepted: the present one and, while it rotates, the next. What is refused
-    /// goes to `attempts`.
-    pub(crate) fn new(verifier: Verifier, service_tokens: Vec<SecretString>, attempts: Attempts) -> Self {
-        Self { verifier, service_tokens, attempts }
+    /// `service_tokens` are all accepted: the present one and, while it rotates, the next. `access` knows which
+    /// tokens of people were called back. Who is not known is counted in `failures`; what is refused goes to
+    /// `attempts`.
+    pub(crate) fn new(
+        verifier: Verifier,
+        access: Arc<AccessService>,
+        service_tokens: Vec<SecretString>,
+        failures: Failures,
+        attempts: Attempts,
+    ) -> Self {
+        Self { verifier, access, service_tokens, failures, attempts }
     }
 
     /// Compares with every token, each in constant time, so that timing tells nothing of which or
@@ -64,9 +89,33 @@ impl TelemetryGate {
         self.service_tokens.iter().map(matches).fold(Choice::from(0), |any, one| any | one).into()
     }
 
-    async fn person(&self, token: &str) -> Result<Person, ApiError> {
+    /// Who a token speaks for, and when it was issued.
+    async fn person(&self, token: &str) -> Result<(Person, DateTime<Utc>), ApiError> {
         let claims = self.verifier.verify::<Claims>(token).await.map_err(refusal)?;
-        claims.person().ok_or_else(|| refusal(TokenError::Malformed))
+        let (Some(person), Some(issued_at)) = (claims.person(), claims.issued_at()) else {
+            return Err(refusal(TokenError::Malformed));
+        };
+        let age = Utc::now() - issued_at;
+        if age < -LEEWAY {
+            return Err(refusal(TokenError::NotYetValid));
+        }
+        // What called it back may have been forgotten.
+        if age.to_std().is_ok_and(|age| age > TOKEN_AGE) {
+            return Err(refusal(TokenError::Expired));
+        }
+        Ok((person, issued_at))
+    }
+
+    /// Who calls, and since when the token says so.
+    async fn caller(&self, operation: &Operation, request: &Request) -> Result<(Caller, DateTime<Utc>), ApiError> {
+        let token = bearer(request).ok_or_else(unauthenticated)?;
+        if operation.security.contains(&SERVICE_TOKEN) && self.is_service(token) {
+            return Ok((Caller::Service, Utc::now()));
+        }
+        if operation.security.contains(&TELEMETRY_TOKEN) {
+            return self.person(token).await.map(|(person, issued_at)| (Caller::Person(person), issued_at));
+        }
+        Err(unauthenticated())
     }
 }
 
@@ -75,18 +124,19 @@ impl Gate for TelemetryGate {
     async fn admit(&self, operation: &Operation, request: &mut Request) -> Result<Option<Response>, ApiError> {
         let trace = Trace::of(operation.id, request);
         request.extensions_mut().insert(trace);
-        let token = bearer(request).ok_or_else(unauthenticated)?;
-        let caller = if operation.security.contains(&SERVICE_TOKEN) && self.is_service(token) {
-            Caller::Service
-        } else if operation.security.contains(&TELEMETRY_TOKEN) {
-            Caller::Person(self.person(token).await?)
-        } else {
-            return Err(unauthenticated());
+        let (caller, issued_at) = match self.caller(operation, request).await {
+            Ok(known) => known,
+            Err(error) => return Err(self.failures.answer(request, error).await),
         };
+        // Whoever it is, it is on record, refused or not.
         request.extensions_mut().insert(caller);
-        if let Caller::Person(person) = caller {
-            let subject = Subject { user_id: Some(person.user_id), organization_id: person.organization_id };
-            request.extensions_mut().insert(subject);
+        let Caller::Person(Person { user_id, organization_id, .. }) = caller else { return Ok(None) };
+        request.extensions_mut().insert(Subject { user_id: Some(user_id), organization_id });
+        if self.access.is_revoked(user_id, organization_id, issued_at).await? {
+            return Err(ApiError::unauthorized(
+                "token_revoked",
+                "The token is no longer good, for what its owner may do has changed; get a new one from Core.",
+            ));
         }
         Ok(None)
     }
@@ -144,7 +194,7 @@ mod tests {
     use super::*;
 
     fn claims(sub: &str, org: impl Into<Option<i64>>, role: Role) -> Option<Person> {
-        Claims { sub: sub.to_owned(), org: org.into(), role }.person()
+        Claims { sub: sub.to_owned(), org: org.into(), role, iat: 0.0 }.person()
     }
 
     #[test]
@@ -155,5 +205,15 @@ mod tests {
         assert_eq!(claims("7", 0, Role::Superadmin), None, "organization 0 is what belongs to none; nobody is in it");
         assert_eq!(claims("7", None, Role::Admin), None, "an admin of nothing");
         assert!(claims("7", None, Role::Superadmin).is_some());
+    }
+
+    #[test]
+    fn a_token_is_dated_to_the_microsecond() {
+        let issued = |iat| Claims { sub: "7".to_owned(), org: None, role: Role::Superadmin, iat }.issued_at();
+        let micros = |iat| issued(iat).map(|at| at.timestamp_micros());
+        assert_eq!(micros(1_762_765_200.0), Some(1_762_765_200_000_000), "a version before this one cuts fractions");
+        assert_eq!(micros(1_762_765_200.000_001), Some(1_762_765_200_000_001));
+        assert_eq!(micros(1_762_765_200.999_999), Some(1_762_765_200_999_999));
+        assert_eq!((issued(f64::MAX), issued(-f64::MAX)), (None, None));
     }
 }

@@ -8,6 +8,10 @@ pub(crate) use receipt::{DropReason, EventFault, IngestReceipt, Tally};
 
 #[derive(poem_openapi::Tags)]
 pub(crate) enum Tag {
+    /// Which of the tokens that Core issued are good no longer.
+    Access,
+    /// What Core tells of organizations.
+    Organizations,
     /// The trail of what was done in Core: who, what, when.
     Audit,
     /// What rules saw in the audit trail.

@@ -119,6 +119,12 @@ const PROOF: Fate = Fate::Retain {
     until: "three years after the erasure",
 };
 
+const SHUT: Fate = Fate::Retain {
+    reason: "keeps tokens from being used that were issued to the person before (Art. 32 GDPR): whoever holds one could \
+             go on for as long as it lives. It holds an id alone",
+    until: "a day after the moment it is about",
+};
+
 /// What is held on people, in the order in which it goes.
 ///
 /// Consent goes as well, in both modes: its proof is needed as long as what it allowed is kept, which
@@ -130,7 +136,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         store: Store::PostgreSql,
         table: "audit.audit_personal",
         found: Found::AuditEntry("audit_id"),
-        columns: &["ip", "user_agent", "salt"],
+        columns: &["ip", "user_agent", "client_request_id", "salt"],
         erase: Fate::Delete,
         anonymize: Fate::Delete,
     },
@@ -173,6 +179,14 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         columns: &["actor_user_id", "subject"],
         erase: DERIVED,
         anonymize: DERIVED,
+    },
+    Holding {
+        store: Store::PostgreSql,
+        table: "ops.access_revocations",
+        found: Found::User("user_id"),
+        columns: &["user_id"],
+        erase: SHUT,
+        anonymize: SHUT,
     },
     Holding {
         store: Store::ClickHouse,

@@ -1,13 +1,17 @@
 //! The Telemetry API as its callers see it: the real binary on real stores, through the SDK.
 #![allow(clippy::expect_used, clippy::panic, reason = "a panic with a clear message is how a test fails")]
 
+mod access;
+mod amplification;
 mod analytics;
 mod audit;
 mod chain;
+mod connection;
 mod durability;
 mod erasure;
 mod exclusion;
 mod gate;
+mod headers;
 mod heads;
 mod matrix;
 mod media;
@@ -15,6 +19,7 @@ mod planted;
 mod pose;
 mod privacy;
 mod registry;
+mod rls_grid;
 mod security;
 mod storage;
 mod support;

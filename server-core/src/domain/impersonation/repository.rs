@@ -1,3 +1,5 @@
+use uuid::Uuid;
+
 use super::model::Impersonation;
 use crate::{
     database::{DatabaseError, Tx},
@@ -12,7 +14,10 @@ pub(super) struct NewImpersonation<'a> {
     pub(super) patient: PatientId,
     pub(super) patient_user: UserId,
     pub(super) token_hash: &'a [u8],
-    pub(super) reason: &'a str,
+    /// What the reason is bound to.
+    pub(super) uid: Uuid,
+    /// Sealed.
+    pub(super) reason: Option<Vec<u8>>,
     pub(super) minutes: u32,
 }
 
@@ -24,9 +29,9 @@ pub(super) async fn impersonation_create(
     let row = sqlx::query_as!(
         Impersonation,
         r#"
-        insert into impersonations (organization_id, token_hash, impersonator_user_id, patient_id, patient_user_id, reason,
-                                    expires_at, session_id)
-        values ($1, $2, $3, $4, $5, $6, now() + make_interval(mins => $7), $8)
+        insert into impersonations (organization_id, token_hash, impersonator_user_id, patient_id, patient_user_id, uid,
+                                    reason_encrypted, expires_at, session_id)
+        values ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(mins => $8), $9)
         returning id as "id: ImpersonationId", patient_id as "patient_id: PatientId",
                   patient_user_id as "patient_user_id: UserId", impersonator_user_id as "impersonator_user_id: UserId",
                   expires_at, created_at
@@ -36,7 +41,8 @@ pub(super) async fn impersonation_create(
         new.impersonator.0,
         new.patient.0,
         new.patient_user.0,
-        new.reason,
+        new.uid,
+        new.reason.as_deref(),
         i32::try_from(new.minutes).unwrap_or(0),
         new.session
     )

@@ -6,14 +6,14 @@ use poem_openapi::{
 use server_shared::{
     ApiError,
     http::{
-        Body, Created, NoContent, Page, Paging,
+        Body, NoContent, Page, Paging,
         page::{PageNumber, PageSize},
     },
 };
 
 use super::{
     Service,
-    model::{ConnectUser, Member, UpdateMember},
+    model::{Member, UpdateMember},
 };
 use crate::{
     domain::Tag,
@@ -45,23 +45,6 @@ impl Api {
     ) -> Result<Json<Page<Member>>, ApiError> {
         caller.may(Permission::MemberRead)?;
         Ok(Json(self.members.list(&caller, Paging::new(page.0, page_size.0)).await?))
-    }
-
-    /// Add a user to an organization
-    ///
-    /// By e-mail address; or by id somebody who was a member before, and a superadmin anybody. 404
-    /// `user_not_found` for everybody else and for who has not signed up; 409 `already_member` for a
-    /// member, whose role stays as it is.
-    #[oai(path = "/organizations/:organization_id/connect-user", method = "post", operation_id = "member_connect")]
-    async fn member_connect(
-        &self,
-        caller: Person,
-        /// Id of the organization; it is the context of the request.
-        organization_id: Path<OrganizationId>,
-        body: Body<ConnectUser>,
-    ) -> Result<Created<Member>, ApiError> {
-        caller.may(Permission::MemberWrite)?;
-        Ok(Created(self.members.connect(&caller, organization_id.0, &body).await?))
     }
 
     /// Change what a member is

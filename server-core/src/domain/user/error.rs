@@ -14,6 +14,10 @@ pub(crate) enum UserError {
     NotAMember,
     #[error("There is no such organization.")]
     OrganizationNotFound,
+    #[error("The session has ended; sign in again.")]
+    SessionEnded,
+    #[error("The token is valid, but its user is not known here.")]
+    Unknown,
     #[error("a token could not be signed")]
     Sign(#[from] SignError),
     #[error(transparent)]
@@ -25,6 +29,7 @@ impl Fault for UserError {
         match self {
             Self::NotAMember => FaultKind::Forbidden,
             Self::OrganizationNotFound => FaultKind::NotFound,
+            Self::SessionEnded | Self::Unknown => FaultKind::Unauthenticated,
             Self::Sign(_) => FaultKind::Internal,
             Self::Database(error) => error.kind(),
         }
@@ -34,6 +39,8 @@ impl Fault for UserError {
         match self {
             Self::NotAMember => "not_a_member".into(),
             Self::OrganizationNotFound => "organization_not_found".into(),
+            Self::SessionEnded => "session_ended".into(),
+            Self::Unknown => "user_unknown".into(),
             Self::Sign(_) => "internal_error".into(),
             Self::Database(error) => error.code(),
         }

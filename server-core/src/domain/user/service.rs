@@ -1,19 +1,19 @@
 use std::sync::Arc;
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use server_shared::{crypto::normalize_email, token::Ed25519Signer};
 use uuid::Uuid;
 
 use super::{
     error::UserError,
-    model::{Account, Me, Moment, Profile, TelemetryClaims, TelemetryToken},
+    model::{Moment, Profile, TelemetryClaims, TelemetryToken},
     repository::{self, AccountRow, SealedEmail},
 };
 use crate::{
     audit::Audit,
     database::{Database, DatabaseError, WriteTx},
     encryption::{Encryption, NO_ORGANIZATION, RowCipher},
-    http::{Identities, Person, Role},
+    http::{Identities, Person},
     ids::{OrganizationId, UserId},
 };
 
@@ -44,33 +44,41 @@ impl Service {
         Self { database, identities, signer, encryption }
     }
 
-    pub(super) async fn switch(&self, caller: &Person, organization: OrganizationId) -> Result<Me, UserError> {
+    /// The caller in the organization that it works in from now on.
+    pub(super) async fn switch(&self, caller: &Person, organization: OrganizationId) -> Result<Person, UserError> {
         let switched = caller.in_organization(organization).ok_or(UserError::NotAMember)?;
         let user = caller.id();
         let mut tx = self.database.write(&switched).await?;
         repository::user_switch(&mut tx, user, organization).await?;
         // This process answers by the new organization from the very next request on.
         self.identities.invalidate_after(&mut tx, [user]);
-        tx.commit(Audit::updated(&Account(user), vec!["current_organization_id"])).await?;
-        Ok(Me::of(&switched))
+        tx.commit(Audit::updated(&user, vec!["current_organization_id"])).await?;
+        Ok(switched)
     }
 
-    pub(super) fn telemetry_token(
+    /// A token for Telemetry. What it says is read and dated by the database: Telemetry is asked to refuse what
+    /// was issued before a change, and a process that has not heard of one yet must not issue anything after it.
+    pub(super) async fn telemetry_token(
         &self,
         caller: &Person,
         organization: OrganizationId,
     ) -> Result<TelemetryToken, UserError> {
-        let now = Utc::now();
-        let expires_at = now + TimeDelta::minutes(TOKEN_MINUTES);
+        let standing = self.identities.standing(caller.id(), organization, caller.session()).await?;
+        let standing = standing.ok_or(UserError::Unknown)?;
+        if standing.session_ended {
+            return Err(UserError::SessionEnded);
+        }
+        let role = standing.role.ok_or(UserError::OrganizationNotFound)?;
+        let expires_at = standing.at + TimeDelta::minutes(TOKEN_MINUTES);
         let claims = TelemetryClaims {
             iss: ISSUER,
             aud: AUDIENCE,
             sub: caller.id().to_string(),
             org: organization.0,
-            role: caller.role().map_or("", Role::as_str),
-            patient_id: caller.patient_id().map(|id| id.0),
-            iat: now.timestamp(),
-            nbf: now.timestamp(),
+            role: role.as_str(),
+            patient_id: standing.patient_id.map(|id| id.0),
+            iat: seconds(standing.at),
+            nbf: standing.at.timestamp(),
             exp: expires_at.timestamp(),
             jti: Uuid::now_v7().to_string(),
         };
@@ -91,7 +99,7 @@ impl Service {
     ) -> Result<Audit, UserError> {
         let (account, is_new) =
             repository::account_lock(tx, &profile.clerk_id, &self.erased_name(&profile.clerk_id)).await?;
-        let user = Account(account.id);
+        let user = account.id;
         if account.deleted_at.is_some() || account.moment().is_some_and(|known| known >= *moment) {
             return Ok(Audit::action("ignored", &user));
         }
@@ -107,16 +115,22 @@ impl Service {
     }
 
     /// The identity provider says that a user is gone: so is what is personal. Nothing that it says later
-    /// of the user counts.
-    pub(crate) async fn close(&self, tx: &mut WriteTx, clerk_id: &str) -> Result<(UserId, Audit), UserError> {
+    /// of the user counts. Gives who it was, and whether this is news.
+    pub(crate) async fn close(&self, tx: &mut WriteTx, clerk_id: &str) -> Result<(UserId, bool, Audit), UserError> {
         let (account, _) = repository::account_lock(tx, clerk_id, &self.erased_name(clerk_id)).await?;
-        let user = Account(account.id);
+        let user = account.id;
         if account.deleted_at.is_some() {
-            return Ok((account.id, Audit::action("ignored", &user)));
+            return Ok((account.id, false, Audit::action("ignored", &user)));
         }
         repository::account_close(tx, account.id).await?;
         self.identities.invalidate_after(tx, [account.id]);
-        Ok((account.id, Audit::deleted(&user)))
+        Ok((account.id, true, Audit::deleted(&user)))
+    }
+
+    /// Has every token of the user's for Telemetry refused that was issued until the commit: they don't say
+    /// which session they were issued in, and who is signed in elsewhere gets another.
+    pub(crate) async fn access_revoke(&self, tx: &mut WriteTx, clerk_id: &str) -> Result<(), DatabaseError> {
+        repository::access_revoke(tx, clerk_id).await
     }
 
     /// The user whom the identity provider calls so, locked, and whether it is still there; made if nothing
@@ -160,4 +174,10 @@ impl Service {
         let sealed = RowCipher::new(&key, NO_ORGANIZATION, TABLE, account.uid).seal(EMAIL, Some(email));
         Ok(SealedEmail { sealed, index: Some(self.email_index(email)), key: new })
     }
+}
+
+/// Seconds since 1970; a double holds today's to the microsecond.
+#[allow(clippy::cast_precision_loss, reason = "microseconds of this century are whole numbers below 2^53")]
+fn seconds(moment: DateTime<Utc>) -> f64 {
+    moment.timestamp_micros() as f64 / 1e6
 }

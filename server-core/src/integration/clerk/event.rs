@@ -42,8 +42,8 @@ pub(super) enum Change {
     UserDelete { clerk_id: String },
     /// Somebody signed in.
     SessionBegin { sid: String },
-    /// Tokens of the session are no longer good.
-    SessionEnd { sid: String },
+    /// Tokens of the session are no longer good; whose it was, as far as it is said.
+    SessionEnd { sid: String, clerk_id: Option<String> },
     /// Somebody who was invited to an organization accepted.
     InvitationAccept(Invitation),
 }
@@ -120,6 +120,12 @@ struct Named {
 }
 
 #[derive(Deserialize)]
+struct SessionData {
+    id: String,
+    user_id: Option<String>,
+}
+
+#[derive(Deserialize)]
 struct UserData {
     id: String,
     first_name: Option<String>,
@@ -166,7 +172,9 @@ impl Event {
             "user.deleted" => Some(Change::UserDelete { clerk_id: named(envelope.data)? }),
             "session.created" => Some(Change::SessionBegin { sid: named(envelope.data)? }),
             "session.ended" | "session.removed" | "session.revoked" => {
-                Some(Change::SessionEnd { sid: named(envelope.data)? })
+                let session: SessionData = read(serde_json::from_value(envelope.data))?;
+                let clerk_id = session.user_id.map(checked_id).transpose()?;
+                Some(Change::SessionEnd { sid: checked_id(session.id)?, clerk_id })
             }
             "organizationInvitation.accepted" => invitation(read(serde_json::from_value(envelope.data))?)?,
             _ => None,

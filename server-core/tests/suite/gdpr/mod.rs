@@ -4,6 +4,7 @@
 mod account;
 mod erasure;
 mod export;
+mod headers;
 mod links;
 mod planting;
 mod registry;

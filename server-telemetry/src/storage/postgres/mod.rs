@@ -5,13 +5,13 @@
 
 mod health;
 
-pub(crate) use health::PostgresProbe;
+pub(crate) use health::{PostgresProbe, UNRESTRICTED};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
     AssertSqlSafe, ConnectOptions, PgPool, Postgres, Transaction,
     migrate::{MigrateError, Migrator},
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
 
 use crate::{
@@ -63,9 +63,14 @@ impl Database {
         self.begin("begin", user_id, role, Some(organization_id)).await
     }
 
-    /// Both pools, for probes.
-    pub(crate) fn pools(&self) -> [&PgPool; 2] {
-        [&self.owner, &self.app]
+    /// A connection of the owner's that hears notifications and reconnects by itself never: who listens has to
+    /// know what it may have missed.
+    pub(crate) async fn listener(&self) -> Result<PgListener, sqlx::Error> {
+        let options = PgConnectOptions::clone(&self.owner.connect_options());
+        let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(options);
+        let mut listener = PgListener::connect_with(&pool).await?;
+        listener.eager_reconnect(false);
+        Ok(listener)
     }
 
     /// Applies what is missing of the migrations.

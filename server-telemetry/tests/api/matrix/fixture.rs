@@ -46,6 +46,9 @@ impl World {
                 self.lift().await;
                 none().body(batch(operation))
             }
+            "access_revocation_create" => {
+                none().body(json!({ "user_id": 990_003, "not_before": Utc::now().to_rfc3339() }))
+            }
             "audit_ingest" => none().body(value(&audit::batch(vec![audit::event(HOME)]))),
             "audit_log_get" => {
                 let event = audit::event(HOME);
@@ -61,6 +64,9 @@ impl World {
             "exclusion_delete" => {
                 self.exclude().await;
                 none().with("subject_id", &PATIENT)
+            }
+            "organization_settings_put" => {
+                none().with("organization_id", &990_004).body(json!({ "revision": 1, "timezone": "Europe/Berlin" }))
             }
             "privacy_subject_erase" => none().with("subject_id", &990_001).with("request_id", &Uuid::now_v7()),
             "privacy_subject_export" => none().with("subject_id", &PATIENT),

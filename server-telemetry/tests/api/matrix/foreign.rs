@@ -115,9 +115,16 @@ enum Outcome {
 fn outcome(operation: &Operation, parameter: &Parameter) -> Outcome {
     match (operation.id.as_str(), parameter.name.as_str(), parameter.location) {
         // For Core alone.
-        ("audit_ingest" | "privacy_subject_erase" | "privacy_subject_export" | "privacy_job_get", _, _) => {
-            Outcome::Refused(401, "unauthenticated")
-        }
+        (
+            "access_revocation_create"
+            | "audit_ingest"
+            | "organization_settings_put"
+            | "privacy_subject_erase"
+            | "privacy_subject_export"
+            | "privacy_job_get",
+            _,
+            _,
+        ) => Outcome::Refused(401, "unauthenticated"),
         ("audit_log_get", _, Location::Path) => Outcome::Refused(404, "audit_log_not_found"),
         ("exclusion_delete", _, Location::Path) => Outcome::Refused(404, "exclusion_not_found"),
         (_, "organization_id", Location::Query) => Outcome::Refused(404, "organization_not_found"),

@@ -74,7 +74,7 @@ impl Service {
         room_follow(&mut tx, &moved).await?;
         enqueue_offer(&mut tx, standing.specialist_id).await?;
         tx.commit(Audit::action("rescheduled", &moved).and(expired)).await?;
-        Ok(moved)
+        Ok(self.opened(moved).await?)
     }
 
     /// Where an appointment was before, the first time first.

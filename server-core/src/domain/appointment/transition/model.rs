@@ -1,16 +1,24 @@
 use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
 
 use super::super::{error::AppointmentError, status::AppointmentStatus};
 use crate::{
     domain::period::Period,
-    ids::{AppointmentId, AppointmentSeriesId, AppointmentTemplateId, PatientId, SpecialistId, SpecialtyId},
+    ids::{
+        AppointmentId, AppointmentSeriesId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId, SpecialtyId,
+    },
 };
 
 /// What decides whether an appointment can change.
 #[derive(Debug, Clone)]
 pub(crate) struct Standing {
     pub(crate) id: AppointmentId,
+    pub(crate) uid: Uuid,
+    pub(crate) organization_id: OrganizationId,
+    /// The title, where it was written before titles were sealed; else empty.
     pub(crate) title: String,
+    /// The title; none is none.
+    pub(crate) title_encrypted: Option<Vec<u8>>,
     pub(crate) status: AppointmentStatus,
     pub(crate) version: i64,
     pub(crate) started_at: DateTime<Utc>,

@@ -4,6 +4,7 @@ use super::{
     super::{
         error::AppointmentError,
         model::{Appointment, CancelAppointment},
+        row::AppointmentRow,
         service::{Service, room_follow},
         status::AppointmentStatus,
     },
@@ -30,7 +31,7 @@ impl Service {
         id: AppointmentId,
         also: Option<SpecialistId>,
     ) -> Result<(WriteTx, Standing), AppointmentError> {
-        let seen = self.get(caller, id).await?;
+        let seen = self.row(caller, id).await?;
         let specialists = [Some(seen.specialist_id), also];
         let mut locks = vec![Lock::Patient(seen.organization_id, seen.patient_id)];
         locks.extend(specialists.into_iter().flatten().map(|id| Lock::Specialist(seen.organization_id, id)));
@@ -63,7 +64,7 @@ impl Service {
             enqueue_offer(&mut tx, appointment.specialist_id).await?;
         }
         tx.commit(Audit::action(action, &appointment)).await?;
-        Ok(appointment)
+        Ok(self.opened(appointment).await?)
     }
 
     /// Writes the next state, if it may follow.
@@ -73,7 +74,7 @@ impl Service {
         id: AppointmentId,
         standing: &Standing,
         to: AppointmentStatus,
-    ) -> Result<Appointment, AppointmentError> {
+    ) -> Result<AppointmentRow, AppointmentError> {
         standing.check(to)?;
         let done = repository::appointment_transition(tx, id, standing.status, to).await?;
         done.ok_or(AppointmentError::InvalidTransition { from: standing.status, to })
@@ -100,6 +101,6 @@ impl Service {
         room_follow(&mut tx, &appointment).await?;
         enqueue_offer(&mut tx, appointment.specialist_id).await?;
         tx.commit(Audit::action("cancelled", &appointment)).await?;
-        Ok(appointment)
+        Ok(self.opened(appointment).await?)
     }
 }

@@ -7,7 +7,7 @@ use super::table::{CLINIC, ELSEWHERE, PATIENT, SPECIALIST, SPECIALTY, TEMPLATE, 
 
 /// What no operation leaves, or not with values that stand nowhere else.
 pub(super) fn rows(app: &CoreApp) -> Vec<String> {
-    [people(app), appointments(app), doings(app)].concat()
+    [people(app), invitations(app), appointments(app), doings(app)].concat()
 }
 
 fn people(app: &CoreApp) -> Vec<String> {
@@ -52,6 +52,30 @@ fn people(app: &CoreApp) -> Vec<String> {
         ),
         format!(
             "insert into specialties (id, organization_id, name) overriding system value values ({SPECIALTY}, {home}, 'Hands')"
+        ),
+    ]
+}
+
+fn invitations(app: &CoreApp) -> Vec<String> {
+    let (home, admin) = (app.home().id, app.home().admin.user_id);
+    vec![
+        format!(
+            "update invitations set created_at = '1971-01-01 00:00:01.700161+00' where user_id = {USER};
+             update invitations set created_at = '1971-01-01 00:00:01.700162+00' where email_index is not null"
+        ),
+        // To others: to its records, and by itself.
+        format!(
+            "insert into invitations (organization_id, uid, kind, role, user_id, patient_id, specialist_id, invited_by,
+                                      created_at)
+             values ({home}, gen_random_uuid(), 'patient_link', 'patient', {admin}, {PATIENT}, null, {admin},
+                     '1971-01-01 00:00:01.700163+00'),
+                    ({home}, gen_random_uuid(), 'specialist_link', 'specialist', {admin}, null, {SPECIALIST}, {admin},
+                     '1971-01-01 00:00:01.700164+00')"
+        ),
+        format!(
+            "insert into invitations (organization_id, uid, kind, role, user_id, invited_by, status, ended_at, created_at)
+             values ({home}, gen_random_uuid(), 'membership', 'staff', {admin}, {USER}, 'declined', now(),
+                     '1971-01-01 00:00:01.700165+00')"
         ),
     ]
 }

@@ -1,0 +1,58 @@
+use poem_openapi::{OpenApi, param::Path, payload::Json};
+use server_shared::{ApiError, http::Body};
+
+use super::{
+    Service,
+    model::{OrganizationSettings, UpdateOrganizationSettings},
+};
+use crate::{
+    domain::Tag,
+    http::{Permission, Person},
+    ids::OrganizationId,
+};
+
+/// `/v1/organizations/{organization_id}/settings`
+pub(crate) struct Api {
+    pub(crate) settings: Service,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Organizations")]
+impl Api {
+    /// Get the settings of an organization
+    ///
+    /// For its members. What it has never decided has its default.
+    #[oai(
+        path = "/organizations/:organization_id/settings",
+        method = "get",
+        operation_id = "organization_settings_get"
+    )]
+    async fn organization_settings_get(
+        &self,
+        caller: Person,
+        /// Id of the organization; it is the context of the request.
+        organization_id: Path<OrganizationId>,
+    ) -> Result<Json<OrganizationSettings>, ApiError> {
+        caller.may(Permission::OrganizationRead)?;
+        Ok(Json(self.settings.get(&caller, organization_id.0).await?))
+    }
+
+    /// Replace the settings of an organization
+    ///
+    /// For its administrators. A setting that is left out becomes its default. It holds from the next request on.
+    /// 409 `stale_version` when somebody else changed them meanwhile.
+    #[oai(
+        path = "/organizations/:organization_id/settings",
+        method = "put",
+        operation_id = "organization_settings_update"
+    )]
+    async fn organization_settings_update(
+        &self,
+        caller: Person,
+        /// Id of the organization; it is the context of the request.
+        organization_id: Path<OrganizationId>,
+        body: Body<UpdateOrganizationSettings>,
+    ) -> Result<Json<OrganizationSettings>, ApiError> {
+        caller.may(Permission::OrganizationUpdate)?;
+        Ok(Json(self.settings.update(&caller, organization_id.0, &body).await?))
+    }
+}

@@ -1,0 +1,10 @@
+mod api;
+mod error;
+mod model;
+mod repository;
+mod service;
+mod work;
+
+pub(crate) use api::Api;
+pub(crate) use service::Service;
+pub(crate) use work::SettingsPusher;

@@ -1,0 +1,58 @@
+//! The job that tells Telemetry what of an organization's settings it works by. The database leaves it, by a
+//! trigger, with each change. It tells what is there then, so that neither order nor repetition makes a
+//! difference: Telemetry keeps the later state.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use restartix_sdk::{
+    Failure,
+    telemetry::{self, types::NewOrganizationSettings},
+};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+
+use super::repository;
+use crate::jobs::{Attempt, Handler, JobError, Outcome, Work};
+
+/// How soon to ask again while Telemetry does not answer.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+
+/// The settings of the job's organization.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct SettingsPush {}
+
+impl Work for SettingsPush {
+    const KIND: &'static str = "organization_settings_push";
+    const ATTEMPTS: Option<i32> = None;
+    // As the trigger `organization_settings_tell` writes it.
+    const KEEP_DAYS: i32 = 1;
+}
+
+/// Tells Telemetry.
+pub(crate) struct SettingsPusher {
+    pub(crate) admin: PgPool,
+    pub(crate) telemetry: telemetry::Client,
+}
+
+#[async_trait]
+impl Handler for SettingsPusher {
+    type Work = SettingsPush;
+
+    async fn run(&self, work: SettingsPush, attempt: &Attempt) -> Result<Outcome, JobError> {
+        let Some(organization) = attempt.organization else {
+            return Err(JobError::fatal("organization_missing", "settings belong to an organization"));
+        };
+        attempt.absorb(&self.admin, &work).await?;
+        let Some(told) = repository::settings_told(&self.admin, organization).await? else { return Ok(Outcome::Done) };
+        let body = NewOrganizationSettings { revision: told.revision, timezone: told.timezone };
+        let request = self.telemetry.organization_settings_put().organization_id(organization.0).body(body);
+        let Err(error) = request.send().await else { return Ok(Outcome::Done) };
+        let failure = Failure::read(error).await;
+        if failure.status.is_none_or(|status| status.is_server_error()) {
+            tracing::debug!(error = %failure, "Telemetry does not answer; it is told again of an organization's settings");
+            return Ok(Outcome::Again(ASK_AGAIN));
+        }
+        Err(JobError::retry("telemetry_refused", failure))
+    }
+}

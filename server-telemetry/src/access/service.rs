@@ -1,0 +1,76 @@
+//! Which tokens are good no longer.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use server_shared::shutdown::Shutdown;
+
+use super::{
+    TOKEN_AGE,
+    error::AccessError,
+    heard::Heard,
+    listener,
+    model::{AccessRevocation, NewAccessRevocation},
+    repository::AccessRepository,
+};
+use crate::{
+    job,
+    storage::{StoreError, postgres::Database},
+};
+
+/// How far ahead of this service's clock Core's may be.
+const AHEAD: TimeDelta = TimeDelta::minutes(5);
+/// How much longer a revocation is kept than a token lives, for clocks that differ.
+const MARGIN: Duration = Duration::from_mins(10);
+/// How often what makes no difference any more is forgotten.
+const SWEEP_EVERY: Duration = Duration::from_mins(10);
+
+/// Revocations, and what this process knows of them.
+pub(crate) struct AccessService {
+    pub(super) repository: AccessRepository,
+    pub(super) heard: Heard,
+}
+
+impl AccessService {
+    /// On this database; looks everything up until [`AccessService::start`] hears of changes.
+    pub(crate) fn new(database: Database) -> Self {
+        Self { repository: AccessRepository { database }, heard: Heard::default() }
+    }
+
+    /// Begins to hear of what other processes were asked, and to forget what makes no difference any more.
+    pub(crate) fn start(self: &Arc<Self>, shutdown: &Shutdown) {
+        listener::start(Arc::clone(self), shutdown);
+        let access = Arc::clone(self);
+        job::repeat(shutdown, "access-sweep", move || {
+            let access = Arc::clone(&access);
+            async move {
+                access.heard.sweep(Utc::now());
+                access.repository.sweep().await?;
+                Ok(SWEEP_EVERY)
+            }
+        });
+    }
+
+    /// Calls tokens back; they are refused here when this returns, and everywhere within a second.
+    pub(super) async fn revoke(&self, new: &NewAccessRevocation) -> Result<AccessRevocation, AccessError> {
+        if new.not_before > Utc::now() + AHEAD {
+            return Err(AccessError::TooFarAhead);
+        }
+        let standing = self.repository.put(new, TOKEN_AGE + MARGIN).await.map_err(StoreError::from)?;
+        self.heard.note(&standing);
+        Ok(standing)
+    }
+
+    /// Whether a token of this user, for this organization or for none, issued at this moment, was called back.
+    pub(crate) async fn is_revoked(
+        &self,
+        user_id: i64,
+        organization_id: Option<i64>,
+        issued_at: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        match self.heard.is_revoked(user_id, organization_id, issued_at) {
+            Some(revoked) => Ok(revoked),
+            None => Ok(self.repository.is_revoked(user_id, organization_id, issued_at).await?),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The operation by which Core tells of organizations.
+
+use std::sync::Arc;
+
+use poem_openapi::{OpenApi, param::Path, payload::Json};
+use server_shared::{ApiError, http::Body};
+
+use super::{
+    OrganizationService,
+    model::{NewOrganizationSettings, OrganizationSettings},
+};
+use crate::{http::Service, ingest::Tag};
+
+/// Operations under `/v1/organizations`.
+pub(crate) struct OrganizationApi {
+    pub organizations: Arc<OrganizationService>,
+}
+
+#[OpenApi(prefix_path = "/v1/organizations", tag = "Tag::Organizations")]
+impl OrganizationApi {
+    /// Take over the settings of an organization
+    ///
+    /// For Core only. Sent again, or after a later state has come, it changes nothing; the answer is what stands.
+    #[oai(path = "/:organization_id/settings", method = "put", operation_id = "organization_settings_put")]
+    async fn organization_settings_put(
+        &self,
+        _core: Service,
+        /// The organization's id in Core.
+        #[oai(validator(minimum(value = "1"), maximum(value = "9007199254740991")))]
+        organization_id: Path<i64>,
+        body: Body<NewOrganizationSettings>,
+    ) -> Result<Json<OrganizationSettings>, ApiError> {
+        Ok(Json(self.organizations.settings_put(organization_id.0, body.0).await?))
+    }
+}
