@@ -49,7 +49,7 @@ create table job_kinds (
 alter table job_kinds enable row level security;
 alter table job_kinds force row level security;
 create policy job_kinds_owner on job_kinds to restartix using (true) with check (true);
-create policy job_kinds_read on job_kinds for select to restartix_app using (true);
+create policy job_kinds_read on job_kinds for select to restartix_app using ((select context_role()) is not null);
 grant select on job_kinds to restartix_app;
 insert into job_kinds (kind, roles) values
     -- whoever gives time back, or waits for some
@@ -168,6 +168,9 @@ declare
 begin
     if changed <@ bookkeeping then
         return new;
+    elsif writer = 'admin' and old.deleted_at is null and changed <@ (bookkeeping || '{deleted_at}'::text[]) then
+        -- Whatever it is, an offer too.
+        return new;
     elsif old.status = 'held' then
         -- Booked or given back, by who holds it; what is offered is the entry's, for whom the clinic may act.
         allowed := writer <> 'specialist' and (offered or context_holds(old.holder))
@@ -182,8 +185,6 @@ begin
                    and (writer <> 'patient'
                         or new.status = 'cancelled'
                            and old.started_at - make_interval(mins => old.cancellation_cutoff_minutes) > now());
-    elsif new.deleted_at is distinct from old.deleted_at then
-        allowed := writer = 'admin' and old.deleted_at is null and changed <@ (bookkeeping || '{deleted_at}'::text[]);
     elsif writer = 'patient' then
         allowed := moved and old.status in ('scheduled', 'confirmed')
                    and changed <@ (bookkeeping || '{started_at,ended_at,block,specialist_id}'::text[])

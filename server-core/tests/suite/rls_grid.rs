@@ -131,6 +131,12 @@ async fn seed(app: &CoreApp) -> (i64, i64) {
         ),
         "insert into clerk_events (id) values ('msg_1')".to_owned(),
         "insert into revoked_sessions values ('sess_1', now(), now() + interval '1 day')".to_owned(),
+        // Of an administrator's invitations, and of nobody's.
+        format!(
+            "insert into invitations (organization_id, uid, kind, role, user_id, invited_by)
+             values ({id}, gen_random_uuid(), 'membership', 'staff', {}, {admin}),
+                    ({id}, gen_random_uuid(), 'membership', 'staff', {}, null)", people[2], people[3]
+        ),
         // Another administrator's, with other keys and other people's.
         format!(
             "insert into api_keys (organization_id, name, prefix, secret_hash, scopes, created_by)
@@ -147,40 +153,50 @@ async fn seed(app: &CoreApp) -> (i64, i64) {
     (specialist, own)
 }
 
+/// Changes of columns that are none by themselves.
+const CHANGES: &[(&str, &str, &str)] = &[
+    (
+        "public.appointments",
+        "status",
+        "status = case status when 'held' then 'expired' else 'cancelled' end, holder = null,
+         cancelled_at = case when status <> 'held' then now() end,
+         cancellation_reason = case when status <> 'held' then 'other' end",
+    ),
+    (
+        "public.appointments",
+        "started_at",
+        "started_at = started_at + interval '1 day', ended_at = ended_at + interval '1 day',
+         block = tstzrange(lower(block) + interval '1 day', upper(block) + interval '1 day')",
+    ),
+    (
+        "public.appointments",
+        "ended_at",
+        "ended_at = ended_at + interval '1 hour', block = tstzrange(lower(block), upper(block) + interval '1 hour')",
+    ),
+    // A hold becomes booked, and nothing else a hold.
+    (
+        "public.appointments",
+        "holder",
+        "status = case status when 'held' then 'scheduled' else 'held' end,
+         holder = case when status <> 'held' then 'another' end,
+         hold_expires_at = case when status <> 'held' then now() end",
+    ),
+    ("public.memberships", "role", "role = case role when 'staff' then 'specialist' else 'staff' end"),
+    ("public.invitations", "status", "status = 'revoked', ended_at = now()"),
+];
+
 #[tokio::test]
 async fn each_role_reaches_the_rows_that_the_grid_says() {
     let app = CoreApp::start().await;
     let (specialist, patient) = seed(&app).await;
-    let home = app.home().id;
+    let organization = app.home().id;
+    let itself = format!("id = {organization}");
     let rights = RowRights {
         kind: Kind::Core,
-        organization: home,
+        organization,
         askers: askers(&app, specialist, patient).await,
-        scopes: &[],
-        changes: &[
-            (
-                "public.appointments",
-                "status",
-                "status = case status when 'held' then 'expired' else 'cancelled' end,
-                                               holder = null, cancelled_at = now(), cancellation_reason = 'other'",
-            ),
-            (
-                "public.appointments",
-                "started_at",
-                "started_at = started_at + interval '1 day', ended_at = ended_at + interval '1 day',
-                block = tstzrange(lower(block) + interval '1 day', upper(block) + interval '1 day')",
-            ),
-            (
-                "public.appointments",
-                "ended_at",
-                "ended_at = ended_at + interval '1 hour', block = tstzrange(lower(block), upper(block) + interval '1 hour')",
-            ),
-            ("public.appointments", "holder", "status = 'scheduled', holder = null, hold_expires_at = null"),
-            ("public.memberships", "role", "role = case role when 'staff' then 'specialist' else 'staff' end"),
-        ],
+        scopes: &[("public.organizations", &itself)],
+        changes: CHANGES,
     };
-    let organization = format!("id = {home}");
-    let scopes = [("public.organizations", organization.as_str())];
-    let rights = RowRights { scopes: &scopes, ..rights };
     rights.grid(&app.database, NOTES).await.assert_committed(FILE, GRID);
 }
