@@ -6,7 +6,9 @@ use restartix_sdk::core::types::{
     Appointment, BeginImpersonation, ConnectUser, CreateApiKey, JobState, MemberRole, Patient, Scope, SpecialtyInput,
 };
 use serde_json::{Value, json};
-use test_support::{Actor, ClerkApi, CoreApp, DailyApi, Fixture, Role, TelemetryApp, eventually, granted, in_days};
+use test_support::{
+    Actor, ClerkApi, CoreApp, DailyApi, Fixture, Person, Role, TelemetryApp, eventually, granted, in_days,
+};
 use uuid::Uuid;
 
 use super::asker::{Asker, scopes};
@@ -73,6 +75,11 @@ impl World {
         };
         self.asker.set(person.person().user_id);
         Asker::Person(person)
+    }
+
+    /// Has what is made for whoever tries made for this person.
+    pub(super) fn asked_by(&self, person: &Person) {
+        self.asker.set(person.user_id);
     }
 
     /// Somebody like that asker, who is not needed any more.
