@@ -1745,6 +1745,7 @@ a dry run.*/
     pub struct OrganizationSettings {
         ///The organization.
         pub organization_id: i64,
+        ///For how long specialists open the records of whom they treated.
         pub record_access: RecordAccess,
         ///When it last changed.
         pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
@@ -2038,14 +2039,15 @@ a dry run.*/
             Default::default()
         }
     }
-    ///For how long a specialist opens the record of a patient by an appointment with it.
+    /**For how long a specialist opens the record of a patient by an appointment with it. From the booking on until
+the appointment has ended it always does; by one that was cancelled, deleted or only held, never.*/
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct RecordAccess {
         ///Days after the end of an appointment that the patient did not come to.
         pub after_no_show_days: i32,
         ///Days after the end of an appointment that took place, or may have.
         pub after_treatment_days: i32,
-        ///Whether there is no such end.
+        ///Whether there is no such end: who has treated a patient once opens the record for good.
         pub unlimited: bool,
     }
     impl RecordAccess {
@@ -2918,6 +2920,7 @@ others, too, and what stays of it stays of them; a time moves by as much on the 
     ///What the settings of an organization are replaced by.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct UpdateOrganizationSettings {
+        ///For how long specialists open the records of whom they treated; the default when left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub record_access: ::std::option::Option<UpdateRecordAccess>,
         ///The version this change was made from; 409 `stale_version` when there is a newer one.
@@ -2971,13 +2974,13 @@ notes as they are.*/
     ///For how long a specialist opens the record of a patient by an appointment with it.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct UpdateRecordAccess {
-        ///Days.
+        ///Days after the end of an appointment that the patient did not come to; 7 when left out, 0 for none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub after_no_show_days: ::std::option::Option<i32>,
-        ///Days.
+        ///Days after the end of an appointment that took place, or may have; 90 when left out, 0 for none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub after_treatment_days: ::std::option::Option<i32>,
-        ///Whether for good.
+        ///Whether who has treated a patient once opens the record for good; not when left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub unlimited: ::std::option::Option<bool>,
     }
