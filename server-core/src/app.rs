@@ -8,6 +8,7 @@ use server_shared::{
     config::ConfigFaults,
     http::{
         document::{Document, HeaderParameter, HeaderValue, Info},
+        failure::Failures,
         health::{Dependency, HealthApi},
         metrics::Metrics,
         operation::Limits,
@@ -22,13 +23,14 @@ use sqlx::{ConnectOptions, Connection, PgPool, migrate::Migrator, postgres::PgCo
 
 use crate::{
     audit::{AttemptWriter, Forwarder},
+    bootstrap,
     config::{self, Config, RotationConfig, TelemetryConfig},
-    database::{self, Database, PoolProbe},
+    database::{self, AppProbe, Database, PoolProbe},
     domain::{
-        api_key, appointment, appointment_template, availability, calendar, gdpr, impersonation, member, organization,
-        organization_settings, patient, schedule, specialist, specialty, user, video, waitlist,
+        api_key, appointment, appointment_template, availability, calendar, gdpr, impersonation, invitation, member,
+        organization, organization_settings, patient, schedule, specialist, specialty, user, video, waitlist,
     },
-    encryption::Encryption,
+    encryption::{Encryption, OrganizationKeys, texts_seal},
     http::{
         ApiKeys, Authentication, Budgets, CallerLimits, Changes, Directory, Feeds, Idempotency, Identities,
         Impersonations, Secrets, Sessions, answers_purge, scanners,
@@ -55,7 +57,7 @@ type Api = (
     impersonation::Api,
     clerk::Api,
     Organizations,
-    member::Api,
+    Members,
     api_key::Api,
     specialty::Api,
     specialist::Api,
@@ -69,6 +71,8 @@ type Api = (
 
 /// Clinics, and what they have decided.
 type Organizations = (organization::Api, organization_settings::Api);
+/// Who belongs to organizations, who is invited to, and how a person leaves all of them.
+type Members = (member::Api, invitation::Api, gdpr::AccountApi);
 
 /// When specialists can be booked, what for, and who waits for that.
 type Scheduling = (schedule::Api, appointment_template::Api, availability::Api, waitlist::Api);
@@ -77,15 +81,15 @@ type Scheduling = (schedule::Api, appointment_template::Api, availability::Api, 
 /// information.
 const INFO: Info = Info {
     title: "RestartiX Core API",
-    version: "1.0.0",
+    version: "2.0.0",
     description: "Organizations, people and appointments of rehabilitation and telehealth clinics.\n\n\
         Send a session token as `Authorization: Bearer …` and the organization to work in as \
         `X-Organization-Id`; without it, requests go to the organization last switched to. Errors come in \
         one envelope whose `code` never changes. Lists are paged by `page` and `page_size`.",
     phi: &[
         "member_list",
-        "member_connect",
         "member_update",
+        "invitation_list",
         "patient_list",
         "patient_get",
         "patient_create",
@@ -127,7 +131,7 @@ pub(crate) fn openapi() -> ExitCode {
 
 /// `server-core migrate`
 pub(crate) async fn migrate() -> ExitCode {
-    match config::migration_url() {
+    match config::owner_url() {
         Ok(url) => ended(run_migrations(url.expose_secret()).await.map_err(|error| error.to_string())),
         Err(faults) => refused(&faults),
     }
@@ -152,6 +156,20 @@ pub(crate) async fn rotate_keys(dry_run: bool) -> ExitCode {
     }
 }
 
+/// `server-core bootstrap`
+pub(crate) async fn bootstrap(plan: &bootstrap::Plan) -> ExitCode {
+    let url = match config::owner_url() {
+        Ok(url) => url,
+        Err(faults) => return refused(&faults),
+    };
+    let made = bootstrap::run(&url, plan).await;
+    if let Err(bootstrap::BootstrapError::SuperadminExists) = &made {
+        ended(made.map_err(|error| error.to_string()));
+        return ExitCode::from(bootstrap::REFUSED);
+    }
+    ended(made.map_err(|error| error.to_string()))
+}
+
 /// `server-core serve`
 pub(crate) async fn serve() -> ExitCode {
     match Config::load() {
@@ -170,10 +188,14 @@ pub(crate) async fn serve() -> ExitCode {
 async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let stop = shutdown::signal();
     let jobs = Shutdown::new();
-    let metrics = Metrics::install()?;
+    let metrics = Metrics::install(&jobs)?;
 
     let admin = database::connect(&config.database.url, &config.database.pool)?;
     let app = database::connect(&config.database.app_url, &config.database.pool)?;
+    // Unknown while the database is down; `/ready` says no until it is known.
+    if let Ok(false) = database::is_restricted(&app).await {
+        return Err(database::UNRESTRICTED.into());
+    }
     let redis = redis::connect(&config.redis_url)?;
     let limiter = Limiter::new(&config.redis_url, config.encryption.blind_index.clone())?;
     jobs.spawn("rate limits", |stop| limiter.clone().share(stop));
@@ -189,16 +211,17 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let impersonations = Impersonations::new(admin.clone(), Arc::clone(&impersonation_secrets));
     let signer = Arc::new(Ed25519Signer::from_pkcs8_pem(config.telemetry.signing_key.expose_secret())?);
     let encryption = Arc::new(Encryption::new(config.encryption));
+    let keys = OrganizationKeys::new(admin.clone(), Arc::clone(&encryption));
 
     let (forwarder, wake) = Forwarder::new(admin.clone(), telemetry.clone());
     let (attempts, attempt_writer) = AttemptWriter::new(admin.clone(), wake.clone());
     jobs.spawn("audit attempts", |stop| attempt_writer.run(stop));
     let runner = Runner::new(admin.clone());
     let database = Database::new(admin.clone(), app.clone(), wake, runner.wake());
-    let runner = housekeeping(runner, &admin, &database);
+    let runner = housekeeping(runner, &admin, &database, &keys);
     jobs.spawn("audit forwarder", |stop| forwarder.run(stop));
-    let accounts = user::Service::new(database.clone(), identities.clone(), signer, Arc::clone(&encryption));
-    let members = member::Service::new(database.clone(), identities.clone(), accounts.clone());
+    let People { accounts, members, patients, specialists, invitations } =
+        People::new(&database, &identities, signer, &encryption);
     let daily = config.daily.api_key.map(|key| Daily::new(config.daily.url, key)).transpose()?;
     let video = video::Service::new(database.clone(), daily);
     let runner = runner.handle(video::RoomFollower(video.clone()));
@@ -206,12 +229,14 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let access = Runner::lane(admin.clone()).handle(revoker);
     let pusher = organization_settings::SettingsPusher { admin: admin.clone(), telemetry: telemetry.clone() };
     let runner = runner.handle(pusher);
+    let provider = clerk::Users::new(config.clerk.api_url, config.clerk.secret_key)?;
+    let runner = runner.handle(invitation::Inviter { invitations: invitations.clone(), clerk: provider.clone() });
     let runner = runner.handle(gdpr::Eraser {
         database: database.clone(),
         identities: identities.clone(),
         storage: storage.clone(),
         telemetry,
-        clerk: clerk::Users::new(config.clerk.api_url, config.clerk.secret_key)?,
+        clerk: provider,
         users: accounts.clone(),
         members: members.clone(),
     });
@@ -231,39 +256,58 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     };
     let authentication = Authentication::new(directory, admin.clone(), attempts.clone(), INFO.phi);
     let budgets = Budgets::new(limiter.clone(), config.edge.rate_limit_scale);
-    let feeds = Feeds::new(admin.clone(), Arc::clone(&feed_secrets), identities.clone(), budgets.clone());
-    let limits = CallerLimits::new(authentication, budgets);
+    let failures = Failures::new(limiter.clone(), config.edge.rate_limit_scale);
+    let feeds =
+        Feeds::new(admin.clone(), Arc::clone(&feed_secrets), identities.clone(), budgets.clone(), failures.clone());
+    let limits = CallerLimits::new(authentication, budgets, failures);
     let gate = Arc::new(Idempotency::new(limits, database.clone(), Arc::clone(&encryption)));
 
-    let patients = patient::Service::new(database.clone(), Arc::clone(&encryption), identities.clone());
     let clerk =
         clerk::Service::new(database.clone(), accounts.clone(), members.clone(), sessions, config.clerk.webhook_secret);
-    let acting = impersonation::Service::new(database.clone(), patients.clone(), impersonation_secrets, impersonations);
+    let acting = impersonation::Service::new(
+        database.clone(),
+        patients.clone(),
+        keys.clone(),
+        impersonation_secrets,
+        impersonations,
+    );
+    let rights = gdpr::Service::new(
+        database.clone(),
+        encryption,
+        keys.clone(),
+        storage.clone(),
+        exports,
+        members.clone(),
+        identities.clone(),
+    );
     let api: Api = (
         HealthApi::new(env!("CARGO_PKG_VERSION"), dependencies(admin, app, RedisProbe(redis), storage.clone())),
-        user::Api { users: accounts },
+        user::Api { users: accounts, invitations: invitations.clone() },
         impersonation::Api { impersonations: acting },
         clerk::Api { clerk },
         (
-            organization::Api { organizations: organization::Service::new(database.clone(), identities.clone()) },
+            organization::Api {
+                organizations: organization::Service::new(database.clone(), identities.clone(), keys.clone()),
+            },
             organization_settings::Api { settings: organization_settings::Service::new(database.clone()) },
         ),
-        member::Api { members: members.clone() },
+        (member::Api { members }, invitation::Api { invitations }, gdpr::AccountApi { gdpr: rights.clone() }),
         api_key::Api { api_keys: api_key::Service::new(database.clone(), key_secrets, api_keys) },
         specialty::Api { specialties: specialty::Service::new(database.clone()) },
-        specialist::Api { specialists: specialist::Service::new(database.clone(), identities) },
+        specialist::Api { specialists },
         patient::Api { patients },
-        scheduling(&database),
-        appointment::Service::new(database.clone()).api(),
+        scheduling(&database, &keys),
+        appointment::Service::new(database.clone(), keys.clone()).api(),
         calendar::Api { calendar: calendar::Service::new(database.clone(), feed_secrets), feeds },
         video::Api { video },
-        gdpr::Api { gdpr: gdpr::Service::new(database, encryption, storage, exports, members) },
+        gdpr::Api { gdpr: rights },
     );
+    let connections = config.edge.connections.clone();
     let frame = Frame {
         info: INFO,
         gate,
         limits: Limits::new(config.server.request_timeout),
-        trusted_proxies: config.server.trusted_proxies,
+        trusted_proxies: config.server.trusted_proxies.clone(),
         metrics,
         metrics_token: config.server.metrics_token,
         edge: config.edge,
@@ -274,7 +318,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
 
     let bound = Bound::bind(&config.server.host, config.server.port).await?;
     bound.announce(config.server.port_file.as_deref())?;
-    bound.serve(endpoint, stop, config.server.shutdown_timeout).await?;
+    bound.serve(endpoint, &connections, config.server.trusted_proxies, stop, config.server.shutdown_timeout).await?;
     // Requests have ended; what they left for the jobs is durable, so these may stop at once.
     if !jobs.drain(config.server.shutdown_timeout).await {
         tracing::warn!("some jobs did not stop in time");
@@ -282,24 +326,57 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn scheduling(database: &Database) -> Scheduling {
+/// Who people are, where they belong, and which records are theirs.
+struct People {
+    accounts: user::Service,
+    members: member::Service,
+    patients: patient::Service,
+    specialists: specialist::Service,
+    invitations: invitation::Service,
+}
+
+impl People {
+    fn new(
+        database: &Database,
+        identities: &Identities,
+        signer: Arc<Ed25519Signer>,
+        encryption: &Arc<Encryption>,
+    ) -> Self {
+        let accounts = user::Service::new(database.clone(), identities.clone(), signer, Arc::clone(encryption));
+        let members = member::Service::new(database.clone(), identities.clone(), accounts.clone());
+        let patients = patient::Service::new(database.clone(), Arc::clone(encryption), identities.clone());
+        let specialists = specialist::Service::new(database.clone(), identities.clone());
+        let invitations = invitation::Service {
+            database: database.clone(),
+            encryption: Arc::clone(encryption),
+            identities: identities.clone(),
+            users: accounts.clone(),
+            members: members.clone(),
+            patients: patients.clone(),
+            specialists: specialists.clone(),
+        };
+        Self { accounts, members, patients, specialists, invitations }
+    }
+}
+
+fn scheduling(database: &Database, keys: &OrganizationKeys) -> Scheduling {
     (
         schedule::Api { schedules: schedule::Service::new(database.clone()) },
         appointment_template::Api { templates: appointment_template::Service::new(database.clone()) },
         availability::Api { availability: availability::Service::new(database.clone()) },
-        waitlist::Api { waitlist: waiting(database) },
+        waitlist::Api { waitlist: waiting(database, keys) },
     )
 }
 
-fn waiting(database: &Database) -> waitlist::Service {
-    waitlist::Service::new(database.clone(), appointment::Service::new(database.clone()))
+fn waiting(database: &Database, keys: &OrganizationKeys) -> waitlist::Service {
+    waitlist::Service::new(database.clone(), appointment::Service::new(database.clone(), keys.clone()))
 }
 
 /// What `/ready` asks, and whether the service can do without it.
 fn dependencies(admin: PgPool, app: PgPool, redis: RedisProbe, storage: Storage) -> Vec<Dependency> {
     vec![
         Dependency { name: "postgresql", required: true, probe: Box::new(PoolProbe(admin)) },
-        Dependency { name: "postgresql_app", required: true, probe: Box::new(PoolProbe(app)) },
+        Dependency { name: "postgresql_app", required: true, probe: Box::new(AppProbe(app)) },
         Dependency { name: "redis", required: false, probe: Box::new(redis) },
         Dependency { name: "s3", required: false, probe: Box::new(StorageProbe(storage)) },
     ]
@@ -333,15 +410,18 @@ fn telemetry_clients(config: &TelemetryConfig) -> Result<(telemetry::Client, tel
 
 /// What comes back by itself: rows that make no difference any more are removed, holds that have run out
 /// are ended, and what is open by now is offered to who waits.
-fn housekeeping(runner: Runner, admin: &PgPool, database: &Database) -> Runner {
-    let [keys, sessions, holds, awaited] = [(); 4].map(|()| admin.clone());
-    let offerer = waitlist::Offerer { waitlist: waiting(database), admin: admin.clone() };
+fn housekeeping(runner: Runner, admin: &PgPool, database: &Database, keys: &OrganizationKeys) -> Runner {
+    let [answers, sessions, holds, awaited, invited, texts] = [(); 6].map(|()| admin.clone());
+    let keys = keys.clone();
+    let offerer = waitlist::Offerer { waitlist: waiting(database, &keys), admin: admin.clone() };
     let database = database.clone();
     runner
         .handle(offerer)
         .every("waitlist_sweep", Duration::from_mins(1), move || waitlist::sweep(awaited.clone()))
-        .every("idempotency_keys_expire", Duration::from_mins(10), move || answers_purge(keys.clone()))
+        .every("idempotency_keys_expire", Duration::from_mins(10), move || answers_purge(answers.clone()))
+        .every("invitations_expire", Duration::from_hours(6), move || invitation::sweep(invited.clone()))
         .every("sessions_expire", Duration::from_hours(1), move || clerk::sweep(sessions.clone()))
+        .every("texts_seal", Duration::from_mins(10), move || texts_seal(texts.clone(), keys.clone()))
         .every("holds_expire", Duration::from_mins(1), move || {
             appointment::holds_expire(holds.clone(), database.clone())
         })

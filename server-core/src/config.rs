@@ -59,6 +59,13 @@ pub(crate) struct DatabaseConfig {
     pub(crate) pool: PoolConfig,
 }
 
+impl DatabaseConfig {
+    fn has_one_role(&self) -> bool {
+        let [owner, app] = [&self.url, &self.app_url].map(|url| url.expose_secret().parse::<PgConnectOptions>());
+        matches!((owner, app), (Ok(owner), Ok(app)) if owner.get_username() == app.get_username())
+    }
+}
+
 /// A pool of connections; there are two.
 pub(crate) struct PoolConfig {
     /// `DB_POOL_MIN`, default 5
@@ -147,17 +154,8 @@ impl Config {
         let storage = storage(&mut s);
         let daily = daily(&mut s);
         let redis_url = redis_url(&mut s);
-        if let (Some(Environment::Production), Some(telemetry)) = (environment, &telemetry)
-            && telemetry.url.scheme() != "https"
-            && !is_private(&telemetry.url)
-        {
-            s.fault("TELEMETRY_INTERNAL_URL", "an https URL (http only to a private address)");
-        }
-        if let (Some(Environment::Production), Some(daily)) = (environment, &daily)
-            && daily.url.scheme() != "https"
-            && !is_private(&daily.url)
-        {
-            s.fault("DAILY_REST_DOMAIN", "an https URL (http only to a private address)");
+        if environment.is_some_and(Environment::is_production) {
+            production(&mut s, clerk.as_ref(), database.as_ref());
         }
         s.finish(|| {
             Some(Self {
@@ -176,8 +174,8 @@ impl Config {
     }
 }
 
-/// What `server-core migrate` needs: the owner's connection and nothing else.
-pub(crate) fn migration_url() -> Result<SecretString, ConfigFaults> {
+/// What `server-core migrate` and `server-core bootstrap` need: the owner's connection and nothing else.
+pub(crate) fn owner_url() -> Result<SecretString, ConfigFaults> {
     let mut s = Settings::load();
     let url = postgres_url(&mut s, "DATABASE_URL");
     s.finish(|| url)
@@ -360,13 +358,19 @@ fn daily(s: &mut Settings) -> Option<DailyConfig> {
     Some(DailyConfig { url, api_key: api_key? })
 }
 
-/// Whether a URL names this machine or a host without a public name (as in a compose network).
-fn is_private(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => !name.contains('.') || name.ends_with(".internal"),
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_private(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unique_local(),
-        None => false,
+/// What is fit for one machine only.
+fn production(s: &mut Settings, clerk: Option<&ClerkConfig>, database: Option<&DatabaseConfig>) {
+    s.production()
+        .secrets()
+        .long(&["METRICS_TOKEN", "TELEMETRY_INTERNAL_TOKEN"])
+        .issuer("CLERK_ISSUER")
+        .sheltered(&["CLERK_JWKS_URL", "CLERK_API_URL", "TELEMETRY_INTERNAL_URL", "S3_ENDPOINT", "DAILY_REST_DOMAIN"])
+        .browsed(&["CLERK_AUTHORIZED_PARTIES", "CORS_ALLOWED_ORIGINS"]);
+    if clerk.is_some_and(|clerk| clerk.authorized_parties.is_empty()) {
+        s.fault("CLERK_AUTHORIZED_PARTIES", "the origins that tokens may be made for; without any, all are accepted");
+    }
+    if database.is_some_and(DatabaseConfig::has_one_role) {
+        s.fault("DATABASE_APP_URL", "another role than DATABASE_URL: that one sees every organization");
     }
 }
 

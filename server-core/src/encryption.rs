@@ -1,5 +1,8 @@
 //! What is encrypted at rest: a data key a record, values bound to where they stand.
 
+mod backfill;
+mod organization;
+mod repository;
 mod wrapped;
 
 use server_shared::crypto::{Binding, BlindIndex, DataKey, MasterKeys};
@@ -7,7 +10,9 @@ use uuid::Uuid;
 
 use crate::{config::EncryptionConfig, database::DatabaseError, ids::OrganizationId};
 
-use wrapped::{ANSWER_KEYS, DATA_KEYS, USER_KEYS};
+pub(crate) use backfill::texts_seal;
+pub(crate) use organization::{OrganizationKey, OrganizationKeys};
+use wrapped::{ANSWER_KEYS, DATA_KEYS, INVITATION_KEYS, USER_KEYS};
 pub(crate) use wrapped::{WRAPPED, WrappedColumn};
 
 /// Wraps data keys and makes blind indexes.
@@ -23,8 +28,8 @@ pub(crate) struct NewDataKey {
     pub(crate) key: DataKey,
 }
 
-/// A user's data key on its way into the user's row.
-pub(crate) struct NewUserKey {
+/// A data key on its way into the row whose own it is: a user's, or an invitation's.
+pub(crate) struct NewRowKey {
     pub(crate) wrapped: Vec<u8>,
     pub(crate) key: DataKey,
 }
@@ -63,10 +68,10 @@ impl Encryption {
     }
 
     /// A new data key for the user `uid`.
-    pub(crate) fn create_user_key(&self, uid: Uuid) -> NewUserKey {
+    pub(crate) fn create_user_key(&self, uid: Uuid) -> NewRowKey {
         let row = uid.to_string();
         let (key, wrapped) = self.master.generate_data_key(&USER_KEYS.binding(NO_ORGANIZATION.0, &row));
-        NewUserKey { wrapped: wrapped.into_bytes(), key }
+        NewRowKey { wrapped: wrapped.into_bytes(), key }
     }
 
     /// Opens the data key of the user `uid`.
@@ -75,6 +80,26 @@ impl Encryption {
         self.master
             .unwrap(wrapped, &USER_KEYS.binding(NO_ORGANIZATION.0, &row))
             .map_err(|error| DatabaseError::Damaged(format!("data key of user {uid}: {error}")))
+    }
+
+    /// A new data key for the invitation `uid` of `organization`.
+    pub(crate) fn create_invitation_key(&self, organization: OrganizationId, uid: Uuid) -> NewRowKey {
+        let row = uid.to_string();
+        let (key, wrapped) = self.master.generate_data_key(&INVITATION_KEYS.binding(organization.0, &row));
+        NewRowKey { wrapped: wrapped.into_bytes(), key }
+    }
+
+    /// Opens the data key of the invitation `uid` of `organization`.
+    pub(crate) fn open_invitation_key(
+        &self,
+        organization: OrganizationId,
+        uid: Uuid,
+        wrapped: &[u8],
+    ) -> Result<DataKey, DatabaseError> {
+        let row = uid.to_string();
+        self.master
+            .unwrap(wrapped, &INVITATION_KEYS.binding(organization.0, &row))
+            .map_err(|error| DatabaseError::Damaged(format!("data key of invitation {uid}: {error}")))
     }
 
     /// Seals an answer under a data key of its own: the wrapped key and the ciphertext.

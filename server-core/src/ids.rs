@@ -8,7 +8,7 @@ use poem_openapi::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use server_shared::http::document::LARGEST_INTEGER;
+use server_shared::http::{document::LARGEST_INTEGER, path::id_number};
 
 macro_rules! record_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -57,7 +57,7 @@ macro_rules! record_id {
 
         impl ParseFromParameter for $name {
             fn parse_from_parameter(value: &str) -> ParseResult<Self> {
-                in_range(value.parse().ok()).map(Self).ok_or_else(out_of_range)
+                id_number(value).map(Self).ok_or_else(out_of_range)
             }
         }
 
@@ -84,6 +84,10 @@ record_id!(
 record_id!(
     /// A person who can sign in.
     UserId
+);
+record_id!(
+    /// What an organization offers to a person.
+    InvitationId
 );
 record_id!(
     /// A medical specialty of a clinic.

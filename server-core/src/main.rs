@@ -1,7 +1,8 @@
-//! RestartiX Core API: `server-core serve | migrate | rotate-keys | openapi`.
+//! RestartiX Core API: `server-core serve | migrate | bootstrap | rotate-keys | openapi`.
 
 mod app;
 mod audit;
+mod bootstrap;
 mod config;
 mod database;
 mod domain;
@@ -31,6 +32,12 @@ enum Command {
     Serve,
     /// Bring the database to this version's schema; does nothing when it is
     Migrate,
+    /// Make the first superadmin and the first clinic of an installation
+    ///
+    /// Reads DATABASE_URL alone. Does nothing where all of it is there, and refuses where somebody else is a
+    /// superadmin already. Whoever is named signs in at Clerk as usual, before or afterwards.
+    #[command(after_help = bootstrap::EXIT_CODES)]
+    Bootstrap(bootstrap::Plan),
     /// Bring every data key under the current ENCRYPTION_KEY, while servers serve
     ///
     /// Reads DATABASE_URL, ENCRYPTION_KEY and ENCRYPTION_KEYS_OLD alone. Can be ended at any moment and
@@ -52,6 +59,7 @@ async fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve => app::serve().await,
         Command::Migrate => app::migrate().await,
+        Command::Bootstrap(plan) => app::bootstrap(&plan).await,
         Command::RotateKeys { dry_run } => app::rotate_keys(dry_run).await,
         Command::PersonalData => app::personal_data(),
         Command::Openapi => app::openapi(),

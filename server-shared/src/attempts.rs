@@ -3,9 +3,12 @@
 //!
 //! The queue is bounded and nobody waits for it. When attempts come faster than they can be stored, what
 //! doesn't fit is counted by its kind, and each count becomes one entry a minute.
+//!
+//! Attempts of strangers are only ever counted: by how they ended and by the network that they came from,
+//! whichever of its addresses it was. Anybody can make them, so they must not cost an entry each.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     fmt,
     future::Future,
     hash::Hash,
@@ -23,6 +26,9 @@ use tokio_util::sync::CancellationToken;
 const BATCH: usize = 500;
 /// Kinds that are counted when the queue is full; beyond them only the metric counts.
 const KINDS: usize = 10_000;
+/// Kinds beyond which strangers are counted without the network that they come from: with addresses
+/// enough somebody could make a kind of each.
+const NETWORKS: usize = 1_000;
 /// How often counts become entries.
 const COUNT_EVERY: Duration = Duration::from_mins(1);
 /// Pause after a failure to store.
@@ -30,18 +36,22 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Something that was tried and not done.
 pub trait Attempt: fmt::Debug + Send + 'static {
-    /// What attempts that are counted together have in common: whose they are, at what, and how they ended.
+    /// What attempts that are counted together have in common: whose they are, at what, and how they
+    /// ended; of strangers, how they ended and from which network.
     type Kind: fmt::Debug + Eq + Hash + Send;
 
     /// Its kind.
     fn kind(&self) -> Self::Kind;
 
-    /// The attempt as it stands for all of its kind: what differs among them is not said of any of it.
-    #[must_use]
-    fn collapsed(self) -> Self;
+    /// Whether nobody is known to have tried.
+    fn is_strangers(&self) -> bool;
 
-    /// It stands for one more.
-    fn count(&mut self);
+    /// It came from nowhere in particular.
+    fn forget_address(&mut self);
+
+    /// It stands for another of its kind too. What differs between the two is not said of either, but
+    /// for the address, which [`common`](crate::address::common) is to be said of.
+    fn merge(&mut self, other: Self);
 }
 
 /// Why attempts were not stored.
@@ -95,17 +105,25 @@ pub fn queue<A: Attempt>(capacity: usize) -> (Attempts<A>, AttemptWriter<A>) {
 impl<A: Attempt> Attempts<A> {
     /// Records an attempt.
     pub fn record(&self, attempt: A) {
-        let Err(refused) = self.queue.try_send(attempt) else { return };
-        metrics::counter!("audit_attempts_collapsed_total").increment(1);
-        let attempt = refused.into_inner();
-        let kind = attempt.kind();
+        if attempt.is_strangers() {
+            return self.count(attempt);
+        }
+        if let Err(refused) = self.queue.try_send(attempt) {
+            metrics::counter!("audit_attempts_collapsed_total").increment(1);
+            self.count(refused.into_inner());
+        }
+    }
+
+    fn count(&self, mut attempt: A) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(counted) = counts.get_mut(&kind) {
-            counted.count();
-        } else if counts.len() < KINDS {
-            counts.insert(kind, attempt.collapsed());
-        } else {
-            metrics::counter!("audit_attempts_lost_total").increment(1);
+        if attempt.is_strangers() && counts.len() >= NETWORKS && !counts.contains_key(&attempt.kind()) {
+            attempt.forget_address();
+        }
+        let full = counts.len() >= KINDS;
+        match counts.entry(attempt.kind()) {
+            Entry::Occupied(mut counted) => counted.get_mut().merge(attempt),
+            Entry::Vacant(_) if full => metrics::counter!("audit_attempts_lost_total").increment(1),
+            Entry::Vacant(free) => drop(free.insert(attempt)),
         }
     }
 }
@@ -180,28 +198,47 @@ mod tests {
     #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
     struct Knock {
         who: &'static str,
-        from: Option<u8>,
+        from: Option<u32>,
         times: u32,
     }
 
     impl Attempt for Knock {
-        type Kind = &'static str;
+        type Kind = (&'static str, Option<u32>);
 
-        fn kind(&self) -> &'static str {
-            self.who
+        fn kind(&self) -> Self::Kind {
+            (self.who, self.from.filter(|_| self.is_strangers()))
         }
 
-        fn collapsed(self) -> Self {
-            Self { from: None, ..self }
+        fn is_strangers(&self) -> bool {
+            self.who == "nobody"
         }
 
-        fn count(&mut self) {
-            self.times += 1;
+        fn forget_address(&mut self) {
+            self.from = None;
+        }
+
+        fn merge(&mut self, other: Self) {
+            self.times += other.times;
+            self.from = self.from.filter(|_| self.from == other.from);
         }
     }
 
     fn knock(who: &'static str) -> Knock {
         Knock { who, from: Some(1), times: 1 }
+    }
+
+    #[test]
+    fn strangers_are_counted_by_network_and_beyond_many_without() {
+        let (attempts, writer) = queue(10);
+        let most = u32::try_from(NETWORKS).unwrap();
+        for from in (0..most + 3).chain(0..2) {
+            attempts.record(Knock { from: Some(from), ..knock("nobody") });
+        }
+        let counted = writer.counted();
+        assert_eq!(counted.len(), NETWORKS + 1, "the networks, and all others as one");
+        let times = |from| counted.iter().find(|knock| knock.from == from).map(|knock| knock.times);
+        assert_eq!((times(Some(0)), times(Some(2)), times(None)), (Some(2), Some(1), Some(3)));
+        assert!(writer.queue.is_empty(), "none is an entry of its own");
     }
 
     /// Keeps what it gets but for `bad`'s, once it has refused `down` times.
@@ -231,13 +268,13 @@ mod tests {
         attempts.record(knock("ana"));
         attempts.record(knock("ana"));
         assert!(writer.counted().is_empty());
-        for who in ["ana", "tom", "ana", "ana"] {
-            attempts.record(knock(who));
+        for (who, from) in [("ana", 1), ("tom", 7), ("ana", 2), ("ana", 1)] {
+            attempts.record(Knock { from: Some(from), ..knock(who) });
         }
         let mut counted = writer.counted();
         counted.sort();
-        let of = |who, times| Knock { who, from: None, times };
-        assert_eq!(counted, [of("ana", 3), of("tom", 1)]);
+        let of = |who, from, times| Knock { who, from, times };
+        assert_eq!(counted, [of("ana", None, 3), of("tom", Some(7), 1)], "what differs is not said of any");
         assert!(writer.counted().is_empty(), "a count is stored once");
     }
 

@@ -24,12 +24,14 @@
 //! dropped. No message ever shows a value: it may be a secret, or next to one.
 
 mod edge;
+mod production;
 mod setting;
 
-pub use edge::{EdgeConfig, Origin};
+pub use edge::{ConnectionConfig, EdgeConfig, Origin};
+pub use production::{Production, is_private};
 pub use setting::{Environment, ListItem, Setting};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
@@ -44,6 +46,8 @@ const FILE: &str = "restartix.toml";
 /// The variables of the process while its configuration is read from them.
 pub struct Settings {
     values: BTreeMap<String, String>,
+    /// The variables that somebody asked for.
+    read: BTreeSet<&'static str>,
     faults: Vec<ConfigFault>,
 }
 
@@ -57,14 +61,28 @@ impl Settings {
 
     /// Only these variables, no file and no environment: for tests.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut settings = Self { values: BTreeMap::new(), faults: Vec::new() };
+        let mut settings = Self::empty();
         settings.merge([BTreeMap::new(), present(pairs)]);
         settings
     }
 
+    fn empty() -> Self {
+        Self { values: BTreeMap::new(), read: BTreeSet::new(), faults: Vec::new() }
+    }
+
+    /// The variables that were asked for so far, by name.
+    fn read(&self) -> impl Iterator<Item = &'static str> {
+        self.read.iter().copied()
+    }
+
+    /// A variable as it is written.
+    fn text(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
+
     fn layered(environment: impl IntoIterator<Item = (String, String)>, default_file: &Path) -> Self {
         let environment = present(environment);
-        let mut settings = Self { values: BTreeMap::new(), faults: Vec::new() };
+        let mut settings = Self::empty();
         let named = environment.get(FILE_VARIABLE).map(Path::new);
         let file = settings.file(named.unwrap_or(default_file), named.is_some());
         settings.merge([file, environment]);
@@ -130,6 +148,7 @@ impl Settings {
 
     /// A variable that may be left out: `Some(None)` if it is, `None` (and a fault) if it is malformed.
     pub fn optional<T: Setting>(&mut self, name: &'static str) -> Option<Option<T>> {
+        self.read.insert(name);
         let Some(text) = self.values.get(name) else { return Some(None) };
         let value = T::parse(text);
         if value.is_none() {

@@ -35,7 +35,8 @@ pub struct ErrorBody {
     /// One sentence for a person, with what to do about it where that is known.
     pub message: String,
     /// Facts about the fault; which ones depends on the code. Validation puts a list under
-    /// `fields`, each entry with a JSON `pointer`, the broken `rule` and a `message`.
+    /// `fields`, each entry with a JSON `pointer`, the broken `rule` and a `message`: the first
+    /// hundred at most. `count` says how many there are in all.
     pub details: Option<Value>,
     /// Id of the request, to be quoted to support; the same as the `X-Request-Id` header.
     pub request_id: String,
@@ -55,8 +56,23 @@ pub struct FieldFault {
 impl FieldFault {
     /// A fault of the field at `pointer`.
     pub fn new(pointer: impl Into<String>, rule: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), rule: rule.into(), message: message.into() }
+        Self { pointer: shortened(pointer.into()), rule: rule.into(), message: message.into() }
     }
+}
+
+/// Most faults that an answer lists.
+pub const FAULTS_LISTED: usize = 100;
+/// Bytes of text that they may have together.
+const FAULTS_TEXT: usize = 32 * 1024;
+/// Longest pointer in bytes: names in it are the caller's own text.
+const LONGEST_POINTER: usize = 200;
+
+fn shortened(mut pointer: String) -> String {
+    if pointer.len() > LONGEST_POINTER {
+        pointer.truncate(pointer.floor_char_boundary(LONGEST_POINTER));
+        pointer.push('…');
+    }
+    pointer
 }
 
 /// The one error type of every operation: a status, a stable code, a message, and a cause that is
@@ -94,7 +110,7 @@ const STATUSES: [(u16, &str); 13] = [
     (404, "No such thing, or none that the caller may know of."),
     (405, "The path exists, but not with this method; `Allow` lists the methods it has."),
     (409, "The request conflicts with the present state."),
-    (413, "The body is larger than the operation takes."),
+    (413, "The body is larger than the operation takes, or holds more values."),
     (415, "The body's content type is not one the operation takes."),
     (422, "The body is well formed, but values in it are wrong; `details.fields` lists each."),
     (429, "Too many requests; try again after `Retry-After` seconds."),
@@ -145,7 +161,7 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, code, message)
     }
 
-    /// 422: values of a well-formed body are wrong; every fault is listed.
+    /// 422: values of a well-formed body are wrong; see [`ApiError::with_fields`].
     pub fn validation(faults: &[FieldFault]) -> Self {
         Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -185,11 +201,24 @@ impl ApiError {
         self
     }
 
-    /// Lists faults under `details.fields`.
+    /// Lists faults under `details.fields`, as far as [`FAULTS_LISTED`] of them, and counts them all under
+    /// `details.count`.
     #[must_use]
     pub fn with_fields(self, faults: &[FieldFault]) -> Self {
-        let fields = serde_json::to_value(faults).unwrap_or_default();
-        self.with_details(serde_json::json!({ "fields": fields }))
+        self.with_fields_of(faults, faults.len())
+    }
+
+    /// The same where `faults` are only the first of `count`.
+    #[must_use]
+    pub fn with_fields_of(self, faults: &[FieldFault], count: usize) -> Self {
+        let mut left = FAULTS_TEXT;
+        let fitting = faults.iter().take(FAULTS_LISTED).take_while(|fault| {
+            let text = fault.pointer.len() + fault.rule.len() + fault.message.len();
+            left = left.saturating_sub(text);
+            left > 0
+        });
+        let fields: Vec<&FieldFault> = fitting.collect();
+        self.with_details(serde_json::json!({ "fields": fields, "count": count }))
     }
 
     /// Adds a `Retry-After` header, rounded up to whole seconds, at least one.

@@ -2,6 +2,7 @@
 //! envelope, the specification's finishing, configuration, cryptography, rate limits, tokens, logging
 //! and shutdown. It knows no domain and no database.
 
+pub mod address;
 pub mod attempts;
 pub mod config;
 pub mod crypto;

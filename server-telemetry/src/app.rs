@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use server_shared::{
     http::{
         document::{Document, DocumentFault, Info},
+        failure::Failures,
         health::{Dependency, HealthApi},
         metrics::Metrics,
         operation::Limits,
@@ -39,7 +40,7 @@ use crate::{
     security::{Detector, SecurityApi, SecurityService, SweepJob},
     storage::{
         clickhouse::{self, ClickHouseProbe, MigrateFault, Pace, Table, Writer},
-        postgres::{Database, PostgresProbe},
+        postgres::{Database, PostgresProbe, UNRESTRICTED},
         redis::{Redis, RedisProbe},
     },
 };
@@ -97,6 +98,9 @@ pub(crate) enum AppError {
     /// The source of Core's keys.
     #[error("CORE_JWKS_URL: {0}")]
     Keys(#[from] server_shared::token::KeyError),
+    /// People would be served as a role that sees every organization.
+    #[error("{}", UNRESTRICTED)]
+    Unrestricted,
     /// Measurements could not be set up.
     #[error("metrics: {0}")]
     Metrics(String),
@@ -125,6 +129,10 @@ pub(crate) async fn serve(config: Config) -> Result<(), AppError> {
     let stop = shutdown::signal();
     let jobs = Shutdown::new();
     let database = Database::new(&config.postgres)?;
+    // Unknown while the database is down; `/ready` says no until it is known.
+    if let Ok(false) = database.is_restricted().await {
+        return Err(AppError::Unrestricted);
+    }
     let endpoint = compose(&config, &database, &jobs)?;
     let bound = Bound::bind(&config.server.host, config.server.port).await?;
     tracing::info!(address = %bound.address(), "serving");
@@ -132,7 +140,8 @@ pub(crate) async fn serve(config: Config) -> Result<(), AppError> {
         tokio::fs::write(file, bound.address().to_string()).await?;
     }
     let drain = config.server.shutdown_timeout;
-    bound.serve(endpoint, stop, drain).await?;
+    let proxies = config.server.trusted_proxies.clone();
+    bound.serve(endpoint, &config.edge.connections, proxies, stop, drain).await?;
     jobs.drain(drain).await;
     database.close().await;
     tracing::info!("stopped");
@@ -140,7 +149,7 @@ pub(crate) async fn serve(config: Config) -> Result<(), AppError> {
 }
 
 fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxEndpoint<'static, Response>, AppError> {
-    let metrics = Metrics::install().map_err(|error| AppError::Metrics(error.to_string()))?;
+    let metrics = Metrics::install(jobs).map_err(|error| AppError::Metrics(error.to_string()))?;
     let redis = Redis::new(&config.redis_url)?;
     let limiter = Limiter::new(&config.redis_url, config.hash_key.clone())?;
     jobs.spawn("rate limits", |stop| limiter.clone().share(stop));
@@ -213,9 +222,10 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
         ExclusionApi { exclusions },
         ErasureApi { erasures },
     );
+    let failures = Failures::new(limiter.clone(), config.edge.rate_limit_scale);
     let frame = Frame {
         info: INFO,
-        gate: Arc::new(gate(&config.auth, access, attempts.clone(), jobs)?),
+        gate: Arc::new(gate(&config.auth, access, failures, attempts.clone(), jobs)?),
         limits: Limits::new(config.server.request_timeout)
             .body_of("audit_ingest", 4 * 1024 * 1024)
             .body_of("pose_frame_track", 2 * 1024 * 1024),
@@ -254,6 +264,7 @@ fn erasures(
 fn gate(
     auth: &AuthConfig,
     access: Arc<AccessService>,
+    failures: Failures,
     attempts: Attempts,
     jobs: &Shutdown,
 ) -> Result<TelemetryGate, AppError> {
@@ -268,5 +279,5 @@ fn gate(
         leeway: Duration::from_secs(5),
     };
     let service_tokens: Vec<SecretString> = auth.service_tokens.clone();
-    Ok(TelemetryGate::new(Verifier::new(keys, rules), access, service_tokens, attempts))
+    Ok(TelemetryGate::new(Verifier::new(keys, rules), access, service_tokens, failures, attempts))
 }

@@ -13,6 +13,7 @@ use server_shared::{
     logging::LogLevel,
     token::{Ed25519Signer, Statements},
 };
+use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
 pub(crate) use security::{Limit, SecurityConfig};
@@ -156,6 +157,14 @@ impl Config {
         // Without it there is a fault already; this one is looked at all the same.
         let request_timeout = server.as_ref().map_or(Duration::ZERO, |server| server.request_timeout);
         let erasure_settle = settle(&mut settings, environment, request_timeout);
+        if environment.is_some_and(Environment::is_production) {
+            settings
+                .production()
+                .secrets()
+                .long(&["METRICS_TOKEN", "TELEMETRY_INTERNAL_TOKEN"])
+                .sheltered(&["CORE_JWKS_URL", "CLICKHOUSE_URL"])
+                .browsed(&["CORS_ALLOWED_ORIGINS"]);
+        }
         settings.finish(|| {
             Some(Self {
                 server: server?,
@@ -276,14 +285,14 @@ fn postgres(settings: &mut Settings, environment: Option<Environment>) -> Option
     let pool_max = settings.or("DB_POOL_MAX", 25_u32);
     let acquire_timeout = settings.or("DB_ACQUIRE_TIMEOUT", Duration::from_secs(3));
     for (name, url) in [("TELEMETRY_DATABASE_URL", &owner_url), ("TELEMETRY_DATABASE_APP_URL", &app_url)] {
-        let parsed = url.as_ref().map(|url| url.expose_secret().parse::<sqlx::postgres::PgConnectOptions>());
+        let parsed = url.as_ref().map(|url| url.expose_secret().parse::<PgConnectOptions>());
         if parsed.is_some_and(|parsed| parsed.is_err()) {
             settings.fault(name, "an address such as postgres://role:password@host:5432/database");
         }
     }
     if let (Some(owner), Some(app)) = (&owner_url, &app_url)
         && environment.is_some_and(Environment::is_production)
-        && owner.expose_secret() == app.expose_secret()
+        && is_one_role(owner, app)
     {
         // The owner's policies let it see all organizations.
         settings.fault("TELEMETRY_DATABASE_APP_URL", "another role than TELEMETRY_DATABASE_URL");
@@ -300,6 +309,11 @@ fn postgres(settings: &mut Settings, environment: Option<Environment>) -> Option
         pool_max: pool_max?,
         acquire_timeout: acquire_timeout?,
     })
+}
+
+fn is_one_role(owner: &SecretString, app: &SecretString) -> bool {
+    let [owner, app] = [owner, app].map(|url| url.expose_secret().parse::<PgConnectOptions>());
+    matches!((owner, app), (Ok(owner), Ok(app)) if owner.get_username() == app.get_username())
 }
 
 fn clickhouse(settings: &mut Settings) -> Option<ClickHouseConfig> {
@@ -359,7 +373,7 @@ mod tests {
             ("TELEMETRY_DATABASE_APP_URL", "postgres://restartix_telemetry_app@localhost/restartix_telemetry"),
             ("CLICKHOUSE_URL", "http://tele%40metry:p%2Fw+1@localhost:8123/telemetry"),
             ("REDIS_URL", "redis://localhost:6379/0"),
-            ("TELEMETRY_INTERNAL_TOKEN", "0123456789abcdef,fedcba9876543210"),
+            ("TELEMETRY_INTERNAL_TOKEN", "0123456789abcdef0123456789abcdef,fedcba9876543210fedcba9876543210"),
             ("TELEMETRY_HASH_KEY", KEY),
             ("AUDIT_HEAD_KEY", HEAD_KEY),
             ("CORE_JWKS_URL", "http://localhost:9000/.well-known/jwks.json"),
@@ -396,6 +410,8 @@ mod tests {
     fn the_owner_never_serves_people_in_production() {
         let owner = "postgres://restartix_telemetry@localhost/restartix_telemetry";
         assert!(with("TELEMETRY_DATABASE_APP_URL", owner).is_err());
+        let other_database = "postgres://restartix_telemetry:Zm9v@localhost:5433/elsewhere";
+        assert!(with("TELEMETRY_DATABASE_APP_URL", other_database).is_err(), "it is the role that counts");
         let development =
             complete().into_iter().chain([("TELEMETRY_DATABASE_APP_URL", owner), ("APP_ENV", "development")]);
         assert!(Config::load(Settings::from_pairs(development)).is_ok());

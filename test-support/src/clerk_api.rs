@@ -6,11 +6,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
     header::{AUTHORIZATION, CONTENT_TYPE},
+    http::request::Parts,
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
@@ -20,7 +21,8 @@ use tokio::{net::TcpListener, task::JoinHandle};
 /// The instance's secret key.
 const SECRET_KEY: &str = "sk_test_stand_in";
 
-/// A stand-in for Clerk's API: knows its users, deletes them, and fails when it is told to.
+/// A stand-in for Clerk's API: knows its users, deletes them, writes to who is to become one, and fails when it
+/// is told to.
 #[derive(Debug)]
 pub struct ClerkApi {
     url: String,
@@ -31,6 +33,7 @@ pub struct ClerkApi {
 #[derive(Debug, Default)]
 struct State {
     users: BTreeSet<String>,
+    invited: Vec<Value>,
     failing: bool,
     calls: usize,
 }
@@ -65,6 +68,11 @@ impl ClerkApi {
         lock(&self.state).users.contains(id)
     }
 
+    /// What it was asked to write letters of, as the bodies of `POST /v1/invitations`, in order.
+    pub fn invited(&self) -> Vec<Value> {
+        lock(&self.state).invited.clone()
+    }
+
     /// Whether it answers everything with 500 from now on.
     pub fn fail(&self, failing: bool) {
         lock(&self.state).failing = failing;
@@ -91,8 +99,12 @@ async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
         let state = Arc::clone(&state);
         tokio::spawn(async move {
             let answer = service_fn(move |request: Request<Incoming>| {
-                let answer = answer(&request, &mut lock(&state));
-                async move { Ok::<_, Infallible>(answer) }
+                let state = Arc::clone(&state);
+                async move {
+                    let (head, body) = request.into_parts();
+                    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+                    Ok::<_, Infallible>(answer(&head, &body, &mut lock(&state)))
+                }
             });
             // An error is the client's: it hung up.
             let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
@@ -100,21 +112,37 @@ async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
     }
 }
 
-fn answer(request: &Request<Incoming>, state: &mut State) -> Response<Full<Bytes>> {
+fn answer(request: &Parts, body: &[u8], state: &mut State) -> Response<Full<Bytes>> {
     state.calls += 1;
-    let authorization = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let authorization = request.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     if state.failing {
         return response(500, &error("internal_clerk_error"));
     }
     if authorization != Some(&format!("Bearer {SECRET_KEY}")) {
         return response(401, &error("authentication_invalid"));
     }
-    match (request.method(), request.uri().path().strip_prefix("/v1/users/")) {
-        (&Method::DELETE, Some(id)) if state.users.remove(id) => {
+    match (&request.method, request.uri.path(), request.uri.path().strip_prefix("/v1/users/")) {
+        (&Method::DELETE, _, Some(id)) if state.users.remove(id) => {
             response(200, &json!({ "object": "user", "id": id, "deleted": true }))
         }
+        (&Method::POST, "/v1/invitations", _) => invite(body, state),
         _ => response(404, &error("resource_not_found")),
     }
+}
+
+/// A second letter to one address is refused, unless that is asked for.
+fn invite(body: &[u8], state: &mut State) -> Response<Full<Bytes>> {
+    let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+    let Some(address) = asked["email_address"].as_str().filter(|address| address.contains('@')) else {
+        return response(422, &error("form_param_format_invalid"));
+    };
+    let again = state.invited.iter().any(|before| before["email_address"] == address);
+    if again && asked["ignore_existing"] != true {
+        return response(400, &error("duplicate_record"));
+    }
+    let (id, address) = (format!("inv_{}", state.invited.len()), address.to_owned());
+    state.invited.push(asked);
+    response(200, &json!({ "object": "invitation", "id": id, "email_address": address, "status": "pending" }))
 }
 
 /// An error as Clerk writes it.

@@ -102,9 +102,15 @@ impl CoreApp {
                 .expect("the superuser may read");
         let of_users: Vec<(String, Vec<u8>)> =
             sqlx::query_as("select uid::text, data_key_wrapped from users where data_key_wrapped is not null")
-                .fetch_all(database)
+                .fetch_all(&mut *database)
                 .await
                 .expect("the superuser may read");
+        let of_invitations: Vec<(String, i64, Vec<u8>)> = sqlx::query_as(
+            "select uid::text, organization_id, data_key_wrapped from invitations where data_key_wrapped is not null",
+        )
+        .fetch_all(database)
+        .await
+        .expect("the superuser may read");
         let of_records = of_records.iter().filter_map(|(row, organization_id, wrapped)| {
             let binding = Binding { organization_id: *organization_id, table: "data_keys", column: "wrapped", row };
             master.unwrap(wrapped, &binding).ok()
@@ -113,7 +119,11 @@ impl CoreApp {
             let binding = Binding { organization_id: 0, table: "users", column: "data_key_wrapped", row };
             master.unwrap(wrapped, &binding).ok()
         });
-        of_records.chain(of_users).collect()
+        let of_invitations = of_invitations.iter().filter_map(|(row, organization_id, wrapped)| {
+            let (organization_id, table) = (*organization_id, "invitations");
+            master.unwrap(wrapped, &Binding { organization_id, table, column: "data_key_wrapped", row }).ok()
+        });
+        of_records.chain(of_users).chain(of_invitations).collect()
     }
 
     fn key(&self, variable: &str) -> Key32 {

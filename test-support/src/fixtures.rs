@@ -3,12 +3,12 @@
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use restartix_sdk::core::types::{
     Appointment, AppointmentTemplate, AppointmentTemplateInput, CreateApiKey, CreateAppointment,
-    CreateAppointmentSeries, CreatePatient, Modality, Patient, Recurrence, RecurrenceFrequency, ScheduleException,
-    ScheduleExceptionKind, Scope, Specialist, SpecialistInput, SpecialistSchedule, UpdateSpecialistSchedule,
-    WorkingHours,
+    CreateAppointmentSeries, CreatePatient, LinkRecord, Modality, Patient, Recurrence, RecurrenceFrequency,
+    ScheduleException, ScheduleExceptionKind, Scope, Specialist, SpecialistInput, SpecialistSchedule,
+    UpdateSpecialistSchedule, WorkingHours,
 };
 
-use crate::{Actor, CoreApp, Program, granted};
+use crate::{Actor, CoreApp, Person, Program, granted};
 
 /// A moment `days` from today at `hour` o'clock, UTC.
 pub fn in_days(days: u64, hour: u32) -> DateTime<Utc> {
@@ -29,7 +29,6 @@ impl CoreApp {
             last_name: last_name.to_owned(),
             national_id: None,
             phone: None,
-            user_id: None,
         }
     }
 
@@ -48,8 +47,29 @@ impl CoreApp {
 
     /// The record of home's patient: `app.patient()` sees it from then on.
     pub async fn patient_record(&self) -> Patient {
-        let body = CreatePatient { user_id: Some(self.home().patient.user_id), ..Self::new_patient("Pia", "Own") };
-        granted(self.admin().patient_create().body(body).send().await, 201)
+        self.patient_of(&self.home().patient, Self::new_patient("Pia", "Own")).await
+    }
+
+    /// A patient record of home's that is a member's own.
+    pub async fn patient_of(&self, person: &Person, record: CreatePatient) -> Patient {
+        let admin = self.admin();
+        let created = granted(admin.patient_create().body(record).send().await, 201);
+        self.patient_link(&admin, created.id, person).await;
+        Patient { user_id: Some(person.user_id), version: created.version + 1, ..created }
+    }
+
+    /// Has a member accept a patient record as its own.
+    pub async fn patient_link(&self, admin: &Actor, patient: i64, person: &Person) {
+        let body = LinkRecord { email: None, user_id: Some(person.user_id) };
+        let invited = granted(admin.patient_link().patient_id(patient).body(body).send().await, 201);
+        granted(self.actor(person).me_invitation_accept().invitation_id(invited.id).send().await, 200);
+    }
+
+    /// Has a member accept a specialist record as its own.
+    pub async fn specialist_link(&self, admin: &Actor, specialist: i64, person: &Person) {
+        let body = LinkRecord { email: None, user_id: Some(person.user_id) };
+        let invited = granted(admin.specialist_link().specialist_id(specialist).body(body).send().await, 201);
+        granted(self.actor(person).me_invitation_accept().invitation_id(invited.id).send().await, 200);
     }
 
     /// What a specialist without a login is created from.
@@ -60,7 +80,6 @@ impl CoreApp {
             specialty_ids: Vec::new(),
             timezone: "Europe/Berlin".to_owned(),
             title: None,
-            user_id: None,
         }
     }
 

@@ -48,6 +48,7 @@ mod scheduling;
 mod search;
 mod seed;
 mod server;
+mod socket;
 mod stack;
 mod storage;
 mod telemetry_app;
@@ -65,7 +66,10 @@ pub use daily_api::DailyApi;
 pub use eventually::{eventually, until};
 pub use fixtures::in_days;
 pub use icalendar::{Icalendar, IcalendarEvent, Occurrence, occurrences};
-pub use matrix::{Checksums, Contents, Fixture, Grid, LeftOut, Location, Operation, Parameter, RowAsker, RowRights};
+pub use matrix::{
+    Checksums, Contents, Fixture, Grid, Hostile, LeftOut, Location, Memory, Misspelling, Operation, Parameter,
+    RowAsker, RowRights, assert_bounded,
+};
 pub use postgres::{Database, Kind};
 pub use program::Program;
 pub use proxy::{Conversation, Proxy, Statement, Trip};
@@ -73,6 +77,7 @@ pub use scheduling::Template;
 pub use search::Place;
 pub use seed::{Organization, Person, Role};
 pub use server::Server;
+pub use socket::{CROWDED, Kept, crowds_are_closed};
 pub use stack::Stack;
 pub use telemetry_app::{TelemetryApp, TelemetryBuilder, TelemetryPerson};
 pub use throwaway::Throwaway;

@@ -72,6 +72,22 @@ impl Server {
         self.child.as_ref().expect("the server runs").id()
     }
 
+    /// How many files and sockets it has open.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("the server runs").count()
+    }
+
+    /// A measurement of its own, by the name and labels that `/metrics` gives it; 0 before there is one.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let token = self.environment.get("METRICS_TOKEN").expect("the stack sets a token for /metrics");
+        let request = answer::http().get(format!("{}/metrics", self.url())).bearer_auth(token);
+        let response = request.send().await.expect("the server answers");
+        assert_eq!(response.status(), 200, "/metrics takes the token");
+        let text = response.text().await.expect("the answer is text");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().expect("a measurement is a number"))
+    }
+
     /// Starts it and waits until it and everything it needs is ready.
     pub async fn start(&mut self) {
         self.spawn().await;

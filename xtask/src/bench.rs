@@ -121,7 +121,8 @@ impl Stack {
             daily_url: services.addresses.daily.clone(),
         };
         let mut environment = environment::core(&endpoints, &keys, 0, 0);
-        environment.insert("APP_ENV", "production".to_owned());
+        // As in production, but for what that refuses: issuers on this machine, and limits that tools don't meet.
+        environment.insert("HSTS_MAX_AGE", "730d".to_owned());
         environment.insert("LOG_LEVEL", "info".to_owned());
         Ok(Self { _valkey: valkey, postgres, services, keys, endpoints, environment, _sockets: sockets })
     }

@@ -23,8 +23,9 @@ enum Program {
     Xtask,
 }
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step { name: "format", program: Program::Cargo, arguments: &["fmt", "--all", "--check"] },
+    Step { name: "deny", program: Program::Xtask, arguments: &["deny"] },
     Step {
         name: "clippy",
         program: Program::Cargo,

@@ -14,6 +14,7 @@ mod bench;
 mod ci;
 mod codegen;
 mod demo;
+mod deny;
 mod dev;
 mod fuzz;
 mod lint;
@@ -58,6 +59,8 @@ enum Task {
     },
     /// Lint both specifications.
     Lint,
+    /// Check licences, bans and sources of all dependencies, and known vulnerabilities where their database can be had.
+    Deny,
     /// Fuzz both services by their specifications and judge what came of it.
     Fuzz(fuzz::Options),
     /// Measure Core against naive pgbench and write BENCHMARKS.md.
@@ -92,6 +95,7 @@ fn main() -> ExitCode {
         Task::Codegen { check } => codegen::run(check),
         Task::SpecDiff { against } => spec_diff::run(against.as_deref()),
         Task::Lint => lint::run(),
+        Task::Deny => deny::run(),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Ci { skip_tests } => ci::run(skip_tests),

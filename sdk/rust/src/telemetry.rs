@@ -288,6 +288,9 @@ pub mod types {
         pub actor_user_id: ::std::option::Option<i64>,
         ///Names of the fields that changed.
         pub changed_fields: ::std::vec::Vec<::std::string::String>,
+        ///What the actor's program called the request, unless it was erased.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub client_request_id: ::std::option::Option<::uuid::Uuid>,
         ///Id of that thing.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub entity_id: ::std::option::Option<::std::string::String>,
@@ -1367,6 +1370,9 @@ data or contact data here.*/
         ///Names of the fields that changed, never their values.
         #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
         pub changed_fields: ::std::vec::Vec<::std::string::String>,
+        ///What the actor's program calls the request; kept apart like the address.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub client_request_id: ::std::option::Option<::uuid::Uuid>,
         ///Id of that thing, where there is one.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub entity_id: ::std::option::Option<::std::string::String>,
@@ -2567,6 +2573,10 @@ are hexadecimal.*/
                 ::std::vec::Vec<::std::string::String>,
                 ::std::string::String,
             >,
+            client_request_id: ::std::result::Result<
+                ::std::option::Option<::uuid::Uuid>,
+                ::std::string::String,
+            >,
             entity_id: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
                 ::std::string::String,
@@ -2626,6 +2636,7 @@ are hexadecimal.*/
                     changed_fields: Err(
                         "no value supplied for changed_fields".to_string(),
                     ),
+                    client_request_id: Ok(Default::default()),
                     entity_id: Ok(Default::default()),
                     entity_ids: Err("no value supplied for entity_ids".to_string()),
                     entity_type: Err("no value supplied for entity_type".to_string()),
@@ -2707,6 +2718,20 @@ are hexadecimal.*/
                     .map_err(|e| {
                         format!(
                             "error converting supplied value for changed_fields: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn client_request_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::uuid::Uuid>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.client_request_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for client_request_id: {e}"
                         )
                     });
                 self
@@ -2903,6 +2928,7 @@ are hexadecimal.*/
                     actor_kind: value.actor_kind?,
                     actor_user_id: value.actor_user_id?,
                     changed_fields: value.changed_fields?,
+                    client_request_id: value.client_request_id?,
                     entity_id: value.entity_id?,
                     entity_ids: value.entity_ids?,
                     entity_type: value.entity_type?,
@@ -2929,6 +2955,7 @@ are hexadecimal.*/
                     actor_kind: Ok(value.actor_kind),
                     actor_user_id: Ok(value.actor_user_id),
                     changed_fields: Ok(value.changed_fields),
+                    client_request_id: Ok(value.client_request_id),
                     entity_id: Ok(value.entity_id),
                     entity_ids: Ok(value.entity_ids),
                     entity_type: Ok(value.entity_type),
@@ -5600,6 +5627,10 @@ are hexadecimal.*/
                 ::std::vec::Vec<::std::string::String>,
                 ::std::string::String,
             >,
+            client_request_id: ::std::result::Result<
+                ::std::option::Option<::uuid::Uuid>,
+                ::std::string::String,
+            >,
             entity_id: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
                 ::std::string::String,
@@ -5656,6 +5687,7 @@ are hexadecimal.*/
                     actor_kind: Err("no value supplied for actor_kind".to_string()),
                     actor_user_id: Ok(Default::default()),
                     changed_fields: Ok(Default::default()),
+                    client_request_id: Ok(Default::default()),
                     entity_id: Ok(Default::default()),
                     entity_ids: Ok(Default::default()),
                     entity_type: Err("no value supplied for entity_type".to_string()),
@@ -5736,6 +5768,20 @@ are hexadecimal.*/
                     .map_err(|e| {
                         format!(
                             "error converting supplied value for changed_fields: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn client_request_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::uuid::Uuid>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.client_request_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for client_request_id: {e}"
                         )
                     });
                 self
@@ -5920,6 +5966,7 @@ are hexadecimal.*/
                     actor_kind: value.actor_kind?,
                     actor_user_id: value.actor_user_id?,
                     changed_fields: value.changed_fields?,
+                    client_request_id: value.client_request_id?,
                     entity_id: value.entity_id?,
                     entity_ids: value.entity_ids?,
                     entity_type: value.entity_type?,
@@ -5945,6 +5992,7 @@ are hexadecimal.*/
                     actor_kind: Ok(value.actor_kind),
                     actor_user_id: Ok(value.actor_user_id),
                     changed_fields: Ok(value.changed_fields),
+                    client_request_id: Ok(value.client_request_id),
                     entity_id: Ok(value.entity_id),
                     entity_ids: Ok(value.entity_ids),
                     entity_type: Ok(value.entity_type),
@@ -7350,6 +7398,7 @@ Sends a `GET` request to `/v1/audit/logs`
 Arguments:
 - `action`: Only this action, e.g. `updated`.
 - `actor_user_id`: Only events of this user.
+- `client_request_id`: Only what happened in requests that their caller called so, in `X-Request-Id`.
 - `cursor`: `meta.next_cursor` of the page before.
 - `entity_id`: Only the thing of this id; ids are only unique within a kind.
 - `entity_type`: Only this kind of thing, e.g. `appointment`.
@@ -7363,6 +7412,7 @@ held to their own.
 let response = client.audit_log_list()
     .action(action)
     .actor_user_id(actor_user_id)
+    .client_request_id(client_request_id)
     .cursor(cursor)
     .entity_id(entity_id)
     .entity_type(entity_type)
@@ -8437,6 +8487,7 @@ pub mod builder {
         client: &'a super::Client,
         action: Result<Option<::std::string::String>, String>,
         actor_user_id: Result<Option<i64>, String>,
+        client_request_id: Result<Option<::uuid::Uuid>, String>,
         cursor: Result<Option<::uuid::Uuid>, String>,
         entity_id: Result<Option<::std::string::String>, String>,
         entity_type: Result<Option<::std::string::String>, String>,
@@ -8452,6 +8503,7 @@ pub mod builder {
                 client: client,
                 action: Ok(None),
                 actor_user_id: Ok(None),
+                client_request_id: Ok(None),
                 cursor: Ok(None),
                 entity_id: Ok(None),
                 entity_type: Ok(None),
@@ -8483,6 +8535,19 @@ pub mod builder {
                 .try_into()
                 .map(Some)
                 .map_err(|_| "conversion to `i64` for actor_user_id failed".to_string());
+            self
+        }
+        pub fn client_request_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::uuid::Uuid>,
+        {
+            self.client_request_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: uuid :: Uuid` for client_request_id failed"
+                        .to_string()
+                });
             self
         }
         pub fn cursor<V>(mut self, value: V) -> Self
@@ -8592,6 +8657,7 @@ pub mod builder {
                 client,
                 action,
                 actor_user_id,
+                client_request_id,
                 cursor,
                 entity_id,
                 entity_type,
@@ -8603,6 +8669,7 @@ pub mod builder {
             } = self;
             let action = action.map_err(Error::InvalidRequest)?;
             let actor_user_id = actor_user_id.map_err(Error::InvalidRequest)?;
+            let client_request_id = client_request_id.map_err(Error::InvalidRequest)?;
             let cursor = cursor.map_err(Error::InvalidRequest)?;
             let entity_id = entity_id.map_err(Error::InvalidRequest)?;
             let entity_type = entity_type.map_err(Error::InvalidRequest)?;
@@ -8631,6 +8698,12 @@ pub mod builder {
                 .query(&progenitor_client::QueryParam::new("action", &action))
                 .query(
                     &progenitor_client::QueryParam::new("actor_user_id", &actor_user_id),
+                )
+                .query(
+                    &progenitor_client::QueryParam::new(
+                        "client_request_id",
+                        &client_request_id,
+                    ),
                 )
                 .query(&progenitor_client::QueryParam::new("cursor", &cursor))
                 .query(&progenitor_client::QueryParam::new("entity_id", &entity_id))

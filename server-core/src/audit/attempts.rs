@@ -1,7 +1,11 @@
 //! Denied and failed attempts: they have no transaction to join, so a queue writes them on the owner's
 //! pool.
 
-use server_shared::attempts::{self, Store, Unstored};
+use ipnet::IpNet;
+use server_shared::{
+    address::{common, neighbourhood},
+    attempts::{self, Store, Unstored},
+};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +21,8 @@ use crate::{
 
 /// Attempts that wait at most; some 5 MB.
 const QUEUE: usize = 10_000;
+/// The operation of strangers who failed at several.
+const STRANGERS: &str = "authentication_failed";
 /// What the column can hold.
 const MOST_COUNTED: u32 = i32::MAX.unsigned_abs();
 
@@ -24,20 +30,42 @@ const MOST_COUNTED: u32 = i32::MAX.unsigned_abs();
 pub(crate) type Attempts = attempts::Attempts<Attempt>;
 
 impl attempts::Attempt for Attempt {
-    type Kind = (Actor, Option<UserId>, Option<OrganizationId>, &'static str, Refusal, String);
+    type Kind = (Actor, Option<UserId>, Option<OrganizationId>, &'static str, Refusal, String, Option<IpNet>);
 
     fn kind(&self) -> Self::Kind {
-        let Origin { actor, impersonator, organization, operation_id, .. } = self.origin;
-        (actor, impersonator, organization, operation_id, self.refusal, self.error_code.clone())
+        let Origin { actor, impersonator, organization, operation_id, ip, .. } = self.origin;
+        let (operation, network) = if self.is_strangers() { ("", ip.map(neighbourhood)) } else { (operation_id, None) };
+        (actor, impersonator, organization, operation, self.refusal, self.error_code.clone(), network)
     }
 
-    fn collapsed(self) -> Self {
-        let origin = Origin { ip: None, user_agent: None, request_id: String::new(), ..self.origin };
-        Self { origin, entity_id: None, ..self }
+    fn is_strangers(&self) -> bool {
+        self.origin.actor == Actor::Anonymous && self.origin.impersonator.is_none()
     }
 
-    fn count(&mut self) {
-        self.occurrences = self.occurrences.saturating_add(1).min(MOST_COUNTED);
+    fn forget_address(&mut self) {
+        self.origin.ip = None;
+    }
+
+    fn merge(&mut self, other: Self) {
+        let (own, its) = (&mut self.origin, other.origin);
+        own.ip = common(own.ip, its.ip);
+        if own.operation_id != its.operation_id {
+            own.operation_id = STRANGERS;
+            self.entity_type = None;
+        }
+        if own.request_id != its.request_id {
+            own.request_id.clear();
+        }
+        if own.client_request_id != its.client_request_id {
+            own.client_request_id = None;
+        }
+        if own.user_agent != its.user_agent {
+            own.user_agent = None;
+        }
+        if self.entity_id != other.entity_id {
+            self.entity_id = None;
+        }
+        self.occurrences = self.occurrences.saturating_add(other.occurrences).min(MOST_COUNTED);
     }
 }
 

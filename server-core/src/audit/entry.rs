@@ -11,6 +11,12 @@ use crate::ids::{ApiKeyId, OrganizationId, UserId};
 /// Longest user agent that is kept, in characters.
 const USER_AGENT_LENGTH: usize = 300;
 
+/// What is kept of a user agent, from the beginning: PostgreSQL's text has no NUL, nobody needs the rest of a
+/// long one, and refused requests of strangers wait in memory.
+pub(crate) fn user_agent(sent: &str) -> String {
+    sent.chars().filter(|c| !c.is_control()).take(USER_AGENT_LENGTH).collect()
+}
+
 /// Who acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Actor {
@@ -39,7 +45,8 @@ impl Actor {
         if let Self::User(user) = self { Some(user.0) } else { None }
     }
 
-    fn api_key(self) -> Option<i64> {
+    /// The id of the key.
+    pub(crate) fn api_key(self) -> Option<i64> {
         if let Self::ApiKey(key) = self { Some(key.0) } else { None }
     }
 }
@@ -73,8 +80,10 @@ pub(crate) struct Origin {
     pub(crate) organization: Option<OrganizationId>,
     /// The operation called.
     pub(crate) operation_id: &'static str,
-    /// Id of the request.
+    /// Id of the request, ours.
     pub(crate) request_id: String,
+    /// What the caller calls the request; kept with what erasure removes.
+    pub(crate) client_request_id: Option<Uuid>,
     /// The caller's address.
     pub(crate) ip: Option<IpAddr>,
     /// The caller's program, as it calls itself.
@@ -90,6 +99,7 @@ impl Origin {
             organization: None,
             operation_id,
             request_id: run_id.to_string(),
+            client_request_id: None,
             ip: None,
             user_agent: None,
         }
@@ -219,11 +229,9 @@ impl Origin {
             "impersonator_user_id": self.impersonator.map(|id| id.0),
             "operation_id": self.operation_id,
             "request_id": self.request_id,
+            "client_request_id": self.client_request_id,
             "ip": self.ip,
-            // PostgreSQL's text has no NUL, and nobody needs the rest of a long one.
-            "user_agent": self.user_agent.as_deref().map(|agent| {
-                agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_LENGTH).collect::<String>()
-            }),
+            "user_agent": self.user_agent,
         })
     }
 }
@@ -293,8 +301,9 @@ mod tests {
             organization: None,
             operation_id: "thing_get",
             request_id: "'; drop table audit_log; --".to_owned(),
+            client_request_id: None,
             ip: None,
-            user_agent: Some("agent\0 of\n chaos".to_owned()),
+            user_agent: Some("agent of chaos".to_owned()),
         }
     }
 
@@ -323,7 +332,9 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_of_a_user_agent_are_dropped() {
+    fn of_a_user_agent_the_beginning_is_kept_without_control_characters() {
+        assert_eq!(user_agent("agent\0 of\n chaos"), "agent of chaos");
+        assert_eq!(user_agent(&"ä".repeat(400_000)), "ä".repeat(USER_AGENT_LENGTH));
         assert_eq!(rows(&Audit::created(&Thing("a")))[0]["user_agent"], "agent of chaos");
     }
 }

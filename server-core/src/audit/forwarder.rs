@@ -230,6 +230,7 @@ fn event(row: &Pending) -> Result<telemetry::types::NewAuditEvent, String> {
         occurrences: (row.occurrences != 1).then_some(row.occurrences.into()),
         ip: row.ip.clone(),
         user_agent: row.user_agent.clone(),
+        client_request_id: row.client_request_id,
     })
 }
 

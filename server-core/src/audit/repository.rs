@@ -31,6 +31,7 @@ pub(super) struct Pending {
     pub(super) occurrences: i32,
     pub(super) ip: Option<String>,
     pub(super) user_agent: Option<String>,
+    pub(super) client_request_id: Option<Uuid>,
 }
 
 /// Takes the oldest rows for as long as `lease`; none while another forwarder has rows in hand, for
@@ -54,7 +55,7 @@ pub(super) async fn outbox_claim(admin: &PgPool, limit: i64, lease: Duration) ->
         select o.seq, l.id, l.occurred_at, l.organization_id, l.actor_kind, l.actor_user_id,
                l.actor_api_key_id, l.impersonator_user_id, l.action, l.entity_type, l.entity_id, l.changed_fields,
                l.operation_id, l.request_id, l.outcome, l.error_code, l.occurrences,
-               host(p.ip) as ip, p.user_agent as "user_agent?"
+               host(p.ip) as ip, p.user_agent as "user_agent?", p.client_request_id as "client_request_id?"
         from audit_outbox o
         join audit_log l on l.id = o.audit_id
         left join audit_personal p on p.audit_id = l.id

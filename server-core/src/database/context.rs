@@ -25,9 +25,14 @@ pub(crate) struct Context {
     pool: PoolKind,
     patient: Option<i64>,
     specialist: Option<i64>,
+    /// The key that calls.
+    api_key: Option<i64>,
+    /// The administrator who acts as the user.
+    impersonator: Option<i64>,
 }
 
-/// The context as `context_enter` takes it: user, organization, role, patient, specialist.
+/// The context as `context_enter` takes it from statements that only read: user, organization, role, patient,
+/// specialist.
 pub(super) type ContextParameters = (Option<i64>, Option<i64>, &'static str, Option<i64>, Option<i64>);
 
 /// A lock on something whose changes must not race; held to the end of the transaction.
@@ -52,8 +57,10 @@ impl Context {
             organization: caller.organization.map(|id| id.0),
             role: caller.context_role(),
             pool: if caller.is_privileged() { PoolKind::Owner } else { PoolKind::App },
-            patient: caller.patient_id.map(|id| id.0),
-            specialist: caller.specialist_id.map(|id| id.0),
+            patient: caller.patient_id().map(|id| id.0),
+            specialist: caller.specialist_id().map(|id| id.0),
+            api_key: caller.request.actor.api_key(),
+            impersonator: caller.request.impersonator.map(|id| id.0),
         }
     }
 
@@ -90,12 +97,14 @@ impl Context {
     fn entering(&self) -> String {
         let number = |value: Option<i64>| value.map_or_else(|| "null".to_owned(), |value| value.to_string());
         format!(
-            " select context_enter({}, {}, '{}', {}, {})",
+            " select context_enter({}, {}, '{}', {}, {}, {}, {})",
             number(self.user),
             number(self.organization),
             self.role,
             number(self.patient),
             number(self.specialist),
+            number(self.api_key),
+            number(self.impersonator),
         )
     }
 }
@@ -130,6 +139,8 @@ mod tests {
             pool: PoolKind::App,
             patient: None,
             specialist: None,
+            api_key: None,
+            impersonator: None,
         };
         let organization = OrganizationId(1);
         let patient = Lock::Patient(organization, PatientId(2));
@@ -138,6 +149,6 @@ mod tests {
         let sql = context.begin(vec![patient, late, early, late]);
         assert_eq!(sql, context.begin(vec![late, early, patient]));
         assert_eq!(sql.matches("pg_advisory_xact_lock").count(), 3);
-        assert!(sql.starts_with("begin; select context_enter(7, 1, 'staff', null, null), pg_advisory_xact_lock("));
+        assert!(sql.starts_with("begin; select context_enter(7, 1, 'staff', null, null, null, null), pg_advisory_xact_lock("));
     }
 }

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, error::Error as _, fmt};
 
 use server_shared::error::{Fault, FaultKind};
+use sqlx::postgres::PgQueryResult;
 
 /// A fault of the database or of the way to it.
 #[derive(thiserror::Error)]
@@ -86,6 +87,16 @@ impl Fault for DatabaseError {
 
     fn code(&self) -> Cow<'static, str> {
         Cow::Borrowed("database_unavailable")
+    }
+}
+
+/// Fails unless a statement changed the one row that it was for. For a row that the transaction holds
+/// locked, so that only a policy can be in the way; where it may be gone, the domain has its own error.
+/// Nothing is committed, and no audit row says that it was done.
+pub(crate) fn one_row(done: &PgQueryResult) -> Result<(), DatabaseError> {
+    match done.rows_affected() {
+        1 => Ok(()),
+        rows => Err(DatabaseError::Damaged(format!("a statement for one row changed {rows}"))),
     }
 }
 

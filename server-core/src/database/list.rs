@@ -64,9 +64,19 @@ impl<'c> List<'c> {
     }
 
     /// Reads the page in this order, which an index should have.
-    pub(crate) async fn page<T>(mut self, order: &'static str, paging: Paging) -> Result<Page<T>, DatabaseError>
+    pub(crate) async fn page<T>(self, order: &'static str, paging: Paging) -> Result<Page<T>, DatabaseError>
     where
         T: Listed + ParseFromJSON + ToJSON + Example + Sync,
+    {
+        let (entries, total) = self.rows(order, paging).await?;
+        Ok(paging.page(entries, total))
+    }
+
+    /// The same, of rows that are something else to who asked: those of the page, and how many there are in
+    /// all.
+    pub(crate) async fn rows<T>(mut self, order: &'static str, paging: Paging) -> Result<(Vec<T>, i64), DatabaseError>
+    where
+        T: Listed,
     {
         let sql = self.sql::<T>(order, paging);
         let arguments = self.arguments.map_err(sqlx::Error::Encode)?;
@@ -75,7 +85,7 @@ impl<'c> List<'c> {
         // Past the last page the total stands alone.
         let there = |row: &&PgRow| row.try_get_raw("id").is_ok_and(|id| !id.is_null());
         let entries: Vec<T> = rows.iter().filter(there).map(T::from_row).collect::<Result<_, sqlx::Error>>()?;
-        Ok(paging.page(entries, total))
+        Ok((entries, total))
     }
 
     fn sql<T: Listed>(&mut self, order: &'static str, paging: Paging) -> String {

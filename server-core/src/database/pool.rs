@@ -30,6 +30,31 @@ pub(crate) fn connect(url: &SecretString, config: &PoolConfig) -> Result<PgPool,
         .connect_lazy_with(options))
 }
 
+/// Whether the pool's role is one that row-level security binds: it owns no table, and is neither a member of
+/// the role that does nor above policies.
+pub(crate) async fn is_restricted(pool: &PgPool) -> Result<bool, sqlx::Error> {
+    let sql = "select not (rolsuper or rolbypassrls or coalesce(pg_has_role(oid, owner, 'member'), false))
+               from pg_roles, lateral (select max(relowner::bigint)::oid as owner
+                                       from pg_class where oid = to_regclass('public.users')) owned
+               where rolname = current_user";
+    sqlx::query_scalar(sql).fetch_one(pool).await
+}
+
+/// Asks PostgreSQL through the pool of the role that callers are served as, and whether it is one that they
+/// may be served as.
+pub(crate) struct AppProbe(pub(crate) PgPool);
+
+#[async_trait]
+impl Probe for AppProbe {
+    async fn probe(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        if is_restricted(&self.0).await? { Ok(()) } else { Err(UNRESTRICTED.into()) }
+    }
+}
+
+/// Said where a service would show every organization to everybody.
+pub(crate) const UNRESTRICTED: &str = "row-level security does not bind the role of DATABASE_APP_URL: it owns the \
+                                       tables, or stands above policies. Give it a role of its own";
+
 /// Asks PostgreSQL through a pool.
 pub(crate) struct PoolProbe(pub(crate) PgPool);
 

@@ -16,7 +16,7 @@ pub(crate) struct WrappedColumn {
     pub(crate) row: &'static str,
 }
 
-/// The keys of patients.
+/// The keys of patients and organizations.
 pub(super) const DATA_KEYS: WrappedColumn =
     WrappedColumn { table: "data_keys", column: "wrapped", organization: "organization_id", row: "id::text" };
 
@@ -32,8 +32,16 @@ pub(super) const ANSWER_KEYS: WrappedColumn = WrappedColumn {
     row: "id::text",
 };
 
+/// The keys of invitations, each its own: it ends with its row.
+pub(super) const INVITATION_KEYS: WrappedColumn = WrappedColumn {
+    table: "invitations",
+    column: "data_key_wrapped",
+    organization: "organization_id",
+    row: "uid::text",
+};
+
 /// Every such column: what is not here can't be opened any more once the old key is withdrawn.
-pub(crate) static WRAPPED: [WrappedColumn; 3] = [DATA_KEYS, USER_KEYS, ANSWER_KEYS];
+pub(crate) static WRAPPED: [WrappedColumn; 4] = [DATA_KEYS, USER_KEYS, INVITATION_KEYS, ANSWER_KEYS];
 
 impl WrappedColumn {
     /// Where the key of one row belongs.

@@ -12,17 +12,15 @@ use poem::{
 use serde::Deserialize;
 use server_shared::{
     ApiError,
-    http::{Gate, Operation, access_log::Subject, authorization::bearer},
+    http::{Gate, Operation, PathIds, access_log::Subject, authorization::bearer, path::id_number},
     token::{TokenError, Verifier},
 };
 use sqlx::PgPool;
-use uuid::Uuid;
 
 use super::{
-    Caller, Identities, Identity, Role, Sessions,
+    Caller, Capacity, Identities, Identity, Role, Sessions,
     api_key::ApiKeys,
     caller::{API_KEY, API_KEY_HEADER, Credential, Person, origin_of},
-    identity::Membership,
     impersonation::Impersonations,
     repository,
 };
@@ -34,6 +32,7 @@ use crate::{
 const ORGANIZATION_HEADER: &str = "x-organization-id";
 /// On these routes the path is the context.
 const ORGANIZATION_PATH: &str = "/v1/organizations/{organization_id}";
+const ORGANIZATION_ID: &str = "organization_id";
 
 /// What a session token says that matters here; issuer, times and the rest are the verifier's.
 #[derive(Debug, Clone, Deserialize)]
@@ -73,6 +72,7 @@ pub(crate) struct Authentication {
 #[derive(Debug, Clone)]
 struct Visit {
     origin: Origin,
+    /// The last id in the path; a caller's other texts are not recorded.
     entity_id: Option<String>,
 }
 
@@ -144,6 +144,12 @@ impl Authentication {
         let grant = self.directory.impersonations.find(token).await?.filter(|grant| grant.is_good());
         let grant = grant.ok_or_else(ended)?;
         origin.impersonator = Some(grant.impersonator);
+        // It lasts no longer than the session it was begun from.
+        if let Some(session) = &grant.session
+            && self.directory.sessions.ended(session).await?
+        {
+            return Err(ended());
+        }
         named?.only(grant.organization)?;
         // Both have to be what they were: an administrator who lost the role acts as nobody.
         let impersonator = self.directory.identities.find(&grant.impersonator_subject).await?.ok_or_else(ended)?;
@@ -152,11 +158,11 @@ impl Authentication {
             || impersonator
                 .memberships
                 .iter()
-                .any(|m| m.organization_id == grant.organization && m.role == Role::Admin);
+                .any(|m| m.organization_id == grant.organization && m.capacity.role() == Role::Admin);
         let membership = patient
             .memberships
             .iter()
-            .find(|m| m.organization_id == grant.organization && m.patient_id == Some(grant.patient))
+            .find(|m| m.organization_id == grant.organization && m.capacity == Capacity::Patient(Some(grant.patient)))
             .filter(|_| administers)
             .ok_or_else(ended)?;
         origin.actor = Actor::User(patient.user_id);
@@ -166,7 +172,7 @@ impl Authentication {
             name: patient.name.clone(),
             superadmin: false,
             current_organization_id: Some(grant.organization),
-            memberships: vec![Membership { role: Role::Patient, specialist_id: None, ..membership.clone() }],
+            memberships: vec![membership.clone()],
         };
         let acting = person(Credential::Impersonation(Arc::new(acted)), origin)?;
         acting.in_organization(grant.organization).map(Person::into_caller).ok_or_else(ended)
@@ -191,9 +197,7 @@ impl Authentication {
         Ok(Caller {
             user_id: None,
             organization: Some(grant.organization),
-            role: None,
-            patient_id: None,
-            specialist_id: None,
+            capacity: None,
             credential: Credential::ApiKey(grant),
             request: origin.clone(),
             claim: None,
@@ -237,7 +241,7 @@ impl Gate for Authentication {
     async fn admit(&self, operation: &Operation, request: &mut Request) -> Result<Option<Response>, ApiError> {
         let mut origin = origin_of(request, operation.id, Actor::Anonymous);
         let caller = self.caller(operation, request, &mut origin).await;
-        let entity_id = last_id(operation, request.uri().path());
+        let entity_id = PathIds::of(request).last().map(|id| id.to_string());
         request.extensions_mut().insert(Visit { origin, entity_id });
         let caller = caller?;
         let is_key = matches!(caller.credential, Credential::ApiKey(_));
@@ -283,7 +287,7 @@ struct Named(Option<OrganizationId>);
 impl Named {
     fn of(operation: &Operation, request: &Request) -> Result<Self, ApiError> {
         let header = match request.header(ORGANIZATION_HEADER) {
-            Some(text) => Some(organization_id(text).ok_or_else(|| {
+            Some(text) => Some(id_number(text).map(OrganizationId).ok_or_else(|| {
                 ApiError::bad_request("invalid_parameter", "The header X-Organization-Id must be an organization's id.")
             })?),
             None if request.headers().contains_key(ORGANIZATION_HEADER) => {
@@ -294,11 +298,8 @@ impl Named {
             }
             None => None,
         };
-        let path = operation
-            .path
-            .starts_with(ORGANIZATION_PATH)
-            .then(|| request.uri().path().split('/').nth(3).and_then(organization_id))
-            .flatten();
+        let is_context = operation.path.starts_with(ORGANIZATION_PATH);
+        let path = PathIds::of(request).number(ORGANIZATION_ID).filter(|_| is_context).map(OrganizationId);
         if let (Some(path), Some(header)) = (path, header)
             && path != header
         {
@@ -325,9 +326,7 @@ pub(super) fn person(credential: Credential, origin: &Origin) -> Result<Person, 
     let caller = Caller {
         user_id: Some(user_id),
         organization: None,
-        role: superadmin.then_some(Role::Superadmin),
-        patient_id: None,
-        specialist_id: None,
+        capacity: superadmin.then_some(Capacity::Superadmin),
         credential,
         request: origin.clone(),
         claim: None,
@@ -339,18 +338,6 @@ const NOT_AMONG_YOURS: &str = "organization_not_found";
 
 fn not_among_yours() -> ApiError {
     ApiError::not_found(NOT_AMONG_YOURS, "There is no such organization among yours.")
-}
-
-fn organization_id(text: &str) -> Option<OrganizationId> {
-    text.parse().ok().filter(|id| *id > 0).map(OrganizationId)
-}
-
-/// The last id in a path: a number or a UUID; a caller's other texts are not recorded.
-fn last_id(operation: &Operation, path: &str) -> Option<String> {
-    let parts = operation.path.split('/').zip(path.split('/'));
-    let (_, value) = parts.filter(|(template, _)| template.starts_with('{')).last()?;
-    let id = value.parse::<i64>().is_ok() || Uuid::try_parse(value).is_ok();
-    id.then(|| value.to_owned())
 }
 
 /// The noun that the last id in a path belongs to (`appointment` of `{appointment_id}`), if the operation is

@@ -9,13 +9,13 @@ use poem_openapi::{
 };
 use server_shared::{
     ApiError,
-    http::{RequestId, client_ip::ClientIp},
+    http::{ClientRequestId, RequestId, client_ip::ClientIp},
 };
 use uuid::Uuid;
 
-use super::{Identity, Permission, Role, api_key::ApiKeyGrant};
+use super::{Capacity, Identity, Permission, Role, api_key::ApiKeyGrant};
 use crate::{
-    audit::{Actor, Origin},
+    audit::{Actor, Origin, user_agent},
     database::Claim,
     ids::{OrganizationId, PatientId, SpecialistId, UserId},
 };
@@ -51,11 +51,7 @@ pub(crate) struct Caller {
     pub(crate) organization: Option<OrganizationId>,
     /// What the user is in it; `None` for a person in no organization, who may do nothing there, and
     /// for a key, which has scopes instead.
-    pub(crate) role: Option<Role>,
-    /// The patient record of the user in the organization.
-    pub(crate) patient_id: Option<PatientId>,
-    /// The specialist record of the user in the organization.
-    pub(crate) specialist_id: Option<SpecialistId>,
+    pub(crate) capacity: Option<Capacity>,
     /// How the caller is known.
     pub(crate) credential: Credential,
     /// What audit rows say of the request.
@@ -79,9 +75,7 @@ impl Caller {
         Self {
             user_id: None,
             organization: request.organization,
-            role: None,
-            patient_id: None,
-            specialist_id: None,
+            capacity: None,
             credential: Credential::System,
             request,
             claim: None,
@@ -94,12 +88,27 @@ impl Caller {
         Self { credential: Credential::System, ..self.clone() }
     }
 
+    /// The role of the user in the organization.
+    pub(crate) fn role(&self) -> Option<Role> {
+        self.capacity.map(Capacity::role)
+    }
+
+    /// The patient record of the user, who is a patient in the organization.
+    pub(crate) fn patient_id(&self) -> Option<PatientId> {
+        self.capacity.and_then(Capacity::patient_id)
+    }
+
+    /// The specialist record of the user, who is a specialist in the organization.
+    pub(crate) fn specialist_id(&self) -> Option<SpecialistId> {
+        self.capacity.and_then(Capacity::specialist_id)
+    }
+
     /// 403 unless the caller is in an organization (but for what concerns the platform) and its role
     /// or its key's scopes have the permission.
     pub(crate) fn may(&self, permission: Permission) -> Result<(), ApiError> {
         let above = permission == Permission::OrganizationCreate
             // Who runs the platform manages the data of a person in every organization at once.
-            || permission == Permission::GdprManage && self.role == Some(Role::Superadmin);
+            || permission == Permission::GdprManage && self.role() == Some(Role::Superadmin);
         if !above {
             self.organization()?;
         }
@@ -112,13 +121,13 @@ impl Caller {
             return Err(ApiError::forbidden("permission_denied", "This API key does not allow this.")
                 .with_details(serde_json::json!({ "permission": name, "scope": scope.map(super::Scope::as_text) })));
         }
-        if self.role.is_some_and(|role| role.may(permission)) {
+        if self.role().is_some_and(|role| role.may(permission)) {
             return Ok(());
         }
         // A person of no role is in no organization, and is told so; nobody else without one comes here.
         self.organization()?;
         Err(ApiError::forbidden("permission_denied", "Your role in this organization does not allow this.")
-            .with_details(serde_json::json!({ "permission": name, "role": self.role.map(Role::as_str) })))
+            .with_details(serde_json::json!({ "permission": name, "role": self.role().map(Role::as_str) })))
     }
 
     /// The organization of the request; 403 when there is none.
@@ -137,14 +146,14 @@ impl Caller {
             Credential::ApiKey(_) => "api_key",
             Credential::System => "system",
             Credential::Session(..) | Credential::Impersonation(_) | Credential::Feed(_) => {
-                self.role.map_or("", Role::as_str)
+                self.role().map_or("", Role::as_str)
             }
         }
     }
 
     /// Whether the caller's statements run as the owner: those of superadmins and of the service itself.
     pub(crate) fn is_privileged(&self) -> bool {
-        self.role == Some(Role::Superadmin) || matches!(self.credential, Credential::System)
+        self.role() == Some(Role::Superadmin) || matches!(self.credential, Credential::System)
     }
 
     /// What the caller may do, as a text that changes when that does.
@@ -173,8 +182,9 @@ pub(super) fn origin_of(request: &Request, operation_id: &'static str, actor: Ac
         organization: None,
         operation_id,
         request_id: RequestId::of(request).to_owned(),
+        client_request_id: ClientRequestId::of(request),
         ip: ClientIp::of(request),
-        user_agent: request.header(header::USER_AGENT).map(str::to_owned),
+        user_agent: request.header(header::USER_AGENT).map(user_agent),
     }
 }
 
@@ -232,9 +242,7 @@ impl Person {
         }
         let mut person = self.caller.clone();
         person.place(None);
-        person.role = self.identity.superadmin.then_some(Role::Superadmin);
-        person.patient_id = None;
-        person.specialist_id = None;
+        person.capacity = self.identity.superadmin.then_some(Capacity::Superadmin);
         person
     }
 
@@ -242,21 +250,12 @@ impl Person {
     pub(crate) fn in_organization(&self, organization: OrganizationId) -> Option<Self> {
         let membership = self.identity.memberships.iter().find(|m| m.organization_id == organization);
         let mut person = self.clone();
-        let caller = &mut person.caller;
-        caller.place(Some(organization));
-        match membership {
-            Some(membership) if !self.identity.superadmin => {
-                caller.role = Some(membership.role);
-                caller.patient_id = membership.patient_id;
-                caller.specialist_id = membership.specialist_id;
-            }
-            _ if self.identity.superadmin => {
-                caller.role = Some(Role::Superadmin);
-                caller.patient_id = None;
-                caller.specialist_id = None;
-            }
-            _ => return None,
-        }
+        person.caller.place(Some(organization));
+        person.caller.capacity = Some(match membership {
+            _ if self.identity.superadmin => Capacity::Superadmin,
+            Some(membership) => membership.capacity,
+            None => return None,
+        });
         Some(person)
     }
 

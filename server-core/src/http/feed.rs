@@ -7,7 +7,10 @@
 use std::sync::Arc;
 
 use poem::Request;
-use server_shared::{ApiError, http::rate_limit};
+use server_shared::{
+    ApiError,
+    http::{failure::Failures, rate_limit},
+};
 use sqlx::PgPool;
 
 use super::{
@@ -27,12 +30,19 @@ pub(crate) struct Feeds {
     secrets: Arc<Secrets>,
     identities: Identities,
     budgets: Budgets,
+    failures: Failures,
 }
 
 impl Feeds {
     /// Loads from the owner's pool: who a caller is must be known before there is a context.
-    pub(crate) fn new(admin: PgPool, secrets: Arc<Secrets>, identities: Identities, budgets: Budgets) -> Self {
-        Self { admin, secrets, identities, budgets }
+    pub(crate) fn new(
+        admin: PgPool,
+        secrets: Arc<Secrets>,
+        identities: Identities,
+        budgets: Budgets,
+        failures: Failures,
+    ) -> Self {
+        Self { admin, secrets, identities, budgets, failures }
     }
 
     /// The owner of the feed that `token` opens, as what it is now in the feed's organization; counted as
@@ -45,7 +55,7 @@ impl Feeds {
     ) -> Result<Caller, ApiError> {
         let mut origin = origin_of(request, operation_id, Actor::Anonymous);
         let Some(caller) = self.owner(token, &mut origin).await? else {
-            return Err(match self.budgets.failed(origin.ip).await {
+            return Err(match self.failures.count(origin.ip).await {
                 Some(verdict) => rate_limit::refusal(&verdict),
                 None => ApiError::not_found("calendar_feed_not_found", "There is no such calendar feed."),
             });

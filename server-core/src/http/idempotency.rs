@@ -82,7 +82,7 @@ impl<G> Idempotency<G> {
         // An administrator acting as a patient is not that patient.
         let caller_name = format!("{who}\0{:?}", caller.request.impersonator);
         let organization = caller.organization;
-        if organization.is_none() && caller.role != Some(Role::Superadmin) {
+        if organization.is_none() && caller.role() != Some(Role::Superadmin) {
             return Ok(None);
         }
         let target = request.uri().path_and_query().map_or("", |target| target.as_str()).to_owned();

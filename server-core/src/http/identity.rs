@@ -7,14 +7,14 @@ use moka::sync::Cache;
 use sqlx::PgPool;
 
 use super::{
-    Role,
+    Capacity,
     changes::Changes,
     remembered::{CAPACITY, Remembered, Remembers, TIME_TO_LIVE},
     repository,
 };
 use crate::{
     database::{DatabaseError, WriteTx},
-    ids::{OrganizationId, PatientId, SpecialistId, UserId},
+    ids::{OrganizationId, UserId},
 };
 
 /// A user with everything that authentication needs to know.
@@ -42,11 +42,7 @@ pub(crate) struct Membership {
     /// Its slug.
     pub(crate) organization_slug: String,
     /// What the user is in it.
-    pub(crate) role: Role,
-    /// The user's patient record in it.
-    pub(crate) patient_id: Option<PatientId>,
-    /// The user's specialist record in it.
-    pub(crate) specialist_id: Option<SpecialistId>,
+    pub(crate) capacity: Capacity,
 }
 
 /// What a user is in one organization, at a moment of the database's clock that is not after what it was

@@ -29,6 +29,8 @@ pub(crate) struct ImpersonationGrant {
     pub(super) patient: PatientId,
     /// The patient, as the identity provider calls it.
     pub(super) patient_subject: String,
+    /// The session of the administrator's that it was begun from; none of those of an earlier version is known.
+    pub(super) session: Option<String>,
     pub(super) expires_at: DateTime<Utc>,
 }
 

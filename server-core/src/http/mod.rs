@@ -3,6 +3,7 @@
 mod api_key;
 mod authentication;
 mod caller;
+mod capacity;
 mod changes;
 mod feed;
 mod idempotency;
@@ -19,6 +20,7 @@ mod session;
 pub(crate) use api_key::ApiKeys;
 pub(crate) use authentication::{Authentication, Directory};
 pub(crate) use caller::{Caller, Person};
+pub(crate) use capacity::Capacity;
 pub(crate) use changes::Changes;
 pub(crate) use feed::Feeds;
 pub(crate) use idempotency::Idempotency;

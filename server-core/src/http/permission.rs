@@ -151,8 +151,10 @@ permissions! {
     OrganizationUpdate: [Admin];
     /// See who belongs to one's own organization.
     MemberRead: [Admin];
-    /// Add members, change what they are, remove them.
+    /// Invite members, change what they are, remove them.
     MemberWrite: [Admin];
+    /// Link records of patients and specialists to logins, and end that.
+    RecordLink: [Admin];
     /// Create, rotate and revoke API keys.
     ApiKeyManage: [Admin];
     /// Act as a patient.
@@ -179,6 +181,9 @@ permissions! {
     PatientWrite @ PatientsWrite: [Admin, Staff];
     /// Change a patient.
     PatientUpdate @ PatientsWrite: [Admin, Specialist, Staff];
+    /// Say by what a patient is found, its e-mail address and national id: those who see every patient, for an
+    /// address that is taken tells of another.
+    PatientIdentify @ PatientsWrite: [Admin, Staff];
     /// See and write clinical notes.
     ClinicalNotes: [Admin, Specialist];
     /// See appointments; specialists and patients their own.

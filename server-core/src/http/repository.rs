@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Caller, Role, Scope,
+    Caller, Capacity, Scope,
     api_key::ApiKeyGrant,
     identity::{Identity, Membership, Standing},
     impersonation::ImpersonationGrant,
@@ -54,18 +54,10 @@ pub(super) async fn identity_find(admin: &PgPool, subject: &str) -> Result<Optio
         else {
             continue;
         };
-        let role = Role::of_membership(&role).ok_or_else(|| {
+        let capacity = Capacity::of_membership(&role, row.patient_id, row.specialist_id).ok_or_else(|| {
             DatabaseError::Damaged(format!("membership of organization {organization_id} has no known role"))
         })?;
-        let (patient_id, specialist_id) = (row.patient_id, row.specialist_id);
-        identity.memberships.push(Membership {
-            organization_id,
-            organization_name,
-            organization_slug,
-            role,
-            patient_id,
-            specialist_id,
-        });
+        identity.memberships.push(Membership { organization_id, organization_name, organization_slug, capacity });
     }
     Ok(Some(identity))
 }
@@ -170,7 +162,7 @@ pub(super) async fn impersonation_find(
         r#"
         select i.organization_id as "organization: OrganizationId", i.impersonator_user_id as "impersonator: UserId",
                a.clerk_id as impersonator_subject, i.patient_id as "patient: PatientId", p.clerk_id as patient_subject,
-               i.expires_at
+               i.session_id as session, i.expires_at
         from impersonations i
         join users a on a.id = i.impersonator_user_id
         join users p on p.id = i.patient_user_id

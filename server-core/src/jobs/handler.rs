@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::repository;
 use crate::{
     database::{DatabaseError, Tx},
-    ids::OrganizationId,
+    ids::{OrganizationId, UserId},
 };
 
 /// What is to be done: ids and choices, never a personal value.
@@ -55,6 +55,8 @@ pub(crate) struct Attempt {
     pub(crate) id: Uuid,
     /// Whose it is.
     pub(crate) organization: Option<OrganizationId>,
+    /// Who asked for it; `None` where nobody did, or the user is erased.
+    pub(crate) asked_by: Option<UserId>,
     /// What former attempts have recorded.
     pub(crate) progress: Value,
     pub(super) lease: Uuid,

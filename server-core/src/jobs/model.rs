@@ -81,5 +81,6 @@ pub(super) struct Claimed {
     pub(super) payload: Value,
     pub(super) progress: Value,
     pub(super) attempts: i32,
+    pub(super) created_by: Option<UserId>,
     pub(super) lease: Uuid,
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::model::{Claimed, Job, JobState, NewJob};
 use crate::{
     database::{DatabaseError, Tx},
-    ids::OrganizationId,
+    ids::{OrganizationId, UserId},
 };
 
 /// Writes jobs, all in one statement, but those whose key is open; says how many.
@@ -101,7 +101,8 @@ pub(super) async fn job_claim(
             order by coalesce(d.leased_until, d.run_at), d.id
             limit $2
             for update skip locked)
-        returning j.id, j.organization_id, j.kind, j.payload, j.progress, j.attempts, j.lease as "lease!"
+        returning j.id, j.organization_id, j.kind, j.payload, j.progress, j.attempts,
+                  j.created_by as "created_by: UserId", j.lease as "lease!"
         "#,
         kinds,
         limit,

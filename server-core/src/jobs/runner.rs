@@ -187,6 +187,7 @@ impl Runner {
         let attempt = Attempt {
             id: job.id,
             organization: Some(job.organization_id).filter(|id| *id != 0).map(OrganizationId),
+            asked_by: job.created_by,
             progress: job.progress.clone(),
             lease: job.lease,
         };

@@ -119,10 +119,7 @@ async fn a_token_ends_with_the_role_and_with_the_membership() {
     let then = token(&actor).await;
     world.works(&then).await;
 
-    granted(
-        app.admin().member_delete().organization_id(app.home().id).user_id(person.user_id).send().await,
-        204,
-    );
+    granted(app.admin().member_delete().organization_id(app.home().id).user_id(person.user_id).send().await, 204);
     world.ends("an ended membership", &then).await;
     refused(actor.me_telemetry_token_create().send().await, 404, "organization_not_found");
     // What it is elsewhere, and what others are, is as it was.
@@ -227,10 +224,8 @@ async fn telemetry_is_told_when_it_is_there_again_and_remembers() {
         role_set(&app, person.user_id, role).await;
     }
     telemetry.server.start().await;
-    until("the token is refused", CoreApp::HEARD, || async {
-        is_refused(&telemetry.url(), &old).await.then_some(())
-    })
-    .await;
+    until("the token is refused", CoreApp::HEARD, || async { is_refused(&telemetry.url(), &old).await.then_some(()) })
+        .await;
     until("nothing waits any more", CoreApp::HEARD, || async {
         let sql = "select count(*) from jobs where kind = 'access_revoke' and state <> 'succeeded'";
         (app.count(sql).await == 0).then_some(())

@@ -47,7 +47,7 @@ fn row(organization: i64, actor: Option<i64>, operation: (&str, &str), id: Optio
 
 #[tokio::test]
 async fn denied_and_failed_attempts_are_recorded() {
-    let app = CoreApp::start().await;
+    let mut app = CoreApp::start().await;
     let (home, staff) = (app.home().id, app.staff());
     let user = Some(app.home().staff.user_id);
     let stranger = app.other_admin().in_organization(home);
@@ -71,8 +71,67 @@ async fn denied_and_failed_attempts_are_recorded() {
         row(0, Some(app.away().admin.user_id), ("appointment", "list"), None, ("denied", "organization_not_found")),
         row(0, None, ("patient", "list"), None, ("denied", "invalid_api_key")),
     ];
+    // Strangers are counted for a minute, or until the service stops.
+    app.server.stop().await;
     let recorded = attempts(&app, expected.len()).await;
     assert_eq!(recorded, expected);
+}
+
+/// What strangers tried, as (first operation, code, occurrences, address).
+async fn strangers(app: &CoreApp) -> Vec<(String, String, i32, Option<String>)> {
+    sqlx::query_as(
+        "select l.operation_id, l.error_code, l.occurrences, host(p.ip)
+         from audit_log l left join audit_personal p on p.audit_id = l.id
+         where l.actor_kind = 'anonymous' order by host(p.ip), l.error_code",
+    )
+    .fetch_all(&mut app.owner().await)
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn strangers_cost_one_row_a_network_however_they_try() {
+    let mut app = CoreApp::builder().env("TRUSTED_PROXIES", "127.0.0.1").start().await;
+    let http = reqwest::Client::builder().build().unwrap();
+    for number in 1..=40 {
+        for (from, path) in [
+            (format!("203.0.113.{number}"), "/v1/me"),
+            (format!("203.0.113.{number}"), "/v1/patients"),
+            (format!("2001:db8:1:2::{number:x}"), "/v1/me"),
+            ("198.51.100.7".to_owned(), "/v1/appointments"),
+            (format!("203.0.113.{number}"), "/.env"),
+        ] {
+            let request = http.get(format!("{}{path}", app.url())).header("x-forwarded-for", from);
+            Answer::to(request.bearer_auth(format!("guess-{number}"))).await;
+        }
+    }
+    app.server.stop().await;
+    let row = |operation: &str, code: &str, occurrences, ip: &str| {
+        (operation.to_owned(), code.to_owned(), occurrences, Some(ip.to_owned()))
+    };
+    let expected = [
+        row("appointment_list", "invalid_token", 40, "198.51.100.7"),
+        row("me_get", "invalid_token", 40, "2001:db8:1:2::"),
+        row("authentication_failed", "invalid_token", 80, "203.0.113.0"),
+        row("attack_blocked", "secrets", 40, "203.0.113.0"),
+    ];
+    assert_eq!(strangers(&app).await, expected);
+}
+
+#[tokio::test]
+async fn what_is_over_the_budget_of_failures_is_no_entry() {
+    let mut app = CoreApp::builder().env("RATE_LIMIT_SCALE", "1").start().await;
+    let http = reqwest::Client::builder().build().unwrap();
+    let mut refused = 0;
+    for _ in 0..40 {
+        let answer = Answer::to(http.get(format!("{}/v1/me", app.url())).bearer_auth("guess")).await;
+        refused += i32::from(answer.status == reqwest::StatusCode::TOO_MANY_REQUESTS);
+    }
+    app.server.stop().await;
+    assert!(refused >= 10, "{refused} of 40 were over the budget");
+    let recorded: Vec<_> =
+        strangers(&app).await.into_iter().map(|(_, code, occurrences, _)| (code, occurrences)).collect();
+    assert_eq!(recorded, [("invalid_token".to_owned(), 40 - refused)]);
 }
 
 #[tokio::test]
@@ -106,20 +165,17 @@ async fn telemetry_hears_of_the_error_and_of_how_many_attempts() {
 }
 
 #[tokio::test]
-async fn a_scan_is_recorded_once() {
-    let app = CoreApp::start().await;
+async fn a_scan_is_recorded_once_by_what_it_was_after() {
+    let mut app = CoreApp::start().await;
     for path in ["/.env", "/wp-admin/setup.php", "/.git/config"] {
         let answer = Answer::to(app.staff().request(Method::GET, path)).await;
         assert_eq!((answer.status.as_u16(), answer.body.as_str()), (404, ""), "{path}");
     }
-    // Whatever comes after it in the queue is written after it.
-    refused(app.staff().appointment_delete().appointment_id(7).send().await, 403, "permission_denied");
-    let recorded = attempts(&app, 2).await;
-    assert_eq!(recorded[0], row(0, None, ("attack", "blocked"), None, ("denied", "secrets")));
-    assert_eq!(recorded.len(), 2, "{recorded:?}");
-    let known = "select count(*) from audit_log l join audit_personal p on p.audit_id = l.id
-                 where l.operation_id = 'attack_blocked' and host(p.ip) = '127.0.0.1'";
-    assert_eq!(app.count(known).await, 1);
+    app.server.stop().await;
+    let row = |code: &str, occurrences| {
+        ("attack_blocked".to_owned(), code.to_owned(), occurrences, Some("127.0.0.1".to_owned()))
+    };
+    assert_eq!(strangers(&app).await, [row("console", 1), row("secrets", 2)]);
 }
 
 #[tokio::test]

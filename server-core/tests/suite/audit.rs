@@ -5,14 +5,13 @@ use std::collections::BTreeSet;
 
 use restartix_sdk::core::types::{
     BeginImpersonation, BookAppointment, CancelAppointment, CancelAppointmentSeries, CancellationReason, ConnectUser,
-    CreateApiKey, CreateOrganization, HoldAppointment, MemberRole, RescheduleAppointment, Scope, SeriesScope,
-    SpecialtyInput, SwitchOrganization, UpdateAppointment, UpdateAppointmentSeries, UpdateMember, UpdateOrganization,
-    UpdateOrganizationSettings, UpdateRecordAccess,
-    UpdatePatient,
+    CreateApiKey, CreateOrganization, HoldAppointment, LinkRecord, MemberRole, RescheduleAppointment, Scope,
+    SeriesScope, SpecialtyInput, SwitchOrganization, UpdateAppointment, UpdateAppointmentSeries, UpdateMember,
+    UpdateOrganization, UpdateOrganizationSettings, UpdatePatient, UpdateRecordAccess,
 };
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Executor, FromRow, PgConnection};
-use test_support::{Actor, CoreApp, granted, in_days, refused};
+use test_support::{Actor, CoreApp, Role, granted, in_days, refused};
 use uuid::Uuid;
 
 use crate::{
@@ -90,6 +89,22 @@ impl Trail {
         assert_eq!(row.changed_fields, changed, "{operation}");
         assert_eq!(row.ip.as_deref(), Some("127.0.0.1"), "{operation}");
         assert!(row.user_agent.as_deref().is_some_and(|agent| agent.starts_with("restartix-sdk-rust/")), "{row:?}");
+        self.operations.insert(operation.to_owned());
+    }
+
+    /// These rows came, in this order, and each is of this organization.
+    async fn several(&mut self, operation: &str, organization: i64, expected: &[(&str, &str, i64)]) {
+        let new = self.next().await;
+        let said: Vec<_> = new
+            .iter()
+            .map(|row| (&*row.action, &*row.entity_type, row.entity_id.clone().unwrap_or_default()))
+            .collect();
+        let expected: Vec<_> = expected.iter().map(|(action, entity, id)| (*action, *entity, id.to_string())).collect();
+        assert_eq!(said, expected, "{operation}");
+        for row in &new {
+            let of = (row.operation_id.as_str(), row.organization_id, row.outcome.as_str());
+            assert_eq!(of, (operation, organization, "succeeded"), "{row:#?}");
+        }
         self.operations.insert(operation.to_owned());
     }
 
@@ -256,6 +271,72 @@ async fn waitlist_mutations(app: &CoreApp, patient: i64, trail: &mut Trail) {
     trail.operations.insert("waitlist_entry_accept".to_owned());
 }
 
+/// What an invitation leads to is on record in the organization that made it, with whoever did it.
+async fn member_mutations(app: &CoreApp, trail: &mut Trail) {
+    let (admin, home, away) = (app.admin(), app.home().id, app.away());
+    let somebody = app.actor(&away.staff);
+    let id = somebody.person().user_id;
+    // Who was no member before is found by id by whoever runs the platform alone.
+    let platform = app.superadmin().in_organization(home);
+    let connect = async |trail: &mut Trail, role| {
+        let body = ConnectUser { email: None, user_id: Some(id), role };
+        let invited = granted(platform.member_connect().organization_id(home).body(body).send().await, 201).id;
+        trail.several("member_connect", home, &[("created", "invitation", invited), ("invited", "user", id)]).await;
+        invited
+    };
+    let invited = connect(trail, MemberRole::Staff).await;
+    granted(somebody.me_invitation_decline().invitation_id(invited).send().await, 204);
+    trail.one(&somebody, home, "me_invitation_decline", ("declined", "invitation", invited.to_string()), &[]).await;
+    let invited = connect(trail, MemberRole::Staff).await;
+    granted(admin.invitation_delete().organization_id(home).invitation_id(invited).send().await, 204);
+    trail.one(&admin, home, "invitation_delete", ("revoked", "invitation", invited.to_string()), &[]).await;
+    let invited = connect(trail, MemberRole::Staff).await;
+    granted(somebody.me_invitation_accept().invitation_id(invited).send().await, 200);
+    let rows = [("accepted", "invitation", invited), ("created", "membership", id)];
+    trail.several("me_invitation_accept", home, &rows).await;
+    let body = UpdateMember { role: MemberRole::Specialist };
+    granted(admin.member_update().organization_id(home).user_id(id).body(body).send().await, 200);
+    trail.one(&admin, home, "member_update", ("updated", "membership", id.to_string()), &["role"]).await;
+    granted(admin.member_delete().organization_id(home).user_id(id).send().await, 204);
+    trail.one(&admin, home, "member_delete", ("deleted", "membership", id.to_string()), &[]).await;
+}
+
+/// A link names both people, who asked for it and whose the record is; so does its end.
+async fn link_mutations(app: &CoreApp, trail: &mut Trail) {
+    let (admin, home) = (app.admin(), app.home().id);
+    let by = admin.person().user_id;
+    let patient = app.patient_create(&admin, "Ann", "Linked").await.id;
+    let specialist = app.specialist_create(&admin, "Dr. Linked").await.id;
+    let (own, treating) = (app.member_add(Role::Patient).await, app.member_add(Role::Specialist).await);
+    trail.next().await;
+    for (kind, record, person) in [("patient", patient, own), ("specialist", specialist, treating)] {
+        let (user, is_patient) = (person.user_id, kind == "patient");
+        let body = LinkRecord { email: None, user_id: Some(user) };
+        let invited = if is_patient {
+            granted(admin.patient_link().patient_id(record).body(body).send().await, 201).id
+        } else {
+            granted(admin.specialist_link().specialist_id(record).body(body).send().await, 201).id
+        };
+        let rows = [("created", "invitation", invited), ("link_requested", kind, record), ("invited", "user", user)];
+        trail.several(&format!("{kind}_link"), home, &rows).await;
+        granted(app.actor(&person).me_invitation_accept().invitation_id(invited).send().await, 200);
+        let linked = [
+            ("accepted", "invitation", invited),
+            ("linked", kind, record),
+            ("linked", "user", user),
+            ("link_granted", "user", by),
+        ];
+        trail.several("me_invitation_accept", home, &linked).await;
+        if is_patient {
+            granted(admin.patient_unlink().patient_id(record).send().await, 204);
+        } else {
+            granted(admin.specialist_unlink().specialist_id(record).send().await, 204);
+        }
+        let rows = [("unlinked", kind, record), ("unlinked", "user", user)];
+        trail.several(&format!("{kind}_unlink"), home, &rows).await;
+    }
+}
+
 #[tokio::test]
 async fn every_mutation_leaves_one_row() {
     let app = CoreApp::start().await;
@@ -298,7 +379,7 @@ async fn every_mutation_leaves_one_row() {
     let body = CoreApp::new_specialist("Dr. A.");
     granted(admin.specialist_update().specialist_id(specialist).body(body).send().await, 200);
     let what = ("updated", "specialist", specialist.to_string());
-    let fields = ["user_id", "name", "title", "specialty_ids", "timezone", "bookable"];
+    let fields = ["name", "title", "specialty_ids", "timezone", "bookable"];
     trail.one(&admin, home, "specialist_update", what, &fields).await;
     schedule_mutations(&app, specialist, &mut trail).await;
     granted(admin.specialist_delete().specialist_id(specialist).send().await, 204);
@@ -341,20 +422,10 @@ async fn every_mutation_leaves_one_row() {
     granted(admin.api_key_delete().organization_id(home).api_key_id(key).send().await, 204);
     trail.one(&admin, home, "api_key_delete", ("revoked", "api_key", key.to_string()), &[]).await;
 
-    let somebody = app.away().staff.user_id;
-    let body = ConnectUser { email: None, user_id: Some(somebody), role: MemberRole::Staff };
-    // Who was no member before is found by id by whoever runs the platform alone.
-    let platform = app.superadmin().in_organization(home);
-    granted(platform.member_connect().organization_id(home).body(body).send().await, 201);
-    trail.one(&platform, home, "member_connect", ("created", "membership", somebody.to_string()), &[]).await;
-    let body = UpdateMember { role: MemberRole::Specialist };
-    granted(admin.member_update().organization_id(home).user_id(somebody).body(body).send().await, 200);
-    trail.one(&admin, home, "member_update", ("updated", "membership", somebody.to_string()), &["role"]).await;
-    granted(admin.member_delete().organization_id(home).user_id(somebody).send().await, 204);
-    trail.one(&admin, home, "member_delete", ("deleted", "membership", somebody.to_string()), &[]).await;
-
+    member_mutations(&app, &mut trail).await;
+    link_mutations(&app, &mut trail).await;
     let record = app.patient_record().await.id;
-    trail.one(&admin, home, "patient_create", ("created", "patient", record.to_string()), &[]).await;
+    trail.next().await;
     let body = BeginImpersonation { minutes: None, reason: "A test".to_owned() };
     let begun = granted(admin.patient_impersonate().patient_id(record).body(body).send().await, 201).impersonation.id;
     trail.one(&admin, home, "patient_impersonate", ("began", "impersonation", begun.to_string()), &[]).await;
@@ -374,7 +445,7 @@ async fn every_mutation_leaves_one_row() {
     // Called by nobody that is known here; `clerk.rs` looks at what it leaves.
     mutations.remove("clerk_webhook_receive");
     // Leave more than one row, for what they do is done by a job; `gdpr/` looks at all of it.
-    mutations.retain(|operation| !operation.starts_with("gdpr_"));
+    mutations.retain(|operation| !operation.starts_with("gdpr_") && operation != "me_delete");
     assert_eq!(trail.operations, mutations, "every operation that is no GET is tried here");
     assert_eq!(app.count("select count(*) from audit_outbox").await, i64::try_from(trail.seen).unwrap());
 }
@@ -407,6 +478,7 @@ async fn each_record_that_is_disclosed_is_named() {
     let reads = |rows: Vec<Row>, operation: &str| -> Vec<Option<String>> {
         let (entity, reader) = match operation {
             "member_list" => ("membership", &app.home().admin),
+            "invitation_list" => ("invitation", &app.home().admin),
             _ => ("patient", staff.person()),
         };
         for row in &rows {
@@ -429,10 +501,17 @@ async fn each_record_that_is_disclosed_is_named() {
     let members: Vec<_> = members.iter().map(|member| Some(member.user_id.to_string())).collect();
     assert_eq!(reads(trail.next().await, "member_list"), members);
 
+    let home = app.home().id;
+    let body = ConnectUser { email: Some("new@example.org".to_owned()), user_id: None, role: MemberRole::Staff };
+    let invited = granted(app.admin().member_connect().organization_id(home).body(body).send().await, 201).id;
+    trail.next().await;
+    granted(app.admin().invitation_list().organization_id(home).send().await, 200);
+    assert_eq!(reads(trail.next().await, "invitation_list"), [Some(invited.to_string())]);
+
     let mut disclosing = operations(&app, |method, operation| method == "get" && operation["x-phi"] == true);
     // An export names everything it holds; `gdpr/` looks at that.
     disclosing.retain(|operation| !operation.starts_with("gdpr_"));
-    let tried = ["member_list", "patient_get", "patient_list"].map(str::to_owned);
+    let tried = ["invitation_list", "member_list", "patient_get", "patient_list"].map(str::to_owned);
     assert_eq!(disclosing, tried.into(), "every disclosure is tried here");
     // What is no protected health information leaves no row.
     granted(staff.specialist_list().send().await, 200);

@@ -23,7 +23,7 @@ async fn deliver(app: &CoreApp, message: &ClerkMessage) {
     assert_eq!((answer.status.as_u16(), answer.body.as_str()), (204, ""), "{}", message.body);
 }
 
-async fn told(app: &CoreApp, event: ClerkEvent) {
+pub(crate) async fn told(app: &CoreApp, event: ClerkEvent) {
     deliver(app, &Clerk::sign(&[event])[0]).await;
 }
 
@@ -52,7 +52,7 @@ async fn user(app: &CoreApp, clerk_id: &str) -> Option<User> {
 async fn audit(app: &CoreApp) -> Vec<(String, String, Vec<String>, String, i64)> {
     sqlx::query_as(
         "select entity_type, action, changed_fields, actor_kind, organization_id from audit_log
-         where outcome = 'succeeded' order by id",
+         where outcome = 'succeeded' and operation_id = 'clerk_webhook_receive' order by id",
     )
     .fetch_all(&mut app.owner().await)
     .await

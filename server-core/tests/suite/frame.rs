@@ -1,7 +1,10 @@
 //! What every answer has, whoever asks for whatever.
 
+use std::collections::BTreeSet;
+
 use reqwest::Method;
 use test_support::{Answer, CoreApp};
+use uuid::Uuid;
 
 const SECURITY: [(&str, &str); 7] = [
     ("cache-control", "no-store"),
@@ -14,21 +17,32 @@ const SECURITY: [(&str, &str); 7] = [
 ];
 
 #[tokio::test]
-async fn the_callers_request_id_is_kept_and_a_strange_one_replaced() {
+async fn a_request_has_an_id_of_ours_and_the_callers_beside_it() {
     let app = CoreApp::start().await;
-    let ask = |id: String| app.admin().request(Method::GET, "/v1/me").header("x-request-id", id);
-    let id = "front-end_0190b6a0-7c1e";
-    assert_eq!(Answer::to(ask(id.to_owned())).await.header("x-request-id"), id);
-    let refused = app.admin().request(Method::GET, "/v1/patients/4711").header("x-request-id", id);
-    assert_eq!(Answer::to(refused).await.refusal(404, "patient_not_found").request_id, id);
-    for strange in ["short", "with blank inside", "<script>alert(1)</script>", &"a".repeat(65)] {
-        let answer = Answer::to(ask(strange.to_owned())).await;
-        let made = answer.header("x-request-id");
-        assert!(uuid::Uuid::parse_str(made).is_ok(), "{strange:?} became {made:?}");
+    let ask = |path: &str, id: &str| app.admin().request(Method::GET, path).header("x-request-id", id);
+    let mut made = BTreeSet::new();
+    let mut ours = |answer: &Answer| {
+        let id = Uuid::parse_str(answer.header("x-request-id")).expect("a UUID");
+        assert_eq!(id.get_version_num(), 7);
+        assert!(made.insert(id), "{id} names two requests");
+    };
+    // A UUID, and the id of a trace, in the spelling of the caller.
+    for id in ["5f0c7d3e-4a0b-4c6f-9a55-0d2b6d1f3c11", "5F0C7D3E4A0B4C6F9A550D2B6D1F3C11"] {
+        let answer = Answer::to(ask("/v1/me", id)).await;
+        assert_eq!(answer.header("x-client-request-id"), id);
+        ours(&answer);
+        let refused = Answer::to(ask("/v1/patients/4711", id)).await;
+        assert_eq!(refused.header("x-client-request-id"), id);
+        ours(&refused);
+        let refusal = refused.refusal(404, "patient_not_found");
+        assert_ne!(refusal.request_id, id, "an error names the request as logs do");
     }
-    let (one, two) =
-        (Answer::to(app.admin().request(Method::GET, "/v1/me")).await, Answer::to(ask("short".into())).await);
-    assert_ne!(one.header("x-request-id"), two.header("x-request-id"));
+    for words in ["ada-lovelace-1815", "with blank inside", "<script>alert(1)</script>", &"a".repeat(36)] {
+        let answer = Answer::to(ask("/v1/me", words)).await;
+        assert!(!answer.headers.contains_key("x-client-request-id"), "{words} comes back");
+        ours(&answer);
+    }
+    ours(&Answer::to(app.admin().request(Method::GET, "/v1/me")).await);
 }
 
 #[tokio::test]

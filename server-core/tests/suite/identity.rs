@@ -98,11 +98,7 @@ async fn what_a_process_changes_itself_counts_before_it_answers() {
     let (admin, patient) = (app.admin(), app.patient());
     for round in 0..20 {
         assert_eq!(granted(patient.me_get().send().await, 200).patient_id, None);
-        let body = restartix_sdk::core::types::CreatePatient {
-            user_id: Some(app.home().patient.user_id),
-            ..CoreApp::new_patient("Pia", &format!("Round{round}"))
-        };
-        let record = granted(admin.patient_create().body(body).send().await, 201);
+        let record = app.patient_of(&app.home().patient, CoreApp::new_patient("Pia", &format!("Round{round}"))).await;
         assert_eq!(granted(patient.me_get().send().await, 200).patient_id, Some(record.id), "round {round}");
         granted(admin.patient_delete().patient_id(record.id).send().await, 204);
     }

@@ -3,8 +3,11 @@
 use chrono::{TimeDelta, Utc};
 use reqwest::Method;
 use restartix_sdk::core::types::{BeginImpersonation, ImpersonationToken, SwitchOrganization};
+use serde_json::json;
 use sqlx::{AssertSqlSafe, Executor};
-use test_support::{Actor, Answer, CoreApp, granted, in_days, refused, until};
+use test_support::{Actor, Answer, ClerkEvent, CoreApp, Issuer, SessionClaims, granted, in_days, refused, until};
+
+use crate::clerk::told;
 
 fn reason() -> BeginImpersonation {
     BeginImpersonation { minutes: Some(10), reason: "Called on the phone".to_owned() }
@@ -122,27 +125,67 @@ async fn an_ended_impersonation_is_refused_at_once_here_and_is_heard_of_elsewher
 }
 
 #[tokio::test]
-async fn it_ends_with_its_time_with_the_admins_role_and_with_the_patients_record() {
+async fn it_ends_with_its_time_and_with_the_patients_record_and_for_good_with_a_role() {
     let app = CoreApp::start().await;
     let (begun, acting) = begin(&app).await;
-    let (id, admin, patient) = (begun.impersonation.id, app.home().admin.user_id, begun.impersonation.patient_id);
+    let (id, patient) = (begun.impersonation.id, begun.impersonation.patient_id);
     let changes = [
         (
             "update impersonations set expires_at = now()",
             "update impersonations set expires_at = now() + interval '9 min'",
         ),
-        ("update memberships set role = 'staff'", "update memberships set role = 'admin'"),
         ("update patients set deleted_at = now()", "update patients set deleted_at = null"),
     ];
-    for ((ends, mends), scope) in changes.iter().zip([
-        format!("where id = {id}"),
-        format!("where user_id = {admin}"),
-        format!("where id = {patient}"),
-    ]) {
+    for ((ends, mends), scope) in changes.iter().zip([format!("where id = {id}"), format!("where id = {patient}")]) {
         let sql = |statement: &str| format!("{statement} {scope}");
         until("it lasts", CoreApp::PATIENCE, || async { (status(&acting).await == 200).then_some(()) }).await;
         app.owner().await.execute(AssertSqlSafe(sql(ends))).await.unwrap();
         until(ends, CoreApp::PATIENCE, || async { (status(&acting).await == 401).then_some(()) }).await;
         app.owner().await.execute(AssertSqlSafe(sql(mends))).await.unwrap();
+    }
+    until("it lasts", CoreApp::PATIENCE, || async { (status(&acting).await == 200).then_some(()) }).await;
+    // Being an administrator again is no reason to act as somebody again.
+    let user = app.home().admin.user_id;
+    for role in ["staff", "admin"] {
+        let sql = format!("update memberships set role = '{role}' where user_id = {user}");
+        app.owner().await.execute(AssertSqlSafe(sql)).await.unwrap();
+    }
+    until("the administrator is one again", CoreApp::PATIENCE, || async {
+        let me = granted(app.admin().me_get().send().await, 200);
+        (me.role.map(|role| role.to_string()).as_deref() == Some("admin")).then_some(())
+    })
+    .await;
+    until("it has ended", CoreApp::PATIENCE, || async { (status(&acting).await == 401).then_some(()) }).await;
+}
+
+#[tokio::test]
+async fn it_lasts_no_longer_than_the_session_it_was_begun_from() {
+    let app = CoreApp::start().await;
+    let second = app.second_core().await;
+    let (admin, record) = (app.home().admin.clone(), app.patient_record().await.id);
+    let begin_from = async |sid: &str| {
+        let claims = SessionClaims::of(&admin.clerk_id).with("sid", json!(sid));
+        let from = app.admin().holding(&Issuer::sign(&claims.0));
+        let begun = granted(from.patient_impersonate().patient_id(record).body(reason()).send().await, 201);
+        app.admin().holding(&begun.token)
+    };
+    let stays = begin_from("sess_other").await;
+    for (number, kind) in ["session.ended", "session.removed", "session.revoked"].iter().enumerate() {
+        let sid = format!("sess_{number}");
+        let here = begin_from(&sid).await;
+        let there = here.at(&second.url());
+        for actor in [&here, &there] {
+            assert_eq!(status(actor).await, 200);
+        }
+        told(&app, ClerkEvent::new(kind, json!({ "id": sid, "user": admin.clerk_id, "at": 1_000 }))).await;
+        refused(here.me_get().send().await, 401, "impersonation_ended");
+        let ((), took) = until("the other process refuses", CoreApp::HEARD, || async {
+            (status(&there).await == 401).then_some(())
+        })
+        .await;
+        println!("{kind}: refused by the other process {took:?} after the answer");
+    }
+    for actor in [&stays, &stays.at(&second.url())] {
+        assert_eq!(status(actor).await, 200, "of another session of the same administrator's");
     }
 }

@@ -1,7 +1,7 @@
 //! What is sealed stays sealed, and what is secret stays out of the logs.
 
 use reqwest::Method;
-use restartix_sdk::core::types::{CreatePatient, UpdatePatient};
+use restartix_sdk::core::types::{BeginImpersonation, CreatePatient, UpdatePatient};
 use test_support::{Answer, Clinic, CoreApp, Issuer, Stack, granted, in_days, refused, until};
 
 use crate::patient::unchanged;
@@ -52,7 +52,15 @@ async fn a_dump_of_the_database_holds_no_value_in_clear() {
     let change = UpdatePatient { last_name: "Clearer".to_owned(), ..unchanged(&patient) };
     granted(admin.patient_update().patient_id(patient.id).body(change).send().await, 200);
     granted(staff.patient_list().email("planted-email@example.org").send().await, 200);
-    app.appointment_create(&staff, app.home().specialist_id, patient.id, in_days(2, 9)).await;
+    let mut booking = CoreApp::new_appointment(app.home().specialist_id, patient.id, in_days(2, 9));
+    booking.title = Some("planted-contact".to_owned());
+    granted(staff.appointment_create().body(booking).send().await, 201);
+    let mut series = CoreApp::new_series(app.home().specialist_id, patient.id, in_days(3, 9), CoreApp::daily(2));
+    series.title = Some("planted-contact".to_owned());
+    granted(staff.appointment_series_create().body(series).send().await, 201);
+    let record = app.patient_record().await.id;
+    let body = BeginImpersonation { minutes: None, reason: "planted-contact".to_owned() };
+    granted(admin.patient_impersonate().patient_id(record).body(body).send().await, 201);
 
     // Every encrypted column is planted in: a new one without a value fails here.
     let empty: Vec<String> = sqlx::query_scalar(
@@ -66,12 +74,19 @@ async fn a_dump_of_the_database_holds_no_value_in_clear() {
     assert_eq!(empty, [] as [&str; 0], "encrypted columns that nothing is planted in");
     let sealed: Vec<String> = sqlx::query_scalar(
         "select c.relname || '.' || a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid
-         where a.attname like '%\\_encrypted' and c.relkind = 'r' and c.relname <> 'patients'",
+         where a.attname like '%\\_encrypted' and c.relkind = 'r' and c.relname <> 'patients' order by 1",
     )
     .fetch_all(&mut app.owner().await)
     .await
     .unwrap();
-    assert_eq!(sealed, ["users.email_encrypted"], "encrypted columns that no test plants in (users: see clerk.rs)");
+    let planted_in = [
+        "appointment_series.title_encrypted",
+        "appointments.title_encrypted",
+        "impersonations.reason_encrypted",
+        // See clerk.rs.
+        "users.email_encrypted",
+    ];
+    assert_eq!(sealed, planted_in, "encrypted columns that no test plants in");
 
     let dump = app.database.dump();
     let text = String::from_utf8_lossy(&dump);
@@ -107,7 +122,10 @@ async fn the_logs_hold_no_value_token_or_key() {
     let cut_off = staff.request(Method::POST, "/v1/patients").header("content-type", "application/json");
     Answer::to(cut_off.body(r#"{"email": "planted-email@example.org"#)).await.refusal(400, "malformed_json");
     let agent = staff.request(Method::GET, "/v1/me").header("user-agent", "planted-contact");
+    let agent = agent.header("x-request-id", "planted-contact");
     Answer::to(agent).await.json(200);
+    let method = Method::from_bytes(b"PLANTED-CONTACT").unwrap();
+    assert!(Answer::to(staff.request(method, "/v1/me")).await.status.is_client_error());
     let token = granted(staff.me_telemetry_token_create().send().await, 201).token;
     granted(clinic.telemetry.client(&token).consent_get().send().await, 200);
     let forged = format!("{}x", admin.token());

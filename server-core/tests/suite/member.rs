@@ -1,33 +1,18 @@
 //! `/v1/organizations/{organization_id}/members`: who belongs to a clinic, and as what.
 
-use restartix_sdk::core::types::{ConnectUser, Member, MemberRole, UpdateMember};
+use restartix_sdk::core::types::{Member, MemberRole, UpdateMember};
 use serde_json::json;
-use test_support::{Actor, Answer, Clerk, ClerkEvent, CoreApp, Person, Role, granted, refused, until};
+use test_support::{Actor, ClerkEvent, CoreApp, Person, Role, granted, refused, until};
 use uuid::Uuid;
 
-fn by_email(email: &str, role: MemberRole) -> ConnectUser {
-    ConnectUser { email: Some(email.to_owned()), user_id: None, role }
-}
+use crate::invitation::{invite, signed_up, told};
 
-fn by_id(user: i64, role: MemberRole) -> ConnectUser {
-    ConnectUser { email: None, user_id: Some(user), role }
-}
-
-async fn told(app: &CoreApp, event: ClerkEvent) {
-    let answer = Answer::to(Clerk::sign(&[event])[0].to(&app.url())).await;
-    assert_eq!(answer.status.as_u16(), 204, "{}", answer.body);
-}
-
-/// Somebody who signed up, and is a member of nothing.
-async fn signed_up(app: &CoreApp, name: &str, email: &str) -> Person {
-    let clerk_id = format!("user_{}", Uuid::new_v4().simple());
-    told(
-        app,
-        ClerkEvent::new("user.created", json!({ "id": clerk_id, "at": 1_000, "first_name": name, "email": email })),
-    )
-    .await;
-    let user_id = sqlx::query_scalar("select id from users where clerk_id = $1").bind(&clerk_id);
-    Person { user_id: user_id.fetch_one(&mut app.owner().await).await.unwrap(), clerk_id }
+/// Somebody who was invited to home by an address, and accepted.
+async fn joined(app: &CoreApp, name: &str, email: &str, role: MemberRole) -> Person {
+    let person = signed_up(app, name, email).await;
+    let invited = invite(&app.admin(), app.home().id, email, role).await;
+    granted(app.actor(&person).me_invitation_accept().invitation_id(invited.id).send().await, 200);
+    person
 }
 
 async fn members(actor: &Actor, organization: i64) -> Vec<Member> {
@@ -36,96 +21,6 @@ async fn members(actor: &Actor, organization: i64) -> Vec<Member> {
 
 async fn role_of(actor: &Actor) -> Option<String> {
     granted(actor.me_get().send().await, 200).role.map(|role| role.to_string())
-}
-
-#[tokio::test]
-async fn an_admin_adds_people_by_address_and_sees_them() {
-    let app = CoreApp::start().await;
-    let (admin, home) = (app.admin(), app.home().id);
-    let ana = signed_up(&app, "Ana", "Ana.Pop@example.org").await;
-    let tom = signed_up(&app, "Tom", "tom@example.org").await;
-
-    let body = by_email(" ana.pop@EXAMPLE.org".trim(), MemberRole::Staff);
-    let added = granted(admin.member_connect().organization_id(home).body(body.clone()).send().await, 201);
-    assert_eq!((added.user_id, added.name.as_str(), added.role), (ana.user_id, "Ana", MemberRole::Staff));
-    assert_eq!(added.email.as_deref(), Some("Ana.Pop@example.org"));
-    refused(admin.member_connect().organization_id(home).body(body).send().await, 409, "already_member");
-    let body = by_email("tom@example.org", MemberRole::Patient);
-    granted(admin.member_connect().organization_id(home).body(body).send().await, 201);
-
-    let all = members(&admin, home).await;
-    assert_eq!(all.len(), 6);
-    assert_eq!(all[0], added, "by name");
-    assert_eq!(all.iter().find(|m| m.user_id == tom.user_id).unwrap().role, MemberRole::Patient);
-    let page = granted(admin.member_list().organization_id(home).page(2).page_size(4).send().await, 200);
-    assert_eq!((page.data.len(), page.meta.total), (2, 6));
-    // What was disclosed is on record, one row a member.
-    let sql = "select count(*) from audit_log where entity_type = 'membership' and action = 'read'";
-    assert_eq!(app.count(sql).await, 8);
-
-    let nobody = by_email("nobody@example.org", MemberRole::Staff);
-    refused(admin.member_connect().organization_id(home).body(nobody).send().await, 404, "user_not_found");
-    let nobody = by_id(999_999, MemberRole::Staff);
-    refused(admin.member_connect().organization_id(home).body(nobody).send().await, 404, "user_not_found");
-    for whom in [(None, None), (Some("tom@example.org".to_owned()), Some(tom.user_id))] {
-        let body = ConnectUser { email: whom.0, user_id: whom.1, role: MemberRole::Staff };
-        refused(admin.member_connect().organization_id(home).body(body).send().await, 422, "validation_failed");
-    }
-    // Nobody can grant what is above an administrator.
-    let path = format!("/v1/organizations/{home}/connect-user");
-    let body = json!({ "user_id": tom.user_id, "role": "superadmin" });
-    Answer::to(admin.request(reqwest::Method::POST, &path).json(&body)).await.refusal(422, "validation_failed");
-}
-
-#[tokio::test]
-async fn ids_are_no_directory_of_the_platform() {
-    let app = CoreApp::start().await;
-    let (admin, home) = (app.admin(), app.home().id);
-    let connect = async |actor: &Actor, user| {
-        actor.member_connect().organization_id(home).body(by_id(user, MemberRole::Staff)).send().await
-    };
-    let ana = signed_up(&app, "Ana", "ana@example.org").await.user_id;
-    for stranger in [ana, app.away().staff.user_id, app.superadmin().person().user_id] {
-        refused(connect(&admin, stranger).await, 404, "user_not_found");
-    }
-    granted(connect(&app.superadmin().in_organization(home), ana).await, 201);
-    refused(connect(&admin, ana).await, 409, "already_member");
-    // Who was a member is known.
-    granted(admin.member_delete().organization_id(home).user_id(ana).send().await, 204);
-    granted(connect(&admin, ana).await, 201);
-    // There, and nowhere else.
-    let elsewhere = app.other_admin();
-    let there = elsewhere.member_connect().organization_id(app.away().id);
-    refused(there.body(by_id(ana, MemberRole::Staff)).send().await, 404, "user_not_found");
-}
-
-#[tokio::test]
-async fn an_address_that_moved_means_who_has_it_now() {
-    let app = CoreApp::start().await;
-    let (admin, home) = (app.admin(), app.home().id);
-    let first = signed_up(&app, "First", "shared@example.org").await;
-    // The news that it moved comes before the news that the first one gave it up.
-    let clerk_id = format!("user_{}", Uuid::new_v4().simple());
-    told(
-        &app,
-        ClerkEvent::new(
-            "user.created",
-            json!({ "id": clerk_id, "at": 2_000, "first_name": "Second", "email": "shared@example.org" }),
-        ),
-    )
-    .await;
-    let body = by_email("shared@example.org", MemberRole::Staff);
-    assert_eq!(granted(admin.member_connect().organization_id(home).body(body).send().await, 201).name, "Second");
-    told(
-        &app,
-        ClerkEvent::new(
-            "user.updated",
-            json!({ "id": first.clerk_id, "at": 1_500, "first_name": "First", "email": "mine@example.org" }),
-        ),
-    )
-    .await;
-    let body = by_email("mine@example.org", MemberRole::Staff);
-    assert_eq!(granted(admin.member_connect().organization_id(home).body(body).send().await, 201).name, "First");
 }
 
 #[tokio::test]
@@ -222,15 +117,27 @@ async fn who_is_removed_leaves_the_records() {
 }
 
 #[tokio::test]
-async fn a_new_administrator_has_an_entry_of_its_own() {
+async fn members_are_listed_by_name_and_each_that_is_shown_is_on_record() {
     let app = CoreApp::start().await;
     let (admin, home) = (app.admin(), app.home().id);
-    let ana = signed_up(&app, "Ana", "ana@example.org").await;
-    signed_up(&app, "Tom", "tom@example.org").await;
-    for (email, role) in [("ana@example.org", MemberRole::Admin), ("tom@example.org", MemberRole::Staff)] {
-        let body = by_email(email, role);
-        granted(admin.member_connect().organization_id(home).body(body).send().await, 201);
-    }
+    let ana = joined(&app, "Ana", "Ana.Pop@example.org", MemberRole::Staff).await;
+    joined(&app, "Tom", "tom@example.org", MemberRole::Patient).await;
+    let all = members(&admin, home).await;
+    assert_eq!(all.len(), 6);
+    let first = (all[0].user_id, all[0].name.as_str(), all[0].email.as_deref(), all[0].role);
+    assert_eq!(first, (ana.user_id, "Ana", Some("Ana.Pop@example.org"), MemberRole::Staff), "by name");
+    let page = granted(admin.member_list().organization_id(home).page(2).page_size(4).send().await, 200);
+    assert_eq!((page.data.len(), page.meta.total), (2, 6));
+    let sql = "select count(*) from audit_log where entity_type = 'membership' and action = 'read'";
+    assert_eq!(app.count(sql).await, 8);
+}
+
+#[tokio::test]
+async fn a_new_administrator_has_an_entry_of_its_own() {
+    let app = CoreApp::start().await;
+    let home = app.home().id;
+    let ana = joined(&app, "Ana", "ana@example.org", MemberRole::Admin).await;
+    joined(&app, "Tom", "tom@example.org", MemberRole::Staff).await;
     let entries: Vec<(i64, Option<i64>, Option<String>)> = sqlx::query_as(
         "select organization_id, actor_user_id, entity_id from audit_log
          where entity_type = 'membership' and action = 'admin_granted'",
@@ -238,7 +145,8 @@ async fn a_new_administrator_has_an_entry_of_its_own() {
     .fetch_all(&mut app.owner().await)
     .await
     .unwrap();
-    assert_eq!(entries, [(home, Some(app.home().admin.user_id), Some(ana.user_id.to_string()))]);
+    // Who accepted; who invited is on record with the invitation.
+    assert_eq!(entries, [(home, Some(ana.user_id), Some(ana.user_id.to_string()))]);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! `/v1/patients`: who is treated, and who sees what of them.
 
-use restartix_sdk::core::types::{CreatePatient, Patient, UpdatePatient};
+use restartix_sdk::core::types::{CreatePatient, Patient, Scope, UpdatePatient};
 use test_support::{Actor, CoreApp, granted, in_days, refused};
 
 /// A patient with a value in every field.
@@ -20,7 +20,7 @@ pub(crate) fn complete() -> CreatePatient {
 /// The change that leaves a patient as it is.
 pub(crate) fn unchanged(patient: &Patient) -> UpdatePatient {
     let Patient { address, clinical_notes, date_of_birth, email, emergency_contact, .. } = patient.clone();
-    let Patient { first_name, last_name, national_id, phone, user_id, version, .. } = patient.clone();
+    let Patient { first_name, last_name, national_id, phone, version, .. } = patient.clone();
     UpdatePatient {
         address,
         clinical_notes,
@@ -31,7 +31,6 @@ pub(crate) fn unchanged(patient: &Patient) -> UpdatePatient {
         last_name,
         national_id,
         phone,
-        user_id,
         version,
     }
 }
@@ -62,7 +61,6 @@ async fn every_field_comes_back_as_it_was_sent_and_is_stored_sealed() {
         last_name: read.last_name,
         national_id: read.national_id,
         phone: read.phone,
-        user_id: read.user_id,
     };
     assert_eq!(back, sent);
 
@@ -94,8 +92,7 @@ async fn nothing_but_a_name_is_needed() {
 async fn notes_are_for_those_who_treat() {
     let app = CoreApp::start().await;
     let (admin, staff, specialist) = (app.admin(), app.staff(), app.specialist());
-    let sent = CreatePatient { user_id: Some(app.home().patient.user_id), ..complete() };
-    let id = granted(admin.patient_create().body(sent).send().await, 201).id;
+    let id = app.patient_of(&app.home().patient, complete()).await.id;
     app.appointment_create(&admin, app.home().specialist_id, id, in_days(2, 9)).await;
     let notes = Some("Left knee, six weeks after surgery.");
 
@@ -110,7 +107,7 @@ async fn notes_are_for_those_who_treat() {
     let seen = get(&staff, id).await;
     let change = UpdatePatient { phone: None, clinical_notes: Some("mine".to_owned()), ..unchanged(&seen) };
     let changed = update(&staff, id, change).await;
-    assert_eq!((changed.version, changed.phone, changed.clinical_notes), (2, None, None));
+    assert_eq!((changed.version, changed.phone, changed.clinical_notes), (3, None, None));
     let seen = get(&specialist, id).await;
     assert_eq!(seen.clinical_notes.as_deref(), notes);
 
@@ -226,18 +223,40 @@ async fn another_clinics_are_not_there() {
 }
 
 #[tokio::test]
-async fn a_login_is_one_patients_and_a_members() {
+async fn an_address_that_is_taken_is_told_to_who_sees_every_patient() {
     let app = CoreApp::start().await;
-    let own = app.patient_record().await;
-    let admin = app.admin();
-    let twin = CreatePatient { user_id: own.user_id, ..CoreApp::new_patient("Twin", "Own") };
-    refused(admin.patient_create().body(twin).send().await, 409, "patient_user_taken");
-    let stranger = CreatePatient { user_id: Some(app.away().patient.user_id), ..CoreApp::new_patient("Far", "Away") };
-    let refusal = refused(admin.patient_create().body(stranger).send().await, 422, "validation_failed");
-    assert_eq!(refusal.fields(), [("/user_id", "unknown_reference")]);
-    // Unlinked, the login sees nothing any more, from the next request on.
-    update(&admin, own.id, UpdatePatient { user_id: None, ..unchanged(&own) }).await;
-    refused(app.patient().patient_get().patient_id(own.id).send().await, 404, "patient_not_found");
+    let (admin, specialist) = (app.admin(), app.specialist());
+    let hidden = CreatePatient { email: Some("hidden@example.org".to_owned()), ..CoreApp::new_patient("Hid", "Den") };
+    let hidden = granted(admin.patient_create().body(hidden).send().await, 201).id;
+    let own = granted(admin.patient_create().body(complete()).send().await, 201).id;
+    app.appointment_create(&admin, app.home().specialist_id, own, in_days(2, 9)).await;
+    refused(specialist.patient_get().patient_id(hidden).send().await, 404, "patient_not_found");
+    let seen = get(&specialist, own).await;
+    let mut answers = std::collections::BTreeSet::new();
+    for email in [Some("hidden@example.org"), Some("free@example.org"), None] {
+        let change = UpdatePatient { email: email.map(str::to_owned), ..unchanged(&seen) };
+        let answer = specialist.patient_update().patient_id(own).body(change).send().await;
+        let refusal = refused(answer, 403, "patient_identifier_forbidden");
+        answers.insert((refusal.message.clone(), refusal.details.to_string()));
+    }
+    assert_eq!(answers.len(), 1, "the three can't be told apart: {answers:?}");
+    let change = UpdatePatient { national_id: None, ..unchanged(&seen) };
+    let change = specialist.patient_update().patient_id(own).body(change).send().await;
+    refused(change, 403, "patient_identifier_forbidden");
+    let change = UpdatePatient { phone: None, ..unchanged(&seen) };
+    let changed = update(&specialist, own, change).await;
+    assert_eq!((changed.email, changed.national_id), (seen.email, seen.national_id), "everything else is for it");
+
+    let change = UpdatePatient { email: Some("hidden@example.org".to_owned()), ..unchanged(&get(&admin, own).await) };
+    let taken = app.staff().patient_update().patient_id(own).body(change).send().await;
+    refused(taken, 409, "patient_email_taken");
+    // A key that only writes is not told whose it is, either.
+    let twin = CreatePatient { email: Some("hidden@example.org".to_owned()), ..CoreApp::new_patient("Twin", "Den") };
+    let writer = app.program(&[Scope::PatientsWrite]).await;
+    let refusal = refused(writer.patient_create().body(twin.clone()).send().await, 409, "patient_email_taken");
+    assert_eq!(refusal.details, serde_json::Value::Null);
+    let refusal = refused(app.staff().patient_create().body(twin).send().await, 409, "patient_email_taken");
+    assert_eq!(refusal.details["patient_id"], hidden);
 }
 
 #[tokio::test]

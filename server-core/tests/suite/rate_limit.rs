@@ -18,6 +18,9 @@ const UNTOLD: usize = WRITES / 10 / 4;
 /// Failures to authenticate a minute, and how long until one of them is back.
 const FAILURES: usize = 20;
 const FAILURE_INTERVAL: Duration = Duration::from_secs(3);
+/// Probes a minute of one address, and how long until one of them is back.
+const PROBES: usize = 1_200;
+const PROBE_INTERVAL: Duration = Duration::from_millis(50);
 /// An operation for anybody that is no probe.
 const PUBLIC: &str = "/.well-known/jwks.json";
 /// What the log says when Redis is lost, and when it is found.
@@ -179,9 +182,9 @@ async fn who_keeps_failing_is_told_to_wait_and_good_credentials_still_pass() {
         ask(expired.clone()).await.refusal(401, "token_expired");
     }
     ask("guess".to_owned()).await.refusal(401, "invalid_token");
-    let (admitted, refused) = ask_until_refused(401, || ask("guess".to_owned())).await;
+    let (admitted, refused) = ask_until_refused(401, || ask(expired.clone())).await;
     let most = allowed(FAILURES, FAILURE_INTERVAL, began);
-    assert!((FAILURES..=most).contains(&(1 + admitted)), "{admitted} more in {:?}", began.elapsed());
+    assert!((FAILURES..=most).contains(&(4 + admitted)), "{admitted} more in {:?}", began.elapsed());
     assert!((1..=FAILURE_INTERVAL.as_secs()).contains(&number(&refused, "retry-after")));
     assert_eq!((number(&refused, "ratelimit-limit"), number(&refused, "ratelimit-remaining")), (20, 0));
     refused.refusal(429, "rate_limited");
@@ -202,6 +205,64 @@ async fn an_address_is_bounded_before_anybody_is_known() {
     assert_eq!(refused.header("x-content-type-options"), "nosniff", "a refusal has the headers of every answer");
     refused.refusal(429, "rate_limited");
     assert_eq!(ask("203.0.113.8").await.status, 200, "another address is another caller");
+}
+
+#[tokio::test]
+async fn refusals_by_address_come_first_and_browsers_read_them() {
+    const OURS: &str = "https://app.example.org";
+    let app = limited()
+        .env("RATE_LIMIT_PER_ADDRESS", "30")
+        .env("CORS_ALLOWED_ORIGINS", OURS)
+        .env("TRUSTED_PROXIES", "127.0.0.1")
+        .start()
+        .await;
+    let http = reqwest::Client::builder().build().unwrap();
+    let preflight = |path: &str| {
+        let request = http.request(Method::OPTIONS, format!("{}{path}", app.url()));
+        let request = request.header("origin", OURS).header("access-control-request-method", "PUT");
+        Answer::to(request.header("x-forwarded-for", "203.0.113.7"))
+    };
+    let scan = || Answer::to(http.get(format!("{}/.env", app.url())).header("x-forwarded-for", "203.0.113.9"));
+    let began = Instant::now();
+    let (preflights, refused) = ask_until_refused(204, || preflight("/v1/patients/7")).await;
+    let (scans, _) = ask_until_refused(404, scan).await;
+    let most = allowed(30, Duration::from_secs(2), began);
+    for admitted in [preflights, scans] {
+        assert!((30..=most).contains(&admitted), "{admitted} in {:?}", began.elapsed());
+    }
+    assert_eq!(refused.header("access-control-allow-origin"), OURS, "an application can read why");
+    assert!(refused.header("access-control-expose-headers").contains("Retry-After"));
+    refused.refusal(429, "rate_limited");
+}
+
+#[tokio::test]
+async fn one_subscriber_of_ipv6_is_one_address() {
+    let app = limited().env("RATE_LIMIT_PER_ADDRESS", "30").env("TRUSTED_PROXIES", "127.0.0.1").start().await;
+    let http = reqwest::Client::builder().build().unwrap();
+    let number = AtomicUsize::new(0);
+    let ask = || {
+        let from = format!("2001:db8:1:2::{:x}", number.fetch_add(1, Ordering::Relaxed));
+        Answer::to(http.get(format!("{}{PUBLIC}", app.url())).header("x-forwarded-for", from))
+    };
+    let began = Instant::now();
+    let (admitted, refused) = ask_until_refused(200, ask).await;
+    refused.refusal(429, "rate_limited");
+    let most = allowed(30, Duration::from_secs(2), began);
+    assert!((30..=most).contains(&admitted), "{admitted} in {:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn probes_have_a_bound_of_their_own() {
+    let app = limited().env("TRUSTED_PROXIES", "127.0.0.1").start().await;
+    let http = reqwest::Client::builder().build().unwrap();
+    let ask =
+        |path: &str| Answer::to(http.get(format!("{}{path}", app.url())).header("x-forwarded-for", "203.0.113.7"));
+    let began = Instant::now();
+    let (admitted, refused) = ask_until_refused(200, || ask("/ready")).await;
+    refused.refusal(429, "rate_limited");
+    let most = allowed(PROBES, PROBE_INTERVAL, began);
+    assert!((PROBES..=most).contains(&admitted), "{admitted} in {:?}", began.elapsed());
+    assert_eq!(ask(PUBLIC).await.status, 200, "what else comes from there is not meant");
 }
 
 #[tokio::test]

@@ -157,9 +157,8 @@ async fn a_record_closes_when_the_appointment_is_called_off() {
     let stranger = app.patient_create(&staff, "Nora", "Lee").await.id;
     let body = CoreApp::new_appointment(app.home().specialist_id, stranger, test_support::in_days(3, 9));
     refused(specialist.appointment_create().body(body).send().await, 422, "validation_failed");
-    let body = restartix_sdk::core::types::CancelAppointment {
-        reason: restartix_sdk::core::types::CancellationReason::Other,
-    };
+    let body =
+        restartix_sdk::core::types::CancelAppointment { reason: restartix_sdk::core::types::CancellationReason::Other };
     granted(staff.appointment_cancel().appointment_id(booked.id).body(body).send().await, 200);
     refused(specialist.patient_get().patient_id(patient).send().await, 404, "patient_not_found");
     let list = granted(specialist.patient_list().search("Mara").send().await, 200);

@@ -12,7 +12,7 @@ use std::{
 use restartix_sdk::core::types::{Patient, UpdatePatient};
 use server_shared::crypto::{Binding, DataKey, Key32, MasterKeys};
 use sqlx::PgConnection;
-use test_support::{Actor, CoreApp, Server, granted, until};
+use test_support::{Actor, CoreApp, Server, granted, in_days, until};
 use tokio::{
     sync::{Mutex, RwLock, Semaphore},
     task::JoinHandle,
@@ -249,7 +249,6 @@ async fn write(actor: &Actor, id: i64, number: usize) -> Result<(), String> {
         last_name: format!("Number{number}"),
         national_id: after("national_id"),
         phone: Some(value("phone", number)),
-        user_id: None,
         version: 1,
     };
     let written = actor.patient_update().patient_id(id).body(change).send().await;
@@ -321,11 +320,18 @@ async fn instances_of_two_steps_open_what_either_wrapped() {
     let mut before = CoreApp::builder().env("ENCRYPTION_KEY", OLD).start().await;
     let admin = before.admin();
     let mut patients = vec![before.patient_create(&admin, "Before", "All").await.id];
+    let mut body = CoreApp::new_appointment(before.home().specialist_id, patients[0], in_days(2, 9));
+    body.title = Some("Knee".to_owned());
+    let booked = granted(admin.appointment_create().body(body).send().await, 201).id;
+    let title = async |at: &Actor| granted(at.appointment_get().appointment_id(booked).send().await, 200).title;
     for (current, old) in [(OLD, NEW), (NEW, OLD)] {
         let after = before.second_core_with(&[("ENCRYPTION_KEY", current), ("ENCRYPTION_KEYS_OLD", old)]).await;
         let there = admin.at(&after.url());
         patients.push(before.patient_create(&admin, "Made", "Before").await.id);
         patients.push(before.patient_create(&there, "Made", "After").await.id);
+        for at in [&admin, &there] {
+            assert_eq!(title(at).await, "Knee", "what the organization's key sealed");
+        }
         for id in &patients {
             granted(admin.patient_get().patient_id(*id).send().await, 200);
             granted(there.patient_get().patient_id(*id).send().await, 200);
@@ -340,6 +346,7 @@ async fn instances_of_two_steps_open_what_either_wrapped() {
     let (code, said) = outcome(rotate(&before, NEW, "", &["--dry-run"]));
     assert_eq!(code, Some(0), "{said}");
     let alone = before.second_core_with(&[("ENCRYPTION_KEYS_OLD", "")]).await;
+    assert_eq!(title(&admin.at(&alone.url())).await, "Knee");
     for id in &patients {
         granted(admin.at(&alone.url()).patient_get().patient_id(*id).send().await, 200);
     }

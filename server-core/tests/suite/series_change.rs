@@ -63,7 +63,7 @@ impl Clinic {
 }
 
 /// A change that leaves an appointment of the series as it is.
-fn unchanged(series: &AppointmentSeries, of: &Appointment) -> UpdateAppointmentSeries {
+pub(crate) fn unchanged(series: &AppointmentSeries, of: &Appointment) -> UpdateAppointmentSeries {
     UpdateAppointmentSeries {
         appointment_id: of.id,
         ended_at: of.ended_at,

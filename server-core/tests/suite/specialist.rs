@@ -58,62 +58,28 @@ async fn another_clinics_are_not_there() {
     let listed = granted(admin.specialist_list().send().await, 200);
     assert_eq!(listed.data.iter().map(|s| s.id).collect::<Vec<_>>(), [app.home().specialist_id]);
 
-    // Nor can their specialties or users be referred to.
+    // Nor can their specialties be referred to.
     let body = SpecialtyInput { name: "Theirs".to_owned(), description: None };
     let foreign = granted(app.other_admin().specialty_create().body(body).send().await, 201).id;
     let body = SpecialistInput { specialty_ids: vec![foreign], ..CoreApp::new_specialist("Dr. Reach") };
     let refusal = refused(admin.specialist_create().body(body).send().await, 422, "validation_failed");
     assert_eq!(refusal.fields(), [("/specialty_ids/0", "unknown_reference")]);
-    let body = SpecialistInput { user_id: Some(app.away().staff.user_id), ..CoreApp::new_specialist("Dr. Reach") };
-    let refusal = refused(admin.specialist_create().body(body).send().await, 422, "validation_failed");
-    assert_eq!(refusal.fields(), [("/user_id", "unknown_reference")]);
     assert_eq!(app.count("select count(*) from specialists where name = 'Dr. Reach'").await, 0);
 }
 
 #[tokio::test]
-async fn a_user_is_one_specialist_of_a_clinic() {
-    let app = CoreApp::start().await;
-    let admin = app.admin();
-    let taken = SpecialistInput { user_id: Some(app.home().specialist.user_id), ..CoreApp::new_specialist("Dr. Twin") };
-    refused(admin.specialist_create().body(taken.clone()).send().await, 409, "specialist_user_taken");
-    let other = app.specialist_create(&admin, "Dr. Other").await;
-    let update = admin.specialist_update().specialist_id(other.id).body(taken.clone());
-    refused(update.send().await, 409, "specialist_user_taken");
-    // Deleted, it frees the user.
-    granted(admin.specialist_delete().specialist_id(app.home().specialist_id).send().await, 204);
-    granted(admin.specialist_create().body(taken).send().await, 201);
-}
-
-#[tokio::test]
-async fn a_specialist_replaces_its_own_entry_but_not_its_login() {
+async fn a_specialist_replaces_its_own_entry() {
     let app = CoreApp::start().await;
     let (me, own) = (app.specialist(), app.home().specialist_id);
-    let linked =
-        |name: &str| SpecialistInput { user_id: Some(app.home().specialist.user_id), ..CoreApp::new_specialist(name) };
-    let updated = granted(me.specialist_update().specialist_id(own).body(linked("Dr. Self")).send().await, 200);
-    assert_eq!(updated.name, "Dr. Self");
-    let unlinked = CoreApp::new_specialist("Dr. Self");
-    refused(me.specialist_update().specialist_id(own).body(unlinked).send().await, 403, "specialist_link_forbidden");
+    let renamed = CoreApp::new_specialist("Dr. Self");
+    let updated = granted(me.specialist_update().specialist_id(own).body(renamed).send().await, 200);
+    assert_eq!((updated.name.as_str(), updated.user_id), ("Dr. Self", Some(me.person().user_id)), "the login stays");
     let colleague = app.specialist_create(&app.admin(), "Dr. Colleague").await;
     let update = me.specialist_update().specialist_id(colleague.id).body(CoreApp::new_specialist("Dr. Mine"));
     refused(update.send().await, 404, "specialist_not_found");
     let staff = app.staff();
-    let update = staff.specialist_update().specialist_id(own).body(linked("Dr. Desk"));
+    let update = staff.specialist_update().specialist_id(own).body(CoreApp::new_specialist("Dr. Desk"));
     refused(update.send().await, 403, "permission_denied");
-}
-
-#[tokio::test]
-async fn linking_and_unlinking_a_login_counts_from_the_next_request_on() {
-    let app = CoreApp::start().await;
-    let (admin, person) = (app.admin(), app.member_add(Role::Specialist).await);
-    let actor = app.actor(&person);
-    assert_eq!(granted(actor.me_get().send().await, 200).specialist_id, None);
-    let body = SpecialistInput { user_id: Some(person.user_id), ..CoreApp::new_specialist("Dr. New") };
-    let created = granted(admin.specialist_create().body(body).send().await, 201);
-    assert_eq!(granted(actor.me_get().send().await, 200).specialist_id, Some(created.id));
-    let update = admin.specialist_update().specialist_id(created.id).body(CoreApp::new_specialist("Dr. New"));
-    assert_eq!(granted(update.send().await, 200).user_id, None);
-    assert_eq!(granted(actor.me_get().send().await, 200).specialist_id, None);
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use futures_util::future::join_all;
 use restartix_sdk::core::{
     builder::VideoTokenCreate,
     types::{
-        Appointment, BeginImpersonation, BookAppointment, CancelAppointment, CancellationReason, CreatePatient,
-        RescheduleAppointment, Scope, SpecialistInput, UpdateAppointment,
+        Appointment, BeginImpersonation, BookAppointment, CancelAppointment, CancellationReason, RescheduleAppointment,
+        Scope, UpdateAppointment,
     },
 };
 use serde_json::Value;
@@ -338,10 +338,9 @@ async fn nobody_joins_but_its_patient_and_its_specialist() {
 
     // Their like of the same clinic, and of another.
     let (patient, specialist) = (app.member_add(Role::Patient).await, app.member_add(Role::Specialist).await);
-    let record = CreatePatient { user_id: Some(patient.user_id), ..CoreApp::new_patient("Ann", "Other") };
-    granted(app.admin().patient_create().body(record).send().await, 201);
-    let record = SpecialistInput { user_id: Some(specialist.user_id), ..CoreApp::new_specialist("Dr. Other") };
-    granted(app.admin().specialist_create().body(record).send().await, 201);
+    app.patient_of(&patient, CoreApp::new_patient("Ann", "Other")).await;
+    let record = app.specialist_create(&app.admin(), "Dr. Other").await.id;
+    app.specialist_link(&app.admin(), record, &specialist).await;
     for person in [&patient, &specialist, &app.away().specialist, &app.away().patient] {
         refused(join(&app.actor(person), appointment.id).send().await, 404, "appointment_not_found");
     }

@@ -53,7 +53,7 @@ async fn wrong_types_are_all_listed() {
         assert_eq!(refusal.fields(), [("", "type")], "{body}");
     }
     let body = json!({
-        "name": "", "timezone": "Europe/Berlin", "bookable": "yes", "specialty_ids": [1, "two", 0], "user_id": 1.5,
+        "name": "", "timezone": "Europe/Berlin", "bookable": "yes", "specialty_ids": [1, "two", 0],
     });
     let refusal = post(&admin, "/v1/specialists", body.to_string()).await.refusal(422, "validation_failed");
     let expected = [
@@ -62,7 +62,6 @@ async fn wrong_types_are_all_listed() {
         ("/name", "pattern"),
         ("/specialty_ids/1", "type"),
         ("/specialty_ids/2", "minimum"),
-        ("/user_id", "type"),
     ];
     assert_eq!(refusal.fields(), expected);
     let refusal = post(&admin, "/v1/appointments", "{}").await.refusal(422, "validation_failed");

@@ -9,6 +9,13 @@ use super::{Environment, ListItem, Setting, Settings};
 /// Two years: what lists of hosts that are known to have TLS ask for.
 const TWO_YEARS: Duration = Duration::from_hours(2 * 365 * 24);
 
+/// What limits may be multiplied by where there are real patients.
+const SCALE_MAX: u32 = 10;
+
+/// Connections that nobody has made use of for so long are closed: longer than balancers keep theirs, so
+/// that they close first.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+
 /// Browsers and limits.
 #[derive(Debug, Clone)]
 pub struct EdgeConfig {
@@ -20,6 +27,23 @@ pub struct EdgeConfig {
     pub rate_limit_scale: u32,
     /// `RATE_LIMIT_PER_ADDRESS`, default 6000: requests a minute from one address, before the scale
     pub rate_limit_per_address: u32,
+    /// How many connections, and how long they may wait
+    pub connections: ConnectionConfig,
+}
+
+/// Connections.
+#[derive(Debug, Clone)]
+pub struct ConnectionConfig {
+    /// `CONNECTION_HEADER_TIMEOUT`, default 10s: how long the headers of a request may take
+    pub header_timeout: Duration,
+    /// `CONNECTION_IDLE_TIMEOUT`, default 75s: how long a connection may go without a request, and an
+    /// answer without being taken
+    pub idle_timeout: Duration,
+    /// `CONNECTIONS_MAX`, default 10000: connections that are open at once
+    pub max: usize,
+    /// `CONNECTIONS_PER_ADDRESS`, default 200: those of one IPv4 address or IPv6 /64; trusted proxies are
+    /// exempt
+    pub per_address: usize,
 }
 
 impl EdgeConfig {
@@ -37,11 +61,42 @@ impl EdgeConfig {
                 s.fault(name, "at least 1");
             }
         }
+        if environment.is_production() && rate_limit_scale.is_some_and(|scale| scale > SCALE_MAX) {
+            s.fault("RATE_LIMIT_SCALE", format!("at most {SCALE_MAX}: more is no limit"));
+        }
+        let connections = ConnectionConfig::read(s);
         Some(Self {
             cors_allowed_origins: cors_allowed_origins?,
             hsts: hsts.map(|age| (!age.is_zero()).then_some(age))?,
             rate_limit_scale: rate_limit_scale?,
             rate_limit_per_address: rate_limit_per_address?,
+            connections: connections?,
+        })
+    }
+}
+
+impl ConnectionConfig {
+    fn read(s: &mut Settings) -> Option<Self> {
+        let header_timeout = s.or("CONNECTION_HEADER_TIMEOUT", Duration::from_secs(10));
+        let idle_timeout = s.or("CONNECTION_IDLE_TIMEOUT", IDLE_TIMEOUT);
+        let max = s.or("CONNECTIONS_MAX", 10_000);
+        let per_address = s.or("CONNECTIONS_PER_ADDRESS", 200);
+        for (name, value) in [("CONNECTION_HEADER_TIMEOUT", header_timeout), ("CONNECTION_IDLE_TIMEOUT", idle_timeout)]
+        {
+            if value == Some(Duration::ZERO) {
+                s.fault(name, "longer than nothing");
+            }
+        }
+        for (name, value) in [("CONNECTIONS_MAX", max), ("CONNECTIONS_PER_ADDRESS", per_address)] {
+            if value == Some(0) {
+                s.fault(name, "at least 1");
+            }
+        }
+        Some(Self {
+            header_timeout: header_timeout?,
+            idle_timeout: idle_timeout?,
+            max: max?,
+            per_address: per_address?,
         })
     }
 }

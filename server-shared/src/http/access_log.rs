@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use poem::{Endpoint, IntoResponse, Middleware, Request, Response, Result};
+use poem::{Endpoint, IntoResponse, Middleware, Request, Response, Result, http::Method};
 
 use super::{operation::Operation, request_id::RequestId};
 use crate::error::ErrorCode;
@@ -40,7 +40,7 @@ impl<E: Endpoint> Endpoint for AccessLogEndpoint<E> {
 
     async fn call(&self, request: Request) -> Result<Response> {
         let began = Instant::now();
-        let method = request.method().clone();
+        let method = method_name(request.method());
         let request_id = RequestId::of(&request).to_owned();
         let response = self.inner.call(request).await?.into_response();
         let elapsed = began.elapsed();
@@ -52,7 +52,7 @@ impl<E: Endpoint> Endpoint for AccessLogEndpoint<E> {
         tracing::info!(
             target: "access",
             request_id,
-            method = method.as_str(),
+            method,
             operation = name,
             path = operation.map(|operation| operation.path.as_str()),
             status,
@@ -65,6 +65,22 @@ impl<E: Endpoint> Endpoint for AccessLogEndpoint<E> {
         metrics::counter!("http_requests_total", "operation" => name, "status" => status_class(status)).increment(1);
         metrics::histogram!("http_request_duration_seconds", "operation" => name).record(elapsed);
         Ok(response)
+    }
+}
+
+/// A method that is none of HTTP's own is the caller's word, and a log is no place for those.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::TRACE => "TRACE",
+        Method::CONNECT => "CONNECT",
+        _ => "other",
     }
 }
 

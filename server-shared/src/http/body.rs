@@ -14,7 +14,10 @@ use poem_openapi::{
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 
-use super::schema::{Fault, Schemas};
+use super::{
+    census,
+    schema::{Faults, Schemas},
+};
 use crate::error::{ApiError, FieldFault};
 
 /// How many bytes the body of the request at hand may have.
@@ -121,9 +124,14 @@ fn schemas_of(request: &Request) -> Result<&Arc<Schemas>, ApiError> {
     schemas.ok_or_else(|| ApiError::internal("the schemas are not part of the request's data"))
 }
 
+/// How many bytes the body of `request` may have.
+pub fn limit(request: &Request) -> usize {
+    request.extensions().get::<BodyLimit>().map_or(1024 * 1024, |limit| limit.0)
+}
+
 /// Reads the body up to the operation's limit.
 pub async fn read(request: &Request, body: &mut RequestBody) -> Result<Vec<u8>, ApiError> {
-    let limit = request.extensions().get::<BodyLimit>().map_or(1024 * 1024, |limit| limit.0);
+    let limit = limit(request);
     let mut reader = body.take().map_err(|_| ApiError::internal("the body was read twice"))?.into_async_read();
     let mut bytes = Vec::new();
     // One byte more than allowed tells too large from just fitting.
@@ -140,7 +148,7 @@ pub async fn read(request: &Request, body: &mut RequestBody) -> Result<Vec<u8>, 
 
 /// Reads the body up to the operation's limit before the handler does, which still finds it there.
 pub async fn peek(request: &mut Request) -> Result<Bytes, ApiError> {
-    let limit = request.extensions().get::<BodyLimit>().map_or(1024 * 1024, |limit| limit.0);
+    let limit = limit(request);
     let bytes = request.take_body().into_bytes_limit(limit).await.map_err(|error| match error {
         ReadBodyError::PayloadTooLarge => too_large(limit),
         _ => ApiError::bad_request("incomplete_body", "The connection ended before the body did."),
@@ -175,28 +183,33 @@ pub fn parse<T: ParseFromJSON>(schemas: &Schemas, bytes: &[u8]) -> Result<T, Api
 
 /// The JSON in `bytes`, which the schema of `T` lets through.
 fn checked<T: Type>(schemas: &Schemas, bytes: &[u8]) -> Result<Value, ApiError> {
-    let mut value: Value = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
-    whole_numbers(&mut value);
     let MetaSchemaRef::Reference(name) = T::schema_ref() else {
         return Err(ApiError::internal(format!("{} is no named schema", T::name())));
     };
+    let most = schemas.most_values(&name);
+    if census::exceeds(bytes, most) {
+        return Err(too_many_values(most));
+    }
+    let mut value: Value = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
+    whole_numbers(&mut value);
     let faults = schemas.faults(&name, &value).map_err(ApiError::internal)?;
     refuse(&faults)?;
     Ok(value)
 }
 
 /// Unknown fields make a request malformed (400); everything else is a wrong value (422). With both
-/// kinds present the request is malformed, and all faults are listed.
-fn refuse(faults: &[Fault]) -> Result<(), ApiError> {
-    if faults.is_empty() {
+/// kinds present the request is malformed, and both are listed.
+fn refuse(faults: &Faults) -> Result<(), ApiError> {
+    if faults.count() == 0 {
         return Ok(());
     }
-    let fields: Vec<FieldFault> = faults.iter().map(|fault| fault.field.clone()).collect();
-    if faults.iter().any(|fault| fault.unknown_field) {
+    let error = if faults.unknown_field() {
         let message = "The body has fields that this operation does not take; see details.fields.";
-        return Err(ApiError::bad_request("unknown_field", message).with_fields(&fields));
-    }
-    Err(ApiError::validation(&fields))
+        ApiError::bad_request("unknown_field", message)
+    } else {
+        ApiError::validation(&[])
+    };
+    Err(error.with_fields_of(faults.listed(), faults.count()))
 }
 
 /// JSON Schema counts 1.0 as an integer; serde_json keeps it a float. Values that are whole become
@@ -229,6 +242,14 @@ pub fn too_large(limit: usize) -> ApiError {
     let message = format!("The body is too large; this operation takes at most {limit} bytes.");
     ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
         .with_details(serde_json::json!({ "limit": limit }))
+}
+
+/// 413 for a body that is small, but full of values.
+fn too_many_values(most: usize) -> ApiError {
+    let message =
+        format!("The body holds too many values; this operation takes at most {most}, lists and their items counted.");
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_values", message)
+        .with_details(serde_json::json!({ "limit": most }))
 }
 
 /// 415.

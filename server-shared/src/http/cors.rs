@@ -17,7 +17,7 @@ const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
 );
 const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
     "Allow, Content-Disposition, Idempotency-Replayed, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, \
-     Retry-After, WWW-Authenticate, X-Request-Id",
+     Retry-After, WWW-Authenticate, X-Client-Request-Id, X-Request-Id",
 );
 /// A day, in seconds; browsers cap it at less.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("86400");
@@ -33,6 +33,13 @@ impl Cors {
     /// Allows these origins, written as browsers do: `https://app.example.org`.
     pub fn new(allowed: impl IntoIterator<Item = String>) -> Self {
         Self { allowed: Arc::new(allowed.into_iter().collect()) }
+    }
+
+    /// Marks an answer that is given before the middleware is reached.
+    pub(super) fn mark(&self, request: &Request, answer: &mut Response) {
+        if !self.allowed.is_empty() {
+            mark(answer.headers_mut(), self.origin(request));
+        }
     }
 
     /// The origin of a request as an answer may repeat it.

@@ -1,14 +1,12 @@
 //! `/health` and `/ready`.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use poem_openapi::{Enum, Object, OpenApi, Tags, payload::Json, types::Example};
 use serde::Serialize;
+use tokio::{sync::Mutex, time::Instant};
 
 use crate::error::ApiError;
 
@@ -16,6 +14,10 @@ use crate::error::ApiError;
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long one may take that the service can do without: the answer must not wait for it.
 const OPTIONAL_PROBE_TIMEOUT: Duration = Duration::from_millis(300);
+
+/// How long what the dependencies said is believed: anybody may ask, and no number of askers makes more than one
+/// round of questions a second.
+const VERDICT_LIFETIME: Duration = Duration::from_secs(1);
 
 /// Something the service needs and can ask whether it is there.
 #[async_trait]
@@ -97,12 +99,26 @@ pub struct DependencyState {
 pub struct HealthApi {
     version: &'static str,
     dependencies: Arc<Vec<Dependency>>,
+    /// What they said last, and when. Locked while they are asked: who comes meanwhile waits for that answer.
+    verdict: Arc<Mutex<Option<(Instant, Vec<DependencyState>)>>>,
 }
 
 impl HealthApi {
-    /// Asks `dependencies` whenever `/ready` is called.
+    /// Asks `dependencies` when `/ready` is called, at most once a second.
     pub fn new(version: &'static str, dependencies: Vec<Dependency>) -> Self {
-        Self { version, dependencies: Arc::new(dependencies) }
+        Self { version, dependencies: Arc::new(dependencies), verdict: Arc::default() }
+    }
+
+    async fn verdict(&self) -> Vec<DependencyState> {
+        let mut known = self.verdict.lock().await;
+        if let Some((asked, states)) = &*known
+            && asked.elapsed() < VERDICT_LIFETIME
+        {
+            return states.clone();
+        }
+        let states = join_all(self.dependencies.iter().map(ask)).await;
+        *known = Some((Instant::now(), states.clone()));
+        states
     }
 }
 
@@ -119,10 +135,10 @@ impl HealthApi {
     /// Say whether every dependency is there
     ///
     /// 503 `not_ready` when one that is needed does not answer; `details.dependencies` has the same
-    /// entries as the body of a 200.
+    /// entries as the body of a 200. The answer may be a second old.
     #[oai(path = "/ready", method = "get", operation_id = "ready_get", tag = "Tag::Platform")]
     async fn ready_get(&self) -> Result<Json<Ready>, ApiError> {
-        let dependencies = join_all(self.dependencies.iter().map(ask)).await;
+        let dependencies = self.verdict().await;
         if dependencies.iter().all(|state| state.up || !state.required) {
             return Ok(Json(Ready { dependencies }));
         }
@@ -153,6 +169,8 @@ async fn ask(dependency: &Dependency) -> DependencyState {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     /// Accepts the question and never answers.
@@ -162,6 +180,33 @@ mod tests {
     impl Probe for Silent {
         async fn probe(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             std::future::pending().await
+        }
+    }
+
+    /// Counts the questions.
+    #[derive(Clone, Default)]
+    struct Counted(Arc<AtomicUsize>);
+
+    #[async_trait]
+    impl Probe for Counted {
+        async fn probe(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn however_many_ask_dependencies_are_asked_once_a_second() {
+        let counted = Counted::default();
+        let dependency = Dependency { name: "counted", required: true, probe: Box::new(counted.clone()) };
+        let health = HealthApi::new("0.0.0", vec![dependency]);
+        for round in 1..=3 {
+            for answer in join_all((0..100).map(|_| health.ready_get())).await {
+                assert!(answer.unwrap().dependencies[0].up);
+            }
+            assert_eq!(counted.0.load(Ordering::SeqCst), round, "one round of questions for all who ask");
+            tokio::time::advance(VERDICT_LIFETIME).await;
         }
     }
 

@@ -1,9 +1,9 @@
 //! What poem-openapi knows of an operation only after the call, known before it.
 //!
 //! [`Operations`] wraps the tuple of API structs once. Around each handler it puts an endpoint that
-//! knows the operation: it runs the [`Gate`] (authentication) before any parameter is extracted,
-//! refuses unknown query parameters, enforces body limit and timeout, catches panics innermost, and
-//! renders every error in the one envelope.
+//! knows the operation: it reads the ids of the path, once for everybody ([`PathIds`]), runs the
+//! [`Gate`] (authentication) before any parameter is extracted, refuses unknown query parameters,
+//! enforces body limit and timeout, catches panics innermost, and renders every error in the one envelope.
 
 use std::{any::Any, collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -20,7 +20,13 @@ use poem_openapi::{
     registry::{MetaApi, MetaOperation, MetaParamIn, Registry},
 };
 
-use super::{access_log::Subject, body::BodyLimit, rate_limit, request_id::RequestId};
+use super::{
+    access_log::Subject,
+    body::BodyLimit,
+    path::{PathIds, PathParameter},
+    query, rate_limit,
+    request_id::RequestId,
+};
 use crate::{
     error::{ApiError, FieldFault},
     rate_limit::Verdict,
@@ -37,24 +43,22 @@ pub struct Operation {
     pub method: Method,
     /// Names of the security schemes, any of which admits a caller; empty for a public operation.
     pub security: Vec<&'static str>,
-    /// Names of the path parameters, in order.
-    path_parameters: Vec<String>,
+    /// The path parameters, in order.
+    pub(crate) path_parameters: Vec<PathParameter>,
     /// Names of the query parameters it takes.
     query_parameters: Vec<String>,
 }
 
 impl Operation {
     fn new(path: &str, meta: &MetaOperation) -> Self {
-        let named = |wanted: MetaParamIn| {
-            meta.params.iter().filter(|param| param.in_type == wanted).map(|param| param.name.clone()).collect()
-        };
+        let stands = |wanted: MetaParamIn| meta.params.iter().filter(move |param| param.in_type == wanted);
         Self {
             id: meta.operation_id.unwrap_or("unnamed"),
             path: path.to_owned(),
             method: meta.method.clone(),
             security: meta.security.iter().flat_map(|schemes| schemes.keys().copied()).collect(),
-            path_parameters: named(MetaParamIn::Path),
-            query_parameters: named(MetaParamIn::Query),
+            path_parameters: stands(MetaParamIn::Path).map(|param| PathParameter::of(path, param)).collect(),
+            query_parameters: stands(MetaParamIn::Query).map(|param| param.name.clone()).collect(),
         }
     }
 
@@ -248,6 +252,7 @@ impl Endpoint for OperationEndpoint {
 
 impl OperationEndpoint {
     async fn answer(&self, mut request: Request, visit: &mut Option<Extensions>) -> Result<Response, ApiError> {
+        query::check_size(&request)?;
         request.extensions_mut().insert(BodyLimit(self.body_limit));
         request.extensions_mut().insert(Arc::clone(&self.operation));
         let length = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
@@ -255,6 +260,8 @@ impl OperationEndpoint {
             super::body::drain(&mut request).await;
             return Err(super::body::too_large(self.body_limit));
         }
+        let ids = PathIds::read(&self.operation, &request);
+        request.extensions_mut().insert(ids.as_ref().cloned().unwrap_or_default());
         if self.operation.secured() {
             let admitted = self.gate.admit(&self.operation, &mut request).await;
             *visit = Some(request.extensions().clone());
@@ -262,45 +269,13 @@ impl OperationEndpoint {
                 return Ok(answered);
             }
         }
-        self.check_parameters(&request)?;
+        // Who calls comes first: a stranger learns nothing of what a path may be.
+        ids?;
+        query::check_names(&request, &self.operation.query_parameters)?;
         match self.endpoint.call(request).await {
             Ok(response) => Ok(response.into_response()),
             Err(error) => Err(self.typed(error)),
         }
-    }
-
-    /// A misspelt filter must not silently return everything.
-    fn check_parameters(&self, request: &Request) -> Result<(), ApiError> {
-        // The specification says of every text that it has no U+0000; see `document`.
-        if request.uri().path_and_query().is_some_and(|all| all.as_str().contains("%00")) {
-            return Err(ApiError::bad_request(
-                "invalid_parameter",
-                "Path and query must not hold the character U+0000.",
-            ));
-        }
-        let Some(query) = request.uri().query() else { return Ok(()) };
-        let known = &self.operation.query_parameters;
-        let faults: Vec<FieldFault> = query
-            .split('&')
-            .filter(|pair| !pair.is_empty())
-            .map(|pair| pair.split('=').next().unwrap_or_default())
-            .filter(|name| !known.iter().any(|parameter| parameter == name))
-            .map(|name| {
-                // The name is the caller's own text: repeat it only where it can't hold anything.
-                let shown = if name.len() <= 40 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-                    name
-                } else {
-                    "(unprintable)"
-                };
-                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                FieldFault::new(shown, "unknown", format!("is no query parameter of this operation; it takes: {known}"))
-            })
-            .collect();
-        if faults.is_empty() {
-            return Ok(());
-        }
-        Err(ApiError::bad_request("unknown_parameter", "The query has parameters that this operation does not take.")
-            .with_fields(&faults))
     }
 
     /// Turns poem's and poem-openapi's own errors into ours. Their texts echo the caller's input, so
@@ -336,11 +311,11 @@ impl OperationEndpoint {
         name.strip_prefix("param")
             .and_then(|index| index.parse::<usize>().ok())
             .and_then(|index| self.operation.path_parameters.get(index))
-            .map_or(name, String::as_str)
+            .map_or(name, |parameter| parameter.name.as_str())
     }
 }
 
-fn bad_parameter(name: &str, place: &str) -> ApiError {
+pub(super) fn bad_parameter(name: &str, place: &str) -> ApiError {
     ApiError::bad_request("invalid_parameter", format!("The {place} parameter `{name}` is missing or not valid."))
         .with_fields(&[FieldFault::new(name, "invalid", "see the specification of this parameter at /docs")])
 }

@@ -8,7 +8,7 @@ use poem::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
 };
 
-use super::{client_ip::ClientIp, request_id::RequestId};
+use super::{client_ip::ClientIp, cors::Cors, request_id::RequestId};
 use crate::{
     error::ApiError,
     rate_limit::{Limiter, Policy, Verdict, Who},
@@ -43,22 +43,41 @@ fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
-/// What the machinery around a service asks. Behind a balancer its probes share one address, and a
-/// service must not look dead because it is busy.
+/// What the machinery around a service asks: a budget of its own, counted in process, for a service must
+/// not look dead because it is busy, or because Redis is. Behind a balancer all its probes share one
+/// address.
 const PROBES: [&str; 3] = ["/health", "/ready", "/metrics"];
+/// Probes a minute from one address.
+const PROBE_LIMIT: u32 = 1_200;
 
-/// Middleware that bounds what one address may send, whoever it says it is, but for probes. Generous: a
-/// whole clinic may be behind one.
+/// Middleware that bounds what one address may send, whoever it says it is. Generous: a whole clinic may
+/// be behind one.
+///
+/// It stands in front of everything that costs anything, CORS and the attack blocker included; a browser
+/// reads its refusals all the same.
 #[derive(Debug, Clone)]
 pub struct AddressLimit {
     limiter: Limiter,
-    policy: Policy,
+    requests: Policy,
+    probes: Policy,
+    cors: Cors,
 }
 
 impl AddressLimit {
-    /// Counts in `limiter`.
-    pub fn new(limiter: Limiter, policy: Policy) -> Self {
-        Self { limiter, policy }
+    /// `per_minute` requests; all limits times `scale`.
+    pub fn new(limiter: Limiter, per_minute: u32, scale: u32, cors: Cors) -> Self {
+        let policy = |class, limit| Policy::new(class, limit, Duration::from_mins(1)).scaled(scale);
+        Self { limiter, requests: policy("address", per_minute), probes: policy("probe", PROBE_LIMIT), cors }
+    }
+
+    async fn refusal(&self, request: &Request) -> Option<Verdict> {
+        let who = Who::address(ClientIp::of(request)?);
+        let verdict = if PROBES.contains(&request.uri().path()) {
+            self.limiter.take_here(self.probes, who)
+        } else {
+            self.limiter.take(self.requests, who).await
+        };
+        (!verdict.admitted).then_some(verdict)
     }
 }
 
@@ -80,14 +99,11 @@ impl<E: Endpoint> Endpoint for AddressLimitEndpoint<E> {
     type Output = Response;
 
     async fn call(&self, request: Request) -> Result<Response> {
-        let counted = ClientIp::of(&request).filter(|_| !PROBES.contains(&request.uri().path()));
-        if let Some(ip) = counted {
-            let verdict = self.limit.limiter.take(self.limit.policy, Who::address(ip)).await;
-            if !verdict.admitted {
-                let mut response = refusal(&verdict).render(RequestId::of(&request));
-                announce(&verdict, response.headers_mut());
-                return Ok(response);
-            }
+        if let Some(verdict) = self.limit.refusal(&request).await {
+            let mut response = refusal(&verdict).render(RequestId::of(&request));
+            announce(&verdict, response.headers_mut());
+            self.limit.cors.mark(&request, &mut response);
+            return Ok(response);
         }
         Ok(self.inner.call(request).await?.into_response())
     }

@@ -1,34 +1,52 @@
 //! The published schemas, compiled once each to validators.
 //!
-//! OpenAPI 3.0 says some things differently from JSON Schema; [`json_schema`] turns them into JSON
-//! Schema's terms (`nullable`, `exclusiveMinimum`), everything else is used as it is published.
+//! Whether a body is valid is one question, and costs no memory. What is wrong with one that isn't is found
+//! list by list: each list's length before its items, the items one after the other, so that there are
+//! never more faults in memory than one item has, beside the hundred that are told.
 
-use std::{borrow::Cow, collections::HashMap, sync::OnceLock};
+mod dialect;
+mod fault;
+#[cfg(test)]
+mod tests;
 
-use jsonschema::{
-    Draft, ValidationError, Validator,
-    error::{TypeKind, ValidationErrorKind as Kind},
-};
+use std::{collections::HashMap, sync::OnceLock};
+
+use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::{Map, Value, json};
 
+pub use self::fault::Faults;
+use self::{
+    dialect::{each_schema, json_schema, name_items},
+    fault::{NO_FORM, describe, escape},
+};
 use crate::error::FieldFault;
 
-/// One fault of a body.
-#[derive(Debug, Clone)]
-pub struct Fault {
-    /// Where and what.
-    pub field: FieldFault,
-    /// Whether the fault is a field that the schema does not know.
-    pub unknown_field: bool,
+/// Most values of any body: some 20 MB once they are parsed.
+const MOST_VALUES: usize = 150_000;
+/// What a body may have beside the values of its largest valid one, so that a list which is a little too
+/// long is told to be just that.
+const VALUES_TO_SPARE: usize = 1_000;
+/// How far schemas are followed; one that refers to itself may be as deep as any.
+const DEEPEST: usize = 16;
+
+/// The validators of a schema, each compiled when it is first needed.
+#[derive(Debug, Default)]
+struct Compiled {
+    /// Of all of it.
+    whole: OnceLock<Result<Validator, String>>,
+    /// Of all of it but for what is in its lists.
+    shell: OnceLock<Result<Validator, String>>,
 }
 
 /// A validator for each schema of a specification, compiled when a body is first checked against it:
 /// most of a service's schemas are of answers, and all of them together take longer than its start.
 #[derive(Debug)]
 pub struct Schemas {
-    /// Every schema, as JSON Schema.
+    /// Every schema, as JSON Schema; those of items have names of their own.
     schemas: Value,
-    validators: HashMap<String, OnceLock<Result<Validator, String>>>,
+    /// The same, with lists of anything.
+    shells: Value,
+    compiled: HashMap<String, Compiled>,
 }
 
 impl Schemas {
@@ -36,230 +54,160 @@ impl Schemas {
     pub fn of(document: &Value) -> Self {
         let mut schemas = document.pointer("/components/schemas").cloned().unwrap_or_else(|| json!({}));
         json_schema(&mut schemas);
+        name_items(&mut schemas);
+        let mut shells = schemas.clone();
+        for schema in shells.as_object_mut().into_iter().flat_map(Map::values_mut) {
+            each_schema(schema, &mut |fields| {
+                fields.remove("items");
+            });
+        }
         let names = schemas.as_object().into_iter().flat_map(Map::keys);
-        let validators = names.map(|name| (name.clone(), OnceLock::new())).collect();
-        Self { schemas, validators }
+        let compiled = names.map(|name| (name.clone(), Compiled::default())).collect();
+        Self { schemas, shells, compiled }
     }
 
     /// Compiles all of them; what would be a fault of a request is one of the specification here.
     pub fn check(&self) -> Result<(), String> {
-        self.validators.keys().try_for_each(|name| self.validator(name).map(|_| ()))
+        self.compiled.keys().try_for_each(|name| self.whole(name).and(self.shell(name)).map(|_| ()))
+    }
+
+    /// Most values that a body for the schema called `name` may have: those of its largest valid one, and
+    /// some to spare.
+    pub fn most_values(&self, name: &str) -> usize {
+        let largest = self.named(name).map_or(1, |schema| self.largest(schema, DEEPEST));
+        (largest + largest / 4).saturating_add(VALUES_TO_SPARE).min(MOST_VALUES)
     }
 
     /// Every fault of `value` against the schema called `name`.
-    pub fn faults(&self, name: &str, value: &Value) -> Result<Vec<Fault>, String> {
-        let mut faults = Vec::new();
-        for error in self.validator(name)?.iter_errors(value) {
-            describe(&error, &mut faults);
+    pub fn faults(&self, name: &str, value: &Value) -> Result<Faults, String> {
+        let mut faults = Faults::default();
+        if self.whole(name)?.is_valid(value) {
+            return Ok(faults);
+        }
+        self.find(name, value, "", &mut faults)?;
+        if faults.count() == 0 {
+            // In a list that only one of several forms has.
+            faults.add(|| FieldFault::new("", "invalid", NO_FORM));
         }
         Ok(faults)
     }
 
-    fn validator(&self, name: &str) -> Result<&Validator, String> {
-        let place = self.validators.get(name).ok_or_else(|| format!("the document has no schema {name}"))?;
-        place.get_or_init(|| self.compile(name)).as_ref().map_err(Clone::clone)
+    /// The faults of a value at `pointer`, and of what is in its lists.
+    fn find(&self, name: &str, value: &Value, pointer: &str, faults: &mut Faults) -> Result<(), String> {
+        for error in self.shell(name)?.iter_errors(value) {
+            describe(&error, pointer, faults);
+        }
+        match self.named(name) {
+            Some(schema) => self.find_in_lists(schema, value, pointer, faults),
+            None => Ok(()),
+        }
     }
 
-    fn compile(&self, name: &str) -> Result<Validator, String> {
+    fn find_in_lists(&self, schema: &Value, value: &Value, pointer: &str, faults: &mut Faults) -> Result<(), String> {
+        if let Some(name) = reference(schema) {
+            return self.named(name).map_or(Ok(()), |schema| self.find_in_lists(schema, value, pointer, faults));
+        }
+        for part in schema["allOf"].as_array().into_iter().flatten().chain(only_form(schema)) {
+            self.find_in_lists(part, value, pointer, faults)?;
+        }
+        match value {
+            Value::Array(items) => {
+                let Some(name) = reference(&schema["items"]) else { return Ok(()) };
+                // A list that is too long has been told to be that, and is not looked into.
+                if schema["maxItems"].as_u64().is_some_and(|most| items.len() as u64 > most) {
+                    return Ok(());
+                }
+                let whole = self.whole(name)?;
+                for (index, item) in items.iter().enumerate().filter(|(_, item)| !whole.is_valid(item)) {
+                    self.find(name, item, &format!("{pointer}/{index}"), faults)?;
+                }
+            }
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    let schema = schema["properties"].get(name).unwrap_or(&schema["additionalProperties"]);
+                    if schema.is_object() && (value.is_array() || value.is_object()) {
+                        self.find_in_lists(schema, value, &format!("{pointer}/{}", escape(name)), faults)?;
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// How many values the largest valid one has, at most.
+    fn largest(&self, schema: &Value, deepest: usize) -> usize {
+        if deepest == 0 {
+            return MOST_VALUES;
+        }
+        if let Some(name) = reference(schema) {
+            return self.named(name).map_or(1, |schema| self.largest(schema, deepest - 1));
+        }
+        let of = |schema: &Value| self.largest(schema, deepest - 1);
+        let parts = |keyword: &str| schema[keyword].as_array().into_iter().flatten();
+        let all: usize = parts("allOf").map(of).sum();
+        let any = parts("anyOf").chain(parts("oneOf")).map(of).max().unwrap_or_default();
+        let count = |keyword: &str| {
+            schema[keyword].as_u64().map_or(MOST_VALUES, |most| usize::try_from(most).unwrap_or(MOST_VALUES))
+        };
+        let items = match &schema["items"] {
+            Value::Null => 0,
+            items => count("maxItems").saturating_mul(of(items)),
+        };
+        let fields: usize = schema["properties"].as_object().into_iter().flat_map(Map::values).map(of).sum();
+        let others = match &schema["additionalProperties"] {
+            Value::Null | Value::Bool(false) => 0,
+            others => count("maxProperties").saturating_mul(of(others)),
+        };
+        (1 + all + any + fields).saturating_add(items).saturating_add(others).min(MOST_VALUES)
+    }
+
+    fn named(&self, name: &str) -> Option<&Value> {
+        self.schemas.get(name)
+    }
+
+    fn whole(&self, name: &str) -> Result<&Validator, String> {
+        compiled(&self.compiled(name)?.whole, &self.schemas, name)
+    }
+
+    fn shell(&self, name: &str) -> Result<&Validator, String> {
+        compiled(&self.compiled(name)?.shell, &self.shells, name)
+    }
+
+    fn compiled(&self, name: &str) -> Result<&Compiled, String> {
+        self.compiled.get(name).ok_or_else(|| format!("the document has no schema {name}"))
+    }
+}
+
+fn compiled<'a>(
+    place: &'a OnceLock<Result<Validator, String>>,
+    schemas: &Value,
+    name: &str,
+) -> Result<&'a Validator, String> {
+    let compile = || {
         let root = json!({
             "$ref": format!("#/components/schemas/{name}"),
-            "components": { "schemas": self.schemas },
+            "components": { "schemas": schemas },
         });
         jsonschema::options()
             .with_draft(Draft::Draft202012)
             .should_validate_formats(true)
+            // Linear in the text, whatever the pattern.
+            .with_pattern_options(PatternOptions::regex())
             .build(&root)
             .map_err(|error| format!("schema {name}: {error}"))
-    }
-}
-
-/// Rewrites OpenAPI 3.0's dialect in place.
-fn json_schema(schema: &mut Value) {
-    match schema {
-        Value::Array(items) => items.iter_mut().for_each(json_schema),
-        Value::Object(fields) => {
-            fields.values_mut().for_each(json_schema);
-            exclusive(fields, "exclusiveMinimum", "minimum");
-            exclusive(fields, "exclusiveMaximum", "maximum");
-            if fields.get("nullable") == Some(&Value::Bool(true)) {
-                fields.remove("nullable");
-                nullable(fields);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn exclusive(fields: &mut Map<String, Value>, flag: &str, bound: &str) {
-    match fields.get(flag) {
-        Some(Value::Bool(true)) => {
-            fields.remove(flag);
-            if let Some(limit) = fields.remove(bound) {
-                fields.insert(flag.to_owned(), limit);
-            }
-        }
-        Some(Value::Bool(false)) => {
-            fields.remove(flag);
-        }
-        _ => {}
-    }
-}
-
-fn nullable(fields: &mut Map<String, Value>) {
-    if fields.contains_key("allOf") || fields.contains_key("$ref") || fields.contains_key("oneOf") {
-        let inner = Value::Object(std::mem::take(fields));
-        fields.insert("anyOf".to_owned(), json!([{ "type": "null" }, inner]));
-        return;
-    }
-    if let Some(kind) = fields.get("type").cloned() {
-        fields.insert("type".to_owned(), json!([kind, "null"]));
-    }
-    if let Some(Value::Array(options)) = fields.get_mut("enum") {
-        options.push(Value::Null);
-    }
-}
-
-/// Says in our own words what is wrong; the library's messages repeat the value, which may be
-/// personal.
-fn describe(error: &ValidationError<'_>, faults: &mut Vec<Fault>) {
-    let pointer = error.instance_path().as_str().to_owned();
-    let known = |rule: &'static str, message: String| Fault {
-        field: FieldFault::new(pointer.clone(), Cow::Borrowed(rule), message),
-        unknown_field: false,
     };
-    let fault = match error.kind() {
-        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
-            faults.extend(unexpected.iter().map(|name| Fault {
-                field: FieldFault::new(
-                    format!("{pointer}/{}", escape(name)),
-                    "unknown",
-                    "is no field of this operation",
-                ),
-                unknown_field: true,
-            }));
-            return;
-        }
-        Kind::Required { property } => {
-            let name = property.as_str().unwrap_or_default();
-            Fault {
-                field: FieldFault::new(format!("{pointer}/{}", escape(name)), "required", "is required"),
-                unknown_field: false,
-            }
-        }
-        Kind::Type { kind } => known("type", format!("must be {}", type_names(kind))),
-        Kind::Enum { options } => known("enum", format!("must be one of {options}")),
-        Kind::Format { format } => known("format", format!("must have the format {format}")),
-        Kind::Pattern { pattern } => known("pattern", format!("must match {pattern}")),
-        Kind::MinLength { limit } => known("min_length", format!("must have at least {limit} characters")),
-        Kind::MaxLength { limit } => known("max_length", format!("must have at most {limit} characters")),
-        Kind::Minimum { limit } => known("minimum", format!("must be at least {limit}")),
-        Kind::Maximum { limit } => known("maximum", format!("must be at most {limit}")),
-        Kind::ExclusiveMinimum { limit } => known("minimum", format!("must be greater than {limit}")),
-        Kind::ExclusiveMaximum { limit } => known("maximum", format!("must be less than {limit}")),
-        Kind::MinItems { limit } => known("min_items", format!("must have at least {limit} items")),
-        Kind::MaxItems { limit } => known("max_items", format!("must have at most {limit} items")),
-        Kind::MaxProperties { limit } => known("max_properties", format!("must have at most {limit} entries")),
-        Kind::MinProperties { limit } => known("min_properties", format!("must have at least {limit} entries")),
-        Kind::MultipleOf { multiple_of } => known("multiple_of", format!("must be a multiple of {multiple_of}")),
-        Kind::UniqueItems => known("unique_items", "must not repeat an item".to_owned()),
-        // A value that may also be null, or one of several forms: the fault lies in the form that
-        // has the value's type.
-        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
-            let mut meant = context.iter().filter(|branch| {
-                !branch.iter().any(|inner| {
-                    matches!(inner.kind(), Kind::Type { .. }) && inner.instance_path() == error.instance_path()
-                })
-            });
-            if let (Some(branch), None) = (meant.next(), meant.next()) {
-                for inner in branch {
-                    describe(inner, faults);
-                }
-                return;
-            }
-            known("invalid", "is none of the forms that the specification allows".to_owned())
-        }
-        _ => known("invalid", "is none of the forms that the specification allows".to_owned()),
-    };
-    faults.push(fault);
+    place.get_or_init(compile).as_ref().map_err(Clone::clone)
 }
 
-fn type_names(kind: &TypeKind) -> String {
-    match kind {
-        TypeKind::Single(kind) => format!("of type {kind}"),
-        TypeKind::Multiple(kinds) => {
-            let names: Vec<String> = kinds.iter().map(|kind| kind.to_string()).collect();
-            format!("of type {}", names.join(" or "))
-        }
-    }
+/// The name of the schema that this one refers to.
+fn reference(schema: &Value) -> Option<&str> {
+    schema["$ref"].as_str()?.rsplit('/').next()
 }
 
-/// JSON pointer escaping (RFC 6901).
-fn escape(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn schemas() -> Schemas {
-        Schemas::of(&json!({ "components": { "schemas": {
-            "Person": {
-                "type": "object", "additionalProperties": false, "required": ["name", "age"],
-                "properties": {
-                    "name": { "type": "string", "minLength": 1 },
-                    "age": { "type": "integer", "minimum": 0, "exclusiveMinimum": true },
-                    "nick": { "type": "string", "nullable": true },
-                    "home": { "allOf": [{ "$ref": "#/components/schemas/Address" }], "nullable": true },
-                    "born": { "type": "string", "format": "date" }
-                }
-            },
-            "Address": { "type": "object", "properties": { "zip": { "type": "string" } } }
-        } } }))
-    }
-
-    fn rules(value: &Value) -> Vec<(String, String)> {
-        let mut found: Vec<(String, String)> = schemas()
-            .faults("Person", value)
-            .unwrap()
-            .into_iter()
-            .map(|fault| (fault.field.pointer, fault.field.rule.into_owned()))
-            .collect();
-        found.sort();
-        found
-    }
-
-    #[test]
-    fn every_fault_is_listed_with_its_pointer() {
-        let found = rules(&json!({ "name": "", "age": 0, "extra/one": 1, "home": { "zip": 7 }, "born": "yesterday" }));
-        let expected = [
-            ("/age", "minimum"),
-            ("/born", "format"),
-            ("/extra~1one", "unknown"),
-            ("/home/zip", "type"),
-            ("/name", "min_length"),
-        ];
-        let expected: Vec<(String, String)> = expected.iter().map(|(p, r)| ((*p).into(), (*r).into())).collect();
-        assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn a_schema_that_is_none_is_found_by_checking_all() {
-        schemas().check().unwrap();
-        let broken = Schemas::of(&json!({ "components": { "schemas": { "Broken": { "type": 7 } } } }));
-        assert!(broken.check().unwrap_err().contains("Broken"));
-    }
-
-    #[test]
-    fn null_passes_only_where_the_specification_says_nullable() {
-        assert!(rules(&json!({ "name": "a", "age": 1, "nick": null, "home": null })).is_empty());
-        assert_eq!(rules(&json!({ "name": null, "age": 1 })), [("/name".to_owned(), "type".to_owned())]);
-    }
-
-    #[test]
-    fn messages_never_repeat_the_value() {
-        let faults = schemas().faults("Person", &json!({ "name": 1, "age": "planted-secret" })).unwrap();
-        assert_eq!(faults.len(), 2);
-        assert!(faults.iter().all(|fault| !fault.field.message.contains("planted-secret")));
-    }
+/// The form that a value has which may also be null.
+fn only_form(schema: &Value) -> Option<&Value> {
+    let forms = schema["anyOf"].as_array().or_else(|| schema["oneOf"].as_array())?;
+    let mut forms = forms.iter().filter(|form| form["type"] != "null");
+    forms.next().filter(|_| forms.next().is_none())
 }

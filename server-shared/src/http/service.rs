@@ -3,18 +3,16 @@
 use std::{future::Future, io, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
-use poem::{
-    Endpoint, EndpointExt, Response, Route, Server,
-    endpoint::BoxEndpoint,
-    listener::{Acceptor, Listener, TcpAcceptor, TcpListener},
-};
+use poem::{Endpoint, EndpointExt, Response, Route, endpoint::BoxEndpoint};
 use poem_openapi::{OpenApi, OpenApiService};
 use secrecy::SecretString;
+use tokio::net::TcpListener;
 
 use super::{
     access_log::AccessLog,
     attack::{AttackBlocker, OnBlocked},
     client_ip::ClientIps,
+    connection::Connections,
     cors::Cors,
     docs,
     document::{Document, DocumentFault, Info},
@@ -26,8 +24,8 @@ use super::{
     unrouted::Unrouted,
 };
 use crate::{
-    config::EdgeConfig,
-    rate_limit::{Limiter, Policy},
+    config::{ConnectionConfig, EdgeConfig},
+    rate_limit::Limiter,
 };
 
 /// What stands around the handlers of a service.
@@ -55,14 +53,16 @@ pub struct Frame {
 /// The whole service as one endpoint.
 ///
 /// A request passes, from the outside in: request id → security headers → client address → access
-/// log and metrics → CORS → attack blocker → limit by address → the envelope for what no operation
+/// log and metrics → limit by address → CORS → attack blocker → the envelope for what no operation
 /// answers → routing → per operation: timeout, panic recovery, body limit, gate (authentication and
 /// what else the service wants), unknown parameters, handler.
 pub fn endpoint<T: OpenApi + 'static>(api: T, frame: Frame) -> Result<BoxEndpoint<'static, Response>, DocumentFault> {
     let document = Document::of::<T>(&frame.info)?;
     let schemas = Arc::new(document.schemas());
     let edge = frame.edge;
-    let per_address = Policy::new("address", edge.rate_limit_per_address, Duration::from_mins(1));
+    let cors = Cors::new(edge.cors_allowed_origins.into_iter().map(|origin| origin.0));
+    let per_address =
+        AddressLimit::new(frame.limiter, edge.rate_limit_per_address, edge.rate_limit_scale, cors.clone());
     let operations = Operations::new(api, frame.gate, frame.limits);
     let routes = Route::new()
         .at("/docs", poem::get(docs::page(&document)))
@@ -72,9 +72,9 @@ pub fn endpoint<T: OpenApi + 'static>(api: T, frame: Frame) -> Result<BoxEndpoin
     Ok(routes
         .data(schemas)
         .with(Unrouted::new(&document))
-        .with(AddressLimit::new(frame.limiter, per_address.scaled(edge.rate_limit_scale)))
         .with(AttackBlocker::new(frame.on_blocked))
-        .with(Cors::new(edge.cors_allowed_origins.into_iter().map(|origin| origin.0)))
+        .with(cors)
+        .with(per_address)
         .with(AccessLog)
         .with(ClientIps::new(frame.trusted_proxies))
         .with(SecurityHeaders::new(edge.hsts))
@@ -84,20 +84,16 @@ pub fn endpoint<T: OpenApi + 'static>(api: T, frame: Frame) -> Result<BoxEndpoin
 
 /// A bound port; nothing is accepted before [`Bound::serve`].
 pub struct Bound {
-    acceptor: TcpAcceptor,
+    listener: TcpListener,
     address: std::net::SocketAddr,
 }
 
 impl Bound {
     /// Binds `host:port`; port 0 takes a free one.
     pub async fn bind(host: &str, port: u16) -> io::Result<Self> {
-        let acceptor = TcpListener::bind((host.to_owned(), port)).into_acceptor().await?;
-        let address = acceptor
-            .local_addr()
-            .first()
-            .and_then(|local| local.as_socket_addr().copied())
-            .ok_or_else(|| io::Error::other("the listener has no address"))?;
-        Ok(Self { acceptor, address })
+        let listener = TcpListener::bind((host, port)).await?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address })
     }
 
     /// Where it listens.
@@ -118,11 +114,18 @@ impl Bound {
     }
 
     /// Serves until `stop` resolves, then refuses new connections and lets requests in flight finish
-    /// for up to `drain`.
-    pub async fn serve<E>(self, endpoint: E, stop: impl Future<Output = ()>, drain: Duration) -> io::Result<()>
+    /// for up to `drain`. Peers in `trusted_proxies` may have any number of connections within the total.
+    pub async fn serve<E>(
+        self,
+        endpoint: E,
+        connections: &ConnectionConfig,
+        trusted_proxies: Vec<IpNet>,
+        stop: impl Future<Output = ()>,
+        drain: Duration,
+    ) -> io::Result<()>
     where
         E: Endpoint + 'static,
     {
-        Server::new_with_acceptor(self.acceptor).run_with_graceful_shutdown(endpoint, stop, Some(drain)).await
+        Connections::new(connections, trusted_proxies).serve(self.listener, endpoint, stop, drain).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -18,7 +18,10 @@ use super::{
     bucket::{Bucket, Report},
     shared::{Question, Shared},
 };
-use crate::crypto::{Key32, KeyedHash};
+use crate::{
+    address::subscriber,
+    crypto::{Key32, KeyedHash},
+};
 
 /// For how long requests are collected before Redis is told of them.
 const COLLECT: Duration = Duration::from_millis(20);
@@ -41,10 +44,7 @@ pub enum Who {
 impl Who {
     /// An address. A subscriber has a whole /64 of IPv6 to choose from, so that counts as one.
     pub fn address(ip: IpAddr) -> Self {
-        Self::Address(match ip.to_canonical() {
-            IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
-            ip @ IpAddr::V4(_) => ip,
-        })
+        Self::Address(subscriber(ip))
     }
 }
 
@@ -102,10 +102,28 @@ impl Limiter {
         (!policy.fits(debt)).then(|| policy.verdict(debt, false))
     }
 
+    /// As [`Limiter::take`], by what this process has counted alone: for what must not wait for Redis.
+    pub fn take_here(&self, policy: Policy, who: Who) -> Verdict {
+        let bucket = self.bucket(policy, who);
+        let mut known = lock(&bucket);
+        let now = self.now();
+        let admitted = policy.fits(known.debt(now));
+        if admitted {
+            known.charge(now);
+        } else {
+            metrics::counter!("rate_limited_total", "class" => policy.class()).increment(1);
+        }
+        policy.verdict(known.debt(now), admitted)
+    }
+
+    fn bucket(&self, policy: Policy, who: Who) -> Arc<Mutex<Bucket>> {
+        let new = || Arc::new(Mutex::new(Bucket::new(policy, self.0.shared.era())));
+        self.0.buckets.get_with((policy.class(), who), new)
+    }
+
     async fn decide(&self, policy: Policy, who: Who) -> Verdict {
         let shared = &self.0.shared;
-        let bucket =
-            self.0.buckets.get_with((policy.class(), who), || Arc::new(Mutex::new(Bucket::new(policy, shared.era()))));
+        let bucket = self.bucket(policy, who);
         let asked = self.now();
         let report = {
             let mut known = lock(&bucket);

@@ -67,6 +67,8 @@ impl AuditApi {
         entity_id: Query<Option<Identifier>>,
         /// Only what happened in this request.
         request_id: Query<Option<Identifier>>,
+        /// Only what happened in requests that their caller called so, in `X-Request-Id`.
+        client_request_id: Query<Option<Uuid>>,
         /// Only this organization: for superadmins, who otherwise see all of them. Others are always
         /// held to their own.
         #[oai(validator(minimum(value = "0"), maximum(value = "9007199254740991")))]
@@ -86,6 +88,7 @@ impl AuditApi {
             entity_type: entity_type.0.map(Word::into_inner),
             entity_id: entity_id.0.map(Identifier::into_inner),
             request_id: request_id.0.map(Identifier::into_inner),
+            client_request_id: client_request_id.0,
             cursor: cursor.0,
             paging: Paging::new(None, page_size.0),
         };

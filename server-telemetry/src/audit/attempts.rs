@@ -1,9 +1,11 @@
 //! Attempts that this service refused: they are entries of the trail as Core's are.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use chrono::Utc;
+use ipnet::IpNet;
 use server_shared::{
+    address::{common, neighbourhood},
     attempts::{self, Store, Unstored},
     causes,
     shutdown::Shutdown,
@@ -24,6 +26,8 @@ use crate::{
 
 /// Attempts that wait at most; some 5 MB.
 const QUEUE: usize = 5_000;
+/// What strangers failed at who failed at several operations.
+const STRANGERS: (&str, &str) = ("authentication", "failed");
 /// What an entry can stand for.
 const MOST_COUNTED: i64 = i32::MAX as i64;
 /// Longest user agent that is kept, in characters.
@@ -65,15 +69,20 @@ impl Attempt<'_> {
             operation_id: word(operation),
             error_code: word(self.error_code),
             occurrences: 1,
-            ip: self.trace.ip.and_then(|ip| Address::new(ip.to_string())),
+            ip: None,
             user_agent: agent.and_then(|agent| HeaderValue::new(agent.chars().take(USER_AGENT_LENGTH).collect())),
+            client_request_id: self.trace.client_request_id,
         }
     }
 }
 
 /// An attempt as the trail takes it.
 #[derive(Debug)]
-pub(crate) struct Entry(NewAuditEvent);
+pub(crate) struct Entry {
+    /// All but the address.
+    event: NewAuditEvent,
+    ip: Option<IpAddr>,
+}
 
 /// Takes attempts, at once and always.
 #[derive(Debug, Clone)]
@@ -82,26 +91,55 @@ pub(crate) struct Attempts(attempts::Attempts<Entry>);
 impl Attempts {
     /// Records an attempt.
     pub(crate) fn record(&self, attempt: &Attempt<'_>) {
-        self.0.record(Entry(attempt.event()));
+        self.0.record(Entry { event: attempt.event(), ip: attempt.trace.ip });
     }
 }
 
 impl attempts::Attempt for Entry {
-    /// User, organization, operation, code.
-    type Kind = (Option<i64>, i64, Option<String>, Option<String>);
+    /// User, organization, operation, code, network.
+    type Kind = (Option<i64>, i64, Option<String>, Option<String>, Option<IpNet>);
 
     fn kind(&self) -> Self::Kind {
         let text = |word: &Option<Word>| word.as_ref().map(|word| word.as_ref().to_owned());
-        let event = &self.0;
-        (event.actor_user_id, event.organization_id, text(&event.operation_id), text(&event.error_code))
+        let event = &self.event;
+        let (operation, network) =
+            if self.is_strangers() { (None, self.ip.map(neighbourhood)) } else { (text(&event.operation_id), None) };
+        (event.actor_user_id, event.organization_id, operation, text(&event.error_code), network)
     }
 
-    fn collapsed(self) -> Self {
-        Self(NewAuditEvent { ip: None, user_agent: None, request_id: None, ..self.0 })
+    fn is_strangers(&self) -> bool {
+        self.event.actor_user_id.is_none()
     }
 
-    fn count(&mut self) {
-        self.0.occurrences = self.0.occurrences.saturating_add(1).min(MOST_COUNTED);
+    fn forget_address(&mut self) {
+        self.ip = None;
+    }
+
+    fn merge(&mut self, other: Self) {
+        let (own, its) = (&mut self.event, other.event);
+        self.ip = common(self.ip, other.ip);
+        if own.operation_id != its.operation_id {
+            let (noun, verb) = STRANGERS;
+            (own.entity_type, own.action) = (Word::literal(noun), Word::literal(verb));
+            own.operation_id = Word::new(format!("{noun}_{verb}"));
+        }
+        if own.request_id != its.request_id {
+            own.request_id = None;
+        }
+        if own.client_request_id != its.client_request_id {
+            own.client_request_id = None;
+        }
+        if own.user_agent != its.user_agent {
+            own.user_agent = None;
+        }
+        own.occurrences = own.occurrences.saturating_add(its.occurrences).min(MOST_COUNTED);
+    }
+}
+
+impl Entry {
+    /// As it is stored.
+    fn stored(&self) -> NewAuditEvent {
+        NewAuditEvent { ip: self.ip.and_then(|ip| Address::new(ip.to_string())), ..self.event.clone() }
     }
 }
 
@@ -115,7 +153,7 @@ impl Store<Entry> for Trail {
     type Error = String;
 
     async fn store(&self, entries: &[Entry]) -> Result<(), Unstored<String>> {
-        let events: Vec<NewAuditEvent> = entries.iter().map(|entry| entry.0.clone()).collect();
+        let events: Vec<NewAuditEvent> = entries.iter().map(Entry::stored).collect();
         self.0.store(&events).await.map(drop).map_err(|error| {
             let unstored = if is_down(&error) { Unstored::Unavailable } else { Unstored::Refused };
             unstored(causes(&error))
@@ -150,6 +188,7 @@ mod tests {
         let trace = Trace {
             operation_id: "audit_log_list",
             request_id: "request-1".to_owned(),
+            client_request_id: None,
             ip: "203.0.113.7".parse().ok(),
             user_agent: Some("a".repeat(2_000)),
         };

@@ -139,6 +139,8 @@ pub(crate) struct NewAuditEvent {
     pub ip: Option<Address>,
     /// The actor's user agent, of which 1,024 characters are kept; kept apart like the address.
     pub user_agent: Option<HeaderValue>,
+    /// What the actor's program calls the request; kept apart like the address.
+    pub client_request_id: Option<Uuid>,
 }
 
 impl Example for NewAuditEvent {
@@ -165,6 +167,7 @@ impl Example for NewAuditEvent {
             user_agent: Some(HeaderValue::literal(
                 "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
             )),
+            client_request_id: Some(uuid!("5f0c7d3e-4a0b-4c6f-9a55-0d2b6d1f3c11")),
         }
     }
 }
@@ -255,6 +258,8 @@ pub(crate) struct AuditLog {
     pub ip: Option<String>,
     /// The actor's user agent, unless it was erased.
     pub user_agent: Option<String>,
+    /// What the actor's program called the request, unless it was erased.
+    pub client_request_id: Option<Uuid>,
 }
 
 impl Example for AuditLog {
@@ -281,6 +286,7 @@ impl Example for AuditLog {
             occurrences: event.occurrences,
             ip: event.ip.map(Address::into_inner),
             user_agent: event.user_agent.map(HeaderValue::into_inner),
+            client_request_id: event.client_request_id,
         }
     }
 }
@@ -320,6 +326,7 @@ pub(crate) struct AuditFilter {
     pub entity_type: Option<String>,
     pub entity_id: Option<String>,
     pub request_id: Option<String>,
+    pub client_request_id: Option<Uuid>,
     /// Only entries before this one.
     pub cursor: Option<Uuid>,
     pub paging: Paging,

@@ -56,6 +56,7 @@ impl Reader {
             occurrences: 1,
             ip: self.trace.ip.and_then(|ip| Address::new(ip.to_string())),
             user_agent: self.trace.user_agent.clone().and_then(HeaderValue::new),
+            client_request_id: self.trace.client_request_id,
         }
     }
 

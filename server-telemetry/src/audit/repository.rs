@@ -53,11 +53,11 @@ pub(crate) async fn insert(tx: &mut Tx<'_>, events: &[NewAuditEvent]) -> Result<
              select * from unnest(
                  $1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[],
                  $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
-                 $16::bigint[], $17::text[], $18::bigint[], $19::text[]
+                 $16::bigint[], $17::text[], $18::bigint[], $19::text[], $20::uuid[]
              ) as event(
                  id, occurred_at, organization_id, actor_user_id, actor_kind, impersonator_user_id, action,
                  entity_type, entity_id, changed_fields, request_id, outcome, operation_id, ip, user_agent,
-                 actor_api_key_id, entity_ids, occurrences, error_code)
+                 actor_api_key_id, entity_ids, occurrences, error_code, client_request_id)
          ), stored as (
              insert into audit.audit_logs (
                  id, occurred_at, organization_id, actor_user_id, actor_kind, impersonator_user_id, action,
@@ -70,10 +70,10 @@ pub(crate) async fn insert(tx: &mut Tx<'_>, events: &[NewAuditEvent]) -> Result<
              on conflict (id) do nothing
              returning id
          ), personal as (
-             insert into audit.audit_personal (audit_id, organization_id, ip, user_agent)
-             select id, organization_id, ip::inet, user_agent
+             insert into audit.audit_personal (audit_id, organization_id, ip, user_agent, client_request_id)
+             select id, organization_id, ip::inet, user_agent, client_request_id
              from event join stored using (id)
-             where (ip is not null or user_agent is not null)
+             where (ip is not null or user_agent is not null or client_request_id is not null)
                -- Of somebody who was erased, or is about to be, nothing comes back: Core may have kept
                -- the event for as long as this service was down. Who impersonates acts.
                and not exists (
@@ -103,6 +103,7 @@ pub(crate) async fn insert(tx: &mut Tx<'_>, events: &[NewAuditEvent]) -> Result<
         &columns.many_entity_ids,
         &columns.occurrences,
         &columns.error_codes as &[Option<&str>],
+        &columns.client_request_ids as &[Option<Uuid>],
     )
     .fetch_all(&mut **tx)
     .await?;
@@ -116,7 +117,8 @@ pub(super) async fn find(tx: &mut Tx<'_>, id: Uuid) -> Result<Option<AuditLog>, 
         r#"select log.id, log.occurred_at, log.received_at, log.organization_id, log.actor_user_id, log.actor_kind,
              log.actor_api_key_id, log.impersonator_user_id, log.action, log.entity_type, log.entity_id,
              log.entity_ids, log.changed_fields, log.request_id, log.outcome, log.operation_id, log.error_code,
-             log.occurrences, host(personal.ip) as ip, personal.user_agent as "user_agent?"
+             log.occurrences, host(personal.ip) as ip, personal.user_agent as "user_agent?",
+             personal.client_request_id as "client_request_id?"
          from audit.audit_logs log
          left join audit.audit_personal personal on personal.audit_id = log.id
          where log.id = $1"#,
@@ -135,7 +137,8 @@ pub(super) async fn list(tx: &mut Tx<'_>, filter: &AuditFilter) -> Result<Vec<Au
         r#"select log.id, log.occurred_at, log.received_at, log.organization_id, log.actor_user_id, log.actor_kind,
              log.actor_api_key_id, log.impersonator_user_id, log.action, log.entity_type, log.entity_id,
              log.entity_ids, log.changed_fields, log.request_id, log.outcome, log.operation_id, log.error_code,
-             log.occurrences, host(personal.ip) as ip, personal.user_agent as "user_agent?"
+             log.occurrences, host(personal.ip) as ip, personal.user_agent as "user_agent?",
+             personal.client_request_id as "client_request_id?"
          from audit.audit_logs log
          left join audit.audit_personal personal on personal.audit_id = log.id
          where ($1::bigint is null or log.organization_id = $1)
@@ -149,6 +152,7 @@ pub(super) async fn list(tx: &mut Tx<'_>, filter: &AuditFilter) -> Result<Vec<Au
            and ($9::uuid is null or log.id < $9)
            and ($10::uuid is null or log.id >= $10)
            and ($11::uuid is null or log.id < $11)
+           and ($13::uuid is null or personal.client_request_id = $13)
          order by log.id desc
          limit $12"#,
         filter.organization_id,
@@ -163,6 +167,7 @@ pub(super) async fn list(tx: &mut Tx<'_>, filter: &AuditFilter) -> Result<Vec<Au
         filter.from.and_then(|from| id_floor(from.checked_sub_signed(ID_TOLERANCE)?)),
         filter.to.and_then(|to| id_floor(to.checked_add_signed(ID_TOLERANCE)?)),
         filter.paging.limit() + 1,
+        filter.client_request_id,
     )
     .fetch_all(&mut **tx)
     .await?;
@@ -198,6 +203,7 @@ struct Columns<'a> {
     many_entity_ids: Vec<String>,
     occurrences: Vec<i64>,
     error_codes: Vec<Option<&'a str>>,
+    client_request_ids: Vec<Option<Uuid>>,
 }
 
 impl<'a> Columns<'a> {
@@ -230,6 +236,7 @@ impl<'a> Columns<'a> {
             many_entity_ids: column(events, |event| joined(&event.entity_ids)),
             occurrences: column(events, |event| event.occurrences),
             error_codes: column(events, |event| event.error_code.as_ref().map(AsRef::as_ref)),
+            client_request_ids: column(events, |event| event.client_request_id),
         }
     }
 }
@@ -262,6 +269,7 @@ struct LogRow {
     occurrences: i64,
     ip: Option<String>,
     user_agent: Option<String>,
+    client_request_id: Option<Uuid>,
 }
 
 impl From<LogRow> for AuditLog {
@@ -287,6 +295,7 @@ impl From<LogRow> for AuditLog {
             occurrences: row.occurrences,
             ip: row.ip,
             user_agent: row.user_agent,
+            client_request_id: row.client_request_id,
         }
     }
 }

@@ -15,8 +15,13 @@ use server_shared::{
     http::{body, schema::Schemas},
 };
 
-/// Largest body after decompression. A real batch compresses five to ten times; a bomb a thousand.
-const DECOMPRESSED_MAX: usize = 16 * 1024 * 1024;
+/// How many times as large as the operation's largest body a compressed one may be, unpacked.
+const UNPACKED: usize = 2;
+/// Bytes that come out of each that was sent, at most, beyond what is free. A real batch compresses five to
+/// ten times, one of a person who does not move a hundred; a bomb a thousand.
+const RATIO: usize = 200;
+/// Bytes that may come out of any body, however small.
+const FREE: usize = 256 * 1024;
 
 /// A validated JSON request body, plain or gzip.
 #[derive(Debug, Clone)]
@@ -56,7 +61,7 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for CompressedBody<T> {
         let sent = body::read(request, body).await?;
         let bytes = match encoding.as_str() {
             "identity" => sent,
-            "gzip" | "x-gzip" => decompressed(&sent)?,
+            "gzip" | "x-gzip" => unpacked(&sent, UNPACKED * body::limit(request))?,
             _ => return Err(wrong_encoding().into()),
         };
         let schemas = request
@@ -66,15 +71,16 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for CompressedBody<T> {
     }
 }
 
-fn decompressed(sent: &[u8]) -> Result<Vec<u8>, ApiError> {
+fn unpacked(sent: &[u8], largest: usize) -> Result<Vec<u8>, ApiError> {
+    let most = largest.min(FREE + RATIO * sent.len());
     let mut bytes = Vec::new();
     // One byte more than allowed tells too large from just fitting; a bomb is never held whole.
     MultiGzDecoder::new(sent)
-        .take(DECOMPRESSED_MAX as u64 + 1)
+        .take(most as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|_| ApiError::bad_request("malformed_gzip", "The body is not what `Content-Encoding: gzip` says."))?;
-    if bytes.len() > DECOMPRESSED_MAX {
-        return Err(body::too_large(DECOMPRESSED_MAX));
+    if bytes.len() > most {
+        return Err(body::too_large(most));
     }
     Ok(bytes)
 }

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use server_shared::{
     ApiError,
-    http::{Gate, Operation, access_log::Subject, authorization::bearer},
+    http::{Gate, Operation, access_log::Subject, authorization::bearer, failure::Failures},
     token::{TokenError, Verifier},
 };
 use subtle::{Choice, ConstantTimeEq};
@@ -64,19 +64,22 @@ pub(crate) struct TelemetryGate {
     verifier: Verifier,
     access: Arc<AccessService>,
     service_tokens: Vec<SecretString>,
+    failures: Failures,
     attempts: Attempts,
 }
 
 impl TelemetryGate {
     /// `service_tokens` are all accepted: the present one and, while it rotates, the next. `access` knows which
-    /// tokens of people were called back. What is refused goes to `attempts`.
+    /// tokens of people were called back. Who is not known is counted in `failures`; what is refused goes to
+    /// `attempts`.
     pub(crate) fn new(
         verifier: Verifier,
         access: Arc<AccessService>,
         service_tokens: Vec<SecretString>,
+        failures: Failures,
         attempts: Attempts,
     ) -> Self {
-        Self { verifier, access, service_tokens, attempts }
+        Self { verifier, access, service_tokens, failures, attempts }
     }
 
     /// Compares with every token, each in constant time, so that timing tells nothing of which or
@@ -102,6 +105,18 @@ impl TelemetryGate {
         }
         Ok((person, issued_at))
     }
+
+    /// Who calls, and since when the token says so.
+    async fn caller(&self, operation: &Operation, request: &Request) -> Result<(Caller, DateTime<Utc>), ApiError> {
+        let token = bearer(request).ok_or_else(unauthenticated)?;
+        if operation.security.contains(&SERVICE_TOKEN) && self.is_service(token) {
+            return Ok((Caller::Service, Utc::now()));
+        }
+        if operation.security.contains(&TELEMETRY_TOKEN) {
+            return self.person(token).await.map(|(person, issued_at)| (Caller::Person(person), issued_at));
+        }
+        Err(unauthenticated())
+    }
 }
 
 #[async_trait]
@@ -109,18 +124,13 @@ impl Gate for TelemetryGate {
     async fn admit(&self, operation: &Operation, request: &mut Request) -> Result<Option<Response>, ApiError> {
         let trace = Trace::of(operation.id, request);
         request.extensions_mut().insert(trace);
-        let token = bearer(request).ok_or_else(unauthenticated)?;
-        if operation.security.contains(&SERVICE_TOKEN) && self.is_service(token) {
-            request.extensions_mut().insert(Caller::Service);
-            return Ok(None);
-        }
-        if !operation.security.contains(&TELEMETRY_TOKEN) {
-            return Err(unauthenticated());
-        }
-        let (person, issued_at) = self.person(token).await?;
-        let Person { user_id, organization_id, .. } = person;
+        let (caller, issued_at) = match self.caller(operation, request).await {
+            Ok(known) => known,
+            Err(error) => return Err(self.failures.answer(request, error).await),
+        };
         // Whoever it is, it is on record, refused or not.
-        request.extensions_mut().insert(Caller::Person(person));
+        request.extensions_mut().insert(caller);
+        let Caller::Person(Person { user_id, organization_id, .. }) = caller else { return Ok(None) };
         request.extensions_mut().insert(Subject { user_id: Some(user_id), organization_id });
         if self.access.is_revoked(user_id, organization_id, issued_at).await? {
             return Err(ApiError::unauthorized(

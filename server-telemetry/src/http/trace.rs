@@ -3,15 +3,18 @@
 use std::{net::IpAddr, sync::Arc};
 
 use poem::{FromRequest, Request, RequestBody, Result, http::header};
-use server_shared::http::{Operation, client_ip::ClientIp, request_id::RequestId};
+use server_shared::http::{ClientRequestId, Operation, RequestId, client_ip::ClientIp};
+use uuid::Uuid;
 
 /// Which request it was, and from where.
 #[derive(Debug, Clone)]
 pub(crate) struct Trace {
     /// The operation that was called.
     pub operation_id: &'static str,
-    /// The id of the request.
+    /// The id of the request, ours.
     pub request_id: String,
+    /// What the caller calls the request; kept with what erasure removes.
+    pub client_request_id: Option<Uuid>,
     /// The caller's address.
     pub ip: Option<IpAddr>,
     /// The caller's user agent.
@@ -24,6 +27,7 @@ impl Trace {
         Self {
             operation_id,
             request_id: RequestId::of(request).to_owned(),
+            client_request_id: ClientRequestId::of(request),
             ip: ClientIp::of(request),
             user_agent: request.header(header::USER_AGENT).map(str::to_owned),
         }

@@ -136,7 +136,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         store: Store::PostgreSql,
         table: "audit.audit_personal",
         found: Found::AuditEntry("audit_id"),
-        columns: &["ip", "user_agent", "salt"],
+        columns: &["ip", "user_agent", "client_request_id", "salt"],
         erase: Fate::Delete,
         anonymize: Fate::Delete,
     },

@@ -46,10 +46,8 @@ async fn lets_in(base: &str, token: &str) -> bool {
 }
 
 async fn refused_soon(base: &str, token: &str) {
-    let ((), took) = until("the other process has heard", HEARD, || async {
-        (!lets_in(base, token).await).then_some(())
-    })
-    .await;
+    let ((), took) =
+        until("the other process has heard", HEARD, || async { (!lets_in(base, token).await).then_some(()) }).await;
     println!("refused by the other process {took:?} after the answer");
 }
 
@@ -167,11 +165,7 @@ async fn a_process_whose_ear_is_cut_off_asks_the_database() {
 #[tokio::test]
 async fn what_makes_no_difference_is_forgotten_and_what_makes_no_sense_refused() {
     let mut app = TelemetryApp::start().await;
-    let far = NewAccessRevocation {
-        user_id: 7,
-        organization_id: None,
-        not_before: Utc::now() + TimeDelta::minutes(6),
-    };
+    let far = NewAccessRevocation { user_id: 7, organization_id: None, not_before: Utc::now() + TimeDelta::minutes(6) };
     let refusal = refused(app.service().access_revocation_create().body(far).send().await, 422, "validation_failed");
     assert_eq!(refusal.fields(), [("/not_before", "range")]);
     let request = app
@@ -183,7 +177,8 @@ async fn what_makes_no_difference_is_forgotten_and_what_makes_no_sense_refused()
     assert_eq!(pointers, ["/not_before", "/organization_id", "/user_id"]);
 
     let mut owner = app.database.owner().await;
-    let old = "insert into ops.access_revocations values (8, null, now() - interval '2 days', now() - interval '1 day')";
+    let old =
+        "insert into ops.access_revocations values (8, null, now() - interval '2 days', now() - interval '1 day')";
     sqlx::query(old).execute(&mut owner).await.unwrap();
     revoke(&app, 9, None, Utc::now()).await;
     restart(&mut app.server).await;

@@ -8,7 +8,7 @@ use restartix_sdk::telemetry::types::{
 };
 use sqlx::PgConnection;
 use test_support::{TelemetryApp, granted, refused};
-use uuid::Uuid;
+use uuid::{Uuid, uuid};
 
 use crate::support::millis;
 
@@ -34,6 +34,7 @@ pub(crate) fn event(organization: i64) -> NewAuditEvent {
         occurrences: None,
         ip: None,
         user_agent: None,
+        client_request_id: None,
     }
 }
 
@@ -109,6 +110,7 @@ async fn what_is_stored_is_what_was_sent() {
     let sent = NewAuditEvent {
         impersonator_user_id: Some(9),
         request_id: Some("request-12345".to_owned()),
+        client_request_id: Some(uuid!("5f0c7d3e-4a0b-4c6f-9a55-0d2b6d1f3c11")),
         outcome: AuditOutcome::Denied,
         error_code: Some("permission_denied".to_owned()),
         occurrences: Some(250),
@@ -126,6 +128,7 @@ async fn what_is_stored_is_what_was_sent() {
     assert_eq!((stored.outcome, stored.request_id.as_deref()), (AuditOutcome::Denied, Some("request-12345")));
     assert_eq!((stored.error_code.as_deref(), stored.occurrences), (Some("permission_denied"), 250));
     assert_eq!(stored.ip.as_deref(), Some("2001:db8::7"));
+    assert_eq!(stored.client_request_id, sent.client_request_id);
     assert_eq!(stored.user_agent, Some("ß".repeat(1_024)), "the start of a long user agent is kept");
     assert!(stored.received_at >= stored.occurred_at);
     let stored = granted(app.admin(1).audit_log_get().audit_id(nobody.id).send().await, 200);
@@ -167,8 +170,10 @@ async fn filters_narrow_the_trail() {
     let patient = NewAuditEvent { id: Uuid::now_v7(), entity_type: "patient".to_owned(), ..base.clone() };
     let other_entity = NewAuditEvent { id: Uuid::now_v7(), entity_id: Some("8".to_owned()), ..base.clone() };
     let request = NewAuditEvent { id: Uuid::now_v7(), request_id: Some("request-1".to_owned()), ..base.clone() };
+    let named = Uuid::new_v4();
+    let client = NewAuditEvent { id: Uuid::now_v7(), client_request_id: Some(named), ..base.clone() };
     let earlier = NewAuditEvent { id: Uuid::now_v7(), occurred_at: now - TimeDelta::hours(2), ..base.clone() };
-    let all = [&base, &read, &other_actor, &patient, &other_entity, &request, &earlier];
+    let all = [&base, &read, &other_actor, &patient, &other_entity, &request, &client, &earlier];
     ingest(&app, all.iter().map(|event| (*event).clone()).collect()).await;
     let admin = app.admin(1);
     let list = || admin.audit_log_list();
@@ -178,9 +183,10 @@ async fn filters_narrow_the_trail() {
         ("entity type", list().entity_type("patient"), vec![&patient]),
         ("entity", list().entity_type("appointment").entity_id("8"), vec![&other_entity]),
         ("request", list().request_id("request-1"), vec![&request]),
+        ("the caller's request", list().client_request_id(named), vec![&client]),
         ("to", list().to(now - TimeDelta::hours(1)), vec![&earlier]),
         ("from and to", list().from(now - TimeDelta::hours(3)).to(now - TimeDelta::hours(1)), vec![&earlier]),
-        ("from", list().from(now - TimeDelta::hours(1)), all[..6].to_vec()),
+        ("from", list().from(now - TimeDelta::hours(1)), all[..7].to_vec()),
         ("none", list().from(now + TimeDelta::hours(1)), vec![]),
     ] {
         let found = granted(query.send().await, 200).data;

@@ -86,11 +86,43 @@ async fn every_event_is_sealed_once_and_soon() {
     assert_eq!((nobodys.organization_id, nobodys.intact, nobodys.verified_to), (0, true, 400));
 }
 
+/// The third event of a chain.
+const THIRD: &str = "(select audit_id from audit.audit_chain where organization_id = $ORG and position = 3)";
+
+/// What is done to what callers call their requests.
+fn client_request_cases() -> Vec<(&'static str, String, AuditFaultKind, Option<i64>)> {
+    use AuditFaultKind as Fault;
+    let of = "where organization_id = $ORG";
+    vec![
+        (
+            "a caller's id of a request put in",
+            format!("update audit.audit_personal set client_request_id = gen_random_uuid() where audit_id = {THIRD}"),
+            Fault::AlteredPersonal,
+            Some(3),
+        ),
+        (
+            "another caller's id of a request",
+            format!(
+                "update audit.audit_personal set client_request_id = gen_random_uuid() {of}
+                     and client_request_id is not null"
+            ),
+            Fault::AlteredPersonal,
+            Some(5),
+        ),
+        (
+            "a caller's id of a request taken out of its link",
+            format!("update audit.audit_chain set client_request_id_digest = null {of} and position = 5"),
+            Fault::AlteredEvent,
+            Some(5),
+        ),
+    ]
+}
+
 /// What is done to the chain of organization `$ORG`, and what is found then, where.
 fn cases() -> Vec<(&'static str, String, AuditFaultKind, Option<i64>)> {
     use AuditFaultKind as Fault;
     let of = "where organization_id = $ORG";
-    let third = "(select audit_id from audit.audit_chain where organization_id = $ORG and position = 3)";
+    let third = THIRD;
     vec![
         (
             "a changed event",
@@ -190,12 +222,14 @@ fn cases() -> Vec<(&'static str, String, AuditFaultKind, Option<i64>)> {
 #[tokio::test]
 async fn whatever_is_done_to_a_chain_shows() {
     let app = TelemetryApp::start().await;
-    let cases = cases();
+    let cases = [cases(), client_request_cases()].concat();
     for (organization, _) in (1..).zip(&cases) {
         // The fourth stands for attempts: its link is of the second encoding.
         let mut events: Vec<NewAuditEvent> = (0..5).map(|_| personal(organization)).collect();
         events[3].error_code = Some("permission_denied".to_owned());
         events[3].occurrences = Some(250);
+        // The fifth's caller had an id of its own for the request: that is the third encoding.
+        events[4].client_request_id = Some(Uuid::new_v4());
         ingest(&app, events).await;
     }
     sealed(&app).await;

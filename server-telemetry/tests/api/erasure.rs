@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Far longer than a job takes, and than the lease of one that died.
-const SOON: Duration = Duration::from_mins(1);
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 async fn ask(app: &TelemetryApp, id: Uuid, mode: ErasureMode, dry_run: bool) -> ErasureAccepted {
     let service = app.service();
@@ -42,7 +42,7 @@ async fn finished(app: &TelemetryApp, id: Uuid) -> ErasureJob {
     job
 }
 
-async fn run(app: &TelemetryApp, mode: ErasureMode, dry_run: bool) -> ErasureJob {
+pub(crate) async fn run(app: &TelemetryApp, mode: ErasureMode, dry_run: bool) -> ErasureJob {
     let id = Uuid::now_v7();
     let accepted = ask(app, id, mode, dry_run).await;
     assert_eq!((accepted.job_id, accepted.dry_run), (id, dry_run));

@@ -3,7 +3,7 @@
 use chrono::Utc;
 use reqwest::Method;
 use serde_json::json;
-use test_support::{Answer, Issuer, TelemetryApp, refused};
+use test_support::{Answer, Issuer, TelemetryApp, granted, refused};
 
 use crate::support::patient;
 
@@ -88,4 +88,37 @@ async fn wrong_input_gets_the_envelope() {
         let request = app.request(Method::GET, &format!("/v1/audit/logs?{filter}"));
         Answer::to(request.bearer_auth(&token)).await.refusal(400, "invalid_parameter");
     }
+}
+
+#[tokio::test]
+async fn who_keeps_failing_is_told_to_wait_and_costs_one_entry_and_good_tokens_still_pass() {
+    let mut app = TelemetryApp::builder().env("RATE_LIMIT_SCALE", "1").start().await;
+    let person = patient(1, 7);
+    let mut claims = person.claims();
+    claims["exp"] = json!(Utc::now().timestamp() - 60);
+    let expired = Issuer::sign_telemetry(&claims);
+    let mut wait = 0;
+    for number in 0..40 {
+        let token = if number % 2 == 0 { expired.clone() } else { format!("guess-{number}") };
+        let answer = Answer::to(app.request(Method::GET, "/v1/privacy/consent").bearer_auth(token)).await;
+        if answer.status == 429 {
+            wait += 1;
+            assert!(answer.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds >= 1), "{answer:?}");
+            answer.refusal(429, "rate_limited");
+        } else {
+            assert_eq!(answer.status, 401, "{answer:?}");
+        }
+    }
+    assert!(wait >= 10, "{wait} of 40 failures were over the budget");
+    granted(app.person(&person).consent_get().send().await, 200);
+    app.server.stop().await;
+    let recorded: Vec<(String, i32)> = sqlx::query_as(
+        "select error_code, occurrences from audit.audit_logs where actor_kind = 'anonymous' order by error_code",
+    )
+    .fetch_all(&mut app.database.owner().await)
+    .await
+    .expect("the owner may read");
+    let codes: Vec<_> = recorded.iter().map(|(code, _)| code.as_str()).collect();
+    assert_eq!(codes, ["token_expired", "unauthenticated"], "one entry a code: {recorded:?}");
+    assert_eq!(recorded.iter().map(|(_, occurrences)| occurrences).sum::<i32>(), 40 - wait);
 }

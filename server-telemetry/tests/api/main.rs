@@ -2,13 +2,16 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a panic with a clear message is how a test fails")]
 
 mod access;
+mod amplification;
 mod analytics;
 mod audit;
 mod chain;
+mod connection;
 mod durability;
 mod erasure;
 mod exclusion;
 mod gate;
+mod headers;
 mod heads;
 mod matrix;
 mod media;

@@ -3,7 +3,7 @@
 use restartix_sdk::telemetry::types::{ConsentUpdate, NewAuditEvent, PurposeDecisions};
 use sqlx::AssertSqlSafe;
 use test_support::{TelemetryApp, granted};
-use uuid::Uuid;
+use uuid::{Uuid, uuid};
 
 use crate::{
     audit,
@@ -22,6 +22,9 @@ pub(crate) struct Planted {
     subject: String,
     other: String,
 }
+
+/// What the subject's program called a request.
+const CLIENT_REQUEST: Uuid = uuid!("7a3d1f0e-9c55-4b7a-8e21-6d0f4b9a2c17");
 
 /// 32 characters, as a pseudonym has bytes.
 const IP_HASH: &str = "needle-ip-hash-0123456789abcdefg";
@@ -125,6 +128,7 @@ impl Planted {
             in_postgres("privacy.exclusions", "created_by", &id),
             in_postgres("audit.audit_personal", "ip", "203.0.113.251"),
             in_postgres("audit.audit_personal", "user_agent", "needle-audit-agent"),
+            in_postgres("audit.audit_personal", "client_request_id", &CLIENT_REQUEST.to_string()),
             in_postgres("audit.audit_personal", "salt", &salt),
             in_postgres("audit.audit_logs", "actor_user_id", &id),
             in_postgres("audit.audit_logs", "impersonator_user_id", &id),
@@ -214,6 +218,7 @@ async fn rows(app: &TelemetryApp) {
         actor_user_id: Some(actor),
         ip: Some(ip.to_owned()),
         user_agent: Some(agent.to_owned()),
+        client_request_id: Some(if actor == SUBJECT { CLIENT_REQUEST } else { Uuid::new_v4() }),
         ..audit::event(ORGANIZATION)
     };
     let about = NewAuditEvent {

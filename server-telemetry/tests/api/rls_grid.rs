@@ -93,7 +93,9 @@ async fn seed(app: &mut TelemetryApp) {
             "insert into audit.audit_starts (organization_id, position, hash)
              select organization_id, position, hash from audit.audit_heads where organization_id = {HOME}"
         ),
-        format!("insert into ops.organization_settings (organization_id, revision, timezone) values ({HOME}, 1, 'UTC')"),
+        format!(
+            "insert into ops.organization_settings (organization_id, revision, timezone) values ({HOME}, 1, 'UTC')"
+        ),
     ] {
         execute(&mut superuser, &sql).await;
     }
@@ -107,10 +109,7 @@ async fn each_role_reaches_the_rows_that_the_grid_says() {
         kind: Kind::Telemetry,
         organization: HOME,
         askers: askers(),
-        scopes: &[
-            ("privacy.erasures", "organization_id = 1"),
-            ("ops.access_revocations", "organization_id = 1"),
-        ],
+        scopes: &[("privacy.erasures", "organization_id = 1"), ("ops.access_revocations", "organization_id = 1")],
         changes: &[],
     };
     rights.grid(&app.database, NOTES).await.assert_committed(FILE, GRID);

@@ -1,9 +1,9 @@
 //! The operations of a service, as its specification states them, and requests for them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use url::form_urlencoded::byte_serialize;
 
 use crate::Server;
@@ -48,6 +48,16 @@ pub struct Operation {
     pub successes: Vec<u16>,
     /// Every parameter of path and query, and those fields of the body that are ids.
     pub parameters: Vec<Parameter>,
+    /// The parameters of the path that are ids, in its order.
+    pub path_ids: Vec<String>,
+    /// Those of them that are UUIDs.
+    pub(super) uuids: Vec<String>,
+    /// The names of the schemes, one of which lets a caller in.
+    pub security: Vec<String>,
+    /// The schema of its body; null where it has none.
+    pub(super) body: Value,
+    /// The specification that the schema refers to.
+    pub(super) document: Arc<Value>,
 }
 
 /// What a request for an operation is made of: its parameters by name, and its body.
@@ -88,6 +98,11 @@ impl Fixture {
         }
     }
 
+    /// What it names in path or query.
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name).map(String::as_str)
+    }
+
     /// The body.
     pub fn json(&self) -> Option<&Value> {
         self.body.as_ref()
@@ -116,6 +131,7 @@ impl Operation {
     /// Every operation of the server's own specification, by id.
     pub fn all(server: &Server) -> Vec<Self> {
         let document: Value = serde_json::from_slice(&server.run("openapi")).expect("a specification is JSON");
+        let document = Arc::new(document);
         let mut operations = Vec::new();
         for (path, methods) in document["paths"].as_object().expect("a specification has paths") {
             let methods = methods.as_object().expect("a path has methods");
@@ -125,7 +141,7 @@ impl Operation {
         operations
     }
 
-    fn of(document: &Value, path: &str, method: &str, stated: &Value) -> Option<Self> {
+    pub(super) fn of(document: &Arc<Value>, path: &str, method: &str, stated: &Value) -> Option<Self> {
         let id = stated["operationId"].as_str()?.to_owned();
         let statuses = stated["responses"].as_object().into_iter().flatten();
         let mut parameters = Vec::new();
@@ -139,6 +155,7 @@ impl Operation {
             parameters.push(Parameter { location, pointer: name.clone(), name });
         }
         let body = &stated["requestBody"]["content"]["application/json"]["schema"];
+        let schemes = stated["security"].as_array().into_iter().flatten().filter_map(Value::as_object);
         ids(document, body, "", "", DEEPEST, &mut parameters);
         parameters.sort_unstable();
         parameters.dedup();
@@ -149,12 +166,27 @@ impl Operation {
             public: stated["security"].as_array().is_none_or(Vec::is_empty),
             successes: statuses.filter_map(|(status, _)| status.parse().ok()).filter(|s| *s < 300).collect(),
             parameters,
+            path_ids: Self::ids_of_path(stated, |_| true),
+            uuids: Self::ids_of_path(stated, |schema| schema["format"] == "uuid"),
+            security: schemes.flat_map(Map::keys).cloned().collect(),
+            body: body.clone(),
+            document: Arc::clone(document),
         })
     }
 
     /// The path and query of a request.
     pub fn target(&self, fixture: &Fixture) -> String {
-        let mut path = self.path.clone();
+        self.filled(self.path.clone(), fixture)
+    }
+
+    /// The same with a parameter of the path exactly as it is written here.
+    pub(super) fn target_with(&self, fixture: &Fixture, parameter: &str, written: &str) -> String {
+        let mut fixture = fixture.clone();
+        fixture.parameters.remove(parameter);
+        self.filled(self.path.replace(&format!("{{{parameter}}}"), written), &fixture)
+    }
+
+    fn filled(&self, mut path: String, fixture: &Fixture) -> String {
         let mut query = Vec::new();
         for (name, value) in &fixture.parameters {
             let value: String = byte_serialize(value.as_bytes()).collect();
@@ -216,7 +248,7 @@ mod tests {
             "requestBody": { "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Batch" } } } },
             "responses": { "200": {}, "404": {} },
         });
-        Operation::of(&document, "/v1/things/{thing_id}", "put", &stated).unwrap()
+        Operation::of(&Arc::new(document), "/v1/things/{thing_id}", "put", &stated).unwrap()
     }
 
     #[test]

@@ -102,7 +102,8 @@ impl RowRights<'_> {
 
     async fn rows(&self, superuser: &mut PgConnection, table: &Table) -> Vec<Row> {
         let Table { name, tenant, .. } = table;
-        let stated = self.scopes.iter().find(|(scoped, _)| scoped == name).map(|(_, condition)| (*condition).to_owned());
+        let stated =
+            self.scopes.iter().find(|(scoped, _)| scoped == name).map(|(_, condition)| (*condition).to_owned());
         let scope = match stated {
             Some(condition) => condition,
             None if *tenant => format!("organization_id = {}", self.organization),
@@ -129,7 +130,8 @@ impl RowRights<'_> {
         if !asker.enter.is_empty() {
             execute(app, &asker.enter).await.unwrap_or_else(|code| panic!("{}: {code}: {}", asker.name, asker.enter));
         }
-        let mut reached = BTreeMap::from(["select", "insert", "update", "delete"].map(|verb| (format!("{name}.{verb}"), 0)));
+        let mut reached =
+            BTreeMap::from(["select", "insert", "update", "delete"].map(|verb| (format!("{name}.{verb}"), 0)));
         for column in updates {
             reached.insert(format!("{name}.update.{column}"), 0);
         }
@@ -149,7 +151,8 @@ impl RowRights<'_> {
             }
             for (column, kind) in updates.iter().zip(types) {
                 let stated = self.changes.iter().find(|(of, changed, _)| of == name && changed == column);
-                let set = stated.map_or_else(|| format!("{column} = {}", another(column, kind)), |(_, _, set)| (*set).to_owned());
+                let set = stated
+                    .map_or_else(|| format!("{column} = {}", another(column, kind)), |(_, _, set)| (*set).to_owned());
                 if attempt(app, &format!("update {name} set {set} where {place}")).await {
                     went.extend([format!("{name}.update.{column}"), format!("{name}.update")]);
                 }

@@ -123,10 +123,14 @@ def video_appointment() -> dict:
     body = {"started_at": start.isoformat(), "ended_at": (start + datetime.timedelta(hours=3)).isoformat()}
     body |= {"specialist_id": specialist()["id"], "patient_id": shared(own_patient)["id"]}
     made = core("POST", "/v1/appointments", body)
-    sql = f"update appointments set modality = 'video' where id = {made['id']}"
-    psql = os.path.join(STACK["pg_bin"], "psql")
-    subprocess.run([psql, "-qXd", STACK["database_url"], "-v", "ON_ERROR_STOP=1", "-c", sql], check=True, timeout=30)
+    sql(f"update appointments set modality = 'video' where id = {made['id']}")
     return made
+
+
+def sql(statements: str) -> str:
+    """What takes somebody else's word by operations, said by the database's owner."""
+    psql = [os.path.join(STACK["pg_bin"], "psql"), "-qXAtd", STACK["database_url"], "-v", "ON_ERROR_STOP=1", "-c"]
+    return subprocess.run([*psql, statements], check=True, timeout=30, capture_output=True, text=True).stdout.strip()
 
 
 def worker() -> dict:
@@ -233,15 +237,46 @@ def audit_log() -> dict:
 
 
 def member(role: str) -> dict:
-    """Somebody of the other clinic, made a member here as well; by id only a superadmin finds who never was one."""
-    user = call(CORE, STACK["organizations"][1]["tokens"][role], "GET", "/v1/me")
+    """Somebody of the other clinic, who was invited here as well, and accepted; by id only a superadmin finds who
+    never was a member."""
+    token = STACK["organizations"][1]["tokens"][role]
+    user = call(CORE, token, "GET", "/v1/me")
     path = f"/v1/organizations/{CLINIC['id']}/connect-user"
     headers = {"Authorization": f"Bearer {SUPERADMIN}"}
     answer = requests.post(CORE + path, json={"user_id": user["id"], "role": "staff"}, headers=headers, timeout=30)
+    if answer.ok:
+        call(CORE, token, "POST", f"/v1/me/invitations/{answer.json()['id']}/accept")
     # Another case may have left them a member.
-    if not answer.ok and answer.json()["error"]["code"] != "already_member":
+    elif answer.json()["error"]["code"] != "already_member":
         raise RuntimeError(f"POST {path} answered {answer.status_code}: {answer.text[:500]}")
     return user
+
+
+def invitation() -> dict:
+    """One that nobody has answered."""
+    path = f"/v1/organizations/{CLINIC['id']}/connect-user"
+    return core("POST", path, {"email": f"{next(_number)}@fuzz.test", "role": "staff"})
+
+
+def own_invitation() -> dict:
+    """One of the other clinic, to whoever fuzzes."""
+    me, there = core("GET", "/v1/me")["id"], STACK["organizations"][1]["id"]
+    made = sql(
+        f"delete from memberships where organization_id = {there} and user_id = {me};"
+        f"delete from invitations where organization_id = {there} and user_id = {me};"
+        "insert into invitations (organization_id, uid, kind, role, user_id)"
+        f" values ({there}, gen_random_uuid(), 'membership', 'staff', {me}) returning id"
+    )
+    return {"id": int(made)}
+
+
+def linked(table: str, make) -> dict:
+    """A record with the login of a colleague, who has no other."""
+    row, user = make(), shared(colleague)["id"]
+    sql(f"update {table} set user_id = null where user_id = {user}; "
+        f"insert into memberships values ({CLINIC['id']}, {user}, 'staff') on conflict do nothing; "
+        f"update {table} set user_id = {user} where id = {row['id']}")
+    return row
 
 
 def colleague() -> dict:
@@ -293,6 +328,7 @@ def exclusion() -> dict:
 MAKERS = {
     "api_key_id": api_key,
     "impersonation_id": impersonation,
+    "invitation_id": invitation,
     "job_id": erasure,
     "user_id": colleague,
     "specialty_id": specialty,
@@ -311,6 +347,12 @@ def path_fill(case, fresh: bool) -> dict | None:
     for name in list(case.path_parameters or {}):
         if operation_id(case) == "patient_impersonate" and name == "patient_id":
             case.path_parameters[name] = shared(own_patient)["id"]
+        elif operation_id(case) == "patient_unlink":
+            case.path_parameters[name] = linked("patients", patient)["id"]
+        elif operation_id(case) == "specialist_unlink":
+            case.path_parameters[name] = linked("specialists", specialist)["id"]
+        elif operation_id(case) in ("me_invitation_accept", "me_invitation_decline"):
+            case.path_parameters[name] = own_invitation()["id"]
         elif operation_id(case) == "video_token_create":
             case.path_parameters[name] = shared(video_appointment)["id"]
         elif operation_id(case) == "exclusion_delete":
@@ -380,11 +422,9 @@ def body_fill(case, row: dict | None) -> None:
         body |= {"from": "2031-01-01T00:00:00Z", "to": "2031-02-01T00:00:00Z", "timezone": "Europe/Berlin"}
     if name == "specialist_create" or name == "specialist_update":
         body["timezone"] = "Europe/Berlin"
-        body.pop("user_id", None)
         if body.get("specialty_ids"):
             body["specialty_ids"] = [shared(specialty)["id"]]
     if name in ("patient_create", "patient_update"):
-        body.pop("user_id", None)
         # E-mail and national id are unique in a clinic.
         for field in ("email", "national_id"):
             if field in body:
@@ -398,6 +438,9 @@ def body_fill(case, row: dict | None) -> None:
         body.pop("email", None)
         body["user_id"] = shared(stranger)["id"]
         core_delete(f"/v1/organizations/{CLINIC['id']}/members/{body['user_id']}")
+    if name in ("patient_link", "specialist_link"):
+        body.pop("user_id", None)
+        body["email"] = f"{next(_number)}@fuzz.test"
     if name == "me_organization_switch":
         body["organization_id"] = CLINIC["id"]
 

@@ -3,7 +3,7 @@ use server_shared::http::Paging;
 
 use super::model::ApiKey;
 use crate::{
-    database::{DatabaseError, OpenReader, Tx},
+    database::{DatabaseError, OpenReader, Tx, one_row},
     http::Scope,
     ids::{ApiKeyId, OrganizationId, UserId},
 };
@@ -173,8 +173,8 @@ pub(super) async fn api_key_rotate(
 }
 
 pub(super) async fn api_key_revoke(tx: &mut impl Tx, id: ApiKeyId) -> Result<(), DatabaseError> {
-    sqlx::query!("update api_keys set revoked_at = now(), updated_at = now() where id = $1", id.0)
+    let done = sqlx::query!("update api_keys set revoked_at = now(), updated_at = now() where id = $1", id.0)
         .execute(tx.connection()?)
         .await?;
-    Ok(())
+    one_row(&done)
 }

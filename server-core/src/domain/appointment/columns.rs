@@ -1,11 +1,12 @@
-//! What an [`Appointment`](super::model::Appointment) is read from, for every query that gives one.
+//! What an [`AppointmentRow`](super::row::AppointmentRow) is read from, for every query that gives one.
 
 /// A checked query whose rows are appointments: what stands before the columns, what stands after them,
 /// and the arguments. The table's alias is `a`.
 macro_rules! appointment_query {
     ($before:literal, $after:literal, $($arguments:tt)*) => {{
         use crate::domain::{
-            appointment::model::{Appointment, CancellationReason},
+            appointment::model::CancellationReason,
+            appointment::row::AppointmentRow,
             appointment::status::AppointmentStatus,
             appointment_template::Modality,
         };
@@ -13,11 +14,11 @@ macro_rules! appointment_query {
             AppointmentId, AppointmentSeriesId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId, SpecialtyId, UserId,
         };
         sqlx::query_as!(
-            Appointment,
+            AppointmentRow,
             $before
                 + r#"
         a.id as "id: AppointmentId", a.uid, a.organization_id as "organization_id: OrganizationId", a.title,
-        a.status as "status: AppointmentStatus", a.started_at, a.ended_at,
+        a.title_encrypted, a.status as "status: AppointmentStatus", a.started_at, a.ended_at,
         a.specialist_id as "specialist_id: SpecialistId", a.patient_id as "patient_id: PatientId",
         a.appointment_template_id as "appointment_template_id: AppointmentTemplateId",
         a.appointment_series_id as "appointment_series_id: AppointmentSeriesId",
@@ -40,12 +41,13 @@ macro_rules! standing_query {
     ($which:literal, $($arguments:tt)*) => {{
         use crate::domain::appointment::{status::AppointmentStatus, transition::Standing};
         use crate::ids::{
-            AppointmentId, AppointmentSeriesId, AppointmentTemplateId, PatientId, SpecialistId, SpecialtyId,
+            AppointmentId, AppointmentSeriesId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId, SpecialtyId,
         };
         sqlx::query_as!(
             Standing,
             r#"
-        select id as "id: AppointmentId", title, status as "status: AppointmentStatus", version, started_at, ended_at,
+        select id as "id: AppointmentId", uid, organization_id as "organization_id: OrganizationId", title,
+               title_encrypted, status as "status: AppointmentStatus", version, started_at, ended_at,
                lower(block) as "block_start!", upper(block) as "block_end!",
                specialist_id as "specialist_id: SpecialistId", patient_id as "patient_id: PatientId",
                specialty_id as "specialty_id: SpecialtyId",
@@ -64,6 +66,6 @@ macro_rules! standing_query {
 pub(super) use standing_query;
 
 /// The same columns, where a list is composed of them.
-pub(super) const COLUMNS: &str = "id, uid, organization_id, title, status, started_at, ended_at, specialist_id, patient_id, \
+pub(super) const COLUMNS: &str = "id, uid, organization_id, title, title_encrypted, status, started_at, ended_at, specialist_id, patient_id, \
                                   appointment_template_id, appointment_series_id, specialty_id, modality, user_id, hold_expires_at, \
                                   cancelled_at, cancellation_reason, sequence, version, created_at, updated_at";

@@ -35,8 +35,6 @@ pub(crate) enum AppointmentError {
     HoldExpired,
     #[error("Only who made a hold can book or release it.")]
     HoldNotOwn,
-    #[error("This is for the clinic to do.")]
-    ClinicOnly,
     #[error(transparent)]
     Slot(AvailabilityError),
     #[error(transparent)]
@@ -57,7 +55,7 @@ impl Fault for AppointmentError {
             | Self::CancellationTooLate
             | Self::RescheduleTooLate
             | Self::HoldExpired => FaultKind::Conflict,
-            Self::HoldNotOwn | Self::ClinicOnly => FaultKind::Forbidden,
+            Self::HoldNotOwn => FaultKind::Forbidden,
             Self::Slot(error) => error.kind(),
             Self::Invalid(error) => error.kind(),
             Self::Database(error) => error.kind(),
@@ -77,7 +75,6 @@ impl Fault for AppointmentError {
             Self::RescheduleTooLate => "reschedule_too_late".into(),
             Self::HoldExpired => "hold_expired".into(),
             Self::HoldNotOwn => "hold_not_own".into(),
-            Self::ClinicOnly => "permission_denied".into(),
             Self::Slot(error) => error.code(),
             Self::Invalid(error) => error.code(),
             Self::Database(error) => error.code(),

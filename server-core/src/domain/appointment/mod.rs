@@ -5,9 +5,11 @@ mod error;
 mod model;
 mod repository;
 mod reschedule;
+mod row;
 mod series;
 mod service;
 mod status;
+mod title;
 mod transition;
 
 pub(crate) use booking::{Wanted, holds_expire, offer_make, offer_release, offer_withdraw, patient_of};

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A booked time of a specialist and a patient.
-#[derive(Debug, Clone, Object, sqlx::FromRow)]
+#[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 #[allow(clippy::struct_field_names, reason = "what it was booked as is called an appointment template")]
 pub(crate) struct Appointment {

@@ -1,13 +1,14 @@
-use server_shared::http::{Page, Paging};
+use server_shared::http::Paging;
 use uuid::Uuid;
 
 use super::{
-    columns::{COLUMNS, appointment_query},
+    columns::appointment_query,
     error::AppointmentError,
-    model::{Appointment, AppointmentFilter, AppointmentSort, CreateAppointment},
+    model::{AppointmentFilter, AppointmentSort, CreateAppointment},
+    row::AppointmentRow,
 };
 use crate::{
-    database::{DatabaseError, Listed, OpenReader, Tx, broken_constraint},
+    database::{DatabaseError, OpenReader, Tx, broken_constraint},
     domain::{appointment_template::Modality, period::Period, rules::InvalidValue},
     ids::{AppointmentId, OrganizationId, SpecialistId, UserId},
 };
@@ -15,7 +16,7 @@ use crate::{
 pub(super) async fn appointment_get(
     reader: &mut OpenReader,
     id: AppointmentId,
-) -> Result<Option<Appointment>, DatabaseError> {
+) -> Result<Option<AppointmentRow>, DatabaseError> {
     let (connection, (user, organization, role, patient, specialist)) = reader.parts();
     let row = appointment_query!(
         "select",
@@ -39,7 +40,10 @@ pub(super) async fn appointment_get(
     Ok(row)
 }
 
-pub(super) async fn appointment_find(reader: &mut OpenReader, uid: Uuid) -> Result<Option<Appointment>, DatabaseError> {
+pub(super) async fn appointment_find(
+    reader: &mut OpenReader,
+    uid: Uuid,
+) -> Result<Option<AppointmentRow>, DatabaseError> {
     let (connection, (user, organization, role, patient, specialist)) = reader.parts();
     let row = appointment_query!(
         "select",
@@ -61,18 +65,13 @@ pub(super) async fn appointment_find(reader: &mut OpenReader, uid: Uuid) -> Resu
     Ok(row)
 }
 
-impl Listed for Appointment {
-    const TABLE: &'static str = "appointments";
-    const COLUMNS: &'static str = COLUMNS;
-    const PRESENT: &'static str = "deleted_at is null";
-}
-
+/// A page of appointments, and how many there are in all.
 pub(super) async fn appointment_page(
     reader: &mut OpenReader,
     filter: &AppointmentFilter,
     sort: AppointmentSort,
     paging: Paging,
-) -> Result<Page<Appointment>, DatabaseError> {
+) -> Result<(Vec<AppointmentRow>, i64), DatabaseError> {
     let order = match sort {
         AppointmentSort::StartedAt => "started_at, id",
         AppointmentSort::StartedAtDescending => "started_at desc, id desc",
@@ -85,23 +84,25 @@ pub(super) async fn appointment_page(
         .filter("patient_id =", filter.patient_id)
         .filter("status =", filter.status)
         .filter("appointment_template_id =", filter.template_id)
-        .page(order, paging)
+        .rows(order, paging)
         .await
 }
 
-/// Checks what the booking refers to and writes it, in one statement. `None`: a reference is not
-/// there, see [`unknown_reference`].
+/// Checks what the booking refers to and writes it, in one statement, with its title sealed. `None`: a
+/// reference is not there, see [`unknown_reference`].
 pub(super) async fn appointment_create(
     tx: &mut impl Tx,
     organization: OrganizationId,
     user: Option<UserId>,
+    uid: Uuid,
+    title: Option<&[u8]>,
     booking: &CreateAppointment,
-) -> Result<Option<Appointment>, AppointmentError> {
+) -> Result<Option<AppointmentRow>, AppointmentError> {
     appointment_query!(
         r#"
-        insert into appointments as a (organization_id, title, status, started_at, ended_at, block, specialist_id,
-                                       patient_id, specialty_id, user_id)
-        select $1, $2, 'scheduled', $3, $4, tstzrange($3, $4), s.id, p.id, $7, $8
+        insert into appointments as a (organization_id, title_encrypted, status, started_at, ended_at, block,
+                                       specialist_id, patient_id, specialty_id, user_id, uid)
+        select $1, $2, 'scheduled', $3, $4, tstzrange($3, $4), s.id, p.id, $7, $8, $9
         from specialists s, patients p
         where s.organization_id = $1 and s.id = $5 and s.deleted_at is null
           and p.organization_id = $1 and p.id = $6 and p.deleted_at is null
@@ -111,13 +112,14 @@ pub(super) async fn appointment_create(
         "#,
         "",
         organization.0,
-        booking.title,
+        title,
         booking.started_at,
         booking.ended_at,
         booking.specialist_id.0,
         booking.patient_id.0,
         booking.specialty_id.map(|id| id.0),
-        user.map(|id| id.0)
+        user.map(|id| id.0),
+        uid
     )
     .fetch_optional(tx.connection()?)
     .await
@@ -153,13 +155,14 @@ pub(super) async fn appointment_update(
     tx: &mut impl Tx,
     organization: OrganizationId,
     id: AppointmentId,
+    title: Option<&[u8]>,
     booking: &CreateAppointment,
     block: Period,
-) -> Result<Option<Appointment>, AppointmentError> {
+) -> Result<Option<AppointmentRow>, AppointmentError> {
     appointment_query!(
         r#"
         update appointments a
-        set title = $3, started_at = $4, ended_at = $5, block = tstzrange($9, $10), specialist_id = s.id,
+        set title = '', title_encrypted = $3, started_at = $4, ended_at = $5, block = tstzrange($9, $10), specialist_id = s.id,
             patient_id = p.id, specialty_id = $8, version = a.version + 1, updated_at = now(),
             sequence = a.sequence
                        + case when (a.started_at, a.ended_at, a.specialist_id) = ($4, $5, s.id) then 0 else 1 end
@@ -175,7 +178,7 @@ pub(super) async fn appointment_update(
         "",
         organization.0,
         id.0,
-        booking.title,
+        title,
         booking.started_at,
         booking.ended_at,
         booking.specialist_id.0,

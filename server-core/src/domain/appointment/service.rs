@@ -10,12 +10,15 @@ use super::{
     error::AppointmentError,
     model::{Appointment, AppointmentFilter, AppointmentSort, CreateAppointment, UpdateAppointment},
     repository, reschedule,
+    row::AppointmentRow,
     status::AppointmentStatus,
+    title::{TitleSeal, Titled},
 };
 use crate::{
     audit::Audit,
     database::{Database, DatabaseError, Lock, WriteTx},
     domain::{appointment_template::Modality, period::Period, rules::InvalidValue, video, waitlist::enqueue_offer},
+    encryption::OrganizationKeys,
     http::{Caller, Role},
     ids::{AppointmentId, OrganizationId, SpecialistId},
 };
@@ -29,11 +32,12 @@ const FURTHEST: TimeDelta = TimeDelta::days(366 * 10);
 #[derive(Clone)]
 pub(crate) struct Service {
     pub(super) database: Database,
+    pub(super) keys: OrganizationKeys,
 }
 
 impl Service {
-    pub(crate) fn new(database: Database) -> Self {
-        Self { database }
+    pub(crate) fn new(database: Database, keys: OrganizationKeys) -> Self {
+        Self { database, keys }
     }
 
     pub(super) async fn list(
@@ -44,17 +48,27 @@ impl Service {
         paging: Paging,
     ) -> Result<Page<Appointment>, AppointmentError> {
         let mut reader = self.database.read(caller).open().await?;
-        Ok(repository::appointment_page(&mut reader, filter, sort, paging).await?)
+        let (rows, total) = repository::appointment_page(&mut reader, filter, sort, paging).await?;
+        drop(reader);
+        Ok(paging.page(self.opened_all(rows).await?, total))
     }
 
     pub(super) async fn get(&self, caller: &Caller, id: AppointmentId) -> Result<Appointment, AppointmentError> {
+        let row = self.row(caller, id).await?;
+        Ok(self.opened(row).await?)
+    }
+
+    /// The appointment as it is stored.
+    pub(super) async fn row(&self, caller: &Caller, id: AppointmentId) -> Result<AppointmentRow, AppointmentError> {
         let mut reader = self.database.read(caller).open().await?;
         repository::appointment_get(&mut reader, id).await?.ok_or(AppointmentError::NotFound)
     }
 
     pub(super) async fn find(&self, caller: &Caller, uid: Uuid) -> Result<Appointment, AppointmentError> {
         let mut reader = self.database.read(caller).open().await?;
-        repository::appointment_find(&mut reader, uid).await?.ok_or(AppointmentError::NotFound)
+        let row = repository::appointment_find(&mut reader, uid).await?.ok_or(AppointmentError::NotFound)?;
+        drop(reader);
+        Ok(self.opened(row).await?)
     }
 
     pub(super) async fn create(
@@ -65,13 +79,16 @@ impl Service {
     ) -> Result<Appointment, AppointmentError> {
         check_period(booking.started_at, booking.ended_at, Utc::now())?;
         check_own(caller, booking.specialist_id)?;
+        let (seal, uid) = (TitleSeal::of(&self.keys, organization).await?, Uuid::new_v4());
+        let title = seal.seal(Titled::Appointment, uid, &booking.title);
         let mut tx = self.database.write_locked(caller, locks(organization, booking)).await?;
         let block = Period { start: booking.started_at, end: booking.ended_at };
         let expired = booking::expire(&mut tx, &[booking.specialist_id], booking.patient_id, &[block]).await?;
-        match repository::appointment_create(&mut tx, organization, caller.user_id, booking).await? {
+        let (user, title) = (caller.user_id, title.as_deref());
+        match repository::appointment_create(&mut tx, organization, user, uid, title, booking).await? {
             Some(appointment) => {
                 tx.commit(Audit::created(&appointment).and(expired)).await?;
-                Ok(appointment)
+                Ok(appointment.with(booking.title.clone()))
             }
             None => Err(repository::unknown_reference(&mut tx, organization, booking).await?),
         }
@@ -87,11 +104,9 @@ impl Service {
         let booking = change.booking();
         check_period(booking.started_at, booking.ended_at, Utc::now())?;
         check_own(caller, booking.specialist_id)?;
+        let seal = TitleSeal::of(&self.keys, organization).await?;
         let mut tx = self.database.write_locked(caller, locks(organization, &booking)).await?;
         let standing = self.standing(&mut tx, id).await?;
-        if standing.is_patient(caller) {
-            return Err(AppointmentError::ClinicOnly);
-        }
         if standing.version != change.version {
             return Err(AppointmentError::StaleVersion { current: standing.version });
         }
@@ -105,7 +120,8 @@ impl Service {
         }
         let block = standing.block_at(booking.started_at, booking.ended_at);
         let expired = booking::expire(&mut tx, &[booking.specialist_id], booking.patient_id, &[block]).await?;
-        match repository::appointment_update(&mut tx, organization, id, &booking, block).await? {
+        let title = seal.seal(Titled::Appointment, standing.uid, &booking.title);
+        match repository::appointment_update(&mut tx, organization, id, title.as_deref(), &booking, block).await? {
             Some(appointment) => {
                 reschedule::record(&mut tx, &[&standing], caller.user_id).await?;
                 let fields = ["title", "started_at", "ended_at", "specialist_id", "patient_id", "specialty_id"];
@@ -115,7 +131,7 @@ impl Service {
                     enqueue_offer(&mut tx, standing.specialist_id).await?;
                 }
                 tx.commit(Audit::updated(&appointment, fields.to_vec()).and(expired)).await?;
-                Ok(appointment)
+                Ok(appointment.with(booking.title))
             }
             None => Err(repository::unknown_reference(&mut tx, organization, &booking).await?),
         }
@@ -136,13 +152,13 @@ impl Service {
 
 /// Has the room of an appointment by video made, moved or taken away once the change is committed. That
 /// is a job, so that no booking waits for Daily or fails with it. What is held has no room yet.
-pub(super) async fn room_follow(tx: &mut WriteTx, appointment: &Appointment) -> Result<(), DatabaseError> {
+pub(super) async fn room_follow(tx: &mut WriteTx, appointment: &AppointmentRow) -> Result<(), DatabaseError> {
     rooms_follow(tx, std::slice::from_ref(appointment)).await
 }
 
 /// The same for several.
-pub(super) async fn rooms_follow(tx: &mut WriteTx, appointments: &[Appointment]) -> Result<(), DatabaseError> {
-    let with_room = |appointment: &&Appointment| {
+pub(super) async fn rooms_follow(tx: &mut WriteTx, appointments: &[AppointmentRow]) -> Result<(), DatabaseError> {
+    let with_room = |appointment: &&AppointmentRow| {
         appointment.modality == Modality::Video && appointment.status != AppointmentStatus::Held
     };
     let rooms: Vec<_> = appointments.iter().filter(with_room).map(|appointment| appointment.id).collect();
@@ -157,7 +173,7 @@ fn locks(organization: OrganizationId, booking: &CreateAppointment) -> Vec<Lock>
 
 /// A specialist books for itself alone; row-level security would refuse it too, as a fault.
 pub(super) fn check_own(caller: &Caller, specialist: SpecialistId) -> Result<(), InvalidValue> {
-    if caller.role == Some(Role::Specialist) && caller.specialist_id != Some(specialist) {
+    if caller.role() == Some(Role::Specialist) && caller.specialist_id() != Some(specialist) {
         return Err(InvalidValue::new(
             "/specialist_id",
             "not_own",

@@ -45,9 +45,10 @@ impl Api {
     /// Erase a user
     ///
     /// Deletes what the law doesn't require to be kept in the organization of the request and
-    /// anonymizes the rest; a superadmin who names no organization does so in all of them. The account,
-    /// here and at the identity provider, goes with the last membership. A job does it; asked for again,
-    /// it is the same job. 409 `last_admin` for the only admin of the organization.
+    /// anonymizes the rest; the membership there ends. The account stays: it is the person's own, who ends it
+    /// by `me_delete`. A superadmin who names no organization erases in all of them, and then the account, here
+    /// and at the identity provider. A job does it; asked for again, it is the same job. 409 `last_admin` where
+    /// an organization would be left without an admin.
     #[oai(path = "/users/:user_id", method = "delete", operation_id = "gdpr_user_erase")]
     async fn gdpr_user_erase(
         &self,
@@ -142,6 +143,26 @@ impl Api {
     ) -> Result<Json<ErasureJob>, ApiError> {
         caller.may(Permission::GdprManage)?;
         Ok(Json(self.gdpr.job(&caller, job_id.0).await?))
+    }
+}
+
+/// `/v1/me`, as far as it ends.
+pub(crate) struct AccountApi {
+    pub(crate) gdpr: Service,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Identity")]
+impl AccountApi {
+    /// End the caller's own account
+    ///
+    /// Every membership ends at once; then the account goes, here and at the identity provider, with what it
+    /// did above organizations. What clinics hold on the person stays theirs, without a login: each of them is
+    /// asked for that (`gdpr_user_erase`, `gdpr_patient_erase`). A job does it; asked for again, it is the same
+    /// job. 409 `last_admin` where an organization would be left without an admin.
+    #[oai(path = "/me", method = "delete", operation_id = "me_delete")]
+    async fn me_delete(&self, caller: Person) -> Result<Accepted<ErasureAccepted>, ApiError> {
+        caller.in_person()?;
+        Ok(Accepted(self.gdpr.leave(&caller).await?))
     }
 }
 

@@ -12,12 +12,12 @@ use server_shared::http::streamed::{Document, Gone, Outlet};
 
 use super::{
     model::SubjectKind,
-    registry::{HOLDINGS, Holding, Shown},
-    repository::{self, HeldRow, Person, RowKey},
+    registry::{HOLDINGS, Holding, SealedBy, Shown},
+    repository::{self, HeldKey, HeldRow, Person, RowKey},
 };
 use crate::{
     database::{DatabaseError, Disclosed},
-    encryption::{Encryption, RowCipher},
+    encryption::{Encryption, OrganizationKeys, RowCipher},
     ids::OrganizationId,
 };
 
@@ -48,6 +48,7 @@ pub(super) struct Export {
     /// That this is going to be read has been audited.
     pub(super) disclosed: Disclosed,
     pub(super) encryption: Arc<Encryption>,
+    pub(super) keys: OrganizationKeys,
     pub(super) person: Person,
     /// Whether what the person is above organizations is shown.
     pub(super) platform: bool,
@@ -99,7 +100,7 @@ impl Export {
             // The receiver may be slow, and nobody should wait for it with a transaction open.
             drop(tx);
             for row in rows {
-                let mut row = self.open(holding, row)?;
+                let mut row = self.open(holding, row).await?;
                 if holding.account && !self.platform {
                     without_the_platform(&mut row);
                 }
@@ -112,17 +113,22 @@ impl Export {
         }
     }
 
-    fn open(&self, holding: &Holding, row: HeldRow) -> Result<Value, DatabaseError> {
+    async fn open(&self, holding: &Holding, row: HeldRow) -> Result<Value, DatabaseError> {
         let HeldRow { key, mut columns } = row;
-        let key = key
-            .map(|RowKey { organization, key, wrapped, row }| {
+        let key = match key {
+            Some(RowKey { organization, key, row }) => {
                 let data_key = match key {
-                    Some(id) => self.encryption.open_key(organization, id, &wrapped),
-                    None => self.encryption.open_user_key(row, &wrapped),
+                    HeldKey::DataKey(id, wrapped) => Arc::new(self.encryption.open_key(organization, id, &wrapped)?),
+                    HeldKey::Own(wrapped) if holding.sealed_by == SealedBy::InvitationKey => {
+                        Arc::new(self.encryption.open_invitation_key(organization, row, &wrapped)?)
+                    }
+                    HeldKey::Own(wrapped) => Arc::new(self.encryption.open_user_key(row, &wrapped)?),
+                    HeldKey::Organization => self.keys.of(organization).await?.into_data_key(),
                 };
-                data_key.map(|data_key| (data_key, organization, row))
-            })
-            .transpose()?;
+                Some((data_key, organization, row))
+            }
+            None => None,
+        };
         for column in holding.columns {
             let Shown::Sealed(name) = column.shown else { continue };
             let sealed = columns.shift_remove(column.name).filter(|value| !value.is_null());

@@ -12,7 +12,7 @@ mod repository;
 mod service;
 mod work;
 
-pub(crate) use api::Api;
+pub(crate) use api::{AccountApi, Api};
 pub(crate) use registry::printed;
 pub(crate) use service::Service;
-pub(crate) use work::Eraser;
+pub(crate) use work::{Eraser, Erasure};

@@ -62,17 +62,6 @@ impl Subject {
     }
 }
 
-/// A user in audit rows on its data.
-pub(super) struct UserSubject(pub(super) UserId);
-
-impl Entity for UserSubject {
-    const TYPE: &'static str = "user";
-
-    fn entity_id(&self) -> String {
-        self.0.to_string()
-    }
-}
-
 /// How far an erasure goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize, Deserialize)]
 #[oai(rename_all = "snake_case")]
@@ -138,8 +127,8 @@ pub(crate) struct ErasureItem {
     pub(crate) store: String,
     /// The table, or the prefix or pattern of keys.
     pub(crate) table: String,
-    /// How the person is found, and in which column: `user`, `patient`, `specialist`, `data_key`,
-    /// `audit_entry`, `organization`, `entity`, `erasure`, `pseudonym` or `key`, then `:` and the column.
+    /// How the person is found, and in which column: `user`, `address`, `patient`, `specialist`,
+    /// `data_key`, `audit_entry`, `organization`, `entity`, `erasure`, `pseudonym` or `key`, then `:` and the column.
     pub(crate) found_by: String,
     /// The columns that are about the person.
     pub(crate) columns: Vec<String>,
@@ -259,7 +248,7 @@ pub(crate) struct ErasureJob {
     pub(crate) subject_id: i64,
     /// The organization whose data is meant; left out for all of them.
     pub(crate) organization_id: Option<OrganizationId>,
-    /// Whether the user's account goes as well, as its last membership does.
+    /// Whether the user's account goes as well.
     pub(crate) account: bool,
     /// What was found at the beginning, place by place; empty before that. Telemetry's part comes
     /// once Telemetry has made its own.

@@ -30,6 +30,13 @@ pub(super) struct Person {
     pub(super) files: Vec<String>,
 }
 
+impl Person {
+    /// What is above organizations, and nothing else.
+    pub(super) fn account(user: UserId) -> Self {
+        Self { user: Some(user.0), ..Self::default() }
+    }
+}
+
 /// Names of columns that are read along with sealed ones, to open them.
 const ORGANIZATION: &str = "$organization";
 const KEY: &str = "$key";
@@ -44,16 +51,53 @@ const PAGE: usize = 200;
 /// What opens the sealed columns of a row.
 pub(super) struct RowKey {
     pub(super) organization: OrganizationId,
-    /// Row of `data_keys`; `None` where the row has its own key.
-    pub(super) key: Option<Uuid>,
-    pub(super) wrapped: Vec<u8>,
+    pub(super) key: HeldKey,
     pub(super) row: Uuid,
+}
+
+/// The key of a row, as it was read with it.
+pub(super) enum HeldKey {
+    /// A row of `data_keys`, and what is wrapped in it.
+    DataKey(Uuid, Vec<u8>),
+    /// The row's own.
+    Own(Vec<u8>),
+    /// Not at all: it is the organization's.
+    Organization,
 }
 
 /// A row of a holding, its sealed columns still sealed, under the names of their columns.
 pub(super) struct HeldRow {
     pub(super) key: Option<RowKey>,
     pub(super) columns: Map<String, Value>,
+}
+
+/// Whether a user may have somebody erased: an administrator in its organization, who runs the platform everywhere,
+/// and everybody itself everywhere. To be asked above organizations.
+pub(super) async fn may_erase(
+    tx: &mut impl Tx,
+    asker: Option<UserId>,
+    organization: Option<OrganizationId>,
+    subject: Subject,
+) -> Result<bool, DatabaseError> {
+    let Some(asker) = asker else { return Ok(false) };
+    if organization.is_none() && matches!(subject, Subject::User(user) if user == asker) {
+        return Ok(true);
+    }
+    let may = sqlx::query_scalar!(
+        r#"
+        select exists (
+            select from users u
+            where u.id = $1 and u.deleted_at is null
+              and (u.superadmin
+                   or exists (select from memberships m
+                              where m.user_id = u.id and m.organization_id = $2 and m.role = 'admin'))) as "may!"
+        "#,
+        asker.0,
+        organization.map(|id| id.0)
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    Ok(may)
 }
 
 /// Whether anything is held on the person, as far as the context goes, that erasing would change: of one
@@ -154,33 +198,11 @@ pub(super) async fn person_locks(tx: &mut WriteTx, person: &Person) -> Result<Ve
     Ok(organizations.into_iter().map(Lock::Members).chain(patients).collect())
 }
 
-/// Whether the user's account goes with what it has in `organization` (`None`: in all of them): it is
-/// a member there, or `was` when the erasure began, and nowhere else; or its account is closed already.
-/// An organization can't take the account of who runs the platform.
-pub(super) async fn account_goes(
-    tx: &mut WriteTx,
-    user: i64,
-    organization: Option<OrganizationId>,
-    was: bool,
-) -> Result<bool, DatabaseError> {
-    // Locked: a membership that is being added waits, and then finds the account gone or not.
-    let goes = sqlx::query_scalar!(
-        r#"
-        select $2::bigint is null
-            or not u.superadmin
-               and ($3 or u.deleted_at is not null
-                    or exists (select from memberships m where m.user_id = u.id and m.organization_id = $2))
-               and not exists (select from memberships m where m.user_id = u.id and m.organization_id <> $2) as "goes!"
-        from users u where u.id = $1
-        for update of u
-        "#,
-        user,
-        organization.map(|id| id.0),
-        was
-    )
-    .fetch_optional(tx.connection()?)
-    .await?;
-    Ok(goes.unwrap_or(false))
+/// Keeps the user's account to the end of the transaction: a membership that is being accepted waits, and
+/// then finds the account gone.
+pub(super) async fn account_hold(tx: &mut WriteTx, user: i64) -> Result<(), DatabaseError> {
+    sqlx::query!("select id from users where id = $1 for update", user).fetch_optional(tx.connection()?).await?;
+    Ok(())
 }
 
 /// Which of a holding's rows are meant.
@@ -239,8 +261,15 @@ pub(super) async fn holding_page(
             ]);
             "join data_keys k on k.organization_id = t.organization_id and k.id = t.data_key_id"
         }
-        SealedBy::OwnKey => {
+        SealedBy::Organization => {
+            columns.extend([format!("t.organization_id as \"{ORGANIZATION}\""), format!("t.uid as \"{ROW}\"")]);
+            ""
+        }
+        SealedBy::OwnKey | SealedBy::InvitationKey => {
             columns.extend([format!("t.data_key_wrapped as \"{WRAPPED}\""), format!("t.uid as \"{ROW}\"")]);
+            if holding.sealed_by == SealedBy::InvitationKey {
+                columns.push(format!("t.organization_id as \"{ORGANIZATION}\""));
+            }
             ""
         }
     };
@@ -261,7 +290,7 @@ pub(super) async fn holding_page(
     let mut last = None;
     let mut page = Vec::with_capacity(found.len());
     for row in &found {
-        let (row, place) = held_row(row.try_get(0)?)?;
+        let (row, place) = held_row(holding.sealed_by, row.try_get(0)?)?;
         page.push(row);
         last = place;
     }
@@ -269,18 +298,20 @@ pub(super) async fn holding_page(
 }
 
 /// A row and its place.
-fn held_row(row: Value) -> Result<(HeldRow, Option<String>), DatabaseError> {
+fn held_row(sealed_by: SealedBy, row: Value) -> Result<(HeldRow, Option<String>), DatabaseError> {
     let Value::Object(mut columns) = row else { return Err(damaged("a row is no object")) };
     let mut key_part = |name: &str| columns.shift_remove(name).filter(|value| !value.is_null());
     let (organization, key, wrapped, row) = (key_part(ORGANIZATION), key_part(KEY), key_part(WRAPPED), key_part(ROW));
     let uuid = |value: &Value| value.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| damaged("no UUID"));
-    let key = match (wrapped, row) {
-        (Some(wrapped), Some(row)) => Some(RowKey {
-            organization: OrganizationId(organization.as_ref().and_then(Value::as_i64).unwrap_or_default()),
-            key: key.as_ref().map(uuid).transpose()?,
-            wrapped: bytes(&wrapped)?,
-            row: uuid(&row)?,
-        }),
+    let key = match (sealed_by, wrapped, key) {
+        (SealedBy::DataKey, Some(wrapped), Some(id)) => Some(HeldKey::DataKey(uuid(&id)?, bytes(&wrapped)?)),
+        (SealedBy::OwnKey, Some(wrapped), _) => Some(HeldKey::Own(bytes(&wrapped)?)),
+        (SealedBy::Organization, _, _) => Some(HeldKey::Organization),
+        _ => None,
+    };
+    let organization = OrganizationId(organization.as_ref().and_then(Value::as_i64).unwrap_or_default());
+    let key = match (key, row) {
+        (Some(key), Some(row)) => Some(RowKey { organization, key, row: uuid(&row)? }),
         _ => None,
     };
     let place = columns.shift_remove(PLACE).as_ref().and_then(Value::as_str).map(str::to_owned);
@@ -386,6 +417,13 @@ pub(super) async fn erasure_get(
 fn rows_of(holding: &Holding) -> String {
     let found = match holding.found {
         Found::User(column) => format!("t.{column} = $1"),
+        Found::Address(column) => format!(
+            "t.{column} = (select u.email_index from users u
+                           where u.id = $1
+                             and (context_organization() is null
+                                  or exists (select from memberships m where m.organization_id = context_organization()
+                                                                         and m.user_id = u.id)))"
+        ),
         Found::Patient(column) => format!("t.{column} = any($2)"),
         Found::Specialist(column) => format!("t.{column} = any($3)"),
         Found::DataKey(column) => {

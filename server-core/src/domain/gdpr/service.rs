@@ -9,16 +9,16 @@ use uuid::Uuid;
 use super::{
     error::GdprError,
     export::{Export, ExportHead},
-    model::{ErasureAccepted, ErasureJob, ErasureMode, ErasureRecord, Subject, UserSubject},
+    model::{ErasureAccepted, ErasureJob, ErasureMode, ErasureRecord, Subject},
     repository::{self, Person},
-    work::{Erasure, Progress},
+    work::{Erasure, Progress, Scope},
 };
 use crate::{
     audit::Audit,
     database::{Database, DatabaseError, Tx},
     domain::member,
-    encryption::Encryption,
-    http::Caller,
+    encryption::{Encryption, OrganizationKeys},
+    http::{self, Caller, Identities},
     ids::{OrganizationId, PatientId},
     integration::s3::Storage,
     jobs::{self, Job, JobState, Work},
@@ -29,9 +29,11 @@ use crate::{
 pub(crate) struct Service {
     database: Database,
     encryption: Arc<Encryption>,
+    keys: OrganizationKeys,
     storage: Storage,
     telemetry: telemetry::Client,
     members: member::Service,
+    identities: Identities,
 }
 
 impl Service {
@@ -39,11 +41,13 @@ impl Service {
     pub(crate) fn new(
         database: Database,
         encryption: Arc<Encryption>,
+        keys: OrganizationKeys,
         storage: Storage,
         telemetry: telemetry::Client,
         members: member::Service,
+        identities: Identities,
     ) -> Self {
-        Self { database, encryption, storage, telemetry, members }
+        Self { database, encryption, keys, storage, telemetry, members, identities }
     }
 
     /// Enqueues an erasure, or finds the one that was asked for before.
@@ -59,7 +63,7 @@ impl Service {
         let subject = whole_person(&mut tx, subject).await?;
         let person = repository::person_get(&mut tx, subject).await?;
         let exists = repository::is_held(&mut tx, &person, caller.organization.is_none()).await?;
-        let work = Erasure { subject, mode, dry_run };
+        let work = Erasure { subject, mode, dry_run, scope: Scope::Held };
         let latest = latest(&mut tx, caller, &work).await?;
         if let Some(job) = latest.filter(|job| is_open(job) || !exists) {
             return Ok(accepted(&job, dry_run));
@@ -80,6 +84,31 @@ impl Service {
         tx.commit(Audit::action("requested", &ErasureRecord(id)).and([subject_audit("erasure_requested", subject)]))
             .await?;
         Ok(ErasureAccepted { job_id: id, status: JobState::Queued, dry_run })
+    }
+
+    /// Ends the caller's own account: its memberships at once, and then the account, by a job. What clinics
+    /// hold stays theirs, without a login.
+    pub(super) async fn leave(&self, caller: &http::Person) -> Result<ErasureAccepted, GdprError> {
+        let (user, above) = (caller.id(), caller.above_organizations().privileged());
+        let mut tx = self.members.write_leaving(&above, user).await?;
+        let work = Erasure::of_account(user);
+        if let Some(job) = latest(&mut tx, &above, &work).await?.filter(is_open) {
+            return Ok(accepted(&job, false));
+        }
+        if self.members.is_last_admin(&mut tx, user).await? {
+            return Err(GdprError::LastAdmin);
+        }
+        let left = self.members.leave_all(&mut tx, user).await?;
+        let Some(id) = tx.enqueue(&work).await? else {
+            // Asked for twice at the same time.
+            let job = latest(&mut tx, &above, &work).await?.ok_or(GdprError::JobNotFound)?;
+            return Ok(accepted(&job, false));
+        };
+        self.identities.invalidate_after(&mut tx, [user]);
+        let asked = Audit::action("requested", &ErasureRecord(id));
+        let asked = asked.and([subject_audit("erasure_requested", Subject::User(user))]).and(left);
+        tx.commit(asked).await?;
+        Ok(ErasureAccepted { job_id: id, status: JobState::Queued, dry_run: false })
     }
 
     pub(super) async fn job(&self, caller: &Caller, id: Uuid) -> Result<ErasureJob, GdprError> {
@@ -137,6 +166,7 @@ impl Service {
             head,
             disclosed,
             encryption: Arc::clone(&self.encryption),
+            keys: self.keys.clone(),
             person,
             platform: caller.organization.is_none(),
             files,
@@ -198,7 +228,7 @@ fn not_found(subject: Subject) -> GdprError {
 
 fn subject_audit(action: &'static str, subject: Subject) -> Audit {
     match subject {
-        Subject::User(user) => Audit::action(action, &UserSubject(user)),
+        Subject::User(user) => Audit::action(action, &user),
         Subject::Patient(patient) => Audit::action(action, &patient),
     }
 }

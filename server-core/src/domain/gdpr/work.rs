@@ -4,7 +4,8 @@
 //! 1. **Plan.** The rows are changed in a transaction that is rolled back: what the plan counts is what
 //!    the receipt will count.
 //! 2. **Records.** What the organization holds, in one transaction: nobody ever sees half of it.
-//! 3. **Account.** If that was the user's last membership.
+//! 3. **Account.** Where the person itself asked for that, or whoever runs the platform did for all
+//!    organizations; never for a clinic.
 //! 4. **Files**, by their prefixes.
 //! 5. **Outbox.** Audit rows that a forwarder took before their personal part went have to arrive, so
 //!    that Telemetry's erasure finds them.
@@ -22,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    model::{ErasureItem, ErasureMode, ErasureRecord, HoldingService, Subject, SubjectKind, UserSubject},
+    model::{ErasureItem, ErasureMode, ErasureRecord, HoldingService, Subject, SubjectKind},
     registry::HOLDINGS,
     repository::{self, Person, Reach},
 };
@@ -42,12 +43,33 @@ const OPERATION: &str = "gdpr_erasure";
 /// How soon to look again at what somebody else has to do first.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+/// How much of what is held is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Scope {
+    /// What the organization of the job holds; in none, what all of them hold, and the account.
+    #[default]
+    Held,
+    /// The account, and what is above organizations. What each of them holds is its own.
+    Account,
+}
+
 /// An erasure that was asked for.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Erasure {
     pub(super) subject: Subject,
     pub(super) mode: ErasureMode,
     pub(super) dry_run: bool,
+    #[serde(default)]
+    pub(super) scope: Scope,
+}
+
+impl Erasure {
+    /// The end of an account, with what is above organizations; of one that is left by its owner. To be
+    /// enqueued above organizations.
+    pub(crate) fn of_account(user: UserId) -> Self {
+        Self { subject: Subject::User(user), mode: ErasureMode::Erase, dry_run: false, scope: Scope::Account }
+    }
 }
 
 impl Work for Erasure {
@@ -59,7 +81,11 @@ impl Work for Erasure {
 
     fn key(&self) -> Option<String> {
         // What a dry run finds depends on when it looks: each one is its own.
-        (!self.dry_run).then(|| self.subject.key(self.mode))
+        let key = || match self.scope {
+            Scope::Held => self.subject.key(self.mode),
+            Scope::Account => format!("account:{}", self.subject.id()),
+        };
+        (!self.dry_run).then(key)
     }
 }
 
@@ -150,21 +176,38 @@ impl Run<'_> {
         }
     }
 
-    async fn plan(&mut self) -> Result<(), JobError> {
-        let mut tx = self.write().await?;
-        self.progress.person = repository::person_get(&mut tx, self.work.subject).await?;
-        let mut plan = self.change_records(&mut tx).await?;
-        // Rolled back.
+    /// Whoever can leave a job is not whoever may have somebody erased: that is asked again before anything is done.
+    /// Once it has begun it goes on, whatever becomes of who asked.
+    async fn check_asker(&self) -> Result<(), JobError> {
+        let mut tx = self.write_above().await?;
+        if repository::may_erase(&mut tx, self.attempt.asked_by, self.attempt.organization, self.work.subject).await? {
+            return Ok(());
+        }
         drop(tx);
-        if let Some(user) = self.progress.person.user {
+        let tx = self.write().await?;
+        tx.commit(Audit::action("refused", &ErasureRecord(self.attempt.id))).await?;
+        Err(JobError::fatal("asker_not_allowed", "who asked for the erasure may not have it done"))
+    }
+
+    async fn plan(&mut self) -> Result<(), JobError> {
+        self.check_asker().await?;
+        let mut plan = Vec::new();
+        if let (Scope::Account, Subject::User(user)) = (self.work.scope, self.work.subject) {
+            self.progress.person = Person::account(user);
+        } else {
+            let mut tx = self.write().await?;
+            self.progress.person = repository::person_get(&mut tx, self.work.subject).await?;
+            plan = self.change_records(&mut tx).await?;
+            // Rolled back.
+            drop(tx);
+        }
+        self.progress.account = self.account_goes();
+        if let Some(user) = self.progress.person.user.filter(|_| self.progress.account) {
             let mut tx = self.write_above().await?;
-            if repository::account_goes(&mut tx, user, self.attempt.organization, false).await? {
-                self.progress.account = true;
-                self.change_account(&mut tx, &mut plan).await?;
-                // None where an erasure before has ended it there.
-                let named = repository::clerk_id(&mut tx, user).await?.is_some();
-                plan.push(ErasureItem::deleted(HoldingService::Clerk, "users", "users".to_owned(), named.into()));
-            }
+            self.change_account(&mut tx, &mut plan).await?;
+            // None where an erasure before has ended it there.
+            let named = repository::clerk_id(&mut tx, user).await?.is_some();
+            plan.push(ErasureItem::deleted(HoldingService::Clerk, "users", "users".to_owned(), named.into()));
         }
         for prefix in &self.progress.person.files {
             let files = self.eraser.storage.list(prefix).await.map_err(storage_failed)?;
@@ -172,7 +215,11 @@ impl Run<'_> {
         }
         self.progress.telemetry = self.telemetry_parts();
         self.progress.plan = plan;
-        let next = if self.work.dry_run { Stage::Telemetry } else { Stage::Records };
+        let next = match (self.work.dry_run, self.work.scope) {
+            (true, _) => Stage::Telemetry,
+            (false, Scope::Held) => Stage::Records,
+            (false, Scope::Account) => Stage::Account,
+        };
         let tx = self.write().await?;
         self.commit(tx, next, Audit::action("planned", &ErasureRecord(self.attempt.id))).await
     }
@@ -217,18 +264,15 @@ impl Run<'_> {
 
     async fn account(&mut self) -> Result<(), JobError> {
         let mut tx = self.write_above().await?;
-        // Asked again: since the plan was made, somebody may have made the user a member elsewhere.
-        self.progress.account = match self.progress.person.user {
-            Some(user) => {
-                let was = self.progress.account;
-                repository::account_goes(&mut tx, user, self.attempt.organization, was).await?
-            }
-            None => false,
-        };
-        if self.progress.account {
-            // What was added since the records went, if the erasure is of everything.
-            if self.attempt.organization.is_none() {
-                self.change_records(&mut tx).await?;
+        // Asked again: an older version of this service may have planned it otherwise.
+        self.progress.account = self.account_goes();
+        let mut left = Vec::new();
+        if let Some(user) = self.progress.person.user.filter(|_| self.progress.account) {
+            repository::account_hold(&mut tx, user).await?;
+            // What was added since, by who accepted an invitation in between.
+            match self.work.scope {
+                Scope::Held => drop(self.change_records(&mut tx).await?),
+                Scope::Account => left = self.eraser.members.leave_all(&mut tx, UserId(user)).await?,
             }
             let mut receipt = std::mem::take(&mut self.progress.receipt);
             self.change_account(&mut tx, &mut receipt).await?;
@@ -236,7 +280,13 @@ impl Run<'_> {
             self.forget_after(&mut tx);
         }
         self.progress.telemetry = self.telemetry_parts();
-        self.commit(tx, Stage::Files, self.audit()).await
+        self.commit(tx, Stage::Files, self.audit().and(left)).await
+    }
+
+    /// An account is a person's own: it goes where the person said so, or whoever runs the platform named no
+    /// organization. What an organization asks for ends what that organization holds.
+    fn account_goes(&self) -> bool {
+        self.attempt.organization.is_none() && matches!(self.work.subject, Subject::User(_))
     }
 
     async fn files(&mut self) -> Result<(), JobError> {
@@ -336,8 +386,8 @@ impl Run<'_> {
     /// The same with what is above organizations, which no organization's context shows.
     async fn change_account(&self, tx: &mut WriteTx, items: &mut Vec<ErasureItem>) -> Result<(), DatabaseError> {
         let (mode, person) = (self.work.mode, &self.progress.person);
-        // In every organization at once, these were among the records.
-        if self.attempt.organization.is_some() {
+        // Of everything, these were among the records.
+        if self.work.scope == Scope::Account {
             for holding in HOLDINGS.iter().filter(|holding| !holding.account) {
                 let rows = repository::holding_change(tx, holding, mode, person, Reach::Platform).await?;
                 ErasureItem::of(holding, mode, rows).add_to(items);
@@ -354,10 +404,12 @@ impl Run<'_> {
     fn telemetry_parts(&self) -> Vec<TelemetryPart> {
         let part = |kind, platform| move |id| TelemetryPart { request_id: Uuid::now_v7(), kind, id, platform };
         let person = &self.progress.person;
-        let above = person.user.filter(|_| self.progress.account && self.attempt.organization.is_some());
+        if self.work.scope == Scope::Account {
+            return person.user.map(part(SubjectKind::User, true)).into_iter().collect();
+        }
         let user = person.user.map(part(SubjectKind::User, false));
         let patients = person.patients.iter().copied().map(part(SubjectKind::Patient, false));
-        user.into_iter().chain(patients).chain(above.map(part(SubjectKind::User, true))).collect()
+        user.into_iter().chain(patients).collect()
     }
 
     /// Commits a stage, and with it that it is done.
@@ -375,7 +427,7 @@ impl Run<'_> {
             (false, ErasureMode::Anonymize) => "anonymized",
         };
         match self.work.subject {
-            Subject::User(user) => Audit::action(action, &UserSubject(user)),
+            Subject::User(user) => Audit::action(action, &user),
             Subject::Patient(patient) => Audit::action(action, &patient),
         }
     }

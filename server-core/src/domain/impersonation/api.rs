@@ -24,7 +24,8 @@ impl Api {
     /// Act as a patient
     ///
     /// The answer shows a token, once: whoever sends it is the patient, and every audit row names both.
-    /// It lasts half an hour at most, gives no token for Telemetry, and can be ended before. 409
+    /// It lasts half an hour at most, ends with the session that asked for it and when one of the two is
+    /// something else in the organization, gives no token for Telemetry, and can be ended before. 409
     /// `patient_has_no_user` for a patient who can't sign in.
     #[oai(path = "/patients/:patient_id/impersonate", method = "post", operation_id = "patient_impersonate")]
     async fn patient_impersonate(

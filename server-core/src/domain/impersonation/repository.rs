@@ -1,3 +1,5 @@
+use uuid::Uuid;
+
 use super::model::Impersonation;
 use crate::{
     database::{DatabaseError, Tx},
@@ -7,10 +9,15 @@ use crate::{
 /// An impersonation on its way into the database.
 pub(super) struct NewImpersonation<'a> {
     pub(super) impersonator: UserId,
+    /// The session of the administrator's, with which it ends.
+    pub(super) session: Option<&'a str>,
     pub(super) patient: PatientId,
     pub(super) patient_user: UserId,
     pub(super) token_hash: &'a [u8],
-    pub(super) reason: &'a str,
+    /// What the reason is bound to.
+    pub(super) uid: Uuid,
+    /// Sealed.
+    pub(super) reason: Option<Vec<u8>>,
     pub(super) minutes: u32,
 }
 
@@ -22,9 +29,9 @@ pub(super) async fn impersonation_create(
     let row = sqlx::query_as!(
         Impersonation,
         r#"
-        insert into impersonations (organization_id, token_hash, impersonator_user_id, patient_id, patient_user_id, reason,
-                                    expires_at)
-        values ($1, $2, $3, $4, $5, $6, now() + make_interval(mins => $7))
+        insert into impersonations (organization_id, token_hash, impersonator_user_id, patient_id, patient_user_id, uid,
+                                    reason_encrypted, expires_at, session_id)
+        values ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(mins => $8), $9)
         returning id as "id: ImpersonationId", patient_id as "patient_id: PatientId",
                   patient_user_id as "patient_user_id: UserId", impersonator_user_id as "impersonator_user_id: UserId",
                   expires_at, created_at
@@ -34,8 +41,10 @@ pub(super) async fn impersonation_create(
         new.impersonator.0,
         new.patient.0,
         new.patient_user.0,
-        new.reason,
-        i32::try_from(new.minutes).unwrap_or(0)
+        new.uid,
+        new.reason.as_deref(),
+        i32::try_from(new.minutes).unwrap_or(0),
+        new.session
     )
     .fetch_one(tx.connection()?)
     .await?;

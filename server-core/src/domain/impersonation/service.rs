@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::{
     error::ImpersonationError,
     model::{BeginImpersonation, ImpersonationToken},
@@ -9,15 +11,19 @@ use crate::{
     audit::Audit,
     database::Database,
     domain::patient,
+    encryption::OrganizationKeys,
     http::{Impersonations, Person, Secrets},
     ids::{ImpersonationId, OrganizationId, PatientId},
 };
+
+const TABLE: &str = "impersonations";
 
 /// Administrators acting as patients.
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,
     patients: patient::Service,
+    keys: OrganizationKeys,
     secrets: Arc<Secrets>,
     known: Impersonations,
 }
@@ -26,10 +32,11 @@ impl Service {
     pub(crate) fn new(
         database: Database,
         patients: patient::Service,
+        keys: OrganizationKeys,
         secrets: Arc<Secrets>,
         known: Impersonations,
     ) -> Self {
-        Self { database, patients, secrets, known }
+        Self { database, patients, keys, secrets, known }
     }
 
     pub(super) async fn begin(
@@ -40,6 +47,7 @@ impl Service {
         input: &BeginImpersonation,
     ) -> Result<ImpersonationToken, ImpersonationError> {
         let secret = self.secrets.make();
+        let (key, uid) = (self.keys.of(organization).await?, Uuid::now_v7());
         let mut tx = self.database.write(caller).await?;
         let patient_user = self
             .patients
@@ -49,10 +57,12 @@ impl Service {
             .ok_or(ImpersonationError::PatientHasNoUser)?;
         let new = NewImpersonation {
             impersonator: caller.id(),
+            session: caller.session(),
             patient,
             patient_user,
             token_hash: &secret.hash,
-            reason: &input.reason,
+            uid,
+            reason: key.row(TABLE, uid).seal("reason", Some(&input.reason)),
             minutes: input.minutes,
         };
         let impersonation = repository::impersonation_create(&mut tx, organization, &new).await?;

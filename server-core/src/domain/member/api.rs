@@ -6,14 +6,14 @@ use poem_openapi::{
 use server_shared::{
     ApiError,
     http::{
-        Body, Created, NoContent, Page, Paging,
+        Body, NoContent, Page, Paging,
         page::{PageNumber, PageSize},
     },
 };
 
 use super::{
     Service,
-    model::{ConnectUser, Member, UpdateMember},
+    model::{Member, UpdateMember},
 };
 use crate::{
     domain::Tag,
@@ -47,26 +47,10 @@ impl Api {
         Ok(Json(self.members.list(&caller, Paging::new(page.0, page_size.0)).await?))
     }
 
-    /// Add a user to an organization
-    ///
-    /// By e-mail address; or by id somebody who was a member before, and a superadmin anybody. 404
-    /// `user_not_found` for everybody else and for who has not signed up; 409 `already_member` for a
-    /// member, whose role stays as it is.
-    #[oai(path = "/organizations/:organization_id/connect-user", method = "post", operation_id = "member_connect")]
-    async fn member_connect(
-        &self,
-        caller: Person,
-        /// Id of the organization; it is the context of the request.
-        organization_id: Path<OrganizationId>,
-        body: Body<ConnectUser>,
-    ) -> Result<Created<Member>, ApiError> {
-        caller.may(Permission::MemberWrite)?;
-        Ok(Created(self.members.connect(&caller, organization_id.0, &body).await?))
-    }
-
     /// Change what a member is
     ///
-    /// Counts from the member's next request on. 409 `last_admin` when nobody would administer the
+    /// Counts from the member's next request on. What the member had in the former role ends: its calendar
+    /// feed, what it holds, impersonations of it or by it, and its link to a specialist or patient record. 409 `last_admin` when nobody would administer the
     /// organization any more.
     #[oai(path = "/organizations/:organization_id/members/:user_id", method = "put", operation_id = "member_update")]
     async fn member_update(
@@ -84,7 +68,8 @@ impl Api {
 
     /// Remove a member from an organization
     ///
-    /// Specialist and patient records of the member stay, without a login. 409 `last_admin` when nobody
+    /// Specialist and patient records of the member stay, without a login; API keys that it made stay as they
+    /// are. Its calendar feed, what it holds and impersonations of it or by it end. 409 `last_admin` when nobody
     /// would administer the organization any more.
     #[oai(path = "/organizations/:organization_id/members/:user_id", method = "delete", operation_id = "member_delete")]
     async fn member_delete(

@@ -1,4 +1,5 @@
 mod api;
+mod ended;
 mod error;
 mod model;
 mod repository;

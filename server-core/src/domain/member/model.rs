@@ -4,8 +4,9 @@ use poem_openapi::{Enum, Object, types::Example};
 use crate::{audit::Entity, ids::UserId};
 
 /// What a member is in its organization. Running the platform is no membership, so nobody can grant it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
 #[oai(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
 pub(crate) enum MemberRole {
     /// Runs the clinic.
     Admin,
@@ -83,26 +84,6 @@ impl Example for Member {
     }
 }
 
-/// Whom to add to an organization: exactly one of `email` and `user_id` says it.
-#[derive(Debug, Clone, Object)]
-#[oai(example, skip_serializing_if_is_none)]
-pub(crate) struct ConnectUser {
-    /// The e-mail address that the user has proved to own.
-    #[oai(validator(min_length = 3, max_length = 254, pattern = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$"))]
-    pub(crate) email: Option<String>,
-    /// The user.
-    pub(crate) user_id: Option<UserId>,
-    /// What the user is to be.
-    pub(crate) role: MemberRole,
-}
-
-impl Example for ConnectUser {
-    fn example() -> Self {
-        let member = Member::example();
-        Self { email: member.email, user_id: None, role: member.role }
-    }
-}
-
 /// What a member is from now on.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
@@ -117,7 +98,7 @@ impl Example for UpdateMember {
     }
 }
 
-/// An invitation that somebody accepted at the identity provider.
+/// An invitation of the identity provider's, accepted there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Invitation {
     /// The organization, as the identity provider calls it.

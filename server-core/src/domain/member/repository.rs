@@ -2,10 +2,14 @@ use chrono::{DateTime, Utc};
 use server_shared::http::Paging;
 use uuid::Uuid;
 
-use super::{error::MemberError, model::MemberRole};
+use super::{
+    ended::{Ended, EndedKind},
+    error::MemberError,
+    model::MemberRole,
+};
 use crate::{
     database::{DatabaseError, DiscloseTx, Sealed, Tx, WriteTx, broken_constraint},
-    ids::{OrganizationId, UserId},
+    ids::{OrganizationId, SpecialistId, UserId},
 };
 
 /// A member as it is stored: the name in clear, the address sealed with the user's key.
@@ -75,16 +79,51 @@ pub(super) async fn is_last_admin(tx: &mut WriteTx, user: UserId) -> Result<bool
     Ok(last)
 }
 
-/// Whom an administrator means, by id or by the hash of an address.
-pub(super) async fn user_find(
-    tx: &mut WriteTx,
-    id: Option<UserId>,
-    email_index: Option<&[u8]>,
-) -> Result<Option<UserId>, DatabaseError> {
-    let user = sqlx::query_scalar!(r#"select user_find($1, $2) as "user: UserId""#, id.map(|id| id.0), email_index)
+/// Whom an administrator means by an id: somebody whom the organization has known, and for whoever runs the
+/// platform anybody.
+pub(super) async fn user_find(tx: &mut WriteTx, id: UserId) -> Result<Option<UserId>, DatabaseError> {
+    let user = sqlx::query_scalar!(r#"select user_find($1, null) as "user: UserId""#, id.0)
         .fetch_one(tx.connection()?)
         .await?;
     Ok(user)
+}
+
+/// The member of the context's organization whom an id names, or the hash of an address.
+pub(super) async fn member_named(
+    tx: &mut WriteTx,
+    id: Option<UserId>,
+    email_index: Option<&[u8]>,
+) -> Result<Option<(UserId, MemberRole)>, DatabaseError> {
+    let row = sqlx::query!(
+        r#"
+        select user_id as "user_id: UserId", role as "role: MemberRole" from memberships
+        where organization_id = context_organization() and user_id = coalesce($1, member_by_address($2))
+        "#,
+        id.map(|id| id.0),
+        email_index
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(row.map(|row| (row.user_id, row.role)))
+}
+
+/// What the user is in an organization, kept from changing to the end of the transaction.
+pub(super) async fn member_role_hold(
+    tx: &mut WriteTx,
+    organization: OrganizationId,
+    user: UserId,
+) -> Result<Option<MemberRole>, DatabaseError> {
+    let role = sqlx::query_scalar!(
+        r#"
+        select role as "role: MemberRole" from memberships where organization_id = $1 and user_id = $2
+        for share
+        "#,
+        organization.0,
+        user.0
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(role)
 }
 
 pub(super) async fn member_create(
@@ -103,20 +142,32 @@ pub(super) async fn member_create(
     .await
     .map_err(|error| match broken_constraint(&error) {
         Some("memberships_pkey") => MemberError::AlreadyMember,
-        // Gone since it was found.
-        Some("memberships_user_id_fkey") => MemberError::UserNotFound,
         _ => DatabaseError::from(error).into(),
     })?;
     Ok(())
 }
 
+/// The organizations of a user, as far as the context goes.
+pub(super) async fn organizations_of(tx: &mut WriteTx, user: UserId) -> Result<Vec<OrganizationId>, DatabaseError> {
+    let organizations = sqlx::query_scalar!(
+        r#"
+        select organization_id as "id: OrganizationId" from memberships where user_id = $1 order by organization_id
+        "#,
+        user.0
+    )
+    .fetch_all(tx.connection()?)
+    .await?;
+    Ok(organizations)
+}
+
+/// Whether there was such a member.
 pub(super) async fn member_role_update(
     tx: &mut WriteTx,
     organization: OrganizationId,
     user: UserId,
     role: MemberRole,
-) -> Result<(), DatabaseError> {
-    sqlx::query!(
+) -> Result<bool, DatabaseError> {
+    let done = sqlx::query!(
         "update memberships set role = $3 where organization_id = $1 and user_id = $2",
         organization.0,
         user.0,
@@ -124,19 +175,40 @@ pub(super) async fn member_role_update(
     )
     .execute(tx.connection()?)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
-/// Records that are linked to the user lose the link, and nothing else.
+/// Records that are linked to the user lose the link, and nothing else. Whether there was such a member.
 pub(super) async fn member_delete(
     tx: &mut WriteTx,
     organization: OrganizationId,
     user: UserId,
-) -> Result<(), DatabaseError> {
-    sqlx::query!("delete from memberships where organization_id = $1 and user_id = $2", organization.0, user.0)
-        .execute(tx.connection()?)
-        .await?;
-    Ok(())
+) -> Result<bool, DatabaseError> {
+    let done =
+        sqlx::query!("delete from memberships where organization_id = $1 and user_id = $2", organization.0, user.0)
+            .execute(tx.connection()?)
+            .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Ends what the member has in its role, unless that is what it is next; `None` is nothing at all.
+pub(super) async fn capacity_end(
+    tx: &mut WriteTx,
+    user: UserId,
+    next: Option<MemberRole>,
+) -> Result<Vec<Ended>, DatabaseError> {
+    let ended = sqlx::query_as!(
+        Ended,
+        r#"
+        select kind as "kind!: EndedKind", id as "id!", specialist_id as "specialist_id: SpecialistId"
+        from member_capacity_end($1, $2)
+        "#,
+        user.0,
+        next.map(MemberRole::as_str)
+    )
+    .fetch_all(tx.connection()?)
+    .await?;
+    Ok(ended)
 }
 
 /// Ends every membership of a user; gives the organizations.

@@ -1,14 +1,15 @@
 use server_shared::http::{Page, Paging};
 
 use super::{
+    ended::Ended,
     error::MemberError,
-    model::{ConnectUser, Invitation, Member, MemberRole, MembershipOf},
+    model::{Invitation, Member, MemberRole, MembershipOf},
     repository::{self, MemberRow},
 };
 use crate::{
     audit::Audit,
     database::{Database, DatabaseError, Lock, Sealed, WriteTx},
-    domain::{rules::InvalidValue, user},
+    domain::{user, waitlist::enqueue_offers},
     http::{Caller, Identities},
     ids::{OrganizationId, UserId},
 };
@@ -38,23 +39,6 @@ impl Service {
         Ok(paging.page(members, total))
     }
 
-    pub(super) async fn connect(
-        &self,
-        caller: &Caller,
-        organization: OrganizationId,
-        whom: &ConnectUser,
-    ) -> Result<Member, MemberError> {
-        if whom.email.is_some() == whom.user_id.is_some() {
-            return Err(InvalidValue::new("/email", "one_of", "give either email or user_id").into());
-        }
-        let index = whom.email.as_deref().map(|email| self.users.email_index(email));
-        let mut tx = self.write(caller, organization).await?;
-        let user = repository::user_find(&mut tx, whom.user_id, index.as_deref()).await?;
-        let user = user.ok_or(MemberError::UserNotFound)?;
-        repository::member_create(&mut tx, organization, user, whom.role).await?;
-        self.commit(tx, user, |member| Audit::created(member).and(admin_granted(user, whom.role))).await
-    }
-
     pub(super) async fn update(
         &self,
         caller: &Caller,
@@ -66,8 +50,11 @@ impl Service {
         if role != MemberRole::Admin {
             leave_an_admin(&mut tx, user).await?;
         }
-        repository::member_role_update(&mut tx, organization, user, role).await?;
-        self.commit(tx, user, |member| Audit::updated(member, vec!["role"])).await
+        let ended = end(&mut tx, user, Some(role)).await?;
+        if !repository::member_role_update(&mut tx, organization, user, role).await? {
+            return Err(MemberError::NotFound);
+        }
+        self.commit(tx, user, |member| Audit::updated(member, vec!["role"]).and(ended)).await
     }
 
     pub(super) async fn delete(
@@ -78,9 +65,12 @@ impl Service {
     ) -> Result<(), MemberError> {
         let mut tx = self.write(caller, organization).await?;
         leave_an_admin(&mut tx, user).await?;
-        repository::member_delete(&mut tx, organization, user).await?;
+        let ended = end(&mut tx, user, None).await?;
+        if !repository::member_delete(&mut tx, organization, user).await? {
+            return Err(MemberError::NotFound);
+        }
         self.identities.invalidate_after(&mut tx, [user]);
-        tx.commit(Audit::deleted(&MembershipOf(user))).await?;
+        tx.commit(Audit::deleted(&MembershipOf(user)).and(ended)).await?;
         Ok(())
     }
 
@@ -97,6 +87,61 @@ impl Service {
         self.identities.invalidate_after(tx, [user]);
         let granted = admin_granted(user, invitation.role).map(|audit| audit.in_organization(organization));
         Ok(Audit::created(&membership).in_organization(organization).and(granted))
+    }
+
+    /// Whom an administrator means by an id; `None` for who was never a member.
+    pub(crate) async fn find(&self, tx: &mut WriteTx, id: UserId) -> Result<Option<UserId>, DatabaseError> {
+        repository::user_find(tx, id).await
+    }
+
+    /// The member of the context's organization whom an id names, or the hash of an address, and its role.
+    pub(crate) async fn named(
+        &self,
+        tx: &mut WriteTx,
+        id: Option<UserId>,
+        email_index: Option<&[u8]>,
+    ) -> Result<Option<(UserId, MemberRole)>, DatabaseError> {
+        repository::member_named(tx, id, email_index).await
+    }
+
+    /// What the user is in an organization; it stays so to the end of the transaction.
+    pub(crate) async fn role_hold(
+        &self,
+        tx: &mut WriteTx,
+        organization: OrganizationId,
+        user: UserId,
+    ) -> Result<Option<MemberRole>, DatabaseError> {
+        repository::member_role_hold(tx, organization, user).await
+    }
+
+    /// Makes the user a member, as it has accepted to be; what is to be said of it in the audit log.
+    pub(crate) async fn add(
+        &self,
+        tx: &mut WriteTx,
+        organization: OrganizationId,
+        user: UserId,
+        role: MemberRole,
+    ) -> Result<Vec<Audit>, MemberError> {
+        repository::member_create(tx, organization, user, role).await?;
+        let created = Audit::created(&MembershipOf(user));
+        let all = std::iter::once(created).chain(admin_granted(user, role));
+        Ok(all.map(|audit| audit.in_organization(organization)).collect())
+    }
+
+    /// A transaction above organizations in which nobody changes the members of the user's organizations, so
+    /// that whether one would be left without an administrator stays true.
+    pub(crate) async fn write_leaving(&self, above: &Caller, user: UserId) -> Result<WriteTx, DatabaseError> {
+        let mut locks = Vec::new();
+        loop {
+            let mut tx = self.database.write_locked(above, locks.clone()).await?;
+            let organizations = repository::organizations_of(&mut tx, user).await?;
+            let needed: Vec<_> = organizations.into_iter().map(Lock::Members).collect();
+            if needed.iter().all(|lock| locks.contains(lock)) {
+                return Ok(tx);
+            }
+            // Anew: taken behind rows, a lock would be taken in another order than everybody's.
+            locks = needed;
+        }
     }
 
     /// A user is gone: what is left to say in the audit log of each of its organizations.
@@ -143,6 +188,14 @@ impl Service {
 /// rights has to know.
 fn admin_granted(user: UserId, role: MemberRole) -> Option<Audit> {
     (role == MemberRole::Admin).then(|| Audit::action("admin_granted", &MembershipOf(user)))
+}
+
+/// Ends what the member has in its role and may not have in the next; what the audit log says of it. Whoever
+/// waits for what was held hears of it.
+async fn end(tx: &mut WriteTx, user: UserId, next: Option<MemberRole>) -> Result<Vec<Audit>, DatabaseError> {
+    let ended = repository::capacity_end(tx, user, next).await?;
+    enqueue_offers(tx, ended.iter().filter_map(|ended| ended.specialist_id)).await?;
+    Ok(ended.iter().map(Ended::audit).collect())
 }
 
 /// Refuses what would take the organization its last administrator; 404 for who is no member.

@@ -12,6 +12,7 @@ use crate::{
     audit::Audit,
     database::Database,
     domain::rules::check_timezone,
+    encryption::OrganizationKeys,
     http::{Identities, Person},
     ids::OrganizationId,
 };
@@ -21,11 +22,12 @@ use crate::{
 pub(crate) struct Service {
     database: Database,
     identities: Identities,
+    keys: OrganizationKeys,
 }
 
 impl Service {
-    pub(crate) fn new(database: Database, identities: Identities) -> Self {
-        Self { database, identities }
+    pub(crate) fn new(database: Database, identities: Identities, keys: OrganizationKeys) -> Self {
+        Self { database, identities, keys }
     }
 
     pub(super) async fn list(&self, caller: &Person, paging: Paging) -> Result<Page<Organization>, OrganizationError> {
@@ -57,6 +59,7 @@ impl Service {
         let slug = input.slug.clone().unwrap_or_else(|| slugify(&input.name, "organization"));
         let mut tx = self.database.write(&caller.above_organizations()).await?;
         let organization = repository::organization_create(&mut tx, input, &slug).await?;
+        self.keys.create(&mut tx, organization.id).await?;
         tx.commit(Audit::created(&organization)).await?;
         Ok(organization)
     }

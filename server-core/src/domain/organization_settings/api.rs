@@ -21,7 +21,11 @@ impl Api {
     /// Get the settings of an organization
     ///
     /// For its members. What it has never decided has its default.
-    #[oai(path = "/organizations/:organization_id/settings", method = "get", operation_id = "organization_settings_get")]
+    #[oai(
+        path = "/organizations/:organization_id/settings",
+        method = "get",
+        operation_id = "organization_settings_get"
+    )]
     async fn organization_settings_get(
         &self,
         caller: Person,
@@ -36,7 +40,11 @@ impl Api {
     ///
     /// For its administrators. A setting that is left out becomes its default. It holds from the next request on.
     /// 409 `stale_version` when somebody else changed them meanwhile.
-    #[oai(path = "/organizations/:organization_id/settings", method = "put", operation_id = "organization_settings_update")]
+    #[oai(
+        path = "/organizations/:organization_id/settings",
+        method = "put",
+        operation_id = "organization_settings_update"
+    )]
     async fn organization_settings_update(
         &self,
         caller: Person,

@@ -62,8 +62,9 @@ fn shown(standing: Standing) -> Result<OrganizationSettings, DatabaseError> {
 }
 
 fn read(standing: &Standing) -> Result<Document, DatabaseError> {
-    serde_json::from_value(standing.document.clone())
-        .map_err(|error| DatabaseError::Damaged(format!("settings of organization {}: {error}", standing.organization_id)))
+    serde_json::from_value(standing.document.clone()).map_err(|error| {
+        DatabaseError::Damaged(format!("settings of organization {}: {error}", standing.organization_id))
+    })
 }
 
 /// Puts what is said into a document. What a later version has written beside it, while both run, stays.

@@ -64,8 +64,8 @@ impl Api {
 
     /// Create a patient
     ///
-    /// 409 `patient_email_taken`, with the other's id, when the clinic has a patient with the e-mail
-    /// address.
+    /// 409 `patient_email_taken`, with the other's id for who may see it, when the clinic has a patient with the
+    /// e-mail address. Without a login; see `patient_link`.
     #[oai(path = "/patients", method = "post", operation_id = "patient_create")]
     async fn patient_create(&self, caller: Caller, body: Body<CreatePatient>) -> Result<Created<Patient>, ApiError> {
         caller.may(Permission::PatientWrite)?;
@@ -88,7 +88,9 @@ impl Api {
 
     /// Replace a patient
     ///
-    /// 409 `stale_version` when somebody else changed it meanwhile.
+    /// 409 `stale_version` when somebody else changed it meanwhile. E-mail address and national id are the front
+    /// desk's and administrators' to change: 403 `patient_identifier_forbidden` for a specialist, who can't see
+    /// every patient that may have the same. Whose login it is stays; see `patient_link`.
     #[oai(path = "/patients/:patient_id", method = "put", operation_id = "patient_update")]
     async fn patient_update(
         &self,

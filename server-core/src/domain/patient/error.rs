@@ -12,8 +12,14 @@ pub(crate) enum PatientError {
     NotFound,
     #[error("Another patient of the organization has this e-mail address.")]
     EmailTaken { patient_id: Option<PatientId> },
+    #[error("Your role can't change a patient's e-mail address or national id; ask the front desk.")]
+    IdentifierForbidden,
     #[error("This user already is another patient of the organization.")]
     UserTaken,
+    #[error("The patient has a login already; end that link first.")]
+    AlreadyLinked,
+    #[error("The patient has no login.")]
+    HasNoUser,
     #[error("Somebody else changed the patient meanwhile; get it again and repeat the change.")]
     StaleVersion { current: i64 },
     #[error(transparent)]
@@ -26,7 +32,12 @@ impl Fault for PatientError {
     fn kind(&self) -> FaultKind {
         match self {
             Self::NotFound => FaultKind::NotFound,
-            Self::EmailTaken { .. } | Self::UserTaken | Self::StaleVersion { .. } => FaultKind::Conflict,
+            Self::IdentifierForbidden => FaultKind::Forbidden,
+            Self::EmailTaken { .. }
+            | Self::UserTaken
+            | Self::AlreadyLinked
+            | Self::HasNoUser
+            | Self::StaleVersion { .. } => FaultKind::Conflict,
             Self::Invalid(error) => error.kind(),
             Self::Database(error) => error.kind(),
         }
@@ -36,7 +47,10 @@ impl Fault for PatientError {
         match self {
             Self::NotFound => "patient_not_found".into(),
             Self::EmailTaken { .. } => "patient_email_taken".into(),
+            Self::IdentifierForbidden => "patient_identifier_forbidden".into(),
             Self::UserTaken => "patient_user_taken".into(),
+            Self::AlreadyLinked => "record_already_linked".into(),
+            Self::HasNoUser => "patient_has_no_user".into(),
             Self::StaleVersion { .. } => "stale_version".into(),
             Self::Invalid(error) => error.code(),
             Self::Database(error) => error.code(),

@@ -66,7 +66,7 @@ impl Example for Patient {
         Self {
             id: PatientId(27),
             uid: Uuid::from_u128(0x0190_b6a0_7c1e_7b5e_9a55_0d2b_6d1f_3c11),
-            user_id: input.user_id,
+            user_id: None,
             first_name: input.first_name,
             last_name: input.last_name,
             email: input.email,
@@ -90,8 +90,6 @@ macro_rules! patient_input {
         #[oai(example, skip_serializing_if_is_none)]
         pub(crate) struct $name {
             $($(#[$extra_doc])* pub(crate) $extra: $extra_type,)?
-            /// The patient's login, a member of the organization.
-            pub(crate) user_id: Option<UserId>,
             /// First name.
             #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"))]
             pub(crate) first_name: String,
@@ -141,7 +139,6 @@ impl UpdatePatient {
     /// The change without its version: what is written.
     pub(super) fn record(self) -> CreatePatient {
         CreatePatient {
-            user_id: self.user_id,
             first_name: self.first_name,
             last_name: self.last_name,
             email: self.email,
@@ -158,7 +155,6 @@ impl UpdatePatient {
 impl Example for CreatePatient {
     fn example() -> Self {
         Self {
-            user_id: None,
             first_name: "Grace".to_owned(),
             last_name: "Sample".to_owned(),
             email: Some("grace.sample@example.com".to_owned()),
@@ -177,7 +173,6 @@ impl Example for UpdatePatient {
         let record = CreatePatient::example();
         Self {
             version: 1,
-            user_id: record.user_id,
             first_name: record.first_name,
             last_name: record.last_name,
             email: record.email,

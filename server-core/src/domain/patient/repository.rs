@@ -5,7 +5,6 @@ use uuid::Uuid;
 use super::{error::PatientError, model::PatientSort};
 use crate::{
     database::{DatabaseError, DiscloseTx, Sealed, Tx, WriteTx, broken_constraint},
-    domain::rules::InvalidValue,
     encryption::NewDataKey,
     ids::{OrganizationId, PatientId, UserId},
 };
@@ -34,7 +33,6 @@ pub(super) struct PatientRow {
 
 /// The values of a patient on their way into its row.
 pub(super) struct SealedPatient<'a> {
-    pub(super) user_id: Option<UserId>,
     pub(super) first_name: &'a str,
     pub(super) last_name: &'a str,
     pub(super) email: Option<Vec<u8>>,
@@ -186,11 +184,11 @@ pub(super) async fn patient_create(
         with key as (
             insert into data_keys (id, organization_id, wrapped) values ($3, $1, $4)
         )
-        insert into patients (organization_id, uid, data_key_id, user_id, first_name, last_name, email_encrypted,
+        insert into patients (organization_id, uid, data_key_id, first_name, last_name, email_encrypted,
                               phone_encrypted, date_of_birth_encrypted, national_id_encrypted, address_encrypted,
                               emergency_contact_encrypted, clinical_notes_encrypted, email_index, phone_index,
                               national_id_index)
-        values ($1, $2, $3, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+        values ($1, $2, $3, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
         on conflict (organization_id, email_index) where deleted_at is null do nothing
         returning id as "id: PatientId", version, created_at, updated_at
         "#,
@@ -198,7 +196,6 @@ pub(super) async fn patient_create(
         uid,
         key.id,
         key.wrapped,
-        values.user_id.map(|id| id.0),
         values.first_name,
         values.last_name,
         values.email,
@@ -214,7 +211,7 @@ pub(super) async fn patient_create(
     )
     .fetch_optional(tx.connection()?)
     .await
-    .map_err(on_user)
+    .map_err(|error| DatabaseError::from(error).into())
 }
 
 /// Who has the e-mail address.
@@ -245,15 +242,14 @@ pub(super) async fn patient_update(
         Written,
         r#"
         update patients
-        set user_id = $2, first_name = $3, last_name = $4, email_encrypted = $5, phone_encrypted = $6,
-            date_of_birth_encrypted = $7, national_id_encrypted = $8, address_encrypted = $9,
-            emergency_contact_encrypted = $10, clinical_notes_encrypted = $11, email_index = $12, phone_index = $13,
-            national_id_index = $14, version = version + 1, updated_at = now()
+        set first_name = $2, last_name = $3, email_encrypted = $4, phone_encrypted = $5, date_of_birth_encrypted = $6,
+            national_id_encrypted = $7, address_encrypted = $8, emergency_contact_encrypted = $9,
+            clinical_notes_encrypted = $10, email_index = $11, phone_index = $12, national_id_index = $13,
+            version = version + 1, updated_at = now()
         where id = $1
         returning id as "id: PatientId", version, created_at, updated_at
         "#,
         id.0,
-        values.user_id.map(|id| id.0),
         values.first_name,
         values.last_name,
         values.email,
@@ -269,7 +265,10 @@ pub(super) async fn patient_update(
     )
     .fetch_one(tx.connection()?)
     .await
-    .map_err(on_user)
+    .map_err(|error| match broken_constraint(&error) {
+        Some("patients_email_key") => PatientError::EmailTaken { patient_id: None },
+        _ => DatabaseError::from(error).into(),
+    })
 }
 
 /// Marks the patient deleted; gives the user it was linked to.
@@ -287,21 +286,74 @@ pub(super) async fn patient_delete(tx: &mut WriteTx, id: PatientId) -> Result<Op
     Ok(row.map(|row| row.user_id))
 }
 
-fn on_user(error: sqlx::Error) -> PatientError {
-    match broken_constraint(&error) {
-        Some("patients_email_key") => PatientError::EmailTaken { patient_id: None },
+/// Makes the patient the user's own, unless it is somebody's; false when it is, or is not there. Run by the
+/// owner of the table: no policy lets anybody else write this.
+pub(super) async fn patient_link(
+    tx: &mut WriteTx,
+    organization: OrganizationId,
+    id: PatientId,
+    user: UserId,
+) -> Result<bool, PatientError> {
+    let done = sqlx::query!(
+        r#"
+        update patients set user_id = $3, version = version + 1, updated_at = now()
+        where organization_id = $1 and id = $2 and user_id is null and deleted_at is null
+        "#,
+        organization.0,
+        id.0,
+        user.0
+    )
+    .execute(tx.connection()?)
+    .await
+    .map_err(|error| match broken_constraint(&error) {
         Some("patients_user_key") => PatientError::UserTaken,
-        Some("patients_user_fkey") => {
-            InvalidValue::new("/user_id", "unknown_reference", "is no member of this organization").into()
-        }
+        // The membership has ended since it was looked for.
+        Some("patients_user_fkey") => PatientError::NotFound,
         _ => DatabaseError::from(error).into(),
-    }
+    })?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Takes the patient's login; run by the owner of the table.
+pub(super) async fn patient_unlink(tx: &mut WriteTx, id: PatientId) -> Result<(), DatabaseError> {
+    sqlx::query!("update patients set user_id = null, version = version + 1, updated_at = now() where id = $1", id.0)
+        .execute(tx.connection()?)
+        .await?;
+    Ok(())
+}
+
+/// Whether a patient of the context's organization is the user's own.
+pub(super) async fn is_record_of(tx: &mut WriteTx, user: UserId) -> Result<bool, DatabaseError> {
+    let is = sqlx::query_scalar!(
+        r#"
+        select exists (select from patients where organization_id = context_organization() and user_id = $1
+                                              and deleted_at is null) as "is!"
+        "#,
+        user.0
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    Ok(is)
 }
 
 /// The user of a patient, whose row is kept from changing.
 pub(super) async fn patient_user(tx: &mut impl Tx, id: PatientId) -> Result<Option<Option<UserId>>, DatabaseError> {
     let user = sqlx::query_scalar!(
         r#"select user_id as "user_id: UserId" from patients where id = $1 and deleted_at is null for share"#,
+        id.0
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(user)
+}
+
+/// The same, kept from everybody else who would change it.
+pub(super) async fn patient_user_hold(
+    tx: &mut WriteTx,
+    id: PatientId,
+) -> Result<Option<Option<UserId>>, DatabaseError> {
+    let user = sqlx::query_scalar!(
+        r#"select user_id as "user_id: UserId" from patients where id = $1 and deleted_at is null for update"#,
         id.0
     )
     .fetch_optional(tx.connection()?)

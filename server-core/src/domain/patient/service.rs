@@ -77,6 +77,38 @@ impl Service {
         repository::patient_user(tx, id).await
     }
 
+    /// Whether a patient of the context's organization is the user's own.
+    pub(crate) async fn is_record_of(&self, tx: &mut WriteTx, user: UserId) -> Result<bool, DatabaseError> {
+        repository::is_record_of(tx, user).await
+    }
+
+    /// Makes a patient the own one of a user who has accepted it, in a transaction of the service itself.
+    pub(crate) async fn link(
+        &self,
+        tx: &mut WriteTx,
+        organization: OrganizationId,
+        id: PatientId,
+        user: UserId,
+    ) -> Result<(), PatientError> {
+        if repository::patient_link(tx, organization, id, user).await? {
+            return Ok(());
+        }
+        let linked = repository::patient_user(tx, id).await?;
+        Err(if linked.is_some() { PatientError::AlreadyLinked } else { PatientError::NotFound })
+    }
+
+    /// Ends what a user had by a patient record, at once.
+    pub(crate) async fn unlink(&self, caller: &Caller, id: PatientId) -> Result<(), PatientError> {
+        // Nobody but the owner of the table writes links.
+        let mut tx = self.database.write(&caller.privileged()).await?;
+        let user = repository::patient_user_hold(&mut tx, id).await?.ok_or(PatientError::NotFound)?;
+        let user = user.ok_or(PatientError::HasNoUser)?;
+        repository::patient_unlink(&mut tx, id).await?;
+        self.identities.invalidate_after(&mut tx, [user]);
+        tx.commit(Audit::action("unlinked", &id).and([Audit::action("unlinked", &user)])).await?;
+        Ok(())
+    }
+
     pub(super) async fn create(
         &self,
         caller: &Caller,
@@ -93,13 +125,15 @@ impl Service {
         let mut tx = self.database.write(caller).await?;
         let Some(written) = repository::patient_create(&mut tx, organization, uid, &key, &values).await? else {
             let index = values.email_index.unwrap_or_default();
-            let patient_id = repository::patient_by_email(&mut tx, organization, &index).await?;
+            // Who may not see the other is not told which one it is.
+            let patient_id = if caller.may(Permission::PatientRead).is_ok() {
+                repository::patient_by_email(&mut tx, organization, &index).await?
+            } else {
+                None
+            };
             return Err(PatientError::EmailTaken { patient_id });
         };
-        let linked = record.user_id;
-        let patient = Sealed::new(patient(uid, record, &written, sees_notes(caller)));
-        // Which patient record a user has is part of its identity.
-        self.identities.invalidate_after(&mut tx, linked);
+        let patient = Sealed::new(patient(uid, None, record, &written, sees_notes(caller)));
         Ok(tx.commit_sealed(patient, Audit::created).await?)
     }
 
@@ -118,6 +152,11 @@ impl Service {
             return Err(PatientError::StaleVersion { current: row.version });
         }
         let before = self.open(&row, true)?;
+        // Before anything is compared with other patients', some of whom the caller may not see.
+        let identified = before.email != record.email || before.national_id != record.national_id;
+        if identified && caller.may(Permission::PatientIdentify).is_err() {
+            return Err(PatientError::IdentifierForbidden);
+        }
         if !sees_notes(caller) {
             record.clinical_notes.clone_from(&before.clinical_notes);
         }
@@ -125,11 +164,7 @@ impl Service {
         let values = self.seal(row.organization_id, row.uid, &key, &record);
         let written = repository::patient_update(&mut tx, id, &values).await?;
         let changed = changed_fields(&before, &record);
-        let linked = record.user_id;
-        let patient = Sealed::new(patient(row.uid, record, &written, sees_notes(caller)));
-        if linked != row.user_id {
-            self.identities.invalidate_after(&mut tx, row.user_id.into_iter().chain(linked));
-        }
+        let patient = Sealed::new(patient(row.uid, row.user_id, record, &written, sees_notes(caller)));
         Ok(tx.commit_sealed(patient, |patient| Audit::updated(patient, changed)).await?)
     }
 
@@ -166,7 +201,6 @@ impl Service {
             value.map(|value| self.encryption.index(organization, column, &value))
         };
         SealedPatient {
-            user_id: record.user_id,
             first_name: &record.first_name,
             last_name: &record.last_name,
             email: cipher.seal("email", record.email.as_deref()),
@@ -217,11 +251,11 @@ fn sees_notes(caller: &Caller) -> bool {
     caller.may(Permission::ClinicalNotes).is_ok()
 }
 
-fn patient(uid: Uuid, record: CreatePatient, written: &Written, notes: bool) -> Patient {
+fn patient(uid: Uuid, user_id: Option<UserId>, record: CreatePatient, written: &Written, notes: bool) -> Patient {
     Patient {
         id: written.id,
         uid,
-        user_id: record.user_id,
+        user_id,
         first_name: record.first_name,
         last_name: record.last_name,
         email: record.email,
@@ -239,7 +273,6 @@ fn patient(uid: Uuid, record: CreatePatient, written: &Written, notes: bool) -> 
 
 fn changed_fields(before: &Patient, after: &CreatePatient) -> Vec<&'static str> {
     let compared = [
-        ("user_id", before.user_id == after.user_id),
         ("first_name", before.first_name == after.first_name),
         ("last_name", before.last_name == after.last_name),
         ("email", before.email == after.email),

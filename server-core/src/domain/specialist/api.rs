@@ -54,7 +54,7 @@ impl Api {
 
     /// Create a specialist
     ///
-    /// 409 `specialist_user_taken` when the user already is another specialist here.
+    /// Without a login; see `specialist_link`.
     #[oai(path = "/specialists", method = "post", operation_id = "specialist_create")]
     async fn specialist_create(
         &self,
@@ -81,7 +81,7 @@ impl Api {
 
     /// Replace a specialist
     ///
-    /// A specialist may replace its own entry, but not the user it is linked to.
+    /// A specialist may replace its own entry. Whose login it is stays; see `specialist_link`.
     #[oai(path = "/specialists/:specialist_id", method = "put", operation_id = "specialist_update")]
     async fn specialist_update(
         &self,

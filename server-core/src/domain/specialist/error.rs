@@ -12,8 +12,10 @@ pub(crate) enum SpecialistError {
     NotFound,
     #[error("This user already is another specialist of the organization.")]
     UserTaken,
-    #[error("Only an admin can link a specialist to a user.")]
-    LinkForbidden,
+    #[error("The specialist has a login already; end that link first.")]
+    AlreadyLinked,
+    #[error("The specialist has no login.")]
+    HasNoUser,
     #[error(transparent)]
     Invalid(#[from] InvalidValue),
     #[error(transparent)]
@@ -24,8 +26,7 @@ impl Fault for SpecialistError {
     fn kind(&self) -> FaultKind {
         match self {
             Self::NotFound => FaultKind::NotFound,
-            Self::UserTaken => FaultKind::Conflict,
-            Self::LinkForbidden => FaultKind::Forbidden,
+            Self::UserTaken | Self::AlreadyLinked | Self::HasNoUser => FaultKind::Conflict,
             Self::Invalid(error) => error.kind(),
             Self::Database(error) => error.kind(),
         }
@@ -35,7 +36,8 @@ impl Fault for SpecialistError {
         match self {
             Self::NotFound => "specialist_not_found".into(),
             Self::UserTaken => "specialist_user_taken".into(),
-            Self::LinkForbidden => "specialist_link_forbidden".into(),
+            Self::AlreadyLinked => "record_already_linked".into(),
+            Self::HasNoUser => "specialist_has_no_user".into(),
             Self::Invalid(error) => error.code(),
             Self::Database(error) => error.code(),
         }

@@ -5,4 +5,5 @@ mod repository;
 mod service;
 
 pub(crate) use api::Api;
+pub(crate) use error::SpecialistError;
 pub(crate) use service::Service;

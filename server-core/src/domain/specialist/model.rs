@@ -49,9 +49,9 @@ impl Entity for SpecialistId {
 impl Example for Specialist {
     fn example() -> Self {
         let created_at = DateTime::UNIX_EPOCH + chrono::TimeDelta::days(20_500);
-        let SpecialistInput { user_id, name, title, specialty_ids, timezone, bookable } = SpecialistInput::example();
+        let SpecialistInput { name, title, specialty_ids, timezone, bookable } = SpecialistInput::example();
         let id = SpecialistId(8);
-        Self { id, user_id, name, title, specialty_ids, timezone, bookable, created_at, updated_at: created_at }
+        Self { id, user_id: None, name, title, specialty_ids, timezone, bookable, created_at, updated_at: created_at }
     }
 }
 
@@ -59,8 +59,6 @@ impl Example for Specialist {
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct SpecialistInput {
-    /// The specialist's login, a member of the organization; only an admin sets it.
-    pub(crate) user_id: Option<UserId>,
     /// What the specialist is called.
     #[oai(validator(
         min_length = 1,
@@ -89,7 +87,6 @@ fn bookable_by_default() -> bool {
 impl Example for SpecialistInput {
     fn example() -> Self {
         Self {
-            user_id: None,
             name: "Dr. Ada Example".to_owned(),
             title: "Physiotherapist".to_owned(),
             specialty_ids: vec![SpecialtyId(3)],

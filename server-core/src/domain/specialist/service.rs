@@ -7,13 +7,13 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    database::Database,
+    database::{Database, DatabaseError, WriteTx},
     domain::rules::check_timezone,
-    http::{Caller, Identities, Permission},
-    ids::{OrganizationId, SpecialistId},
+    http::{Caller, Identities},
+    ids::{OrganizationId, SpecialistId, UserId},
 };
 
-const FIELDS: [&str; 6] = ["user_id", "name", "title", "specialty_ids", "timezone", "bookable"];
+const FIELDS: [&str; 5] = ["name", "title", "specialty_ids", "timezone", "bookable"];
 
 /// People who treat patients.
 #[derive(Clone)]
@@ -57,8 +57,6 @@ impl Service {
         check_timezone("/timezone", &input.timezone)?;
         let mut tx = self.database.write(caller).await?;
         let specialist = repository::specialist_create(&mut tx, organization, input).await?;
-        // Which specialist a user is, is part of its identity.
-        self.identities.invalidate_after(&mut tx, specialist.user_id);
         tx.commit(Audit::created(&specialist)).await?;
         Ok(specialist)
     }
@@ -72,19 +70,52 @@ impl Service {
     ) -> Result<Specialist, SpecialistError> {
         check_timezone("/timezone", &input.timezone)?;
         let mut tx = self.database.write(caller).await?;
-        // Another's row is not found, for a specialist as for a stranger: updating is the lock.
-        let linked = repository::specialist_user(&mut tx, id).await?.ok_or(SpecialistError::NotFound)?;
-        // Whoever is linked to a specialist gains its rights, so that stays an admin's decision.
-        if linked != input.user_id && caller.may(Permission::SpecialistWrite).is_err() {
-            return Err(SpecialistError::LinkForbidden);
-        }
         let specialist =
             repository::specialist_update(&mut tx, organization, id, input).await?.ok_or(SpecialistError::NotFound)?;
-        if linked != specialist.user_id {
-            self.identities.invalidate_after(&mut tx, linked.into_iter().chain(specialist.user_id));
-        }
         tx.commit(Audit::updated(&specialist, FIELDS.to_vec())).await?;
         Ok(specialist)
+    }
+
+    /// The user of a specialist: `None` for no such specialist, `Some(None)` for one who can't sign in. Keeps the
+    /// row from changing to the end of the transaction.
+    pub(crate) async fn user_of(
+        &self,
+        tx: &mut WriteTx,
+        id: SpecialistId,
+    ) -> Result<Option<Option<UserId>>, DatabaseError> {
+        repository::specialist_user(tx, id).await
+    }
+
+    /// Whether a specialist of the context's organization is the user's own.
+    pub(crate) async fn is_record_of(&self, tx: &mut WriteTx, user: UserId) -> Result<bool, DatabaseError> {
+        repository::is_record_of(tx, user).await
+    }
+
+    /// Makes a specialist the own one of a user who has accepted it, in a transaction of the service itself.
+    pub(crate) async fn link(
+        &self,
+        tx: &mut WriteTx,
+        organization: OrganizationId,
+        id: SpecialistId,
+        user: UserId,
+    ) -> Result<(), SpecialistError> {
+        if repository::specialist_link(tx, organization, id, user).await? {
+            return Ok(());
+        }
+        let linked = repository::specialist_user(tx, id).await?;
+        Err(if linked.is_some() { SpecialistError::AlreadyLinked } else { SpecialistError::NotFound })
+    }
+
+    /// Ends what a user had by a specialist record, at once.
+    pub(crate) async fn unlink(&self, caller: &Caller, id: SpecialistId) -> Result<(), SpecialistError> {
+        // Nobody but the owner of the table writes links.
+        let mut tx = self.database.write(&caller.privileged()).await?;
+        let user = repository::specialist_user(&mut tx, id).await?.ok_or(SpecialistError::NotFound)?;
+        let user = user.ok_or(SpecialistError::HasNoUser)?;
+        repository::specialist_unlink(&mut tx, id).await?;
+        self.identities.invalidate_after(&mut tx, [user]);
+        tx.commit(Audit::action("unlinked", &id).and([Audit::action("unlinked", &user)])).await?;
+        Ok(())
     }
 
     pub(super) async fn delete(&self, caller: &Caller, id: SpecialistId) -> Result<(), SpecialistError> {

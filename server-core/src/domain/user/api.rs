@@ -13,11 +13,15 @@ use super::{
     Service,
     model::{Me, SwitchOrganization, TelemetryToken},
 };
-use crate::{domain::Tag, http::Person};
+use crate::{
+    domain::{Tag, invitation},
+    http::Person,
+};
 
 /// `/v1/me` and what proves who Core vouches for.
 pub(crate) struct Api {
     pub(crate) users: Service,
+    pub(crate) invitations: invitation::Service,
 }
 
 /// A JSON Web Key Set (RFC 7517).
@@ -49,10 +53,12 @@ impl Api {
 
     /// Say who the caller is
     ///
-    /// With every membership, and the role and permissions in the organization of the request.
+    /// With every membership, the role and permissions in the organization of the request, and what the caller is
+    /// invited to.
     #[oai(path = "/v1/me", method = "get", operation_id = "me_get")]
     async fn me_get(&self, caller: Person) -> Result<Json<Me>, ApiError> {
-        Ok(Json(Me::of(&caller)))
+        let invitations = self.invitations.of(&caller).await?;
+        Ok(Json(Me::of(&caller, invitations)))
     }
 
     /// Work in another organization from now on
@@ -66,7 +72,9 @@ impl Api {
         body: Body<SwitchOrganization>,
     ) -> Result<Json<Me>, ApiError> {
         caller.in_person()?;
-        Ok(Json(self.users.switch(&caller, body.organization_id).await?))
+        let invitations = self.invitations.of(&caller).await?;
+        let switched = self.users.switch(&caller, body.organization_id).await?;
+        Ok(Json(Me::of(&switched, invitations)))
     }
 
     /// Get a token for Telemetry

@@ -7,7 +7,7 @@ mod work;
 
 pub(crate) use api::Api;
 pub(crate) use error::UserError;
-pub(crate) use model::{Moment, Profile};
+pub(crate) use model::{Moment, MyMembership, Profile};
 pub(crate) use repository::CLOSED;
 pub(crate) use service::Service;
 pub(crate) use work::AccessRevoker;

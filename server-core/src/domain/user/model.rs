@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::{
     audit::Entity,
+    domain::invitation::MyInvitation,
     http::{Person, Role},
     ids::{OrganizationId, PatientId, SpecialistId, UserId},
 };
@@ -30,10 +31,14 @@ pub(crate) struct Me {
     pub(crate) patient_id: Option<PatientId>,
     /// The user's own specialist record in it.
     pub(crate) specialist_id: Option<SpecialistId>,
+    /// What the user is invited to and has not answered, in every organization; the first to run out first.
+    /// Empty while somebody acts as the user.
+    pub(crate) invitations: Vec<MyInvitation>,
 }
 
 /// One organization the user belongs to.
 #[derive(Debug, Clone, Object)]
+#[oai(example)]
 pub(crate) struct MyMembership {
     /// Id of the organization.
     pub(crate) organization_id: OrganizationId,
@@ -46,12 +51,12 @@ pub(crate) struct MyMembership {
 }
 
 impl Me {
-    pub(super) fn of(caller: &Person) -> Self {
+    pub(super) fn of(caller: &Person, invitations: Vec<MyInvitation>) -> Self {
         let memberships = caller.identity().memberships.iter().map(|membership| MyMembership {
             organization_id: membership.organization_id,
             organization_name: membership.organization_name.clone(),
             organization_slug: membership.organization_slug.clone(),
-            role: membership.role,
+            role: membership.capacity.role(),
         });
         Self {
             id: caller.id(),
@@ -59,44 +64,48 @@ impl Me {
             superadmin: caller.identity().superadmin,
             memberships: memberships.collect(),
             organization_id: caller.organization,
-            role: caller.role,
-            permissions: caller.role.map(Role::permissions).unwrap_or_default(),
-            patient_id: caller.patient_id,
-            specialist_id: caller.specialist_id,
+            role: caller.role(),
+            permissions: caller.role().map(Role::permissions).unwrap_or_default(),
+            patient_id: caller.patient_id(),
+            specialist_id: caller.specialist_id(),
+            invitations,
+        }
+    }
+}
+
+impl Example for MyMembership {
+    fn example() -> Self {
+        Self {
+            organization_id: OrganizationId(1),
+            organization_name: "Riverside Rehabilitation".to_owned(),
+            organization_slug: "riverside-rehabilitation".to_owned(),
+            role: Role::Staff,
         }
     }
 }
 
 impl Example for Me {
     fn example() -> Self {
-        let membership = MyMembership {
-            organization_id: OrganizationId(1),
-            organization_name: "Riverside Rehabilitation".to_owned(),
-            organization_slug: "riverside-rehabilitation".to_owned(),
-            role: Role::Staff,
-        };
         Self {
             id: UserId(12),
             name: "Front desk".to_owned(),
             superadmin: false,
-            memberships: vec![membership],
+            memberships: vec![MyMembership::example()],
             organization_id: Some(OrganizationId(1)),
             role: Some(Role::Staff),
             permissions: Role::Staff.permissions(),
             patient_id: None,
             specialist_id: None,
+            invitations: vec![MyInvitation::example()],
         }
     }
 }
 
-/// The user whose account changed, for the audit log.
-pub(super) struct Account(pub(super) UserId);
-
-impl Entity for Account {
+impl Entity for UserId {
     const TYPE: &'static str = "user";
 
     fn entity_id(&self) -> String {
-        self.0.to_string()
+        self.to_string()
     }
 }
 

@@ -7,8 +7,8 @@ use super::{
     model::{Moment, Profile},
 };
 use crate::{
-    database::{DatabaseError, Tx, WriteTx, broken_constraint},
-    encryption::NewUserKey,
+    database::{DatabaseError, Tx, WriteTx, broken_constraint, one_row},
+    encryption::NewRowKey,
     ids::{OrganizationId, UserId},
 };
 
@@ -37,11 +37,11 @@ pub(super) struct SealedEmail {
     pub(super) sealed: Option<Vec<u8>>,
     pub(super) index: Option<Vec<u8>>,
     /// The key it is sealed with, where the row has none yet.
-    pub(super) key: Option<NewUserKey>,
+    pub(super) key: Option<NewRowKey>,
 }
 
 pub(super) async fn user_switch(tx: &mut impl Tx, user: UserId, organization: OrganizationId) -> Result<(), UserError> {
-    sqlx::query!(
+    let done = sqlx::query!(
         "update users set current_organization_id = $2, updated_at = now() where id = $1",
         user.0,
         organization.0
@@ -52,7 +52,7 @@ pub(super) async fn user_switch(tx: &mut impl Tx, user: UserId, organization: Or
         Some("users_current_organization_id_fkey") => UserError::OrganizationNotFound,
         _ => DatabaseError::from(error).into(),
     })?;
-    Ok(())
+    Ok(one_row(&done)?)
 }
 
 /// The user whom the identity provider calls so, locked against other changes. One who is new here is
@@ -95,7 +95,7 @@ pub(super) async fn profile_update(
     email: &SealedEmail,
     moment: &Moment,
 ) -> Result<(), DatabaseError> {
-    sqlx::query!(
+    let done = sqlx::query!(
         r#"
         update users
         set name = $2, email_encrypted = $3, email_index = $4, data_key_wrapped = coalesce($5, data_key_wrapped),
@@ -112,7 +112,7 @@ pub(super) async fn profile_update(
     )
     .execute(tx.connection()?)
     .await?;
-    Ok(())
+    one_row(&done)
 }
 
 /// What ends an account for good: what is personal goes, the key it was sealed with too. The identity
@@ -124,8 +124,7 @@ pub(crate) const CLOSED: &str = "name = '', superadmin = false, current_organiza
 /// Ends a user for good.
 pub(super) async fn account_close(tx: &mut WriteTx, user: UserId) -> Result<(), DatabaseError> {
     let sql = format!("update users set {CLOSED} where id = $1");
-    sqlx::query(AssertSqlSafe(sql)).bind(user.0).execute(tx.connection()?).await?;
-    Ok(())
+    one_row(&sqlx::query(AssertSqlSafe(sql)).bind(user.0).execute(tx.connection()?).await?)
 }
 
 /// This moment, by the clock that tokens are dated by.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     error::UserError,
-    model::{Account, Me, Moment, Profile, TelemetryClaims, TelemetryToken},
+    model::{Moment, Profile, TelemetryClaims, TelemetryToken},
     repository::{self, AccountRow, SealedEmail},
 };
 use crate::{
@@ -44,15 +44,16 @@ impl Service {
         Self { database, identities, signer, encryption }
     }
 
-    pub(super) async fn switch(&self, caller: &Person, organization: OrganizationId) -> Result<Me, UserError> {
+    /// The caller in the organization that it works in from now on.
+    pub(super) async fn switch(&self, caller: &Person, organization: OrganizationId) -> Result<Person, UserError> {
         let switched = caller.in_organization(organization).ok_or(UserError::NotAMember)?;
         let user = caller.id();
         let mut tx = self.database.write(&switched).await?;
         repository::user_switch(&mut tx, user, organization).await?;
         // This process answers by the new organization from the very next request on.
         self.identities.invalidate_after(&mut tx, [user]);
-        tx.commit(Audit::updated(&Account(user), vec!["current_organization_id"])).await?;
-        Ok(Me::of(&switched))
+        tx.commit(Audit::updated(&user, vec!["current_organization_id"])).await?;
+        Ok(switched)
     }
 
     /// A token for Telemetry. What it says is read and dated by the database: Telemetry is asked to refuse what
@@ -98,7 +99,7 @@ impl Service {
     ) -> Result<Audit, UserError> {
         let (account, is_new) =
             repository::account_lock(tx, &profile.clerk_id, &self.erased_name(&profile.clerk_id)).await?;
-        let user = Account(account.id);
+        let user = account.id;
         if account.deleted_at.is_some() || account.moment().is_some_and(|known| known >= *moment) {
             return Ok(Audit::action("ignored", &user));
         }
@@ -114,16 +115,16 @@ impl Service {
     }
 
     /// The identity provider says that a user is gone: so is what is personal. Nothing that it says later
-    /// of the user counts.
-    pub(crate) async fn close(&self, tx: &mut WriteTx, clerk_id: &str) -> Result<(UserId, Audit), UserError> {
+    /// of the user counts. Gives who it was, and whether this is news.
+    pub(crate) async fn close(&self, tx: &mut WriteTx, clerk_id: &str) -> Result<(UserId, bool, Audit), UserError> {
         let (account, _) = repository::account_lock(tx, clerk_id, &self.erased_name(clerk_id)).await?;
-        let user = Account(account.id);
+        let user = account.id;
         if account.deleted_at.is_some() {
-            return Ok((account.id, Audit::action("ignored", &user)));
+            return Ok((account.id, false, Audit::action("ignored", &user)));
         }
         repository::account_close(tx, account.id).await?;
         self.identities.invalidate_after(tx, [account.id]);
-        Ok((account.id, Audit::deleted(&user)))
+        Ok((account.id, true, Audit::deleted(&user)))
     }
 
     /// Has every token of the user's for Telemetry refused that was issued until the commit: they don't say

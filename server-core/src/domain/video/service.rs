@@ -119,9 +119,9 @@ fn maker(caller: &Caller) -> Caller {
 
 /// What the caller is in the meeting; `None` for whoever sees the appointment and is not part of it.
 fn part(caller: &Caller, meeting: &Meeting) -> Option<Part> {
-    if caller.specialist_id == Some(meeting.specialist_id) {
+    if caller.specialist_id() == Some(meeting.specialist_id) {
         Some(Part::Specialist)
-    } else if caller.patient_id == Some(meeting.patient_id) {
+    } else if caller.patient_id() == Some(meeting.patient_id) {
         Some(Part::Patient)
     } else {
         None

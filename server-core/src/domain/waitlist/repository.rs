@@ -4,7 +4,7 @@ use sqlx::{FromRow, PgPool, postgres::PgRow};
 
 use super::model::{Standing, Waiting, WaitlistEntry, WaitlistFilter, WaitlistOffer, WaitlistStatus, Wish};
 use crate::{
-    database::{DatabaseError, Listed, OpenReader, Tx},
+    database::{DatabaseError, Listed, OpenReader, Tx, one_row},
     domain::{period::Period, rules::InvalidValue},
     ids::{AppointmentId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId, WaitlistEntryId},
 };
@@ -257,14 +257,14 @@ pub(super) async fn entry_book(
     id: WaitlistEntryId,
     appointment: AppointmentId,
 ) -> Result<(), DatabaseError> {
-    sqlx::query!(
+    let done = sqlx::query!(
         "update waitlist_entries set appointment_id = $2, booked_at = now(), updated_at = now() where id = $1",
         id.0,
         appointment.0
     )
     .execute(tx.connection()?)
     .await?;
-    Ok(())
+    one_row(&done)
 }
 
 /// The specialists that somebody waits for, in every organization.

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     audit::{Audit, Entity},
     database::{Database, DatabaseError, WriteTx},
-    domain::{member, user},
+    domain::{gdpr::Erasure, member, user},
     http::{Caller, Sessions},
 };
 
@@ -91,7 +91,11 @@ impl Service {
         let audit = match change {
             Change::UserPut(profile) => self.users.profile_put(&mut tx, &profile, &event.moment).await?,
             Change::UserDelete { clerk_id } => {
-                let (user, audit) = self.users.close(&mut tx, &clerk_id).await?;
+                let (user, closed, audit) = self.users.close(&mut tx, &clerk_id).await?;
+                if closed {
+                    // What the account has done above organizations goes with it.
+                    tx.enqueue(&Erasure::of_account(user)).await?;
+                }
                 audit.and(self.members.leave_all(&mut tx, user).await?)
             }
             Change::InvitationAccept(invitation) => self.members.join(&mut tx, &invitation).await?,

@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, StatusCode, redirect::Policy};
+use reqwest::{Client, RequestBuilder, StatusCode, redirect::Policy};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
 use url::Url;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Ends users at the identity provider.
+/// How many days a link in a letter is good: as long as an invitation here, before it is renewed.
+const INVITED_DAYS: i32 = 14;
+
+/// Ends users at the identity provider, and has it write to people who are to become some.
+#[derive(Clone)]
 pub(crate) struct Users {
     client: Client,
     base: Url,
@@ -26,6 +31,20 @@ pub(crate) enum UsersError {
     Path,
 }
 
+impl UsersError {
+    /// Whether the same question would be refused again. Not where a key is wrong or a limit reached: that can be
+    /// mended, or passes.
+    pub(crate) fn is_final(&self) -> bool {
+        let passes = [
+            StatusCode::UNAUTHORIZED,
+            StatusCode::FORBIDDEN,
+            StatusCode::REQUEST_TIMEOUT,
+            StatusCode::TOO_MANY_REQUESTS,
+        ];
+        matches!(self, Self::Refused(status) if status.is_client_error() && !passes.contains(status))
+    }
+}
+
 impl Users {
     /// The users of the instance whose secret key this is, at `base` (`https://api.clerk.com`).
     pub(crate) fn new(base: Url, secret_key: SecretString) -> Result<Self, reqwest::Error> {
@@ -39,12 +58,27 @@ impl Users {
     pub(crate) async fn delete(&self, clerk_id: &str) -> Result<(), UsersError> {
         let mut url = self.base.clone();
         url.path_segments_mut().map_err(|()| UsersError::Path)?.pop_if_empty().extend(["v1", "users", clerk_id]);
-        let request = self.client.delete(url).bearer_auth(self.secret_key.expose_secret());
-        // The address holds the user's id, and errors are logged.
-        let answer = request.send().await.map_err(|error| UsersError::Unreachable(error.without_url()))?;
-        match answer.status() {
+        match self.send(self.client.delete(url)).await? {
             status if status.is_success() || status == StatusCode::NOT_FOUND => Ok(()),
             status => Err(UsersError::Refused(status)),
         }
+    }
+
+    /// Has the provider write to an address how to sign up; again, if it has done so before.
+    pub(crate) async fn invite(&self, address: &str) -> Result<(), UsersError> {
+        let mut url = self.base.clone();
+        url.path_segments_mut().map_err(|()| UsersError::Path)?.pop_if_empty().extend(["v1", "invitations"]);
+        let body = json!({ "email_address": address, "ignore_existing": true, "expires_in_days": INVITED_DAYS });
+        match self.send(self.client.post(url).json(&body)).await? {
+            status if status.is_success() => Ok(()),
+            status => Err(UsersError::Refused(status)),
+        }
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<StatusCode, UsersError> {
+        let request = request.bearer_auth(self.secret_key.expose_secret());
+        // The address holds the user's id, and errors are logged.
+        let answer = request.send().await.map_err(|error| UsersError::Unreachable(error.without_url()))?;
+        Ok(answer.status())
     }
 }

@@ -18,20 +18,19 @@ async fn told(app: &CoreApp, kind: &str, of: Value) {
 }
 
 #[tokio::test]
-async fn what_is_above_organizations_goes_with_the_account_and_not_before() {
+async fn a_clinic_ends_what_it_holds_and_never_the_account() {
     let clerk = ClerkApi::start([]).await;
     let clinic = clinic(&clerk).await;
     let (app, telemetry, admin) = (&clinic.core, &clinic.telemetry, clinic.core.admin());
     let planted = plant(app, &clerk).await;
     outbox_empty(app).await;
-    app.membership_add(&planted.person, app.away().id, Role::Staff).await;
 
-    // A member of both clinics loses what the one has; account and login stay, and what is above both.
+    // It was the last membership; account and login stay, and what is above organizations.
     let asked = granted(admin.gdpr_user_erase().user_id(USER).send().await, 202);
     let job = finished(&admin, asked.job_id).await;
     assert!(!job.account && clerk.has(&planted.person.clerk_id));
     let me = granted(app.actor(&planted.person).me_get().send().await, 200);
-    assert_eq!(me.memberships.len(), 1);
+    assert_eq!((me.name.as_str(), me.memberships.len()), ("planted-user-name", 0));
     let left = planted.left_in_both(&clinic).await;
     let account = [ABOVE, "planted-login@example.org", "planted-user-name", &planted.person.clerk_id];
     assert!(account.iter().all(|value| left.contains_key(*value)), "{left:#?}");
@@ -51,34 +50,101 @@ async fn what_is_above_organizations_goes_with_the_account_and_not_before() {
     };
     let connect = admin.member_connect().organization_id(app.home().id).body(body).send().await;
     refused(connect, 404, "user_not_found");
+    // It has a right to be asked for the rest, too, though the person never was a member there.
+    let elsewhere = app.other_admin();
+    let asked = granted(elsewhere.gdpr_user_anonymize().user_id(USER).send().await, 202);
+    assert!(!finished(&elsewhere, asked.job_id).await.account);
+    assert_eq!((app.search(ELSEWHERE).await, telemetry.search(ELSEWHERE).await), (Vec::new(), Vec::new()));
+    assert!(clerk.has(&planted.person.clerk_id), "an account is no clinic's to take");
+}
 
-    // The other clinic's was the last membership.
-    let admin = app.other_admin();
-    let asked = granted(admin.gdpr_user_erase().user_id(USER).send().await, 202);
-    let job = finished(&admin, asked.job_id).await;
+#[tokio::test]
+async fn whoever_runs_the_platform_ends_all_of_it() {
+    let clerk = ClerkApi::start([]).await;
+    let clinic = clinic(&clerk).await;
+    let (app, superadmin) = (&clinic.core, clinic.core.superadmin());
+    let planted = plant(app, &clerk).await;
+    app.membership_add(&planted.person, app.away().id, Role::Admin).await;
+    outbox_empty(app).await;
+    // With an organization named, it is that one's.
+    let within = superadmin.in_organization(app.away().id);
+    let dry = granted(within.gdpr_user_erase().user_id(USER).dry_run(true).send().await, 202);
+    assert!(!finished(&within, dry.job_id).await.account);
+    // Not where a clinic would be left without an administrator.
+    let other = format!("update memberships set role = 'staff' where user_id = {}", app.away().admin.user_id);
+    execute(&mut app.owner().await, &other).await;
+    refused(superadmin.gdpr_user_erase().user_id(USER).send().await, 409, "last_admin");
+    refused(app.actor(&planted.person).me_delete().send().await, 409, "last_admin");
+    assert_eq!(granted(app.actor(&planted.person).me_get().send().await, 200).memberships.len(), 2);
+    execute(&mut app.owner().await, &other.replace("'staff'", "'admin'")).await;
+
+    let asked = granted(superadmin.gdpr_user_erase().user_id(USER).send().await, 202);
+    let job = finished(&superadmin, asked.job_id).await;
     assert!(job.account && !clerk.has(&planted.person.clerk_id));
     outbox_empty(app).await;
     assert_eq!(planted.left_in_both(&clinic).await, Found::new());
-    assert_eq!((app.search(ELSEWHERE).await, telemetry.search(ELSEWHERE).await), (Vec::new(), Vec::new()));
+    assert_eq!(count(app, format!("select count(*) from memberships where user_id = {USER}")).await, 0);
     let asking = format!("select count(*) from jobs where organization_id = 0 and created_by = {USER}");
     assert_eq!(count(app, asking).await, 0);
 }
 
 #[tokio::test]
-async fn a_clinic_takes_the_account_and_leaves_what_another_one_has() {
+async fn a_person_ends_its_own_account_and_clinics_keep_theirs() {
     let clerk = ClerkApi::start([]).await;
     let clinic = clinic(&clerk).await;
-    let (app, telemetry, admin) = (&clinic.core, &clinic.telemetry, clinic.core.admin());
-    plant(app, &clerk).await;
+    let (app, telemetry) = (&clinic.core, &clinic.telemetry);
+    let planted = plant(app, &clerk).await;
+    app.membership_add(&planted.person, app.away().id, Role::Staff).await;
     outbox_empty(app).await;
-    let asked = granted(admin.gdpr_user_erase().user_id(USER).send().await, 202);
-    assert!(finished(&admin, asked.job_id).await.account);
-    assert_eq!((app.search(ABOVE).await, telemetry.search(ABOVE).await), (Vec::new(), Vec::new()));
-    assert_eq!((app.search(ELSEWHERE).await.len(), telemetry.search(ELSEWHERE).await.len()), (1, 1));
-    // It has a right to be asked for that, too, though the person never was a member there.
-    let asked = granted(app.other_admin().gdpr_user_erase().user_id(USER).send().await, 202);
-    finished(&app.other_admin(), asked.job_id).await;
-    assert_eq!((app.search(ELSEWHERE).await, telemetry.search(ELSEWHERE).await), (Vec::new(), Vec::new()));
+    let me = app.actor(&planted.person);
+    let path = "/v1/me";
+    let asked = Answer::to(me.request(reqwest::Method::DELETE, path)).await.json(202);
+    // Not a member of anything from here on; and asked for again, it is the same job, or nobody asks any more.
+    let again = Answer::to(me.request(reqwest::Method::DELETE, path)).await;
+    match again.status.as_u16() {
+        202 => assert_eq!(again.json(202)["job_id"], asked["job_id"]),
+        _ => drop(again.refusal(401, "user_unknown")),
+    }
+    assert_eq!(count(app, format!("select count(*) from memberships where user_id = {USER}")).await, 0);
+    let id: Uuid = serde_json::from_value(asked["job_id"].clone()).unwrap();
+    let superadmin = app.superadmin();
+    let job = finished(&superadmin, id).await;
+    assert!(job.account && job.organization_id.is_none());
+    refused(me.me_get().send().await, 401, "user_unknown");
+    assert!(!clerk.has(&planted.person.clerk_id));
+    outbox_empty(app).await;
+    for value in [ABOVE, "planted-login@example.org", "planted-user-name", planted.person.clerk_id.as_str()] {
+        assert_eq!((app.search(value).await, telemetry.search(value).await), (Vec::new(), Vec::new()), "{value}");
+    }
+    // What the clinic holds is its own: a record without a login, and who was there.
+    let record = granted(app.admin().patient_get().patient_id(planted.patient.id).send().await, 200);
+    assert_eq!((record.first_name.as_str(), record.user_id), ("Plantedfirst", None));
+    assert!(!app.search("planted-user-agent").await.is_empty());
+    assert_eq!(app.count("select count(*) from calendar_feeds").await, 0, "no old link lives on");
+    // Each membership's end is on record in its organization.
+    let ended = format!(
+        "select count(*) from audit_log where action = 'deleted' and entity_type = 'membership' and entity_id = '{USER}'
+                  and operation_id = 'me_delete' and organization_id in ({}, {})",
+        app.home().id,
+        app.away().id
+    );
+    assert_eq!(count(app, ended).await, 2);
+    // The clinic can be asked for its part still.
+    let asked = granted(app.admin().gdpr_patient_erase().patient_id(planted.patient.id).send().await, 202);
+    finished(&app.admin(), asked.job_id).await;
+    assert_eq!(app.search("Plantedfirst").await, Vec::new());
+}
+
+#[tokio::test]
+async fn two_administrators_who_leave_at_once_leave_one() {
+    let app = CoreApp::start().await;
+    let second = app.second_core().await;
+    let (one, other) = (app.home().admin.clone(), app.member_add(Role::Admin).await);
+    let (here, there) = (app.actor(&one), app.actor(&other).at(&second.url()));
+    let (first, then) = tokio::join!(here.me_delete().send(), there.me_delete().send());
+    assert!(first.is_ok() != then.is_ok(), "one of two may go: {first:?}, {then:?}");
+    let left = "select count(*) from memberships where role = 'admin' and organization_id = (select min(id) from organizations)";
+    assert_eq!(app.count(left).await, 1);
 }
 
 #[tokio::test]
@@ -111,19 +177,22 @@ async fn who_left_the_identity_provider_is_erased_like_anybody() {
     for value in ["planted-user-agent", ABOVE] {
         assert!(!app.search(value).await.is_empty(), "{value} was not the identity provider's to take");
     }
-    // The clinic takes the account, which is no other's any more, and what it did above clinics with it; what
-    // it did in the other clinic is for that one, or for who runs the platform.
-    for (admin, agent) in [(app.admin(), "planted-user-agent"), (app.superadmin(), ELSEWHERE)] {
+    // It has said so at the identity provider: what the account did above clinics goes by itself. What it did in
+    // a clinic is for that one to be asked for.
+    test_support::eventually("the account is gone", 3 * CoreApp::PATIENCE, || async {
+        app.search(ABOVE).await.is_empty() && app.search(&planted.person.clerk_id).await.is_empty()
+    })
+    .await;
+    for (admin, agent) in [(app.admin(), "planted-user-agent"), (app.other_admin(), ELSEWHERE)] {
         let path = format!("/v1/gdpr/users/{USER}/export");
         let exported = Answer::to(admin.request(reqwest::Method::GET, &path)).await;
         assert!(exported.body.contains(agent), "{}", exported.body);
         let asked = granted(admin.gdpr_user_erase().user_id(USER).send().await, 202);
-        assert!(finished(&admin, asked.job_id).await.account);
+        finished(&admin, asked.job_id).await;
         assert_eq!(app.search(agent).await, Vec::new());
         let again = granted(admin.gdpr_user_erase().user_id(USER).send().await, 202);
         assert_eq!(again.job_id, asked.job_id, "there is nobody left to erase");
         Answer::to(admin.request(reqwest::Method::GET, &path)).await.refusal(404, "user_not_found");
-        assert_eq!(app.search(ABOVE).await, Vec::new());
     }
     assert_eq!(app.search(&planted.person.clerk_id).await, Vec::new());
 }
@@ -132,7 +201,7 @@ async fn who_left_the_identity_provider_is_erased_like_anybody() {
 async fn late_news_of_an_erased_person_bring_nothing_back() {
     let clerk = ClerkApi::start([]).await;
     let clinic = clinic(&clerk).await;
-    let (app, admin) = (&clinic.core, clinic.core.admin());
+    let (app, admin) = (&clinic.core, clinic.core.superadmin());
     let planted = plant(app, &clerk).await;
     execute(
         &mut app.owner().await,

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use restartix_sdk::core::types::CreatePatient;
 use sqlx::{AssertSqlSafe, Connection};
 use test_support::{ClerkApi, CoreApp, Role, eventually, granted, in_days};
 
@@ -38,7 +37,7 @@ async fn nobody_books_for_an_erased_patient_however_they_race() {
     let clinic = clinic(&clerk).await;
     let (app, admin) = (&clinic.core, clinic.core.admin());
     for round in 0..6_u32 {
-        let body = CreatePatient { user_id: None, ..CoreApp::new_patient("Plantedfirst", "Plantedlast") };
+        let body = CoreApp::new_patient("Plantedfirst", "Plantedlast");
         let patient = granted(admin.patient_create().body(body).send().await, 201).id;
         let erased = AtomicBool::new(false);
         let book = async |clerk_number: u32| {

@@ -4,6 +4,7 @@
 mod account;
 mod erasure;
 mod export;
+mod headers;
 mod links;
 mod planting;
 mod registry;
@@ -14,7 +15,7 @@ use test_support::{Actor, ClerkApi, Clinic, CoreApp, CoreBuilder, granted, until
 use uuid::Uuid;
 
 /// Two processes with a Clerk of their own.
-async fn clinic(clerk: &ClerkApi) -> Clinic {
+pub(crate) async fn clinic(clerk: &ClerkApi) -> Clinic {
     Clinic::start_with(with_clerk(clerk)).await
 }
 
@@ -37,7 +38,7 @@ async fn outbox_empty(app: &CoreApp) {
     .await;
 }
 
-async fn finished(admin: &Actor, id: Uuid) -> ErasureJob {
+pub(crate) async fn finished(admin: &Actor, id: Uuid) -> ErasureJob {
     // A job that failed waits longer each time.
     until("the erasure is done", 3 * CoreApp::PATIENCE, || async {
         let job = granted(admin.gdpr_job_get().job_id(id).send().await, 200);

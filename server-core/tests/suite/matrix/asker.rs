@@ -22,10 +22,15 @@ impl Asker {
 
     /// A request of this asker's.
     pub(super) fn request(&self, operation: &Operation, fixture: &Fixture) -> RequestBuilder {
-        let (method, target) = (operation.method.clone(), operation.target(fixture));
+        self.request_to(operation, &operation.target(fixture), fixture)
+    }
+
+    /// The same request of this asker's, sent to another path.
+    pub(super) fn request_to(&self, operation: &Operation, target: &str, fixture: &Fixture) -> RequestBuilder {
+        let method = operation.method.clone();
         let request = match self {
-            Self::Person(actor) => actor.request(method, &target),
-            Self::Program(program) => program.request(method, &target),
+            Self::Person(actor) => actor.request(method, target),
+            Self::Program(program) => program.request(method, target),
             Self::Nobody(http, base) => http.request(method, format!("{base}{target}")),
         };
         fixture.json().into_iter().fold(request, RequestBuilder::json)

@@ -3,8 +3,7 @@
 use std::cell::Cell;
 
 use restartix_sdk::core::types::{
-    Appointment, BeginImpersonation, CreateApiKey, CreatePatient, JobState, Patient, Scope, SpecialistInput,
-    SpecialtyInput,
+    Appointment, BeginImpersonation, ConnectUser, CreateApiKey, JobState, MemberRole, Patient, Scope, SpecialtyInput,
 };
 use serde_json::{Value, json};
 use test_support::{Actor, ClerkApi, CoreApp, DailyApi, Fixture, Role, TelemetryApp, eventually, granted, in_days};
@@ -36,6 +35,10 @@ pub(super) struct World {
     pub(super) appointment: Appointment,
     /// Until when the calendar is full, in days from today.
     day: Cell<u64>,
+    /// Who tries, by its user; home's staff for a program.
+    asker: Cell<i64>,
+    /// A clinic that whoever tries is no member of.
+    elsewhere: Cell<i64>,
 }
 
 impl World {
@@ -49,13 +52,15 @@ impl World {
         let specialist = app.home().specialist_id;
         app.works_always(specialist).await;
         let appointment = app.appointment_create(&app.admin(), specialist, patient.id, in_days(1, 9)).await;
-        Self { app, patient, appointment, day: Cell::new(1) }
+        let asker = Cell::new(app.home().staff.user_id);
+        let elsewhere = Cell::new(app.organization_add("Lakeview Clinic").await.id);
+        Self { app, patient, appointment, day: Cell::new(1), asker, elsewhere }
     }
 
     /// Somebody of the clinic.
     pub(super) async fn asker(&self, name: &str) -> Asker {
         let app = &self.app;
-        Asker::Person(match name {
+        let person = match name {
             "superadmin" => app.superadmin().in_organization(app.home().id),
             "admin" => app.admin(),
             "specialist" => app.specialist(),
@@ -65,20 +70,43 @@ impl World {
             "other-specialist" => self.other_specialist().await,
             "other-patient" => self.other_patient().await,
             _ => panic!("nobody is called {name}"),
-        })
+        };
+        self.asker.set(person.person().user_id);
+        Asker::Person(person)
+    }
+
+    /// Somebody like that asker, who is not needed any more.
+    pub(super) async fn leaver(&self, name: &str) -> Asker {
+        let role = match name {
+            "admin" => Role::Admin,
+            "specialist" | "other-specialist" => Role::Specialist,
+            "patient" | "other-patient" => Role::Patient,
+            _ => Role::Staff,
+        };
+        if name == "key" {
+            return self.asker(name).await;
+        }
+        let person = self.app.member_add(role).await;
+        if name == "superadmin" {
+            let sql = "with gone as (delete from memberships where user_id = $1)
+                       update users set superadmin = true, current_organization_id = null where id = $1";
+            let promoted = sqlx::query(sql).bind(person.user_id).execute(&mut self.app.owner().await).await;
+            promoted.expect("a superadmin can be seeded");
+            return Asker::Person(self.app.actor(&person).in_organization(self.app.home().id));
+        }
+        Asker::Person(self.app.actor(&person))
     }
 
     async fn other_specialist(&self) -> Actor {
         let person = self.app.member_add(Role::Specialist).await;
-        let input = SpecialistInput { user_id: Some(person.user_id), ..CoreApp::new_specialist("Dr. Other") };
-        granted(self.app.admin().specialist_create().body(input).send().await, 201);
+        let (app, admin) = (&self.app, self.app.admin());
+        app.specialist_link(&admin, app.specialist_create(&admin, "Dr. Other").await.id, &person).await;
         self.app.actor(&person)
     }
 
     async fn other_patient(&self) -> Actor {
         let person = self.app.member_add(Role::Patient).await;
-        let record = CreatePatient { user_id: Some(person.user_id), ..CoreApp::new_patient("Olga", "Other") };
-        granted(self.app.admin().patient_create().body(record).send().await, 201);
+        self.app.patient_of(&person, CoreApp::new_patient("Olga", "Other")).await;
         self.app.actor(&person)
     }
 
@@ -98,6 +126,8 @@ impl World {
             "calendar" => self.of_calendar(operation).await,
             "video" => self.of_video(operation).await,
             "waitlist" => self.of_waitlist(operation).await,
+            "me" if operation.starts_with("me_invitation_") => self.of_own_invitation().await,
+            "invitation" => self.of_invitation(operation).await,
             "me" | "organization" => self.of_organization(operation).await,
             "member" => self.of_member(operation).await,
             "api" => self.of_api_key(operation).await,
@@ -129,7 +159,7 @@ impl World {
     async fn of_organization(&self, operation: &str) -> Option<Fixture> {
         let home = self.app.home();
         Some(match operation {
-            "me_get" | "me_telemetry_token_create" | "organization_list" => Fixture::default(),
+            "me_get" | "me_delete" | "me_telemetry_token_create" | "organization_list" => Fixture::default(),
             "me_organization_switch" => Fixture::default().body(json!({ "organization_id": home.id })),
             "organization_create" => {
                 Fixture::default().body(json!({ "name": "Lakeside Clinic", "timezone": "Europe/Berlin" }))
@@ -159,6 +189,34 @@ impl World {
             }
             "member_update" => member().await.body(json!({ "role": "specialist" })),
             "member_delete" => member().await,
+            _ => return None,
+        })
+    }
+
+    /// Another clinic's, to whoever tries.
+    async fn of_own_invitation(&self) -> Option<Fixture> {
+        let sql = "insert into invitations (organization_id, uid, kind, role, user_id)
+                   values ($1, gen_random_uuid(), 'membership', 'staff', $2) returning id";
+        let invited: i64 = sqlx::query_scalar(sql)
+            .bind(self.elsewhere.get())
+            .bind(self.asker.get())
+            .fetch_one(&mut self.app.owner().await)
+            .await
+            .expect("an invitation can be seeded");
+        // A member of nowhere else: it is not one there yet.
+        self.elsewhere.set(self.app.organization_add(&format!("Clinic {}", Uuid::new_v4().simple())).await.id);
+        Some(Fixture::default().with("invitation_id", &invited))
+    }
+
+    async fn of_invitation(&self, operation: &str) -> Option<Fixture> {
+        Some(match operation {
+            "invitation_list" => self.home(),
+            "invitation_delete" => {
+                let email = Some(format!("{}@example.org", Uuid::new_v4().simple()));
+                let body = ConnectUser { email, user_id: None, role: MemberRole::Staff };
+                let invite = self.app.admin().member_connect().organization_id(self.app.home().id).body(body);
+                self.home().with("invitation_id", &granted(invite.send().await, 201).id)
+            }
             _ => return None,
         })
     }
@@ -209,9 +267,17 @@ impl World {
             "specialist_list" => Fixture::default(),
             "specialist_create" => Fixture::default().body(value(&CoreApp::new_specialist("Dr. New"))),
             "specialist_get" => own(),
-            "specialist_update" => {
-                let user_id = Some(home.specialist.user_id);
-                own().body(value(&SpecialistInput { user_id, ..CoreApp::new_specialist("Dr. Renamed") }))
+            "specialist_update" => own().body(value(&CoreApp::new_specialist("Dr. Renamed"))),
+            "specialist_link" => {
+                let record = self.app.specialist_create(&self.app.admin(), "Dr. Unlinked").await.id;
+                let member = self.app.member_add(Role::Specialist).await.user_id;
+                Fixture::default().with("specialist_id", &record).body(json!({ "user_id": member }))
+            }
+            "specialist_unlink" => {
+                let (admin, person) = (self.app.admin(), self.app.member_add(Role::Specialist).await);
+                let record = self.app.specialist_create(&admin, "Dr. Linked").await.id;
+                self.app.specialist_link(&admin, record, &person).await;
+                Fixture::default().with("specialist_id", &record)
             }
             "specialist_delete" => {
                 let leaving = self.app.specialist_create(&self.app.admin(), "Dr. Leaving").await;
@@ -231,13 +297,23 @@ impl World {
             "patient_update" => {
                 let standing = granted(admin.patient_get().patient_id(self.patient.id).send().await, 200);
                 own().body(json!({
-                    "version": standing.version, "first_name": "Pia", "last_name": "Renamed", "user_id": standing.user_id,
+                    "version": standing.version, "first_name": "Pia", "last_name": "Renamed",
                 }))
             }
             "patient_delete" => {
                 Fixture::default().with("patient_id", &self.app.patient_create(&admin, "Ann", "Leaving").await.id)
             }
             "patient_impersonate" => own().body(value(&impersonating())),
+            "patient_link" => {
+                let record = self.app.patient_create(&admin, "Ann", "Unlinked").await.id;
+                let member = self.app.member_add(Role::Patient).await.user_id;
+                Fixture::default().with("patient_id", &record).body(json!({ "user_id": member }))
+            }
+            "patient_unlink" => {
+                let person = self.app.member_add(Role::Patient).await;
+                let record = self.app.patient_of(&person, CoreApp::new_patient("Ann", "Linked")).await.id;
+                Fixture::default().with("patient_id", &record)
+            }
             _ => return None,
         })
     }
@@ -327,6 +403,7 @@ pub(super) fn not_found(operation: &str) -> &'static str {
         "member" => "member_not_found",
         "api" => "api_key_not_found",
         "impersonation" => "impersonation_not_found",
+        "invitation" | "me" => "invitation_not_found",
         "specialty" => "specialty_not_found",
         "specialist" => "specialist_not_found",
         "patient" => "patient_not_found",

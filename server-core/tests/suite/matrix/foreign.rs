@@ -3,8 +3,8 @@
 
 use reqwest::Method;
 use restartix_sdk::core::types::{
-    AppointmentTemplate, CreateApiKey, CreateAppointmentSeries, CreatePatient, HoldAppointment, Patient, Scope,
-    SpecialtyInput,
+    AppointmentTemplate, ConnectUser, CreateApiKey, CreateAppointmentSeries, CreatePatient, HoldAppointment,
+    MemberRole, Patient, Scope, SpecialtyInput,
 };
 use serde_json::{Value, json};
 use test_support::{Answer, Contents, CoreApp, Fixture, Location, Operation, Parameter, granted, in_days};
@@ -57,6 +57,7 @@ struct Foreign {
     waitlist_entry_id: i64,
     api_key_id: i64,
     impersonation_id: i64,
+    invitation_id: i64,
     job_id: Uuid,
 }
 
@@ -68,10 +69,10 @@ impl Foreign {
             email: Some("hidden@example.org".to_owned()),
             phone: Some("+49 555 0199".to_owned()),
             national_id: Some("HIDDEN777".to_owned()),
-            user_id: Some(away.patient.user_id),
             ..CoreApp::new_patient(MARK, MARK)
         };
         let patient = granted(admin.patient_create().body(record).send().await, 201);
+        app.patient_link(&admin, patient.id, &away.patient).await;
         let input = SpecialtyInput { name: name("specialty"), description: None };
         let specialty_id = granted(admin.specialty_create().body(input).send().await, 201).id;
         let specialist_id = app.specialist_create(&admin, &name("specialist")).await.id;
@@ -96,6 +97,12 @@ impl Foreign {
         let key = CreateApiKey { expires_at: None, name: name("key"), scopes: vec![Scope::PatientsRead] };
         let key = granted(admin.api_key_create().organization_id(away.id).body(key).send().await, 201);
         let begun = admin.patient_impersonate().patient_id(patient.id).body(impersonating()).send().await;
+        let invited = ConnectUser {
+            email: Some("hidden-invited@example.org".to_owned()),
+            user_id: None,
+            role: MemberRole::Staff,
+        };
+        let invited = granted(admin.member_connect().organization_id(away.id).body(invited).send().await, 201);
         let gone = app.patient_create(&admin, MARK, "Gone").await.id;
         Self {
             organization_id: away.id,
@@ -111,6 +118,7 @@ impl Foreign {
             waitlist_entry_id,
             api_key_id: key.api_key.id,
             impersonation_id: granted(begun, 201).impersonation.id,
+            invitation_id: invited.id,
             job_id: planned(&admin, gone).await,
             patient,
         }
@@ -127,6 +135,7 @@ impl Foreign {
             "clerk_organization_id" => json!("org_hidden"),
             "slug" => json!(self.slug),
             "user_id" => json!(self.user_id),
+            "invitation_id" => json!(self.invitation_id),
             "patient_id" => json!(self.patient.id),
             "specialist_id" | "specialist_ids" => json!(self.specialist_id),
             "specialty_id" | "specialty_ids" => json!(self.specialty_id),

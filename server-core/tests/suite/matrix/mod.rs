@@ -4,7 +4,9 @@
 mod asker;
 mod fixture;
 mod foreign;
+mod role_change;
 mod scheduling;
+mod spelling;
 mod stores;
 
 use futures_util::future::join_all;
@@ -42,7 +44,11 @@ async fn column(around: &Surroundings, name: &str, committed: &Grid) -> Vec<(Str
         let fixture = world.fixture(id).await;
         // What the grid grants changes something; if it doesn't after all, the grid is wrong already.
         let before = if committed.grants(id, name) { None } else { Some(stores.take().await) };
-        let answer = Answer::to(asker.request(operation, &fixture)).await;
+        let answer = match id {
+            // It is not the last thing that is asked.
+            "me_delete" => Answer::to(world.leaver(name).await.request(operation, &fixture)).await,
+            _ => Answer::to(asker.request(operation, &fixture)).await,
+        };
         let status = answer.status.as_u16();
         match status {
             200..=299 => {

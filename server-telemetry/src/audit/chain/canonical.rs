@@ -11,12 +11,13 @@ pub(crate) type Hash = [u8; 32];
 /// What the first link of a chain follows.
 pub(crate) const BEGINNING: Hash = [0; 32];
 
-/// The versions of the canonical form. The second is of events that say how many attempts they stand for,
-/// or with which error those were answered; all others still have the first.
-const ENCODINGS: [i16; 2] = [1, 2];
+/// The versions of the canonical form. The third is of events whose caller had an id of its own for the
+/// request; the second of others that say how many attempts they stand for, or with which error those were
+/// answered; all others still have the first.
+const ENCODINGS: [i16; 3] = [1, 2, 3];
 
 /// First bytes of the canonical form: hashes of something else are never hashes of an event.
-const DOMAINS: [&[u8]; 2] = [b"restartix-audit-event-v1", b"restartix-audit-event-v2"];
+const DOMAINS: [&[u8]; 3] = [b"restartix-audit-event-v1", b"restartix-audit-event-v2", b"restartix-audit-event-v3"];
 
 /// An event as it is stored, with what is left of its personal values.
 #[derive(Debug, Clone)]
@@ -43,15 +44,20 @@ pub(crate) struct Event {
     pub salt: Option<Vec<u8>>,
     pub ip: Option<String>,
     pub user_agent: Option<String>,
+    pub client_request_id: Option<Uuid>,
 }
 
 impl Event {
-    /// The version of the canonical form that it has.
-    pub(crate) fn encoding(&self) -> i16 {
-        ENCODINGS[self.form()]
+    /// The version of the canonical form that it has together with what was sealed of its personal values,
+    /// which says what there was before it was erased.
+    pub(crate) fn encoding(&self, digests: &Digests) -> i16 {
+        ENCODINGS[self.form(digests)]
     }
 
-    fn form(&self) -> usize {
+    fn form(&self, digests: &Digests) -> usize {
+        if digests.client_request_id.is_some() {
+            return 2;
+        }
         usize::from(self.occurrences != 1 || self.error_code.is_some())
     }
 }
@@ -61,6 +67,7 @@ impl Event {
 pub(crate) struct Digests {
     pub ip: Option<Hash>,
     pub user_agent: Option<Hash>,
+    pub client_request_id: Option<Hash>,
 }
 
 impl Digests {
@@ -74,7 +81,12 @@ impl Digests {
             }
             Some(hasher.finalize().into())
         };
-        Self { ip: digest("ip", &event.ip), user_agent: digest("user_agent", &event.user_agent) }
+        let client_request_id = event.client_request_id.map(|id| id.hyphenated().to_string());
+        Self {
+            ip: digest("ip", &event.ip),
+            user_agent: digest("user_agent", &event.user_agent),
+            client_request_id: digest("client_request_id", &client_request_id),
+        }
     }
 
     /// Whether the values that are there are the ones that were sealed. What was erased can't be told.
@@ -82,6 +94,7 @@ impl Digests {
         let present = Self::of(event);
         (event.ip.is_none() || present.ip == self.ip)
             && (event.user_agent.is_none() || present.user_agent == self.user_agent)
+            && (event.client_request_id.is_none() || present.client_request_id == self.client_request_id)
     }
 }
 
@@ -89,7 +102,7 @@ impl Digests {
 pub(crate) fn link_hash(previous: &Hash, event: &Event, digests: &Digests) -> Hash {
     let mut form = Form(Sha256::new());
     form.0.update(previous);
-    form.0.update(DOMAINS[event.form()]);
+    form.0.update(DOMAINS[event.form(digests)]);
     form.text(Some(&event.id.hyphenated().to_string()));
     form.number(Some(event.organization_id));
     form.moment(event.occurred_at);
@@ -108,9 +121,13 @@ pub(crate) fn link_hash(previous: &Hash, event: &Event, digests: &Digests) -> Ha
     form.text(Some(&event.outcome));
     form.bytes(digests.ip.as_ref().map(Hash::as_slice));
     form.bytes(digests.user_agent.as_ref().map(Hash::as_slice));
-    if event.encoding() > 1 {
+    let encoding = event.encoding(digests);
+    if encoding > 1 {
         form.number(Some(event.occurrences));
         form.text(event.error_code.as_deref());
+    }
+    if encoding > 2 {
+        form.bytes(digests.client_request_id.as_ref().map(Hash::as_slice));
     }
     form.0.finalize().into()
 }
@@ -189,6 +206,7 @@ pub(super) mod tests {
             salt: Some(vec![7; 16]),
             ip: Some("203.0.113.77".to_owned()),
             user_agent: None,
+            client_request_id: None,
         }
     }
 
@@ -209,8 +227,23 @@ pub(super) mod tests {
     #[test]
     fn the_second_form_never_changes() {
         let event = attempts();
-        assert_eq!((self::event().encoding(), event.encoding()), (1, 2));
+        let encoding = |event: &Event| event.encoding(&Digests::of(event));
+        assert_eq!((encoding(&self::event()), encoding(&event)), (1, 2));
         assert_eq!(hex::encode(hash(&event)), ATTEMPTS_HASH);
+    }
+
+    #[test]
+    fn the_third_form_never_changes_and_outlives_what_it_is_of() {
+        let event = Event { client_request_id: Some(CLIENT_REQUEST), ..event() };
+        let sealed = Digests::of(&event);
+        assert_eq!((event.encoding(&sealed), hex::encode(hash(&event))), (3, CLIENT_HASH.to_owned()));
+        let erased = Event { salt: None, ip: None, client_request_id: None, ..event.clone() };
+        assert!(sealed.agree(&erased));
+        assert_eq!((erased.encoding(&sealed), link_hash(&BEGINNING, &erased, &sealed)), (3, hash(&event)));
+        let altered = Event { client_request_id: Some(Uuid::nil()), ..event.clone() };
+        assert!(!sealed.agree(&altered));
+        // Put there later, beside a link that was sealed without one.
+        assert!(!Digests::of(&self::event()).agree(&event));
     }
 
     fn attempts() -> Event {
@@ -225,7 +258,7 @@ pub(super) mod tests {
     #[test]
     fn every_field_counts() {
         type Change = fn(&mut Event);
-        let changes: [Change; 22] = [
+        let changes: [Change; 24] = [
             |event| event.id = Uuid::nil(),
             |event| event.organization_id = 2,
             |event| event.occurred_at += chrono::TimeDelta::microseconds(1),
@@ -249,6 +282,8 @@ pub(super) mod tests {
             |event| event.occurrences = 2,
             |event| (event.error_code, event.occurrences) = (Some("2".to_owned()), 2),
             |event| event.ip = Some("203.0.113.78".to_owned()),
+            |event| event.client_request_id = Some(CLIENT_REQUEST),
+            |event| (event.client_request_id, event.occurrences) = (Some(CLIENT_REQUEST), 2),
         ];
         let mut hashes = vec![hash(&event())];
         for change in changes {
@@ -276,5 +311,7 @@ pub(super) mod tests {
 
     const IP_DIGEST: &str = "9435faf33c5f933e8662de8b909b544e3f556f41930ed58e9446c3b2da422c91";
     const ATTEMPTS_HASH: &str = "c5f991fd4f3aa9fbd5ff05800a1f6bd2e0aa6297d822ec5f8354cd1a4c39916e";
+    const CLIENT_REQUEST: Uuid = uuid!("5f0c7d3e-4a0b-4c6f-9a55-0d2b6d1f3c11");
+    const CLIENT_HASH: &str = "880b40da094c877d28330920d5121816b142f1282dadd830c0254e7b2466256c";
     const LINK_HASH: &str = "e86e0520d348c9a388e95334c5b0ec2ec496133bcced0e30f3e9cad15acb5d1a";
 }

@@ -36,6 +36,7 @@ pub(super) struct Link {
     pub hash: Hash,
     pub ip_digest: Option<Hash>,
     pub user_agent_digest: Option<Hash>,
+    pub client_request_id_digest: Option<Hash>,
     pub encoding: i16,
 }
 
@@ -50,7 +51,8 @@ impl Link {
             hash: link_hash(&tip.hash, event, &digests),
             ip_digest: digests.ip,
             user_agent_digest: digests.user_agent,
-            encoding: event.encoding(),
+            client_request_id_digest: digests.client_request_id,
+            encoding: event.encoding(&digests),
         }
     }
 
@@ -61,7 +63,11 @@ impl Link {
 
     /// What of the personal values it has sealed.
     pub(super) fn digests(&self) -> Digests {
-        Digests { ip: self.ip_digest, user_agent: self.user_agent_digest }
+        Digests {
+            ip: self.ip_digest,
+            user_agent: self.user_agent_digest,
+            client_request_id: self.client_request_id_digest,
+        }
     }
 }
 

@@ -90,7 +90,8 @@ pub(super) async fn events(
         r#"select log.id, log.organization_id, log.occurred_at, log.received_at, log.actor_kind, log.actor_user_id,
              log.actor_api_key_id, log.impersonator_user_id, log.action, log.entity_type, log.entity_id,
              log.entity_ids, log.changed_fields, log.request_id, log.operation_id, log.outcome, log.error_code,
-             log.occurrences, personal.salt as "salt?", host(personal.ip) as ip, personal.user_agent as "user_agent?"
+             log.occurrences, personal.salt as "salt?", host(personal.ip) as ip, personal.user_agent as "user_agent?",
+             personal.client_request_id as "client_request_id?"
          from audit.audit_logs log
          left join audit.audit_personal personal on personal.audit_id = log.id
          where log.id = any($1) and log.id between $2 and $3 and log.organization_id = $4"#,
@@ -149,7 +150,8 @@ pub(super) async fn links_after(
     sqlx::query_as!(
         Link,
         r#"select position, audit_id, previous as "previous: Hash", hash as "hash: Hash", ip_digest as "ip_digest: Hash",
-             user_agent_digest as "user_agent_digest: Hash", encoding
+             user_agent_digest as "user_agent_digest: Hash", client_request_id_digest as "client_request_id_digest: Hash",
+             encoding
          from audit.audit_chain
          where organization_id = $1 and position > $2
          order by position
@@ -189,19 +191,22 @@ pub(super) async fn links_add(
     let hashes: Vec<Hash> = links.iter().map(|link| link.hash).collect();
     let ips: Vec<Option<Hash>> = links.iter().map(|link| link.ip_digest).collect();
     let agents: Vec<Option<Hash>> = links.iter().map(|link| link.user_agent_digest).collect();
+    let clients: Vec<Option<Hash>> = links.iter().map(|link| link.client_request_id_digest).collect();
     let encodings: Vec<i16> = links.iter().map(|link| link.encoding).collect();
     let done = sqlx::query!(
         "with sealed as (
              insert into audit.audit_chain
-                 (organization_id, position, audit_id, previous, hash, ip_digest, user_agent_digest, encoding, sealed_at)
+                 (organization_id, position, audit_id, previous, hash, ip_digest, user_agent_digest,
+                  client_request_id_digest, encoding, sealed_at)
              select $1, link.position, link.audit_id, link.previous, link.hash, link.ip_digest, link.user_agent_digest,
-                 link.encoding,
+                 link.client_request_id_digest, link.encoding,
                  -- Once for all of them; a clock that was set back doesn't turn the days around.
-                 (select greatest(clock_timestamp(), $9::timestamptz))
-             from unnest($2::bigint[], $3::uuid[], $4::bytea[], $5::bytea[], $6::bytea[], $7::bytea[], $8::smallint[])
-                 as link(position, audit_id, previous, hash, ip_digest, user_agent_digest, encoding)
+                 (select greatest(clock_timestamp(), $10::timestamptz))
+             from unnest($2::bigint[], $3::uuid[], $4::bytea[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bytea[],
+                     $9::smallint[])
+                 as link(position, audit_id, previous, hash, ip_digest, user_agent_digest, client_request_id_digest, encoding)
          )
-         delete from audit.audit_pending where organization_id = $1 and arrival = any($10)",
+         delete from audit.audit_pending where organization_id = $1 and arrival = any($11)",
         organization_id,
         &positions,
         &ids,
@@ -209,6 +214,7 @@ pub(super) async fn links_add(
         &hashes as &[Hash],
         &ips as &[Option<Hash>],
         &agents as &[Option<Hash>],
+        &clients as &[Option<Hash>],
         &encodings,
         not_before,
         arrivals,

@@ -62,7 +62,7 @@ impl<'a> Walk<'a> {
         if link_hash(&link.previous, event, &link.digests()) != link.hash {
             return fault(AuditFaultKind::AlteredEvent);
         }
-        if link.encoding != event.encoding() {
+        if link.encoding != event.encoding(&link.digests()) {
             return fault(AuditFaultKind::BrokenLink);
         }
         if !link.digests().agree(event) {

@@ -1,4 +1,4 @@
-//! Paths that only a scanner asks for. Services record one a minute and address.
+//! Paths that only a scanner asks for. Services count them, one entry a minute and network.
 
 use super::{Rule, Sign, Subject, says};
 use crate::{audit::NewAuditEvent, security::model::SecuritySeverity};

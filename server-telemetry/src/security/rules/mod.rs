@@ -11,6 +11,8 @@ mod privilege_change;
 
 use std::net::IpAddr;
 
+use server_shared::address::subscriber;
+
 use super::model::SecuritySeverity;
 use crate::{
     audit::{ActorKind, AuditOutcome, NewAuditEvent},
@@ -77,7 +79,7 @@ impl Subject {
     fn stranger(event: &NewAuditEvent) -> Option<Self> {
         let anonymous = event.actor_kind == ActorKind::Anonymous && event.outcome == AuditOutcome::Denied;
         let ip = event.ip.as_ref().filter(|_| anonymous)?;
-        ip.as_ref().parse().ok().map(Self::Address)
+        ip.as_ref().parse().ok().map(|ip| Self::Address(subscriber(ip)))
     }
 }
 

@@ -1,9 +1,13 @@
-//! Whether PostgreSQL is there, for both roles.
+//! Whether PostgreSQL is there for both roles, and the one that people are served as is bound by policies.
 
 use async_trait::async_trait;
 use server_shared::http::health::Probe;
 
 use super::Database;
+
+/// Said where a service would show every organization to everybody.
+pub(crate) const UNRESTRICTED: &str = "row-level security does not bind the role of TELEMETRY_DATABASE_APP_URL: it \
+                                       owns the tables, or stands above policies. Give it a role of its own";
 
 /// Asks both pools.
 pub(crate) struct PostgresProbe(pub Database);
@@ -11,9 +15,19 @@ pub(crate) struct PostgresProbe(pub Database);
 #[async_trait]
 impl Probe for PostgresProbe {
     async fn probe(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        for pool in self.0.pools() {
-            sqlx::query!("select 1 as one").fetch_one(pool).await?;
-        }
-        Ok(())
+        sqlx::query!("select 1 as one").fetch_one(&self.0.owner).await?;
+        if self.0.is_restricted().await? { Ok(()) } else { Err(UNRESTRICTED.into()) }
+    }
+}
+
+impl Database {
+    /// Whether the application pool's role is one that row-level security binds: it owns no table, and is
+    /// neither a member of the role that does nor above policies.
+    pub(crate) async fn is_restricted(&self) -> Result<bool, sqlx::Error> {
+        let sql = "select not (rolsuper or rolbypassrls or coalesce(pg_has_role(oid, owner, 'member'), false))
+                   from pg_roles, lateral (select max(relowner::bigint)::oid as owner
+                                           from pg_class where oid = to_regclass('privacy.consents')) owned
+                   where rolname = current_user";
+        sqlx::query_scalar(sql).fetch_one(&self.app).await
     }
 }

@@ -5,7 +5,7 @@
 
 mod health;
 
-pub(crate) use health::PostgresProbe;
+pub(crate) use health::{PostgresProbe, UNRESTRICTED};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
@@ -71,11 +71,6 @@ impl Database {
         let mut listener = PgListener::connect_with(&pool).await?;
         listener.eager_reconnect(false);
         Ok(listener)
-    }
-
-    /// Both pools, for probes.
-    pub(crate) fn pools(&self) -> [&PgPool; 2] {
-        [&self.owner, &self.app]
     }
 
     /// Applies what is missing of the migrations.

@@ -40,7 +40,18 @@ impl Asker {
 
     /// A request of this asker's.
     pub(super) fn request(&self, app: &TelemetryApp, operation: &Operation, fixture: &Fixture) -> RequestBuilder {
-        let request = app.request(operation.method.clone(), &operation.target(fixture));
+        self.request_to(app, operation, &operation.target(fixture), fixture)
+    }
+
+    /// The same request of this asker's, sent to another path.
+    pub(super) fn request_to(
+        &self,
+        app: &TelemetryApp,
+        operation: &Operation,
+        target: &str,
+        fixture: &Fixture,
+    ) -> RequestBuilder {
+        let request = app.request(operation.method.clone(), target);
         let request = self.0.iter().fold(request, RequestBuilder::bearer_auth);
         fixture.json().into_iter().fold(request, RequestBuilder::json)
     }

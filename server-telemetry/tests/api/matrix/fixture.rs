@@ -65,9 +65,9 @@ impl World {
                 self.exclude().await;
                 none().with("subject_id", &PATIENT)
             }
-            "organization_settings_put" => none()
-                .with("organization_id", &990_004)
-                .body(json!({ "revision": 1, "timezone": "Europe/Berlin" })),
+            "organization_settings_put" => {
+                none().with("organization_id", &990_004).body(json!({ "revision": 1, "timezone": "Europe/Berlin" }))
+            }
             "privacy_subject_erase" => none().with("subject_id", &990_001).with("request_id", &Uuid::now_v7()),
             "privacy_subject_export" => none().with("subject_id", &PATIENT),
             "privacy_job_get" => none().with("job_id", &self.planned().await),

@@ -4,6 +4,7 @@
 mod asker;
 mod fixture;
 mod foreign;
+mod spelling;
 mod stores;
 
 use test_support::{Answer, Grid, Operation, TelemetryApp};

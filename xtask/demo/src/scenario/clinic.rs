@@ -38,7 +38,6 @@ impl Morning<'_> {
     /// The id of a new specialist who practises `specialty`.
     pub(super) async fn specialist_create(&self, specialty: i64, trail: &mut Trail) -> Result<i64> {
         let body = types::SpecialistInput {
-            user_id: None,
             name: self.run.name("Dr. Una Demo"),
             title: Some("Physiotherapist".to_owned()),
             specialty_ids: vec![specialty],
@@ -63,7 +62,6 @@ impl Morning<'_> {
     /// A new patient, as its admin sees it.
     pub(super) async fn patient_create(&self, trail: &mut Trail) -> Result<Patient> {
         let body = types::CreatePatient {
-            user_id: None,
             first_name: "Morgan".to_owned(),
             last_name: self.run.name("Demo"),
             email: Some(format!("{}@example.com", self.run.key("morgan.demo"))),
@@ -78,7 +76,6 @@ impl Morning<'_> {
         let created = answer("patient_create", created).await?;
         trail.expect(Who::Admin, "created", "patient", created.id, &created)?;
         let got = types::CreatePatient {
-            user_id: created.user_id,
             first_name: created.first_name.clone(),
             last_name: created.last_name.clone(),
             email: created.email.clone(),

@@ -94,16 +94,12 @@ impl Desk<'_> {
         let own = answer("the specialist's own account", self.specialist.me_get().send().await).await?.specialist_id;
         let mut ids = Vec::new();
         for (place, specialist) in self.clinic.specialists.iter().enumerate() {
-            let (found, user_id) = match place {
-                0 => (own, Some(self.accounts.specialist.user_id)),
-                _ => (present.get(specialist.name).copied(), None),
-            };
+            let found = if place == 0 { own } else { present.get(specialist.name).copied() };
             if let Some(id) = found {
                 ids.push(id);
                 continue;
             }
             let body = types::SpecialistInput {
-                user_id,
                 name: specialist.name.to_owned(),
                 title: Some(specialist.title.to_owned()),
                 specialty_ids: specialist.specialties.iter().map(|place| specialties[*place]).collect(),
@@ -111,7 +107,15 @@ impl Desk<'_> {
                 bookable: Some(true),
             };
             let created = self.admin.specialist_create().body(body).send().await;
-            ids.push(answer(&format!("the specialist {}", specialist.name), created).await?.id);
+            let id = answer(&format!("the specialist {}", specialist.name), created).await?.id;
+            if place == 0 {
+                let body = types::LinkRecord { email: None, user_id: Some(self.accounts.specialist.user_id) };
+                let asked = self.admin.specialist_link().specialist_id(id).body(body).send().await;
+                let asked = answer("the link of the specialist", asked).await?.id;
+                let accepted = self.specialist.me_invitation_accept().invitation_id(asked).send().await;
+                answer("what the specialist accepts", accepted).await?;
+            }
+            ids.push(id);
             self.new += 1;
         }
         Ok(ids)
@@ -153,14 +157,17 @@ impl Desk<'_> {
         let own = answer("the patient's own account", self.patient.me_get().send().await).await?.patient_id;
         let mut ids = Vec::new();
         for (place, patient) in self.clinic.patients.iter().enumerate() {
-            let (found, user_id) = match place {
-                0 => (own, Some(self.accounts.patient.user_id)),
-                _ => (None, None),
-            };
-            let id = match found {
+            let id = match own.filter(|_| place == 0) {
                 Some(id) => id,
-                None => self.patient_create(patient, user_id).await?,
+                None => self.patient_create(patient).await?,
             };
+            if place == 0 && own.is_none() {
+                let body = types::LinkRecord { email: None, user_id: Some(self.accounts.patient.user_id) };
+                let asked = self.admin.patient_link().patient_id(id).body(body).send().await;
+                let asked = answer("the link of the patient", asked).await?.id;
+                let accepted = self.patient.me_invitation_accept().invitation_id(asked).send().await;
+                answer("what the patient accepts", accepted).await?;
+            }
             ids.push(id);
         }
         Ok(ids)
@@ -168,10 +175,9 @@ impl Desk<'_> {
 
     /// Creates a patient unless there is one of this e-mail address: the refusal names it. Looking for it instead would
     /// be a read of personal data, and leave an audit row each time.
-    async fn patient_create(&mut self, patient: &Patient, user_id: Option<i64>) -> Result<i64> {
+    async fn patient_create(&mut self, patient: &Patient) -> Result<i64> {
         let (year, month, day) = patient.born;
         let body = types::CreatePatient {
-            user_id,
             first_name: patient.first_name.to_owned(),
             last_name: patient.last_name.to_owned(),
             email: Some(patient.email.to_owned()),

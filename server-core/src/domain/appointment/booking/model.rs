@@ -87,7 +87,7 @@ impl BookAppointment {
         let named = [
             ("/specialist_id", self.specialist_id.is_some()),
             ("/started_at", self.started_at.is_some()),
-            ("/patient_id", self.patient_id.is_some() || caller.role == Some(Role::Patient)),
+            ("/patient_id", self.patient_id.is_some() || caller.role() == Some(Role::Patient)),
         ];
         let missing = named.into_iter().filter(|(_, named)| !named);
         let faults = missing.map(|(pointer, _)| FieldFault::new(pointer, "required", "is required without a hold"));
@@ -156,10 +156,10 @@ pub(super) enum Source {
 
 /// For whom the caller books: a patient for itself, anybody else for whom it names.
 pub(crate) fn patient_of(caller: &Caller, named: Option<PatientId>) -> Result<PatientId, InvalidValue> {
-    if caller.role != Some(Role::Patient) {
+    if caller.role() != Some(Role::Patient) {
         return named.ok_or_else(|| InvalidValue::new("/patient_id", "required", "is required"));
     }
-    let own = caller.patient_id.ok_or_else(|| {
+    let own = caller.patient_id().ok_or_else(|| {
         InvalidValue::new("/patient_id", "unknown_reference", "you have no patient record here; the clinic makes one")
     })?;
     if named.is_some_and(|named| named != own) {

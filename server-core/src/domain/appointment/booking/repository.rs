@@ -1,8 +1,9 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use super::{
-    super::{columns::appointment_query, error::AppointmentError, model::Appointment, repository::on_overlap},
+    super::{columns::appointment_query, error::AppointmentError, repository::on_overlap, row::AppointmentRow},
     model::{Hold, Wanted},
 };
 use crate::{
@@ -39,25 +40,25 @@ pub(super) async fn holds_expire(
 }
 
 /// Writes what takes a slot: a hold when there is one, else a booking. What the slot promises is stamped on
-/// it. `None`: there is no such patient.
+/// it; its title comes sealed, with the uid that it is bound to. `None`: there is no such patient.
 pub(super) async fn slot_take(
     tx: &mut impl Tx,
     organization: OrganizationId,
     user: Option<UserId>,
     wanted: &Wanted,
     slot: &OpenSlot,
-    title: &str,
+    (uid, title): (Uuid, Option<&[u8]>),
     hold: Option<&Hold>,
-) -> Result<Option<Appointment>, AppointmentError> {
+) -> Result<Option<AppointmentRow>, AppointmentError> {
     appointment_query!(
         r#"
-        insert into appointments as a (organization_id, title, status, started_at, ended_at, block, specialist_id,
-                                       patient_id, appointment_template_id, specialty_id, modality, user_id, holder,
+        insert into appointments as a (organization_id, title_encrypted, status, started_at, ended_at, block,
+                                       specialist_id, patient_id, appointment_template_id, specialty_id, modality, user_id, holder,
                                        hold_expires_at, cancellation_cutoff_minutes, reschedule_cutoff_minutes,
-                                       waitlist_entry_id)
+                                       waitlist_entry_id, uid)
         select $1, $2, case when $13::text is null then 'scheduled' else 'held' end, $3, $4, tstzrange($5, $6), $7,
                p.id, $9, $10, $11, $12, $13,
-               least(now() + make_interval(secs => $14), case when $17::bigint is not null then $3::timestamptz end), $15, $16, $17
+               least(now() + make_interval(secs => $14), case when $17::bigint is not null then $3::timestamptz end), $15, $16, $17, $18
         from patients p
         where p.organization_id = $1 and p.id = $8 and p.deleted_at is null
         returning
@@ -79,24 +80,25 @@ pub(super) async fn slot_take(
         hold.map(|hold| hold.lasts.as_seconds_f64()),
         slot.cancellation_cutoff_minutes,
         slot.reschedule_cutoff_minutes,
-        hold.and_then(|hold| hold.entry).map(|id| id.0)
+        hold.and_then(|hold| hold.entry).map(|id| id.0),
+        uid
     )
     .fetch_optional(tx.connection()?)
     .await
     .map_err(on_overlap)
 }
 
-/// Makes a booking of a hold; `user` books what nobody has held.
+/// Makes a booking of a hold, with its title sealed; `user` books what nobody has held.
 pub(super) async fn hold_book(
     tx: &mut impl Tx,
     id: AppointmentId,
-    title: &str,
+    title: Option<&[u8]>,
     user: Option<UserId>,
-) -> Result<Appointment, DatabaseError> {
+) -> Result<AppointmentRow, DatabaseError> {
     let row = appointment_query!(
         r#"
         update appointments a
-        set status = 'scheduled', title = $2, user_id = coalesce(a.user_id, $3), holder = null, hold_expires_at = null,
+        set status = 'scheduled', title = '', title_encrypted = $2, user_id = coalesce(a.user_id, $3), holder = null, hold_expires_at = null,
             version = a.version + 1, updated_at = now()
         where a.id = $1
         returning

@@ -1,11 +1,14 @@
 use chrono::Utc;
+use uuid::Uuid;
 
 use super::{
     super::{
         error::AppointmentError,
         model::Appointment,
+        row::AppointmentRow,
         service::{Service, room_follow},
         status::AppointmentStatus,
+        title::{TitleSeal, Titled},
         transition::Standing,
     },
     model::{BookAppointment, Hold, HoldAppointment, Source, Wanted},
@@ -51,7 +54,7 @@ impl Service {
         book: &BookAppointment,
     ) -> Result<Appointment, AppointmentError> {
         match book.source(caller)? {
-            Source::Hold(hold) => self.hold_book(caller, hold, &book.title).await,
+            Source::Hold(hold) => self.hold_book(caller, organization, hold, &book.title).await,
             Source::Slot(wanted) => self.take(caller, organization, &wanted, &book.title, None).await,
         }
     }
@@ -67,20 +70,25 @@ impl Service {
     ) -> Result<Appointment, AppointmentError> {
         let Wanted { specialist, patient, .. } = *wanted;
         let locks = vec![Lock::Specialist(organization, specialist), Lock::Patient(organization, patient)];
+        let uid = Uuid::new_v4();
+        let sealed = TitleSeal::of(&self.keys, organization).await?.seal(Titled::Appointment, uid, title);
         let mut tx = self.database.write_locked(caller, locks).await?;
-        let (appointment, expired) = slot_take(&mut tx, organization, caller.user_id, wanted, title, hold).await?;
+        let named = (uid, sealed.as_deref());
+        let (appointment, expired) = slot_take(&mut tx, organization, caller.user_id, wanted, named, hold).await?;
         let action = if hold.is_some() { "held" } else { "booked" };
         room_follow(&mut tx, &appointment).await?;
         tx.commit(Audit::action(action, &appointment).and(expired)).await?;
-        Ok(appointment)
+        Ok(appointment.with(title.to_owned()))
     }
 
     async fn hold_book(
         &self,
         caller: &Caller,
+        organization: OrganizationId,
         id: AppointmentId,
         title: &str,
     ) -> Result<Appointment, AppointmentError> {
+        let seal = TitleSeal::of(&self.keys, organization).await?;
         let locked = self.locked(caller, id, None).await;
         let (mut tx, standing) = locked.map_err(|error| match error {
             AppointmentError::NotFound => {
@@ -88,9 +96,10 @@ impl Service {
             }
             other => other,
         })?;
-        let appointment = held_book(&mut tx, caller, id, &standing, holder_of(caller), title).await?;
+        let sealed = seal.seal(Titled::Appointment, standing.uid, title);
+        let appointment = held_book(&mut tx, caller, id, &standing, holder_of(caller), sealed.as_deref()).await?;
         tx.commit(Audit::action("booked", &appointment)).await?;
-        Ok(appointment)
+        Ok(appointment.with(title.to_owned()))
     }
 
     /// Books what an entry of the waitlist is offered. To be called under the locks of specialist and
@@ -103,7 +112,9 @@ impl Service {
         entry: WaitlistEntryId,
     ) -> Result<Appointment, AppointmentError> {
         let standing = self.standing(tx, id).await?;
-        held_book(tx, caller, id, &standing, Ok(Hold::of_entry(entry)), "").await
+        let appointment = held_book(tx, caller, id, &standing, Ok(Hold::of_entry(entry)), None).await?;
+        // Nobody has been asked for a title.
+        Ok(appointment.with(String::new()))
     }
 }
 
@@ -114,8 +125,8 @@ pub(crate) async fn offer_make(
     organization: OrganizationId,
     wanted: &Wanted,
     entry: WaitlistEntryId,
-) -> Result<(Appointment, Vec<Audit>), AppointmentError> {
-    slot_take(tx, organization, None, wanted, "", Some(&Hold::offer(entry))).await
+) -> Result<(AppointmentRow, Vec<Audit>), AppointmentError> {
+    slot_take(tx, organization, None, wanted, (Uuid::new_v4(), None), Some(&Hold::offer(entry))).await
 }
 
 /// Ends what an entry of the waitlist is offered: each hold, and whose time is free again.
@@ -134,21 +145,21 @@ pub(crate) async fn offer_withdraw(
     repository::offer_end(tx, entry, true).await
 }
 
-/// Takes an open slot; the appointment, and what the audit log says of holds that gave way. To be called
-/// under the locks of specialist and patient.
+/// Takes an open slot; the appointment, and what the audit log says of holds that gave way. What it is `named`
+/// is its uid and the title that is sealed for it. To be called under the locks of specialist and patient.
 async fn slot_take(
     tx: &mut impl Tx,
     organization: OrganizationId,
     user: Option<UserId>,
     wanted: &Wanted,
-    title: &str,
+    named: (Uuid, Option<&[u8]>),
     hold: Option<&Hold>,
-) -> Result<(Appointment, Vec<Audit>), AppointmentError> {
+) -> Result<(AppointmentRow, Vec<Audit>), AppointmentError> {
     let Wanted { specialist, patient, template, started_at } = *wanted;
     let slot = open_slot(tx, organization, specialist, template, started_at, Utc::now(), None).await?;
     let block = Period { start: slot.block_start, end: slot.block_end };
     let expired = expire(tx, &[specialist], patient, &[block]).await?;
-    let taken = repository::slot_take(tx, organization, user, wanted, &slot, title, hold).await?;
+    let taken = repository::slot_take(tx, organization, user, wanted, &slot, named, hold).await?;
     let appointment = taken.ok_or_else(|| {
         let message = "is no patient of this organization that you may see";
         InvalidValue::new("/patient_id", "unknown_reference", message)
@@ -163,8 +174,8 @@ async fn held_book(
     id: AppointmentId,
     standing: &Standing,
     holder: Result<String, AppointmentError>,
-    title: &str,
-) -> Result<Appointment, AppointmentError> {
+    title: Option<&[u8]>,
+) -> Result<AppointmentRow, AppointmentError> {
     if standing.lapsed {
         return Err(AppointmentError::HoldExpired);
     }

@@ -3,7 +3,7 @@ use server_shared::http::{Page, Paging};
 
 use super::{
     super::{
-        columns::appointment_query, error::AppointmentError, model::Appointment, repository::on_overlap,
+        columns::appointment_query, error::AppointmentError, repository::on_overlap, row::AppointmentRow,
         transition::Standing,
     },
     model::Reschedule,
@@ -28,7 +28,7 @@ pub(super) async fn appointment_move(
     organization: OrganizationId,
     id: AppointmentId,
     to: &Move,
-) -> Result<Option<Appointment>, AppointmentError> {
+) -> Result<Option<AppointmentRow>, AppointmentError> {
     appointment_query!(
         r#"
         update appointments a

@@ -20,7 +20,7 @@ use crate::{
         rules::InvalidValue,
         waitlist::enqueue_offer,
     },
-    http::Caller,
+    http::{Caller, Role},
     ids::{AppointmentId, OrganizationId},
 };
 
@@ -46,7 +46,7 @@ impl Service {
         let (started_at, now) = (change.started_at, Utc::now());
         let ended_at = started_at + (standing.ended_at - standing.started_at);
         check_period(started_at, ended_at, now)?;
-        if standing.is_patient(caller) {
+        if caller.role() == Some(Role::Patient) {
             if standing.is_within(standing.reschedule_cutoff_minutes, now) {
                 return Err(AppointmentError::RescheduleTooLate);
             }
@@ -74,7 +74,7 @@ impl Service {
         room_follow(&mut tx, &moved).await?;
         enqueue_offer(&mut tx, standing.specialist_id).await?;
         tx.commit(Audit::action("rescheduled", &moved).and(expired)).await?;
-        Ok(moved)
+        Ok(self.opened(moved).await?)
     }
 
     /// Where an appointment was before, the first time first.

@@ -1,6 +1,6 @@
 //! A series changes, or is called off: as a whole, from one appointment on, or one appointment alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::Utc;
 use chrono_tz::Tz;
@@ -9,10 +9,11 @@ use super::{
     super::{
         booking,
         error::AppointmentError,
-        model::Appointment,
         reschedule,
+        row::AppointmentRow,
         service::{Service, check_own, check_period, rooms_follow},
         status::AppointmentStatus,
+        title::{StoredTitle, TitleSeal, Titled},
         transition::{Standing, appointments_cancel},
     },
     fit::fit,
@@ -22,7 +23,7 @@ use super::{
     },
     repository::{self, Change, SeriesRow},
     service::check_specialty,
-    shift::{Shift, Shifted, chosen},
+    shift::{Shift, Shifted, Titles, chosen},
 };
 use crate::{
     audit::Audit,
@@ -46,6 +47,7 @@ impl Service {
         let now = Utc::now();
         check_period(change.started_at, change.ended_at, now)?;
         check_own(caller, change.specialist_id)?;
+        let seal = TitleSeal::of(&self.keys, organization).await?;
         let (mut tx, series, standings) = self.series_locked(caller, id, Some(change.specialist_id)).await?;
         if series.version != change.version {
             return Err(AppointmentError::StaleVersion { current: series.version });
@@ -61,7 +63,8 @@ impl Service {
             check_specialty(&mut tx, organization, specialty).await?;
         }
 
-        let shift = Shift::new(anchor, change, zone_of(&series)?);
+        let titles = self.titles_of(&standings).await?;
+        let shift = Shift::new(anchor, change, zone_of(&series)?, &titles, &seal);
         let chosen: Vec<_> = chosen(&standings, scope, Some(anchor), now).collect();
         let wanted: Vec<_> = chosen.iter().map(|standing| shift.of(standing)).collect();
         let conflicts = fit(&mut tx, organization, &series, &chosen, &wanted, now).await?;
@@ -89,10 +92,14 @@ impl Service {
         reschedule::record(&mut tx, &chosen, caller.user_id).await?;
         rooms_follow(&mut tx, &done).await?;
         enqueue_offers(&mut tx, left(&chosen, &done)).await?;
-        let title = (scope == SeriesScope::All && change.title != anchor.title).then_some(change.title.as_str());
-        repository::series_touch(&mut tx, id, title).await?;
-        let before = (series.title, series.specialist_id);
-        let series = repository::series_read(&mut tx, id).await?;
+        if scope == SeriesScope::All && titles.get(&anchor.id) != Some(&change.title) {
+            let title = seal.seal(Titled::Series, series.uid, &change.title);
+            repository::series_name(&mut tx, id, title.as_deref()).await?;
+        }
+        repository::series_touch(&mut tx, id).await?;
+        let before = (self.series_title(&series).await?, series.specialist_id);
+        let (series, appointments) = repository::series_read(&mut tx, id).await?;
+        let series = self.series_opened(series, appointments).await?;
         let mut of_series = Vec::new();
         of_series.extend((series.title != before.0).then_some("title"));
         of_series.extend((series.specialist_id != before.1).then_some("specialist_id"));
@@ -126,11 +133,28 @@ impl Service {
         rooms_follow(&mut tx, &done).await?;
         let freed: BTreeSet<_> = done.iter().map(|cancelled| cancelled.specialist_id).collect();
         enqueue_offers(&mut tx, freed).await?;
-        repository::series_touch(&mut tx, id, None).await?;
-        let series = repository::series_read(&mut tx, id).await?;
+        repository::series_touch(&mut tx, id).await?;
+        let (series, appointments) = repository::series_read(&mut tx, id).await?;
+        let series = self.series_opened(series, appointments).await?;
         let each: Vec<_> = done.iter().map(|appointment| Audit::action("cancelled", appointment)).collect();
         tx.commit(Audit::action("cancelled", &series).and(each)).await?;
         Ok(series)
+    }
+
+    /// What appointments are about.
+    async fn titles_of(&self, standings: &[Standing]) -> Result<Titles, DatabaseError> {
+        let mut titles = BTreeMap::new();
+        for standing in standings {
+            let title = StoredTitle {
+                titled: Titled::Appointment,
+                organization: standing.organization_id,
+                uid: standing.uid,
+                clear: &standing.title,
+                sealed: standing.title_encrypted.as_deref(),
+            };
+            titles.insert(standing.id, self.title_open(title).await?);
+        }
+        Ok(titles)
     }
 
     /// Opens a transaction for a change of a series: with the locks that bookings of its patient, of everybody
@@ -168,7 +192,7 @@ fn anchor_of(standings: &[Standing], id: AppointmentId) -> Result<&Standing, Inv
 }
 
 /// The specialists who are free where an appointment was.
-fn left(before: &[&Standing], after: &[Appointment]) -> BTreeSet<SpecialistId> {
+fn left(before: &[&Standing], after: &[AppointmentRow]) -> BTreeSet<SpecialistId> {
     let has_left = |standing: &&&Standing| {
         let place = (standing.specialist_id, standing.started_at, standing.ended_at);
         after.iter().any(|now| now.id == standing.id && (now.specialist_id, now.started_at, now.ended_at) != place)

@@ -1,6 +1,7 @@
 use std::ops::Range;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use uuid::Uuid;
 
 use super::{
     super::{
@@ -8,13 +9,14 @@ use super::{
         error::AppointmentError,
         model::Appointment,
         repository::on_overlap,
+        row::AppointmentRow,
         transition::Standing,
     },
     model::{AppointmentSeries, CreateAppointmentSeries},
     recurrence::{Recurrence, RecurrenceFrequency},
 };
 use crate::{
-    database::{DatabaseError, OpenReader, Tx},
+    database::{DatabaseError, OpenReader, Tx, one_row},
     domain::{availability::OpenSlot, period::Period},
     ids::{
         AppointmentId, AppointmentSeriesId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId,
@@ -22,7 +24,7 @@ use crate::{
     },
 };
 
-/// A series without its appointments.
+/// A series without its appointments, its title sealed.
 #[derive(Debug)]
 pub(super) struct SeriesRow {
     pub(super) id: AppointmentSeriesId,
@@ -31,7 +33,11 @@ pub(super) struct SeriesRow {
     pub(super) specialist_id: SpecialistId,
     pub(super) appointment_template_id: Option<AppointmentTemplateId>,
     pub(super) user_id: Option<UserId>,
+    pub(super) uid: Uuid,
+    /// The title, where it was written before titles were sealed; else empty.
     pub(super) title: String,
+    /// The title; none is none.
+    pub(super) title_encrypted: Option<Vec<u8>>,
     pub(super) timezone: String,
     pub(super) started_at: DateTime<Utc>,
     pub(super) ended_at: DateTime<Utc>,
@@ -46,13 +52,13 @@ pub(super) struct SeriesRow {
 }
 
 impl SeriesRow {
-    /// The series that has these appointments.
-    pub(super) fn with(self, mut appointments: Vec<Appointment>) -> AppointmentSeries {
+    /// The series that has this title and these appointments.
+    pub(super) fn with(self, title: String, mut appointments: Vec<Appointment>) -> AppointmentSeries {
         appointments.sort_unstable_by_key(|appointment| (appointment.started_at, appointment.id));
         AppointmentSeries {
             id: self.id,
             organization_id: self.organization_id,
-            title: self.title,
+            title,
             specialist_id: self.specialist_id,
             patient_id: self.patient_id,
             appointment_template_id: self.appointment_template_id,
@@ -86,7 +92,7 @@ macro_rules! series_query {
         s.id as "id: AppointmentSeriesId", s.organization_id as "organization_id: OrganizationId",
         s.patient_id as "patient_id: PatientId", s.specialist_id as "specialist_id: SpecialistId",
         s.appointment_template_id as "appointment_template_id: AppointmentTemplateId", s.user_id as "user_id: UserId",
-        s.title, s.timezone, s.started_at, s.ended_at, s.frequency as "frequency: RecurrenceFrequency", s.step,
+        s.uid, s.title, s.title_encrypted, s.timezone, s.started_at, s.ended_at, s.frequency as "frequency: RecurrenceFrequency", s.step,
         s.weekdays, s.occurrences, s.until, s.version + appointment_series_changes(s.id) as "version!", s.created_at,
         s.updated_at
         "#
@@ -100,7 +106,7 @@ macro_rules! series_query {
 pub(super) async fn series_get(
     reader: &mut OpenReader,
     id: AppointmentSeriesId,
-) -> Result<Option<AppointmentSeries>, DatabaseError> {
+) -> Result<Option<(SeriesRow, Vec<AppointmentRow>)>, DatabaseError> {
     let (connection, (user, organization, role, patient, specialist)) = reader.parts();
     let row = series_query!(
         "select",
@@ -136,7 +142,7 @@ pub(super) async fn series_get(
     )
     .fetch_all(connection)
     .await?;
-    Ok(Some(row.with(appointments)))
+    Ok(Some((row, appointments)))
 }
 
 /// Locks a series against other changes of it.
@@ -160,7 +166,10 @@ pub(super) async fn standings_lock(
 }
 
 /// The series and its appointments as a transaction leaves them.
-pub(super) async fn series_read(tx: &mut impl Tx, id: AppointmentSeriesId) -> Result<AppointmentSeries, DatabaseError> {
+pub(super) async fn series_read(
+    tx: &mut impl Tx,
+    id: AppointmentSeriesId,
+) -> Result<(SeriesRow, Vec<AppointmentRow>), DatabaseError> {
     let row =
         series_query!("select", "from appointment_series s where s.id = $1", id.0).fetch_one(tx.connection()?).await?;
     let appointments = appointment_query!(
@@ -171,7 +180,7 @@ pub(super) async fn series_read(tx: &mut impl Tx, id: AppointmentSeriesId) -> Re
     )
     .fetch_all(tx.connection()?)
     .await?;
-    Ok(row.with(appointments))
+    Ok((row, appointments))
 }
 
 /// What a patient is kept out of between two moments, whoever treats it. To be called under its lock.
@@ -224,11 +233,12 @@ pub(super) async fn specialty_is_in_use(
     Ok(there)
 }
 
-/// Writes a series, without its appointments yet.
+/// Writes a series, without its appointments yet; its title comes sealed, with the uid that it is bound to.
 pub(super) async fn series_create(
     tx: &mut impl Tx,
     organization: OrganizationId,
     user: Option<UserId>,
+    (uid, title): (Uuid, Option<&[u8]>),
     input: &CreateAppointmentSeries,
     timezone: &str,
     ended_at: DateTime<Utc>,
@@ -237,9 +247,9 @@ pub(super) async fn series_create(
     let id = sqlx::query_scalar!(
         r#"
         insert into appointment_series (organization_id, patient_id, specialist_id, appointment_template_id, user_id,
-                                        title, timezone, started_at, ended_at, frequency, step, weekdays, occurrences,
-                                        until)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                                        title_encrypted, timezone, started_at, ended_at, frequency, step, weekdays,
+                                        occurrences, until, uid)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
         returning id as "id: AppointmentSeriesId"
         "#,
         organization.0,
@@ -247,7 +257,7 @@ pub(super) async fn series_create(
         input.specialist_id.0,
         input.template_id.map(|id| id.0),
         user.map(|id| id.0),
-        input.title,
+        title,
         timezone,
         input.started_at,
         ended_at,
@@ -255,14 +265,16 @@ pub(super) async fn series_create(
         interval,
         weekdays,
         *count,
-        *until
+        *until,
+        uid
     )
     .fetch_one(tx.connection()?)
     .await?;
     Ok(id)
 }
 
-/// Writes the appointments of a series, all in one statement. What a slot promises is stamped on each.
+/// Writes the appointments of a series, all in one statement. What a slot promises is stamped on each; their
+/// titles come sealed, each with the uid that it is bound to.
 pub(super) async fn appointments_create(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -270,23 +282,26 @@ pub(super) async fn appointments_create(
     id: AppointmentSeriesId,
     input: &CreateAppointmentSeries,
     slots: &[OpenSlot],
-) -> Result<Vec<Appointment>, AppointmentError> {
+    named: &[(Uuid, Option<Vec<u8>>)],
+) -> Result<Vec<AppointmentRow>, AppointmentError> {
     let Some(terms) = slots.first() else { return Ok(Vec::new()) };
     let times = |of: fn(&OpenSlot) -> DateTime<Utc>| slots.iter().map(of).collect::<Vec<_>>();
+    let uids: Vec<Uuid> = named.iter().map(|(uid, _)| *uid).collect();
+    let titles: Vec<Option<Vec<u8>>> = named.iter().map(|(_, title)| title.clone()).collect();
     appointment_query!(
         r#"
-        insert into appointments as a (organization_id, title, status, started_at, ended_at, block, specialist_id,
-                                       patient_id, appointment_template_id, appointment_series_id, specialty_id,
-                                       modality, user_id, cancellation_cutoff_minutes, reschedule_cutoff_minutes)
-        select $1, $2, 'scheduled', o.started_at, o.ended_at, tstzrange(o.block_start, o.block_end), $3, $4, $5, $6, $7,
-               $8, $9, $10, $11
-        from unnest($12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[])
-             as o(started_at, ended_at, block_start, block_end)
+        insert into appointments as a (organization_id, uid, title_encrypted, status, started_at, ended_at, block,
+                                       specialist_id, patient_id, appointment_template_id, appointment_series_id,
+                                       specialty_id, modality, user_id, cancellation_cutoff_minutes,
+                                       reschedule_cutoff_minutes)
+        select $1, o.uid, o.title, 'scheduled', o.started_at, o.ended_at, tstzrange(o.block_start, o.block_end), $2, $3, $4,
+               $5, $6, $7, $8, $9, $10
+        from unnest($11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::uuid[], $16::bytea[])
+             as o(started_at, ended_at, block_start, block_end, uid, title)
         returning
         "#,
         "",
         organization.0,
-        input.title,
         input.specialist_id.0,
         input.patient_id.0,
         input.template_id.map(|id| id.0),
@@ -299,7 +314,9 @@ pub(super) async fn appointments_create(
         &times(|slot| slot.started_at),
         &times(|slot| slot.ended_at),
         &times(|slot| slot.block_start),
-        &times(|slot| slot.block_end)
+        &times(|slot| slot.block_end),
+        &uids,
+        &titles as &[Option<Vec<u8>>]
     )
     .fetch_all(tx.connection()?)
     .await
@@ -310,7 +327,8 @@ pub(super) async fn appointments_create(
 #[derive(Debug, Clone)]
 pub(super) struct Change {
     pub(super) id: AppointmentId,
-    pub(super) title: String,
+    /// Sealed.
+    pub(super) title: Option<Vec<u8>>,
     pub(super) specialty_id: Option<SpecialtyId>,
     pub(super) specialist_id: SpecialistId,
     pub(super) started_at: DateTime<Utc>,
@@ -322,21 +340,21 @@ pub(super) struct Change {
 pub(super) async fn appointments_change(
     tx: &mut impl Tx,
     changes: &[Change],
-) -> Result<Vec<Appointment>, AppointmentError> {
+) -> Result<Vec<AppointmentRow>, AppointmentError> {
     let ids: Vec<i64> = changes.iter().map(|change| change.id.0).collect();
-    let titles: Vec<String> = changes.iter().map(|change| change.title.clone()).collect();
+    let titles: Vec<Option<Vec<u8>>> = changes.iter().map(|change| change.title.clone()).collect();
     let specialties: Vec<Option<i64>> = changes.iter().map(|change| change.specialty_id.map(|id| id.0)).collect();
     let specialists: Vec<i64> = changes.iter().map(|change| change.specialist_id.0).collect();
     let times = |of: fn(&Change) -> DateTime<Utc>| changes.iter().map(of).collect::<Vec<_>>();
     appointment_query!(
         r#"
         update appointments a
-        set title = c.title, specialty_id = c.specialty_id, specialist_id = c.specialist_id, started_at = c.started_at,
+        set title = '', title_encrypted = c.title, specialty_id = c.specialty_id, specialist_id = c.specialist_id, started_at = c.started_at,
             ended_at = c.ended_at, block = tstzrange(c.block_start, c.block_end), version = a.version + 1,
             updated_at = now(),
             sequence = a.sequence + case when (a.started_at, a.ended_at, a.specialist_id)
                                               = (c.started_at, c.ended_at, c.specialist_id) then 0 else 1 end
-        from unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::timestamptz[],
+        from unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::timestamptz[],
                     $7::timestamptz[], $8::timestamptz[])
              as c(id, title, specialty_id, specialist_id, started_at, ended_at, block_start, block_end)
         where a.id = c.id
@@ -344,7 +362,7 @@ pub(super) async fn appointments_change(
         "#,
         "",
         &ids,
-        &titles,
+        &titles as &[Option<Vec<u8>>],
         &specialties as _,
         &specialists,
         &times(|change| change.started_at),
@@ -358,16 +376,12 @@ pub(super) async fn appointments_change(
 }
 
 /// Counts a change of a series, and says whose it is: whoever treats in all of it that is still to come, else
-/// whose it was. `title` is what all of it is about from now on.
-pub(super) async fn series_touch(
-    tx: &mut impl Tx,
-    id: AppointmentSeriesId,
-    title: Option<&str>,
-) -> Result<(), DatabaseError> {
-    sqlx::query!(
+/// whose it was.
+pub(super) async fn series_touch(tx: &mut impl Tx, id: AppointmentSeriesId) -> Result<(), DatabaseError> {
+    let done = sqlx::query!(
         r#"
         update appointment_series s
-        set title = coalesce($2, s.title), version = s.version + 1, updated_at = now(),
+        set version = s.version + 1, updated_at = now(),
             specialist_id = coalesce(
                 (select min(a.specialist_id) from appointments a
                  where a.organization_id = s.organization_id and a.appointment_series_id = s.id
@@ -376,10 +390,22 @@ pub(super) async fn series_touch(
                 s.specialist_id)
         where s.id = $1
         "#,
-        id.0,
-        title
+        id.0
     )
     .execute(tx.connection()?)
     .await?;
-    Ok(())
+    one_row(&done)
+}
+
+/// Says what all of a series is about from now on; the title comes sealed.
+pub(super) async fn series_name(
+    tx: &mut impl Tx,
+    id: AppointmentSeriesId,
+    title: Option<&[u8]>,
+) -> Result<(), DatabaseError> {
+    let done =
+        sqlx::query!("update appointment_series set title = '', title_encrypted = $2 where id = $1", id.0, title)
+            .execute(tx.connection()?)
+            .await?;
+    one_row(&done)
 }

@@ -2,23 +2,26 @@ use std::ops::Range;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
+use uuid::Uuid;
 
 use super::{
     super::{
         booking,
         error::AppointmentError,
+        row::AppointmentRow,
         service::{Service, check_own, check_period, rooms_follow},
+        title::{StoredTitle, TitleSeal, Titled},
     },
     clock::{self, Clocked},
     model::{
         AppointmentSeries, AppointmentSeriesResult, ConflictReason, CreateAppointmentSeries, OnConflict, SeriesConflict,
     },
     plan::{self, Wish},
-    repository,
+    repository::{self, SeriesRow},
 };
 use crate::{
     audit::Audit,
-    database::{Lock, Tx},
+    database::{DatabaseError, Lock, Tx},
     domain::{
         availability::{self, Offered, OpenSlot},
         period::Period,
@@ -38,7 +41,32 @@ impl Service {
         id: AppointmentSeriesId,
     ) -> Result<AppointmentSeries, AppointmentError> {
         let mut reader = self.database.read(caller).open().await?;
-        repository::series_get(&mut reader, id).await?.ok_or(AppointmentError::SeriesNotFound)
+        let found = repository::series_get(&mut reader, id).await?;
+        let (series, appointments) = found.ok_or(AppointmentError::SeriesNotFound)?;
+        drop(reader);
+        Ok(self.series_opened(series, appointments).await?)
+    }
+
+    /// A series for who may see it.
+    pub(super) async fn series_opened(
+        &self,
+        series: SeriesRow,
+        appointments: Vec<AppointmentRow>,
+    ) -> Result<AppointmentSeries, DatabaseError> {
+        let title = self.series_title(&series).await?;
+        Ok(series.with(title, self.opened_all(appointments).await?))
+    }
+
+    /// What a series is about.
+    pub(super) async fn series_title(&self, series: &SeriesRow) -> Result<String, DatabaseError> {
+        let title = StoredTitle {
+            titled: Titled::Series,
+            organization: series.organization_id,
+            uid: series.uid,
+            clear: &series.title,
+            sealed: series.title_encrypted.as_deref(),
+        };
+        self.title_open(title).await
     }
 
     /// Books every time of a series, or with [`OnConflict::Skip`] those that are free.
@@ -52,6 +80,7 @@ impl Service {
         check_input(input)?;
         let CreateAppointmentSeries { specialist_id, patient_id, template_id, specialty_id, started_at, .. } = *input;
         check_own(caller, specialist_id)?;
+        let seal = TitleSeal::of(&self.keys, organization).await?;
         let locks = vec![Lock::Specialist(organization, specialist_id), Lock::Patient(organization, patient_id)];
         let mut tx = self.database.write_locked(caller, locks).await?;
         let within =
@@ -97,10 +126,19 @@ impl Service {
         let expired = booking::expire(&mut tx, &[specialist_id], patient_id, &blocks).await?;
         let (user, zone) = (caller.user_id, offered.zone().name());
         let ended_at = input.ended_at.unwrap_or_else(|| offered.slot_at(started_at).ended_at);
-        let id = repository::series_create(&mut tx, organization, user, input, zone, ended_at).await?;
-        let appointments = repository::appointments_create(&mut tx, organization, user, id, input, &slots).await?;
-        rooms_follow(&mut tx, &appointments).await?;
-        let series = repository::series_read(&mut tx, id).await?;
+        let uid = Uuid::new_v4();
+        let title = seal.seal(Titled::Series, uid, &input.title);
+        let named = (uid, title.as_deref());
+        let id = repository::series_create(&mut tx, organization, user, named, input, zone, ended_at).await?;
+        let name = |_: &OpenSlot| {
+            let uid = Uuid::new_v4();
+            (uid, seal.seal(Titled::Appointment, uid, &input.title))
+        };
+        let named: Vec<_> = slots.iter().map(name).collect();
+        let booked = repository::appointments_create(&mut tx, organization, user, id, input, &slots, &named).await?;
+        rooms_follow(&mut tx, &booked).await?;
+        let (series, appointments) = repository::series_read(&mut tx, id).await?;
+        let series = self.series_opened(series, appointments).await?;
         let booked = series.appointments.iter().map(Audit::created).collect::<Vec<_>>();
         tx.commit(Audit::created(&series).and(booked).and(expired)).await?;
         Ok(AppointmentSeriesResult { series, skipped: conflicts })

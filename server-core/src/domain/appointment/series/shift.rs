@@ -1,14 +1,23 @@
 //! What becomes of the appointments of a series when one of them changes.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use super::{
-    super::transition::Standing,
+    super::{
+        title::{TitleSeal, Titled},
+        transition::Standing,
+    },
     clock,
     model::{SeriesScope, UpdateAppointmentSeries},
     repository::Change,
 };
+use crate::ids::AppointmentId;
+
+/// What appointments are about.
+pub(super) type Titles = BTreeMap<AppointmentId, String>;
 
 /// Which appointments a change is about: what the scope takes in and can still change. What has begun
 /// without anybody having said so changes only when it is named.
@@ -34,6 +43,8 @@ pub(super) struct Shift<'a> {
     anchor: &'a Standing,
     to: &'a UpdateAppointmentSeries,
     zone: Tz,
+    titles: &'a Titles,
+    seal: &'a TitleSeal,
     /// By how much the time moves on the clock.
     by: TimeDelta,
 }
@@ -49,9 +60,15 @@ pub(super) struct Shifted {
 
 impl<'a> Shift<'a> {
     /// What takes the anchor to what the body says it becomes.
-    pub(super) fn new(anchor: &'a Standing, to: &'a UpdateAppointmentSeries, zone: Tz) -> Self {
+    pub(super) fn new(
+        anchor: &'a Standing,
+        to: &'a UpdateAppointmentSeries,
+        zone: Tz,
+        titles: &'a Titles,
+        seal: &'a TitleSeal,
+    ) -> Self {
         let by = clock::shown(zone, to.started_at) - clock::shown(zone, anchor.started_at);
-        Self { anchor, to, zone, by }
+        Self { anchor, to, zone, titles, seal, by }
     }
 
     /// What becomes of an appointment: what differs is carried over, what does not stays its own.
@@ -69,9 +86,11 @@ impl<'a> Shift<'a> {
         let lasted = |standing: &Standing| standing.ended_at - standing.started_at;
         let lasts = *unless_same(&lasted(anchor), &(to.ended_at - to.started_at), &lasted(standing));
         let ended_at = started_at + lasts;
+        let title_of = |standing: &Standing| self.titles.get(&standing.id).map_or("", String::as_str);
+        let title = unless_same(title_of(anchor), to.title.as_str(), title_of(standing));
         let change = Change {
             id: standing.id,
-            title: unless_same(&anchor.title, &to.title, &standing.title).clone(),
+            title: self.seal.seal(Titled::Appointment, standing.uid, title),
             specialty_id: *unless_same(&anchor.specialty_id, &to.specialty_id, &standing.specialty_id),
             specialist_id: *unless_same(&anchor.specialist_id, &to.specialist_id, &standing.specialist_id),
             started_at,
@@ -83,6 +102,6 @@ impl<'a> Shift<'a> {
 }
 
 /// What one of several becomes, when that which leads them changes `from` something `to` something.
-fn unless_same<'a, T: PartialEq>(from: &T, to: &'a T, own: &'a T) -> &'a T {
+fn unless_same<'a, T: PartialEq + ?Sized>(from: &T, to: &'a T, own: &'a T) -> &'a T {
     if from == to { own } else { to }
 }

@@ -1,17 +1,25 @@
 use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
 
 use super::super::{error::AppointmentError, status::AppointmentStatus};
 use crate::{
     domain::period::Period,
     http::{Caller, Role},
-    ids::{AppointmentId, AppointmentSeriesId, AppointmentTemplateId, PatientId, SpecialistId, SpecialtyId},
+    ids::{
+        AppointmentId, AppointmentSeriesId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId, SpecialtyId,
+    },
 };
 
 /// What decides whether an appointment can change.
 #[derive(Debug, Clone)]
 pub(crate) struct Standing {
     pub(crate) id: AppointmentId,
+    pub(crate) uid: Uuid,
+    pub(crate) organization_id: OrganizationId,
+    /// The title, where it was written before titles were sealed; else empty.
     pub(crate) title: String,
+    /// The title; none is none.
+    pub(crate) title_encrypted: Option<Vec<u8>>,
     pub(crate) status: AppointmentStatus,
     pub(crate) version: i64,
     pub(crate) started_at: DateTime<Utc>,
@@ -51,16 +59,6 @@ impl Standing {
             return Ok(());
         }
         Err(AppointmentError::InvalidTransition { from: self.status, to })
-    }
-
-    /// Whether the rules for patients bind the caller: a specialist sees the appointments that it has as a
-    /// patient, too.
-    pub(crate) fn is_patient(&self, caller: &Caller) -> bool {
-        match caller.role {
-            Some(Role::Patient) => true,
-            Some(Role::Specialist) => caller.specialist_id != Some(self.specialist_id),
-            _ => false,
-        }
     }
 
     /// Whether its beginning is less than a cut-off away: a stretch of time, whatever clocks do meanwhile.

@@ -1,7 +1,8 @@
 use super::{
     super::{
         columns::{appointment_query, standing_query},
-        model::{Appointment, CancellationReason},
+        model::CancellationReason,
+        row::AppointmentRow,
         status::AppointmentStatus,
     },
     model::Standing,
@@ -22,7 +23,7 @@ pub(super) async fn appointment_transition(
     id: AppointmentId,
     from: AppointmentStatus,
     to: AppointmentStatus,
-) -> Result<Option<Appointment>, DatabaseError> {
+) -> Result<Option<AppointmentRow>, DatabaseError> {
     let row = appointment_query!(
         r#"
         update appointments a
@@ -45,7 +46,7 @@ pub(crate) async fn appointments_cancel(
     tx: &mut impl Tx,
     ids: &[AppointmentId],
     reason: CancellationReason,
-) -> Result<Vec<Appointment>, DatabaseError> {
+) -> Result<Vec<AppointmentRow>, DatabaseError> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
     let rows = appointment_query!(
         r#"

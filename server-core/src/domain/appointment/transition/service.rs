@@ -4,6 +4,7 @@ use super::{
     super::{
         error::AppointmentError,
         model::{Appointment, CancelAppointment},
+        row::AppointmentRow,
         service::{Service, room_follow},
         status::AppointmentStatus,
     },
@@ -14,7 +15,7 @@ use crate::{
     audit::Audit,
     database::{Lock, Tx, WriteTx},
     domain::waitlist::enqueue_offer,
-    http::Caller,
+    http::{Caller, Role},
     ids::{AppointmentId, SpecialistId},
 };
 
@@ -30,7 +31,7 @@ impl Service {
         id: AppointmentId,
         also: Option<SpecialistId>,
     ) -> Result<(WriteTx, Standing), AppointmentError> {
-        let seen = self.get(caller, id).await?;
+        let seen = self.row(caller, id).await?;
         let specialists = [Some(seen.specialist_id), also];
         let mut locks = vec![Lock::Patient(seen.organization_id, seen.patient_id)];
         locks.extend(specialists.into_iter().flatten().map(|id| Lock::Specialist(seen.organization_id, id)));
@@ -57,16 +58,13 @@ impl Service {
         action: &'static str,
     ) -> Result<Appointment, AppointmentError> {
         let (mut tx, standing) = self.locked(caller, id, None).await?;
-        if standing.is_patient(caller) {
-            return Err(AppointmentError::ClinicOnly);
-        }
         let appointment = self.step(&mut tx, id, &standing, to).await?;
         if to == AppointmentStatus::NoShow {
             room_follow(&mut tx, &appointment).await?;
             enqueue_offer(&mut tx, appointment.specialist_id).await?;
         }
         tx.commit(Audit::action(action, &appointment)).await?;
-        Ok(appointment)
+        Ok(self.opened(appointment).await?)
     }
 
     /// Writes the next state, if it may follow.
@@ -76,7 +74,7 @@ impl Service {
         id: AppointmentId,
         standing: &Standing,
         to: AppointmentStatus,
-    ) -> Result<Appointment, AppointmentError> {
+    ) -> Result<AppointmentRow, AppointmentError> {
         standing.check(to)?;
         let done = repository::appointment_transition(tx, id, standing.status, to).await?;
         done.ok_or(AppointmentError::InvalidTransition { from: standing.status, to })
@@ -94,7 +92,7 @@ impl Service {
             return Err(AppointmentError::AlreadyCancelled);
         }
         standing.check(AppointmentStatus::Cancelled)?;
-        if standing.is_patient(caller) && standing.is_within(standing.cancellation_cutoff_minutes, Utc::now()) {
+        if caller.role() == Some(Role::Patient) && standing.is_within(standing.cancellation_cutoff_minutes, Utc::now()) {
             return Err(AppointmentError::CancellationTooLate);
         }
         let mut cancelled = repository::appointments_cancel(&mut tx, &[id], cancel.reason).await?;
@@ -102,6 +100,6 @@ impl Service {
         room_follow(&mut tx, &appointment).await?;
         enqueue_offer(&mut tx, appointment.specialist_id).await?;
         tx.commit(Audit::action("cancelled", &appointment)).await?;
-        Ok(appointment)
+        Ok(self.opened(appointment).await?)
     }
 }

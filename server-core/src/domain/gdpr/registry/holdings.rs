@@ -16,9 +16,15 @@ const ACCOUNTABLE: Fate = Fate::Retain {
     until: "the patient's own erasure",
 };
 
-const IMPERSONATION: &[Column] = &[clear("patient_id"), clear("patient_user_id"), clear("reason"), clear("created_at")];
+const IMPERSONATION: &[Column] = &[
+    clear("patient_id"),
+    clear("patient_user_id"),
+    clear("reason"),
+    sealed("reason_encrypted", "reason"),
+    clear("created_at"),
+];
 
-const CARE: Fate = Fate::Anonymize("title = '', updated_at = now(), version = version + 1");
+const CARE: Fate = Fate::Anonymize("title = '', title_encrypted = null, updated_at = now(), version = version + 1");
 
 /// What somebody holds nobody else can book; with its maker, the hold goes.
 const BOOKED_BY: Fate = Fate::Anonymize(
@@ -35,6 +41,7 @@ const HELD: &str = "not (t.status in ('held', 'expired', 'cancelled', 'no_show')
 const APPOINTMENT: &[Column] = &[
     clear("patient_id"),
     clear("title"),
+    sealed("title_encrypted", "title"),
     clear("status"),
     clear("started_at"),
     clear("ended_at"),
@@ -54,7 +61,58 @@ pub(crate) const HOLDINGS: &[Holding] = &[
     Holding {
         table: "idempotency_keys",
         found: Found::Organization("organization_id"),
-        columns: &[hidden("key_hash"), hidden("request_hash"), hidden("wrapped_key"), hidden("answer")],
+        columns: &[
+            hidden("key_hash"),
+            hidden("request_hash"),
+            hidden("wrapped_key"),
+            hidden("answer"),
+            hidden("user_id"),
+            hidden("impersonator_user_id"),
+        ],
+        ..HOLDING
+    },
+    // Before the memberships, whose end revokes them, and which say whose addresses a clinic may know. Who else
+    // was invited to a record is no business of the record's person.
+    Holding {
+        table: "invitations",
+        found: Found::User("user_id"),
+        columns: &[clear("user_id"), clear("kind"), clear("role"), clear("status"), clear("created_at")],
+        ..HOLDING
+    },
+    Holding {
+        table: "invitations",
+        found: Found::Address("email_index"),
+        only: "t.user_id is null",
+        sealed_by: SealedBy::InvitationKey,
+        columns: &[
+            hidden("uid"),
+            clear("kind"),
+            clear("role"),
+            sealed("email_encrypted", "email"),
+            hidden("email_index"),
+            hidden("data_key_wrapped"),
+            clear("created_at"),
+        ],
+        ..HOLDING
+    },
+    Holding {
+        table: "invitations",
+        found: Found::Patient("patient_id"),
+        columns: &[clear("patient_id"), clear("created_at")],
+        ..HOLDING
+    },
+    Holding {
+        table: "invitations",
+        found: Found::Specialist("specialist_id"),
+        columns: &[clear("specialist_id"), clear("created_at")],
+        ..HOLDING
+    },
+    Holding {
+        table: "invitations",
+        found: Found::User("invited_by"),
+        columns: &[clear("invited_by"), clear("created_at")],
+        erase: Fate::Anonymize("invited_by = null"),
+        anonymize: Fate::Anonymize("invited_by = null"),
         ..HOLDING
     },
     Holding {
@@ -107,9 +165,11 @@ pub(crate) const HOLDINGS: &[Holding] = &[
     Holding {
         table: "appointment_series",
         found: Found::Patient("patient_id"),
+        sealed_by: SealedBy::Organization,
         columns: &[
             clear("patient_id"),
             clear("title"),
+            sealed("title_encrypted", "title"),
             clear("specialist_id"),
             clear("appointment_template_id"),
             clear("started_at"),
@@ -139,9 +199,10 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         table: "appointments",
         found: Found::Patient("patient_id"),
         only: NEVER_HELD,
+        sealed_by: SealedBy::Organization,
         columns: APPOINTMENT,
         anonymize: Fate::Anonymize(
-            "title = '', updated_at = now(), version = version + 1,
+            "title = '', title_encrypted = null, updated_at = now(), version = version + 1,
              cancelled_at = case when status in ('scheduled', 'confirmed') then now() else cancelled_at end,
              holder = null,
              status = case when status in ('scheduled', 'confirmed') then 'cancelled' when status = 'held' then 'expired'
@@ -155,6 +216,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         table: "appointments",
         found: Found::Patient("patient_id"),
         only: HELD,
+        sealed_by: SealedBy::Organization,
         columns: APPOINTMENT,
         erase: CARE,
         anonymize: CARE,
@@ -235,13 +297,28 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         anonymize: SPECIALIST_SHELL,
         ..HOLDING
     },
-    Holding { table: "impersonations", found: Found::Patient("patient_id"), columns: IMPERSONATION, ..HOLDING },
+    Holding {
+        table: "impersonations",
+        found: Found::Patient("patient_id"),
+        sealed_by: SealedBy::Organization,
+        columns: IMPERSONATION,
+        ..HOLDING
+    },
     Holding {
         table: "impersonations",
         found: Found::User("impersonator_user_id"),
         columns: &[clear("impersonator_user_id"), clear("created_at")],
         erase: ACCOUNTABLE,
         anonymize: ACCOUNTABLE,
+        ..HOLDING
+    },
+    // It names a session at the identity provider for as long as that one knows it.
+    Holding {
+        table: "impersonations",
+        found: Found::User("impersonator_user_id"),
+        columns: &[hidden("session_id")],
+        erase: Fate::Anonymize("session_id = null"),
+        anonymize: Fate::Anonymize("session_id = null"),
         ..HOLDING
     },
     Holding {

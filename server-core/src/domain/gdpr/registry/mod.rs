@@ -14,6 +14,10 @@ pub(crate) use holdings::HOLDINGS;
 pub(crate) enum Found {
     /// The column holds the user's id.
     User(&'static str),
+    /// The column holds the hash of the address that the user has proved to own. A clinic finds so whom it has
+    /// as a member and nobody else: its list of members shows the address, and from its invitations it must
+    /// not learn who has which.
+    Address(&'static str),
     /// The column holds the id of one of the person's patient records.
     Patient(&'static str),
     /// The column holds the id of one of the person's specialist records.
@@ -34,6 +38,7 @@ impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User(column) => write!(f, "user:{column}"),
+            Self::Address(column) => write!(f, "address:{column}"),
             Self::Patient(column) => write!(f, "patient:{column}"),
             Self::Specialist(column) => write!(f, "specialist:{column}"),
             Self::DataKey(column) => write!(f, "data_key:{column}"),
@@ -100,8 +105,12 @@ pub(crate) enum SealedBy {
     Nothing,
     /// The row names a row of `data_keys`.
     DataKey,
-    /// The key stands in the row itself, wrapped.
+    /// The user's key stands in the row itself, wrapped.
     OwnKey,
+    /// It is the key of the row's organization.
+    Organization,
+    /// The invitation's key does.
+    InvitationKey,
 }
 
 /// By what an export goes through a person's rows of a holding, page by page: what no two of them have
@@ -122,8 +131,8 @@ pub(crate) struct Holding {
     pub(crate) found: Found,
     /// Which of the rows found are meant; the rest are another holding's.
     pub(crate) only: &'static str,
-    /// Whether it belongs to the person above all organizations, and goes with the last membership. So
-    /// do rows of every other holding that belong to no organization.
+    /// Whether it belongs to the person above all organizations, and goes with the account. So do rows of
+    /// every other holding that belong to no organization.
     pub(crate) account: bool,
     pub(crate) sealed_by: SealedBy,
     pub(crate) page_key: PageKey,

@@ -8,21 +8,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::Method;
 use restartix_sdk::{
-    core::types::{CreatePatient, Patient},
+    core::types::{BeginImpersonation, ConnectUser, CreatePatient, Patient},
     telemetry::types::{AnalyticsBatch, ConsentUpdate, NewAnalyticsEvent, PurposeDecisions},
 };
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgConnection};
-use test_support::{Answer, Clerk, ClerkApi, ClerkEvent, Clinic, CoreApp, Person, Place, Role, granted};
+use test_support::{
+    Answer, Clerk, ClerkApi, ClerkEvent, Clinic, CoreApp, Person, Place, Role, granted, in_days, until,
+};
 use uuid::Uuid;
 
 use self::{
     rows::rows,
     table::{CLINIC, CLOSED, PATIENT, PLANTINGS, SPECIALIST, SPECIALTY, TEMPLATE, TREATING},
 };
-use super::{execute, registry::Personal};
+use super::{count, execute, registry::Personal};
 
-pub(super) use self::table::{After, ELSEWHERE, USER};
+pub(super) use self::table::{After, CLIENT_REQUEST, ELSEWHERE, USER};
 
 /// Something planted: in which column, how the registry finds it, what it is, and what becomes of it.
 #[derive(Debug, Clone)]
@@ -107,7 +109,7 @@ fn names(places: Vec<Place>) -> impl Iterator<Item = String> {
 }
 
 /// A patient record with something in every field.
-pub(super) fn planted_record(user_id: Option<i64>) -> CreatePatient {
+pub(super) fn planted_record() -> CreatePatient {
     CreatePatient {
         address: Some("9917 Planted-Address Row".to_owned()),
         clinical_notes: Some("planted-clinical-note".to_owned()),
@@ -116,7 +118,6 @@ pub(super) fn planted_record(user_id: Option<i64>) -> CreatePatient {
         emergency_contact: Some("Planted-Contact Person".to_owned()),
         national_id: Some("PLANTEDID777".to_owned()),
         phone: Some("+49 555 0199887".to_owned()),
-        user_id,
         ..CoreApp::new_patient("Plantedfirst", "Plantedlast")
     }
 }
@@ -129,18 +130,35 @@ pub(super) async fn plant(app: &CoreApp, clerk: &ClerkApi) -> Planted {
     }
     let person = app.member_add(Role::Patient).await;
     clerk.user_add(&person.clerk_id);
+    // Invited before anybody was known to have the address; a member by now.
+    let body = ConnectUser {
+        email: Some("planted-login@example.org".to_owned()),
+        user_id: None,
+        role: restartix_sdk::core::types::MemberRole::Staff,
+    };
+    granted(app.admin().member_connect().organization_id(home).body(body).send().await, 201);
     let profile = json!({ "id": person.clerk_id, "at": 1_000, "first_name": "planted-user-name", "email": "planted-login@example.org" });
     let told = Clerk::sign(&[ClerkEvent::new("user.updated", profile)]);
     assert_eq!(Answer::to(told[0].to(&app.url())).await.status.as_u16(), 204);
-    let body = planted_record(Some(person.user_id));
-    let patient = granted(app.admin().patient_create().body(body).send().await, 201);
+    let patient = app.patient_of(&person, planted_record()).await;
     // What the person does itself leaves its address and program.
     let path = format!("/v1/patients/{}", patient.id);
     let request = app.actor(&person).request(Method::GET, &path).header("user-agent", "planted-user-agent");
-    Answer::to(request).await.json(200);
+    Answer::to(request.header("x-request-id", CLIENT_REQUEST)).await.json(200);
+    let mut series = CoreApp::new_series(app.home().specialist_id, patient.id, in_days(40, 9), CoreApp::daily(2));
+    series.title = Some("planted-sealed-series".to_owned());
+    granted(app.admin().appointment_series_create().body(series).send().await, 201);
+    let body = BeginImpersonation { minutes: None, reason: "planted-sealed-reason".to_owned() };
+    granted(app.admin().patient_impersonate().patient_id(patient.id).body(body).send().await, 201);
     for (owned_by, name) in [(format!("patients/{}", patient.uid), "scan"), (format!("users/{USER}"), "photo")] {
         app.file_put(&format!("organizations/{home}/{owned_by}/{name}.txt"), "planted-file-body").await;
     }
+    // Texts in the clear are planted, too, and are not to be sealed before they were looked for.
+    let once = "select count(*) from jobs where kind = 'texts_seal' and state = 'queued' and run_at > now()";
+    until("what seals older texts has come round", CoreApp::PATIENCE, || async {
+        (count(app, once.to_owned()).await == 1).then_some(())
+    })
+    .await;
     for sql in rows(app) {
         execute(&mut owner, &sql).await;
     }
@@ -178,10 +196,14 @@ async fn needles(owner: &mut PgConnection, person: &Person, patient: &Patient) -
     let key = format!(
         "select encode(k.wrapped, 'hex') from data_keys k join patients p on p.data_key_id = k.id where p.id = {PATIENT}"
     );
+    let invited_key =
+        "select encode(data_key_wrapped, 'hex') from invitations where email_index is not null".to_owned();
     let names = BTreeMap::from([
         ("$USER", USER.to_string()),
         ("$USER_UID", text(owner, format!("select uid::text from users where id = {USER}")).await),
         ("$USER_KEY", text(owner, user_key).await),
+        ("$INVITED", text(owner, "select uid::text from invitations where email_index is not null".to_owned()).await),
+        ("$INVITED_KEY", text(owner, invited_key).await),
         ("$CLERK_ID", person.clerk_id.clone()),
         ("$PATIENT", PATIENT.to_string()),
         ("$UID", patient.uid.to_string()),

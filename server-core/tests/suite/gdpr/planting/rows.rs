@@ -7,7 +7,7 @@ use super::table::{CLINIC, ELSEWHERE, PATIENT, SPECIALIST, SPECIALTY, TEMPLATE, 
 
 /// What no operation leaves, or not with values that stand nowhere else.
 pub(super) fn rows(app: &CoreApp) -> Vec<String> {
-    [people(app), appointments(app), doings(app)].concat()
+    [people(app), invitations(app), appointments(app), doings(app)].concat()
 }
 
 fn people(app: &CoreApp) -> Vec<String> {
@@ -52,6 +52,30 @@ fn people(app: &CoreApp) -> Vec<String> {
         ),
         format!(
             "insert into specialties (id, organization_id, name) overriding system value values ({SPECIALTY}, {home}, 'Hands')"
+        ),
+    ]
+}
+
+fn invitations(app: &CoreApp) -> Vec<String> {
+    let (home, admin) = (app.home().id, app.home().admin.user_id);
+    vec![
+        format!(
+            "update invitations set created_at = '1971-01-01 00:00:01.700161+00' where user_id = {USER};
+             update invitations set created_at = '1971-01-01 00:00:01.700162+00' where email_index is not null"
+        ),
+        // To others: to its records, and by itself.
+        format!(
+            "insert into invitations (organization_id, uid, kind, role, user_id, patient_id, specialist_id, invited_by,
+                                      created_at)
+             values ({home}, gen_random_uuid(), 'patient_link', 'patient', {admin}, {PATIENT}, null, {admin},
+                     '1971-01-01 00:00:01.700163+00'),
+                    ({home}, gen_random_uuid(), 'specialist_link', 'specialist', {admin}, null, {SPECIALIST}, {admin},
+                     '1971-01-01 00:00:01.700164+00')"
+        ),
+        format!(
+            "insert into invitations (organization_id, uid, kind, role, user_id, invited_by, status, ended_at, created_at)
+             values ({home}, gen_random_uuid(), 'membership', 'staff', {admin}, {USER}, 'declined', now(),
+                     '1971-01-01 00:00:01.700165+00')"
         ),
     ]
 }
@@ -132,8 +156,9 @@ fn doings(app: &CoreApp) -> Vec<String> {
                             overriding system value select 77, {home}, gen_random_uuid(), id, 'An', 'Other' from key
                             returning id)
              insert into impersonations (organization_id, token_hash, impersonator_user_id, patient_id, patient_user_id,
-                                         reason, created_at, expires_at)
-             select {home}, 'b', {USER}, id, {admin}, 'Called', '1971-01-01 00:00:01.700116+00', '1971-01-01 00:10:00+00'
+                                         reason, created_at, expires_at, session_id)
+             select {home}, 'b', {USER}, id, {admin}, 'Called', '1971-01-01 00:00:01.700116+00', '1971-01-01 00:10:00+00',
+                    'planted-session'
              from other"
         ),
         format!(
@@ -168,9 +193,10 @@ fn doings(app: &CoreApp) -> Vec<String> {
              from unnest(array[{home}, 0]) organization"
         ),
         format!(
-            "insert into idempotency_keys (id, organization_id, key_hash, request_hash, status, wrapped_key, answer)
+            "insert into idempotency_keys (id, organization_id, key_hash, request_hash, status, wrapped_key, answer,
+                                           user_id, impersonator_user_id)
              values (gen_random_uuid(), {home}, 'planted-key-hash', 'planted-request-hash', 201, 'planted-wrapped-key',
-                     'planted-answer')"
+                     'planted-answer', {USER}, {USER})"
         ),
         // What it did here, as an administrator for another, and in no organization; what was done to it.
         format!(

@@ -13,6 +13,9 @@ pub(super) const CLINIC: i64 = 4_000_996_512;
 /// The program of what the person once did in the other clinic, whose own that is.
 pub(in crate::gdpr) const ELSEWHERE: &str = "planted-agent-elsewhere";
 
+/// What the person's program once called a request.
+pub(in crate::gdpr) const CLIENT_REQUEST: &str = "7a3d1f0e-9c55-4b7a-8e21-6d0f4b9a2c17";
+
 /// What becomes of a planted value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::gdpr) enum After {
@@ -31,11 +34,15 @@ const BOOKED: After = Stays("the clinic's record of its own work: a time booked 
 const TRAIL: After = Stays("retained: the trail");
 const ACCOUNTABLE: After = Stays("retained: who acted as a patient");
 const OWN: After = Stays("of a program or of work, which is nobody's any more");
+const OTHER: After = Stays("of somebody else's invitation, which nobody is said to have made");
 const OTHERS: After = Stays("of another patient's appointment, which nobody is said to have moved");
 
 /// Values that the schema doesn't let be told apart from others': they go with their rows, which other
 /// columns find.
-pub(super) const CLOSED: [(&str, &str, &str); 9] = [
+pub(super) const CLOSED: [(&str, &str, &str); 12] = [
+    ("invitations", "kind", "one of three kinds"),
+    ("invitations", "role", "one of four roles"),
+    ("invitations", "status", "one of four states"),
     ("memberships", "role", "one of four roles"),
     ("appointments", "status", "one of eight states"),
     ("appointments", "cancellation_reason", "one of four reasons"),
@@ -61,8 +68,33 @@ pub(super) const PLANTINGS: &[Planting] = &[
             ("request_hash", "planted-request-hash", Nowhere),
             ("wrapped_key", "planted-wrapped-key", Nowhere),
             ("answer", "planted-answer", Nowhere),
+            ("user_id", "$USER", NotThere),
+            ("impersonator_user_id", "$USER", NotThere),
         ],
     ),
+    ("invitations", "user:user_id", &[("user_id", "$USER", NotThere), ("created_at", "01.700161", Nowhere)]),
+    (
+        "invitations",
+        "address:email_index",
+        &[
+            ("uid", "$INVITED", Nowhere),
+            ("email_encrypted", "planted-login@example.org", Nowhere),
+            ("email_index", "planted-login@example.org", Nowhere),
+            ("data_key_wrapped", "$INVITED_KEY", Nowhere),
+            ("created_at", "01.700162", Nowhere),
+        ],
+    ),
+    (
+        "invitations",
+        "patient:patient_id",
+        &[("patient_id", "$PATIENT", NotThere), ("created_at", "01.700163", Nowhere)],
+    ),
+    (
+        "invitations",
+        "specialist:specialist_id",
+        &[("specialist_id", "$SPECIALIST", NotThere), ("created_at", "01.700164", Nowhere)],
+    ),
+    ("invitations", "user:invited_by", &[("invited_by", "$USER", NotThere), ("created_at", "01.700165", OTHER)]),
     ("calendar_feeds", "user:user_id", &[("user_id", "$USER", NotThere), ("created_at", "01.700117", Nowhere)]),
     ("memberships", "user:user_id", &[("user_id", "$USER", NotThere), ("created_at", "01.700102", Nowhere)]),
     (
@@ -97,6 +129,7 @@ pub(super) const PLANTINGS: &[Planting] = &[
         &[
             ("patient_id", "$PATIENT", NotThere),
             ("title", "planted-title-series", Nowhere),
+            ("title_encrypted", "planted-sealed-series", Nowhere),
             ("specialist_id", "$TREATING", NotThere),
             ("appointment_template_id", "$TEMPLATE", NotThere),
             ("started_at", "01.700151", Nowhere),
@@ -125,6 +158,7 @@ pub(super) const PLANTINGS: &[Planting] = &[
             ("title", "planted-title-missed", Nowhere),
             ("title", "planted-title-coming", Nowhere),
             ("title", "planted-title-held", Nowhere),
+            ("title_encrypted", "planted-sealed-series", Nowhere),
             ("started_at", "01.700105", Nowhere),
             ("ended_at", "01.700106", Nowhere),
             ("block", "01.700107", Nowhere),
@@ -196,13 +230,18 @@ pub(super) const PLANTINGS: &[Planting] = &[
             ("patient_id", "$PATIENT", NotThere),
             ("patient_user_id", "$USER", NotThere),
             ("reason", "planted-reason", Nowhere),
+            ("reason_encrypted", "planted-sealed-reason", Nowhere),
             ("created_at", "01.700109", Nowhere),
         ],
     ),
     (
         "impersonations",
         "user:impersonator_user_id",
-        &[("impersonator_user_id", "$USER", ACCOUNTABLE), ("created_at", "01.700116", ACCOUNTABLE)],
+        &[
+            ("impersonator_user_id", "$USER", ACCOUNTABLE),
+            ("created_at", "01.700116", ACCOUNTABLE),
+            ("session_id", "planted-session", Nowhere),
+        ],
     ),
     ("api_keys", "user:created_by", &[("created_by", "$USER", NotThere), ("created_at", "01.700111", OWN)]),
     (
@@ -217,6 +256,7 @@ pub(super) const PLANTINGS: &[Planting] = &[
             ("ip", "203.0.113.77", Nowhere),
             ("user_agent", "planted-user-agent", Nowhere),
             ("user_agent", "planted-agent-of-none", Nowhere),
+            ("client_request_id", CLIENT_REQUEST, Nowhere),
         ],
     ),
     (

@@ -1,0 +1,106 @@
+//! What the invited person does with an invitation. The person is above organizations here, and who owns the
+//! tables writes for it: no policy lets the person reach a clinic that it is not yet a member of.
+
+use super::{
+    error::InvitationError,
+    model::{InvitationKind, InvitationStatus, Offer},
+    repository::{self, Taken},
+    service::{Service, record_audit},
+};
+use crate::{
+    audit::Audit,
+    database::WriteTx,
+    domain::{
+        member::{MemberError, MemberRole},
+        patient::PatientError,
+        specialist::SpecialistError,
+        user::MyMembership,
+    },
+    http::{Person, Role},
+    ids::{InvitationId, UserId},
+};
+
+impl Service {
+    /// From here on, and not before, the person is a member, and the record its own.
+    pub(super) async fn accept(&self, caller: &Person, id: InvitationId) -> Result<MyMembership, InvitationError> {
+        let user = caller.id();
+        let (mut tx, taken, offer) = self.take(caller, id).await?;
+        let organization = taken.organization_id;
+        let joined = self.join(&mut tx, user, &taken, offer).await?;
+        match offer {
+            Offer::Membership(_) => {}
+            Offer::Patient(patient) => {
+                let linked = self.patients.link(&mut tx, organization, patient, user).await;
+                linked.map_err(|error| match error {
+                    PatientError::NotFound => InvitationError::NotFound,
+                    error => error.into(),
+                })?;
+            }
+            Offer::Specialist(specialist) => {
+                let linked = self.specialists.link(&mut tx, organization, specialist, user).await;
+                linked.map_err(|error| match error {
+                    SpecialistError::NotFound => InvitationError::NotFound,
+                    error => error.into(),
+                })?;
+            }
+        }
+        repository::invitation_answer(&mut tx, taken.id, user, InvitationStatus::Accepted).await?;
+        self.identities.invalidate_after(&mut tx, [user]);
+        let role = Role::of_membership(taken.role.as_str()).ok_or(InvitationError::NotFound)?;
+        let audit = Audit::action("accepted", &taken.id).in_organization(organization);
+        tx.commit(audit.and(joined).and(linked(user, &taken, offer))).await?;
+        Ok(MyMembership {
+            organization_id: organization,
+            organization_name: taken.organization_name,
+            organization_slug: taken.organization_slug,
+            role,
+        })
+    }
+
+    /// Nothing is left of it but that it was declined.
+    pub(super) async fn decline(&self, caller: &Person, id: InvitationId) -> Result<(), InvitationError> {
+        let (mut tx, taken, _) = self.take(caller, id).await?;
+        repository::invitation_answer(&mut tx, taken.id, caller.id(), InvitationStatus::Declined).await?;
+        tx.commit(Audit::action("declined", &taken.id).in_organization(taken.organization_id)).await?;
+        Ok(())
+    }
+
+    async fn take(&self, caller: &Person, id: InvitationId) -> Result<(WriteTx, Taken, Offer), InvitationError> {
+        let mut tx = self.database.write(&caller.above_organizations().privileged()).await?;
+        let taken = repository::invitation_take(&mut tx, caller.id(), id).await?;
+        let taken = taken.ok_or(InvitationError::NotFound)?;
+        let offer = match (taken.kind, taken.patient_id, taken.specialist_id) {
+            (InvitationKind::Membership, ..) => Offer::Membership(taken.role),
+            (InvitationKind::PatientLink, Some(patient), _) => Offer::Patient(patient),
+            (InvitationKind::SpecialistLink, _, Some(specialist)) => Offer::Specialist(specialist),
+            _ => return Err(InvitationError::NotFound),
+        };
+        Ok((tx, taken, offer))
+    }
+
+    /// The membership, where there is none. One that is there stays as it is: a role is an administrator's to
+    /// change, and a record belongs to the role that it was given for.
+    async fn join(
+        &self,
+        tx: &mut WriteTx,
+        user: UserId,
+        taken: &Taken,
+        offer: Offer,
+    ) -> Result<Vec<Audit>, InvitationError> {
+        let role: Option<MemberRole> = self.members.role_hold(tx, taken.organization_id, user).await?;
+        match (role, offer) {
+            (None, _) => Ok(self.members.add(tx, taken.organization_id, user, taken.role).await?),
+            (Some(_), Offer::Membership(_)) => Err(MemberError::AlreadyMember.into()),
+            (Some(role), _) if role != taken.role => Err(InvitationError::RoleConflict),
+            (Some(_), _) => Ok(Vec::new()),
+        }
+    }
+}
+
+/// A link names both: who asked for it, and whose the record is from now on.
+fn linked(user: UserId, taken: &Taken, offer: Offer) -> Vec<Audit> {
+    let Some(record) = record_audit("linked", offer) else { return Vec::new() };
+    let asked = taken.invited_by.map(|by| Audit::action("link_granted", &by));
+    let all = [Some(record), Some(Audit::action("linked", &user)), asked];
+    all.into_iter().flatten().map(|audit| audit.in_organization(taken.organization_id)).collect()
+}

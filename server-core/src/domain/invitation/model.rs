@@ -1,0 +1,213 @@
+use chrono::{DateTime, TimeDelta, Utc};
+use poem_openapi::{Enum, Object, types::Example};
+
+use crate::{
+    audit::Entity,
+    domain::member::MemberRole,
+    ids::{InvitationId, OrganizationId, PatientId, SpecialistId, UserId},
+};
+
+/// What a person is invited to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
+#[oai(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub(crate) enum InvitationKind {
+    /// To become a member of the organization.
+    Membership,
+    /// To have a patient record as its own.
+    PatientLink,
+    /// To have a specialist record as its own.
+    SpecialistLink,
+}
+
+/// Where an invitation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
+#[oai(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub(crate) enum InvitationStatus {
+    /// Nobody has answered.
+    Pending,
+    /// Nobody has answered in time.
+    Expired,
+    /// The person accepted.
+    Accepted,
+    /// The person declined.
+    Declined,
+    /// The organization took it back.
+    Revoked,
+}
+
+/// An invitation as the organization sees it. It tells nobody whether the person has an account.
+#[derive(Debug, Clone, Object)]
+#[oai(example, skip_serializing_if_is_none)]
+pub(crate) struct Invitation {
+    /// Its id.
+    pub(crate) id: InvitationId,
+    /// What the person is invited to.
+    pub(crate) kind: InvitationKind,
+    /// What the person is to be in the organization.
+    pub(crate) role: MemberRole,
+    /// The e-mail address as it was typed; absent for who was invited by its id.
+    pub(crate) email: Option<String>,
+    /// The user; absent for who was invited by an address.
+    pub(crate) user_id: Option<UserId>,
+    /// The patient record that is to be the person's own.
+    pub(crate) patient_id: Option<PatientId>,
+    /// The specialist record that is to be the person's own.
+    pub(crate) specialist_id: Option<SpecialistId>,
+    /// Where it stands.
+    pub(crate) status: InvitationStatus,
+    /// When it stops being good, unless it is renewed.
+    pub(crate) expires_at: DateTime<Utc>,
+    /// When it was answered or taken back.
+    pub(crate) ended_at: Option<DateTime<Utc>>,
+    /// When it was first made.
+    pub(crate) created_at: DateTime<Utc>,
+}
+
+impl Entity for Invitation {
+    const TYPE: &'static str = InvitationId::TYPE;
+
+    fn entity_id(&self) -> String {
+        self.id.entity_id()
+    }
+}
+
+impl Entity for InvitationId {
+    const TYPE: &'static str = "invitation";
+
+    fn entity_id(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Example for Invitation {
+    fn example() -> Self {
+        let created_at = DateTime::UNIX_EPOCH + TimeDelta::days(20_500);
+        Self {
+            id: InvitationId(5),
+            kind: InvitationKind::Membership,
+            role: MemberRole::Staff,
+            email: Some("fran.desk@example.com".to_owned()),
+            user_id: None,
+            patient_id: None,
+            specialist_id: None,
+            status: InvitationStatus::Pending,
+            expires_at: created_at + TimeDelta::days(14),
+            ended_at: None,
+            created_at,
+        }
+    }
+}
+
+/// An open invitation as the invited person sees it. Whose record a link is about shows once it is accepted:
+/// the address may have been mistyped.
+#[derive(Debug, Clone, Object)]
+#[oai(example)]
+pub(crate) struct MyInvitation {
+    /// Its id.
+    pub(crate) id: InvitationId,
+    /// What the person is invited to.
+    pub(crate) kind: InvitationKind,
+    /// Who invites.
+    pub(crate) organization_id: OrganizationId,
+    /// What the organization is called.
+    pub(crate) organization_name: String,
+    /// What the person is to be in the organization.
+    pub(crate) role: MemberRole,
+    /// When it stops being good, unless it is renewed.
+    pub(crate) expires_at: DateTime<Utc>,
+}
+
+impl Example for MyInvitation {
+    fn example() -> Self {
+        let Invitation { id, kind, role, expires_at, .. } = Invitation::example();
+        Self {
+            id,
+            kind,
+            organization_id: OrganizationId(1),
+            organization_name: "Riverside Rehabilitation".to_owned(),
+            role,
+            expires_at,
+        }
+    }
+}
+
+/// Whom to invite to an organization: exactly one of `email` and `user_id` says it.
+#[derive(Debug, Clone, Object)]
+#[oai(example, skip_serializing_if_is_none)]
+pub(crate) struct ConnectUser {
+    /// An e-mail address: whoever has proved to own it, or will, can accept.
+    #[oai(validator(min_length = 3, max_length = 254, pattern = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$"))]
+    pub(crate) email: Option<String>,
+    /// Somebody who was a member of the organization before.
+    pub(crate) user_id: Option<UserId>,
+    /// What the person is to be.
+    pub(crate) role: MemberRole,
+}
+
+impl Example for ConnectUser {
+    fn example() -> Self {
+        let Invitation { email, role, .. } = Invitation::example();
+        Self { email, user_id: None, role }
+    }
+}
+
+/// Whose own a record is to be: exactly one of `email` and `user_id` says it.
+#[derive(Debug, Clone, Object)]
+#[oai(example, skip_serializing_if_is_none)]
+pub(crate) struct LinkRecord {
+    /// An e-mail address: whoever has proved to own it, or will, can accept.
+    #[oai(validator(min_length = 3, max_length = 254, pattern = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$"))]
+    pub(crate) email: Option<String>,
+    /// A member of the organization.
+    pub(crate) user_id: Option<UserId>,
+}
+
+impl Example for LinkRecord {
+    fn example() -> Self {
+        Self { email: Some("grace.sample@example.com".to_owned()), user_id: None }
+    }
+}
+
+/// Who is meant, by an address or by an id.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Whom<'a> {
+    Address(&'a str),
+    User(UserId),
+}
+
+/// What is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offer {
+    Membership(MemberRole),
+    Patient(PatientId),
+    Specialist(SpecialistId),
+}
+
+impl Offer {
+    pub(super) fn kind(self) -> InvitationKind {
+        match self {
+            Self::Membership(_) => InvitationKind::Membership,
+            Self::Patient(_) => InvitationKind::PatientLink,
+            Self::Specialist(_) => InvitationKind::SpecialistLink,
+        }
+    }
+
+    /// Records belong to the role that they are given for.
+    pub(super) fn role(self) -> MemberRole {
+        match self {
+            Self::Membership(role) => role,
+            Self::Patient(_) => MemberRole::Patient,
+            Self::Specialist(_) => MemberRole::Specialist,
+        }
+    }
+
+    pub(super) fn patient(self) -> Option<PatientId> {
+        if let Self::Patient(id) = self { Some(id) } else { None }
+    }
+
+    pub(super) fn specialist(self) -> Option<SpecialistId> {
+        if let Self::Specialist(id) = self { Some(id) } else { None }
+    }
+}

@@ -1,0 +1,309 @@
+use chrono::{DateTime, Utc};
+use server_shared::http::Paging;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::model::{InvitationKind, InvitationStatus, MyInvitation, Offer};
+use crate::{
+    database::{DatabaseError, DiscloseTx, OpenReader, Sealed, Tx, WriteTx},
+    domain::member::MemberRole,
+    ids::{InvitationId, OrganizationId, PatientId, SpecialistId, UserId},
+};
+
+/// An invitation as it is stored; the address is sealed with a key of the row's own.
+pub(super) struct InvitationRow {
+    pub(super) id: InvitationId,
+    pub(super) organization_id: OrganizationId,
+    pub(super) uid: Uuid,
+    pub(super) kind: InvitationKind,
+    pub(super) role: MemberRole,
+    pub(super) user_id: Option<UserId>,
+    pub(super) patient_id: Option<PatientId>,
+    pub(super) specialist_id: Option<SpecialistId>,
+    pub(super) email_encrypted: Option<Vec<u8>>,
+    pub(super) data_key_wrapped: Option<Vec<u8>>,
+    pub(super) status: InvitationStatus,
+    pub(super) expires_at: DateTime<Utc>,
+    pub(super) ended_at: Option<DateTime<Utc>>,
+    pub(super) created_at: DateTime<Utc>,
+}
+
+/// An address on its way into its row.
+pub(super) struct SealedAddress {
+    pub(super) uid: Uuid,
+    pub(super) index: Vec<u8>,
+    pub(super) sealed: Option<Vec<u8>>,
+    pub(super) wrapped: Vec<u8>,
+}
+
+/// An invitation that was made or renewed.
+pub(super) struct Written {
+    pub(super) id: InvitationId,
+    pub(super) expires_at: DateTime<Utc>,
+    pub(super) created_at: DateTime<Utc>,
+    /// Whether there was none.
+    pub(super) is_new: bool,
+}
+
+/// Invites an address, or renews its invitation to the same.
+pub(super) async fn address_invite(
+    tx: &mut WriteTx,
+    organization: OrganizationId,
+    offer: Offer,
+    address: &SealedAddress,
+    by: UserId,
+) -> Result<Written, DatabaseError> {
+    let written = sqlx::query_as!(
+        Written,
+        r#"
+        insert into invitations (organization_id, uid, kind, role, patient_id, specialist_id, email_index,
+                                 email_encrypted, data_key_wrapped, invited_by)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        on conflict (organization_id, kind, email_index, coalesce(patient_id, specialist_id, 0))
+            where status = 'pending' and email_index is not null
+        do update set uid = excluded.uid, role = excluded.role, email_encrypted = excluded.email_encrypted,
+                      data_key_wrapped = excluded.data_key_wrapped, invited_by = excluded.invited_by,
+                      expires_at = now() + interval '14 days', updated_at = now()
+        returning id as "id: InvitationId", expires_at, created_at, created_at = updated_at as "is_new!"
+        "#,
+        organization.0,
+        address.uid,
+        offer.kind() as InvitationKind,
+        offer.role() as MemberRole,
+        offer.patient().map(|id| id.0),
+        offer.specialist().map(|id| id.0),
+        address.index,
+        address.sealed,
+        address.wrapped,
+        by.0
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    Ok(written)
+}
+
+/// Invites a user, or renews the invitation to the same.
+pub(super) async fn user_invite(
+    tx: &mut WriteTx,
+    organization: OrganizationId,
+    offer: Offer,
+    user: UserId,
+    by: UserId,
+) -> Result<Written, DatabaseError> {
+    let written = sqlx::query_as!(
+        Written,
+        r#"
+        insert into invitations (organization_id, uid, kind, role, patient_id, specialist_id, user_id, invited_by)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)
+        on conflict (organization_id, kind, user_id, coalesce(patient_id, specialist_id, 0))
+            where status = 'pending' and user_id is not null
+        do update set role = excluded.role, invited_by = excluded.invited_by,
+                      expires_at = now() + interval '14 days', updated_at = now()
+        returning id as "id: InvitationId", expires_at, created_at, created_at = updated_at as "is_new!"
+        "#,
+        organization.0,
+        Uuid::now_v7(),
+        offer.kind() as InvitationKind,
+        offer.role() as MemberRole,
+        offer.patient().map(|id| id.0),
+        offer.specialist().map(|id| id.0),
+        user.0,
+        by.0
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    Ok(written)
+}
+
+/// The newest first.
+pub(super) async fn invitation_page(
+    tx: &mut DiscloseTx,
+    organization: OrganizationId,
+    paging: Paging,
+) -> Result<Sealed<Vec<InvitationRow>>, DatabaseError> {
+    let rows = sqlx::query_as!(
+        InvitationRow,
+        r#"
+        select id as "id: InvitationId", organization_id as "organization_id: OrganizationId", uid,
+               kind as "kind: InvitationKind", role as "role: MemberRole", user_id as "user_id: UserId",
+               patient_id as "patient_id: PatientId", specialist_id as "specialist_id: SpecialistId", email_encrypted,
+               data_key_wrapped,
+               case when status = 'pending' and expires_at <= now() then 'expired' else status end
+                   as "status!: InvitationStatus",
+               expires_at, ended_at, created_at
+        from invitations where organization_id = $1
+        order by created_at desc, id desc limit $2 offset $3
+        "#,
+        organization.0,
+        paging.limit(),
+        paging.offset()
+    )
+    .fetch_all(tx.connection()?)
+    .await?;
+    Ok(Sealed::new(rows))
+}
+
+pub(super) async fn invitation_count(tx: &mut DiscloseTx, organization: OrganizationId) -> Result<i64, DatabaseError> {
+    let total = sqlx::query_scalar!(
+        r#"select count(*) as "total!" from invitations where organization_id = $1"#,
+        organization.0
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    Ok(total)
+}
+
+/// Takes back what nobody has answered; whether there was such an invitation.
+pub(super) async fn invitation_revoke(
+    tx: &mut WriteTx,
+    organization: OrganizationId,
+    id: InvitationId,
+) -> Result<bool, DatabaseError> {
+    let done = sqlx::query!(
+        r#"
+        update invitations set status = 'revoked', ended_at = now(), updated_at = now()
+        where organization_id = $1 and id = $2 and status = 'pending'
+        "#,
+        organization.0,
+        id.0
+    )
+    .execute(tx.connection()?)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The open invitations of the person who asks, the first to run out first.
+pub(super) async fn invitations_of_caller(reader: &mut OpenReader) -> Result<Vec<MyInvitation>, DatabaseError> {
+    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
+    let rows = sqlx::query_as!(
+        MyInvitation,
+        r#"
+        select i.id as "id!: InvitationId", i.kind as "kind!: InvitationKind",
+               i.organization_id as "organization_id!: OrganizationId", i.organization_name as "organization_name!",
+               i.role as "role!: MemberRole", i.expires_at as "expires_at!"
+        from context_enter($1, $2, $3, $4, $5) as ctx
+        cross join lateral (select * from my_invitations() where ctx order by expires_at, id offset 0) i
+        "#,
+        user,
+        organization,
+        role,
+        patient,
+        specialist
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}
+
+/// An open invitation in the hands of who was invited.
+pub(super) struct Taken {
+    pub(super) id: InvitationId,
+    pub(super) organization_id: OrganizationId,
+    pub(super) organization_name: String,
+    pub(super) organization_slug: String,
+    pub(super) kind: InvitationKind,
+    pub(super) role: MemberRole,
+    pub(super) patient_id: Option<PatientId>,
+    pub(super) specialist_id: Option<SpecialistId>,
+    pub(super) invited_by: Option<UserId>,
+}
+
+/// An open invitation of the user whom the context names, locked; and the user kept from going meanwhile.
+pub(super) async fn invitation_take(
+    tx: &mut WriteTx,
+    user: UserId,
+    id: InvitationId,
+) -> Result<Option<Taken>, DatabaseError> {
+    // First, as the end of an account does: whoever comes second finds what the other has left.
+    let present = sqlx::query!("select id from users where id = $1 and deleted_at is null for share", user.0)
+        .fetch_optional(tx.connection()?)
+        .await?;
+    if present.is_none() {
+        return Ok(None);
+    }
+    // Before the invitation, as the end of a membership does, which ends invitations.
+    sqlx::query!("select organization_id from memberships where user_id = $1 for share", user.0)
+        .fetch_all(tx.connection()?)
+        .await?;
+    let taken = sqlx::query_as!(
+        Taken,
+        r#"
+        select i.id as "id: InvitationId", i.organization_id as "organization_id: OrganizationId",
+               o.name as organization_name, o.slug as organization_slug, i.kind as "kind: InvitationKind",
+               i.role as "role: MemberRole", i.patient_id as "patient_id: PatientId",
+               i.specialist_id as "specialist_id: SpecialistId", i.invited_by as "invited_by: UserId"
+        from invitations i join organizations o on o.id = i.organization_id
+        where i.id = $1 and i.status = 'pending' and i.expires_at > now()
+          and (i.user_id = $2 or i.email_index = context_address())
+        for update of i
+        "#,
+        id.0,
+        user.0
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(taken)
+}
+
+/// Writes the answer down, and whose it is.
+pub(super) async fn invitation_answer(
+    tx: &mut WriteTx,
+    id: InvitationId,
+    user: UserId,
+    answer: InvitationStatus,
+) -> Result<(), DatabaseError> {
+    sqlx::query!(
+        "update invitations set status = $3, user_id = $2, ended_at = now(), updated_at = now() where id = $1",
+        id.0,
+        user.0,
+        answer as InvitationStatus
+    )
+    .execute(tx.connection()?)
+    .await?;
+    Ok(())
+}
+
+/// An invitation that is still open, of an address that nobody is known by.
+pub(super) async fn unknown_address(
+    reader: &mut OpenReader,
+    id: InvitationId,
+) -> Result<Option<InvitationRow>, DatabaseError> {
+    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
+    let row = sqlx::query_as!(
+        InvitationRow,
+        r#"
+        select i.id as "id: InvitationId", i.organization_id as "organization_id: OrganizationId", i.uid,
+               i.kind as "kind: InvitationKind", i.role as "role: MemberRole", i.user_id as "user_id: UserId",
+               i.patient_id as "patient_id: PatientId", i.specialist_id as "specialist_id: SpecialistId",
+               i.email_encrypted, i.data_key_wrapped, i.status as "status: InvitationStatus", i.expires_at, i.ended_at,
+               i.created_at
+        from context_enter($1, $2, $3, $4, $5) as ctx
+        cross join lateral (
+            select * from invitations v
+            where v.id = $6 and v.status = 'pending' and v.expires_at > now() and ctx
+              and not exists (select from users u where u.email_index = v.email_index and u.deleted_at is null)
+            offset 0
+        ) i
+        "#,
+        user,
+        organization,
+        role,
+        patient,
+        specialist,
+        id.0
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row)
+}
+
+/// Removes what ended, or ran out, so many days ago.
+pub(super) async fn invitations_purge(admin: &PgPool, days: i32) -> Result<u64, DatabaseError> {
+    let done = sqlx::query!(
+        "delete from invitations where coalesce(ended_at, expires_at) < now() - make_interval(days => $1)",
+        days
+    )
+    .execute(admin)
+    .await?;
+    Ok(done.rows_affected())
+}

@@ -1,0 +1,273 @@
+use std::sync::Arc;
+
+use server_shared::http::{Page, Paging};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{
+    error::InvitationError,
+    model::{ConnectUser, Invitation, InvitationStatus, LinkRecord, MyInvitation, Offer, Whom},
+    repository::{self, InvitationRow, SealedAddress},
+    work::InvitationSend,
+};
+use crate::{
+    audit::Audit,
+    database::{Database, DatabaseError, WriteTx},
+    domain::{
+        member::{self, MemberError, MemberRole},
+        patient::{self, PatientError},
+        rules::InvalidValue,
+        specialist::{self, SpecialistError},
+        user,
+    },
+    encryption::{Encryption, RowCipher},
+    http::{Caller, Identities, Person},
+    ids::{InvitationId, OrganizationId, UserId},
+};
+
+const TABLE: &str = "invitations";
+const EMAIL: &str = "email";
+
+/// How many days an invitation is kept after its end, so that a clinic sees what came of it.
+const KEPT_DAYS: i32 = 30;
+
+/// What clinics offer to people, and people accept.
+#[derive(Clone)]
+pub(crate) struct Service {
+    pub(crate) database: Database,
+    pub(crate) encryption: Arc<Encryption>,
+    pub(crate) identities: Identities,
+    pub(crate) users: user::Service,
+    pub(crate) members: member::Service,
+    pub(crate) patients: patient::Service,
+    pub(crate) specialists: specialist::Service,
+}
+
+impl Service {
+    pub(super) async fn connect(
+        &self,
+        caller: &Person,
+        organization: OrganizationId,
+        body: &ConnectUser,
+    ) -> Result<Invitation, InvitationError> {
+        let whom = whom(body.email.as_deref(), body.user_id)?;
+        self.invite(caller, organization, whom, Offer::Membership(body.role)).await
+    }
+
+    pub(super) async fn link(
+        &self,
+        caller: &Person,
+        organization: OrganizationId,
+        offer: Offer,
+        body: &LinkRecord,
+    ) -> Result<Invitation, InvitationError> {
+        let whom = whom(body.email.as_deref(), body.user_id)?;
+        self.invite(caller, organization, whom, offer).await
+    }
+
+    /// What is done, and answered, is the same whether anybody has the address or not. What an administrator
+    /// sees anyway, the members and their records, may be told.
+    async fn invite(
+        &self,
+        caller: &Person,
+        organization: OrganizationId,
+        whom: Whom<'_>,
+        offer: Offer,
+    ) -> Result<Invitation, InvitationError> {
+        let address = match whom {
+            Whom::Address(email) => Some(self.seal(organization, email)),
+            Whom::User(_) => None,
+        };
+        let mut tx = self.database.write(caller).await?;
+        self.check(&mut tx, whom, address.as_ref(), offer).await?;
+        let written = match (whom, &address) {
+            (Whom::User(user), _) => repository::user_invite(&mut tx, organization, offer, user, caller.id()).await?,
+            (Whom::Address(_), Some(address)) => {
+                let written = repository::address_invite(&mut tx, organization, offer, address, caller.id()).await?;
+                // Always: whether there is anybody to write to is the job's to find out.
+                tx.enqueue(&InvitationSend { invitation_id: written.id }).await?;
+                written
+            }
+            (Whom::Address(_), None) => {
+                return Err(DatabaseError::Damaged("an address was not sealed".to_owned()).into());
+            }
+        };
+        let invitation = Invitation {
+            id: written.id,
+            kind: offer.kind(),
+            role: offer.role(),
+            email: if let Whom::Address(email) = whom { Some(email.to_owned()) } else { None },
+            user_id: if let Whom::User(user) = whom { Some(user) } else { None },
+            patient_id: offer.patient(),
+            specialist_id: offer.specialist(),
+            status: InvitationStatus::Pending,
+            expires_at: written.expires_at,
+            ended_at: None,
+            created_at: written.created_at,
+        };
+        let made = if written.is_new { Audit::created(&invitation) } else { Audit::action("renewed", &invitation) };
+        let named = invitation.user_id.map(|user| Audit::action("invited", &user));
+        tx.commit(made.and(record_audit("link_requested", offer)).and(named)).await?;
+        Ok(invitation)
+    }
+
+    /// Refuses what could not be accepted anyway, as far as the caller may know.
+    async fn check(
+        &self,
+        tx: &mut WriteTx,
+        whom: Whom<'_>,
+        address: Option<&SealedAddress>,
+        offer: Offer,
+    ) -> Result<(), InvitationError> {
+        match offer {
+            Offer::Membership(_) => {}
+            Offer::Patient(patient) => match self.patients.user_of(tx, patient).await? {
+                None => return Err(PatientError::NotFound.into()),
+                Some(Some(_)) => return Err(PatientError::AlreadyLinked.into()),
+                Some(None) => {}
+            },
+            Offer::Specialist(specialist) => match self.specialists.user_of(tx, specialist).await? {
+                None => return Err(SpecialistError::NotFound.into()),
+                Some(Some(_)) => return Err(SpecialistError::AlreadyLinked.into()),
+                Some(None) => {}
+            },
+        }
+        let named = if let Whom::User(user) = whom { Some(user) } else { None };
+        let member = self.members.named(tx, named, address.map(|address| address.index.as_slice())).await?;
+        match (offer, whom, member) {
+            (Offer::Membership(_), _, Some(_)) => Err(MemberError::AlreadyMember.into()),
+            (Offer::Membership(_), Whom::User(user), None) => {
+                // By its id, somebody whom the organization has known before.
+                self.members.find(tx, user).await?.map(drop).ok_or(InvitationError::UserNotFound)
+            }
+            (_, Whom::User(_), None) => {
+                Err(InvalidValue::new("/user_id", "unknown_reference", "is no member of this organization").into())
+            }
+            (_, Whom::Address(_), None) => Ok(()),
+            (_, _, Some((user, role))) => self.check_member(tx, user, role, offer).await,
+        }
+    }
+
+    async fn check_member(
+        &self,
+        tx: &mut WriteTx,
+        user: UserId,
+        role: MemberRole,
+        offer: Offer,
+    ) -> Result<(), InvitationError> {
+        if role != offer.role() {
+            return Err(InvitationError::RoleConflict);
+        }
+        match offer {
+            Offer::Patient(_) if self.patients.is_record_of(tx, user).await? => Err(PatientError::UserTaken.into()),
+            Offer::Specialist(_) if self.specialists.is_record_of(tx, user).await? => {
+                Err(SpecialistError::UserTaken.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) async fn list(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        paging: Paging,
+    ) -> Result<Page<Invitation>, InvitationError> {
+        let mut tx = self.database.disclose(caller).await?;
+        let rows = repository::invitation_page(&mut tx, organization, paging).await?;
+        let total = match paging.total_of_first_page(rows.len()) {
+            Some(total) => total,
+            None => repository::invitation_count(&mut tx, organization).await?,
+        };
+        let opened = rows.try_map(|rows| rows.into_iter().map(|row| self.open(row)).collect::<Result<Vec<_>, _>>())?;
+        let invitations = tx.disclose(opened, |invitations| Audit::read(invitations)).await?;
+        Ok(paging.page(invitations, total))
+    }
+
+    pub(super) async fn revoke(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        id: InvitationId,
+    ) -> Result<(), InvitationError> {
+        let mut tx = self.database.write(caller).await?;
+        if !repository::invitation_revoke(&mut tx, organization, id).await? {
+            return Err(InvitationError::NotFound);
+        }
+        tx.commit(Audit::action("revoked", &id)).await?;
+        Ok(())
+    }
+
+    /// What the caller is invited to, by every organization. None of it while somebody acts as the caller.
+    pub(crate) async fn of(&self, caller: &Person) -> Result<Vec<MyInvitation>, DatabaseError> {
+        if caller.is_impersonated() {
+            return Ok(Vec::new());
+        }
+        let mut reader = self.database.read(&caller.above_organizations()).open().await?;
+        repository::invitations_of_caller(&mut reader).await
+    }
+
+    /// The address of an open invitation that nobody is known by: whom the identity provider can write to.
+    pub(super) async fn address_of_nobody(
+        &self,
+        caller: &Caller,
+        id: InvitationId,
+    ) -> Result<Option<String>, DatabaseError> {
+        let mut reader = self.database.read(caller).open().await?;
+        let row = repository::unknown_address(&mut reader, id).await?;
+        row.map(|row| self.address(&row)).transpose().map(Option::flatten)
+    }
+
+    fn seal(&self, organization: OrganizationId, email: &str) -> SealedAddress {
+        let uid = Uuid::now_v7();
+        let key = self.encryption.create_invitation_key(organization, uid);
+        let sealed = RowCipher::new(&key.key, organization, TABLE, uid).seal(EMAIL, Some(email));
+        SealedAddress { uid, index: self.users.email_index(email), sealed, wrapped: key.wrapped }
+    }
+
+    fn address(&self, row: &InvitationRow) -> Result<Option<String>, DatabaseError> {
+        let Some(wrapped) = &row.data_key_wrapped else { return Ok(None) };
+        let key = self.encryption.open_invitation_key(row.organization_id, row.uid, wrapped)?;
+        RowCipher::new(&key, row.organization_id, TABLE, row.uid).open(EMAIL, row.email_encrypted.as_deref())
+    }
+
+    fn open(&self, row: InvitationRow) -> Result<Invitation, DatabaseError> {
+        let email = self.address(&row)?;
+        Ok(Invitation {
+            id: row.id,
+            kind: row.kind,
+            role: row.role,
+            // Who answers for an address is not told by having answered.
+            user_id: if email.is_some() { None } else { row.user_id },
+            email,
+            patient_id: row.patient_id,
+            specialist_id: row.specialist_id,
+            status: row.status,
+            expires_at: row.expires_at,
+            ended_at: row.ended_at,
+            created_at: row.created_at,
+        })
+    }
+}
+
+/// Removes what ended a while ago; says how many.
+pub(crate) async fn sweep(admin: PgPool) -> Result<u64, DatabaseError> {
+    repository::invitations_purge(&admin, KEPT_DAYS).await
+}
+
+/// What happened to the record that a link is about.
+pub(super) fn record_audit(action: &'static str, offer: Offer) -> Option<Audit> {
+    match offer {
+        Offer::Membership(_) => None,
+        Offer::Patient(patient) => Some(Audit::action(action, &patient)),
+        Offer::Specialist(specialist) => Some(Audit::action(action, &specialist)),
+    }
+}
+
+fn whom(email: Option<&str>, user: Option<UserId>) -> Result<Whom<'_>, InvalidValue> {
+    match (email, user) {
+        (Some(email), None) => Ok(Whom::Address(email)),
+        (None, Some(user)) => Ok(Whom::User(user)),
+        _ => Err(InvalidValue::new("/email", "one_of", "give either email or user_id")),
+    }
+}

@@ -1,0 +1,93 @@
+//! The data key of each organization: under it stands what people write in a clinic and no patient's record
+//! holds.
+
+use std::{sync::Arc, time::Duration};
+
+use moka::sync::Cache;
+use server_shared::crypto::DataKey;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{Encryption, RowCipher, repository};
+use crate::{
+    database::{DatabaseError, Tx, WriteTx},
+    ids::OrganizationId,
+};
+
+/// Keys that are open at a time; some 200 bytes each.
+const CAPACITY: u64 = 10_000;
+/// For how long a key stays open that nobody asks for.
+const IDLE: Duration = Duration::from_mins(10);
+/// For how long a key stays open at all.
+const TIME_TO_LIVE: Duration = Duration::from_hours(1);
+
+/// Finds the keys of organizations, makes those that are missing, and keeps them open.
+///
+/// A key of a patient is read along with the patient and opened each time. An organization's would cost
+/// each appointment a round trip; nothing else in memory is worth less to who could read it there, for
+/// `ENCRYPTION_KEY` lies beside it. The key that is kept is the one under the values, which never changes:
+/// rotation only wraps it anew.
+#[derive(Clone)]
+pub(crate) struct OrganizationKeys(Arc<Inner>);
+
+struct Inner {
+    admin: PgPool,
+    encryption: Arc<Encryption>,
+    opened: Cache<OrganizationId, OrganizationKey>,
+}
+
+/// An organization's key, open.
+#[derive(Debug, Clone)]
+pub(crate) struct OrganizationKey {
+    organization: OrganizationId,
+    key: Arc<DataKey>,
+}
+
+impl OrganizationKeys {
+    /// Reads and makes keys on the owner's pool: no caller's context shows one.
+    pub(crate) fn new(admin: PgPool, encryption: Arc<Encryption>) -> Self {
+        let opened = Cache::builder().max_capacity(CAPACITY).time_to_idle(IDLE).time_to_live(TIME_TO_LIVE).build();
+        Self(Arc::new(Inner { admin, encryption, opened }))
+    }
+
+    /// The key of `organization`; it is made where there is none. To be asked for before a transaction is
+    /// open, for it may take a connection of its own.
+    pub(crate) async fn of(&self, organization: OrganizationId) -> Result<OrganizationKey, DatabaseError> {
+        let Inner { admin, encryption, opened } = &*self.0;
+        if let Some(key) = opened.get(&organization) {
+            return Ok(key);
+        }
+        let mut stored = repository::organization_key_get(admin, organization).await?;
+        if stored.is_none() {
+            let new = encryption.create_key(organization);
+            repository::organization_key_create(admin, organization, &new).await?;
+            // Another process may have been first: the one that stands there counts.
+            stored = repository::organization_key_get(admin, organization).await?;
+        }
+        let Some(stored) = stored else {
+            return Err(DatabaseError::Damaged(format!("organization {organization} has no data key")));
+        };
+        let key = Arc::new(encryption.open_key(organization, stored.id, &stored.wrapped)?);
+        let key = OrganizationKey { organization, key };
+        opened.insert(organization, key.clone());
+        Ok(key)
+    }
+
+    /// Gives an organization its key in the transaction that makes the organization.
+    pub(crate) async fn create(&self, tx: &mut WriteTx, organization: OrganizationId) -> Result<(), DatabaseError> {
+        let key = self.0.encryption.create_key(organization);
+        repository::organization_key_create(tx.connection()?, organization, &key).await
+    }
+}
+
+impl OrganizationKey {
+    /// Seals and opens values of the row of `table` that is called `uid`.
+    pub(crate) fn row(&self, table: &'static str, uid: Uuid) -> RowCipher<'_> {
+        RowCipher::new(&self.key, self.organization, table, uid)
+    }
+
+    /// The key itself.
+    pub(crate) fn into_data_key(self) -> Arc<DataKey> {
+        self.key
+    }
+}

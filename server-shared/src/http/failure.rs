@@ -1,0 +1,50 @@
+//! How often an address may fail to say who it is; one budget for every kind of credentials.
+//!
+//! Failures are counted behind authentication, not in front of it: credentials that are good always pass,
+//! so one broken client can't lock out everybody who shares its address, and a client that renews its
+//! token late is in as soon as it has the new one. What is refused with 429 is no entry of the trail.
+
+use std::{net::IpAddr, time::Duration};
+
+use poem::{Request, http::StatusCode};
+
+use super::{client_ip::ClientIp, rate_limit};
+use crate::{
+    error::ApiError,
+    rate_limit::{Limiter, Policy, Verdict, Who},
+};
+
+/// Failures a minute. An honest client fails once and renews its token, or stops.
+const FAILURES: u32 = 20;
+
+/// The budget of failures; clones count together.
+#[derive(Debug, Clone)]
+pub struct Failures {
+    limiter: Limiter,
+    policy: Policy,
+}
+
+impl Failures {
+    /// 20 a minute and address, times `scale`.
+    pub fn new(limiter: Limiter, scale: u32) -> Self {
+        let policy = Policy::new("authentication_failure", FAILURES, Duration::from_mins(1)).scaled(scale);
+        Self { limiter, policy }
+    }
+
+    /// Counts a failure of an address; the verdict, if there have been too many.
+    pub async fn count(&self, ip: Option<IpAddr>) -> Option<Verdict> {
+        let verdict = self.limiter.take(self.policy, Who::address(ip?)).await;
+        (!verdict.admitted).then_some(verdict)
+    }
+
+    /// The error of a request that nobody is known to have sent: its own, or 429 if its address has sent
+    /// too many that were refused for what they said of who they are. An expired token is such a one.
+    pub async fn answer(&self, request: &mut Request, error: ApiError) -> ApiError {
+        if error.status() != StatusCode::UNAUTHORIZED {
+            return error;
+        }
+        let Some(verdict) = self.count(ClientIp::of(request)).await else { return error };
+        request.extensions_mut().insert(verdict);
+        rate_limit::refusal(&verdict)
+    }
+}

@@ -1,0 +1,119 @@
+//! Faults, in our own words.
+
+use jsonschema::{
+    ValidationError,
+    error::{TypeKind, ValidationErrorKind as Kind},
+};
+
+use crate::error::{FAULTS_LISTED, FieldFault};
+
+/// What is wrong with a body.
+#[derive(Debug, Default)]
+pub struct Faults {
+    listed: Vec<FieldFault>,
+    count: usize,
+    unknown_field: bool,
+}
+
+impl Faults {
+    /// The first of them, up to [`FAULTS_LISTED`].
+    pub fn listed(&self) -> &[FieldFault] {
+        &self.listed
+    }
+
+    /// How many there are in all.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Whether any is a field that the schema does not know.
+    pub fn unknown_field(&self) -> bool {
+        self.unknown_field
+    }
+
+    pub(super) fn add(&mut self, fault: impl FnOnce() -> FieldFault) {
+        self.count += 1;
+        if self.listed.len() < FAULTS_LISTED {
+            self.listed.push(fault());
+        }
+    }
+}
+
+pub(super) const NO_FORM: &str = "is none of the forms that the specification allows";
+
+/// Says in our own words what is wrong below `within`; the library's messages repeat the value, which may be
+/// personal.
+pub(super) fn describe(error: &ValidationError<'_>, within: &str, faults: &mut Faults) {
+    let pointer = || format!("{within}{}", error.instance_path().as_str());
+    let below = |name: &str| format!("{}/{}", pointer(), escape(name));
+    match error.kind() {
+        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+            faults.unknown_field = true;
+            for name in unexpected {
+                faults.add(|| FieldFault::new(below(name), "unknown", "is no field of this operation"));
+            }
+        }
+        Kind::Required { property } => {
+            let name = property.as_str().unwrap_or_default();
+            faults.add(|| FieldFault::new(below(name), "required", "is required"));
+        }
+        // A value that may also be null, or one of several forms: the fault lies in the form that
+        // has the value's type.
+        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
+            let mut meant = context.iter().filter(|branch| {
+                !branch.iter().any(|inner| {
+                    matches!(inner.kind(), Kind::Type { .. }) && inner.instance_path() == error.instance_path()
+                })
+            });
+            if let (Some(branch), None) = (meant.next(), meant.next()) {
+                for inner in branch {
+                    describe(inner, within, faults);
+                }
+            } else {
+                faults.add(|| FieldFault::new(pointer(), "invalid", NO_FORM));
+            }
+        }
+        kind => faults.add(|| {
+            let (rule, message) = rule(kind);
+            FieldFault::new(pointer(), rule, message)
+        }),
+    }
+}
+
+/// The rule that a value breaks, and what it should be.
+fn rule(kind: &Kind) -> (&'static str, String) {
+    match kind {
+        Kind::Type { kind } => ("type", format!("must be {}", type_names(kind))),
+        Kind::Enum { options } => ("enum", format!("must be one of {options}")),
+        Kind::Format { format } => ("format", format!("must have the format {format}")),
+        Kind::Pattern { pattern } => ("pattern", format!("must match {pattern}")),
+        Kind::MinLength { limit } => ("min_length", format!("must have at least {limit} characters")),
+        Kind::MaxLength { limit } => ("max_length", format!("must have at most {limit} characters")),
+        Kind::Minimum { limit } => ("minimum", format!("must be at least {limit}")),
+        Kind::Maximum { limit } => ("maximum", format!("must be at most {limit}")),
+        Kind::ExclusiveMinimum { limit } => ("minimum", format!("must be greater than {limit}")),
+        Kind::ExclusiveMaximum { limit } => ("maximum", format!("must be less than {limit}")),
+        Kind::MinItems { limit } => ("min_items", format!("must have at least {limit} items")),
+        Kind::MaxItems { limit } => ("max_items", format!("must have at most {limit} items")),
+        Kind::MaxProperties { limit } => ("max_properties", format!("must have at most {limit} entries")),
+        Kind::MinProperties { limit } => ("min_properties", format!("must have at least {limit} entries")),
+        Kind::MultipleOf { multiple_of } => ("multiple_of", format!("must be a multiple of {multiple_of}")),
+        Kind::UniqueItems => ("unique_items", "must not repeat an item".to_owned()),
+        _ => ("invalid", NO_FORM.to_owned()),
+    }
+}
+
+fn type_names(kind: &TypeKind) -> String {
+    match kind {
+        TypeKind::Single(kind) => format!("of type {kind}"),
+        TypeKind::Multiple(kinds) => {
+            let names: Vec<String> = kinds.iter().map(|kind| kind.to_string()).collect();
+            format!("of type {}", names.join(" or "))
+        }
+    }
+}
+
+/// JSON pointer escaping (RFC 6901).
+pub(super) fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
