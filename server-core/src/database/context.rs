@@ -149,6 +149,10 @@ mod tests {
         let sql = context.begin(vec![patient, late, early, late]);
         assert_eq!(sql, context.begin(vec![late, early, patient]));
         assert_eq!(sql.matches("pg_advisory_xact_lock").count(), 3);
-        assert!(sql.starts_with("begin; select context_enter(7, 1, 'staff', null, null, null, null), pg_advisory_xact_lock("));
+        assert!(
+            sql.starts_with(
+                "begin; select context_enter(7, 1, 'staff', null, null, null, null), pg_advisory_xact_lock("
+            )
+        );
     }
 }

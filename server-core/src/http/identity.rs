@@ -7,14 +7,14 @@ use moka::sync::Cache;
 use sqlx::PgPool;
 
 use super::{
-    Capacity,
+    Capacity, Role,
     changes::Changes,
     remembered::{CAPACITY, Remembered, Remembers, TIME_TO_LIVE},
     repository,
 };
 use crate::{
     database::{DatabaseError, WriteTx},
-    ids::{OrganizationId, UserId},
+    ids::{OrganizationId, PatientId, UserId},
 };
 
 /// A user with everything that authentication needs to know.

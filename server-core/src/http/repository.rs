@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Caller, Capacity, Scope,
+    Caller, Capacity, Role, Scope,
     api_key::ApiKeyGrant,
     identity::{Identity, Membership, Standing},
     impersonation::ImpersonationGrant,

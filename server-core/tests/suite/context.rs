@@ -241,7 +241,8 @@ async fn a_patient_changes_its_appointments_as_a_patient_may() {
     for (set, id) in [(cancel, booked), (moved, booked), (book, mine), (release, mine)] {
         assert_eq!(change(set, id).await, Ok(1), "{set}");
     }
-    let longer = "ended_at = ended_at + interval '1 hour', block = tstzrange(lower(block), upper(block) + interval '1 hour')";
+    let longer =
+        "ended_at = ended_at + interval '1 hour', block = tstzrange(lower(block), upper(block) + interval '1 hour')";
     for (set, id) in [
         ("status = 'confirmed'", booked),
         ("status = 'completed'", booked),

@@ -128,7 +128,8 @@ async fn execute(connection: &mut PgConnection, sql: &str) -> Outcome {
 /// row that exists shows whether the policy let it pass: then it may be refused as a duplicate.
 async fn copy_of(owner: &mut PgConnection, kind: Kind, target: &Target, organization: i64) -> String {
     let Target { table, tenant, rows, .. } = target;
-    let columns = "select coalesce(string_agg(attname, ', ') filter (where has_column_privilege($2, attrelid, attnum, 'insert')
+    let columns =
+        "select coalesce(string_agg(attname, ', ') filter (where has_column_privilege($2, attrelid, attnum, 'insert')
                                                                         and attidentity = ''),
                                    string_agg(attname, ', '))
                    from pg_attribute where attrelid = $1::regclass and attnum > 0 and not attisdropped";
@@ -141,8 +142,10 @@ async fn copy_of(owner: &mut PgConnection, kind: Kind, target: &Target, organiza
     );
     let row: String = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(owner).await.unwrap();
     let row = row.replace('\'', "''");
-    format!("insert into {table} ({columns}) overriding system value
-             select {columns} from jsonb_populate_record(null::{table}, '{row}')")
+    format!(
+        "insert into {table} ({columns}) overriding system value
+             select {columns} from jsonb_populate_record(null::{table}, '{row}')"
+    )
 }
 
 async fn attack(database: &Database, kind: Kind, targets: &[Target], home: Asker, away: Asker) {
@@ -206,7 +209,13 @@ async fn attack(database: &Database, kind: Kind, targets: &[Target], home: Asker
 fn reached(outcome: &Outcome, granted: bool) -> bool {
     match outcome {
         Ok(rows) => granted && *rows > 0,
-        Err(code) => if granted { code.starts_with("23") } else { code == DENIED },
+        Err(code) => {
+            if granted {
+                code.starts_with("23")
+            } else {
+                code == DENIED
+            }
+        }
     }
 }
 

@@ -44,7 +44,10 @@ async fn askers(app: &CoreApp, specialist: i64, patient: i64) -> Vec<RowAsker> {
 }
 
 async fn execute(app: &CoreApp, sql: String) {
-    sqlx::raw_sql(AssertSqlSafe(sql.as_str())).execute(&mut app.owner().await).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+    sqlx::raw_sql(AssertSqlSafe(sql.as_str()))
+        .execute(&mut app.owner().await)
+        .await
+        .unwrap_or_else(|e| panic!("{sql}: {e}"));
 }
 
 /// Rows of everybody's in each table: of the specialist and the patient, and of others of the clinic.
@@ -155,11 +158,23 @@ async fn each_role_reaches_the_rows_that_the_grid_says() {
         askers: askers(&app, specialist, patient).await,
         scopes: &[],
         changes: &[
-            ("public.appointments", "status", "status = case status when 'held' then 'expired' else 'cancelled' end,
-                                               holder = null, cancelled_at = now(), cancellation_reason = 'other'"),
-            ("public.appointments", "started_at", "started_at = started_at + interval '1 day', ended_at = ended_at + interval '1 day',
-                block = tstzrange(lower(block) + interval '1 day', upper(block) + interval '1 day')"),
-            ("public.appointments", "ended_at", "ended_at = ended_at + interval '1 hour', block = tstzrange(lower(block), upper(block) + interval '1 hour')"),
+            (
+                "public.appointments",
+                "status",
+                "status = case status when 'held' then 'expired' else 'cancelled' end,
+                                               holder = null, cancelled_at = now(), cancellation_reason = 'other'",
+            ),
+            (
+                "public.appointments",
+                "started_at",
+                "started_at = started_at + interval '1 day', ended_at = ended_at + interval '1 day',
+                block = tstzrange(lower(block) + interval '1 day', upper(block) + interval '1 day')",
+            ),
+            (
+                "public.appointments",
+                "ended_at",
+                "ended_at = ended_at + interval '1 hour', block = tstzrange(lower(block), upper(block) + interval '1 hour')",
+            ),
             ("public.appointments", "holder", "status = 'scheduled', holder = null, hold_expires_at = null"),
             ("public.memberships", "role", "role = case role when 'staff' then 'specialist' else 'staff' end"),
         ],

@@ -207,7 +207,8 @@ async fn whoever_becomes_something_else_is_that_everywhere_in_the_matrix() {
     for operation in Operation::all(&app.server).iter().filter(|operation| !operation.public) {
         let id = operation.id.as_str();
         // Every fixture takes a day of the calendar, and some set the schedule.
-        execute(app, format!("update specialists set horizon_days = 366 where id = {}", app.home().specialist_id)).await;
+        execute(app, format!("update specialists set horizon_days = 366 where id = {}", app.home().specialist_id))
+            .await;
         // What is refused uses nothing up.
         let waits = world.fixture(id).await;
         for (number, member) in members.iter().enumerate() {

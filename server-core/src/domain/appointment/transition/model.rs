@@ -4,7 +4,6 @@ use uuid::Uuid;
 use super::super::{error::AppointmentError, status::AppointmentStatus};
 use crate::{
     domain::period::Period,
-    http::{Caller, Role},
     ids::{
         AppointmentId, AppointmentSeriesId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId, SpecialtyId,
     },

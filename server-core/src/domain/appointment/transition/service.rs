@@ -92,7 +92,8 @@ impl Service {
             return Err(AppointmentError::AlreadyCancelled);
         }
         standing.check(AppointmentStatus::Cancelled)?;
-        if caller.role() == Some(Role::Patient) && standing.is_within(standing.cancellation_cutoff_minutes, Utc::now()) {
+        if caller.role() == Some(Role::Patient) && standing.is_within(standing.cancellation_cutoff_minutes, Utc::now())
+        {
             return Err(AppointmentError::CancellationTooLate);
         }
         let mut cancelled = repository::appointments_cancel(&mut tx, &[id], cancel.reason).await?;
