@@ -77,6 +77,15 @@ async fn bombs_and_other_bodies_that_are_none_are_refused() {
     let bomb = gzip(&vec![b' '; 64 * 1024 * 1024]);
     assert!(bomb.len() < 128 * 1024, "a bomb is small on the wire");
     send(&app, bomb, "gzip").await.refusal(413, "body_too_large");
+    // Less than the operation takes, but more than comes of so little.
+    let small = gzip(&vec![b' '; 2 * 1024 * 1024]);
+    send(&app, small, "gzip").await.refusal(413, "body_too_large");
+    // The batch of zeros: two bytes a value.
+    let zeros = gzip(format!(r#"{{"frames":[{}0]}}"#, "0,".repeat(200_000)).as_bytes());
+    assert!(zeros.len() < 1_024, "{} bytes on the wire", zeros.len());
+    let answer = send(&app, zeros, "gzip").await;
+    answer.refusal(413, "too_many_values");
+    assert!(answer.body.len() < 1_024, "{}", answer.body);
     send(&app, vec![b' '; 2 * 1024 * 1024 + 1], "identity").await.refusal(413, "body_too_large");
     send(&app, b"{}".to_vec(), "gzip").await.refusal(400, "malformed_gzip");
     send(&app, b"{}".to_vec(), "br").await.refusal(415, "unsupported_content_encoding");

@@ -1036,7 +1036,8 @@ export type ErrorBody = {
     message: string;
     /**
      * Facts about the fault; which ones depends on the code. Validation puts a list under
-     * `fields`, each entry with a JSON `pointer`, the broken `rule` and a `message`.
+     * `fields`, each entry with a JSON `pointer`, the broken `rule` and a `message`: the first
+     * hundred at most. `count` says how many there are in all.
      */
     details?: unknown;
     /**
@@ -2617,7 +2618,7 @@ export type MeOrganizationSwitchErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -2780,7 +2781,7 @@ export type PatientImpersonateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -2931,7 +2932,7 @@ export type ClerkWebhookReceiveErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -3086,7 +3087,7 @@ export type OrganizationCreateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -3306,7 +3307,7 @@ export type OrganizationUpdateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -3471,7 +3472,7 @@ export type MemberConnectErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -3635,7 +3636,7 @@ export type MemberUpdateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -3800,7 +3801,7 @@ export type ApiKeyCreateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -4123,7 +4124,7 @@ export type SpecialtyCreateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -4347,7 +4348,7 @@ export type SpecialtyUpdateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -4514,7 +4515,7 @@ export type SpecialistCreateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -4738,7 +4739,7 @@ export type SpecialistUpdateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -4913,7 +4914,7 @@ export type PatientCreateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -5137,7 +5138,7 @@ export type PatientUpdateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -5289,7 +5290,7 @@ export type SpecialistScheduleUpdateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -5452,7 +5453,7 @@ export type AppointmentTemplateCreateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -5744,7 +5745,7 @@ export type AppointmentTemplateUpdateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -5992,7 +5993,7 @@ export type WaitlistEntryCreateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -6332,7 +6333,7 @@ export type AppointmentCreateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -6556,7 +6557,7 @@ export type AppointmentUpdateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -6707,7 +6708,7 @@ export type AppointmentHoldCreateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -6862,7 +6863,7 @@ export type AppointmentBookErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -7270,7 +7271,7 @@ export type AppointmentCancelErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -7358,7 +7359,7 @@ export type AppointmentRescheduleErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -7523,7 +7524,7 @@ export type AppointmentSeriesCreateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -7684,7 +7685,7 @@ export type AppointmentSeriesUpdateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -7777,7 +7778,7 @@ export type AppointmentSeriesCancelErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -7944,7 +7945,7 @@ export type CalendarSearchErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**

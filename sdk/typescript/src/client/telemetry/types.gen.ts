@@ -670,7 +670,8 @@ export type ErrorBody = {
     message: string;
     /**
      * Facts about the fault; which ones depends on the code. Validation puts a list under
-     * `fields`, each entry with a JSON `pointer`, the broken `rule` and a `message`.
+     * `fields`, each entry with a JSON `pointer`, the broken `rule` and a `message`: the first
+     * hundred at most. `count` says how many there are in all.
      */
     details?: unknown;
     /**
@@ -1432,7 +1433,7 @@ export type AuditIngestErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -1932,7 +1933,7 @@ export type AnalyticsTrackErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -2071,7 +2072,7 @@ export type MediaEventTrackErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -2144,7 +2145,7 @@ export type PoseFrameTrackErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -2270,7 +2271,7 @@ export type ConsentPutErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -2409,7 +2410,7 @@ export type ExclusionCreateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
