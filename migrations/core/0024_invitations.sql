@@ -148,16 +148,15 @@ create trigger memberships_end_invitations_deleted after delete on memberships
 create trigger memberships_end_invitations_demoted after update of role on memberships
     for each row when (old.role = 'admin' and new.role <> 'admin') execute function membership_end_invitations();
 
--- Whose account has ended is invited no more, and its address is kept nowhere; unless it is somebody
--- else's by now.
+-- Whose account has ended is invited no more, and its address is kept in no invitation, whatever has become of
+-- that; unless it is somebody else's by now.
 create function user_end_invitations() returns trigger
 language plpgsql security definer set search_path = pg_catalog, public as $$
 begin
     delete from invitations i
-    where i.status = 'pending'
-      and (i.user_id = old.id
-           or i.email_index = old.email_index
-              and not exists (select from users o where o.email_index = old.email_index and o.id <> old.id));
+    where i.user_id = old.id
+       or i.email_index = old.email_index
+          and not exists (select from users o where o.email_index = old.email_index and o.id <> old.id);
     return null;
 end $$;
 create trigger users_end_invitations after update of deleted_at on users

@@ -767,15 +767,15 @@ created, and stays when it is replaced.*/
             value.parse()
         }
     }
-    ///Whom to add to an organization: exactly one of `email` and `user_id` says it.
+    ///Whom to invite to an organization: exactly one of `email` and `user_id` says it.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ConnectUser {
-        ///The e-mail address that the user has proved to own.
+        ///An e-mail address: whoever has proved to own it, or will, can accept.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub email: ::std::option::Option<::std::string::String>,
-        ///What the user is to be.
+        ///What the person is to be.
         pub role: MemberRole,
-        ///The user.
+        ///Somebody who was a member of the organization before.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub user_id: ::std::option::Option<i64>,
     }
@@ -901,9 +901,6 @@ notes as they are.*/
         ///Telephone number, best with its country's prefix.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub phone: ::std::option::Option<::std::string::String>,
-        ///The patient's login, a member of the organization.
-        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub user_id: ::std::option::Option<i64>,
     }
     impl CreatePatient {
         pub fn builder() -> builder::CreatePatient {
@@ -1040,8 +1037,8 @@ notes as they are.*/
         pub action: ErasureAction,
         ///The columns that are about the person.
         pub columns: ::std::vec::Vec<::std::string::String>,
-        /**How the person is found, and in which column: `user`, `patient`, `specialist`, `data_key`,
-`audit_entry`, `organization`, `entity`, `erasure`, `pseudonym` or `key`, then `:` and the column.*/
+        /**How the person is found, and in which column: `user`, `address`, `patient`, `specialist`,
+`data_key`, `audit_entry`, `organization`, `entity`, `erasure`, `pseudonym` or `key`, then `:` and the column.*/
         pub found_by: ::std::string::String,
         ///Why they are retained.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -1066,7 +1063,7 @@ notes as they are.*/
     ///An erasure: what it was to do and what it did.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ErasureJob {
-        ///Whether the user's account goes as well, as its last membership does.
+        ///Whether the user's account goes as well.
         pub account: bool,
         ///How often it was begun.
         pub attempts: i32,
@@ -1171,7 +1168,8 @@ a dry run.*/
         ///Stable, machine-readable name of the fault; never changes once released.
         pub code: ::std::string::String,
         /**Facts about the fault; which ones depends on the code. Validation puts a list under
-`fields`, each entry with a JSON `pointer`, the broken `rule` and a `message`.*/
+`fields`, each entry with a JSON `pointer`, the broken `rule` and a `message`: the first
+hundred at most. `count` says how many there are in all.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub details: ::std::option::Option<::serde_json::Value>,
         ///One sentence for a person, with what to do about it where that is known.
@@ -1388,6 +1386,168 @@ a dry run.*/
             Default::default()
         }
     }
+    ///An invitation as the organization sees it. It tells nobody whether the person has an account.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct Invitation {
+        ///When it was first made.
+        pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///The e-mail address as it was typed; absent for who was invited by its id.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub email: ::std::option::Option<::std::string::String>,
+        ///When it was answered or taken back.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub ended_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+        ///When it stops being good, unless it is renewed.
+        pub expires_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Its id.
+        pub id: i64,
+        ///What the person is invited to.
+        pub kind: InvitationKind,
+        ///The patient record that is to be the person's own.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub patient_id: ::std::option::Option<i64>,
+        ///What the person is to be in the organization.
+        pub role: MemberRole,
+        ///The specialist record that is to be the person's own.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub specialist_id: ::std::option::Option<i64>,
+        ///Where it stands.
+        pub status: InvitationStatus,
+        ///The user; absent for who was invited by an address.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub user_id: ::std::option::Option<i64>,
+    }
+    impl Invitation {
+        pub fn builder() -> builder::Invitation {
+            Default::default()
+        }
+    }
+    ///What a person is invited to.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum InvitationKind {
+        #[serde(rename = "membership")]
+        Membership,
+        #[serde(rename = "patient_link")]
+        PatientLink,
+        #[serde(rename = "specialist_link")]
+        SpecialistLink,
+    }
+    impl ::std::fmt::Display for InvitationKind {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Membership => f.write_str("membership"),
+                Self::PatientLink => f.write_str("patient_link"),
+                Self::SpecialistLink => f.write_str("specialist_link"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for InvitationKind {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "membership" => Ok(Self::Membership),
+                "patient_link" => Ok(Self::PatientLink),
+                "specialist_link" => Ok(Self::SpecialistLink),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for InvitationKind {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for InvitationKind {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///Where an invitation stands.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum InvitationStatus {
+        #[serde(rename = "pending")]
+        Pending,
+        #[serde(rename = "expired")]
+        Expired,
+        #[serde(rename = "accepted")]
+        Accepted,
+        #[serde(rename = "declined")]
+        Declined,
+        #[serde(rename = "revoked")]
+        Revoked,
+    }
+    impl ::std::fmt::Display for InvitationStatus {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Pending => f.write_str("pending"),
+                Self::Expired => f.write_str("expired"),
+                Self::Accepted => f.write_str("accepted"),
+                Self::Declined => f.write_str("declined"),
+                Self::Revoked => f.write_str("revoked"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for InvitationStatus {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "pending" => Ok(Self::Pending),
+                "expired" => Ok(Self::Expired),
+                "accepted" => Ok(Self::Accepted),
+                "declined" => Ok(Self::Declined),
+                "revoked" => Ok(Self::Revoked),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for InvitationStatus {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for InvitationStatus {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
     ///How far a job is.
     #[derive(
         ::serde::Deserialize,
@@ -1462,11 +1622,29 @@ a dry run.*/
             Default::default()
         }
     }
+    ///Whose own a record is to be: exactly one of `email` and `user_id` says it.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+    pub struct LinkRecord {
+        ///An e-mail address: whoever has proved to own it, or will, can accept.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub email: ::std::option::Option<::std::string::String>,
+        ///A member of the organization.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub user_id: ::std::option::Option<i64>,
+    }
+    impl LinkRecord {
+        pub fn builder() -> builder::LinkRecord {
+            Default::default()
+        }
+    }
     ///The caller: who it is, where it belongs and what it may do.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Me {
         ///The user's id.
         pub id: i64,
+        /**What the user is invited to and has not answered, in every organization; the first to run out first.
+Empty while somebody acts as the user.*/
+        pub invitations: ::std::vec::Vec<MyInvitation>,
         ///Every organization the user belongs to, by name.
         pub memberships: ::std::vec::Vec<MyMembership>,
         ///What to call the user.
@@ -1631,6 +1809,28 @@ a dry run.*/
             value.parse()
         }
     }
+    /**An open invitation as the invited person sees it. Whose record a link is about shows once it is accepted:
+the address may have been mistyped.*/
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct MyInvitation {
+        ///When it stops being good, unless it is renewed.
+        pub expires_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Its id.
+        pub id: i64,
+        ///What the person is invited to.
+        pub kind: InvitationKind,
+        ///Who invites.
+        pub organization_id: i64,
+        ///What the organization is called.
+        pub organization_name: ::std::string::String,
+        ///What the person is to be in the organization.
+        pub role: MemberRole,
+    }
+    impl MyInvitation {
+        pub fn builder() -> builder::MyInvitation {
+            Default::default()
+        }
+    }
     ///One organization the user belongs to.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct MyMembership {
@@ -1745,6 +1945,7 @@ a dry run.*/
     pub struct OrganizationSettings {
         ///The organization.
         pub organization_id: i64,
+        ///For how long specialists open the records of whom they treated.
         pub record_access: RecordAccess,
         ///When it last changed.
         pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
@@ -1792,6 +1993,19 @@ a dry run.*/
     }
     impl PageAppointmentTemplate {
         pub fn builder() -> builder::PageAppointmentTemplate {
+            Default::default()
+        }
+    }
+    ///One page of a list.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct PageInvitation {
+        ///The entries of this page, in the order asked for.
+        pub data: ::std::vec::Vec<Invitation>,
+        ///Which page this is and how many there are.
+        pub meta: PageMeta,
+    }
+    impl PageInvitation {
+        pub fn builder() -> builder::PageInvitation {
             Default::default()
         }
     }
@@ -2038,14 +2252,15 @@ a dry run.*/
             Default::default()
         }
     }
-    ///For how long a specialist opens the record of a patient by an appointment with it.
+    /**For how long a specialist opens the record of a patient by an appointment with it. From the booking on until
+the appointment has ended it always does; by one that was cancelled, deleted or only held, never.*/
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct RecordAccess {
         ///Days after the end of an appointment that the patient did not come to.
         pub after_no_show_days: i32,
         ///Days after the end of an appointment that took place, or may have.
         pub after_treatment_days: i32,
-        ///Whether there is no such end.
+        ///Whether there is no such end: who has treated a patient once opens the record for good.
         pub unlimited: bool,
     }
     impl RecordAccess {
@@ -2572,9 +2787,6 @@ among them; left out, it is the only one.*/
         ///Professional title.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub title: ::std::option::Option<::std::string::String>,
-        ///The specialist's login, a member of the organization; only an admin sets it.
-        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub user_id: ::std::option::Option<i64>,
     }
     impl SpecialistInput {
         pub fn builder() -> builder::SpecialistInput {
@@ -2918,6 +3130,7 @@ others, too, and what stays of it stays of them; a time moves by as much on the 
     ///What the settings of an organization are replaced by.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct UpdateOrganizationSettings {
+        ///For how long specialists open the records of whom they treated; the default when left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub record_access: ::std::option::Option<UpdateRecordAccess>,
         ///The version this change was made from; 409 `stale_version` when there is a newer one.
@@ -2957,9 +3170,6 @@ notes as they are.*/
         ///Telephone number, best with its country's prefix.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub phone: ::std::option::Option<::std::string::String>,
-        ///The patient's login, a member of the organization.
-        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub user_id: ::std::option::Option<i64>,
         ///The version this change was made from; 409 `stale_version` when there is a newer one.
         pub version: i64,
     }
@@ -2971,13 +3181,13 @@ notes as they are.*/
     ///For how long a specialist opens the record of a patient by an appointment with it.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct UpdateRecordAccess {
-        ///Days.
+        ///Days after the end of an appointment that the patient did not come to; 7 when left out, 0 for none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub after_no_show_days: ::std::option::Option<i32>,
-        ///Days.
+        ///Days after the end of an appointment that took place, or may have; 90 when left out, 0 for none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub after_treatment_days: ::std::option::Option<i32>,
-        ///Whether for good.
+        ///Whether who has treated a patient once opens the record for good; not when left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub unlimited: ::std::option::Option<bool>,
     }
@@ -6403,10 +6613,6 @@ notes as they are.*/
                 ::std::option::Option<::std::string::String>,
                 ::std::string::String,
             >,
-            user_id: ::std::result::Result<
-                ::std::option::Option<i64>,
-                ::std::string::String,
-            >,
         }
         impl ::std::default::Default for CreatePatient {
             fn default() -> Self {
@@ -6420,7 +6626,6 @@ notes as they are.*/
                     last_name: Err("no value supplied for last_name".to_string()),
                     national_id: Ok(Default::default()),
                     phone: Ok(Default::default()),
-                    user_id: Ok(Default::default()),
                 }
             }
         }
@@ -6539,18 +6744,6 @@ notes as they are.*/
                     });
                 self
             }
-            pub fn user_id<T>(mut self, value: T) -> Self
-            where
-                T: ::std::convert::TryInto<::std::option::Option<i64>>,
-                T::Error: ::std::fmt::Display,
-            {
-                self.user_id = value
-                    .try_into()
-                    .map_err(|e| {
-                        format!("error converting supplied value for user_id: {e}")
-                    });
-                self
-            }
         }
         impl ::std::convert::TryFrom<CreatePatient> for super::CreatePatient {
             type Error = super::error::ConversionError;
@@ -6567,7 +6760,6 @@ notes as they are.*/
                     last_name: value.last_name?,
                     national_id: value.national_id?,
                     phone: value.phone?,
-                    user_id: value.user_id?,
                 })
             }
         }
@@ -6583,7 +6775,6 @@ notes as they are.*/
                     last_name: Ok(value.last_name),
                     national_id: Ok(value.national_id),
                     phone: Ok(value.phone),
-                    user_id: Ok(value.user_id),
                 }
             }
         }
@@ -7942,6 +8133,232 @@ notes as they are.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct Invitation {
+            created_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            email: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            ended_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            expires_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            id: ::std::result::Result<i64, ::std::string::String>,
+            kind: ::std::result::Result<super::InvitationKind, ::std::string::String>,
+            patient_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            role: ::std::result::Result<super::MemberRole, ::std::string::String>,
+            specialist_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            status: ::std::result::Result<
+                super::InvitationStatus,
+                ::std::string::String,
+            >,
+            user_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for Invitation {
+            fn default() -> Self {
+                Self {
+                    created_at: Err("no value supplied for created_at".to_string()),
+                    email: Ok(Default::default()),
+                    ended_at: Ok(Default::default()),
+                    expires_at: Err("no value supplied for expires_at".to_string()),
+                    id: Err("no value supplied for id".to_string()),
+                    kind: Err("no value supplied for kind".to_string()),
+                    patient_id: Ok(Default::default()),
+                    role: Err("no value supplied for role".to_string()),
+                    specialist_id: Ok(Default::default()),
+                    status: Err("no value supplied for status".to_string()),
+                    user_id: Ok(Default::default()),
+                }
+            }
+        }
+        impl Invitation {
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for created_at: {e}")
+                    });
+                self
+            }
+            pub fn email<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.email = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for email: {e}")
+                    });
+                self
+            }
+            pub fn ended_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.ended_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for ended_at: {e}")
+                    });
+                self
+            }
+            pub fn expires_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.expires_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for expires_at: {e}")
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn kind<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::InvitationKind>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.kind = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for kind: {e}")
+                    });
+                self
+            }
+            pub fn patient_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patient_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patient_id: {e}")
+                    });
+                self
+            }
+            pub fn role<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::MemberRole>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.role = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for role: {e}")
+                    });
+                self
+            }
+            pub fn specialist_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.specialist_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for specialist_id: {e}")
+                    });
+                self
+            }
+            pub fn status<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::InvitationStatus>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.status = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for status: {e}")
+                    });
+                self
+            }
+            pub fn user_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.user_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for user_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Invitation> for super::Invitation {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Invitation,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    created_at: value.created_at?,
+                    email: value.email?,
+                    ended_at: value.ended_at?,
+                    expires_at: value.expires_at?,
+                    id: value.id?,
+                    kind: value.kind?,
+                    patient_id: value.patient_id?,
+                    role: value.role?,
+                    specialist_id: value.specialist_id?,
+                    status: value.status?,
+                    user_id: value.user_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Invitation> for Invitation {
+            fn from(value: super::Invitation) -> Self {
+                Self {
+                    created_at: Ok(value.created_at),
+                    email: Ok(value.email),
+                    ended_at: Ok(value.ended_at),
+                    expires_at: Ok(value.expires_at),
+                    id: Ok(value.id),
+                    kind: Ok(value.kind),
+                    patient_id: Ok(value.patient_id),
+                    role: Ok(value.role),
+                    specialist_id: Ok(value.specialist_id),
+                    status: Ok(value.status),
+                    user_id: Ok(value.user_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct KeySet {
             keys: ::std::result::Result<
                 ::std::vec::Vec<::serde_json::Value>,
@@ -7983,8 +8400,76 @@ notes as they are.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct LinkRecord {
+            email: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            user_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for LinkRecord {
+            fn default() -> Self {
+                Self {
+                    email: Ok(Default::default()),
+                    user_id: Ok(Default::default()),
+                }
+            }
+        }
+        impl LinkRecord {
+            pub fn email<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.email = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for email: {e}")
+                    });
+                self
+            }
+            pub fn user_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.user_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for user_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<LinkRecord> for super::LinkRecord {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: LinkRecord,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    email: value.email?,
+                    user_id: value.user_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::LinkRecord> for LinkRecord {
+            fn from(value: super::LinkRecord) -> Self {
+                Self {
+                    email: Ok(value.email),
+                    user_id: Ok(value.user_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct Me {
             id: ::std::result::Result<i64, ::std::string::String>,
+            invitations: ::std::result::Result<
+                ::std::vec::Vec<super::MyInvitation>,
+                ::std::string::String,
+            >,
             memberships: ::std::result::Result<
                 ::std::vec::Vec<super::MyMembership>,
                 ::std::string::String,
@@ -8016,6 +8501,7 @@ notes as they are.*/
             fn default() -> Self {
                 Self {
                     id: Err("no value supplied for id".to_string()),
+                    invitations: Err("no value supplied for invitations".to_string()),
                     memberships: Err("no value supplied for memberships".to_string()),
                     name: Err("no value supplied for name".to_string()),
                     organization_id: Ok(Default::default()),
@@ -8036,6 +8522,18 @@ notes as they are.*/
                 self.id = value
                     .try_into()
                     .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn invitations<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::MyInvitation>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.invitations = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for invitations: {e}")
+                    });
                 self
             }
             pub fn memberships<T>(mut self, value: T) -> Self
@@ -8144,6 +8642,7 @@ notes as they are.*/
             ) -> ::std::result::Result<Self, super::error::ConversionError> {
                 Ok(Self {
                     id: value.id?,
+                    invitations: value.invitations?,
                     memberships: value.memberships?,
                     name: value.name?,
                     organization_id: value.organization_id?,
@@ -8159,6 +8658,7 @@ notes as they are.*/
             fn from(value: super::Me) -> Self {
                 Self {
                     id: Ok(value.id),
+                    invitations: Ok(value.invitations),
                     memberships: Ok(value.memberships),
                     name: Ok(value.name),
                     organization_id: Ok(value.organization_id),
@@ -8279,6 +8779,140 @@ notes as they are.*/
                     role: Ok(value.role),
                     since: Ok(value.since),
                     user_id: Ok(value.user_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct MyInvitation {
+            expires_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            id: ::std::result::Result<i64, ::std::string::String>,
+            kind: ::std::result::Result<super::InvitationKind, ::std::string::String>,
+            organization_id: ::std::result::Result<i64, ::std::string::String>,
+            organization_name: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            role: ::std::result::Result<super::MemberRole, ::std::string::String>,
+        }
+        impl ::std::default::Default for MyInvitation {
+            fn default() -> Self {
+                Self {
+                    expires_at: Err("no value supplied for expires_at".to_string()),
+                    id: Err("no value supplied for id".to_string()),
+                    kind: Err("no value supplied for kind".to_string()),
+                    organization_id: Err(
+                        "no value supplied for organization_id".to_string(),
+                    ),
+                    organization_name: Err(
+                        "no value supplied for organization_name".to_string(),
+                    ),
+                    role: Err("no value supplied for role".to_string()),
+                }
+            }
+        }
+        impl MyInvitation {
+            pub fn expires_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.expires_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for expires_at: {e}")
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn kind<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::InvitationKind>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.kind = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for kind: {e}")
+                    });
+                self
+            }
+            pub fn organization_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.organization_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for organization_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn organization_name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.organization_name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for organization_name: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn role<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::MemberRole>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.role = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for role: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<MyInvitation> for super::MyInvitation {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: MyInvitation,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    expires_at: value.expires_at?,
+                    id: value.id?,
+                    kind: value.kind?,
+                    organization_id: value.organization_id?,
+                    organization_name: value.organization_name?,
+                    role: value.role?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::MyInvitation> for MyInvitation {
+            fn from(value: super::MyInvitation) -> Self {
+                Self {
+                    expires_at: Ok(value.expires_at),
+                    id: Ok(value.id),
+                    kind: Ok(value.kind),
+                    organization_id: Ok(value.organization_id),
+                    organization_name: Ok(value.organization_name),
+                    role: Ok(value.role),
                 }
             }
         }
@@ -8886,6 +9520,67 @@ notes as they are.*/
         impl ::std::convert::From<super::PageAppointmentTemplate>
         for PageAppointmentTemplate {
             fn from(value: super::PageAppointmentTemplate) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    meta: Ok(value.meta),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct PageInvitation {
+            data: ::std::result::Result<
+                ::std::vec::Vec<super::Invitation>,
+                ::std::string::String,
+            >,
+            meta: ::std::result::Result<super::PageMeta, ::std::string::String>,
+        }
+        impl ::std::default::Default for PageInvitation {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    meta: Err("no value supplied for meta".to_string()),
+                }
+            }
+        }
+        impl PageInvitation {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::Invitation>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn meta<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::PageMeta>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.meta = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for meta: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PageInvitation> for super::PageInvitation {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PageInvitation,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    meta: value.meta?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PageInvitation> for PageInvitation {
+            fn from(value: super::PageInvitation) -> Self {
                 Self {
                     data: Ok(value.data),
                     meta: Ok(value.meta),
@@ -10894,10 +11589,6 @@ notes as they are.*/
                 ::std::option::Option<::std::string::String>,
                 ::std::string::String,
             >,
-            user_id: ::std::result::Result<
-                ::std::option::Option<i64>,
-                ::std::string::String,
-            >,
         }
         impl ::std::default::Default for SpecialistInput {
             fn default() -> Self {
@@ -10907,7 +11598,6 @@ notes as they are.*/
                     specialty_ids: Ok(Default::default()),
                     timezone: Err("no value supplied for timezone".to_string()),
                     title: Ok(Default::default()),
-                    user_id: Ok(Default::default()),
                 }
             }
         }
@@ -10972,18 +11662,6 @@ notes as they are.*/
                     });
                 self
             }
-            pub fn user_id<T>(mut self, value: T) -> Self
-            where
-                T: ::std::convert::TryInto<::std::option::Option<i64>>,
-                T::Error: ::std::fmt::Display,
-            {
-                self.user_id = value
-                    .try_into()
-                    .map_err(|e| {
-                        format!("error converting supplied value for user_id: {e}")
-                    });
-                self
-            }
         }
         impl ::std::convert::TryFrom<SpecialistInput> for super::SpecialistInput {
             type Error = super::error::ConversionError;
@@ -10996,7 +11674,6 @@ notes as they are.*/
                     specialty_ids: value.specialty_ids?,
                     timezone: value.timezone?,
                     title: value.title?,
-                    user_id: value.user_id?,
                 })
             }
         }
@@ -11008,7 +11685,6 @@ notes as they are.*/
                     specialty_ids: Ok(value.specialty_ids),
                     timezone: Ok(value.timezone),
                     title: Ok(value.title),
-                    user_id: Ok(value.user_id),
                 }
             }
         }
@@ -12054,10 +12730,6 @@ notes as they are.*/
                 ::std::option::Option<::std::string::String>,
                 ::std::string::String,
             >,
-            user_id: ::std::result::Result<
-                ::std::option::Option<i64>,
-                ::std::string::String,
-            >,
             version: ::std::result::Result<i64, ::std::string::String>,
         }
         impl ::std::default::Default for UpdatePatient {
@@ -12072,7 +12744,6 @@ notes as they are.*/
                     last_name: Err("no value supplied for last_name".to_string()),
                     national_id: Ok(Default::default()),
                     phone: Ok(Default::default()),
-                    user_id: Ok(Default::default()),
                     version: Err("no value supplied for version".to_string()),
                 }
             }
@@ -12192,18 +12863,6 @@ notes as they are.*/
                     });
                 self
             }
-            pub fn user_id<T>(mut self, value: T) -> Self
-            where
-                T: ::std::convert::TryInto<::std::option::Option<i64>>,
-                T::Error: ::std::fmt::Display,
-            {
-                self.user_id = value
-                    .try_into()
-                    .map_err(|e| {
-                        format!("error converting supplied value for user_id: {e}")
-                    });
-                self
-            }
             pub fn version<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<i64>,
@@ -12232,7 +12891,6 @@ notes as they are.*/
                     last_name: value.last_name?,
                     national_id: value.national_id?,
                     phone: value.phone?,
-                    user_id: value.user_id?,
                     version: value.version?,
                 })
             }
@@ -12249,7 +12907,6 @@ notes as they are.*/
                     last_name: Ok(value.last_name),
                     national_id: Ok(value.national_id),
                     phone: Ok(value.phone),
-                    user_id: Ok(value.user_id),
                     version: Ok(value.version),
                 }
             }
@@ -13087,7 +13744,7 @@ Organizations, people and appointments of rehabilitation and telehealth clinics.
 
 Send a session token as `Authorization: Bearer …` and the organization to work in as `X-Organization-Id`; without it, requests go to the organization last switched to. Errors come in one envelope whose `code` never changes. Lists are paged by `page` and `page_size`.
 
-Version: 1.0.0*/
+Version: 2.0.0*/
 pub struct Client {
     pub(crate) baseurl: String,
     pub(crate) client: reqwest::Client,
@@ -13114,7 +13771,7 @@ impl Client {
 }
 impl ClientInfo<crate::support::Inner> for Client {
     fn api_version() -> &'static str {
-        "1.0.0"
+        "2.0.0"
     }
     fn baseurl(&self) -> &str {
         self.baseurl.as_str()
@@ -13151,7 +13808,7 @@ let response = client.health_get()
     /**Say whether every dependency is there
 
 503 `not_ready` when one that is needed does not answer; `details.dependencies` has the same
-entries as the body of a 200.
+entries as the body of a 200. The answer may be a second old.
 
 Sends a `GET` request to `/ready`
 
@@ -13177,22 +13834,25 @@ let response = client.jwks_get()
     pub fn jwks_get(&self) -> builder::JwksGet<'_> {
         builder::JwksGet::new(self)
     }
-    /**Say who the caller is
+    /**End the caller's own account
 
-With every membership, and the role and permissions in the organization of the request.
+Every membership ends at once; then the account goes, here and at the identity provider, with what it
+did above organizations. What clinics hold on the person stays theirs, without a login: each of them is
+asked for that (`gdpr_user_erase`, `gdpr_patient_erase`). A job does it; asked for again, it is the same
+job. 409 `last_admin` where an organization would be left without an admin.
 
-Sends a `GET` request to `/v1/me`
+Sends a `DELETE` request to `/v1/me`
 
 Arguments:
 - `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
 ```ignore
-let response = client.me_get()
+let response = client.me_delete()
     .x_organization_id(x_organization_id)
     .send()
     .await;
 ```*/
-    pub fn me_get(&self) -> builder::MeGet<'_> {
-        builder::MeGet::new(self)
+    pub fn me_delete(&self) -> builder::MeDelete<'_> {
+        builder::MeDelete::new(self)
     }
     /**Work in another organization from now on
 
@@ -13237,7 +13897,8 @@ let response = client.me_telemetry_token_create()
     /**Act as a patient
 
 The answer shows a token, once: whoever sends it is the patient, and every audit row names both.
-It lasts half an hour at most, gives no token for Telemetry, and can be ended before. 409
+It lasts half an hour at most, ends with the session that asked for it and when one of the two is
+something else in the organization, gives no token for Telemetry, and can be ended before. 409
 `patient_has_no_user` for a patient who can't sign in.
 
 Sends a `POST` request to `/v1/patients/{patient_id}/impersonate`
@@ -13471,34 +14132,10 @@ let response = client.member_list()
     pub fn member_list(&self) -> builder::MemberList<'_> {
         builder::MemberList::new(self)
     }
-    /**Add a user to an organization
-
-By e-mail address; or by id somebody who was a member before, and a superadmin anybody. 404
-`user_not_found` for everybody else and for who has not signed up; 409 `already_member` for a
-member, whose role stays as it is.
-
-Sends a `POST` request to `/v1/organizations/{organization_id}/connect-user`
-
-Arguments:
-- `organization_id`: Id of the organization; it is the context of the request.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
-- `body`
-```ignore
-let response = client.member_connect()
-    .organization_id(organization_id)
-    .idempotency_key(idempotency_key)
-    .x_organization_id(x_organization_id)
-    .body(body)
-    .send()
-    .await;
-```*/
-    pub fn member_connect(&self) -> builder::MemberConnect<'_> {
-        builder::MemberConnect::new(self)
-    }
     /**Change what a member is
 
-Counts from the member's next request on. 409 `last_admin` when nobody would administer the
+Counts from the member's next request on. What the member had in the former role ends: its calendar
+feed, what it holds, impersonations of it or by it, and its link to a specialist or patient record. 409 `last_admin` when nobody would administer the
 organization any more.
 
 Sends a `PUT` request to `/v1/organizations/{organization_id}/members/{user_id}`
@@ -13522,7 +14159,8 @@ let response = client.member_update()
     }
     /**Remove a member from an organization
 
-Specialist and patient records of the member stay, without a login. 409 `last_admin` when nobody
+Specialist and patient records of the member stay, without a login; API keys that it made stay as they
+are. Its calendar feed, what it holds and impersonations of it or by it end. 409 `last_admin` when nobody
 would administer the organization any more.
 
 Sends a `DELETE` request to `/v1/organizations/{organization_id}/members/{user_id}`
@@ -13541,6 +14179,217 @@ let response = client.member_delete()
 ```*/
     pub fn member_delete(&self) -> builder::MemberDelete<'_> {
         builder::MemberDelete::new(self)
+    }
+    /**Invite somebody to an organization
+
+By e-mail address, or by id somebody who was a member before. The person is a member once it accepts;
+until then nothing about it can be seen or done. The answer is the same whether anybody has an account
+with the address: one who has sees the invitation at `me_get`, one who has not is written to by the
+identity provider. Good for 14 days; asked for again, it is renewed. 409 `already_member` for a
+member, whose role stays as it is; 404 `user_not_found` for an id that the organization does not know.
+
+Sends a `POST` request to `/v1/organizations/{organization_id}/connect-user`
+
+Arguments:
+- `organization_id`: Id of the organization; it is the context of the request.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `body`
+```ignore
+let response = client.member_connect()
+    .organization_id(organization_id)
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn member_connect(&self) -> builder::MemberConnect<'_> {
+        builder::MemberConnect::new(self)
+    }
+    /**List the invitations of an organization
+
+The newest first, with the addresses as they were typed; what has ended for 30 days. The read is
+audited, one row an invitation.
+
+Sends a `GET` request to `/v1/organizations/{organization_id}/invitations`
+
+Arguments:
+- `organization_id`: Id of the organization; it is the context of the request.
+- `page`: Number of the page, from 1.
+- `page_size`: Entries a page, at most 100.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.invitation_list()
+    .organization_id(organization_id)
+    .page(page)
+    .page_size(page_size)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn invitation_list(&self) -> builder::InvitationList<'_> {
+        builder::InvitationList::new(self)
+    }
+    /**Take back an invitation
+
+404 `invitation_not_found` for one that was answered or taken back.
+
+Sends a `DELETE` request to `/v1/organizations/{organization_id}/invitations/{invitation_id}`
+
+Arguments:
+- `organization_id`: Id of the organization; it is the context of the request.
+- `invitation_id`: Id of the invitation.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.invitation_delete()
+    .organization_id(organization_id)
+    .invitation_id(invitation_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn invitation_delete(&self) -> builder::InvitationDelete<'_> {
+        builder::InvitationDelete::new(self)
+    }
+    /**Accept an invitation
+
+One of the caller's own, of any organization; see `me_get`. From here on the caller is a member, and
+the record of a link its own. 404 `invitation_not_found` for one that has run out, was answered, taken
+back, or is somebody else's; 409 `already_member` or `member_role_conflict` for who is a member
+already, `record_already_linked` for a record that became somebody else's meanwhile.
+
+Sends a `POST` request to `/v1/me/invitations/{invitation_id}/accept`
+
+Arguments:
+- `invitation_id`: Id of the invitation.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.me_invitation_accept()
+    .invitation_id(invitation_id)
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn me_invitation_accept(&self) -> builder::MeInvitationAccept<'_> {
+        builder::MeInvitationAccept::new(self)
+    }
+    /**Decline an invitation
+
+One of the caller's own, of any organization. The organization may invite again.
+
+Sends a `POST` request to `/v1/me/invitations/{invitation_id}/decline`
+
+Arguments:
+- `invitation_id`: Id of the invitation.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.me_invitation_decline()
+    .invitation_id(invitation_id)
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn me_invitation_decline(&self) -> builder::MeInvitationDecline<'_> {
+        builder::MeInvitationDecline::new(self)
+    }
+    /**Link a patient to a login
+
+Invites a person, by e-mail address or the id of a member, to have the record as its own. It is once
+the person accepts, who then becomes a member with the role `patient`, if it is none. As for
+`member_connect`, the answer does not tell whether anybody has the address. 409
+`record_already_linked` for a record that has a login; `patient_user_taken` for a member who has
+another record, `member_role_conflict` for one in another role.
+
+Sends a `POST` request to `/v1/patients/{patient_id}/link`
+
+Arguments:
+- `patient_id`: Id of the patient.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `body`
+```ignore
+let response = client.patient_link()
+    .patient_id(patient_id)
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn patient_link(&self) -> builder::PatientLink<'_> {
+        builder::PatientLink::new(self)
+    }
+    /**Unlink a patient from its login
+
+At once: the person can't see the record any more, and stays a member. 409 `patient_has_no_user` for a
+record without a login.
+
+Sends a `POST` request to `/v1/patients/{patient_id}/unlink`
+
+Arguments:
+- `patient_id`: Id of the patient.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.patient_unlink()
+    .patient_id(patient_id)
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn patient_unlink(&self) -> builder::PatientUnlink<'_> {
+        builder::PatientUnlink::new(self)
+    }
+    /**Link a specialist to a login
+
+As for patients; who is no member becomes one with the role `specialist`.
+
+Sends a `POST` request to `/v1/specialists/{specialist_id}/link`
+
+Arguments:
+- `specialist_id`: Id of the specialist.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `body`
+```ignore
+let response = client.specialist_link()
+    .specialist_id(specialist_id)
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn specialist_link(&self) -> builder::SpecialistLink<'_> {
+        builder::SpecialistLink::new(self)
+    }
+    /**Unlink a specialist from its login
+
+At once: the person has no rights of the record's any more, and stays a member. 409
+`specialist_has_no_user` for a record without a login.
+
+Sends a `POST` request to `/v1/specialists/{specialist_id}/unlink`
+
+Arguments:
+- `specialist_id`: Id of the specialist.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.specialist_unlink()
+    .specialist_id(specialist_id)
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn specialist_unlink(&self) -> builder::SpecialistUnlink<'_> {
+        builder::SpecialistUnlink::new(self)
     }
     /**List API keys
 
@@ -13768,7 +14617,7 @@ let response = client.specialist_list()
     }
     /**Create a specialist
 
-409 `specialist_user_taken` when the user already is another specialist here.
+Without a login; see `specialist_link`.
 
 Sends a `POST` request to `/v1/specialists`
 
@@ -13808,7 +14657,7 @@ let response = client.specialist_get()
     }
     /**Replace a specialist
 
-A specialist may replace its own entry, but not the user it is linked to.
+A specialist may replace its own entry. Whose login it is stays; see `specialist_link`.
 
 Sends a `PUT` request to `/v1/specialists/{specialist_id}`
 
@@ -13879,8 +14728,8 @@ let response = client.patient_list()
     }
     /**Create a patient
 
-409 `patient_email_taken`, with the other's id, when the clinic has a patient with the e-mail
-address.
+409 `patient_email_taken`, with the other's id for who may see it, when the clinic has a patient with the
+e-mail address. Without a login; see `patient_link`.
 
 Sends a `POST` request to `/v1/patients`
 
@@ -13920,7 +14769,9 @@ let response = client.patient_get()
     }
     /**Replace a patient
 
-409 `stale_version` when somebody else changed it meanwhile.
+409 `stale_version` when somebody else changed it meanwhile. E-mail address and national id are the front
+desk's and administrators' to change: 403 `patient_identifier_forbidden` for a specialist, who can't see
+every patient that may have the same. Whose login it is stays; see `patient_link`.
 
 Sends a `PUT` request to `/v1/patients/{patient_id}`
 
@@ -14868,9 +15719,10 @@ let response = client.gdpr_user_export()
     /**Erase a user
 
 Deletes what the law doesn't require to be kept in the organization of the request and
-anonymizes the rest; a superadmin who names no organization does so in all of them. The account,
-here and at the identity provider, goes with the last membership. A job does it; asked for again,
-it is the same job. 409 `last_admin` for the only admin of the organization.
+anonymizes the rest; the membership there ends. The account stays: it is the person's own, who ends it
+by `me_delete`. A superadmin who names no organization erases in all of them, and then the account, here
+and at the identity provider. A job does it; asked for again, it is the same job. 409 `last_admin` where
+an organization would be left without an admin.
 
 Sends a `DELETE` request to `/v1/gdpr/users/{user_id}`
 
@@ -15256,15 +16108,15 @@ pub mod builder {
             }
         }
     }
-    /**Builder for [`Client::me_get`]
+    /**Builder for [`Client::me_delete`]
 
-[`Client::me_get`]: super::Client::me_get*/
+[`Client::me_delete`]: super::Client::me_delete*/
     #[derive(Debug, Clone)]
-    pub struct MeGet<'a> {
+    pub struct MeDelete<'a> {
         client: &'a super::Client,
         x_organization_id: Result<Option<i64>, String>,
     }
-    impl<'a> MeGet<'a> {
+    impl<'a> MeDelete<'a> {
         pub fn new(client: &'a super::Client) -> Self {
             Self {
                 client: client,
@@ -15283,10 +16135,10 @@ pub mod builder {
                 });
             self
         }
-        ///Sends a `GET` request to `/v1/me`
+        ///Sends a `DELETE` request to `/v1/me`
         pub async fn send(
             self,
-        ) -> Result<ResponseValue<types::Me>, Error<types::ErrorEnvelope>> {
+        ) -> Result<ResponseValue<types::ErasureAccepted>, Error<types::ErrorEnvelope>> {
             let Self { client, x_organization_id } = self;
             let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
             let url = format!("{}/v1/me", client.baseurl,);
@@ -15304,7 +16156,7 @@ pub mod builder {
             #[allow(unused_mut)]
             let mut request = client
                 .client
-                .get(url)
+                .delete(url)
                 .header(
                     ::reqwest::header::ACCEPT,
                     ::reqwest::header::HeaderValue::from_static("application/json"),
@@ -15312,14 +16164,14 @@ pub mod builder {
                 .headers(header_map)
                 .build()?;
             let info = OperationInfo {
-                operation_id: "me_get",
+                operation_id: "me_delete",
             };
             client.pre(&mut request, &info).await?;
             let result = client.exec(request, &info).await;
             client.post(&result, &info).await?;
             let response = result?;
             match response.status().as_u16() {
-                200u16 => ResponseValue::from_response(response).await,
+                202u16 => ResponseValue::from_response(response).await,
                 400u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -15349,6 +16201,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -17758,235 +18617,6 @@ pub mod builder {
             }
         }
     }
-    /**Builder for [`Client::member_connect`]
-
-[`Client::member_connect`]: super::Client::member_connect*/
-    #[derive(Debug, Clone)]
-    pub struct MemberConnect<'a> {
-        client: &'a super::Client,
-        organization_id: Result<i64, String>,
-        idempotency_key: Result<Option<::std::string::String>, String>,
-        x_organization_id: Result<Option<i64>, String>,
-        body: Result<types::builder::ConnectUser, String>,
-    }
-    impl<'a> MemberConnect<'a> {
-        pub fn new(client: &'a super::Client) -> Self {
-            Self {
-                client: client,
-                organization_id: Err("organization_id was not initialized".to_string()),
-                idempotency_key: Ok(None),
-                x_organization_id: Ok(None),
-                body: Ok(::std::default::Default::default()),
-            }
-        }
-        pub fn organization_id<V>(mut self, value: V) -> Self
-        where
-            V: std::convert::TryInto<i64>,
-        {
-            self.organization_id = value
-                .try_into()
-                .map_err(|_| {
-                    "conversion to `i64` for organization_id failed".to_string()
-                });
-            self
-        }
-        pub fn idempotency_key<V>(mut self, value: V) -> Self
-        where
-            V: std::convert::TryInto<::std::string::String>,
-        {
-            self.idempotency_key = value
-                .try_into()
-                .map(Some)
-                .map_err(|_| {
-                    "conversion to `:: std :: string :: String` for idempotency_key failed"
-                        .to_string()
-                });
-            self
-        }
-        pub fn x_organization_id<V>(mut self, value: V) -> Self
-        where
-            V: std::convert::TryInto<i64>,
-        {
-            self.x_organization_id = value
-                .try_into()
-                .map(Some)
-                .map_err(|_| {
-                    "conversion to `i64` for x_organization_id failed".to_string()
-                });
-            self
-        }
-        pub fn body<V>(mut self, value: V) -> Self
-        where
-            V: std::convert::TryInto<types::ConnectUser>,
-            <V as std::convert::TryInto<types::ConnectUser>>::Error: std::fmt::Display,
-        {
-            self.body = value
-                .try_into()
-                .map(From::from)
-                .map_err(|s| {
-                    format!("conversion to `ConnectUser` for body failed: {}", s)
-                });
-            self
-        }
-        pub fn body_map<F>(mut self, f: F) -> Self
-        where
-            F: std::ops::FnOnce(
-                types::builder::ConnectUser,
-            ) -> types::builder::ConnectUser,
-        {
-            self.body = self.body.map(f);
-            self
-        }
-        ///Sends a `POST` request to `/v1/organizations/{organization_id}/connect-user`
-        pub async fn send(
-            self,
-        ) -> Result<ResponseValue<types::Member>, Error<types::ErrorEnvelope>> {
-            let Self {
-                client,
-                organization_id,
-                idempotency_key,
-                x_organization_id,
-                body,
-            } = self;
-            let organization_id = organization_id.map_err(Error::InvalidRequest)?;
-            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
-            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
-            let body = body
-                .and_then(|v| types::ConnectUser::try_from(v).map_err(|e| e.to_string()))
-                .map_err(Error::InvalidRequest)?;
-            let url = format!(
-                "{}/v1/organizations/{}/connect-user", client.baseurl, encode_path(&
-                organization_id.to_string()),
-            );
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
-            header_map
-                .append(
-                    ::reqwest::header::HeaderName::from_static("api-version"),
-                    ::reqwest::header::HeaderValue::from_static(
-                        super::Client::api_version(),
-                    ),
-                );
-            if let Some(value) = idempotency_key {
-                header_map.append("Idempotency-Key", value.to_string().try_into()?);
-            }
-            if let Some(value) = x_organization_id {
-                header_map.append("X-Organization-Id", value.to_string().try_into()?);
-            }
-            #[allow(unused_mut)]
-            let mut request = client
-                .client
-                .post(url)
-                .header(
-                    ::reqwest::header::ACCEPT,
-                    ::reqwest::header::HeaderValue::from_static("application/json"),
-                )
-                .json(&body)
-                .headers(header_map)
-                .build()?;
-            let info = OperationInfo {
-                operation_id: "member_connect",
-            };
-            client.pre(&mut request, &info).await?;
-            let result = client.exec(request, &info).await;
-            client.post(&result, &info).await?;
-            let response = result?;
-            match response.status().as_u16() {
-                201u16 => ResponseValue::from_response(response).await,
-                400u16 => {
-                    Err(
-                        Error::ErrorResponse(
-                            ResponseValue::from_response(response).await?,
-                        ),
-                    )
-                }
-                401u16 => {
-                    Err(
-                        Error::ErrorResponse(
-                            ResponseValue::from_response(response).await?,
-                        ),
-                    )
-                }
-                403u16 => {
-                    Err(
-                        Error::ErrorResponse(
-                            ResponseValue::from_response(response).await?,
-                        ),
-                    )
-                }
-                404u16 => {
-                    Err(
-                        Error::ErrorResponse(
-                            ResponseValue::from_response(response).await?,
-                        ),
-                    )
-                }
-                405u16 => {
-                    Err(
-                        Error::ErrorResponse(
-                            ResponseValue::from_response(response).await?,
-                        ),
-                    )
-                }
-                409u16 => {
-                    Err(
-                        Error::ErrorResponse(
-                            ResponseValue::from_response(response).await?,
-                        ),
-                    )
-                }
-                413u16 => {
-                    Err(
-                        Error::ErrorResponse(
-                            ResponseValue::from_response(response).await?,
-                        ),
-                    )
-                }
-                415u16 => {
-                    Err(
-                        Error::ErrorResponse(
-                            ResponseValue::from_response(response).await?,
-                        ),
-                    )
-                }
-                422u16 => {
-                    Err(
-                        Error::ErrorResponse(
-                            ResponseValue::from_response(response).await?,
-                        ),
-                    )
-                }
-                429u16 => {
-                    Err(
-                        Error::ErrorResponse(
-                            ResponseValue::from_response(response).await?,
-                        ),
-                    )
-                }
-                500u16 => {
-                    Err(
-                        Error::ErrorResponse(
-                            ResponseValue::from_response(response).await?,
-                        ),
-                    )
-                }
-                502u16 => {
-                    Err(
-                        Error::ErrorResponse(
-                            ResponseValue::from_response(response).await?,
-                        ),
-                    )
-                }
-                503u16 => {
-                    Err(
-                        Error::ErrorResponse(
-                            ResponseValue::from_response(response).await?,
-                        ),
-                    )
-                }
-                _ => Err(Error::UnexpectedResponse(response)),
-            }
-        }
-    }
     /**Builder for [`Client::member_update`]
 
 [`Client::member_update`]: super::Client::member_update*/
@@ -18334,6 +18964,1742 @@ pub mod builder {
                     )
                 }
                 409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::member_connect`]
+
+[`Client::member_connect`]: super::Client::member_connect*/
+    #[derive(Debug, Clone)]
+    pub struct MemberConnect<'a> {
+        client: &'a super::Client,
+        organization_id: Result<i64, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::ConnectUser, String>,
+    }
+    impl<'a> MemberConnect<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                organization_id: Err("organization_id was not initialized".to_string()),
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.organization_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::ConnectUser>,
+            <V as std::convert::TryInto<types::ConnectUser>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `ConnectUser` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::ConnectUser,
+            ) -> types::builder::ConnectUser,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/organizations/{organization_id}/connect-user`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Invitation>, Error<types::ErrorEnvelope>> {
+            let Self {
+                client,
+                organization_id,
+                idempotency_key,
+                x_organization_id,
+                body,
+            } = self;
+            let organization_id = organization_id.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| types::ConnectUser::try_from(v).map_err(|e| e.to_string()))
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/organizations/{}/connect-user", client.baseurl, encode_path(&
+                organization_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "member_connect",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                201u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::invitation_list`]
+
+[`Client::invitation_list`]: super::Client::invitation_list*/
+    #[derive(Debug, Clone)]
+    pub struct InvitationList<'a> {
+        client: &'a super::Client,
+        organization_id: Result<i64, String>,
+        page: Result<Option<i32>, String>,
+        page_size: Result<Option<i32>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> InvitationList<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                organization_id: Err("organization_id was not initialized".to_string()),
+                page: Ok(None),
+                page_size: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.organization_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn page<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page failed".to_string());
+            self
+        }
+        pub fn page_size<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page_size = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page_size failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/organizations/{organization_id}/invitations`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::PageInvitation>, Error<types::ErrorEnvelope>> {
+            let Self { client, organization_id, page, page_size, x_organization_id } = self;
+            let organization_id = organization_id.map_err(Error::InvalidRequest)?;
+            let page = page.map_err(Error::InvalidRequest)?;
+            let page_size = page_size.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/organizations/{}/invitations", client.baseurl, encode_path(&
+                organization_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("page", &page))
+                .query(&progenitor_client::QueryParam::new("page_size", &page_size))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "invitation_list",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::invitation_delete`]
+
+[`Client::invitation_delete`]: super::Client::invitation_delete*/
+    #[derive(Debug, Clone)]
+    pub struct InvitationDelete<'a> {
+        client: &'a super::Client,
+        organization_id: Result<i64, String>,
+        invitation_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> InvitationDelete<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                organization_id: Err("organization_id was not initialized".to_string()),
+                invitation_id: Err("invitation_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.organization_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn invitation_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.invitation_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for invitation_id failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `DELETE` request to `/v1/organizations/{organization_id}/invitations/{invitation_id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<()>, Error<types::ErrorEnvelope>> {
+            let Self { client, organization_id, invitation_id, x_organization_id } = self;
+            let organization_id = organization_id.map_err(Error::InvalidRequest)?;
+            let invitation_id = invitation_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/organizations/{}/invitations/{}", client.baseurl, encode_path(&
+                organization_id.to_string()), encode_path(& invitation_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .delete(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "invitation_delete",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::me_invitation_accept`]
+
+[`Client::me_invitation_accept`]: super::Client::me_invitation_accept*/
+    #[derive(Debug, Clone)]
+    pub struct MeInvitationAccept<'a> {
+        client: &'a super::Client,
+        invitation_id: Result<i64, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> MeInvitationAccept<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                invitation_id: Err("invitation_id was not initialized".to_string()),
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn invitation_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.invitation_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for invitation_id failed".to_string());
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `POST` request to `/v1/me/invitations/{invitation_id}/accept`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::MyMembership>, Error<types::ErrorEnvelope>> {
+            let Self { client, invitation_id, idempotency_key, x_organization_id } = self;
+            let invitation_id = invitation_id.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/me/invitations/{}/accept", client.baseurl, encode_path(&
+                invitation_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "me_invitation_accept",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::me_invitation_decline`]
+
+[`Client::me_invitation_decline`]: super::Client::me_invitation_decline*/
+    #[derive(Debug, Clone)]
+    pub struct MeInvitationDecline<'a> {
+        client: &'a super::Client,
+        invitation_id: Result<i64, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> MeInvitationDecline<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                invitation_id: Err("invitation_id was not initialized".to_string()),
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn invitation_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.invitation_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for invitation_id failed".to_string());
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `POST` request to `/v1/me/invitations/{invitation_id}/decline`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<()>, Error<types::ErrorEnvelope>> {
+            let Self { client, invitation_id, idempotency_key, x_organization_id } = self;
+            let invitation_id = invitation_id.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/me/invitations/{}/decline", client.baseurl, encode_path(&
+                invitation_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "me_invitation_decline",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::patient_link`]
+
+[`Client::patient_link`]: super::Client::patient_link*/
+    #[derive(Debug, Clone)]
+    pub struct PatientLink<'a> {
+        client: &'a super::Client,
+        patient_id: Result<i64, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::LinkRecord, String>,
+    }
+    impl<'a> PatientLink<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                patient_id: Err("patient_id was not initialized".to_string()),
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn patient_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.patient_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for patient_id failed".to_string());
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::LinkRecord>,
+            <V as std::convert::TryInto<types::LinkRecord>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `LinkRecord` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::LinkRecord,
+            ) -> types::builder::LinkRecord,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/patients/{patient_id}/link`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Invitation>, Error<types::ErrorEnvelope>> {
+            let Self { client, patient_id, idempotency_key, x_organization_id, body } = self;
+            let patient_id = patient_id.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| types::LinkRecord::try_from(v).map_err(|e| e.to_string()))
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/patients/{}/link", client.baseurl, encode_path(& patient_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "patient_link",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                201u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::patient_unlink`]
+
+[`Client::patient_unlink`]: super::Client::patient_unlink*/
+    #[derive(Debug, Clone)]
+    pub struct PatientUnlink<'a> {
+        client: &'a super::Client,
+        patient_id: Result<i64, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> PatientUnlink<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                patient_id: Err("patient_id was not initialized".to_string()),
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn patient_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.patient_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for patient_id failed".to_string());
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `POST` request to `/v1/patients/{patient_id}/unlink`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<()>, Error<types::ErrorEnvelope>> {
+            let Self { client, patient_id, idempotency_key, x_organization_id } = self;
+            let patient_id = patient_id.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/patients/{}/unlink", client.baseurl, encode_path(& patient_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "patient_unlink",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::specialist_link`]
+
+[`Client::specialist_link`]: super::Client::specialist_link*/
+    #[derive(Debug, Clone)]
+    pub struct SpecialistLink<'a> {
+        client: &'a super::Client,
+        specialist_id: Result<i64, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::LinkRecord, String>,
+    }
+    impl<'a> SpecialistLink<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                specialist_id: Err("specialist_id was not initialized".to_string()),
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn specialist_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.specialist_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for specialist_id failed".to_string());
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::LinkRecord>,
+            <V as std::convert::TryInto<types::LinkRecord>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `LinkRecord` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::LinkRecord,
+            ) -> types::builder::LinkRecord,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/specialists/{specialist_id}/link`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Invitation>, Error<types::ErrorEnvelope>> {
+            let Self {
+                client,
+                specialist_id,
+                idempotency_key,
+                x_organization_id,
+                body,
+            } = self;
+            let specialist_id = specialist_id.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| types::LinkRecord::try_from(v).map_err(|e| e.to_string()))
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/specialists/{}/link", client.baseurl, encode_path(& specialist_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "specialist_link",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                201u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::specialist_unlink`]
+
+[`Client::specialist_unlink`]: super::Client::specialist_unlink*/
+    #[derive(Debug, Clone)]
+    pub struct SpecialistUnlink<'a> {
+        client: &'a super::Client,
+        specialist_id: Result<i64, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> SpecialistUnlink<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                specialist_id: Err("specialist_id was not initialized".to_string()),
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn specialist_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.specialist_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for specialist_id failed".to_string());
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `POST` request to `/v1/specialists/{specialist_id}/unlink`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<()>, Error<types::ErrorEnvelope>> {
+            let Self { client, specialist_id, idempotency_key, x_organization_id } = self;
+            let specialist_id = specialist_id.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/specialists/{}/unlink", client.baseurl, encode_path(&
+                specialist_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "specialist_unlink",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,

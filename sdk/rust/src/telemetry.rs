@@ -927,7 +927,8 @@ for a dry run.*/
         ///Stable, machine-readable name of the fault; never changes once released.
         pub code: ::std::string::String,
         /**Facts about the fault; which ones depends on the code. Validation puts a list under
-`fields`, each entry with a JSON `pointer`, the broken `rule` and a `message`.*/
+`fields`, each entry with a JSON `pointer`, the broken `rule` and a `message`: the first
+hundred at most. `count` says how many there are in all.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub details: ::std::option::Option<::serde_json::Value>,
         ///One sentence for a person, with what to do about it where that is known.
@@ -7322,7 +7323,7 @@ let response = client.health_get()
     /**Say whether every dependency is there
 
 503 `not_ready` when one that is needed does not answer; `details.dependencies` has the same
-entries as the body of a 200.
+entries as the body of a 200. The answer may be a second old.
 
 Sends a `GET` request to `/ready`
 
@@ -7592,8 +7593,8 @@ let response = client.media_event_track()
     }
     /**Track pose frames of a session
 
-Takes up to 2 MiB, plain or with `Content-Encoding: gzip` (then up to 16 MiB unpacked). Nothing
-is stored unless the person has agreed to pose tracking. A frame is named by its session and
+Takes up to 2 MiB, plain or with `Content-Encoding: gzip` (then up to 4 MiB unpacked, and 256 KiB and
+200 times what was sent). Nothing is stored unless the person has agreed to pose tracking. A frame is named by its session and
 offset, so sending it again changes nothing; more than 60 frames a second are dropped as
 `too_frequent`. What is answered as stored is durable.
 

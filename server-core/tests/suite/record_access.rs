@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use restartix_sdk::core::types::{SpecialistInput, UpdateRecordAccess};
+use restartix_sdk::core::types::UpdateRecordAccess;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 use test_support::{Actor, CoreApp, Grid, Role, granted, refused};
@@ -173,8 +173,7 @@ async fn whether_a_record_is_open_is_asked_of_an_index() {
     let app = CoreApp::start().await;
     let home = app.home();
     let mut owner = app.owner().await;
-    let body = SpecialistInput { user_id: None, ..CoreApp::new_specialist("Dr. Busy") };
-    let busy = granted(app.admin().specialist_create().body(body).send().await, 201).id;
+    let busy = app.specialist_create(&app.admin(), "Dr. Busy").await.id;
     // 10,000 patients that were not there when the tables were last analyzed, an appointment with somebody each.
     owner.execute("alter table patients set (autovacuum_enabled = false)").await.unwrap();
     owner.execute("alter table appointments set (autovacuum_enabled = false)").await.unwrap();

@@ -101,14 +101,23 @@ async fn a_caller_is_looked_up_once() {
     let lookups = |said: &Conversation| {
         said.statements().iter().filter(|statement| statement.sql.contains("from users u")).count()
     };
+    // What is made of the caller alone: nothing else is asked for.
+    let call = async || {
+        let request = staff.request(reqwest::Method::POST, "/v1/me/telemetry-token");
+        test_support::Answer::to(request).await.json(201);
+    };
     app.proxy().listen();
-    granted(staff.me_get().send().await, 200);
+    call().await;
     assert_eq!(lookups(&app.proxy().said()), 1, "a caller that was never seen costs the query that later ones save");
     // Seen a second ago.
     let seen = std::time::Instant::now();
     test_support::eventually("a second has passed", CoreApp::PATIENCE, || async { seen.elapsed().as_secs() >= 1 })
         .await;
     app.proxy().listen();
-    granted(staff.me_get().send().await, 200);
+    call().await;
     assert_eq!(app.proxy().said().statements(), Vec::<&test_support::Statement>::new());
+    // What the caller is invited to is asked for in one.
+    app.proxy().listen();
+    granted(staff.me_get().send().await, 200);
+    assert_eq!(app.proxy().said().awaited(), 1);
 }

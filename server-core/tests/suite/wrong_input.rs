@@ -187,11 +187,43 @@ async fn faults_of_path_and_query_are_named() {
 async fn the_character_that_no_text_can_hold_is_refused_everywhere() {
     let app = CoreApp::start().await;
     let admin = app.admin();
-    for path in ["/v1/patients/1%00", "/v1/patients?search=a%00b", "/v1/organizations/slug/a%00"] {
+    for path in ["/v1/patients?search=a%00b", "/v1/organizations/slug/a%00"] {
         get(&admin, path).await.refusal(400, "invalid_parameter");
     }
+    // In an id nothing is encoded, whatever it would be.
+    get(&admin, "/v1/patients/1%00").await.refusal(404, "route_not_found");
     let refusal = post(&admin, "/v1/specialties", r#"{"name": "a\u0000b"}"#).await.refusal(422, "validation_failed");
     assert_eq!(refusal.fields(), [("/name", "pattern")]);
+}
+
+#[tokio::test]
+async fn a_query_is_bounded_and_an_answer_repeats_little_of_it() {
+    let app = CoreApp::start().await;
+    let http = reqwest::Client::builder().build().unwrap();
+    let health = |query: String| Answer::to(http.get(format!("{}/health?{query}", app.url())));
+    let refusal = health(vec!["a"; 15_000].join("&")).await.refusal(400, "query_too_large");
+    assert_eq!(refusal.details["parameters"], 200);
+    health(format!("a={}", "x".repeat(9_000))).await.refusal(400, "query_too_large");
+    let refusal = health(vec!["a"; 200].join("&")).await.refusal(400, "unknown_parameter");
+    assert_eq!(refusal.fields(), [("a", "unknown")], "each name once");
+    let names: Vec<String> = (0..200).map(|n| format!("p{n}")).collect();
+    let answer = health(names.join("&")).await;
+    let refusal = answer.refusal(400, "unknown_parameter");
+    assert_eq!((refusal.fields().len(), refusal.details["count"].as_u64()), (100, Some(200)));
+    assert!(answer.body.len() < 16 * 1024, "{} bytes answer {}", answer.body.len(), names.join("&").len());
+}
+
+#[tokio::test]
+async fn a_hundred_faults_of_a_body_are_listed_and_all_counted() {
+    let app = CoreApp::start().await;
+    let fields: serde_json::Map<String, serde_json::Value> = (0..900).map(|n| (format!("f{n}"), json!(n))).collect();
+    let body = serde_json::Value::Object(fields).to_string();
+    let refusal = post(&app.admin(), "/v1/specialties", body).await.refusal(400, "unknown_field");
+    // `name` is missing as well.
+    assert_eq!((refusal.fields().len(), refusal.details["count"].as_u64()), (100, Some(901)));
+    let zeros = format!("[{}0]", "0,".repeat(2_000));
+    let refusal = post(&app.admin(), "/v1/specialties", zeros).await.refusal(413, "too_many_values");
+    assert!(refusal.details["limit"].as_u64().is_some_and(|limit| (1_000..1_100).contains(&limit)), "{refusal:?}");
 }
 
 #[tokio::test]

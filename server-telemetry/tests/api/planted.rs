@@ -135,6 +135,7 @@ impl Planted {
             in_postgres("audit.audit_logs", "entity_id", &id),
             in_postgres("audit.audit_logs", "entity_ids", &id),
             in_postgres("privacy.erasures", "subject_id", &id),
+            in_postgres("ops.access_revocations", "user_id", &id),
             in_postgres("security.sightings", "subject", "needle-sighting-subject"),
             in_postgres("security.sightings", "object", "needle-sighting-object"),
             in_postgres("security.security_events", "actor_user_id", &id),
@@ -203,6 +204,10 @@ async fn rows(app: &TelemetryApp) {
                values ($1, $2, 'person', $2), ($1, $3, 'admin', $2)";
     let excluded = sqlx::query(AssertSqlSafe(sql)).bind(ORGANIZATION).bind(SUBJECT).bind(OTHER);
     excluded.execute(&mut owner).await.expect("the owner may write");
+    let sql = "insert into ops.access_revocations (user_id, organization_id, not_before, expires_at)
+               values ($1, $2, now(), now() + interval '1 day'), ($3, $2, now(), now() + interval '1 day')";
+    let revoked = sqlx::query(AssertSqlSafe(sql)).bind(SUBJECT).bind(ORGANIZATION).bind(OTHER);
+    revoked.execute(&mut owner).await.expect("the owner may write");
     // An erasure of long ago, and the dry run before it.
     let sql =
         "insert into privacy.erasures (id, organization_id, subject_kind, subject_id, mode, dry_run, requested_at,

@@ -77,6 +77,18 @@ async fn bombs_and_other_bodies_that_are_none_are_refused() {
     let bomb = gzip(&vec![b' '; 64 * 1024 * 1024]);
     assert!(bomb.len() < 128 * 1024, "a bomb is small on the wire");
     send(&app, bomb, "gzip").await.refusal(413, "body_too_large");
+    // Less than the operation takes, but more than comes of so little.
+    let small = gzip(&vec![b' '; 2 * 1024 * 1024]);
+    send(&app, small, "gzip").await.refusal(413, "body_too_large");
+    // Batches of zeros, two bytes a value: more than 600 frames, and more than 600 frames could have.
+    let zeros = |count| format!(r#"{{"frames":[{}0]}}"#, "0,".repeat(count));
+    let long = send(&app, gzip(zeros(100_000).as_bytes()), "gzip").await;
+    let refusal = long.refusal(422, "validation_failed");
+    assert!(refusal.fields().contains(&("/frames", "max_items")), "{refusal:?}");
+    assert_eq!(refusal.fields().len(), 3, "and the two fields that are missing, but no item: {refusal:?}");
+    let endless = send(&app, zeros(200_000).into_bytes(), "identity").await;
+    endless.refusal(413, "too_many_values");
+    assert!(long.body.len() < 1_024 && endless.body.len() < 1_024, "{} {}", long.body, endless.body);
     send(&app, vec![b' '; 2 * 1024 * 1024 + 1], "identity").await.refusal(413, "body_too_large");
     send(&app, b"{}".to_vec(), "gzip").await.refusal(400, "malformed_gzip");
     send(&app, b"{}".to_vec(), "br").await.refusal(415, "unsupported_content_encoding");

@@ -170,13 +170,6 @@ impl Example for LinkRecord {
     }
 }
 
-/// Who is meant, by an address or by an id.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Whom<'a> {
-    Address(&'a str),
-    User(UserId),
-}
-
 /// What is offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Offer {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     error::InvitationError,
-    model::{ConnectUser, Invitation, InvitationStatus, LinkRecord, MyInvitation, Offer, Whom},
+    model::{ConnectUser, Invitation, InvitationStatus, LinkRecord, MyInvitation, Offer},
     repository::{self, InvitationRow, SealedAddress},
     work::InvitationSend,
 };
@@ -31,6 +31,12 @@ const EMAIL: &str = "email";
 /// How many days an invitation is kept after its end, so that a clinic sees what came of it.
 const KEPT_DAYS: i32 = 30;
 
+/// Who is meant: whoever has an address, or a user.
+enum Whom<'a> {
+    Address(&'a str, SealedAddress),
+    User(UserId),
+}
+
 /// What clinics offer to people, and people accept.
 #[derive(Clone)]
 pub(crate) struct Service {
@@ -50,8 +56,8 @@ impl Service {
         organization: OrganizationId,
         body: &ConnectUser,
     ) -> Result<Invitation, InvitationError> {
-        let whom = whom(body.email.as_deref(), body.user_id)?;
-        self.invite(caller, organization, whom, Offer::Membership(body.role)).await
+        let whom = self.whom(organization, body.email.as_deref(), body.user_id)?;
+        self.invite(caller, organization, &whom, Offer::Membership(body.role)).await
     }
 
     pub(super) async fn link(
@@ -61,8 +67,8 @@ impl Service {
         offer: Offer,
         body: &LinkRecord,
     ) -> Result<Invitation, InvitationError> {
-        let whom = whom(body.email.as_deref(), body.user_id)?;
-        self.invite(caller, organization, whom, offer).await
+        let whom = self.whom(organization, body.email.as_deref(), body.user_id)?;
+        self.invite(caller, organization, &whom, offer).await
     }
 
     /// What is done, and answered, is the same whether anybody has the address or not. What an administrator
@@ -71,33 +77,29 @@ impl Service {
         &self,
         caller: &Person,
         organization: OrganizationId,
-        whom: Whom<'_>,
+        whom: &Whom<'_>,
         offer: Offer,
     ) -> Result<Invitation, InvitationError> {
-        let address = match whom {
-            Whom::Address(email) => Some(self.seal(organization, email)),
-            Whom::User(_) => None,
-        };
         let mut tx = self.database.write(caller).await?;
-        self.check(&mut tx, whom, address.as_ref(), offer).await?;
-        let written = match (whom, &address) {
-            (Whom::User(user), _) => repository::user_invite(&mut tx, organization, offer, user, caller.id()).await?,
-            (Whom::Address(_), Some(address)) => {
+        self.check(&mut tx, whom, offer).await?;
+        let (written, email, user_id) = match whom {
+            Whom::User(user) => {
+                let written = repository::user_invite(&mut tx, organization, offer, *user, caller.id()).await?;
+                (written, None, Some(*user))
+            }
+            Whom::Address(email, address) => {
                 let written = repository::address_invite(&mut tx, organization, offer, address, caller.id()).await?;
                 // Always: whether there is anybody to write to is the job's to find out.
                 tx.enqueue(&InvitationSend { invitation_id: written.id }).await?;
-                written
-            }
-            (Whom::Address(_), None) => {
-                return Err(DatabaseError::Damaged("an address was not sealed".to_owned()).into());
+                (written, Some((*email).to_owned()), None)
             }
         };
         let invitation = Invitation {
             id: written.id,
             kind: offer.kind(),
             role: offer.role(),
-            email: if let Whom::Address(email) = whom { Some(email.to_owned()) } else { None },
-            user_id: if let Whom::User(user) = whom { Some(user) } else { None },
+            email,
+            user_id,
             patient_id: offer.patient(),
             specialist_id: offer.specialist(),
             status: InvitationStatus::Pending,
@@ -112,13 +114,7 @@ impl Service {
     }
 
     /// Refuses what could not be accepted anyway, as far as the caller may know.
-    async fn check(
-        &self,
-        tx: &mut WriteTx,
-        whom: Whom<'_>,
-        address: Option<&SealedAddress>,
-        offer: Offer,
-    ) -> Result<(), InvitationError> {
+    async fn check(&self, tx: &mut WriteTx, whom: &Whom<'_>, offer: Offer) -> Result<(), InvitationError> {
         match offer {
             Offer::Membership(_) => {}
             Offer::Patient(patient) => match self.patients.user_of(tx, patient).await? {
@@ -132,18 +128,20 @@ impl Service {
                 Some(None) => {}
             },
         }
-        let named = if let Whom::User(user) = whom { Some(user) } else { None };
-        let member = self.members.named(tx, named, address.map(|address| address.index.as_slice())).await?;
+        let member = match whom {
+            Whom::User(user) => self.members.named(tx, Some(*user), None).await?,
+            Whom::Address(_, address) => self.members.named(tx, None, Some(&address.index)).await?,
+        };
         match (offer, whom, member) {
             (Offer::Membership(_), _, Some(_)) => Err(MemberError::AlreadyMember.into()),
             (Offer::Membership(_), Whom::User(user), None) => {
                 // By its id, somebody whom the organization has known before.
-                self.members.find(tx, user).await?.map(drop).ok_or(InvitationError::UserNotFound)
+                self.members.find(tx, *user).await?.map(drop).ok_or(InvitationError::UserNotFound)
             }
             (_, Whom::User(_), None) => {
                 Err(InvalidValue::new("/user_id", "unknown_reference", "is no member of this organization").into())
             }
-            (_, Whom::Address(_), None) => Ok(()),
+            (_, Whom::Address(..), None) => Ok(()),
             (_, _, Some((user, role))) => self.check_member(tx, user, role, offer).await,
         }
     }
@@ -218,6 +216,19 @@ impl Service {
         row.map(|row| self.address(&row)).transpose().map(Option::flatten)
     }
 
+    fn whom<'a>(
+        &self,
+        organization: OrganizationId,
+        email: Option<&'a str>,
+        user: Option<UserId>,
+    ) -> Result<Whom<'a>, InvalidValue> {
+        match (email, user) {
+            (Some(email), None) => Ok(Whom::Address(email, self.seal(organization, email))),
+            (None, Some(user)) => Ok(Whom::User(user)),
+            _ => Err(InvalidValue::new("/email", "one_of", "give either email or user_id")),
+        }
+    }
+
     fn seal(&self, organization: OrganizationId, email: &str) -> SealedAddress {
         let uid = Uuid::now_v7();
         let key = self.encryption.create_invitation_key(organization, uid);
@@ -261,13 +272,5 @@ pub(super) fn record_audit(action: &'static str, offer: Offer) -> Option<Audit> 
         Offer::Membership(_) => None,
         Offer::Patient(patient) => Some(Audit::action(action, &patient)),
         Offer::Specialist(specialist) => Some(Audit::action(action, &specialist)),
-    }
-}
-
-fn whom(email: Option<&str>, user: Option<UserId>) -> Result<Whom<'_>, InvalidValue> {
-    match (email, user) {
-        (Some(email), None) => Ok(Whom::Address(email)),
-        (None, Some(user)) => Ok(Whom::User(user)),
-        _ => Err(InvalidValue::new("/email", "one_of", "give either email or user_id")),
     }
 }

@@ -640,19 +640,19 @@ export type ConflictReason = 'slot_taken' | 'specialist_away' | 'time_skipped' |
 /**
  * ConnectUser
  *
- * Whom to add to an organization: exactly one of `email` and `user_id` says it.
+ * Whom to invite to an organization: exactly one of `email` and `user_id` says it.
  */
 export type ConnectUser = {
     /**
-     * The e-mail address that the user has proved to own.
+     * An e-mail address: whoever has proved to own it, or will, can accept.
      */
     email?: string;
     /**
-     * The user.
+     * Somebody who was a member of the organization before.
      */
     user_id?: number;
     /**
-     * What the user is to be.
+     * What the person is to be.
      */
     role: MemberRole;
 };
@@ -780,10 +780,6 @@ export type CreateOrganization = {
  * What a patient is created from.
  */
 export type CreatePatient = {
-    /**
-     * The patient's login, a member of the organization.
-     */
-    user_id?: number;
     /**
      * First name.
      */
@@ -919,8 +915,8 @@ export type ErasureItem = {
      */
     table: string;
     /**
-     * How the person is found, and in which column: `user`, `patient`, `specialist`, `data_key`,
-     * `audit_entry`, `organization`, `entity`, `erasure`, `pseudonym` or `key`, then `:` and the column.
+     * How the person is found, and in which column: `user`, `address`, `patient`, `specialist`,
+     * `data_key`, `audit_entry`, `organization`, `entity`, `erasure`, `pseudonym` or `key`, then `:` and the column.
      */
     found_by: string;
     /**
@@ -980,7 +976,7 @@ export type ErasureJob = {
      */
     organization_id?: number;
     /**
-     * Whether the user's account goes as well, as its last membership does.
+     * Whether the user's account goes as well.
      */
     account: boolean;
     /**
@@ -1036,7 +1032,8 @@ export type ErrorBody = {
     message: string;
     /**
      * Facts about the fault; which ones depends on the code. Validation puts a list under
-     * `fields`, each entry with a JSON `pointer`, the broken `rule` and a `message`.
+     * `fields`, each entry with a JSON `pointer`, the broken `rule` and a `message`: the first
+     * hundred at most. `count` says how many there are in all.
      */
     details?: unknown;
     /**
@@ -1180,6 +1177,68 @@ export type ImpersonationToken = {
 };
 
 /**
+ * Invitation
+ *
+ * An invitation as the organization sees it. It tells nobody whether the person has an account.
+ */
+export type Invitation = {
+    /**
+     * Its id.
+     */
+    id: number;
+    /**
+     * What the person is invited to.
+     */
+    kind: InvitationKind;
+    /**
+     * What the person is to be in the organization.
+     */
+    role: MemberRole;
+    /**
+     * The e-mail address as it was typed; absent for who was invited by its id.
+     */
+    email?: string;
+    /**
+     * The user; absent for who was invited by an address.
+     */
+    user_id?: number;
+    /**
+     * The patient record that is to be the person's own.
+     */
+    patient_id?: number;
+    /**
+     * The specialist record that is to be the person's own.
+     */
+    specialist_id?: number;
+    /**
+     * Where it stands.
+     */
+    status: InvitationStatus;
+    /**
+     * When it stops being good, unless it is renewed.
+     */
+    expires_at: string;
+    /**
+     * When it was answered or taken back.
+     */
+    ended_at?: string;
+    /**
+     * When it was first made.
+     */
+    created_at: string;
+};
+
+/**
+ * What a person is invited to.
+ */
+export type InvitationKind = 'membership' | 'patient_link' | 'specialist_link';
+
+/**
+ * Where an invitation stands.
+ */
+export type InvitationStatus = 'pending' | 'expired' | 'accepted' | 'declined' | 'revoked';
+
+/**
  * How far a job is.
  */
 export type JobState = 'queued' | 'running' | 'succeeded' | 'failed';
@@ -1194,6 +1253,22 @@ export type KeySet = {
      * The keys, as RFC 8037 writes Ed25519 keys.
      */
     keys: Array<unknown>;
+};
+
+/**
+ * LinkRecord
+ *
+ * Whose own a record is to be: exactly one of `email` and `user_id` says it.
+ */
+export type LinkRecord = {
+    /**
+     * An e-mail address: whoever has proved to own it, or will, can accept.
+     */
+    email?: string;
+    /**
+     * A member of the organization.
+     */
+    user_id?: number;
 };
 
 /**
@@ -1238,6 +1313,11 @@ export type Me = {
      * The user's own specialist record in it.
      */
     specialist_id?: number;
+    /**
+     * What the user is invited to and has not answered, in every organization; the first to run out first.
+     * Empty while somebody acts as the user.
+     */
+    invitations: Array<MyInvitation>;
 };
 
 /**
@@ -1277,6 +1357,39 @@ export type MemberRole = 'admin' | 'specialist' | 'staff' | 'patient';
  * How specialist and patient meet.
  */
 export type Modality = 'in_person' | 'video';
+
+/**
+ * MyInvitation
+ *
+ * An open invitation as the invited person sees it. Whose record a link is about shows once it is accepted:
+ * the address may have been mistyped.
+ */
+export type MyInvitation = {
+    /**
+     * Its id.
+     */
+    id: number;
+    /**
+     * What the person is invited to.
+     */
+    kind: InvitationKind;
+    /**
+     * Who invites.
+     */
+    organization_id: number;
+    /**
+     * What the organization is called.
+     */
+    organization_name: string;
+    /**
+     * What the person is to be in the organization.
+     */
+    role: MemberRole;
+    /**
+     * When it stops being good, unless it is renewed.
+     */
+    expires_at: string;
+};
 
 /**
  * MyMembership
@@ -1360,6 +1473,30 @@ export type Organization = {
 };
 
 /**
+ * OrganizationSettings
+ *
+ * What an organization has decided about how it works; where it has not, the default.
+ */
+export type OrganizationSettings = {
+    /**
+     * The organization.
+     */
+    organization_id: number;
+    /**
+     * For how long specialists open the records of whom they treated.
+     */
+    record_access: RecordAccess;
+    /**
+     * Rises with each change; the next change says which one it was made from.
+     */
+    version: number;
+    /**
+     * When it last changed.
+     */
+    updated_at: string;
+};
+
+/**
  * PageMeta
  *
  * Which page of how many.
@@ -1425,6 +1562,22 @@ export type PageAppointmentTemplate = {
      * The entries of this page, in the order asked for.
      */
     data: Array<AppointmentTemplate>;
+    /**
+     * Which page this is and how many there are.
+     */
+    meta: PageMeta;
+};
+
+/**
+ * Page_Invitation
+ *
+ * One page of a list.
+ */
+export type PageInvitation = {
+    /**
+     * The entries of this page, in the order asked for.
+     */
+    data: Array<Invitation>;
     /**
      * Which page this is and how many there are.
      */
@@ -1658,6 +1811,27 @@ export type Ready = {
      * One entry a dependency.
      */
     dependencies: Array<DependencyState>;
+};
+
+/**
+ * RecordAccess
+ *
+ * For how long a specialist opens the record of a patient by an appointment with it. From the booking on until
+ * the appointment has ended it always does; by one that was cancelled, deleted or only held, never.
+ */
+export type RecordAccess = {
+    /**
+     * Days after the end of an appointment that took place, or may have.
+     */
+    after_treatment_days: number;
+    /**
+     * Whether there is no such end: who has treated a patient once opens the record for good.
+     */
+    unlimited: boolean;
+    /**
+     * Days after the end of an appointment that the patient did not come to.
+     */
+    after_no_show_days: number;
 };
 
 /**
@@ -1900,10 +2074,6 @@ export type Specialist = {
  * What a specialist is created from or replaced by.
  */
 export type SpecialistInput = {
-    /**
-     * The specialist's login, a member of the organization; only an admin sets it.
-     */
-    user_id?: number;
     /**
      * What the specialist is called.
      */
@@ -2171,6 +2341,22 @@ export type UpdateOrganization = {
 };
 
 /**
+ * UpdateOrganizationSettings
+ *
+ * What the settings of an organization are replaced by.
+ */
+export type UpdateOrganizationSettings = {
+    /**
+     * The version this change was made from; 409 `stale_version` when there is a newer one.
+     */
+    version: number;
+    /**
+     * For how long specialists open the records of whom they treated; the default when left out.
+     */
+    record_access?: UpdateRecordAccess;
+};
+
+/**
  * UpdatePatient
  *
  * What a patient is replaced by; what is left out is removed.
@@ -2180,10 +2366,6 @@ export type UpdatePatient = {
      * The version this change was made from; 409 `stale_version` when there is a newer one.
      */
     version: number;
-    /**
-     * The patient's login, a member of the organization.
-     */
-    user_id?: number;
     /**
      * First name.
      */
@@ -2221,6 +2403,26 @@ export type UpdatePatient = {
      * notes as they are.
      */
     clinical_notes?: string;
+};
+
+/**
+ * UpdateRecordAccess
+ *
+ * For how long a specialist opens the record of a patient by an appointment with it.
+ */
+export type UpdateRecordAccess = {
+    /**
+     * Days after the end of an appointment that took place, or may have; 90 when left out, 0 for none.
+     */
+    after_treatment_days?: number;
+    /**
+     * Whether who has treated a patient once opens the record for good; not when left out.
+     */
+    unlimited?: boolean;
+    /**
+     * Days after the end of an appointment that the patient did not come to; 7 when left out, 0 for none.
+     */
+    after_no_show_days?: number;
 };
 
 /**
@@ -2515,7 +2717,7 @@ export type JwksGetResponses = {
 
 export type JwksGetResponse = JwksGetResponses[keyof JwksGetResponses];
 
-export type MeGetData = {
+export type MeDeleteData = {
     body?: never;
     headers?: {
         /**
@@ -2528,7 +2730,7 @@ export type MeGetData = {
     url: '/v1/me';
 };
 
-export type MeGetErrors = {
+export type MeDeleteErrors = {
     /**
      * The request is malformed: not JSON, an unknown field, or a fault of path or query.
      */
@@ -2550,6 +2752,10 @@ export type MeGetErrors = {
      */
     405: ErrorEnvelope;
     /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
      * Too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
@@ -2567,16 +2773,16 @@ export type MeGetErrors = {
     503: ErrorEnvelope;
 };
 
-export type MeGetError = MeGetErrors[keyof MeGetErrors];
+export type MeDeleteError = MeDeleteErrors[keyof MeDeleteErrors];
 
-export type MeGetResponses = {
+export type MeDeleteResponses = {
     /**
-     * Done.
+     * Accepted; the body says what was stored.
      */
-    200: Me;
+    202: ErasureAccepted;
 };
 
-export type MeGetResponse = MeGetResponses[keyof MeGetResponses];
+export type MeDeleteResponse = MeDeleteResponses[keyof MeDeleteResponses];
 
 export type MeOrganizationSwitchData = {
     body: SwitchOrganization;
@@ -2617,7 +2823,7 @@ export type MeOrganizationSwitchErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -2780,7 +2986,7 @@ export type PatientImpersonateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -2931,7 +3137,7 @@ export type ClerkWebhookReceiveErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -3086,7 +3292,7 @@ export type OrganizationCreateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -3306,7 +3512,7 @@ export type OrganizationUpdateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -3345,6 +3551,158 @@ export type OrganizationUpdateResponses = {
 };
 
 export type OrganizationUpdateResponse = OrganizationUpdateResponses[keyof OrganizationUpdateResponses];
+
+export type OrganizationSettingsGetData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the organization; it is the context of the request.
+         */
+        organization_id: number;
+    };
+    query?: never;
+    url: '/v1/organizations/{organization_id}/settings';
+};
+
+export type OrganizationSettingsGetErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type OrganizationSettingsGetError = OrganizationSettingsGetErrors[keyof OrganizationSettingsGetErrors];
+
+export type OrganizationSettingsGetResponses = {
+    /**
+     * Done.
+     */
+    200: OrganizationSettings;
+};
+
+export type OrganizationSettingsGetResponse = OrganizationSettingsGetResponses[keyof OrganizationSettingsGetResponses];
+
+export type OrganizationSettingsUpdateData = {
+    body: UpdateOrganizationSettings;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the organization; it is the context of the request.
+         */
+        organization_id: number;
+    };
+    query?: never;
+    url: '/v1/organizations/{organization_id}/settings';
+};
+
+export type OrganizationSettingsUpdateErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes, or holds more values.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type OrganizationSettingsUpdateError = OrganizationSettingsUpdateErrors[keyof OrganizationSettingsUpdateErrors];
+
+export type OrganizationSettingsUpdateResponses = {
+    /**
+     * Done.
+     */
+    200: OrganizationSettings;
+};
+
+export type OrganizationSettingsUpdateResponse = OrganizationSettingsUpdateResponses[keyof OrganizationSettingsUpdateResponses];
 
 export type MemberListData = {
     body?: never;
@@ -3422,94 +3780,6 @@ export type MemberListResponses = {
 };
 
 export type MemberListResponse = MemberListResponses[keyof MemberListResponses];
-
-export type MemberConnectData = {
-    body: ConnectUser;
-    headers?: {
-        /**
-         * Id of the organization to work in; the one last switched to when left out.
-         */
-        'X-Organization-Id'?: number;
-        /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-         */
-        'Idempotency-Key'?: string;
-    };
-    path: {
-        /**
-         * Id of the organization; it is the context of the request.
-         */
-        organization_id: number;
-    };
-    query?: never;
-    url: '/v1/organizations/{organization_id}/connect-user';
-};
-
-export type MemberConnectErrors = {
-    /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
-     */
-    400: ErrorEnvelope;
-    /**
-     * No valid credentials came with the request.
-     */
-    401: ErrorEnvelope;
-    /**
-     * The caller is known but may not do this.
-     */
-    403: ErrorEnvelope;
-    /**
-     * No such thing, or none that the caller may know of.
-     */
-    404: ErrorEnvelope;
-    /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
-     */
-    405: ErrorEnvelope;
-    /**
-     * The request conflicts with the present state.
-     */
-    409: ErrorEnvelope;
-    /**
-     * The body is larger than the operation takes.
-     */
-    413: ErrorEnvelope;
-    /**
-     * The body's content type is not one the operation takes.
-     */
-    415: ErrorEnvelope;
-    /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
-     */
-    422: ErrorEnvelope;
-    /**
-     * Too many requests; try again after `Retry-After` seconds.
-     */
-    429: ErrorEnvelope;
-    /**
-     * A fault of the service. It is logged under the request id.
-     */
-    500: ErrorEnvelope;
-    /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
-     */
-    502: ErrorEnvelope;
-    /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
-     */
-    503: ErrorEnvelope;
-};
-
-export type MemberConnectError = MemberConnectErrors[keyof MemberConnectErrors];
-
-export type MemberConnectResponses = {
-    /**
-     * Created; the body is what was created.
-     */
-    201: Member;
-};
-
-export type MemberConnectResponse = MemberConnectResponses[keyof MemberConnectResponses];
 
 export type MemberDeleteData = {
     body?: never;
@@ -3635,7 +3905,7 @@ export type MemberUpdateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -3674,6 +3944,743 @@ export type MemberUpdateResponses = {
 };
 
 export type MemberUpdateResponse = MemberUpdateResponses[keyof MemberUpdateResponses];
+
+export type MemberConnectData = {
+    body: ConnectUser;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the organization; it is the context of the request.
+         */
+        organization_id: number;
+    };
+    query?: never;
+    url: '/v1/organizations/{organization_id}/connect-user';
+};
+
+export type MemberConnectErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes, or holds more values.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type MemberConnectError = MemberConnectErrors[keyof MemberConnectErrors];
+
+export type MemberConnectResponses = {
+    /**
+     * Created; the body is what was created.
+     */
+    201: Invitation;
+};
+
+export type MemberConnectResponse = MemberConnectResponses[keyof MemberConnectResponses];
+
+export type InvitationListData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the organization; it is the context of the request.
+         */
+        organization_id: number;
+    };
+    query?: {
+        /**
+         * Number of the page, from 1.
+         */
+        page?: number;
+        /**
+         * Entries a page, at most 100.
+         */
+        page_size?: number;
+    };
+    url: '/v1/organizations/{organization_id}/invitations';
+};
+
+export type InvitationListErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type InvitationListError = InvitationListErrors[keyof InvitationListErrors];
+
+export type InvitationListResponses = {
+    /**
+     * Done.
+     */
+    200: PageInvitation;
+};
+
+export type InvitationListResponse = InvitationListResponses[keyof InvitationListResponses];
+
+export type InvitationDeleteData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the organization; it is the context of the request.
+         */
+        organization_id: number;
+        /**
+         * Id of the invitation.
+         */
+        invitation_id: number;
+    };
+    query?: never;
+    url: '/v1/organizations/{organization_id}/invitations/{invitation_id}';
+};
+
+export type InvitationDeleteErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type InvitationDeleteError = InvitationDeleteErrors[keyof InvitationDeleteErrors];
+
+export type InvitationDeleteResponses = {
+    /**
+     * Done; there is nothing to return.
+     */
+    204: void;
+};
+
+export type InvitationDeleteResponse = InvitationDeleteResponses[keyof InvitationDeleteResponses];
+
+export type MeInvitationAcceptData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the invitation.
+         */
+        invitation_id: number;
+    };
+    query?: never;
+    url: '/v1/me/invitations/{invitation_id}/accept';
+};
+
+export type MeInvitationAcceptErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type MeInvitationAcceptError = MeInvitationAcceptErrors[keyof MeInvitationAcceptErrors];
+
+export type MeInvitationAcceptResponses = {
+    /**
+     * Done.
+     */
+    200: MyMembership;
+};
+
+export type MeInvitationAcceptResponse = MeInvitationAcceptResponses[keyof MeInvitationAcceptResponses];
+
+export type MeInvitationDeclineData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the invitation.
+         */
+        invitation_id: number;
+    };
+    query?: never;
+    url: '/v1/me/invitations/{invitation_id}/decline';
+};
+
+export type MeInvitationDeclineErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type MeInvitationDeclineError = MeInvitationDeclineErrors[keyof MeInvitationDeclineErrors];
+
+export type MeInvitationDeclineResponses = {
+    /**
+     * Done; there is nothing to return.
+     */
+    204: void;
+};
+
+export type MeInvitationDeclineResponse = MeInvitationDeclineResponses[keyof MeInvitationDeclineResponses];
+
+export type PatientLinkData = {
+    body: LinkRecord;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the patient.
+         */
+        patient_id: number;
+    };
+    query?: never;
+    url: '/v1/patients/{patient_id}/link';
+};
+
+export type PatientLinkErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes, or holds more values.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type PatientLinkError = PatientLinkErrors[keyof PatientLinkErrors];
+
+export type PatientLinkResponses = {
+    /**
+     * Created; the body is what was created.
+     */
+    201: Invitation;
+};
+
+export type PatientLinkResponse = PatientLinkResponses[keyof PatientLinkResponses];
+
+export type PatientUnlinkData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the patient.
+         */
+        patient_id: number;
+    };
+    query?: never;
+    url: '/v1/patients/{patient_id}/unlink';
+};
+
+export type PatientUnlinkErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type PatientUnlinkError = PatientUnlinkErrors[keyof PatientUnlinkErrors];
+
+export type PatientUnlinkResponses = {
+    /**
+     * Done; there is nothing to return.
+     */
+    204: void;
+};
+
+export type PatientUnlinkResponse = PatientUnlinkResponses[keyof PatientUnlinkResponses];
+
+export type SpecialistLinkData = {
+    body: LinkRecord;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the specialist.
+         */
+        specialist_id: number;
+    };
+    query?: never;
+    url: '/v1/specialists/{specialist_id}/link';
+};
+
+export type SpecialistLinkErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes, or holds more values.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type SpecialistLinkError = SpecialistLinkErrors[keyof SpecialistLinkErrors];
+
+export type SpecialistLinkResponses = {
+    /**
+     * Created; the body is what was created.
+     */
+    201: Invitation;
+};
+
+export type SpecialistLinkResponse = SpecialistLinkResponses[keyof SpecialistLinkResponses];
+
+export type SpecialistUnlinkData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the specialist.
+         */
+        specialist_id: number;
+    };
+    query?: never;
+    url: '/v1/specialists/{specialist_id}/unlink';
+};
+
+export type SpecialistUnlinkErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type SpecialistUnlinkError = SpecialistUnlinkErrors[keyof SpecialistUnlinkErrors];
+
+export type SpecialistUnlinkResponses = {
+    /**
+     * Done; there is nothing to return.
+     */
+    204: void;
+};
+
+export type SpecialistUnlinkResponse = SpecialistUnlinkResponses[keyof SpecialistUnlinkResponses];
 
 export type ApiKeyListData = {
     body?: never;
@@ -3800,7 +4807,7 @@ export type ApiKeyCreateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -4123,7 +5130,7 @@ export type SpecialtyCreateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -4347,7 +5354,7 @@ export type SpecialtyUpdateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -4514,7 +5521,7 @@ export type SpecialistCreateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -4738,7 +5745,7 @@ export type SpecialistUpdateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -4913,7 +5920,7 @@ export type PatientCreateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -5137,7 +6144,7 @@ export type PatientUpdateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -5289,7 +6296,7 @@ export type SpecialistScheduleUpdateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -5452,7 +6459,7 @@ export type AppointmentTemplateCreateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -5744,7 +6751,7 @@ export type AppointmentTemplateUpdateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -5992,7 +6999,7 @@ export type WaitlistEntryCreateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -6332,7 +7339,7 @@ export type AppointmentCreateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -6556,7 +7563,7 @@ export type AppointmentUpdateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -6707,7 +7714,7 @@ export type AppointmentHoldCreateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -6862,7 +7869,7 @@ export type AppointmentBookErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -7270,7 +8277,7 @@ export type AppointmentCancelErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -7358,7 +8365,7 @@ export type AppointmentRescheduleErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -7523,7 +8530,7 @@ export type AppointmentSeriesCreateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -7684,7 +8691,7 @@ export type AppointmentSeriesUpdateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -7777,7 +8784,7 @@ export type AppointmentSeriesCancelErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -7944,7 +8951,7 @@ export type CalendarSearchErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**

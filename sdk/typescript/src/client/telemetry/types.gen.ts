@@ -5,6 +5,30 @@ export type ClientOptions = {
 };
 
 /**
+ * AccessRevocation
+ *
+ * A revocation as it stands.
+ */
+export type AccessRevocation = {
+    /**
+     * The user's id in Core.
+     */
+    user_id: number;
+    /**
+     * Of the tokens for which organization; of all of them when left out.
+     */
+    organization_id?: number;
+    /**
+     * Tokens issued before are refused: the latest moment that was ever asked for.
+     */
+    not_before: string;
+    /**
+     * When it is forgotten, because every token that it is about has expired.
+     */
+    expires_at: string;
+};
+
+/**
  * Who acted.
  */
 export type ActorKind = 'user' | 'api_key' | 'system' | 'anonymous';
@@ -237,6 +261,10 @@ export type AuditLog = {
      * The actor's user agent, unless it was erased.
      */
     user_agent?: string;
+    /**
+     * What the actor's program called the request, unless it was erased.
+     */
+    client_request_id?: string;
 };
 
 /**
@@ -670,7 +698,8 @@ export type ErrorBody = {
     message: string;
     /**
      * Facts about the fault; which ones depends on the code. Validation puts a list under
-     * `fields`, each entry with a JSON `pointer`, the broken `rule` and a `message`.
+     * `fields`, each entry with a JSON `pointer`, the broken `rule` and a `message`: the first
+     * hundred at most. `count` says how many there are in all.
      */
     details?: unknown;
     /**
@@ -908,6 +937,27 @@ export type MediaEvent = {
 export type MediaEventKind = 'started' | 'heartbeat' | 'bandwidth' | 'quality_changed' | 'stalled' | 'exercise_started' | 'exercise_ended' | 'ended';
 
 /**
+ * NewAccessRevocation
+ *
+ * Whose tokens are good no longer.
+ */
+export type NewAccessRevocation = {
+    /**
+     * The user's id in Core.
+     */
+    user_id: number;
+    /**
+     * Only the tokens for this organization; those for every organization, and for none, when left out.
+     */
+    organization_id?: number;
+    /**
+     * Tokens issued before are refused, those issued at it or later are not. By Core's clock, which also dates
+     * its tokens; at most five minutes ahead.
+     */
+    not_before: string;
+};
+
+/**
  * NewAnalyticsEvent
  *
  * Something that a person did or saw.
@@ -1021,6 +1071,10 @@ export type NewAuditEvent = {
      * The actor's user agent, of which 1,024 characters are kept; kept apart like the address.
      */
     user_agent?: string;
+    /**
+     * What the actor's program calls the request; kept apart like the address.
+     */
+    client_request_id?: string;
 };
 
 /**
@@ -1033,6 +1087,42 @@ export type NewExclusion = {
      * The user's id in Core; the caller itself when left out. Another is for administrators.
      */
     subject_id?: number;
+};
+
+/**
+ * NewOrganizationSettings
+ *
+ * What is so in an organization.
+ */
+export type NewOrganizationSettings = {
+    /**
+     * Rises with each change at Core: of two states the one with the greater number is the later.
+     */
+    revision: number;
+    /**
+     * The IANA zone that the organization's days are in.
+     */
+    timezone: string;
+};
+
+/**
+ * OrganizationSettings
+ *
+ * The settings of an organization as they are known here.
+ */
+export type OrganizationSettings = {
+    /**
+     * The organization's id in Core.
+     */
+    organization_id: number;
+    /**
+     * Which state it is: the latest that was ever told.
+     */
+    revision: number;
+    /**
+     * The IANA zone that the organization's days are in.
+     */
+    timezone: string;
 };
 
 /**
@@ -1399,6 +1489,157 @@ export type ReadyGetResponses = {
 
 export type ReadyGetResponse = ReadyGetResponses[keyof ReadyGetResponses];
 
+export type AccessRevocationCreateData = {
+    body: NewAccessRevocation;
+    path?: never;
+    query?: never;
+    url: '/v1/access/revocations';
+};
+
+export type AccessRevocationCreateErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes, or holds more values.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AccessRevocationCreateError = AccessRevocationCreateErrors[keyof AccessRevocationCreateErrors];
+
+export type AccessRevocationCreateResponses = {
+    /**
+     * Created; the body is what was created.
+     */
+    201: AccessRevocation;
+};
+
+export type AccessRevocationCreateResponse = AccessRevocationCreateResponses[keyof AccessRevocationCreateResponses];
+
+export type OrganizationSettingsPutData = {
+    body: NewOrganizationSettings;
+    path: {
+        /**
+         * The organization's id in Core.
+         */
+        organization_id: number;
+    };
+    query?: never;
+    url: '/v1/organizations/{organization_id}/settings';
+};
+
+export type OrganizationSettingsPutErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body is larger than the operation takes, or holds more values.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The body's content type is not one the operation takes.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     */
+    422: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type OrganizationSettingsPutError = OrganizationSettingsPutErrors[keyof OrganizationSettingsPutErrors];
+
+export type OrganizationSettingsPutResponses = {
+    /**
+     * Done.
+     */
+    200: OrganizationSettings;
+};
+
+export type OrganizationSettingsPutResponse = OrganizationSettingsPutResponses[keyof OrganizationSettingsPutResponses];
+
 export type AuditIngestData = {
     body: AuditBatch;
     path?: never;
@@ -1432,7 +1673,7 @@ export type AuditIngestErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -1504,6 +1745,10 @@ export type AuditLogListData = {
          * Only what happened in this request.
          */
         request_id?: string;
+        /**
+         * Only what happened in requests that their caller called so, in `X-Request-Id`.
+         */
+        client_request_id?: string;
         /**
          * Only this organization: for superadmins, who otherwise see all of them. Others are always
          * held to their own.
@@ -1932,7 +2177,7 @@ export type AnalyticsTrackErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -2071,7 +2316,7 @@ export type MediaEventTrackErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -2144,7 +2389,7 @@ export type PoseFrameTrackErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -2270,7 +2515,7 @@ export type ConsentPutErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
@@ -2409,7 +2654,7 @@ export type ExclusionCreateErrors = {
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes.
+     * The body is larger than the operation takes, or holds more values.
      */
     413: ErrorEnvelope;
     /**
