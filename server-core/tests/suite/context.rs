@@ -50,8 +50,7 @@ fn append(fields: &Value) -> String {
     for (name, value) in fields.as_object().unwrap() {
         row[name] = value.clone();
     }
-    let hexadecimal: String = json!([row]).to_string().bytes().map(|byte| format!("{byte:02x}")).collect();
-    format!("select audit_append('{hexadecimal}')")
+    format!("select audit_append('{}')", hex::encode(json!([row]).to_string()))
 }
 
 #[tokio::test]

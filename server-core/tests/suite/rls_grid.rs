@@ -50,7 +50,8 @@ async fn execute(app: &CoreApp, sql: String) {
         .unwrap_or_else(|e| panic!("{sql}: {e}"));
 }
 
-/// Rows of everybody's in each table: of the specialist and the patient, and of others of the clinic.
+/// Rows of everybody's in each table: of the specialist and the patient, and of others of the clinic. The ids of the
+/// two records.
 async fn seed(app: &CoreApp) -> (i64, i64) {
     let (admin, home) = (app.admin(), app.home());
     let own = app.patient_record().await.id;
@@ -79,6 +80,13 @@ async fn seed(app: &CoreApp) -> (i64, i64) {
     for actor in [admin.clone(), app.specialist(), app.staff(), app.patient()] {
         granted(actor.calendar_feed_create().send().await, 201);
     }
+    seed_in_each_name(app, own, (colleague, specialty)).await;
+    (home.specialist_id, own)
+}
+
+/// What each of the clinic's people, and its key, could have written; and what no operation writes at once.
+async fn seed_in_each_name(app: &CoreApp, own: i64, (colleague, specialty): (i64, i64)) {
+    let home = app.home();
     let (id, admin, specialist) = (home.id, home.admin.user_id, home.specialist_id);
     let people = [&home.admin, &home.specialist, &home.staff, &home.patient].map(|person| person.user_id.to_string());
     for user in people.iter().map(String::as_str).chain(["null"]) {
@@ -107,7 +115,8 @@ async fn seed(app: &CoreApp) -> (i64, i64) {
         }
         for table in ["appointment_series", "appointment_reschedules"] {
             let columns = "select string_agg(attname, ', ') from pg_attribute
-                           where attrelid = $1::regclass and attnum > 0 and attname not in ('id', 'user_id')";
+                           where attrelid = $1::regclass and attnum > 0 and not attisdropped
+                             and attname not in ('id', 'uid', 'user_id')";
             let columns: String =
                 sqlx::query_scalar(columns).bind(table).fetch_one(&mut app.owner().await).await.unwrap();
             let sql = format!(
@@ -150,7 +159,6 @@ async fn seed(app: &CoreApp) -> (i64, i64) {
     ] {
         execute(app, sql).await;
     }
-    (specialist, own)
 }
 
 /// Changes of columns that are none by themselves.

@@ -216,7 +216,7 @@ async fn change_and_ask(was: Role) {
             world.asked_by(&member.person);
             let (name, here) = (member.name(), app.actor(&member.person).in_organization(home));
             // Both processes have heard of the change; each is asked half of it.
-            let asker = Asker::Person(if (place + number) % 2 == 0 { here } else { here.at(&second.url()) });
+            let asker = Asker::Person(if (place + number).is_multiple_of(2) { here } else { here.at(&second.url()) });
             let expected = member.column().map_or("404", |column| expected(&grid, id, column));
             let another = if expected.starts_with('2') { Some(world.fixture(id).await) } else { None };
             let answer = Answer::to(asker.request(operation, another.as_ref().unwrap_or(&waits))).await;
