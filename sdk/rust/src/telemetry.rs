@@ -7593,10 +7593,10 @@ let response = client.media_event_track()
     }
     /**Track pose frames of a session
 
-Takes up to 2 MiB, plain or with `Content-Encoding: gzip` (then up to 4 MiB unpacked, and 256 KiB and
-200 times what was sent). Nothing is stored unless the person has agreed to pose tracking. A frame is named by its session and
-offset, so sending it again changes nothing; more than 60 frames a second are dropped as
-`too_frequent`. What is answered as stored is durable.
+Takes up to 2 MiB, plain or with `Content-Encoding: gzip`: then up to 4 MiB unpacked, and at most
+256 KiB and 200 times what was sent. Nothing is stored unless the person has agreed to pose
+tracking. A frame is named by its session and offset, so sending it again changes nothing; more
+than 60 frames a second are dropped as `too_frequent`. What is answered as stored is durable.
 
 Sends a `POST` request to `/v1/pose/frames`
 

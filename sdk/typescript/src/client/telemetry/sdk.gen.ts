@@ -223,10 +223,10 @@ export const mediaEventTrack = <ThrowOnError extends boolean = true>(options: Op
 /**
  * Track pose frames of a session
  *
- * Takes up to 2 MiB, plain or with `Content-Encoding: gzip` (then up to 4 MiB unpacked, and 256 KiB and
- * 200 times what was sent). Nothing is stored unless the person has agreed to pose tracking. A frame is named by its session and
- * offset, so sending it again changes nothing; more than 60 frames a second are dropped as
- * `too_frequent`. What is answered as stored is durable.
+ * Takes up to 2 MiB, plain or with `Content-Encoding: gzip`: then up to 4 MiB unpacked, and at most
+ * 256 KiB and 200 times what was sent. Nothing is stored unless the person has agreed to pose
+ * tracking. A frame is named by its session and offset, so sending it again changes nothing; more
+ * than 60 frames a second are dropped as `too_frequent`. What is answered as stored is durable.
  */
 export const poseFrameTrack = <ThrowOnError extends boolean = true>(options: Options<PoseFrameTrackData, ThrowOnError>) => options.client.post<PoseFrameTrackResponses, PoseFrameTrackErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
