@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, marker::PhantomData};
 use poem::{endpoint::BoxEndpoint, http::Method};
 use poem_openapi::{
     OpenApi, OpenApiService,
-    registry::{MetaApi, Registry},
+    registry::{MetaApi, MetaPath, Registry},
 };
 use serde_json::{Map, Value, json};
 
@@ -130,12 +130,30 @@ impl Document {
     }
 }
 
+/// A path whose methods are in several APIs is one path of the specification all the same: written twice, the one
+/// that comes last would hide the others.
+fn one_item_a_path(mut apis: Vec<MetaApi>) -> Vec<MetaApi> {
+    let mut items: Vec<(usize, MetaPath)> = Vec::new();
+    for (number, api) in apis.iter_mut().enumerate() {
+        for path in std::mem::take(&mut api.paths) {
+            match items.iter_mut().find(|(_, item)| item.path == path.path) {
+                Some((_, item)) => item.operations.extend(path.operations),
+                None => items.push((number, path)),
+            }
+        }
+    }
+    for (number, item) in items {
+        apis[number].paths.push(item);
+    }
+    apis
+}
+
 /// An API's shape without its values: enough to print its specification.
 struct Shape<T>(PhantomData<T>);
 
 impl<T: OpenApi> OpenApi for Shape<T> {
     fn meta() -> Vec<MetaApi> {
-        T::meta()
+        one_item_a_path(T::meta())
     }
 
     fn register(registry: &mut Registry) {
@@ -418,6 +436,28 @@ mod tests {
         let mut schema = json!({ "type": "integer", "format": "uint32", "minimum": 1.0 });
         mend(&mut schema);
         assert_eq!(schema, json!({ "type": "integer", "format": "int64", "minimum": 1, "maximum": 4_294_967_295_u32 }));
+    }
+
+    #[test]
+    fn a_path_of_two_apis_keeps_the_methods_of_both() {
+        struct Read;
+        struct Write;
+        #[OpenApi]
+        impl Read {
+            /// Read it.
+            #[oai(path = "/thing", method = "get", operation_id = "thing_get")]
+            async fn thing_get(&self) {}
+        }
+        #[OpenApi]
+        impl Write {
+            /// Delete it.
+            #[oai(path = "/thing", method = "delete", operation_id = "thing_delete")]
+            async fn thing_delete(&self) {}
+        }
+        let public = &["thing_get", "thing_delete"];
+        let info = Info { title: "t", version: "1.0.0", description: "d", phi: &[], public, headers: &[] };
+        let document = Document::of::<(Read, Write)>(&info).unwrap();
+        assert_eq!(document.methods(), [("/thing".to_owned(), vec![Method::DELETE, Method::GET])]);
     }
 
     #[test]
