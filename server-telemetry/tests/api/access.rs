@@ -5,9 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use restartix_sdk::telemetry::types::{AccessRevocation, NewAccessRevocation};
 use serde_json::json;
-use test_support::{
-    Answer, Issuer, Operation, Server, TelemetryApp, TelemetryPerson, eventually, granted, refused, until,
-};
+use test_support::{Answer, Issuer, Operation, Server, TelemetryApp, TelemetryPerson, eventually, granted, refused};
 
 use crate::support::patient;
 
@@ -20,7 +18,8 @@ const NO_REDIS: &str = "redis://127.0.0.1:9";
 /// A token of the person's that was issued at this moment.
 fn issued(person: &TelemetryPerson, at: DateTime<Utc>) -> String {
     let mut claims = person.claims();
-    claims["iat"] = json!(at.timestamp_micros() as f64 / 1e6);
+    let seconds = format!("{}.{:06}", at.timestamp(), at.timestamp_subsec_micros());
+    claims["iat"] = serde_json::from_str(&seconds).expect("seconds are a number");
     Issuer::sign_telemetry(&claims)
 }
 
@@ -46,9 +45,7 @@ async fn lets_in(base: &str, token: &str) -> bool {
 }
 
 async fn refused_soon(base: &str, token: &str) {
-    let ((), took) =
-        until("the other process has heard", HEARD, || async { (!lets_in(base, token).await).then_some(()) }).await;
-    println!("refused by the other process {took:?} after the answer");
+    eventually("the other process has heard", HEARD, || async { !lets_in(base, token).await }).await;
 }
 
 #[tokio::test]
@@ -95,7 +92,7 @@ async fn a_revoked_token_opens_nothing() {
     let before = Utc::now() - TimeDelta::minutes(1);
     let (old, fresh) = (issued(&admin, before), admin.token());
     let opened = |operation: &Operation, token: &str| {
-        let target = operation.path.replace('{', "").replace('}', "");
+        let target = operation.path.replace(['{', '}'], "");
         Answer::to(app.request(operation.method.clone(), &target).bearer_auth(token))
     };
     let mut operations = Vec::new();
