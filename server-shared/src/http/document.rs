@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, marker::PhantomData};
 use poem::{endpoint::BoxEndpoint, http::Method};
 use poem_openapi::{
     OpenApi, OpenApiService,
-    registry::{MetaApi, Registry},
+    registry::{MetaApi, MetaPath, Registry},
 };
 use serde_json::{Map, Value, json};
 
@@ -135,7 +135,7 @@ struct Shape<T>(PhantomData<T>);
 
 impl<T: OpenApi> OpenApi for Shape<T> {
     fn meta() -> Vec<MetaApi> {
-        T::meta()
+        paths_joined(T::meta())
     }
 
     fn register(registry: &mut Registry) {
@@ -148,6 +148,19 @@ impl<T: OpenApi> OpenApi for Shape<T> {
     ) {
         // A shape serves nothing.
     }
+}
+
+/// A path may have operations in several APIs. Printed as they are, it would stand in the document several
+/// times, and whoever reads that keeps the last and loses the others' operations.
+fn paths_joined(apis: Vec<MetaApi>) -> Vec<MetaApi> {
+    let mut joined: Vec<MetaPath> = Vec::new();
+    for path in apis.into_iter().flat_map(|api| api.paths) {
+        match joined.iter_mut().find(|known| known.path == path.path) {
+            Some(known) => known.operations.extend(path.operations),
+            None => joined.push(path),
+        }
+    }
+    vec![MetaApi { paths: joined }]
 }
 
 fn finish(document: &mut Value, info: &Info) {
@@ -411,7 +424,36 @@ fn title_case(header: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use poem_openapi::payload::PlainText;
+
     use super::*;
+
+    struct Reading;
+    struct Removing;
+
+    #[OpenApi]
+    impl Reading {
+        #[oai(path = "/thing", method = "get", operation_id = "thing_get")]
+        async fn get(&self) -> PlainText<&'static str> {
+            PlainText("")
+        }
+    }
+
+    #[OpenApi]
+    impl Removing {
+        #[oai(path = "/thing", method = "delete", operation_id = "thing_delete")]
+        async fn delete(&self) -> PlainText<&'static str> {
+            PlainText("")
+        }
+    }
+
+    #[test]
+    fn a_path_of_several_apis_keeps_the_operations_of_each() {
+        let apis = Shape::<(Reading, Removing)>::meta();
+        let paths: Vec<_> = apis.iter().flat_map(|api| &api.paths).collect();
+        let named: Vec<_> = paths.iter().flat_map(|path| &path.operations).map(|named| named.operation_id).collect();
+        assert_eq!((paths.len(), named), (1, vec![Some("thing_get"), Some("thing_delete")]));
+    }
 
     #[test]
     fn integers_get_whole_bounds_that_javascript_can_hold() {
