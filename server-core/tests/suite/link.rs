@@ -46,7 +46,8 @@ async fn a_write_only_key_hands_no_record_to_anybody() {
         Answer::to(request.json(&json!({ "user_id": other.user_id }))).await.refusal(403, "permission_denied");
     }
     // Replaced, a record stays whose it is.
-    let change = app.staff().patient_update().patient_id(own.id).body(unchanged(&own));
+    let staff = app.staff();
+    let change = staff.patient_update().patient_id(own.id).body(unchanged(&own));
     assert_eq!(granted(change.send().await, 200).user_id, Some(app.home().patient.user_id));
     granted(app.patient().patient_get().patient_id(own.id).send().await, 200);
 }

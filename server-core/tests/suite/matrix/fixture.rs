@@ -221,7 +221,8 @@ impl World {
             "invitation_delete" => {
                 let email = Some(format!("{}@example.org", Uuid::new_v4().simple()));
                 let body = ConnectUser { email, user_id: None, role: MemberRole::Staff };
-                let invite = self.app.admin().member_connect().organization_id(self.app.home().id).body(body);
+                let admin = self.app.admin();
+                let invite = admin.member_connect().organization_id(self.app.home().id).body(body);
                 self.home().with("invitation_id", &granted(invite.send().await, 201).id)
             }
             _ => return None,
