@@ -13834,6 +13834,24 @@ let response = client.jwks_get()
     pub fn jwks_get(&self) -> builder::JwksGet<'_> {
         builder::JwksGet::new(self)
     }
+    /**Say who the caller is
+
+With every membership, the role and permissions in the organization of the request, and what the caller is
+invited to.
+
+Sends a `GET` request to `/v1/me`
+
+Arguments:
+- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+```ignore
+let response = client.me_get()
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn me_get(&self) -> builder::MeGet<'_> {
+        builder::MeGet::new(self)
+    }
     /**End the caller's own account
 
 Every membership ends at once; then the account goes, here and at the identity provider, with what it
@@ -16069,6 +16087,137 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 200u16 => ResponseValue::from_response(response).await,
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::me_get`]
+
+[`Client::me_get`]: super::Client::me_get*/
+    #[derive(Debug, Clone)]
+    pub struct MeGet<'a> {
+        client: &'a super::Client,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> MeGet<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/me`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Me>, Error<types::ErrorEnvelope>> {
+            let Self { client, x_organization_id } = self;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/me", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "me_get",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 405u16 => {
                     Err(
                         Error::ErrorResponse(

@@ -1,7 +1,7 @@
 //! `/v1/specialists`: who treats.
 
 use restartix_sdk::core::types::{SpecialistInput, SpecialtyInput};
-use test_support::{CoreApp, Role, granted, in_days, refused};
+use test_support::{CoreApp, granted, in_days, refused};
 
 async fn specialty(app: &CoreApp, name: &str) -> i64 {
     let body = SpecialtyInput { name: name.to_owned(), description: None };
