@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 
-use super::{super::super::error::FieldFault, MOST_VALUES, Schemas, VALUES_TO_SPARE};
+use super::{MOST_VALUES, Schemas, VALUES_TO_SPARE};
 use crate::error::FieldFault;
 
 fn schemas() -> Schemas {

@@ -2784,6 +2784,69 @@ export type MeDeleteResponses = {
 
 export type MeDeleteResponse = MeDeleteResponses[keyof MeDeleteResponses];
 
+export type MeGetData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization to work in; the one last switched to when left out.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/me';
+};
+
+export type MeGetErrors = {
+    /**
+     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     */
+    400: ErrorEnvelope;
+    /**
+     * No valid credentials came with the request.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is known but may not do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * No such thing, or none that the caller may know of.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path exists, but not with this method; `Allow` lists the methods it has.
+     */
+    405: ErrorEnvelope;
+    /**
+     * Too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * A fault of the service. It is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type MeGetError = MeGetErrors[keyof MeGetErrors];
+
+export type MeGetResponses = {
+    /**
+     * Done.
+     */
+    200: Me;
+};
+
+export type MeGetResponse = MeGetResponses[keyof MeGetResponses];
+
 export type MeOrganizationSwitchData = {
     body: SwitchOrganization;
     headers?: {
