@@ -41,12 +41,15 @@ pub async fn assert_bounded(server: &Server, request: impl Fn(&Operation, &str) 
             let what = format!("{} with {}", operation.id, hostile.name);
             let mut target = operation.somewhere();
             if !hostile.query.is_empty() {
-                target = format!("{target}?{}", hostile.query);
+                let begin = if target.contains('?') { '&' } else { '?' };
+                target = format!("{target}{begin}{}", hostile.query);
             }
             let mut asked = request(operation, &target);
             if let Some(body) = &hostile.body {
                 asked = asked.header(header::CONTENT_TYPE, "application/json").body(body.clone());
             }
+            // Without them nobody would read the body.
+            asked = operation.headers.iter().fold(asked, |asked, name| asked.header(name, "1"));
             if hostile.gzip {
                 asked = asked.header(header::CONTENT_ENCODING, "gzip");
             }

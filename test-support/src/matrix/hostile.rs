@@ -85,7 +85,7 @@ impl Hostile {
 }
 
 impl Operation {
-    /// A path with ids in it that may be anybody's.
+    /// A path with ids in it that may be anybody's, and a query of what is needed, so that the body is read.
     pub fn somewhere(&self) -> String {
         let segments = self.path.split('/').map(|segment| match segment.strip_prefix('{') {
             None => segment.to_owned(),
@@ -94,7 +94,26 @@ impl Operation {
             }
             Some(_) => "1".to_owned(),
         });
-        segments.collect::<Vec<_>>().join("/")
+        let path = segments.collect::<Vec<_>>().join("/");
+        let needed = self.needed.iter().map(|(name, schema)| format!("{name}={}", self.valid(schema)));
+        let query = needed.collect::<Vec<_>>().join("&");
+        if query.is_empty() { path } else { format!("{path}?{query}") }
+    }
+
+    /// A parameter that its schema lets through.
+    fn valid(&self, schema: &Value) -> String {
+        let schema = self.resolved(schema);
+        if let Some(part) = schema["allOf"].as_array().and_then(|parts| parts.first()) {
+            return self.valid(part);
+        }
+        if let Some(option) = schema["enum"].as_array().and_then(|options| options.first()?.as_str()) {
+            return option.to_owned();
+        }
+        match schema["format"].as_str() {
+            Some("date-time") => "2030-01-01T00:00:00Z".to_owned(),
+            Some("uuid") => uuid::Uuid::now_v7().to_string(),
+            _ => "1".to_owned(),
+        }
     }
 
     /// Bodies of up to `limit` bytes, each wrong; none for an operation without a body.

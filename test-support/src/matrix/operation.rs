@@ -54,6 +54,10 @@ pub struct Operation {
     pub(super) uuids: Vec<String>,
     /// The names of the schemes, one of which lets a caller in.
     pub security: Vec<String>,
+    /// The headers that it needs.
+    pub(super) headers: Vec<String>,
+    /// The parameters of the query that it needs, with their schemas.
+    pub(super) needed: Vec<(String, Value)>,
     /// The schema of its body; null where it has none.
     pub(super) body: Value,
     /// The specification that the schema refers to.
@@ -155,6 +159,11 @@ impl Operation {
             parameters.push(Parameter { location, pointer: name.clone(), name });
         }
         let body = &stated["requestBody"]["content"]["application/json"]["schema"];
+        let needed = |place: &str| -> Vec<(String, Value)> {
+            let parameters = stated["parameters"].as_array().into_iter().flatten();
+            let needed = parameters.filter(|one| one["in"] == place && one["required"] == true);
+            needed.filter_map(|one| Some((one["name"].as_str()?.to_owned(), one["schema"].clone()))).collect()
+        };
         let schemes = stated["security"].as_array().into_iter().flatten().filter_map(Value::as_object);
         ids(document, body, "", "", DEEPEST, &mut parameters);
         parameters.sort_unstable();
@@ -169,6 +178,8 @@ impl Operation {
             path_ids: Self::ids_of_path(stated, |_| true),
             uuids: Self::ids_of_path(stated, |schema| schema["format"] == "uuid"),
             security: schemes.flat_map(Map::keys).cloned().collect(),
+            headers: needed("header").into_iter().map(|(name, _)| name).collect(),
+            needed: needed("query"),
             body: body.clone(),
             document: Arc::clone(document),
         })
