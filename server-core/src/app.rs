@@ -163,11 +163,9 @@ pub(crate) async fn bootstrap(plan: &bootstrap::Plan) -> ExitCode {
         Err(faults) => return refused(&faults),
     };
     let made = bootstrap::run(&url, plan).await;
-    if let Err(bootstrap::BootstrapError::SuperadminExists) = &made {
-        ended(made.map_err(|error| error.to_string()));
-        return ExitCode::from(bootstrap::REFUSED);
-    }
-    ended(made.map_err(|error| error.to_string()))
+    let is_refused = matches!(made, Err(bootstrap::BootstrapError::SuperadminExists));
+    let code = ended(made.map_err(|error| error.to_string()));
+    if is_refused { ExitCode::from(bootstrap::REFUSED) } else { code }
 }
 
 /// `server-core serve`

@@ -311,7 +311,7 @@ fn production_refuses_every_published_value() {
             .collect();
         assert!(tried.len() >= 8, "the files are read: {tried:?}");
         for (name, value) in &tried {
-            let refused = subject.refuses(&[(name, value)]);
+            let refused = subject.refuses(&[(*name, value.as_str())]);
             assert_eq!(refused, BTreeSet::from([(*name).to_owned()]), "{} takes {name}={value}", subject.name);
         }
     }

@@ -117,7 +117,7 @@ impl Settings {
 
 impl Production<'_> {
     /// No secret is one that everybody can read in the repository, and no key one that was typed.
-    pub fn secrets(self) -> Self {
+    pub fn secrets(&mut self) -> &mut Self {
         let read: Vec<_> = self.0.read().collect();
         for name in read {
             let Some(value) = self.0.text(name) else { continue };
@@ -138,7 +138,7 @@ impl Production<'_> {
     }
 
     /// These, where they are set, have at least 32 characters; each of them in a list.
-    pub fn long(self, names: &[&'static str]) -> Self {
+    pub fn long(&mut self, names: &[&'static str]) -> &mut Self {
         for &name in names {
             let value = self.0.text(name).map(items).unwrap_or_default();
             let guessed = |item: &String| item.len() < SECRET_MIN || different(item.as_bytes()) < DIFFERENT_LETTERS_MIN;
@@ -150,7 +150,7 @@ impl Production<'_> {
     }
 
     /// These addresses are reached by TLS, or without leaving the operator's own network.
-    pub fn sheltered(self, names: &[&'static str]) -> Self {
+    pub fn sheltered(&mut self, names: &[&'static str]) -> &mut Self {
         for &name in names {
             if self.0.text(name).and_then(|value| Url::parse(value).ok()).is_some_and(|url| is_open(&url)) {
                 self.0.fault(name, "an https URL (http only to a private address)");
@@ -160,7 +160,7 @@ impl Production<'_> {
     }
 
     /// These are lists of web addresses of people's browsers, reached by TLS alone.
-    pub fn browsed(self, names: &[&'static str]) -> Self {
+    pub fn browsed(&mut self, names: &[&'static str]) -> &mut Self {
         for &name in names {
             let value = self.0.text(name).map(items).unwrap_or_default();
             if value.iter().any(|item| item.starts_with("http://")) {
@@ -171,7 +171,7 @@ impl Production<'_> {
     }
 
     /// The issuer of people's tokens is one that can be somebody's: by TLS, public, and no placeholder.
-    pub fn issuer(self, name: &'static str) -> Self {
+    pub fn issuer(&mut self, name: &'static str) -> &mut Self {
         let Some(value) = self.0.text(name) else { return self };
         let own = Url::parse(value).is_ok_and(|url| url.scheme() == "https" && !is_private(&url));
         if !own || ISSUERS.contains(&plain(value)) {
