@@ -72,6 +72,7 @@ fn both(endpoints: &Endpoints, keys: &Keys, port: u16) -> Environment {
         ("REDIS_URL", endpoints.redis_url.clone()),
         // Tools and tests ask more than people do; a test of the limits sets its own.
         ("RATE_LIMIT_SCALE", chosen("RATE_LIMIT_SCALE", "10000")),
+        ("CONNECTIONS_PER_ADDRESS", chosen("CONNECTIONS_PER_ADDRESS", "4000")),
         ("CORS_ALLOWED_ORIGINS", chosen("CORS_ALLOWED_ORIGINS", AUTHORIZED_PARTY)),
         ("TELEMETRY_INTERNAL_TOKEN", keys.secrets.telemetry_internal_token.clone()),
     ])
