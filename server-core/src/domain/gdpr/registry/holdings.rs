@@ -316,6 +316,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
     Holding {
         table: "impersonations",
         found: Found::User("impersonator_user_id"),
+        only: "t.session_id is not null",
         columns: &[hidden("session_id")],
         erase: Fate::Anonymize("session_id = null"),
         anonymize: Fate::Anonymize("session_id = null"),
