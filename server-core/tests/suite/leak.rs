@@ -83,7 +83,8 @@ async fn a_dump_of_the_database_holds_no_value_in_clear() {
         "appointment_series.title_encrypted",
         "appointments.title_encrypted",
         "impersonations.reason_encrypted",
-        // See clerk.rs.
+        // See gdpr/planting and clerk.rs.
+        "invitations.email_encrypted",
         "users.email_encrypted",
     ];
     assert_eq!(sealed, planted_in, "encrypted columns that no test plants in");

@@ -87,7 +87,7 @@ async fn titles_of_holds_and_series_are_sealed_too() {
         own.chain([series.title.clone()]).collect::<Vec<_>>()
     };
     assert_eq!(all(&made), vec!["planted-series"; 4]);
-    let seen = granted(app.patient().appointment_series_get().appointment_series_id(made.id).send().await, 200);
+    let seen = granted(app.admin().appointment_series_get().appointment_series_id(made.id).send().await, 200);
     assert_eq!(all(&seen), vec!["planted-series"; 4]);
     let sealed = ["public.appointment_series.title_encrypted", "public.appointments.title_encrypted"];
     let mut found = columns(&app, "planted-series").await;
