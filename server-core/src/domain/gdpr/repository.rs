@@ -71,17 +71,16 @@ pub(super) struct HeldRow {
     pub(super) columns: Map<String, Value>,
 }
 
-/// Whether somebody may have a person erased: an administrator in its organization, who runs the platform
-/// everywhere, and everybody itself everywhere. Of a user whose account has ended nobody has to ask: the
-/// identity provider said so. To be asked above organizations.
+/// Whether a user may have somebody erased: an administrator in its organization, who runs the platform everywhere,
+/// and everybody itself everywhere. To be asked above organizations.
 pub(super) async fn may_erase(
     tx: &mut impl Tx,
     asker: Option<UserId>,
     organization: Option<OrganizationId>,
     subject: Subject,
 ) -> Result<bool, DatabaseError> {
-    let itself = if let (None, Subject::User(user)) = (organization, subject) { Some(user) } else { None };
-    if itself.is_some() && itself == asker {
+    let Some(asker) = asker else { return Ok(false) };
+    if organization.is_none() && matches!(subject, Subject::User(user) if user == asker) {
         return Ok(true);
     }
     let may = sqlx::query_scalar!(
@@ -91,13 +90,10 @@ pub(super) async fn may_erase(
             where u.id = $1 and u.deleted_at is null
               and (u.superadmin
                    or exists (select from memberships m
-                              where m.user_id = u.id and m.organization_id = $2 and m.role = 'admin')))
-            or $1::bigint is null
-               and exists (select from users u where u.id = $3 and u.deleted_at is not null) as "may!"
+                              where m.user_id = u.id and m.organization_id = $2 and m.role = 'admin'))) as "may!"
         "#,
-        asker.map(|id| id.0),
-        organization.map(|id| id.0),
-        itself.map(|id| id.0)
+        asker.0,
+        organization.map(|id| id.0)
     )
     .fetch_one(tx.connection()?)
     .await?;
