@@ -284,6 +284,11 @@ impl Subject {
         ] {
             environment.insert(name, value);
         }
+        for name in ["DATABASE_URL", "DATABASE_APP_URL"] {
+            let mut url = url::Url::parse(&environment[name]).expect("the stack's databases have URLs");
+            url.set_password(Some(&chance())).expect("the URL has a host");
+            environment.insert(name, url.into());
+        }
         environment
     }
 

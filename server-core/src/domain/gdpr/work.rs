@@ -179,11 +179,19 @@ impl Run<'_> {
     /// Whoever can leave a job is not whoever may have somebody erased: that is asked again before anything is done.
     /// Once it has begun it goes on, whatever becomes of who asked.
     async fn check_asker(&self) -> Result<(), JobError> {
-        let mut tx = self.write_above().await?;
-        if repository::may_erase(&mut tx, self.attempt.asked_by, self.attempt.organization, self.work.subject).await? {
+        let (asker, organization) = (self.attempt.asked_by, self.attempt.organization);
+        let is_account = self.work.scope == Scope::Account;
+        // Nobody asks but the service itself, told by the identity provider that the account is closed.
+        if is_account && organization.is_none() && asker.is_none() {
             return Ok(());
         }
-        drop(tx);
+        // An account is no organization's.
+        if !is_account || organization.is_none() {
+            let mut tx = self.write_above().await?;
+            if repository::may_erase(&mut tx, asker, organization, self.work.subject).await? {
+                return Ok(());
+            }
+        }
         let tx = self.write().await?;
         tx.commit(Audit::action("refused", &ErasureRecord(self.attempt.id))).await?;
         Err(JobError::fatal("asker_not_allowed", "who asked for the erasure may not have it done"))
