@@ -343,7 +343,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         table: "audit_personal",
         found: Found::AuditEntry("audit_id"),
         page_key: PageKey::Uuid("audit_id"),
-        columns: &[clear("ip"), clear("user_agent")],
+        columns: &[clear("ip"), clear("user_agent"), clear("client_request_id")],
         ..HOLDING
     },
     Holding {
