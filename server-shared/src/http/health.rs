@@ -94,13 +94,16 @@ pub struct DependencyState {
     pub latency_ms: f64,
 }
 
+/// When the dependencies were asked, and what they said.
+type Verdict = (Instant, Vec<DependencyState>);
+
 /// The operations `health_get` and `ready_get`.
 #[derive(Clone)]
 pub struct HealthApi {
     version: &'static str,
     dependencies: Arc<Vec<Dependency>>,
     /// What they said last, and when. Locked while they are asked: who comes meanwhile waits for that answer.
-    verdict: Arc<Mutex<Option<(Instant, Vec<DependencyState>)>>>,
+    verdict: Arc<Mutex<Option<Verdict>>>,
 }
 
 impl HealthApi {

@@ -43,7 +43,7 @@ struct Compiled {
 #[derive(Debug)]
 pub struct Schemas {
     /// Every schema, as JSON Schema; those of items have names of their own.
-    schemas: Value,
+    whole: Value,
     /// The same, with lists of anything.
     shells: Value,
     compiled: HashMap<String, Compiled>,
@@ -63,7 +63,7 @@ impl Schemas {
         }
         let names = schemas.as_object().into_iter().flat_map(Map::keys);
         let compiled = names.map(|name| (name.clone(), Compiled::default())).collect();
-        Self { schemas, shells, compiled }
+        Self { whole: schemas, shells, compiled }
     }
 
     /// Compiles all of them; what would be a fault of a request is one of the specification here.
@@ -163,11 +163,11 @@ impl Schemas {
     }
 
     fn named(&self, name: &str) -> Option<&Value> {
-        self.schemas.get(name)
+        self.whole.get(name)
     }
 
     fn whole(&self, name: &str) -> Result<&Validator, String> {
-        compiled(&self.compiled(name)?.whole, &self.schemas, name)
+        compiled(&self.compiled(name)?.whole, &self.whole, name)
     }
 
     fn shell(&self, name: &str) -> Result<&Validator, String> {

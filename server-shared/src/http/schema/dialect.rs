@@ -57,10 +57,14 @@ pub(super) fn each_schema(schema: &mut Value, change: &mut impl FnMut(&mut Map<S
     for (keyword, inside) in fields.iter_mut() {
         match (keyword.as_str(), inside) {
             ("properties", Value::Object(properties)) => {
-                properties.values_mut().for_each(|property| each_schema(property, change));
+                for property in properties.values_mut() {
+                    each_schema(property, change);
+                }
             }
             ("allOf" | "anyOf" | "oneOf", Value::Array(parts)) => {
-                parts.iter_mut().for_each(|part| each_schema(part, change));
+                for part in parts {
+                    each_schema(part, change);
+                }
             }
             ("items" | "additionalProperties" | "not", inside) => each_schema(inside, change),
             _ => {}
