@@ -101,10 +101,10 @@ async fn a_caller_is_looked_up_once() {
     let lookups = |said: &Conversation| {
         said.statements().iter().filter(|statement| statement.sql.contains("from users u")).count()
     };
-    // What is made of the caller alone: nothing else is asked for.
+    // Refused once it is known who asks, and before anything else is asked for.
     let call = async || {
-        let request = staff.request(reqwest::Method::POST, "/v1/me/telemetry-token");
-        test_support::Answer::to(request).await.json(201);
+        let request = staff.request(reqwest::Method::GET, "/v1/patients?page_size=1000");
+        test_support::Answer::to(request).await.refusal(400, "invalid_parameter");
     };
     app.proxy().listen();
     call().await;
