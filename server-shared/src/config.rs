@@ -187,7 +187,10 @@ impl Settings {
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Names only: values are secrets until something says that they aren't.
-        f.debug_struct("Settings").field("names", &self.values.keys()).field("faults", &self.faults).finish_non_exhaustive()
+        f.debug_struct("Settings")
+            .field("names", &self.values.keys())
+            .field("faults", &self.faults)
+            .finish_non_exhaustive()
     }
 }
 

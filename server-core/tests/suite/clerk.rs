@@ -162,11 +162,7 @@ async fn any_order_ends_in_the_same_state() {
     assert!(email.is_some());
     let rows = app.count("select count(*) from users where clerk_event_at is not null or deleted_at is not null").await;
     assert_eq!(usize::try_from(rows).unwrap(), people.len(), "a user is one row");
-    assert_eq!(
-        i64::try_from(audit(&app).await.len()).unwrap(),
-        4 * rows,
-        "each message counts once"
-    );
+    assert_eq!(i64::try_from(audit(&app).await.len()).unwrap(), 4 * rows, "each message counts once");
 }
 
 fn permutations(of: usize) -> Vec<Vec<usize>> {

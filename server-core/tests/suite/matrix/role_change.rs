@@ -1,6 +1,7 @@
 //! Members who become something else: what they had as what they were is over, and every operation answers
 //! them as what they are, in every process.
 
+use reqwest::Method;
 use restartix_sdk::core::types::{BeginImpersonation, HoldAppointment, MemberRole, UpdateMember};
 use sqlx::AssertSqlSafe;
 use test_support::{Actor, Answer, CoreApp, Grid, Operation, Person, Program, Role, Server, granted, in_days, until};
@@ -218,7 +219,15 @@ async fn change_and_ask(was: Role) {
             // Both processes have heard of the change; each is asked half of it.
             let asker = Asker::Person(if (place + number).is_multiple_of(2) { here } else { here.at(&second.url()) });
             let expected = member.column().map_or("404", |column| expected(&grid, id, column));
-            let another = if expected.starts_with('2') { Some(world.fixture(id).await) } else { None };
+            // Nor does what is read.
+            let uses_up = expected.starts_with('2') && operation.method != Method::GET;
+            if uses_up && id.starts_with("waitlist_") {
+                let gone = "update appointments set status = 'expired', holder = null
+                            where status = 'held' and waitlist_entry_id is not null;
+                            update waitlist_entries set deleted_at = now() where deleted_at is null";
+                execute(app, gone.to_owned()).await;
+            }
+            let another = if uses_up { Some(world.fixture(id).await) } else { None };
             let answer = Answer::to(asker.request(operation, another.as_ref().unwrap_or(&waits))).await;
             assert_eq!(answer.status.as_str(), expected, "{id} by {name}: {}", answer.body);
         }
