@@ -102,7 +102,7 @@ async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
                 let state = Arc::clone(&state);
                 async move {
                     let (head, body) = request.into_parts();
-                    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+                    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
                     Ok::<_, Infallible>(answer(&head, &body, &mut lock(&state)))
                 }
             });

@@ -205,7 +205,7 @@ pub async fn crowds_are_closed(server: &Server, healthy: impl AsyncFn()) {
             }
         })
         .await;
-        let crowd = CROWD as f64;
+        let crowd = f64::from(u32::try_from(CROWD).expect("a crowd is counted in hundreds"));
         assert!(server.metric("http_connections_total").await - taken >= crowd, "{idler:?} sockets were all taken");
         let closed = server.metric(&overdue).await - closed;
         assert!(closed >= crowd, "{closed} were closed as {:?}: {idler:?}", idler.reason());

@@ -141,7 +141,7 @@ impl Operation {
             *kind != Place::Text || texts <= TEXTS
         });
         for (steps, kind) in &places {
-            let at = steps.iter().map(|step| format!("/{step}")).collect::<String>();
+            let at = steps.iter().fold(String::new(), |at, step| at + "/" + step);
             let (head, tail) = around(steps);
             let room = limit.saturating_sub(head.len() + tail.len());
             let mut add = |name: &str, inner: Vec<u8>| {
@@ -244,7 +244,9 @@ fn around(steps: &[String]) -> (String, String) {
             head.push('[');
             tail.insert(0, ']');
         } else {
-            head.push_str(&format!("{{{}:", json!(step)));
+            head.push('{');
+            head.push_str(&json!(step).to_string());
+            head.push(':');
             tail.insert(0, '}');
         }
     }

@@ -53,7 +53,7 @@ impl Operation {
 /// Every other way to write an id.
 fn misspelt(id: &str) -> Vec<String> {
     let (first, rest) = id.split_at(1);
-    let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let encoded = |text: &str| text.bytes().fold(String::new(), |all, byte| all + &format!("%{byte:02X}"));
     let mut all = vec![
         format!("{}{rest}", encoded(first)),
         encoded(id),
