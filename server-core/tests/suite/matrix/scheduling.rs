@@ -156,6 +156,7 @@ impl World {
             "waitlist_entry_create" => Fixture::default().body(value(&wish(never().await, 1))),
             "waitlist_entry_delete" => by_id(wait(&admin, wish(never().await, 1)).await.id),
             "waitlist_entry_accept" => {
+                self.waits_no_more().await;
                 let entry = wait(&admin, wish(self.app.home().specialist_id, self.next_day())).await;
                 offer(&self.app, entry.id).await;
                 settled(&self.app).await;
@@ -163,6 +164,15 @@ impl World {
             }
             _ => return None,
         })
+    }
+
+    /// Ends what the patient waits for, for it waits for the same but once.
+    async fn waits_no_more(&self) {
+        sqlx::query("update waitlist_entries set deleted_at = now() where patient_id = $1 and deleted_at is null")
+            .bind(self.patient.id)
+            .execute(&mut self.app.owner().await)
+            .await
+            .expect("entries can be ended");
     }
 
     /// An appointment by video that is under way.

@@ -1,13 +1,10 @@
 //! An id has one spelling. Every operation with one in its path is asked with each other spelling of
 //! something that is there and that the asker may do this to: nothing is done, and no trail says it was.
 
-use std::collections::BTreeMap;
-
 use test_support::{Answer, Grid, Operation};
 
 use super::{
     GRID,
-    asker::Asker,
     fixture::{Surroundings, World},
     stores::Stores,
 };
@@ -20,16 +17,13 @@ async fn an_id_in_a_path_has_one_spelling_in_the_matrix() {
     let around = Surroundings::start().await;
     let world = World::start(&around).await;
     let committed = Grid::parse(GRID);
-    let mut doers: BTreeMap<&str, Asker> = BTreeMap::new();
-    for name in DOERS {
-        doers.insert(name, world.asker(name).await);
-    }
     let mut stores = Stores::of(&world.app).await;
     let mut tried = 0;
     for operation in Operation::all(&world.app.server).iter().filter(|operation| !operation.path_ids.is_empty()) {
         let id = &operation.id;
         let doer = DOERS.into_iter().find(|name| committed.grants(id, name));
-        let asker = &doers[doer.unwrap_or_else(|| panic!("nobody of {DOERS:?} may do {id}"))];
+        // Before the fixture, which is made for whoever asks.
+        let asker = world.asker(doer.unwrap_or_else(|| panic!("nobody of {DOERS:?} may do {id}"))).await;
         let fixture = world.fixture(id).await;
         let before = stores.take().await;
         for spelt in operation.misspellings(&fixture) {
