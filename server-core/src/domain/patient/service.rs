@@ -161,7 +161,11 @@ impl Service {
             record.clinical_notes.clone_from(&before.clinical_notes);
         }
         let key = self.encryption.open_key(row.organization_id, row.data_key_id, &row.wrapped)?;
-        let values = self.seal(row.organization_id, row.uid, &key, &record);
+        let mut values = self.seal(row.organization_id, row.uid, &key, &record);
+        if !sees_notes(caller) {
+            // Sealed anew they would be other bytes, and the database lets nobody write them who may not.
+            values.clinical_notes.clone_from(&row.clinical_notes_encrypted);
+        }
         let written = repository::patient_update(&mut tx, id, &values).await?;
         let changed = changed_fields(&before, &record);
         let patient = Sealed::new(patient(row.uid, row.user_id, record, &written, sees_notes(caller)));

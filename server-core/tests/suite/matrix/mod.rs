@@ -42,13 +42,11 @@ async fn column(around: &Surroundings, name: &str, committed: &Grid) -> Vec<(Str
     for operation in Operation::all(&world.app.server).iter().filter(|operation| !operation.public) {
         let id = operation.id.as_str();
         let fixture = world.fixture(id).await;
+        // It is not the last thing that is asked.
+        let leaver = if id == "me_delete" { Some(world.leaver(name).await) } else { None };
         // What the grid grants changes something; if it doesn't after all, the grid is wrong already.
         let before = if committed.grants(id, name) { None } else { Some(stores.take().await) };
-        let answer = match id {
-            // It is not the last thing that is asked.
-            "me_delete" => Answer::to(world.leaver(name).await.request(operation, &fixture)).await,
-            _ => Answer::to(asker.request(operation, &fixture)).await,
-        };
+        let answer = Answer::to(leaver.as_ref().unwrap_or(&asker).request(operation, &fixture)).await;
         let status = answer.status.as_u16();
         match status {
             200..=299 => {
