@@ -23,31 +23,35 @@ struct Target {
     touch: &'static str,
     verbs: &'static str,
     rows: &'static str,
+    /// Of which row a copy is tried, where there is one: not each could have been written by who asks.
+    copied: &'static str,
 }
 
 const fn target(table: &'static str, verbs: &'static str) -> Target {
-    Target { table, tenant: "organization_id", touch: "organization_id", verbs, rows: "true" }
+    Target { table, tenant: "organization_id", touch: "organization_id", verbs, rows: "true", copied: "true" }
 }
 
 const fn touched(table: &'static str, touch: &'static str, verbs: &'static str) -> Target {
-    Target { table, tenant: "organization_id", touch, verbs, rows: "true" }
+    Target { table, tenant: "organization_id", touch, verbs, rows: "true", copied: "true" }
 }
 
 const CORE: [Target; 25] = [
-    Target { table: "public.organizations", tenant: "id", touch: "name", verbs: "SU", rows: "true" },
+    Target { table: "public.organizations", tenant: "id", touch: "name", verbs: "SU", rows: "true", copied: "true" },
     touched("public.organization_settings", "document", "SU"),
     touched("public.memberships", "role", "SUD"),
     touched("public.invitations", "role", "SIU"),
     touched("public.specialties", "name", "SIUD"),
-    touched("public.specialists", "name", "SIU"),
+    // Links are written by nobody here.
+    Target { copied: "user_id is null", ..touched("public.specialists", "name", "SIU") },
     target("public.specialist_specialties", "SID"),
     target("public.specialist_hours", "SID"),
     target("public.specialist_exceptions", "SID"),
     touched("public.appointment_templates", "name", "SIUD"),
     // The organization's own key is for the service alone.
     Target { rows: "not of_organization", ..target("public.data_keys", "SI") },
-    touched("public.patients", "last_name", "SIU"),
-    touched("public.appointments", "version", "SIU"),
+    Target { copied: "user_id is null", ..touched("public.patients", "last_name", "SIU") },
+    // No offer of the waitlist's.
+    Target { copied: "user_id is not null", ..touched("public.appointments", "version", "SIU") },
     target("public.appointment_reschedules", "SI"),
     touched("public.appointment_series", "title", "SIU"),
     touched("public.waitlist_entries", "updated_at", "SIU"),
@@ -59,7 +63,8 @@ const CORE: [Target; 25] = [
     target("public.audit_log", "S"),
     target("public.audit_personal", "S"),
     target("public.audit_outbox", ""),
-    target("public.jobs", "SI"),
+    // Other work is the service's to leave.
+    Target { copied: "kind = 'waitlist_offer' and created_by is not null", ..target("public.jobs", "SI") },
     touched("public.idempotency_keys", "status", "SIUD"),
 ];
 
@@ -127,7 +132,7 @@ async fn execute(connection: &mut PgConnection, sql: &str) -> Outcome {
 /// A copy of a row, as an INSERT of what is granted. Policies are asked before constraints, so the copy of a
 /// row that exists shows whether the policy let it pass: then it may be refused as a duplicate.
 async fn copy_of(owner: &mut PgConnection, kind: Kind, target: &Target, organization: i64) -> String {
-    let Target { table, tenant, rows, .. } = target;
+    let Target { table, tenant, rows, copied, .. } = target;
     let columns =
         "select coalesce(string_agg(attname, ', ') filter (where has_column_privilege($2, attrelid, attnum, 'insert')
                                                                         and attidentity = ''),
@@ -135,10 +140,9 @@ async fn copy_of(owner: &mut PgConnection, kind: Kind, target: &Target, organiza
                    from pg_attribute where attrelid = $1::regclass and attnum > 0 and not attisdropped";
     let columns: String =
         sqlx::query_scalar(columns).bind(table).bind(kind.app()).fetch_one(&mut *owner).await.unwrap();
-    // Of a record without a login, where there is one: links are written by nobody here.
     let sql = format!(
         "select to_jsonb(t)::text from {table} t where {tenant} = {organization} and {rows}
-         order by to_jsonb(t) ->> 'user_id' nulls first limit 1"
+         order by ({copied}) desc limit 1"
     );
     let row: String = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(owner).await.unwrap();
     let row = row.replace('\'', "''");
