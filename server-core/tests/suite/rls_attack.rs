@@ -142,7 +142,7 @@ async fn copy_of(owner: &mut PgConnection, kind: Kind, target: &Target, organiza
         sqlx::query_scalar(columns).bind(table).bind(kind.app()).fetch_one(&mut *owner).await.unwrap();
     let sql = format!(
         "select to_jsonb(t)::text from {table} t where {tenant} = {organization} and {rows}
-         order by ({copied}) desc limit 1"
+         order by (({copied}) is true) desc limit 1"
     );
     let row: String = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(owner).await.unwrap();
     let row = row.replace('\'', "''");
