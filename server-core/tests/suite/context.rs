@@ -278,12 +278,12 @@ async fn a_patient_changes_its_appointments_as_a_patient_may() {
         )
     };
     assert_eq!(attempt(&mut restricted, &patient, &slot("scheduled", "", "")).await, Ok(1), "stamped by the template");
-    let held = |holder: &str, minutes: i32| {
+    let hold_of = |holder: &str, minutes: i32| {
         slot("held", ", holder, hold_expires_at", &format!(", '{holder}', now() + interval '{minutes} minutes'"))
     };
     let (own_name, other_name) = (format!("user:{}", home.patient.user_id), format!("user:{}", home.admin.user_id));
-    assert_eq!(attempt(&mut restricted, &patient, &held(&own_name, 10)).await, Ok(1));
-    for sql in [held(&other_name, 10), held(&own_name, 100), slot("completed", "", "")] {
+    assert_eq!(attempt(&mut restricted, &patient, &hold_of(&own_name, 10)).await, Ok(1));
+    for sql in [hold_of(&other_name, 10), hold_of(&own_name, 100), slot("completed", "", "")] {
         assert_eq!(attempt(&mut restricted, &patient, &sql).await, Err(DENIED.to_owned()), "{sql}");
     }
 }

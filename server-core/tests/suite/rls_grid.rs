@@ -133,11 +133,10 @@ async fn seed_in_each_name(app: &CoreApp, own: i64, (colleague, specialty): (i64
     }
     for sql in [
         format!("insert into specialist_specialties values ({id}, {specialist}, {specialty}), ({id}, {colleague}, {specialty})"),
-        format!(
-            "insert into video_rooms (organization_id, appointment_id, patient_id, specialist_id, name, url, opens_at, closes_at)
+        "insert into video_rooms (organization_id, appointment_id, patient_id, specialist_id, name, url, opens_at, closes_at)
              select organization_id, id, patient_id, specialist_id, 'room', 'https://daily.invalid/room', started_at, ended_at
              from appointments where status = 'scheduled'"
-        ),
+            .to_owned(),
         "insert into clerk_events (id) values ('msg_1')".to_owned(),
         "insert into revoked_sessions values ('sess_1', now(), now() + interval '1 day')".to_owned(),
         // Of an administrator's invitations, and of nobody's.

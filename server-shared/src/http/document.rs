@@ -457,7 +457,7 @@ mod tests {
         let public = &["thing_get", "thing_delete"];
         let info = Info { title: "t", version: "1.0.0", description: "d", phi: &[], public, headers: &[] };
         let document = Document::of::<(Read, Write)>(&info).unwrap();
-        assert_eq!(document.methods(), [("/thing".to_owned(), vec![Method::DELETE, Method::GET])]);
+        assert_eq!(document.methods(), [("/thing".to_owned(), vec![Method::GET, Method::DELETE])]);
     }
 
     #[test]

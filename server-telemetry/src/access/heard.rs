@@ -93,7 +93,9 @@ mod tests {
 
     fn hearing(revocations: &[AccessRevocation]) -> Heard {
         let heard = Heard::default();
-        revocations.iter().for_each(|revocation| heard.note(revocation));
+        for revocation in revocations {
+            heard.note(revocation);
+        }
         heard.up_to(Instant::now());
         heard
     }

@@ -112,7 +112,7 @@ async fn who_keeps_failing_is_told_to_wait_and_costs_one_entry_and_good_tokens_s
     assert!(wait >= 10, "{wait} of 40 failures were over the budget");
     granted(app.person(&person).consent_get().send().await, 200);
     app.server.stop().await;
-    let recorded: Vec<(String, i32)> = sqlx::query_as(
+    let recorded: Vec<(String, i64)> = sqlx::query_as(
         "select error_code, occurrences from audit.audit_logs where actor_kind = 'anonymous' order by error_code",
     )
     .fetch_all(&mut app.database.owner().await)
@@ -120,5 +120,5 @@ async fn who_keeps_failing_is_told_to_wait_and_costs_one_entry_and_good_tokens_s
     .expect("the owner may read");
     let codes: Vec<_> = recorded.iter().map(|(code, _)| code.as_str()).collect();
     assert_eq!(codes, ["token_expired", "unauthenticated"], "one entry a code: {recorded:?}");
-    assert_eq!(recorded.iter().map(|(_, occurrences)| occurrences).sum::<i32>(), 40 - wait);
+    assert_eq!(recorded.iter().map(|(_, occurrences)| occurrences).sum::<i64>(), 40 - wait);
 }

@@ -133,6 +133,6 @@ async fn nobody_adds_an_address_to_an_entry_that_is_there() {
         (*tx).execute(AssertSqlSafe(askers()[0].enter.clone())).await.unwrap();
         let add = "insert into audit.audit_personal (audit_id, organization_id, ip) values ($1, $2, '203.0.113.9')";
         let error = sqlx::query(add).bind(id).bind(HOME).execute(&mut *tx).await.unwrap_err();
-        assert_eq!(error.as_database_error().and_then(|error| error.code()).as_deref(), Some("42501"));
+        assert_eq!(error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref(), Some("42501"));
     }
 }

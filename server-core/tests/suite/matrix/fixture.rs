@@ -172,8 +172,7 @@ impl World {
                 Fixture::default().body(json!({ "name": "Lakeside Clinic", "timezone": "Europe/Berlin" }))
             }
             "organization_find" => Fixture::default().with("slug", &home.slug),
-            "organization_get" => self.home(),
-            "organization_settings_get" => self.home(),
+            "organization_get" | "organization_settings_get" => self.home(),
             "organization_settings_update" => {
                 let version = crate::organization_settings::settings(&self.app.admin(), home.id).await.version;
                 self.home().body(json!({ "version": version }))

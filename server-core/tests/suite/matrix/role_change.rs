@@ -73,11 +73,11 @@ async fn member(world: &World, was: Role, becomes: Option<Role>) -> Member {
         let slot =
             HoldAppointment { specialist_id: specialist, patient_id: Some(record), template_id: None, started_at };
         // The link is heard of within a moment.
-        let (held, _) = until("it can hold a slot", CoreApp::HEARD, || async {
+        let (answer, _) = until("it can hold a slot", CoreApp::HEARD, || async {
             actor.appointment_hold_create().body(slot.clone()).send().await.ok()
         })
         .await;
-        hold = Some(held.into_inner().id);
+        hold = Some(answer.into_inner().id);
     }
     let reason = BeginImpersonation { minutes: Some(30), reason: "A test".to_owned() };
     let acts = match was {
