@@ -163,7 +163,7 @@ async fn failed_authentications_are_counted_by_address() {
 
 #[tokio::test]
 async fn a_scan_is_one_event() {
-    let app = start().await;
+    let mut app = start().await;
     let scan = |at| NewAuditEvent {
         entity_type: "attack".to_owned(),
         action: "blocked".to_owned(),
@@ -174,11 +174,13 @@ async fn a_scan_is_one_event() {
     ingest(&app, vec![scan(61), scan(122)]).await;
     assert_eq!(said(&events(&app, 0).await), [("attack_path", "medium", 3)]);
 
-    // Telemetry's own are told of as well, once a minute.
-    for path in ["/.env", "/wp-admin/setup.php"] {
+    // Telemetry's own are told of as well, counted for a minute or until it stops.
+    for path in ["/.env", "/.git/config"] {
         let answer = Answer::to(app.request(Method::GET, path)).await;
         assert_eq!(answer.status.as_u16(), 404, "{path}");
     }
+    app.server.stop().await;
+    app.server.start().await;
     let (noticed, _) = until("the scan is noticed", PATIENCE, || async {
         Some(events(&app, 0).await).filter(|noticed| noticed.len() == 2)
     })

@@ -36,6 +36,9 @@ const STRANGER: i64 = 77_007_007;
 /// What the other organization has; whatever has a name has this one.
 const MARK: &str = "hidden";
 
+/// What somebody there called its request.
+const CLIENT_REQUEST: Uuid = Uuid::from_u128(0x7700_7007);
+
 struct Foreign {
     entry: Uuid,
     event: Uuid,
@@ -53,6 +56,7 @@ impl Foreign {
             entity_type: MARK.to_owned(),
             entity_id: Some(MARK.to_owned()),
             request_id: Some(format!("{MARK}-request")),
+            client_request_id: Some(CLIENT_REQUEST),
             ..audit::event(AWAY)
         };
         let (entry, event, session) = (read.id, support::event(MARK), Uuid::now_v7());
@@ -91,6 +95,7 @@ impl Foreign {
             "audit_id" => json!(self.entry),
             "action" | "entity_type" | "entity_id" => json!(MARK),
             "request_id" => json!(format!("{MARK}-request")),
+            "client_request_id" => json!(CLIENT_REQUEST),
             "cursor" if ["audit_log_list", "security_event_list"].contains(&operation.id.as_str()) => json!(self.entry),
             // A head of the day after tomorrow's.
             "cursor" if operation.id == "audit_head_list" => json!(format!("99999:{AWAY}")),
