@@ -183,6 +183,7 @@ pub(crate) async fn serve() -> ExitCode {
     }
 }
 
+#[allow(clippy::too_many_lines, reason = "what depends on what is read from top to bottom, in one place")]
 async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let stop = shutdown::signal();
     let jobs = Shutdown::new();

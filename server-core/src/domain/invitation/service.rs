@@ -177,7 +177,7 @@ impl Service {
             Some(total) => total,
             None => repository::invitation_count(&mut tx, organization).await?,
         };
-        let opened = rows.try_map(|rows| rows.into_iter().map(|row| self.open(row)).collect::<Result<Vec<_>, _>>())?;
+        let opened = rows.try_map(|rows| rows.into_iter().map(|row| self.open(&row)).collect::<Result<Vec<_>, _>>())?;
         let invitations = tx.disclose(opened, |invitations| Audit::read(invitations)).await?;
         Ok(paging.page(invitations, total))
     }
@@ -242,8 +242,8 @@ impl Service {
         RowCipher::new(&key, row.organization_id, TABLE, row.uid).open(EMAIL, row.email_encrypted.as_deref())
     }
 
-    fn open(&self, row: InvitationRow) -> Result<Invitation, DatabaseError> {
-        let email = self.address(&row)?;
+    fn open(&self, row: &InvitationRow) -> Result<Invitation, DatabaseError> {
+        let email = self.address(row)?;
         Ok(Invitation {
             id: row.id,
             kind: row.kind,

@@ -30,7 +30,7 @@ impl Service {
     ) -> Result<OrganizationSettings, OrganizationSettingsError> {
         let mut reader = self.database.read(caller).open().await?;
         let standing = repository::settings_get(&mut reader, organization).await?;
-        Ok(shown(standing.ok_or(OrganizationSettingsError::NotFound)?)?)
+        Ok(shown(&standing.ok_or(OrganizationSettingsError::NotFound)?)?)
     }
 
     pub(super) async fn update(
@@ -49,15 +49,15 @@ impl Service {
         let mut document = standing.document;
         let said = serde_json::to_value(after).map_err(|error| DatabaseError::Damaged(error.to_string()))?;
         merge(&mut document, said);
-        let settings = shown(repository::settings_update(&mut tx, organization, &document).await?)?;
+        let settings = shown(&repository::settings_update(&mut tx, organization, &document).await?)?;
         tx.commit(Audit::updated(&settings, before.record_access.changed(&after.record_access))).await?;
         Ok(settings)
     }
 }
 
-fn shown(standing: Standing) -> Result<OrganizationSettings, DatabaseError> {
-    let Document { record_access } = read(&standing)?;
-    let Standing { organization_id, version, updated_at, .. } = standing;
+fn shown(standing: &Standing) -> Result<OrganizationSettings, DatabaseError> {
+    let Document { record_access } = read(standing)?;
+    let &Standing { organization_id, version, updated_at, .. } = standing;
     Ok(OrganizationSettings { organization_id, record_access, version, updated_at })
 }
 
