@@ -284,10 +284,10 @@ impl Subject {
         ] {
             environment.insert(name, value);
         }
-        for name in ["DATABASE_URL", "DATABASE_APP_URL"] {
-            let mut url = url::Url::parse(&environment[name]).expect("the stack's databases have URLs");
+        for (_, value) in environment.iter_mut().filter(|(name, _)| name.contains("DATABASE")) {
+            let mut url = url::Url::parse(value).expect("the stack's databases have URLs");
             url.set_password(Some(&chance())).expect("the URL has a host");
-            environment.insert(name, url.into());
+            *value = url.into();
         }
         environment
     }
