@@ -126,7 +126,7 @@ async fn an_erased_person_is_found_nowhere() {
 
     // The trail itself stays whole.
     let trail = clinic.telemetry.admin(app.home().id);
-    let (verified, _) = until("every audit row has its link", CoreApp::PATIENCE, || async {
+    let (verified, _) = until("every audit row has its link", 3 * CoreApp::PATIENCE, || async {
         let verified = granted(trail.audit_verify().send().await, 200);
         (verified.complete && verified.waiting == 0).then_some(verified)
     })
