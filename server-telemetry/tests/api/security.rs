@@ -185,7 +185,7 @@ async fn a_scan_is_one_event() {
         Some(events(&app, 0).await).filter(|noticed| noticed.len() == 2)
     })
     .await;
-    assert_eq!(said(&noticed)[0], ("attack_path", "medium", 1));
+    assert_eq!(said(&noticed)[0], ("attack_path", "medium", 2));
 }
 
 #[tokio::test]
