@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use moka::sync::Cache;
 use server_shared::crypto::DataKey;
 use sqlx::PgPool;
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::{Encryption, RowCipher, repository};
@@ -34,6 +35,8 @@ struct Inner {
     admin: PgPool,
     encryption: Arc<Encryption>,
     opened: Cache<OrganizationId, OrganizationKey>,
+    /// Held by whoever looks for a key: hundreds who need the same one at once would else take every connection.
+    looking: Mutex<()>,
 }
 
 /// An organization's key, open.
@@ -47,13 +50,17 @@ impl OrganizationKeys {
     /// Reads and makes keys on the owner's pool: no caller's context shows one.
     pub(crate) fn new(admin: PgPool, encryption: Arc<Encryption>) -> Self {
         let opened = Cache::builder().max_capacity(CAPACITY).time_to_idle(IDLE).time_to_live(TIME_TO_LIVE).build();
-        Self(Arc::new(Inner { admin, encryption, opened }))
+        Self(Arc::new(Inner { admin, encryption, opened, looking: Mutex::new(()) }))
     }
 
     /// The key of `organization`; it is made where there is none. To be asked for before a transaction is
     /// open, for it may take a connection of its own.
     pub(crate) async fn of(&self, organization: OrganizationId) -> Result<OrganizationKey, DatabaseError> {
-        let Inner { admin, encryption, opened } = &*self.0;
+        let Inner { admin, encryption, opened, looking } = &*self.0;
+        if let Some(key) = opened.get(&organization) {
+            return Ok(key);
+        }
+        let _alone = looking.lock().await;
         if let Some(key) = opened.get(&organization) {
             return Ok(key);
         }
