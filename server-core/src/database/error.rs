@@ -1,6 +1,6 @@
 //! What can go wrong between the service and PostgreSQL, and what it means.
 
-use std::{borrow::Cow, error::Error as _, fmt};
+use std::{borrow::Cow, error::Error as _, fmt, sync::Arc};
 
 use server_shared::error::{Fault, FaultKind};
 use sqlx::postgres::PgQueryResult;
@@ -20,6 +20,9 @@ pub(crate) enum DatabaseError {
     /// What was read can't be what was written, e.g. a ciphertext that does not open.
     #[error("stored data is damaged: {0}")]
     Damaged(String),
+    /// The fault of a lookup that several callers waited for.
+    #[error(transparent)]
+    Shared(Arc<DatabaseError>),
 }
 
 /// The messages alone, down to the cause: what sqlx's `Debug` shows besides are details that quote rows
@@ -82,6 +85,7 @@ impl Fault for DatabaseError {
         match self {
             Self::Unavailable(_) | Self::Unsure(_) => FaultKind::Unavailable,
             Self::Failed(_) | Self::Damaged(_) => FaultKind::Internal,
+            Self::Shared(error) => error.kind(),
         }
     }
 

@@ -3,10 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use moka::sync::Cache;
+use moka::future::Cache;
 use server_shared::crypto::DataKey;
 use sqlx::PgPool;
-use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::{Encryption, RowCipher, repository};
@@ -35,8 +34,6 @@ struct Inner {
     admin: PgPool,
     encryption: Arc<Encryption>,
     opened: Cache<OrganizationId, OrganizationKey>,
-    /// Held by whoever looks for a key: hundreds who need the same one at once would else take every connection.
-    looking: Mutex<()>,
 }
 
 /// An organization's key, open.
@@ -50,20 +47,18 @@ impl OrganizationKeys {
     /// Reads and makes keys on the owner's pool: no caller's context shows one.
     pub(crate) fn new(admin: PgPool, encryption: Arc<Encryption>) -> Self {
         let opened = Cache::builder().max_capacity(CAPACITY).time_to_idle(IDLE).time_to_live(TIME_TO_LIVE).build();
-        Self(Arc::new(Inner { admin, encryption, opened, looking: Mutex::new(()) }))
+        Self(Arc::new(Inner { admin, encryption, opened }))
     }
 
-    /// The key of `organization`; it is made where there is none. To be asked for before a transaction is
-    /// open, for it may take a connection of its own.
+    /// Returns the key of `organization`, and makes it where there is none. To be called before a transaction
+    /// is open, for it may take a connection of its own. Hundreds of callers who need the same key at once
+    /// take one connection between them.
     pub(crate) async fn of(&self, organization: OrganizationId) -> Result<OrganizationKey, DatabaseError> {
-        let Inner { admin, encryption, opened, looking } = &*self.0;
-        if let Some(key) = opened.get(&organization) {
-            return Ok(key);
-        }
-        let _alone = looking.lock().await;
-        if let Some(key) = opened.get(&organization) {
-            return Ok(key);
-        }
+        self.0.opened.try_get_with(organization, self.load(organization)).await.map_err(DatabaseError::Shared)
+    }
+
+    async fn load(&self, organization: OrganizationId) -> Result<OrganizationKey, DatabaseError> {
+        let Inner { admin, encryption, .. } = &*self.0;
         let mut stored = repository::organization_key_get(admin, organization).await?;
         if stored.is_none() {
             let new = encryption.create_key(organization);
@@ -75,9 +70,7 @@ impl OrganizationKeys {
             return Err(DatabaseError::Damaged(format!("organization {organization} has no data key")));
         };
         let key = Arc::new(encryption.open_key(organization, stored.id, &stored.wrapped)?);
-        let key = OrganizationKey { organization, key };
-        opened.insert(organization, key.clone());
-        Ok(key)
+        Ok(OrganizationKey { organization, key })
     }
 
     /// Gives an organization its key in the transaction that makes the organization.

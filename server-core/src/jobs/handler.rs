@@ -111,11 +111,15 @@ impl JobError {
 
 impl From<DatabaseError> for JobError {
     fn from(error: DatabaseError) -> Self {
-        let code = match error {
-            DatabaseError::Unavailable(_) | DatabaseError::Unsure(_) => "database_unavailable",
-            DatabaseError::Failed(_) => "query_failed",
-            DatabaseError::Damaged(_) => "data_damaged",
-        };
-        Self::retry(code, error)
+        Self::retry(code(&error), error)
+    }
+}
+
+fn code(error: &DatabaseError) -> &'static str {
+    match error {
+        DatabaseError::Unavailable(_) | DatabaseError::Unsure(_) => "database_unavailable",
+        DatabaseError::Failed(_) => "query_failed",
+        DatabaseError::Damaged(_) => "data_damaged",
+        DatabaseError::Shared(error) => code(error),
     }
 }
