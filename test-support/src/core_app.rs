@@ -199,7 +199,7 @@ impl CoreApp {
 
     /// A number from a query of the owner's.
     pub async fn count(&self, sql: &'static str) -> i64 {
-        sqlx::query_scalar(sql).fetch_one(&mut self.owner().await).await.expect("the query gives a number")
+        self.database.count(sql).await
     }
 
     /// How long a test may wait for something that takes a moment.

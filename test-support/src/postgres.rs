@@ -87,6 +87,11 @@ impl Database {
         self.connect(self.kind.owner()).await
     }
 
+    /// A number from a query of the owner's.
+    pub async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&mut self.owner().await).await.expect("the query gives a number")
+    }
+
     /// A connection as the application role: sees nothing without a context.
     pub async fn app(&self) -> PgConnection {
         self.connect(self.kind.app()).await

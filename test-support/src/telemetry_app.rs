@@ -6,7 +6,7 @@ use restartix_sdk::{ClientBuilder, Retries, telemetry};
 use serde_json::Value;
 
 use crate::{
-    ClickHouseDatabase, Database, Issuer, Kind, Place, Server, Stack, answer,
+    ClickHouseDatabase, CoreApp, Database, Issuer, Kind, Place, Server, Stack, answer, eventually,
     sandbox::{RedisDatabase, Sandbox},
     tokens::telemetry_claims,
 };
@@ -155,6 +155,12 @@ impl TelemetryApp {
     /// The client that Core has.
     pub fn service(&self) -> telemetry::Client {
         self.client(&Stack::get().telemetry_internal_token)
+    }
+
+    /// Waits until each audit event has its link. Asks the database: to verify a chain is an event too.
+    pub async fn sealed(&self) {
+        let pending = "select count(*) from audit.audit_pending";
+        eventually("events are sealed", CoreApp::PATIENCE, || async { self.database.count(pending).await == 0 }).await;
     }
 
     /// Everywhere in this Telemetry's PostgreSQL, ClickHouse and Redis that `needle` stands.

@@ -18,11 +18,6 @@ use crate::audit::{batch, event, ingest};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Waits until nothing waits for its link.
-pub(crate) async fn sealed(app: &TelemetryApp) {
-    none(app, "select count(*) from audit.audit_pending").await;
-}
-
 async fn none(app: &TelemetryApp, sql: &str) {
     eventually("events are sealed", PATIENCE, || async { count(&mut app.database.owner().await, sql).await == 0 })
         .await;
@@ -62,7 +57,7 @@ async fn every_event_is_sealed_once_and_soon() {
         });
     }
     senders.join_all().await;
-    sealed(&app).await;
+    app.sealed().await;
     let mut owner = app.database.owner().await;
     let late = count(
         &mut owner,
@@ -232,7 +227,7 @@ async fn whatever_is_done_to_a_chain_shows() {
         events[4].client_request_id = Some(Uuid::new_v4());
         ingest(&app, events).await;
     }
-    sealed(&app).await;
+    app.sealed().await;
     for (organization, (what, sql, kind, position)) in (1..).zip(cases) {
         let before = verify(&app, organization).await;
         assert!(before.intact, "before {what}: {before:?}");
@@ -270,7 +265,7 @@ async fn erasure_leaves_the_chain_whole() {
     let mine = personal(1);
     let impersonated = NewAuditEvent { impersonator_user_id: Some(9), ..personal(1) };
     ingest(&app, vec![mine.clone(), impersonated.clone(), personal(2)]).await;
-    sealed(&app).await;
+    app.sealed().await;
     assert!(verify(&app, 1).await.intact);
     assert_eq!(erase(&app, 42).await, 1);
     assert_eq!(erase(&app, 42).await, 0, "once is enough");
@@ -320,7 +315,7 @@ async fn a_sealer_that_is_killed_leaves_a_whole_chain() {
     }
     stop.store(true, Ordering::Relaxed);
     senders.join_all().await;
-    sealed(&app).await;
+    app.sealed().await;
     let mut owner = app.database.owner().await;
     let stored = count(&mut owner, "select count(*) from audit.audit_logs").await;
     assert!(stored >= i64::try_from(acknowledged.load(Ordering::Relaxed)).expect("a few thousand"));
@@ -333,7 +328,7 @@ async fn a_sealer_that_is_killed_leaves_a_whole_chain() {
 async fn a_long_walk_is_gone_on_with() {
     let app = TelemetryApp::start().await;
     ingest(&app, (0..10).map(|_| personal(1)).collect()).await;
-    sealed(&app).await;
+    app.sealed().await;
     let admin = app.admin(1);
     let rest = granted(admin.audit_verify().after_position(4).send().await, 200);
     assert_eq!((rest.intact, rest.verified_from, rest.verified_to >= 10), (true, 4, true));
@@ -355,7 +350,7 @@ async fn a_long_walk_is_gone_on_with() {
 async fn each_organization_verifies_its_own_chain() {
     let app = TelemetryApp::start().await;
     ingest(&app, vec![event(1), event(2)]).await;
-    sealed(&app).await;
+    app.sealed().await;
     refused(app.admin(1).audit_verify().organization_id(2).send().await, 404, "organization_not_found");
     for role in ["specialist", "staff", "patient"] {
         let person = app.person(&test_support::TelemetryPerson { role, ..crate::support::patient(1, 7) });

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     audit,
-    chain::{sealed, verify},
+    chain::verify,
     planted::{ORGANIZATION, OTHER, Planted, SUBJECT},
     registry::{Personal, personal},
     support::{batch, consenting, decision, dropped, event, patient},
@@ -133,7 +133,7 @@ async fn what_is_erased_was_there_and_is_gone() {
     assert!(!document.contains(&OTHER.to_string()), "the export tells of others: {document}");
 
     // The chain has the digests of what goes.
-    sealed(&app).await;
+    app.sealed().await;
     let whole = verify(&app, ORGANIZATION).await;
     assert!(whole.intact && whole.complete, "{whole:?}");
     let others = planted.of_the_other(&app).await;
@@ -160,7 +160,7 @@ async fn what_is_erased_was_there_and_is_gone() {
         }
     }
     assert_eq!(planted.of_the_other(&app).await, others, "nothing of another person is touched");
-    sealed(&app).await;
+    app.sealed().await;
     let verified = verify(&app, ORGANIZATION).await;
     assert!(verified.intact && verified.complete, "{verified:?}");
     assert!(verified.verified_to > whole.verified_to, "and the chain goes on: {verified:?}");

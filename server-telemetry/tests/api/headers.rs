@@ -6,7 +6,7 @@ use test_support::{Answer, TelemetryApp, TelemetryPerson, eventually};
 use uuid::Uuid;
 
 use crate::{
-    chain::{count, sealed, verify},
+    chain::{count, verify},
     erasure::{SOON, run},
     planted::{ORGANIZATION, SUBJECT},
 };
@@ -69,7 +69,7 @@ async fn words_are_kept_nowhere_and_ids_until_the_person_is_erased() {
         }
     };
     nowhere().await;
-    sealed(&app).await;
+    app.sealed().await;
     let whole = verify(&app, ORGANIZATION).await;
     assert!(whole.intact && whole.complete, "{whole:?}");
 
@@ -79,7 +79,7 @@ async fn words_are_kept_nowhere_and_ids_until_the_person_is_erased() {
         assert_eq!(places(&app, &value).await, Vec::<String>::new(), "{value} is left");
         assert!(!app.server.log().contains(&value), "{value} is logged");
     }
-    sealed(&app).await;
+    app.sealed().await;
     let after = verify(&app, ORGANIZATION).await;
     assert!(after.intact && after.complete && after.verified_to > whole.verified_to, "{after:?}");
 }

@@ -11,14 +11,14 @@ use uuid::Uuid;
 
 use crate::{
     audit::{event, ingest},
-    chain::{count, personal, sealed, tamper, verify},
+    chain::{count, personal, tamper, verify},
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Makes what was sealed now be sealed some days ago, and lets the service look for what is over.
 async fn days_pass(app: &mut TelemetryApp, days: u8) {
-    sealed(app).await;
+    app.sealed().await;
     let sql = format!(
         "update audit.audit_chain set sealed_at = sealed_at - interval '{days} days'
          where sealed_at > now() - interval '12 hours'"
@@ -108,7 +108,7 @@ async fn what_was_signed_cannot_be_cut_off_or_written_anew() {
         heads(&app, organization, 1).await;
         assert!(verify(&app, organization).await.intact);
     }
-    sealed(&app).await;
+    app.sealed().await;
     for (organization, what, sql, kind, position) in [
         (
             1,
@@ -180,7 +180,7 @@ async fn a_month_is_dropped_only_after_a_signed_head_stands_for_it() {
     };
     let (old, kept) = (month(3), month(2));
     ingest(&app, vec![then(old), then(kept), then(old)]).await;
-    sealed(&app).await;
+    app.sealed().await;
     let drop_old = format!("select audit.partition_drop('{old}')");
     let running = format!("select audit.partition_drop('{}')", month(0));
     for (sql, why) in [(drop_old, "no head stands for it"), (running, "the month is not over")] {
@@ -207,7 +207,7 @@ async fn a_month_is_dropped_only_after_a_signed_head_stands_for_it() {
     })
     .await;
     ingest(&app, vec![personal(1)]).await;
-    sealed(&app).await;
+    app.sealed().await;
     let verification = verify(&app, 1).await;
     assert!(verification.intact && verification.complete, "{verification:?}");
     assert_eq!((verification.verified_from, verification.verified_to), (3, 4));

@@ -6,7 +6,7 @@ use restartix_sdk::telemetry::types::{NewAccessRevocation, NewAuditEvent, NewExc
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 use test_support::{Kind, RowAsker, RowRights, TelemetryApp, granted};
 
-use crate::{audit, chain, support};
+use crate::{audit, support};
 
 const FILE: &str = "server-telemetry/tests/api/rls_grid.txt";
 const GRID: &str = include_str!("rls_grid.txt");
@@ -59,7 +59,7 @@ async fn seed(app: &mut TelemetryApp) {
             NewAccessRevocation { user_id: 990_000 + user, organization_id: Some(HOME), not_before: Utc::now() };
         granted(app.service().access_revocation_create().body(revocation).send().await, 201);
     }
-    chain::sealed(app).await;
+    app.sealed().await;
     // What a running service would go on with.
     app.server.stop().await;
     let mut superuser = app.database.superuser().await;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     audit::{batch, event, ingest},
-    chain::{sealed, verify},
+    chain::verify,
     support::{millis, patient},
 };
 
@@ -367,7 +367,7 @@ async fn what_telemetry_refuses_is_in_its_trail() {
     refused(staff.audit_verify().send().await, 403, "permission_denied");
     refusals(&app, 1, 4).await;
     assert_eq!(said(&events(&app, 1).await), [("denied_access", "medium", 3)]);
-    sealed(&app).await;
+    app.sealed().await;
     let verification = verify(&app, 1).await;
     assert!(verification.intact, "{verification:?}");
 }
