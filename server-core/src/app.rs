@@ -71,7 +71,7 @@ type Api = (
 
 /// Clinics, and what they have decided.
 type Organizations = (organization::Api, organization_settings::Api);
-/// Who belongs to organizations, who is invited to, and how a person leaves all of them.
+/// Members of organizations, invitations to them, and the end of a person's account.
 type Members = (member::Api, invitation::Api, gdpr::AccountApi);
 
 /// When specialists can be booked, what for, and who waits for that.
@@ -325,7 +325,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Who people are, where they belong, and which records are theirs.
+/// Services for users, members, invitations, and the records of patients and specialists.
 struct People {
     accounts: user::Service,
     members: member::Service,

@@ -174,7 +174,7 @@ impl Config {
     }
 }
 
-/// What `server-core migrate` and `server-core bootstrap` need: the owner's connection and nothing else.
+/// Reads the owner's database URL, the only setting that `server-core migrate` and `server-core bootstrap` need.
 pub(crate) fn owner_url() -> Result<SecretString, ConfigFaults> {
     let mut s = Settings::load();
     let url = postgres_url(&mut s, "DATABASE_URL");
@@ -358,7 +358,7 @@ fn daily(s: &mut Settings) -> Option<DailyConfig> {
     Some(DailyConfig { url, api_key: api_key? })
 }
 
-/// What is fit for one machine only.
+/// Reports settings that production must not have, because they are fit for one machine only.
 fn production(s: &mut Settings, clerk: Option<&ClerkConfig>, database: Option<&DatabaseConfig>) {
     s.production()
         .secrets()

@@ -86,7 +86,7 @@ record_id!(
     UserId
 );
 record_id!(
-    /// What an organization offers to a person.
+    /// An organization's invitation of a person.
     InvitationId
 );
 record_id!(

@@ -36,14 +36,14 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Something that was tried and not done.
 pub trait Attempt: fmt::Debug + Send + 'static {
-    /// What attempts that are counted together have in common: whose they are, at what, and how they
-    /// ended; of strangers, how they ended and from which network.
+    /// Properties that attempts have in common when they are counted together: the caller, the operation and the
+    /// outcome; for strangers, the outcome and the network.
     type Kind: fmt::Debug + Eq + Hash + Send;
 
     /// Its kind.
     fn kind(&self) -> Self::Kind;
 
-    /// Whether nobody is known to have tried.
+    /// Returns true if it is not known who tried.
     fn is_strangers(&self) -> bool;
 
     /// It came from nowhere in particular.

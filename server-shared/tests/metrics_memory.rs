@@ -9,7 +9,7 @@ use server_shared::{http::metrics::Metrics, shutdown::Shutdown};
 static MEMORY: Cap<System> = Cap::new(System, usize::MAX);
 
 const SAMPLES: usize = 100_000;
-/// What a sample takes until it is folded.
+/// Bytes that a sample takes until it is folded.
 const SAMPLE: usize = size_of::<f64>();
 
 fn request() {

@@ -68,7 +68,7 @@ impl ClerkApi {
         lock(&self.state).users.contains(id)
     }
 
-    /// What it was asked to write letters of, as the bodies of `POST /v1/invitations`, in order.
+    /// Returns the bodies of the requests to `POST /v1/invitations`, in order.
     pub fn invited(&self) -> Vec<Value> {
         lock(&self.state).invited.clone()
     }

@@ -58,14 +58,14 @@ impl CoreApp {
         Patient { user_id: Some(person.user_id), version: created.version + 1, ..created }
     }
 
-    /// Has a member accept a patient record as its own.
+    /// Links a patient record to a member: `admin` invites, and the member accepts.
     pub async fn patient_link(&self, admin: &Actor, patient: i64, person: &Person) {
         let body = LinkRecord { email: None, user_id: Some(person.user_id) };
         let invited = granted(admin.patient_link().patient_id(patient).body(body).send().await, 201);
         granted(self.actor(person).me_invitation_accept().invitation_id(invited.id).send().await, 200);
     }
 
-    /// Has a member accept a specialist record as its own.
+    /// Links a specialist record to a member: `admin` invites, and the member accepts.
     pub async fn specialist_link(&self, admin: &Actor, specialist: i64, person: &Person) {
         let body = LinkRecord { email: None, user_id: Some(person.user_id) };
         let invited = granted(admin.specialist_link().specialist_id(specialist).body(body).send().await, 201);

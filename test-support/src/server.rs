@@ -72,7 +72,7 @@ impl Server {
         self.child.as_ref().expect("the server runs").id()
     }
 
-    /// How many files and sockets it has open.
+    /// Returns the number of files and sockets that it has open.
     pub fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("the server runs").count()
     }

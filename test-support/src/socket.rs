@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{Server, eventually, until};
 
-/// How often a dripping socket sends a byte.
+/// Interval between two bytes of a dripping socket.
 const DRIP: Duration = Duration::from_millis(100);
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -175,8 +175,8 @@ impl Kept {
 
 /// Sockets of a kind that are held at once.
 const CROWD: usize = 500;
-/// How long a crowd may take to be turned away. Deadlines are seconds; a server without them would hold
-/// it for minutes, or for ever.
+/// Time within which the server has to turn a crowd away. Deadlines are seconds; a server without them would hold it
+/// for minutes, or for ever.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Deadlines for [`crowds_are_closed`], and room for a crowd.
 pub const CROWDED: [(&str, &str); 3] =

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::stack::{paths, wait};
 use crate::tools;
 
-/// How long the database of advisories may take to arrive. Without a way to it, nothing may say so at all.
+/// Longest wait for the database of advisories. Without a network connection, the download may hang without an error.
 const FETCH: Duration = Duration::from_mins(1);
 
 /// Checks all that can be checked here.
@@ -34,7 +34,7 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// Whether the database of advisories is here now.
+/// Fetches the database of advisories; returns true if it is here now.
 fn advisories_fetched(mut fetch: std::process::Command) -> Result<bool> {
     let mut fetch = fetch
         .env("GIT_TERMINAL_PROMPT", "0")

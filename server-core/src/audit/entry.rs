@@ -11,8 +11,8 @@ use crate::ids::{ApiKeyId, OrganizationId, UserId};
 /// Longest user agent that is kept, in characters.
 const USER_AGENT_LENGTH: usize = 300;
 
-/// What is kept of a user agent, from the beginning: PostgreSQL's text has no NUL, nobody needs the rest of a
-/// long one, and refused requests of strangers wait in memory.
+/// Shortens a user agent to `USER_AGENT_LENGTH` characters and removes control characters: a PostgreSQL text cannot
+/// hold NUL, nobody needs the rest of a long one, and refused requests of strangers wait in memory.
 pub(crate) fn user_agent(sent: &str) -> String {
     sent.chars().filter(|c| !c.is_control()).take(USER_AGENT_LENGTH).collect()
 }
@@ -82,7 +82,7 @@ pub(crate) struct Origin {
     pub(crate) operation_id: &'static str,
     /// Id of the request, ours.
     pub(crate) request_id: String,
-    /// What the caller calls the request; kept with what erasure removes.
+    /// Id that the caller gave the request; kept with the data that erasure removes.
     pub(crate) client_request_id: Option<Uuid>,
     /// The caller's address.
     pub(crate) ip: Option<IpAddr>,

@@ -26,7 +26,7 @@ use crate::{
 /// Exit code when there is a superadmin already.
 pub(crate) const REFUSED: u8 = 3;
 
-/// What an operator reads below the help.
+/// Text below the help that lists the exit codes.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  it is as asked: made now, or before
@@ -39,7 +39,7 @@ const NAME_MAX: usize = 200;
 /// Longest id of a user at the identity provider.
 const CLERK_ID_MAX: usize = 100;
 
-/// Who and what is to be there.
+/// Arguments of `bootstrap`: the first superadmin, the first clinic and its administrators.
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
     /// The id of the first superadmin at Clerk (its dashboard shows it: user_…)
@@ -48,7 +48,7 @@ pub(crate) struct Plan {
     /// The name in links of the first clinic; never changes
     #[arg(long, value_name = "SLUG", value_parser = slug)]
     organization: String,
-    /// What the clinic is called; its slug if left out. A clinic that is there keeps its name
+    /// Name of the clinic; its slug if left out. A clinic that exists already keeps its name
     #[arg(long, value_parser = name)]
     name: Option<String>,
     /// The clinic's zone of the IANA database
@@ -68,7 +68,7 @@ pub(crate) enum BootstrapError {
     /// PostgreSQL refused or did not answer.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
-    /// Who runs the platform is there already.
+    /// A superadmin exists already.
     #[error(
         "there is a superadmin already, so this installation is not new. Ask that person; or say --force, if nobody \
          can be asked"
@@ -118,7 +118,7 @@ impl Entity for Organization {
     }
 }
 
-/// What was done, for the trail and for whoever watches.
+/// Changes that were made, for the audit log and for the operator's terminal.
 #[derive(Default)]
 struct Done {
     audits: Vec<Audit>,

@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::ids::{OrganizationId, UserId};
 
-/// Whether the session's role owns the tables, so that the owner's policy shows it every row.
+/// Returns true if the session's role owns the tables, so that the owner's policy shows it every row.
 pub(super) async fn owns_tables(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select pg_has_role(relowner, 'usage') as "owns!" from pg_class where oid = 'public.users'::regclass"#
@@ -19,7 +19,7 @@ pub(super) async fn turn_take(tx: &mut PgConnection) -> Result<(), sqlx::Error> 
     Ok(())
 }
 
-/// Whether anybody runs the platform.
+/// Returns true if there is a superadmin.
 pub(super) async fn superadmin_exists(tx: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(r#"select exists (select from users where superadmin) as "exists!""#).fetch_one(tx).await
 }

@@ -30,8 +30,8 @@ pub(crate) fn connect(url: &SecretString, config: &PoolConfig) -> Result<PgPool,
         .connect_lazy_with(options))
 }
 
-/// Whether the pool's role is one that row-level security binds: it owns no table, and is neither a member of
-/// the role that does nor above policies.
+/// Returns true if row-level security binds the pool's role: it owns no table, is not a member of the role that does,
+/// and does not bypass policies.
 pub(crate) async fn is_restricted(pool: &PgPool) -> Result<bool, sqlx::Error> {
     let sql = "select not (rolsuper or rolbypassrls or coalesce(pg_has_role(oid, owner, 'member'), false))
                from pg_roles, lateral (select max(relowner::bigint)::oid as owner

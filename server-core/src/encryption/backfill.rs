@@ -1,6 +1,6 @@
 //! Texts that stood in the clear before there was a column for them to be sealed in.
 //!
-//! Who reads takes either, so nothing waits for this; it ends with the old columns.
+//! Readers accept either form, so nothing waits for this; it goes when the old columns do.
 
 use sqlx::PgPool;
 

@@ -58,7 +58,7 @@ pub(super) struct StoredText {
 /// The same, sealed.
 pub(super) struct SealedText {
     pub(super) id: i64,
-    /// What stood there when it was sealed.
+    /// Clear text that was encrypted; the row is changed only if it still holds this text.
     pub(super) value: String,
     pub(super) sealed: Vec<u8>,
 }

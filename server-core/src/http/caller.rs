@@ -219,7 +219,7 @@ impl Person {
         &self.identity
     }
 
-    /// What the identity provider calls the session; `None` for who came without one.
+    /// Returns the identity provider's id of the session; `None` for a caller without one.
     pub(crate) fn session(&self) -> Option<&str> {
         if let Credential::Session(_, sid) = &self.caller.credential { Some(sid) } else { None }
     }

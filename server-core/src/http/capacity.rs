@@ -1,10 +1,10 @@
-//! What somebody is in an organization, together with the record that it has as that.
+//! Role of a person in an organization, together with the record that belongs to the role.
 
 use super::Role;
 use crate::ids::{PatientId, SpecialistId};
 
-/// What a person is in the organization of a request. The record belongs to the role that it was given for:
-/// neither is carried without the other, so none outlives a change of the other.
+/// Role of a person in the organization of a request. The record belongs to the role that it was given for: neither
+/// is carried without the other, so none outlives a change of the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Capacity {
     /// Runs the platform; above organizations.

@@ -34,7 +34,7 @@ impl Changes {
         self
     }
 
-    /// Has `wake` rung when a trigger has left a job, which no process has enqueued.
+    /// Registers `wake`, to be rung when a trigger has inserted a job, which no process has enqueued.
     pub(crate) fn ring(self, wake: Wake) -> Self {
         self.tell("job", Arc::new(Bell(wake)))
     }
@@ -91,7 +91,7 @@ impl Remembers for Bell {
         self.0.wake();
     }
 
-    /// What was left meanwhile was not heard of.
+    /// Rings as well: nobody heard of jobs that were inserted while the connection was lost.
     fn forget_all(&self) {
         self.0.wake();
     }

@@ -45,15 +45,15 @@ pub(crate) struct Membership {
     pub(crate) capacity: Capacity,
 }
 
-/// What a user is in one organization, at a moment of the database's clock that is not after what it was
-/// read from.
+/// Role of a user in one organization, as of a moment of the database's clock that is not later than the snapshot
+/// that was read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Standing {
     /// The moment.
     pub(crate) at: DateTime<Utc>,
-    /// Whether the session has ended.
+    /// True if the session has ended.
     pub(crate) session_ended: bool,
-    /// What the user is there; `None` when it is no member.
+    /// The user's role there; `None` for somebody who is not a member.
     pub(crate) role: Option<Role>,
     /// The user's patient record there, if a patient is what it is.
     pub(crate) patient_id: Option<PatientId>,
@@ -100,8 +100,8 @@ impl Identities {
         Ok(Some(identity))
     }
 
-    /// What a user is at this moment, read and not remembered: for what outlives everything that is
-    /// remembered. `None` when the user is gone.
+    /// Reads a user's role from the database and does not cache it: for tokens, which outlive every cached identity.
+    /// `None` if there is no such user any more.
     pub(crate) async fn standing(
         &self,
         user: UserId,

@@ -1,4 +1,4 @@
-//! What a caller may ask of this service in a minute. Who is not known has the budget of failures.
+//! Rate limits of callers. Requests of unknown callers count against the budget of failures.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const EXPORT: &str = "/export";
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// What a caller may ask for. Clones count together.
+/// Rate limits of each caller, for reads, writes and exports. Clones count together.
 #[derive(Clone)]
 pub(crate) struct Budgets {
     limiter: Limiter,

@@ -62,8 +62,8 @@ pub(super) async fn identity_find(admin: &PgPool, subject: &str) -> Result<Optio
     Ok(Some(identity))
 }
 
-/// What a user is in an organization at this moment. `now()` is taken before the snapshot that the statement
-/// reads: what it does not see was committed after.
+/// Reads the present role of a user in an organization; `None` if there is no such user any more. `now()` is taken
+/// before the statement's snapshot: any change that the statement does not see was committed later.
 pub(super) async fn standing_get(
     admin: &PgPool,
     user: UserId,

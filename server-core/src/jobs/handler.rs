@@ -55,7 +55,7 @@ pub(crate) struct Attempt {
     pub(crate) id: Uuid,
     /// Whose it is.
     pub(crate) organization: Option<OrganizationId>,
-    /// Who asked for it; `None` where nobody did, or the user is erased.
+    /// User who asked for it; `None` if nobody did, or if the user was erased.
     pub(crate) asked_by: Option<UserId>,
     /// What former attempts have recorded.
     pub(crate) progress: Value,

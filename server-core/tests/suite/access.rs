@@ -64,7 +64,7 @@ async fn token(actor: &Actor) -> String {
     granted(actor.me_telemetry_token_create().send().await, 201).token
 }
 
-/// What a token says.
+/// Decodes the claims of a token.
 fn claims(token: &str) -> Value {
     let payload = token.split('.').nth(1).expect("a token has a payload");
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).expect("it is base64")).expect("it is JSON")

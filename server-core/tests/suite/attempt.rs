@@ -77,7 +77,7 @@ async fn denied_and_failed_attempts_are_recorded() {
     assert_eq!(recorded, expected);
 }
 
-/// What strangers tried, as (first operation, code, occurrences, address).
+/// Reads the recorded attempts of strangers, as (first operation, code, occurrences, address).
 async fn strangers(app: &CoreApp) -> Vec<(String, String, i32, Option<String>)> {
     sqlx::query_as(
         "select l.operation_id, l.error_code, l.occurrences, host(p.ip)

@@ -271,7 +271,7 @@ async fn waitlist_mutations(app: &CoreApp, patient: i64, trail: &mut Trail) {
     trail.operations.insert("waitlist_entry_accept".to_owned());
 }
 
-/// What an invitation leads to is on record in the organization that made it, with whoever did it.
+/// Asserts that the answer to an invitation is recorded in the organization that made it, with the person who acted.
 async fn member_mutations(app: &CoreApp, trail: &mut Trail) {
     let (admin, home, away) = (app.admin(), app.home().id, app.away());
     let somebody = app.actor(&away.staff);

@@ -41,7 +41,7 @@ async fn actor(app: &CoreApp, clerk_id: &str) -> Actor {
     app.actor(&Person { user_id, clerk_id: clerk_id.to_owned() })
 }
 
-/// What it left in the trail, as (type, action, organization is named).
+/// Reads the audit rows that `bootstrap` left, as (type, action, whether an organization is named).
 async fn trail(app: &CoreApp) -> Vec<(String, String, bool)> {
     sqlx::query_as(
         "select l.entity_type, l.action, l.organization_id > 0

@@ -18,7 +18,7 @@ struct Subject {
     malformed: &'static [&'static str],
 }
 
-/// What both servers read alike.
+/// Source of the settings that both servers read.
 const EDGE: &str = include_str!("../../../server-shared/src/config/edge.rs");
 
 const SUBJECTS: [Subject; 2] = [
@@ -171,7 +171,7 @@ fn every_variable_is_in_the_example() {
 const EXAMPLE: &str = include_str!("../../../.env.example");
 const COMPOSE: &str = include_str!("../../../docker-compose.yml");
 
-/// What containers are told by the house they are in, not by `.env`.
+/// Variables that `docker-compose.yml` sets for containers itself, whatever `.env` says.
 const FIXED: [&str; 10] = [
     "HOST",
     "PORT",
@@ -232,7 +232,7 @@ fn pairs(file: &'static str) -> Vec<(&'static str, String)> {
     file.lines().filter_map(of_line).collect()
 }
 
-/// What is nobody's secret and names nobody: published values are as good as any.
+/// Variables that hold no secret and name nobody: production accepts their published values.
 const HARMLESS: [&str; 16] = [
     "APP_ENV",
     "HOST",
@@ -251,7 +251,7 @@ const HARMLESS: [&str; 16] = [
     "CORE_ISSUER",
     "AUDIT_RETENTION_MONTHS",
 ];
-/// So are lengths of time, counts and limits.
+/// Endings of the names of further harmless variables: lengths of time, counts and limits.
 const MEASURES: [&str; 9] =
     ["_TIMEOUT", "_AGE", "_MIN", "_MAX", "_LIFETIME", "_TIME", "_DAYS", "_SETTLE", "CONNECTIONS_PER_ADDRESS"];
 

@@ -1,5 +1,5 @@
-//! What the context of a transaction decides beyond the rows it shows: whose name the trail gets, whose work is
-//! done, and which change of an appointment is a patient's.
+//! Effects of a transaction's context besides the rows it shows: the actor that the audit log names, the users whose
+//! jobs are run, and the changes that a patient can make to an appointment.
 
 use restartix_sdk::core::types::{HoldAppointment, JobState, Scope};
 use serde_json::{Value, json};
@@ -12,7 +12,8 @@ use crate::gdpr::{clinic, finished};
 /// Insufficient privilege.
 const DENIED: &str = "42501";
 
-/// How many rows a statement reached in a context, or PostgreSQL's code; nothing of it stays.
+/// Runs a statement in a context and rolls it back; returns the number of rows it reached, or PostgreSQL's error
+/// code.
 async fn attempt(app: &mut PgConnection, enter: &str, sql: &str) -> Result<u64, String> {
     app.execute("begin").await.unwrap();
     let mut outcome = Ok(0);

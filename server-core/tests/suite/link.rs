@@ -1,4 +1,4 @@
-//! Whose login a record is: an administrator asks, the person accepts, and nothing else changes it.
+//! Links between records and logins: an administrator asks, the person accepts, and nothing else changes them.
 
 use reqwest::Method;
 use restartix_sdk::core::types::{

@@ -102,7 +102,7 @@ async fn every_fault_is_named_and_of_two_who_decide_at_once_one_does() {
     assert_eq!(granted(granted_one, 200), settings(&admin, home).await);
 }
 
-/// What Telemetry knows of an organization.
+/// Reads an organization's settings as Telemetry has them (revision, time zone); `None` if it has none.
 async fn told(telemetry: &TelemetryApp, organization: i64) -> Option<(i64, String)> {
     sqlx::query_as("select revision, timezone from ops.organization_settings where organization_id = $1")
         .bind(organization)

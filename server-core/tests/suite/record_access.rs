@@ -81,7 +81,7 @@ async fn other_specialist(app: &CoreApp) -> Actor {
     app.actor(&person)
 }
 
-/// Which of the patients are found one by one, and that the list and SQL in the same context agree.
+/// Returns the patients that the actor finds one by one; asserts that the list and SQL in the same context agree.
 async fn seen(app: &CoreApp, actor: &Actor, patients: &[i64]) -> BTreeSet<i64> {
     let mut found = BTreeSet::new();
     for &id in patients {
@@ -217,7 +217,7 @@ async fn whether_a_record_is_open_is_asked_of_an_index() {
     }
 }
 
-/// How often a plan reads all of a table.
+/// Returns how often a query plan scans a whole table.
 fn scans(plan: &Value, table: &str) -> f64 {
     let children = plan["Plans"].as_array().map(Vec::as_slice).unwrap_or_default();
     let whole = plan["Node Type"] == "Seq Scan" && plan["Relation Name"] == table;

@@ -208,8 +208,8 @@ async fn attack(database: &Database, kind: Kind, targets: &[Target], home: Asker
     }
 }
 
-/// Whether an attempt on rows of one's own did what its grant says: reached some (or was kept from it by
-/// a constraint, which comes after rights), or was refused.
+/// Returns true if an attempt on one's own rows ended as its grant says: it reached some rows (or failed on a
+/// constraint, which PostgreSQL checks after rights), or was refused.
 fn reached(outcome: &Outcome, granted: bool) -> bool {
     match outcome {
         Ok(rows) => granted && *rows > 0,

@@ -1,5 +1,5 @@
-//! Which rows of Core's database each role reaches within its own clinic, with which verb: the whole of what
-//! row-level security, triggers and grants decide as a grid, `rls_grid.txt`.
+//! Grid (`rls_grid.txt`) of the rows of Core's database that each role reaches within its own clinic, by verb:
+//! everything that row-level security, triggers and grants decide.
 
 use restartix_sdk::core::types::{CancelAppointment, CancellationReason, RescheduleAppointment, Scope, SpecialtyInput};
 use sqlx::AssertSqlSafe;
@@ -84,7 +84,8 @@ async fn seed(app: &CoreApp) -> (i64, i64) {
     (home.specialist_id, own)
 }
 
-/// What each of the clinic's people, and its key, could have written; and what no operation writes at once.
+/// Inserts rows as each person of the clinic and its key could have written them, and rows that no operation writes
+/// right away.
 async fn seed_in_each_name(app: &CoreApp, own: i64, (colleague, specialty): (i64, i64)) {
     let home = app.home();
     let (id, admin, specialist) = (home.id, home.admin.user_id, home.specialist_id);

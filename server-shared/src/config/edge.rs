@@ -9,7 +9,7 @@ use super::{Environment, ListItem, Setting, Settings};
 /// Two years: what lists of hosts that are known to have TLS ask for.
 const TWO_YEARS: Duration = Duration::from_hours(2 * 365 * 24);
 
-/// What limits may be multiplied by where there are real patients.
+/// Largest factor for limits in production.
 const SCALE_MAX: u32 = 10;
 
 /// Connections that nobody has made use of for so long are closed: longer than balancers keep theirs, so
@@ -27,7 +27,7 @@ pub struct EdgeConfig {
     pub rate_limit_scale: u32,
     /// `RATE_LIMIT_PER_ADDRESS`, default 6000: requests a minute from one address, before the scale
     pub rate_limit_per_address: u32,
-    /// How many connections, and how long they may wait
+    /// Limits on the number of connections, and on the time that they may wait
     pub connections: ConnectionConfig,
 }
 

@@ -1,4 +1,4 @@
-//! What production refuses, whatever the service.
+//! Checks that every service makes in production.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -90,7 +90,8 @@ fn password(value: &str) -> Option<String> {
     url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, password)| password.into_owned())
 }
 
-/// Whether a URL names this machine or a host without a public name (as in a compose network).
+/// Returns true if a URL names this machine, a private address or a host without a public name (as in a compose
+/// network).
 pub fn is_private(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => !name.contains('.') || name.ends_with(".internal"),
@@ -100,7 +101,7 @@ pub fn is_private(url: &Url) -> bool {
     }
 }
 
-/// Whether what is sent to a URL can be read on the way by others than the operator.
+/// Returns true if others than the operator can read what is sent to a URL: plain HTTP to a host that is not private.
 fn is_open(url: &Url) -> bool {
     url.scheme() == "http" && !is_private(url)
 }

@@ -124,7 +124,7 @@ fn schemas_of(request: &Request) -> Result<&Arc<Schemas>, ApiError> {
     schemas.ok_or_else(|| ApiError::internal("the schemas are not part of the request's data"))
 }
 
-/// How many bytes the body of `request` may have.
+/// Returns the largest size that the body of `request` may have, in bytes; 1 MiB unless the operation says otherwise.
 pub fn limit(request: &Request) -> usize {
     request.extensions().get::<BodyLimit>().map_or(1024 * 1024, |limit| limit.0)
 }

@@ -1,4 +1,4 @@
-//! How many values a JSON document holds, counted before any of them is made.
+//! Number of values in a JSON document, counted before any of them is parsed.
 //!
 //! A value takes some eighty bytes of memory and may be sent in two, so what a body costs is not said by its
 //! length. The bytes are counted first; a document with more values than its operation could ever take is
@@ -7,8 +7,8 @@
 /// The depth at which the parser gives up.
 const DEEPEST: usize = 128;
 
-/// Whether the JSON in `bytes` has more than `most` values. One too many is counted for each empty list or
-/// object, none too few. What is no JSON is for the parser to say.
+/// Returns true if the JSON in `bytes` has more than `most` values. Counts one too many for each empty list or
+/// object, and none too few. Leaves it to the parser to refuse invalid JSON.
 pub(super) fn exceeds(bytes: &[u8], most: usize) -> bool {
     let (mut values, mut depth) = (1_usize, 0_usize);
     let (mut in_text, mut escaped) = (false, false);

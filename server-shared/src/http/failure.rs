@@ -1,4 +1,4 @@
-//! How often an address may fail to say who it is; one budget for every kind of credentials.
+//! Limit on failed authentications from one address; one budget for every kind of credentials.
 //!
 //! Failures are counted behind authentication, not in front of it: credentials that are good always pass,
 //! so one broken client can't lock out everybody who shares its address, and a client that renews its

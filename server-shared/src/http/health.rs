@@ -15,8 +15,8 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long one may take that the service can do without: the answer must not wait for it.
 const OPTIONAL_PROBE_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// How long what the dependencies said is believed: anybody may ask, and no number of askers makes more than one
-/// round of questions a second.
+/// Time for which the dependencies' last answers are reused: anybody may ask, and any number of callers causes at
+/// most one round of probes a second.
 const VERDICT_LIFETIME: Duration = Duration::from_secs(1);
 
 /// Something the service needs and can ask whether it is there.
@@ -102,7 +102,8 @@ type Verdict = (Instant, Vec<DependencyState>);
 pub struct HealthApi {
     version: &'static str,
     dependencies: Arc<Vec<Dependency>>,
-    /// What they said last, and when. Locked while they are asked: who comes meanwhile waits for that answer.
+    /// Last answers of the dependencies, and their time. Locked while the dependencies are asked: further callers
+    /// wait for the same answers.
     verdict: Arc<Mutex<Option<Verdict>>>,
 }
 

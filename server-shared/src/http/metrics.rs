@@ -13,7 +13,7 @@ use crate::shutdown::Shutdown;
 
 const LATENCY_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
-/// How often samples are folded into their buckets. Until then each takes eight bytes.
+/// Interval at which samples are folded into their buckets. Until then each takes eight bytes.
 const FOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// The process's measurements.

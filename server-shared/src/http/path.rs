@@ -33,7 +33,7 @@ pub fn id_uuid(text: &str) -> Option<Uuid> {
 pub(crate) struct PathParameter {
     /// Its name.
     pub(crate) name: String,
-    /// Which segment of the path it is.
+    /// Index of its segment in the path.
     segment: usize,
     kind: Kind,
 }
@@ -100,7 +100,7 @@ impl PathIds {
         })
     }
 
-    /// What the path's last parameter names, if that is an id: what the request is about.
+    /// Returns the id in the path's last parameter, which the request is about; `None` if that is no id.
     pub fn last(&self) -> Option<PathId> {
         self.0.last().and_then(|(_, id)| *id)
     }

@@ -43,9 +43,8 @@ fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
-/// What the machinery around a service asks: a budget of its own, counted in process, for a service must
-/// not look dead because it is busy, or because Redis is. Behind a balancer all its probes share one
-/// address.
+/// Paths that a balancer or a monitor polls. They have a budget of their own, counted in process: a service must not
+/// look dead because it is busy, or because Redis is down. All probes of a balancer share one address.
 const PROBES: [&str; 3] = ["/health", "/ready", "/metrics"];
 /// Probes a minute from one address.
 const PROBE_LIMIT: u32 = 1_200;

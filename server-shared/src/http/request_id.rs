@@ -1,7 +1,7 @@
 //! A name for each request, made here, that every log line, audit row and error of the request carries.
 //!
-//! What the caller calls it is another thing: whoever may write into a trail that nobody can change writes
-//! names into it. It is taken where it is an id by its form, and kept where erasure reaches it.
+//! The caller's own id of the request is a separate value: callers who may write free text into a trail that nobody
+//! can change write names into it. It is accepted only in the form of an id, and kept where erasure reaches it.
 
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response, Result, http::HeaderValue};
 use uuid::Uuid;
@@ -22,7 +22,7 @@ impl RequestId {
     }
 }
 
-/// What the caller calls the request: to be kept only where erasure reaches it, and in no log.
+/// Id that the caller gave the request: to be kept only where erasure reaches it, and in no log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientRequestId(Uuid);
 

@@ -1,8 +1,8 @@
 //! The published schemas, compiled once each to validators.
 //!
-//! Whether a body is valid is one question, and costs no memory. What is wrong with one that isn't is found
-//! list by list: each list's length before its items, the items one after the other, so that there are
-//! never more faults in memory than one item has, beside the hundred that are told.
+//! Validation of a body costs no memory. The faults of an invalid body are found list by list: each list's length
+//! before its items, the items one after the other, so that there are never more faults in memory than one item has,
+//! beside the hundred that are reported.
 
 mod dialect;
 mod fault;
@@ -23,10 +23,10 @@ use crate::error::FieldFault;
 
 /// Most values of any body: some 20 MB once they are parsed.
 const MOST_VALUES: usize = 150_000;
-/// What a body may have beside the values of its largest valid one, so that a list which is a little too
-/// long is told to be just that.
+/// Values that a body may have beyond its largest valid one and a quarter more, so that the answer to a list that is
+/// a little too long says just that.
 const VALUES_TO_SPARE: usize = 1_000;
-/// How far schemas are followed; one that refers to itself may be as deep as any.
+/// Depth to which schemas are followed; a schema that refers to itself may nest without end.
 const DEEPEST: usize = 16;
 
 /// The validators of a schema, each compiled when it is first needed.
@@ -135,7 +135,7 @@ impl Schemas {
         Ok(())
     }
 
-    /// How many values the largest valid one has, at most.
+    /// Returns an upper bound of the number of values in a valid value of `schema`.
     fn largest(&self, schema: &Value, deepest: usize) -> usize {
         if deepest == 0 {
             return MOST_VALUES;

@@ -1,4 +1,4 @@
-//! What can go wrong with revocations.
+//! Errors of revocations.
 
 use server_shared::{ApiError, error::FieldFault};
 use thiserror::Error;

@@ -25,7 +25,7 @@ struct Revoked {
     expires_at: DateTime<Utc>,
 }
 
-/// What was heard, and when the last time.
+/// Revocations that this process has heard of, and the time up to which it has heard of all.
 #[derive(Debug, Default)]
 pub(super) struct Heard(Mutex<State>);
 
@@ -55,8 +55,8 @@ impl Heard {
         self.state().at = None;
     }
 
-    /// Whether a token with this owner and date has been called back; `None` when there may be news that have
-    /// not been heard.
+    /// Returns `Some(true)` if a token of this user and organization, issued at `issued_at`, has been revoked,
+    /// `Some(false)` if it has not, and `None` if there may be revocations that this process has not heard of.
     pub(super) fn is_revoked(&self, user: i64, organization: Option<i64>, issued_at: DateTime<Utc>) -> Option<bool> {
         let state = self.state();
         let before = |whose: Whose| state.revoked.get(&whose).is_some_and(|known| issued_at < known.not_before);

@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 use super::{AccessService, model::AccessRevocation, repository};
 
 const CHANNEL: &str = "access_revoked";
-/// How often it asks whether it still hears.
+/// Interval at which it checks that its connection still works.
 const EVERY: Duration = Duration::from_millis(200);
-/// How long it waits for anything that it asks.
+/// Longest wait for an answer of the database.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Pause before another connection is tried.
 const RETRY: Duration = Duration::from_millis(500);

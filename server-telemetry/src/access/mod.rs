@@ -13,6 +13,6 @@ pub(crate) use service::AccessService;
 
 use std::time::Duration;
 
-/// How long after it was issued a token is believed at most, whatever it says itself: what called it back is
-/// forgotten some time after that, and must not be needed any more.
+/// Greatest age at which a token is accepted, whatever its own expiry says: its revocation is deleted some time
+/// later, and must not be needed any more by then.
 pub(crate) const TOKEN_AGE: Duration = Duration::from_hours(24);

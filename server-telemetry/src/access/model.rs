@@ -1,9 +1,9 @@
-//! What calls tokens back.
+//! Revocations of tokens.
 
 use chrono::{DateTime, Utc};
 use poem_openapi::{Object, types::Example};
 
-/// Whose tokens are good no longer.
+/// Revocation of a user's tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Object)]
 #[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
 pub(crate) struct NewAccessRevocation {

@@ -37,8 +37,8 @@ impl AccessRepository {
         Ok(standing)
     }
 
-    /// Whether a token of the user's, for the organization or for none, that was issued at this moment has been
-    /// called back.
+    /// Returns true if a token of the user, for the organization or for none, that was issued at `issued_at` has been
+    /// revoked.
     pub(super) async fn is_revoked(
         &self,
         user_id: i64,

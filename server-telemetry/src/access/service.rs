@@ -1,4 +1,4 @@
-//! Which tokens are good no longer.
+//! Revocations of tokens, and look-ups of them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,11 +18,11 @@ use crate::{
     storage::{StoreError, postgres::Database},
 };
 
-/// How far ahead of this service's clock Core's may be.
+/// Longest lead of Core's clock over this service's.
 const AHEAD: TimeDelta = TimeDelta::minutes(5);
-/// How much longer a revocation is kept than a token lives, for clocks that differ.
+/// Time for which a revocation is kept beyond the life of a token, for clocks that differ.
 const MARGIN: Duration = Duration::from_mins(10);
-/// How often what makes no difference any more is forgotten.
+/// Interval at which revocations that no longer matter are deleted.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
 
 /// Revocations, and what this process knows of them.
@@ -61,7 +61,8 @@ impl AccessService {
         Ok(standing)
     }
 
-    /// Whether a token of this user, for this organization or for none, issued at this moment, was called back.
+    /// Returns true if a token of this user, for this organization or for none, issued at `issued_at`, has been
+    /// revoked.
     pub(crate) async fn is_revoked(
         &self,
         user_id: i64,

@@ -26,7 +26,7 @@ use crate::{
 
 /// Attempts that wait at most; some 5 MB.
 const QUEUE: usize = 5_000;
-/// What strangers failed at who failed at several operations.
+/// Entity type and action of an entry for strangers who failed at several operations.
 const STRANGERS: (&str, &str) = ("authentication", "failed");
 /// What an entry can stand for.
 const MOST_COUNTED: i64 = i32::MAX as i64;

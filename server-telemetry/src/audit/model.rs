@@ -139,7 +139,7 @@ pub(crate) struct NewAuditEvent {
     pub ip: Option<Address>,
     /// The actor's user agent, of which 1,024 characters are kept; kept apart like the address.
     pub user_agent: Option<HeaderValue>,
-    /// What the actor's program calls the request; kept apart like the address.
+    /// Id that the actor's program gave the request; kept apart like the address.
     pub client_request_id: Option<Uuid>,
 }
 
@@ -258,7 +258,7 @@ pub(crate) struct AuditLog {
     pub ip: Option<String>,
     /// The actor's user agent, unless it was erased.
     pub user_agent: Option<String>,
-    /// What the actor's program called the request, unless it was erased.
+    /// Id that the actor's program gave the request, unless it was erased.
     pub client_request_id: Option<Uuid>,
 }
 

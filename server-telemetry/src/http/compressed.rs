@@ -15,7 +15,7 @@ use server_shared::{
     http::{body, schema::Schemas},
 };
 
-/// How many times as large as the operation's largest body a compressed one may be, unpacked.
+/// Largest unpacked size of a compressed body, as a multiple of the operation's body limit.
 const UNPACKED: usize = 2;
 /// Bytes that come out of each that was sent, at most, beyond what is free. A real batch compresses five to
 /// ten times, one of a person who does not move a hundred; a bomb a thousand.

@@ -28,7 +28,7 @@ use crate::{
 
 /// The code of what is asked of an organization that is not the caller's.
 const NOT_YOURS: &str = "organization_not_found";
-/// How far ahead of this service's clock a token may have been issued.
+/// Longest lead of a token's time of issue over this service's clock.
 const LEEWAY: TimeDelta = TimeDelta::seconds(5);
 
 /// What Core's telemetry tokens claim, beside what [`Verifier`] checks.
@@ -89,7 +89,7 @@ impl TelemetryGate {
         self.service_tokens.iter().map(matches).fold(Choice::from(0), |any, one| any | one).into()
     }
 
-    /// Who a token speaks for, and when it was issued.
+    /// Verifies a token; returns the person it speaks for, and when it was issued.
     async fn person(&self, token: &str) -> Result<(Person, DateTime<Utc>), ApiError> {
         let claims = self.verifier.verify::<Claims>(token).await.map_err(refusal)?;
         let (Some(person), Some(issued_at)) = (claims.person(), claims.issued_at()) else {
@@ -106,7 +106,7 @@ impl TelemetryGate {
         Ok((person, issued_at))
     }
 
-    /// Who calls, and since when the token says so.
+    /// Returns the caller, and when its token was issued; for a service, the present time.
     async fn caller(&self, operation: &Operation, request: &Request) -> Result<(Caller, DateTime<Utc>), ApiError> {
         let token = bearer(request).ok_or_else(unauthenticated)?;
         if operation.security.contains(&SERVICE_TOKEN) && self.is_service(token) {

@@ -13,7 +13,7 @@ pub(crate) struct Trace {
     pub operation_id: &'static str,
     /// The id of the request, ours.
     pub request_id: String,
-    /// What the caller calls the request; kept with what erasure removes.
+    /// Id that the caller gave the request; kept with the data that erasure removes.
     pub client_request_id: Option<Uuid>,
     /// The caller's address.
     pub ip: Option<IpAddr>,

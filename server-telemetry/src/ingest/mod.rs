@@ -8,9 +8,9 @@ pub(crate) use receipt::{DropReason, EventFault, IngestReceipt, Tally};
 
 #[derive(poem_openapi::Tags)]
 pub(crate) enum Tag {
-    /// Which of the tokens that Core issued are good no longer.
+    /// Revocations of tokens that Core issued.
     Access,
-    /// What Core tells of organizations.
+    /// Settings of organizations, as Core sends them.
     Organizations,
     /// The trail of what was done in Core: who, what, when.
     Audit,

@@ -1,4 +1,4 @@
-//! What Core tells of organizations, as far as this service works by it.
+//! Settings of organizations that Core sends, as far as this service needs them.
 
 mod api;
 mod model;

@@ -4,7 +4,7 @@ use poem_openapi::{Object, types::Example};
 
 use crate::text::Zone;
 
-/// What is so in an organization.
+/// Settings of an organization, as Core sends them.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example, deny_unknown_fields)]
 pub(crate) struct NewOrganizationSettings {
@@ -27,7 +27,7 @@ impl Example for NewOrganizationSettings {
 pub(crate) struct OrganizationSettings {
     /// The organization's id in Core.
     pub organization_id: i64,
-    /// Which state it is: the latest that was ever told.
+    /// Number of the state: the latest that Core ever sent.
     pub revision: i64,
     /// The IANA zone that the organization's days are in.
     pub timezone: String,

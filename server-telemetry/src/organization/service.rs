@@ -1,4 +1,4 @@
-//! What is so in organizations.
+//! Service for the settings of organizations.
 
 use super::{
     model::{NewOrganizationSettings, OrganizationSettings},

@@ -33,7 +33,7 @@ async fn revoke(
     granted(app.service().access_revocation_create().body(body).send().await, 201)
 }
 
-/// Whether the process at this address lets the token in.
+/// Returns true if the process at this address accepts the token, and false if it answers 401 `token_revoked`.
 async fn lets_in(base: &str, token: &str) -> bool {
     match TelemetryApp::client_at(base, token).consent_get().send().await {
         Ok(_) => true,

@@ -84,7 +84,7 @@ async fn every_event_is_sealed_once_and_soon() {
 /// The third event of a chain.
 const THIRD: &str = "(select audit_id from audit.audit_chain where organization_id = $ORG and position = 3)";
 
-/// What is done to what callers call their requests.
+/// Manipulations of callers' ids of requests, as (name, SQL, fault that is found, its position).
 fn client_request_cases() -> Vec<(&'static str, String, AuditFaultKind, Option<i64>)> {
     use AuditFaultKind as Fault;
     let of = "where organization_id = $ORG";

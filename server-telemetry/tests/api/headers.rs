@@ -1,4 +1,5 @@
-//! What callers write into the headers of their requests to this service.
+//! Text that callers write into the headers of their requests: this service neither stores nor logs it, except an id
+//! and the user agent, which erasure removes.
 
 use reqwest::{Method, header::HeaderMap};
 use restartix_sdk::telemetry::types::ErasureMode;

@@ -23,7 +23,7 @@ pub(crate) struct Planted {
     other: String,
 }
 
-/// What the subject's program called a request.
+/// Id that the subject's program gave a request.
 const CLIENT_REQUEST: Uuid = uuid!("7a3d1f0e-9c55-4b7a-8e21-6d0f4b9a2c17");
 
 /// 32 characters, as a pseudonym has bytes.

@@ -1,5 +1,5 @@
-//! Which rows of Telemetry's PostgreSQL each role reaches within its own clinic, with which verb: all that
-//! row-level security, triggers and grants decide, as a grid, `rls_grid.txt`.
+//! Grid (`rls_grid.txt`) of the rows of Telemetry's PostgreSQL that each role reaches within its own clinic, by verb:
+//! everything that row-level security, triggers and grants decide.
 
 use chrono::Utc;
 use restartix_sdk::telemetry::types::{NewAccessRevocation, NewAuditEvent, NewExclusion};
@@ -17,7 +17,7 @@ application role never is; nobody: no context. What isn't granted has no line bu
 Written by the test beside it, which compares all of it.";
 
 const HOME: i64 = 1;
-/// Who every asker is.
+/// User id of every asker.
 const OWN: i64 = 7;
 /// Somebody else of the clinic.
 const OTHER: i64 = 8;

@@ -10,7 +10,7 @@ use crate::{Answer, Server};
 const TOO_LARGE: usize = 6 * 1024 * 1024;
 /// Longest answer to a request that is refused, in bytes.
 const ANSWER: usize = 64 * 1024;
-/// How what is too much or wrong is refused.
+/// HTTP statuses that refuse a request as too large or wrong; the first only for a public operation.
 const REFUSED: [u16; 7] = [401, 400, 413, 414, 415, 422, 431];
 /// Memory that a request may take until it is refused, in bytes.
 const MEMORY: usize = 32 * 1024 * 1024;

@@ -49,7 +49,7 @@ impl Grid {
         self.cell(operation, column).is_some_and(|cell| cell.starts_with('2'))
     }
 
-    /// What stands in the line of an operation under a column.
+    /// Returns the cell in the line of an operation under a column; `None` if the grid has no such line or column.
     pub fn cell(&self, operation: &str, column: &str) -> Option<&str> {
         let cells = self.lines.get(operation)?;
         let at = self.columns.iter().position(|name| name == column)?;

@@ -12,7 +12,7 @@ use super::Operation;
 const DEEPEST: usize = 8;
 /// Fields of texts that are tried in a body.
 const TEXTS: usize = 2;
-/// What a small compressed body says it holds, unpacked.
+/// Size of a small compressed body once it is unpacked, in bytes.
 const BOMB: usize = 32 * 1024 * 1024;
 /// Longer than a query may be, and still a request line that the server reads.
 const QUERY: usize = 60_000;
@@ -20,13 +20,13 @@ const QUERY: usize = 60_000;
 /// A request that asks for too much.
 #[derive(Debug, Clone)]
 pub struct Hostile {
-    /// What it is, for whoever reads that it went wrong.
+    /// Name of the request in the messages of failed tests.
     pub name: String,
     /// Its query, as it is sent.
     pub query: String,
     /// Its body.
     pub body: Option<Vec<u8>>,
-    /// Whether the body says that it is compressed.
+    /// True if the request's headers say that the body is compressed.
     pub gzip: bool,
 }
 
@@ -236,7 +236,7 @@ enum Place {
     Text,
 }
 
-/// What stands before and after a place of a body.
+/// Returns the JSON text before and after a place of a body.
 fn around(steps: &[String]) -> (String, String) {
     let (mut head, mut tail) = (String::new(), String::new());
     for step in steps {

@@ -1,4 +1,4 @@
-//! How much memory a process has.
+//! Memory of a process.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ impl Memory {
         Self { process }
     }
 
-    /// What is resident now. From now on the most is looked for anew.
+    /// Returns the bytes that are resident now, and resets the mark that `most` reads.
     pub fn mark(self) -> usize {
         // "5" forgets the high-water mark; see proc_pid_clear_refs(5).
         fs::write(format!("/proc/{}/clear_refs", self.process), "5").expect("the mark of one's own child can be reset");

@@ -102,7 +102,7 @@ impl Fixture {
         }
     }
 
-    /// What it names in path or query.
+    /// Returns the value of a parameter in path or query; `None` if the fixture has none of that name.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).map(String::as_str)
     }

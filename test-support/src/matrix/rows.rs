@@ -10,7 +10,7 @@ use crate::{Database, Kind};
 /// Insufficient privilege, by grant, policy or trigger.
 const DENIED: &str = "42501";
 
-/// Who tries: a context on the application role.
+/// An asker: a context on the application role.
 #[derive(Debug, Clone)]
 pub struct RowAsker {
     /// The column of the grid.
@@ -19,7 +19,7 @@ pub struct RowAsker {
     pub enter: String,
 }
 
-/// What is tried, and by whom; [`RowRights::grid`] tries it.
+/// Rows to try and the contexts that try them; [`RowRights::grid`] makes the attempts.
 ///
 /// A service's test seeds rows of everybody's and says
 ///
@@ -44,11 +44,11 @@ pub struct RowAsker {
 /// A table that the committed file has no line for fails by its name, and so does a column that is granted.
 #[derive(Debug)]
 pub struct RowRights<'a> {
-    /// Whose database it is.
+    /// The service that owns the database.
     pub kind: Kind,
-    /// Whose rows are tried.
+    /// The organization whose rows are tried.
     pub organization: i64,
-    /// Who tries.
+    /// The contexts that try.
     pub askers: Vec<RowAsker>,
     /// Of tables without `organization_id`: the condition on rows that are tried; without one, all.
     pub scopes: &'a [(&'a str, &'a str)],
@@ -117,7 +117,7 @@ impl RowRights<'_> {
         sqlx::query_as(AssertSqlSafe(sql)).fetch_all(superuser).await.unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// How many of the rows each verb reaches.
+    /// Counts the rows that each verb reaches, by line of the grid.
     async fn tried(
         &self,
         app: &mut PgConnection,
@@ -200,7 +200,7 @@ fn another(column: &str, kind: &str) -> String {
     }
 }
 
-/// Whether a statement reached a row, as far as rights go; it is undone.
+/// Returns true if rights let a statement reach a row, and undoes it; a violated constraint counts as reached.
 async fn attempt(app: &mut PgConnection, sql: &str) -> bool {
     execute(app, "savepoint before").await.expect("a savepoint is set");
     let outcome = execute(app, sql).await;

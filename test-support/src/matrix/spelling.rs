@@ -11,7 +11,7 @@ const TOO_LARGE: i64 = 9_007_199_254_740_992;
 /// An id in the path of an operation, written another way.
 #[derive(Debug, Clone)]
 pub struct Misspelling {
-    /// Which parameter it is.
+    /// Name of the misspelt parameter.
     pub parameter: String,
     /// Path and query of the request.
     pub target: String,
@@ -44,7 +44,7 @@ impl Operation {
         all
     }
 
-    /// Whether a request may change something.
+    /// Returns true if a request may change something.
     pub fn changes(&self) -> bool {
         ![Method::GET, Method::HEAD].contains(&self.method)
     }

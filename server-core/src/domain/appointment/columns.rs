@@ -1,4 +1,4 @@
-//! What an [`AppointmentRow`](super::row::AppointmentRow) is read from, for every query that gives one.
+//! Columns of an [`AppointmentRow`](super::row::AppointmentRow), for every query that returns one.
 
 /// A checked query whose rows are appointments: what stands before the columns, what stands after them,
 /// and the arguments. The table's alias is `a`.

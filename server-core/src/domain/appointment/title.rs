@@ -10,10 +10,10 @@ use crate::{
     ids::OrganizationId,
 };
 
-/// What a title is bound to besides its row.
+/// Associated data of an encrypted title, besides its row.
 const COLUMN: &str = "title";
 
-/// What has titles, by its table.
+/// Kind of row that has a title; each kind has its own table.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Titled {
     Appointment,
@@ -50,8 +50,8 @@ pub(super) struct StoredTitle<'a> {
     pub(super) titled: Titled,
     pub(super) organization: OrganizationId,
     pub(super) uid: Uuid,
-    /// What stands in the clear: of before titles were sealed, or of a process that does not do it yet. It
-    /// counts before the other.
+    /// Title in clear text: in a row from before titles were encrypted, or written by a process that does not encrypt
+    /// them yet. Unless it is empty, it takes precedence over `sealed`.
     pub(super) clear: &'a str,
     pub(super) sealed: Option<&'a [u8]>,
 }

@@ -127,8 +127,8 @@ pub(crate) struct ErasureItem {
     pub(crate) store: String,
     /// The table, or the prefix or pattern of keys.
     pub(crate) table: String,
-    /// How the person is found, and in which column: `user`, `address`, `patient`, `specialist`,
-    /// `data_key`, `audit_entry`, `organization`, `entity`, `erasure`, `pseudonym` or `key`, then `:` and the column.
+    /// Way in which the person is found, and the column: `user`, `address`, `patient`, `specialist`, `data_key`,
+    /// `audit_entry`, `organization`, `entity`, `erasure`, `pseudonym` or `key`, then `:` and the column.
     pub(crate) found_by: String,
     /// The columns that are about the person.
     pub(crate) columns: Vec<String>,
@@ -248,7 +248,7 @@ pub(crate) struct ErasureJob {
     pub(crate) subject_id: i64,
     /// The organization whose data is meant; left out for all of them.
     pub(crate) organization_id: Option<OrganizationId>,
-    /// Whether the user's account goes as well.
+    /// True if the user's account is erased as well.
     pub(crate) account: bool,
     /// What was found at the beginning, place by place; empty before that. Telemetry's part comes
     /// once Telemetry has made its own.

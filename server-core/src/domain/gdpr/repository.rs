@@ -31,7 +31,7 @@ pub(super) struct Person {
 }
 
 impl Person {
-    /// What is above organizations, and nothing else.
+    /// Selects the user's data above organizations, and nothing else.
     pub(super) fn account(user: UserId) -> Self {
         Self { user: Some(user.0), ..Self::default() }
     }
@@ -71,8 +71,8 @@ pub(super) struct HeldRow {
     pub(super) columns: Map<String, Value>,
 }
 
-/// Whether a user may have somebody erased: an administrator in its organization, who runs the platform everywhere,
-/// and everybody itself everywhere. To be asked above organizations.
+/// Returns true if a user may have somebody erased: administrators may in their organization, superadmins everywhere,
+/// and everybody may have themselves erased everywhere. To be called above organizations.
 pub(super) async fn may_erase(
     tx: &mut impl Tx,
     asker: Option<UserId>,

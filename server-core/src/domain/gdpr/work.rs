@@ -43,11 +43,11 @@ const OPERATION: &str = "gdpr_erasure";
 /// How soon to look again at what somebody else has to do first.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-/// How much of what is held is meant.
+/// Extent of an erasure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Scope {
-    /// What the organization of the job holds; in none, what all of them hold, and the account.
+    /// All data of the job's organization; without an organization, the data of all of them, and the account.
     #[default]
     Held,
     /// The account, and what is above organizations. What each of them holds is its own.

@@ -14,7 +14,7 @@ pub(super) struct NewImpersonation<'a> {
     pub(super) patient: PatientId,
     pub(super) patient_user: UserId,
     pub(super) token_hash: &'a [u8],
-    /// What the reason is bound to.
+    /// Id of the row that the encrypted reason is bound to.
     pub(super) uid: Uuid,
     /// Sealed.
     pub(super) reason: Option<Vec<u8>>,

@@ -1,5 +1,5 @@
-//! What the invited person does with an invitation. The person is above organizations here, and who owns the
-//! tables writes for it: no policy lets the person reach a clinic that it is not yet a member of.
+//! Answers of invited people. The person acts above organizations here, and the owner of the tables writes: no policy
+//! lets a person reach a clinic before being its member.
 
 use super::{
     error::InvitationError,

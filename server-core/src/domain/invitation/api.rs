@@ -21,7 +21,7 @@ use crate::{
     ids::{InvitationId, OrganizationId, PatientId, SpecialistId},
 };
 
-/// Who is invited, to what, and what becomes of it.
+/// Invitations of people to an organization, and their answers.
 pub(crate) struct Api {
     pub(crate) invitations: Service,
 }

@@ -8,7 +8,7 @@ use crate::{
     domain::{member::MemberError, patient::PatientError, rules::InvalidValue, specialist::SpecialistError},
 };
 
-/// What can go wrong with invitations.
+/// Errors of invitations.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InvitationError {
     #[error("There is no such invitation, or it is no longer open.")]

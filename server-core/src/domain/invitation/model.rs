@@ -7,7 +7,7 @@ use crate::{
     ids::{InvitationId, OrganizationId, PatientId, SpecialistId, UserId},
 };
 
-/// What a person is invited to.
+/// Kind of an invitation: to become a member, or to own a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
 #[oai(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
@@ -43,9 +43,9 @@ pub(crate) enum InvitationStatus {
 pub(crate) struct Invitation {
     /// Its id.
     pub(crate) id: InvitationId,
-    /// What the person is invited to.
+    /// Kind of the invitation.
     pub(crate) kind: InvitationKind,
-    /// What the person is to be in the organization.
+    /// Role that the person is to have in the organization.
     pub(crate) role: MemberRole,
     /// The e-mail address as it was typed; absent for who was invited by its id.
     pub(crate) email: Option<String>,
@@ -107,13 +107,13 @@ impl Example for Invitation {
 pub(crate) struct MyInvitation {
     /// Its id.
     pub(crate) id: InvitationId,
-    /// What the person is invited to.
+    /// Kind of the invitation.
     pub(crate) kind: InvitationKind,
-    /// Who invites.
+    /// The organization that invites.
     pub(crate) organization_id: OrganizationId,
-    /// What the organization is called.
+    /// The organization's name.
     pub(crate) organization_name: String,
-    /// What the person is to be in the organization.
+    /// Role that the person is to have in the organization.
     pub(crate) role: MemberRole,
     /// When it stops being good, unless it is renewed.
     pub(crate) expires_at: DateTime<Utc>,
@@ -142,7 +142,7 @@ pub(crate) struct ConnectUser {
     pub(crate) email: Option<String>,
     /// Somebody who was a member of the organization before.
     pub(crate) user_id: Option<UserId>,
-    /// What the person is to be.
+    /// Role that the person is to have.
     pub(crate) role: MemberRole,
 }
 
@@ -153,7 +153,7 @@ impl Example for ConnectUser {
     }
 }
 
-/// Whose own a record is to be: exactly one of `email` and `user_id` says it.
+/// The person who is to own a record: exactly one of `email` and `user_id`.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct LinkRecord {
@@ -170,7 +170,7 @@ impl Example for LinkRecord {
     }
 }
 
-/// What is offered.
+/// Offer of an invitation: a membership, or the link to a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Offer {
     Membership(MemberRole),

@@ -41,7 +41,7 @@ pub(super) struct Written {
     pub(super) id: InvitationId,
     pub(super) expires_at: DateTime<Utc>,
     pub(super) created_at: DateTime<Utc>,
-    /// Whether there was none.
+    /// True if the invitation was made, false if a pending one was renewed.
     pub(super) is_new: bool,
 }
 

@@ -28,16 +28,16 @@ use crate::{
 const TABLE: &str = "invitations";
 const EMAIL: &str = "email";
 
-/// How many days an invitation is kept after its end, so that a clinic sees what came of it.
+/// Days for which an invitation is kept after its end, so that a clinic sees its outcome.
 const KEPT_DAYS: i32 = 30;
 
-/// Who is meant: whoever has an address, or a user.
+/// The invited person: whoever owns an e-mail address, or a user.
 enum Whom<'a> {
     Address(&'a str, SealedAddress),
     User(UserId),
 }
 
-/// What clinics offer to people, and people accept.
+/// Service for the invitations of clinics and their answers.
 #[derive(Clone)]
 pub(crate) struct Service {
     pub(crate) database: Database,
@@ -71,8 +71,8 @@ impl Service {
         self.invite(caller, organization, &whom, offer).await
     }
 
-    /// What is done, and answered, is the same whether anybody has the address or not. What an administrator
-    /// sees anyway, the members and their records, may be told.
+    /// Invites a person, with the same effects and the same answer whether or not anybody has the address. The answer
+    /// may tell what an administrator sees anyway: the members and their records.
     async fn invite(
         &self,
         caller: &Person,
@@ -196,7 +196,7 @@ impl Service {
         Ok(())
     }
 
-    /// What the caller is invited to, by every organization. None of it while somebody acts as the caller.
+    /// Returns the caller's open invitations from every organization; none while somebody acts as the caller.
     pub(crate) async fn of(&self, caller: &Person) -> Result<Vec<MyInvitation>, DatabaseError> {
         if caller.is_impersonated() {
             return Ok(Vec::new());
@@ -266,7 +266,7 @@ pub(crate) async fn sweep(admin: PgPool) -> Result<u64, DatabaseError> {
     repository::invitations_purge(&admin, KEPT_DAYS).await
 }
 
-/// What happened to the record that a link is about.
+/// Returns the audit entry of the record that a link is about; `None` for a membership.
 pub(super) fn record_audit(action: &'static str, offer: Offer) -> Option<Audit> {
     match offer {
         Offer::Membership(_) => None,

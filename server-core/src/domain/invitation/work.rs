@@ -30,7 +30,7 @@ impl Work for InvitationSend {
     }
 }
 
-/// Has letters written.
+/// Handler of the job that asks the identity provider to send an invitation e-mail.
 pub(crate) struct Inviter {
     pub(crate) invitations: Service,
     pub(crate) clerk: Users,

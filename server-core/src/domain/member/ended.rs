@@ -1,4 +1,4 @@
-//! What ends with the role of a member.
+//! Links, impersonations, holds and logins that end with the role of a member.
 
 use crate::{
     audit::Audit,
@@ -9,7 +9,7 @@ use crate::{
 pub(super) struct Ended {
     pub(super) kind: EndedKind,
     pub(super) id: i64,
-    /// Whose time is free again, of what was held.
+    /// Specialist whose time is free again, if a held appointment ended; otherwise `None`.
     pub(super) specialist_id: Option<SpecialistId>,
 }
 
@@ -29,7 +29,7 @@ pub(super) enum EndedKind {
 }
 
 impl Ended {
-    /// What the audit log says of it.
+    /// Returns the audit entry for it.
     pub(super) fn audit(&self) -> Audit {
         match self.kind {
             EndedKind::CalendarFeed => Audit::action("revoked", &CalendarFeedId(self.id)),

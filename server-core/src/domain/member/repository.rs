@@ -107,7 +107,8 @@ pub(super) async fn member_named(
     Ok(row.map(|row| (row.user_id, row.role)))
 }
 
-/// What the user is in an organization, kept from changing to the end of the transaction.
+/// Returns the user's role in an organization, locked until the end of the transaction; `None` for somebody who is
+/// not a member.
 pub(super) async fn member_role_hold(
     tx: &mut WriteTx,
     organization: OrganizationId,
@@ -160,7 +161,7 @@ pub(super) async fn organizations_of(tx: &mut WriteTx, user: UserId) -> Result<V
     Ok(organizations)
 }
 
-/// Whether there was such a member.
+/// Changes the role of a member; returns false if there is no such member.
 pub(super) async fn member_role_update(
     tx: &mut WriteTx,
     organization: OrganizationId,

@@ -104,7 +104,8 @@ impl Service {
         repository::member_named(tx, id, email_index).await
     }
 
-    /// What the user is in an organization; it stays so to the end of the transaction.
+    /// Returns the user's role in an organization, which stays the same until the end of the transaction; `None` for
+    /// somebody who is not a member.
     pub(crate) async fn role_hold(
         &self,
         tx: &mut WriteTx,

@@ -5,7 +5,7 @@ use server_shared::error::{Fault, FaultKind};
 
 use crate::database::DatabaseError;
 
-/// What can go wrong with an organization's settings.
+/// Errors of an organization's settings.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OrganizationSettingsError {
     #[error("There is no such organization among yours.")]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{audit::Entity, ids::OrganizationId};
 
-/// What an organization has decided about how it works; where it has not, the default.
+/// Settings of an organization; a setting that it has not made has its default.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub(crate) struct OrganizationSettings {
@@ -44,7 +44,7 @@ impl Example for OrganizationSettings {
 pub(crate) struct RecordAccess {
     /// Days after the end of an appointment that took place, or may have.
     pub(crate) after_treatment_days: i32,
-    /// Whether there is no such end: who has treated a patient once opens the record for good.
+    /// True if access has no such end: a specialist who has treated a patient once may always open the record.
     pub(crate) unlimited: bool,
     /// Days after the end of an appointment that the patient did not come to.
     pub(crate) after_no_show_days: i32,
@@ -76,7 +76,7 @@ pub(super) struct Document {
     pub(super) record_access: RecordAccess,
 }
 
-/// What the settings of an organization are replaced by.
+/// New settings of an organization, in place of all the present ones.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct UpdateOrganizationSettings {
@@ -94,7 +94,7 @@ pub(crate) struct UpdateRecordAccess {
     /// Days after the end of an appointment that took place, or may have; 90 when left out, 0 for none.
     #[oai(validator(minimum(value = "0"), maximum(value = "36500")))]
     pub(crate) after_treatment_days: Option<i32>,
-    /// Whether who has treated a patient once opens the record for good; not when left out.
+    /// True if a specialist who has treated a patient once may always open the record; false when left out.
     pub(crate) unlimited: Option<bool>,
     /// Days after the end of an appointment that the patient did not come to; 7 when left out, 0 for none.
     #[oai(validator(minimum(value = "0"), maximum(value = "36500")))]

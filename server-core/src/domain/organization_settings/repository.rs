@@ -80,7 +80,7 @@ pub(super) async fn settings_update(
     Ok(row)
 }
 
-/// What Telemetry is told.
+/// Settings that Telemetry receives.
 pub(super) struct Told {
     pub(super) revision: i64,
     pub(super) timezone: String,

@@ -12,7 +12,7 @@ use crate::{
     ids::OrganizationId,
 };
 
-/// What organizations have decided.
+/// Service for the settings of organizations.
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,

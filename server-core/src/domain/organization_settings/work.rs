@@ -15,7 +15,7 @@ use sqlx::PgPool;
 use super::repository;
 use crate::jobs::{Attempt, Handler, JobError, Outcome, Work};
 
-/// How soon to ask again while Telemetry does not answer.
+/// Pause before the next attempt while Telemetry does not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// The settings of the job's organization.

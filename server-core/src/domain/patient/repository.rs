@@ -322,7 +322,7 @@ pub(super) async fn patient_unlink(tx: &mut WriteTx, id: PatientId) -> Result<()
     Ok(())
 }
 
-/// Whether a patient of the context's organization is the user's own.
+/// Returns true if the user is linked to a patient of the context's organization.
 pub(super) async fn is_record_of(tx: &mut WriteTx, user: UserId) -> Result<bool, DatabaseError> {
     let is = sqlx::query_scalar!(
         r#"

@@ -77,7 +77,7 @@ impl Service {
         repository::patient_user(tx, id).await
     }
 
-    /// Whether a patient of the context's organization is the user's own.
+    /// Returns true if the user is linked to a patient of the context's organization.
     pub(crate) async fn is_record_of(&self, tx: &mut WriteTx, user: UserId) -> Result<bool, DatabaseError> {
         repository::is_record_of(tx, user).await
     }

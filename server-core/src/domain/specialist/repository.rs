@@ -274,7 +274,7 @@ pub(super) async fn specialist_unlink(tx: &mut impl Tx, id: SpecialistId) -> Res
     Ok(())
 }
 
-/// Whether a specialist of the context's organization is the user's own.
+/// Returns true if the user is linked to a specialist of the context's organization.
 pub(super) async fn is_record_of(tx: &mut impl Tx, user: UserId) -> Result<bool, DatabaseError> {
     let is = sqlx::query_scalar!(
         r#"

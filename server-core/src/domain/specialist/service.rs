@@ -86,7 +86,7 @@ impl Service {
         repository::specialist_user(tx, id).await
     }
 
-    /// Whether a specialist of the context's organization is the user's own.
+    /// Returns true if the user is linked to a specialist of the context's organization.
     pub(crate) async fn is_record_of(&self, tx: &mut WriteTx, user: UserId) -> Result<bool, DatabaseError> {
         repository::is_record_of(tx, user).await
     }

@@ -31,8 +31,8 @@ pub(crate) struct Me {
     pub(crate) patient_id: Option<PatientId>,
     /// The user's own specialist record in it.
     pub(crate) specialist_id: Option<SpecialistId>,
-    /// What the user is invited to and has not answered, in every organization; the first to run out first.
-    /// Empty while somebody acts as the user.
+    /// The user's open invitations from every organization; the first to expire comes first. Empty while somebody
+    /// acts as the user.
     pub(crate) invitations: Vec<MyInvitation>,
 }
 

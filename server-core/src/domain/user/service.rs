@@ -127,8 +127,8 @@ impl Service {
         Ok((account.id, true, Audit::deleted(&user)))
     }
 
-    /// Has every token of the user's for Telemetry refused that was issued until the commit: they don't say
-    /// which session they were issued in, and who is signed in elsewhere gets another.
+    /// Revokes every token for Telemetry that the user was issued until the commit: tokens don't say which session
+    /// they were issued in, and a person who is signed in elsewhere gets a new one.
     pub(crate) async fn access_revoke(&self, tx: &mut WriteTx, clerk_id: &str) -> Result<(), DatabaseError> {
         repository::access_revoke(tx, clerk_id).await
     }

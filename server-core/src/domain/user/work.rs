@@ -17,8 +17,8 @@ use crate::{
     jobs::{Attempt, Handler, JobError, Outcome, Work},
 };
 
-/// How soon to ask again while Telemetry does not answer: it may answer the next request of who has such a
-/// token, too.
+/// Pause before the next attempt while Telemetry does not answer. It is short, as the next request that Telemetry
+/// serves may carry such a token.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A person whose tokens for the job's organization, or for every one, are good no longer.

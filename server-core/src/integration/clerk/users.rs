@@ -9,7 +9,7 @@ use url::Url;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many days a link in a letter is good: as long as an invitation here, before it is renewed.
+/// Days for which the link in an invitation e-mail is valid: as long as an invitation here, before it is renewed.
 const INVITED_DAYS: i32 = 14;
 
 /// Ends users at the identity provider, and has it write to people who are to become some.
@@ -32,8 +32,8 @@ pub(crate) enum UsersError {
 }
 
 impl UsersError {
-    /// Whether the same question would be refused again. Not where a key is wrong or a limit reached: that can be
-    /// mended, or passes.
+    /// Returns true if Clerk would refuse the same request again. False for a wrong key, a timeout and a rate limit:
+    /// those can be mended, or pass.
     pub(crate) fn is_final(&self) -> bool {
         let passes = [
             StatusCode::UNAUTHORIZED,
@@ -64,7 +64,7 @@ impl Users {
         }
     }
 
-    /// Has the provider write to an address how to sign up; again, if it has done so before.
+    /// Asks Clerk to e-mail an invitation to sign up to an address, even if it has done so before.
     pub(crate) async fn invite(&self, address: &str) -> Result<(), UsersError> {
         let mut url = self.base.clone();
         url.path_segments_mut().map_err(|()| UsersError::Path)?.pop_if_empty().extend(["v1", "invitations"]);

@@ -1,5 +1,5 @@
-//! What callers write into headers and titles, when the person does it itself and when others do it about the
-//! person: erasure leaves nothing of it, in no store and in no log.
+//! Text that people write into headers and titles, in their own requests and in requests about another person:
+//! erasure leaves nothing of it, in any store or log.
 
 use reqwest::{Method, header::HeaderMap};
 use serde_json::json;
@@ -24,7 +24,7 @@ const WRITTEN: [&str; 12] = [
     "x-request-id",
 ];
 
-/// What `who` writes into a header.
+/// Text that `who` writes into a header.
 fn words(who: &str, header: &str) -> String {
     format!("planted-{who}-{header}")
 }

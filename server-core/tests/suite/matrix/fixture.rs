@@ -37,7 +37,7 @@ pub(super) struct World {
     pub(super) appointment: Appointment,
     /// Until when the calendar is full, in days from today.
     day: Cell<u64>,
-    /// Who tries, by its user; home's staff for a program.
+    /// User id of the asker; home's staff for a program.
     asker: Cell<i64>,
     /// A clinic that whoever tries is no member of.
     elsewhere: Cell<i64>,
@@ -77,7 +77,7 @@ impl World {
         Asker::Person(person)
     }
 
-    /// Has what is made for whoever tries made for this person.
+    /// Sets the person for whom fixtures are made from now on.
     pub(super) fn asked_by(&self, person: &Person) {
         self.asker.set(person.user_id);
     }

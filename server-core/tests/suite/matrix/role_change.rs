@@ -103,7 +103,7 @@ async fn member(world: &World, was: Role, becomes: Option<Role>) -> Member {
     Member { person, was, becomes, feed, hold, impersonation, program }
 }
 
-/// What `GET /v1/me` says of the role at home; `None` for who is no member.
+/// Reads the role at home from `GET /v1/me`; `None` for somebody who is not a member.
 async fn role_at(actor: &Actor, home: i64) -> Option<String> {
     let me = actor.in_organization(home).me_get().send().await.ok()?;
     me.into_inner().role.map(|role| role.to_string())
@@ -176,7 +176,7 @@ async fn assert_has_nothing_left(world: &World, second: &Server, member: &Member
     }
 }
 
-/// What the grid says, but for what belongs to home's own administrator.
+/// Returns the grid's cell, except where the fixture belongs to home's own administrator.
 fn expected<'a>(grid: &'a Grid, operation: &str, column: &str) -> &'a str {
     match (operation, column) {
         // Home's administrator holds it.

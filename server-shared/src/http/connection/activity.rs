@@ -32,7 +32,7 @@ impl Overdue {
     }
 }
 
-/// How long a peer may let a connection wait.
+/// Longest times that a connection may wait for its peer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     /// From the first byte of a request's headers to the last; for the first request, from the connection on.

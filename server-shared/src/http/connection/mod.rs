@@ -56,9 +56,9 @@ const STREAMS: u32 = 100;
 /// Requests that may be taken back before the service has looked at them (CVE-2023-44487), and that it may
 /// have to refuse for a fault of the protocol (CVE-2025-8671), before the connection is closed.
 const RESETS: usize = 20;
-/// What waits to be sent on one stream, in bytes.
+/// Most bytes that may wait to be sent on one stream.
 const SEND_BUFFER: usize = 64 * 1024;
-/// How often a peer that has requests under way is asked whether it is still there, and for how long.
+/// Interval between pings to a peer that has requests under way, and longest wait for its answer.
 const PING: Duration = Duration::from_secs(20);
 
 /// Takes the connections of a listener and serves them.

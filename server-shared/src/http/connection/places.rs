@@ -1,4 +1,4 @@
-//! How many connections there may be, in total and of one peer.
+//! Limits on the number of connections, in total and per peer.
 
 use std::{
     collections::HashMap,

@@ -7,7 +7,7 @@ use jsonschema::{
 
 use crate::error::{FAULTS_LISTED, FieldFault};
 
-/// What is wrong with a body.
+/// Faults of a request body.
 #[derive(Debug, Default)]
 pub struct Faults {
     listed: Vec<FieldFault>,
@@ -21,12 +21,12 @@ impl Faults {
         &self.listed
     }
 
-    /// How many there are in all.
+    /// Returns the number of all faults, listed or not.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// Whether any is a field that the schema does not know.
+    /// Returns true if any fault is a field that the schema does not know.
     pub fn unknown_field(&self) -> bool {
         self.unknown_field
     }

@@ -1,4 +1,4 @@
-//! Whether PostgreSQL is there for both roles, and the one that people are served as is bound by policies.
+//! Probe of PostgreSQL: both roles can connect, and policies bind the one that people are served as.
 
 use async_trait::async_trait;
 use server_shared::http::health::Probe;
@@ -21,8 +21,8 @@ impl Probe for PostgresProbe {
 }
 
 impl Database {
-    /// Whether the application pool's role is one that row-level security binds: it owns no table, and is
-    /// neither a member of the role that does nor above policies.
+    /// Returns true if row-level security binds the application pool's role: it owns no table, is not a member of the
+    /// role that does, and does not bypass policies.
     pub(crate) async fn is_restricted(&self) -> Result<bool, sqlx::Error> {
         let sql = "select not (rolsuper or rolbypassrls or coalesce(pg_has_role(oid, owner, 'member'), false))
                    from pg_roles, lateral (select max(relowner::bigint)::oid as owner

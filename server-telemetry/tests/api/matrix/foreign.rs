@@ -36,7 +36,7 @@ const STRANGER: i64 = 77_007_007;
 /// What the other organization has; whatever has a name has this one.
 const MARK: &str = "hidden";
 
-/// What somebody there called its request.
+/// Id that somebody of the other organization gave a request.
 const CLIENT_REQUEST: Uuid = Uuid::from_u128(0x7700_7007);
 
 struct Foreign {

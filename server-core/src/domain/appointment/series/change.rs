@@ -141,7 +141,7 @@ impl Service {
         Ok(series)
     }
 
-    /// What appointments are about.
+    /// Opens the titles of appointments.
     async fn titles_of(&self, standings: &[Standing]) -> Result<Titles, DatabaseError> {
         let mut titles = BTreeMap::new();
         for standing in standings {

@@ -57,7 +57,7 @@ impl Service {
         Ok(series.with(title, self.opened_all(appointments).await?))
     }
 
-    /// What a series is about.
+    /// Opens the title of a series.
     pub(super) async fn series_title(&self, series: &SeriesRow) -> Result<String, DatabaseError> {
         let title = StoredTitle {
             titled: Titled::Series,

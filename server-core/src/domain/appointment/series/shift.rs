@@ -16,7 +16,7 @@ use super::{
 };
 use crate::ids::AppointmentId;
 
-/// What appointments are about.
+/// Titles of appointments in clear text, by the appointment's id.
 pub(super) type Titles = BTreeMap<AppointmentId, String>;
 
 /// Which appointments a change is about: what the scope takes in and can still change. What has begun

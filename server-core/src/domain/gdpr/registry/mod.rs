@@ -131,8 +131,8 @@ pub(crate) struct Holding {
     pub(crate) found: Found,
     /// Which of the rows found are meant; the rest are another holding's.
     pub(crate) only: &'static str,
-    /// Whether it belongs to the person above all organizations, and goes with the account. So do rows of
-    /// every other holding that belong to no organization.
+    /// True if the rows belong to the person rather than to an organization, and are erased with the account. The
+    /// same goes for rows of every other holding that belong to no organization.
     pub(crate) account: bool,
     pub(crate) sealed_by: SealedBy,
     pub(crate) page_key: PageKey,

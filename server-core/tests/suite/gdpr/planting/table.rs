@@ -13,7 +13,7 @@ pub(super) const CLINIC: i64 = 4_000_996_512;
 /// The program of what the person once did in the other clinic, whose own that is.
 pub(in crate::gdpr) const ELSEWHERE: &str = "planted-agent-elsewhere";
 
-/// What the person's program once called a request.
+/// Id that the person's program once gave a request.
 pub(in crate::gdpr) const CLIENT_REQUEST: &str = "7a3d1f0e-9c55-4b7a-8e21-6d0f4b9a2c17";
 
 /// What becomes of a planted value.
