@@ -773,7 +773,7 @@ created, and stays when it is replaced.*/
         ///An e-mail address: whoever has proved to own it, or will, can accept.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub email: ::std::option::Option<::std::string::String>,
-        ///What the person is to be.
+        ///Role that the person is to have.
         pub role: MemberRole,
         ///Somebody who was a member of the organization before.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -1037,8 +1037,8 @@ notes as they are.*/
         pub action: ErasureAction,
         ///The columns that are about the person.
         pub columns: ::std::vec::Vec<::std::string::String>,
-        /**How the person is found, and in which column: `user`, `address`, `patient`, `specialist`,
-`data_key`, `audit_entry`, `organization`, `entity`, `erasure`, `pseudonym` or `key`, then `:` and the column.*/
+        /**Way in which the person is found, and the column: `user`, `address`, `patient`, `specialist`, `data_key`,
+`audit_entry`, `organization`, `entity`, `erasure`, `pseudonym` or `key`, then `:` and the column.*/
         pub found_by: ::std::string::String,
         ///Why they are retained.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -1063,7 +1063,7 @@ notes as they are.*/
     ///An erasure: what it was to do and what it did.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ErasureJob {
-        ///Whether the user's account goes as well.
+        ///True if the user's account is erased as well.
         pub account: bool,
         ///How often it was begun.
         pub attempts: i32,
@@ -1401,12 +1401,12 @@ hundred at most. `count` says how many there are in all.*/
         pub expires_at: ::chrono::DateTime<::chrono::offset::Utc>,
         ///Its id.
         pub id: i64,
-        ///What the person is invited to.
+        ///Kind of the invitation.
         pub kind: InvitationKind,
         ///The patient record that is to be the person's own.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub patient_id: ::std::option::Option<i64>,
-        ///What the person is to be in the organization.
+        ///Role that the person is to have in the organization.
         pub role: MemberRole,
         ///The specialist record that is to be the person's own.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -1422,7 +1422,7 @@ hundred at most. `count` says how many there are in all.*/
             Default::default()
         }
     }
-    ///What a person is invited to.
+    ///Kind of an invitation: to become a member, or to own a record.
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1622,7 +1622,7 @@ hundred at most. `count` says how many there are in all.*/
             Default::default()
         }
     }
-    ///Whose own a record is to be: exactly one of `email` and `user_id` says it.
+    ///The person who is to own a record: exactly one of `email` and `user_id`.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct LinkRecord {
         ///An e-mail address: whoever has proved to own it, or will, can accept.
@@ -1642,8 +1642,8 @@ hundred at most. `count` says how many there are in all.*/
     pub struct Me {
         ///The user's id.
         pub id: i64,
-        /**What the user is invited to and has not answered, in every organization; the first to run out first.
-Empty while somebody acts as the user.*/
+        /**The user's open invitations from every organization; the first to expire comes first. Empty while somebody
+acts as the user.*/
         pub invitations: ::std::vec::Vec<MyInvitation>,
         ///Every organization the user belongs to, by name.
         pub memberships: ::std::vec::Vec<MyMembership>,
@@ -1817,13 +1817,13 @@ the address may have been mistyped.*/
         pub expires_at: ::chrono::DateTime<::chrono::offset::Utc>,
         ///Its id.
         pub id: i64,
-        ///What the person is invited to.
+        ///Kind of the invitation.
         pub kind: InvitationKind,
-        ///Who invites.
+        ///The organization that invites.
         pub organization_id: i64,
-        ///What the organization is called.
+        ///The organization's name.
         pub organization_name: ::std::string::String,
-        ///What the person is to be in the organization.
+        ///Role that the person is to have in the organization.
         pub role: MemberRole,
     }
     impl MyInvitation {
@@ -1940,7 +1940,7 @@ the address may have been mistyped.*/
             Default::default()
         }
     }
-    ///What an organization has decided about how it works; where it has not, the default.
+    ///Settings of an organization; a setting that it has not made has its default.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct OrganizationSettings {
         ///The organization.
@@ -2260,7 +2260,7 @@ the appointment has ended it always does; by one that was cancelled, deleted or 
         pub after_no_show_days: i32,
         ///Days after the end of an appointment that took place, or may have.
         pub after_treatment_days: i32,
-        ///Whether there is no such end: who has treated a patient once opens the record for good.
+        ///True if access has no such end: a specialist who has treated a patient once may always open the record.
         pub unlimited: bool,
     }
     impl RecordAccess {
@@ -3127,7 +3127,7 @@ others, too, and what stays of it stays of them; a time moves by as much on the 
             Default::default()
         }
     }
-    ///What the settings of an organization are replaced by.
+    ///New settings of an organization, in place of all the present ones.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct UpdateOrganizationSettings {
         ///For how long specialists open the records of whom they treated; the default when left out.
@@ -3187,7 +3187,7 @@ notes as they are.*/
         ///Days after the end of an appointment that took place, or may have; 90 when left out, 0 for none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub after_treatment_days: ::std::option::Option<i32>,
-        ///Whether who has treated a patient once opens the record for good; not when left out.
+        ///True if a specialist who has treated a patient once may always open the record; false when left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub unlimited: ::std::option::Option<bool>,
     }

@@ -288,7 +288,7 @@ pub mod types {
         pub actor_user_id: ::std::option::Option<i64>,
         ///Names of the fields that changed.
         pub changed_fields: ::std::vec::Vec<::std::string::String>,
-        ///What the actor's program called the request, unless it was erased.
+        ///Id that the actor's program gave the request, unless it was erased.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub client_request_id: ::std::option::Option<::uuid::Uuid>,
         ///Id of that thing.
@@ -1309,7 +1309,7 @@ again changes nothing.*/
             value.parse()
         }
     }
-    ///Whose tokens are good no longer.
+    ///Revocation of a user's tokens.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct NewAccessRevocation {
         /**Tokens issued before are refused, those issued at it or later are not. By Core's clock, which also dates
@@ -1371,7 +1371,7 @@ data or contact data here.*/
         ///Names of the fields that changed, never their values.
         #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
         pub changed_fields: ::std::vec::Vec<::std::string::String>,
-        ///What the actor's program calls the request; kept apart like the address.
+        ///Id that the actor's program gave the request; kept apart like the address.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub client_request_id: ::std::option::Option<::uuid::Uuid>,
         ///Id of that thing, where there is one.
@@ -1429,7 +1429,7 @@ data or contact data here.*/
             Default::default()
         }
     }
-    ///What is so in an organization.
+    ///Settings of an organization, as Core sends them.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct NewOrganizationSettings {
         ///Rises with each change at Core: of two states the one with the greater number is the later.
@@ -1447,7 +1447,7 @@ data or contact data here.*/
     pub struct OrganizationSettings {
         ///The organization's id in Core.
         pub organization_id: i64,
-        ///Which state it is: the latest that was ever told.
+        ///Number of the state: the latest that Core ever sent.
         pub revision: i64,
         ///The IANA zone that the organization's days are in.
         pub timezone: ::std::string::String,

@@ -652,7 +652,7 @@ export type ConnectUser = {
      */
     user_id?: number;
     /**
-     * What the person is to be.
+     * Role that the person is to have.
      */
     role: MemberRole;
 };
@@ -915,8 +915,8 @@ export type ErasureItem = {
      */
     table: string;
     /**
-     * How the person is found, and in which column: `user`, `address`, `patient`, `specialist`,
-     * `data_key`, `audit_entry`, `organization`, `entity`, `erasure`, `pseudonym` or `key`, then `:` and the column.
+     * Way in which the person is found, and the column: `user`, `address`, `patient`, `specialist`, `data_key`,
+     * `audit_entry`, `organization`, `entity`, `erasure`, `pseudonym` or `key`, then `:` and the column.
      */
     found_by: string;
     /**
@@ -976,7 +976,7 @@ export type ErasureJob = {
      */
     organization_id?: number;
     /**
-     * Whether the user's account goes as well.
+     * True if the user's account is erased as well.
      */
     account: boolean;
     /**
@@ -1187,11 +1187,11 @@ export type Invitation = {
      */
     id: number;
     /**
-     * What the person is invited to.
+     * Kind of the invitation.
      */
     kind: InvitationKind;
     /**
-     * What the person is to be in the organization.
+     * Role that the person is to have in the organization.
      */
     role: MemberRole;
     /**
@@ -1229,7 +1229,7 @@ export type Invitation = {
 };
 
 /**
- * What a person is invited to.
+ * Kind of an invitation: to become a member, or to own a record.
  */
 export type InvitationKind = 'membership' | 'patient_link' | 'specialist_link';
 
@@ -1258,7 +1258,7 @@ export type KeySet = {
 /**
  * LinkRecord
  *
- * Whose own a record is to be: exactly one of `email` and `user_id` says it.
+ * The person who is to own a record: exactly one of `email` and `user_id`.
  */
 export type LinkRecord = {
     /**
@@ -1314,8 +1314,8 @@ export type Me = {
      */
     specialist_id?: number;
     /**
-     * What the user is invited to and has not answered, in every organization; the first to run out first.
-     * Empty while somebody acts as the user.
+     * The user's open invitations from every organization; the first to expire comes first. Empty while somebody
+     * acts as the user.
      */
     invitations: Array<MyInvitation>;
 };
@@ -1370,19 +1370,19 @@ export type MyInvitation = {
      */
     id: number;
     /**
-     * What the person is invited to.
+     * Kind of the invitation.
      */
     kind: InvitationKind;
     /**
-     * Who invites.
+     * The organization that invites.
      */
     organization_id: number;
     /**
-     * What the organization is called.
+     * The organization's name.
      */
     organization_name: string;
     /**
-     * What the person is to be in the organization.
+     * Role that the person is to have in the organization.
      */
     role: MemberRole;
     /**
@@ -1475,7 +1475,7 @@ export type Organization = {
 /**
  * OrganizationSettings
  *
- * What an organization has decided about how it works; where it has not, the default.
+ * Settings of an organization; a setting that it has not made has its default.
  */
 export type OrganizationSettings = {
     /**
@@ -1825,7 +1825,7 @@ export type RecordAccess = {
      */
     after_treatment_days: number;
     /**
-     * Whether there is no such end: who has treated a patient once opens the record for good.
+     * True if access has no such end: a specialist who has treated a patient once may always open the record.
      */
     unlimited: boolean;
     /**
@@ -2343,7 +2343,7 @@ export type UpdateOrganization = {
 /**
  * UpdateOrganizationSettings
  *
- * What the settings of an organization are replaced by.
+ * New settings of an organization, in place of all the present ones.
  */
 export type UpdateOrganizationSettings = {
     /**
@@ -2416,7 +2416,7 @@ export type UpdateRecordAccess = {
      */
     after_treatment_days?: number;
     /**
-     * Whether who has treated a patient once opens the record for good; not when left out.
+     * True if a specialist who has treated a patient once may always open the record; false when left out.
      */
     unlimited?: boolean;
     /**

@@ -262,7 +262,7 @@ export type AuditLog = {
      */
     user_agent?: string;
     /**
-     * What the actor's program called the request, unless it was erased.
+     * Id that the actor's program gave the request, unless it was erased.
      */
     client_request_id?: string;
 };
@@ -939,7 +939,7 @@ export type MediaEventKind = 'started' | 'heartbeat' | 'bandwidth' | 'quality_ch
 /**
  * NewAccessRevocation
  *
- * Whose tokens are good no longer.
+ * Revocation of a user's tokens.
  */
 export type NewAccessRevocation = {
     /**
@@ -1072,7 +1072,7 @@ export type NewAuditEvent = {
      */
     user_agent?: string;
     /**
-     * What the actor's program calls the request; kept apart like the address.
+     * Id that the actor's program gave the request; kept apart like the address.
      */
     client_request_id?: string;
 };
@@ -1092,7 +1092,7 @@ export type NewExclusion = {
 /**
  * NewOrganizationSettings
  *
- * What is so in an organization.
+ * Settings of an organization, as Core sends them.
  */
 export type NewOrganizationSettings = {
     /**
@@ -1116,7 +1116,7 @@ export type OrganizationSettings = {
      */
     organization_id: number;
     /**
-     * Which state it is: the latest that was ever told.
+     * Number of the state: the latest that Core ever sent.
      */
     revision: number;
     /**
