@@ -1,31 +1,29 @@
 //! The composition root: every service is built here, once, by constructor.
 
-use std::{error::Error, io::Write as _, process::ExitCode, sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use restartix_sdk::{ClientBuilder, telemetry};
 use secrecy::ExposeSecret;
 use server_shared::{
-    config::ConfigFaults,
+    crypto::Key32,
     http::{
-        document::{Document, HeaderParameter, HeaderValue, Info},
+        document::{HeaderParameter, HeaderValue, Info},
         failure::Failures,
         health::{Dependency, HealthApi},
         metrics::Metrics,
         operation::Limits,
         service::{Bound, Frame, endpoint},
     },
-    logging,
     rate_limit::Limiter,
     shutdown::{self, Shutdown},
     token::{Algorithm, Ed25519Signer, Jwks, KeyError, KeySource, Rules, Verifier},
 };
-use sqlx::{ConnectOptions, Connection, PgPool, migrate::Migrator, postgres::PgConnectOptions};
+use sqlx::PgPool;
 
 use crate::{
     audit::{AttemptWriter, Forwarder},
-    bootstrap,
-    config::{self, Config, RotationConfig, TelemetryConfig},
-    database::{self, AppProbe, Database, PoolProbe},
+    config::{Config, TelemetryConfig},
+    database::{self, Across, AppProbe, Database, PoolProbe},
     domain::{
         api_key, appointment, appointment_template, availability, calendar, gdpr, impersonation, invitation, member,
         organization, organization_settings, patient, schedule, specialist, specialty, user, video, waitlist,
@@ -33,8 +31,9 @@ use crate::{
     encryption::{Encryption, OrganizationKeys, texts_seal},
     http::{
         ApiKeys, Authentication, Budgets, CallerLimits, Changes, Directory, Feeds, Idempotency, Identities,
-        Impersonations, Secrets, Sessions, answers_purge, scanners,
+        Impersonations, Sessions, answers_purge, scanners,
     },
+    identity::{Listeners, Secrets},
     integration::{
         clerk,
         daily::Daily,
@@ -42,16 +41,13 @@ use crate::{
         s3::{Storage, StorageProbe},
     },
     jobs::Runner,
-    rotation,
 };
 
-static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/core");
-
 /// How long an export may take that Telemetry sends; its own requests have the client's usual limit.
-const LONGEST_EXPORT: std::time::Duration = std::time::Duration::from_mins(30);
+const LONGEST_EXPORT: Duration = Duration::from_mins(30);
 
 /// Every operation of the service.
-type Api = (
+pub(crate) type Api = (
     HealthApi,
     user::Api,
     impersonation::Api,
@@ -79,7 +75,7 @@ type Scheduling = (schedule::Api, appointment_template::Api, availability::Api, 
 
 /// Head of the specification, and which operations are public or disclose protected health
 /// information.
-const INFO: Info = Info {
+pub(crate) const INFO: Info = Info {
     title: "RestartiX Core API",
     version: "2.0.0",
     description: "Organizations, people and appointments of rehabilitation and telehealth clinics.\n\n\
@@ -115,192 +111,76 @@ const INFO: Info = Info {
     ],
 };
 
-/// `server-core personal-data`
-pub(crate) fn personal_data() -> ExitCode {
-    ended(std::io::stdout().write_all(gdpr::printed().as_bytes()).map_err(|error| error.to_string()))
-}
-
-/// `server-core openapi`
-pub(crate) fn openapi() -> ExitCode {
-    let checked = Document::of::<Api>(&INFO).and_then(Document::checked);
-    let printed = checked.map_err(|fault| fault.to_string()).and_then(|document| {
-        std::io::stdout().write_all(document.text().as_bytes()).map_err(|error| error.to_string())
-    });
-    ended(printed)
-}
-
-/// `server-core migrate`
-pub(crate) async fn migrate() -> ExitCode {
-    match config::owner_url() {
-        Ok(url) => ended(run_migrations(url.expose_secret()).await.map_err(|error| error.to_string())),
-        Err(faults) => refused(&faults),
-    }
-}
-
-async fn run_migrations(url: &str) -> Result<(), sqlx::Error> {
-    let mut connection = url.parse::<PgConnectOptions>()?.application_name("server-core migrate").connect().await?;
-    MIGRATIONS.run(&mut connection).await?;
-    connection.close().await
-}
-
-/// `server-core rotate-keys`
-pub(crate) async fn rotate_keys(dry_run: bool) -> ExitCode {
-    let config = match RotationConfig::load() {
-        Ok(config) => config,
-        Err(faults) => return refused(&faults),
-    };
-    match rotation::run(&config, dry_run).await {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(rotation::KEPT),
-        Err(error) => ended(Err(error.to_string())),
-    }
-}
-
-/// `server-core bootstrap`
-pub(crate) async fn bootstrap(plan: &bootstrap::Plan) -> ExitCode {
-    let url = match config::owner_url() {
-        Ok(url) => url,
-        Err(faults) => return refused(&faults),
-    };
-    let made = bootstrap::run(&url, plan).await;
-    let is_refused = matches!(made, Err(bootstrap::BootstrapError::SuperadminExists));
-    let code = ended(made.map_err(|error| error.to_string()));
-    if is_refused { ExitCode::from(bootstrap::REFUSED) } else { code }
-}
-
-/// `server-core serve`
-pub(crate) async fn serve() -> ExitCode {
-    match Config::load() {
-        Ok(config) => {
-            logging::init(config.server.log_level);
-            let served = run(config).await;
-            if let Err(error) = &served {
-                tracing::error!(%error, "the service ended");
-            }
-            ended(served.map_err(|error| error.to_string()))
-        }
-        Err(faults) => refused(&faults),
-    }
-}
-
-#[allow(clippy::too_many_lines, reason = "what depends on what is read from top to bottom, in one place")]
-async fn run(config: Config) -> Result<(), Box<dyn Error>> {
+/// Serves until SIGTERM or SIGINT.
+pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let stop = shutdown::signal();
     let jobs = Shutdown::new();
     let metrics = Metrics::install(&jobs)?;
 
-    let admin = database::connect(&config.database.url, &config.database.pool)?;
-    let app = database::connect(&config.database.app_url, &config.database.pool)?;
-    // Unknown while the database is down; `/ready` says no until it is known.
-    if let Ok(false) = database::is_restricted(&app).await {
-        return Err(database::UNRESTRICTED.into());
-    }
-    let redis = redis::connect(&config.redis_url)?;
-    let limiter = Limiter::new(&config.redis_url, config.encryption.blind_index.clone())?;
+    let stores = Stores::connect(&config).await?;
+    let (across, limiter) = (stores.across.clone(), stores.limiter.clone());
     jobs.spawn("rate limits", |stop| limiter.clone().share(stop));
-    let storage = Storage::new(&config.storage);
     let (telemetry, exports) = telemetry_clients(&config.telemetry)?;
-
-    let identities = Identities::new(admin.clone());
-    let sessions = Sessions::new(admin.clone());
-    let verifier = session_verifier(config.clerk.keys, config.clerk.issuer, config.clerk.authorized_parties, &jobs)?;
-    let [key_secrets, impersonation_secrets, feed_secrets] =
-        ["rxkey_", "rximp_", "rxcal_"].map(|prefix| Arc::new(Secrets::new(prefix, config.api_key_pepper.clone())));
-    let api_keys = ApiKeys::new(admin.clone(), Arc::clone(&key_secrets));
-    let impersonations = Impersonations::new(admin.clone(), Arc::clone(&impersonation_secrets));
-    let signer = Arc::new(Ed25519Signer::from_pkcs8_pem(config.telemetry.signing_key.expose_secret())?);
+    let secrets = KnownSecrets::new(&config.api_key_pepper);
+    let callers = Callers::new(&across, &secrets);
     let encryption = Arc::new(Encryption::new(config.encryption));
-    let keys = OrganizationKeys::new(admin.clone(), Arc::clone(&encryption));
+    let keys = OrganizationKeys::new(across.clone(), Arc::clone(&encryption));
 
-    let (forwarder, wake) = Forwarder::new(admin.clone(), telemetry.clone());
-    let (attempts, attempt_writer) = AttemptWriter::new(admin.clone(), wake.clone());
-    jobs.spawn("audit attempts", |stop| attempt_writer.run(stop));
-    let runner = Runner::new(admin.clone());
-    let database = Database::new(admin.clone(), app.clone(), wake, runner.wake());
-    let runner = housekeeping(runner, &admin, &database, &keys);
-    jobs.spawn("audit forwarder", |stop| forwarder.run(stop));
-    let People { accounts, members, patients, specialists, invitations } =
-        People::new(&database, &identities, signer, &encryption);
+    let (forwarder, wake) = Forwarder::new(across.clone(), telemetry.clone());
+    let (attempts, attempt_writer) = AttemptWriter::new(across.clone(), wake.clone());
+    let runner = Runner::new(across.clone());
+    let database = Database::new(across.clone(), stores.app.clone(), wake, runner.wake(), callers.listeners.clone());
+    let signer = Arc::new(Ed25519Signer::from_pkcs8_pem(config.telemetry.signing_key.expose_secret())?);
+    let people = People::new(&database, signer, &encryption);
     let daily = config.daily.api_key.map(|key| Daily::new(config.daily.url, key)).transpose()?;
-    let video = video::Service::new(database.clone(), daily);
-    let runner = runner.handle(video::RoomFollower(video.clone()));
-    let revoker = user::AccessRevoker { admin: admin.clone(), telemetry: telemetry.clone() };
-    let access = Runner::lane(admin.clone()).handle(revoker);
-    let pusher = organization_settings::SettingsPusher { admin: admin.clone(), telemetry: telemetry.clone() };
-    let runner = runner.handle(pusher);
+    let domains = Domains {
+        video: video::Service::new(database.clone(), daily),
+        clerk: clerk::Service::new(
+            database.clone(),
+            people.accounts.clone(),
+            people.members.clone(),
+            config.clerk.webhook_secret,
+        ),
+        rights: gdpr::Service::new(
+            database.clone(),
+            Arc::clone(&encryption),
+            keys.clone(),
+            stores.storage.clone(),
+            exports,
+            people.members.clone(),
+        ),
+        people,
+        database,
+        keys,
+    };
+
     let provider = clerk::Users::new(config.clerk.api_url, config.clerk.secret_key)?;
-    let runner = runner.handle(invitation::Inviter { invitations: invitations.clone(), clerk: provider.clone() });
-    let runner = runner.handle(gdpr::Eraser {
-        database: database.clone(),
-        identities: identities.clone(),
-        storage: storage.clone(),
-        telemetry,
-        clerk: provider,
-        users: accounts.clone(),
-        members: members.clone(),
-    });
-    let changes = Changes::new(config.database.url.clone()).ring(access.wake()).ring(runner.wake());
+    let (runner, access) = domains.workers(runner, &stores, &telemetry, provider);
+    let changes = Changes::new(config.database.url.clone(), callers.listeners.clone());
+    let changes = changes.ring(access.wake()).ring(runner.wake());
+    let uses = callers.api_keys.clone();
+    jobs.spawn("audit attempts", |stop| attempt_writer.run(stop));
+    jobs.spawn("audit forwarder", |stop| forwarder.run(stop));
     jobs.spawn("job runner", |stop| runner.run(stop));
     jobs.spawn("access runner", |stop| access.run(stop));
-    let changes = impersonations.hear(api_keys.hear(sessions.hear(identities.hear(changes))));
     jobs.spawn("identity listener", |stop| changes.listen(stop));
-    let uses = api_keys.clone();
     jobs.spawn("API key uses", |stop| uses.write_uses(stop));
-    let directory = Directory {
-        verifier,
-        sessions: sessions.clone(),
-        identities: identities.clone(),
-        api_keys: api_keys.clone(),
-        impersonations: impersonations.clone(),
-    };
-    let authentication = Authentication::new(directory, admin.clone(), attempts.clone(), INFO.phi);
-    let budgets = Budgets::new(limiter.clone(), config.edge.rate_limit_scale);
-    let failures = Failures::new(limiter.clone(), config.edge.rate_limit_scale);
-    let feeds =
-        Feeds::new(admin.clone(), Arc::clone(&feed_secrets), identities.clone(), budgets.clone(), failures.clone());
-    let limits = CallerLimits::new(authentication, budgets, failures);
-    let gate = Arc::new(Idempotency::new(limits, database.clone(), Arc::clone(&encryption)));
 
-    let clerk =
-        clerk::Service::new(database.clone(), accounts.clone(), members.clone(), sessions, config.clerk.webhook_secret);
-    let acting = impersonation::Service::new(
-        database.clone(),
-        patients.clone(),
-        keys.clone(),
-        impersonation_secrets,
-        impersonations,
+    let scale = config.edge.rate_limit_scale;
+    let (budgets, failures) = (Budgets::new(limiter.clone(), scale), Failures::new(limiter.clone(), scale));
+    let feeds = Feeds::new(
+        across.clone(),
+        Arc::clone(&secrets.feeds),
+        callers.identities.clone(),
+        budgets.clone(),
+        failures.clone(),
     );
-    let rights = gdpr::Service::new(
-        database.clone(),
-        encryption,
-        keys.clone(),
-        storage.clone(),
-        exports,
-        members.clone(),
-        identities.clone(),
-    );
-    let api: Api = (
-        HealthApi::new(env!("CARGO_PKG_VERSION"), dependencies(admin, app, RedisProbe(redis), storage.clone())),
-        user::Api { users: accounts, invitations: invitations.clone() },
-        impersonation::Api { impersonations: acting },
-        clerk::Api { clerk },
-        (
-            organization::Api {
-                organizations: organization::Service::new(database.clone(), identities.clone(), keys.clone()),
-            },
-            organization_settings::Api { settings: organization_settings::Service::new(database.clone()) },
-        ),
-        (member::Api { members }, invitation::Api { invitations }, gdpr::AccountApi { gdpr: rights.clone() }),
-        api_key::Api { api_keys: api_key::Service::new(database.clone(), key_secrets, api_keys) },
-        specialty::Api { specialties: specialty::Service::new(database.clone()) },
-        specialist::Api { specialists },
-        patient::Api { patients },
-        scheduling(&database, &keys),
-        appointment::Service::new(database.clone(), keys.clone()).api(),
-        calendar::Api { calendar: calendar::Service::new(database.clone(), feed_secrets), feeds },
-        video::Api { video },
-        gdpr::Api { gdpr: rights },
-    );
+    let verifier = session_verifier(config.clerk.keys, config.clerk.issuer, config.clerk.authorized_parties, &jobs)?;
+    let authentication = Authentication::new(callers.directory(verifier), across, attempts.clone(), INFO.phi);
+    let limits = CallerLimits::new(authentication, budgets, failures);
+    let gate = Arc::new(Idempotency::new(limits, domains.database.clone(), encryption));
+
+    let api = domains.api(stores.health(), secrets, feeds);
     let connections = config.edge.connections.clone();
     let frame = Frame {
         info: INFO,
@@ -325,6 +205,154 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Connections to what holds state.
+struct Stores {
+    across: Across,
+    app: PgPool,
+    redis: RedisProbe,
+    limiter: Limiter,
+    storage: Storage,
+}
+
+impl Stores {
+    async fn connect(config: &Config) -> Result<Self, Box<dyn Error>> {
+        let owner = database::connect(&config.database.url, &config.database.pool)?;
+        let app = database::connect(&config.database.app_url, &config.database.pool)?;
+        // Unknown while the database is down; `/ready` says no until it is known.
+        if let Ok(false) = database::is_restricted(&app).await {
+            return Err(database::UNRESTRICTED.into());
+        }
+        Ok(Self {
+            across: Across::new(owner),
+            app,
+            redis: RedisProbe(redis::connect(&config.redis_url)?),
+            limiter: Limiter::new(&config.redis_url, config.encryption.blind_index.clone())?,
+            storage: Storage::new(&config.storage),
+        })
+    }
+
+    /// Returns the health operations: which stores `/ready` asks, and whether the service can do without each.
+    fn health(self) -> HealthApi {
+        let dependencies = vec![
+            Dependency { name: "postgresql", required: true, probe: Box::new(PoolProbe(self.across.pool().clone())) },
+            Dependency { name: "postgresql_app", required: true, probe: Box::new(AppProbe(self.app)) },
+            Dependency { name: "redis", required: false, probe: Box::new(self.redis) },
+            Dependency { name: "s3", required: false, probe: Box::new(StorageProbe(self.storage)) },
+        ];
+        HealthApi::new(env!("CARGO_PKG_VERSION"), dependencies)
+    }
+}
+
+/// Secrets that the service makes itself, by kind.
+struct KnownSecrets {
+    api_keys: Arc<Secrets>,
+    impersonations: Arc<Secrets>,
+    feeds: Arc<Secrets>,
+}
+
+impl KnownSecrets {
+    fn new(pepper: &Key32) -> Self {
+        let of = |prefix| Arc::new(Secrets::new(prefix, pepper.clone()));
+        Self { api_keys: of("rxkey_"), impersonations: of("rximp_"), feeds: of("rxcal_") }
+    }
+}
+
+/// Caches of callers, each told of changes.
+struct Callers {
+    identities: Identities,
+    sessions: Sessions,
+    api_keys: ApiKeys,
+    impersonations: Impersonations,
+    listeners: Listeners,
+}
+
+impl Callers {
+    fn new(across: &Across, secrets: &KnownSecrets) -> Self {
+        let listeners = Listeners::default();
+        let identities = Identities::new(across.clone());
+        let sessions = Sessions::new(across.clone());
+        let api_keys = ApiKeys::new(across.clone(), Arc::clone(&secrets.api_keys));
+        let impersonations = Impersonations::new(across.clone(), Arc::clone(&secrets.impersonations));
+        identities.hear(&listeners);
+        sessions.hear(&listeners);
+        api_keys.hear(&listeners);
+        impersonations.hear(&listeners);
+        Self { identities, sessions, api_keys, impersonations, listeners }
+    }
+
+    fn directory(self, verifier: Verifier) -> Directory {
+        let Self { identities, sessions, api_keys, impersonations, .. } = self;
+        Directory { verifier, sessions, identities, api_keys, impersonations }
+    }
+}
+
+/// Services that operations and jobs share.
+struct Domains {
+    database: Database,
+    keys: OrganizationKeys,
+    people: People,
+    video: video::Service,
+    clerk: clerk::Service,
+    rights: gdpr::Service,
+}
+
+impl Domains {
+    /// Registers every job: with the runner of most of them, and with the one for access, which waits for no other.
+    fn workers(
+        &self,
+        runner: Runner,
+        stores: &Stores,
+        telemetry: &telemetry::Client,
+        provider: clerk::Users,
+    ) -> (Runner, Runner) {
+        let (across, people) = (&stores.across, &self.people);
+        let access = Runner::lane(across.clone())
+            .handle(user::AccessRevoker { across: across.clone(), telemetry: telemetry.clone() });
+        let runner = housekeeping(runner, across, &self.database, &self.keys)
+            .handle(video::RoomFollower(self.video.clone()))
+            .handle(organization_settings::SettingsPusher { across: across.clone(), telemetry: telemetry.clone() })
+            .handle(invitation::Inviter { invitations: people.invitations.clone(), clerk: provider.clone() })
+            .handle(gdpr::Eraser {
+                database: self.database.clone(),
+                storage: stores.storage.clone(),
+                telemetry: telemetry.clone(),
+                clerk: provider,
+                users: people.accounts.clone(),
+                members: people.members.clone(),
+            });
+        (runner, access)
+    }
+
+    /// Builds the operations.
+    fn api(self, health: HealthApi, secrets: KnownSecrets, feeds: Feeds) -> Api {
+        let Self { database, keys, people, video, clerk, rights } = self;
+        let People { accounts, members, patients, specialists, invitations } = people;
+        let organizations = organization::Service::new(database.clone(), keys.clone());
+        let impersonations =
+            impersonation::Service::new(database.clone(), patients.clone(), keys.clone(), secrets.impersonations);
+        (
+            health,
+            user::Api { users: accounts, invitations: invitations.clone() },
+            impersonation::Api { impersonations },
+            clerk::Api { clerk },
+            (
+                organization::Api { organizations },
+                organization_settings::Api { settings: organization_settings::Service::new(database.clone()) },
+            ),
+            (member::Api { members }, invitation::Api { invitations }, gdpr::AccountApi { gdpr: rights.clone() }),
+            api_key::Api { api_keys: api_key::Service::new(database.clone(), secrets.api_keys) },
+            specialty::Api { specialties: specialty::Service::new(database.clone()) },
+            specialist::Api { specialists },
+            patient::Api { patients },
+            scheduling(&database, &keys),
+            appointment::Service::new(database.clone(), keys).api(),
+            calendar::Api { calendar: calendar::Service::new(database, secrets.feeds), feeds },
+            video::Api { video },
+            gdpr::Api { gdpr: rights },
+        )
+    }
+}
+
 /// Services for users, members, invitations, and the records of patients and specialists.
 struct People {
     accounts: user::Service,
@@ -335,20 +363,14 @@ struct People {
 }
 
 impl People {
-    fn new(
-        database: &Database,
-        identities: &Identities,
-        signer: Arc<Ed25519Signer>,
-        encryption: &Arc<Encryption>,
-    ) -> Self {
-        let accounts = user::Service::new(database.clone(), identities.clone(), signer, Arc::clone(encryption));
-        let members = member::Service::new(database.clone(), identities.clone(), accounts.clone());
-        let patients = patient::Service::new(database.clone(), Arc::clone(encryption), identities.clone());
-        let specialists = specialist::Service::new(database.clone(), identities.clone());
+    fn new(database: &Database, signer: Arc<Ed25519Signer>, encryption: &Arc<Encryption>) -> Self {
+        let accounts = user::Service::new(database.clone(), signer, Arc::clone(encryption));
+        let members = member::Service::new(database.clone(), accounts.clone());
+        let patients = patient::Service::new(database.clone(), Arc::clone(encryption));
+        let specialists = specialist::Service::new(database.clone());
         let invitations = invitation::Service {
             database: database.clone(),
             encryption: Arc::clone(encryption),
-            identities: identities.clone(),
             users: accounts.clone(),
             members: members.clone(),
             patients: patients.clone(),
@@ -369,16 +391,6 @@ fn scheduling(database: &Database, keys: &OrganizationKeys) -> Scheduling {
 
 fn waiting(database: &Database, keys: &OrganizationKeys) -> waitlist::Service {
     waitlist::Service::new(database.clone(), appointment::Service::new(database.clone(), keys.clone()))
-}
-
-/// What `/ready` asks, and whether the service can do without it.
-fn dependencies(admin: PgPool, app: PgPool, redis: RedisProbe, storage: Storage) -> Vec<Dependency> {
-    vec![
-        Dependency { name: "postgresql", required: true, probe: Box::new(PoolProbe(admin)) },
-        Dependency { name: "postgresql_app", required: true, probe: Box::new(AppProbe(app)) },
-        Dependency { name: "redis", required: false, probe: Box::new(redis) },
-        Dependency { name: "s3", required: false, probe: Box::new(StorageProbe(storage)) },
-    ]
 }
 
 /// Knows session tokens of the identity provider's by its keys, which are kept fresh.
@@ -409,10 +421,10 @@ fn telemetry_clients(config: &TelemetryConfig) -> Result<(telemetry::Client, tel
 
 /// What comes back by itself: rows that make no difference any more are removed, holds that have run out
 /// are ended, and what is open by now is offered to who waits.
-fn housekeeping(runner: Runner, admin: &PgPool, database: &Database, keys: &OrganizationKeys) -> Runner {
-    let [answers, sessions, holds, awaited, invited, texts] = [(); 6].map(|()| admin.clone());
+fn housekeeping(runner: Runner, across: &Across, database: &Database, keys: &OrganizationKeys) -> Runner {
+    let [answers, sessions, holds, awaited, invited, texts] = [(); 6].map(|()| across.clone());
     let keys = keys.clone();
-    let offerer = waitlist::Offerer { waitlist: waiting(database, &keys), admin: admin.clone() };
+    let offerer = waitlist::Offerer { waitlist: waiting(database, &keys), across: across.clone() };
     let database = database.clone();
     runner
         .handle(offerer)
@@ -424,22 +436,4 @@ fn housekeeping(runner: Runner, admin: &PgPool, database: &Database, keys: &Orga
         .every("holds_expire", Duration::from_mins(1), move || {
             appointment::holds_expire(holds.clone(), database.clone())
         })
-}
-
-/// Configuration faults: all of them, and a status of their own.
-#[allow(clippy::print_stderr, reason = "the log is not set up without a configuration")]
-fn refused(faults: &ConfigFaults) -> ExitCode {
-    eprintln!("{faults}");
-    ExitCode::from(2)
-}
-
-#[allow(clippy::print_stderr, reason = "the last words of a command")]
-fn ended(outcome: Result<(), String>) -> ExitCode {
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("server-core: {error}");
-            ExitCode::FAILURE
-        }
-    }
 }

@@ -3,11 +3,13 @@
 mod app;
 mod audit;
 mod bootstrap;
+mod command;
 mod config;
 mod database;
 mod domain;
 mod encryption;
 mod http;
+mod identity;
 mod ids;
 mod integration;
 mod jobs;
@@ -57,11 +59,11 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Serve => app::serve().await,
-        Command::Migrate => app::migrate().await,
-        Command::Bootstrap(plan) => app::bootstrap(&plan).await,
-        Command::RotateKeys { dry_run } => app::rotate_keys(dry_run).await,
-        Command::PersonalData => app::personal_data(),
-        Command::Openapi => app::openapi(),
+        Command::Serve => command::serve().await,
+        Command::Migrate => command::migrate().await,
+        Command::Bootstrap(plan) => command::bootstrap(&plan).await,
+        Command::RotateKeys { dry_run } => command::rotate_keys(dry_run).await,
+        Command::PersonalData => command::personal_data(),
+        Command::Openapi => command::openapi(),
     }
 }

@@ -23,8 +23,9 @@ enum Program {
     Xtask,
 }
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step { name: "format", program: Program::Cargo, arguments: &["fmt", "--all", "--check"] },
+    Step { name: "arrows", program: Program::Xtask, arguments: &["arrows"] },
     Step { name: "deny", program: Program::Xtask, arguments: &["deny"] },
     Step {
         name: "clippy",

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod arrows;
 mod bench;
 mod ci;
 mod codegen;
@@ -59,6 +60,8 @@ enum Task {
     },
     /// Lint both specifications.
     Lint,
+    /// Check which rooms of the servers import which others against server-*/arrows.txt.
+    Arrows,
     /// Check licences, bans and sources of all dependencies, and known vulnerabilities where their database can be had.
     Deny,
     /// Fuzz both services by their specifications and judge what came of it.
@@ -95,6 +98,7 @@ fn main() -> ExitCode {
         Task::Codegen { check } => codegen::run(check),
         Task::SpecDiff { against } => spec_diff::run(against.as_deref()),
         Task::Lint => lint::run(),
+        Task::Arrows => arrows::run(),
         Task::Deny => deny::run(),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Bench(options) => bench::run(&options),

@@ -6,15 +6,15 @@ use server_shared::{
     address::{common, neighbourhood},
     attempts::{self, Store, Unstored},
 };
-use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    entry::{Actor, Attempt, Origin, Refusal},
+    entry::{Attempt, Refusal},
     repository,
 };
 use crate::{
-    database::DatabaseError,
+    database::{Across, DatabaseError},
+    identity::{Actor, Origin},
     ids::{OrganizationId, UserId},
     wake::Wake,
 };
@@ -77,7 +77,7 @@ pub(crate) struct AttemptWriter {
 
 /// The audit log.
 struct Trail {
-    admin: PgPool,
+    across: Across,
     wake: Wake,
 }
 
@@ -85,7 +85,7 @@ impl Store<Attempt> for Trail {
     type Error = DatabaseError;
 
     async fn store(&self, attempts: &[Attempt]) -> Result<(), Unstored<DatabaseError>> {
-        repository::attempts_append(&self.admin, attempts).await.map_err(|error| match error {
+        repository::attempts_append(&self.across, attempts).await.map_err(|error| match error {
             DatabaseError::Unavailable(_) => Unstored::Unavailable(error),
             _ => Unstored::Refused(error),
         })?;
@@ -95,10 +95,10 @@ impl Store<Attempt> for Trail {
 }
 
 impl AttemptWriter {
-    /// A queue, and who empties it; `admin` is the owner's pool, which may append for every organization.
-    pub(crate) fn new(admin: PgPool, wake: Wake) -> (Attempts, Self) {
+    /// A queue, and who empties it; `across` is the owner's pool, which may append for every organization.
+    pub(crate) fn new(across: Across, wake: Wake) -> (Attempts, Self) {
         let (attempts, writer) = attempts::queue(QUEUE);
-        (attempts, Self { writer, trail: Trail { admin, wake } })
+        (attempts, Self { writer, trail: Trail { across, wake } })
     }
 
     /// Writes until `stop`, then what is left.

@@ -11,11 +11,13 @@ use restartix_sdk::{
     Failure,
     telemetry::{self, types::AuditResultKind},
 };
-use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::repository::{self, Pending};
-use crate::{database::DatabaseError, wake::Wake};
+use crate::{
+    database::{Across, DatabaseError},
+    wake::Wake,
+};
 
 /// Rows a batch holds at most; what Telemetry takes.
 const BATCH: i64 = 1000;
@@ -35,7 +37,7 @@ const MEASURE_EVERY: Duration = Duration::from_secs(5);
 
 /// The job that empties the outbox.
 pub(crate) struct Forwarder {
-    admin: PgPool,
+    across: Across,
     telemetry: telemetry::Client,
     wake: Wake,
 }
@@ -71,9 +73,9 @@ enum ForwardError {
 
 impl Forwarder {
     /// Works on the owner's pool, for every organization; `telemetry` carries the service token.
-    pub(crate) fn new(admin: PgPool, telemetry: telemetry::Client) -> (Self, Wake) {
+    pub(crate) fn new(across: Across, telemetry: telemetry::Client) -> (Self, Wake) {
         let wake = Wake::default();
-        (Self { admin, telemetry, wake: wake.clone() }, wake)
+        (Self { across, telemetry, wake: wake.clone() }, wake)
     }
 
     /// Forwards until `stop`.
@@ -115,7 +117,7 @@ impl Forwarder {
 
     /// One batch; says how many rows it was.
     async fn forward(&self) -> Result<i64, ForwardError> {
-        let rows = repository::outbox_claim(&self.admin, BATCH, LEASE).await?;
+        let rows = repository::outbox_claim(&self.across, BATCH, LEASE).await?;
         if rows.is_empty() {
             return Ok(0);
         }
@@ -125,7 +127,7 @@ impl Forwarder {
             rows.iter().zip(&fates).filter(|(_, fate)| wanted(fate)).map(|(row, _)| row.seq).collect()
         };
         let stored = seqs(|fate| matches!(fate, Fate::Stored));
-        repository::outbox_delete(&self.admin, &stored).await?;
+        repository::outbox_delete(&self.across, &stored).await?;
         metrics::counter!("audit_forwarded_total").increment(stored.len() as u64);
         let refused = seqs(|fate| matches!(fate, Fate::Refused(_)));
         if !refused.is_empty() {
@@ -135,10 +137,10 @@ impl Forwarder {
                 fates.iter().find_map(|fate| if let Fate::Refused(reason) = fate { Some(reason) } else { None });
             tracing::error!(rows = refused.len(), reason, "Telemetry refuses audit rows; they are kept");
             metrics::counter!("audit_refused_total").increment(refused.len() as u64);
-            repository::outbox_lease(&self.admin, &refused, Some(REFUSED_PAUSE)).await?;
+            repository::outbox_lease(&self.across, &refused, Some(REFUSED_PAUSE)).await?;
         }
         let Some(failure) = failure else { return Ok(taken) };
-        repository::outbox_lease(&self.admin, &seqs(|fate| matches!(fate, Fate::Waiting)), None).await?;
+        repository::outbox_lease(&self.across, &seqs(|fate| matches!(fate, Fate::Waiting)), None).await?;
         Err(ForwardError::Telemetry(failure))
     }
 
@@ -194,7 +196,7 @@ impl Forwarder {
     }
 
     async fn measure(&self) {
-        match repository::outbox_lag(&self.admin).await {
+        match repository::outbox_lag(&self.across).await {
             Ok(lag) => {
                 let waiting = u32::try_from(lag.rows).unwrap_or(u32::MAX);
                 let age = lag.oldest.map_or(0, |oldest| (Utc::now() - oldest).num_milliseconds().max(0));

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::Attempt;
-use crate::database::DatabaseError;
+use crate::database::{Across, DatabaseError};
 
 /// An audit row that Telemetry has not acknowledged yet.
 #[derive(Debug)]
@@ -36,13 +36,13 @@ pub(super) struct Pending {
 
 /// Takes the oldest rows for as long as `lease`; none while another forwarder has rows in hand, for
 /// those come first. Any number of forwarders can ask at once.
-pub(super) async fn outbox_claim(admin: &PgPool, limit: i64, lease: Duration) -> Result<Vec<Pending>, DatabaseError> {
+pub(super) async fn outbox_claim(across: &Across, limit: i64, lease: Duration) -> Result<Vec<Pending>, DatabaseError> {
     let claimed = sqlx::query_scalar!(
         r#"select seq as "seq!" from audit_outbox_claim($1, make_interval(secs => $2))"#,
         limit,
         lease.as_secs_f64()
     )
-    .fetch_all(admin)
+    .fetch_all(across.pool())
     .await?;
     if claimed.is_empty() {
         return Ok(Vec::new());
@@ -64,25 +64,25 @@ pub(super) async fn outbox_claim(admin: &PgPool, limit: i64, lease: Duration) ->
         "#,
         &claimed
     )
-    .fetch_all(admin)
+    .fetch_all(across.pool())
     .await?;
     Ok(rows)
 }
 
 /// Removes what Telemetry has acknowledged.
-pub(super) async fn outbox_delete(admin: &PgPool, seqs: &[i64]) -> Result<(), DatabaseError> {
-    sqlx::query!("delete from audit_outbox where seq = any($1)", seqs).execute(admin).await?;
+pub(super) async fn outbox_delete(across: &Across, seqs: &[i64]) -> Result<(), DatabaseError> {
+    sqlx::query!("delete from audit_outbox where seq = any($1)", seqs).execute(across.pool()).await?;
     Ok(())
 }
 
 /// Keeps rows from every forwarder for as long as `lease`, or gives them back at once.
-pub(super) async fn outbox_lease(admin: &PgPool, seqs: &[i64], lease: Option<Duration>) -> Result<(), DatabaseError> {
+pub(super) async fn outbox_lease(across: &Across, seqs: &[i64], lease: Option<Duration>) -> Result<(), DatabaseError> {
     sqlx::query!(
         "update audit_outbox set leased_until = clock_timestamp() + make_interval(secs => $2) where seq = any($1)",
         seqs,
         lease.map(|lease| lease.as_secs_f64())
     )
-    .execute(admin)
+    .execute(across.pool())
     .await?;
     Ok(())
 }
@@ -93,7 +93,7 @@ pub(super) struct Lag {
     pub(super) oldest: Option<DateTime<Utc>>,
 }
 
-pub(super) async fn outbox_lag(admin: &PgPool) -> Result<Lag, DatabaseError> {
+pub(super) async fn outbox_lag(across: &Across) -> Result<Lag, DatabaseError> {
     let lag = sqlx::query_as!(
         Lag,
         r#"
@@ -101,15 +101,15 @@ pub(super) async fn outbox_lag(admin: &PgPool) -> Result<Lag, DatabaseError> {
         from audit_outbox o join audit_log l on l.id = o.audit_id
         "#
     )
-    .fetch_one(admin)
+    .fetch_one(across.pool())
     .await?;
     Ok(lag)
 }
 
 /// Appends denied and failed attempts, for any organization.
-pub(super) async fn attempts_append(admin: &PgPool, attempts: &[Attempt]) -> Result<(), DatabaseError> {
+pub(super) async fn attempts_append(across: &Across, attempts: &[Attempt]) -> Result<(), DatabaseError> {
     // The payload is hexadecimal: see `audit_append`.
     let sql = format!("select audit_append('{}')", Attempt::payload(attempts));
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(admin).await?;
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(across.pool()).await?;
     Ok(())
 }

@@ -19,7 +19,8 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::{
-    audit::{Actor, Audit, Entity, Origin},
+    audit::{Audit, Entity},
+    identity::{Actor, Origin},
     ids::{OrganizationId, UserId},
 };
 

@@ -2,9 +2,18 @@
 //!
 //! The key's row is inserted by the message that opens the transaction, so that another request with
 //! the same key waits for this one to end. What the service then commits is held back until the answer
-//! is known: change, audit and answer are committed together, or not at all.
+//! is known: change, audit and answer are committed together, or not at all. A second write of the same
+//! request joins the transaction of the first.
+//!
+//! A transaction finds the claim of its request by the request's id: nothing between the gate and the
+//! database has to know of it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::HashMap,
+    fmt,
+    ops::Deref,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use uuid::Uuid;
 
@@ -15,6 +24,53 @@ const WAIT: &str = "5s";
 /// `lock_not_available`: that was too long.
 const LOCK_TIMEOUT: &str = "55P03";
 
+/// The claims of requests under way in this process, by the id of the request. Clones are the same claims.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Claims(Arc<Mutex<HashMap<String, Claim>>>);
+
+impl Claims {
+    /// Adds a claim, which is found until what this returns is dropped.
+    pub(super) fn enter(&self, request_id: &str, claim: Claim) -> Claimed {
+        self.lock().insert(request_id.to_owned(), claim.clone());
+        Claimed(Arc::new(Entry { claims: self.clone(), request_id: request_id.to_owned(), claim }))
+    }
+
+    /// The claim of a request.
+    pub(super) fn of(&self, request_id: &str) -> Option<Claim> {
+        self.lock().get(request_id).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Claim>> {
+        // Nothing panics while it is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A claim that the transactions of its request find until the last clone of this is dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct Claimed(Arc<Entry>);
+
+#[derive(Debug)]
+struct Entry {
+    claims: Claims,
+    request_id: String,
+    claim: Claim,
+}
+
+impl Deref for Claimed {
+    type Target = Claim;
+
+    fn deref(&self) -> &Claim {
+        &self.0.claim
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.claims.lock().remove(&self.request_id);
+    }
+}
+
 /// A request's key. Clones are the same claim.
 #[derive(Debug, Clone)]
 pub(crate) struct Claim(Arc<Inner>);
@@ -24,8 +80,29 @@ struct Inner {
     id: Uuid,
     organization: i64,
     key_hash: Vec<u8>,
-    request_hash: Vec<u8>,
+    request_hash: RequestHash,
     progress: Mutex<Progress>,
+}
+
+/// Hash by which a request is recognized, computed once its body has been read: by the time that it writes.
+pub(crate) struct RequestHash(Box<dyn Fn() -> Vec<u8> + Send + Sync>);
+
+impl RequestHash {
+    /// The hash that `of` computes.
+    pub(crate) fn new(of: impl Fn() -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self(Box::new(of))
+    }
+
+    /// Computes the hash of what has been read so far.
+    pub(crate) fn compute(&self) -> Vec<u8> {
+        self.0()
+    }
+}
+
+impl fmt::Debug for RequestHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestHash").finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -40,6 +117,8 @@ enum Progress {
     Taken,
     /// Another request with the key is still under way.
     Waited,
+    /// The transaction ended when a second write was to join it: nothing of the request is left.
+    Lost,
     /// Committed with its answer.
     Done,
 }
@@ -55,6 +134,8 @@ pub(crate) enum ClaimState {
     Taken,
     /// Another request with the key is still under way.
     Waited,
+    /// What the service believes to be committed has been rolled back.
+    Lost,
 }
 
 /// The answer as it is stored.
@@ -68,7 +149,7 @@ pub(crate) struct SealedAnswer {
 
 impl Claim {
     /// A key of `organization`, 0 for none.
-    pub(crate) fn new(organization: i64, key_hash: Vec<u8>, request_hash: Vec<u8>) -> Self {
+    pub(crate) fn new(organization: i64, key_hash: Vec<u8>, request_hash: RequestHash) -> Self {
         let (id, progress) = (Uuid::now_v7(), Mutex::new(Progress::Open));
         Self(Arc::new(Inner { id, organization, key_hash, request_hash, progress }))
     }
@@ -88,9 +169,9 @@ impl Claim {
         &self.0.key_hash
     }
 
-    /// What the request is recognized by.
-    pub(crate) fn request_hash(&self) -> &[u8] {
-        &self.0.request_hash
+    /// Hash by which the request is recognized.
+    pub(crate) fn request_hash(&self) -> Vec<u8> {
+        self.0.request_hash.compute()
     }
 
     /// How far it got.
@@ -100,6 +181,7 @@ impl Claim {
             Progress::Held(_) => ClaimState::Held,
             Progress::Taken => ClaimState::Taken,
             Progress::Waited => ClaimState::Waited,
+            Progress::Lost => ClaimState::Lost,
         }
     }
 
@@ -132,11 +214,7 @@ impl Claim {
         let mut progress = self.lock();
         match std::mem::replace(&mut *progress, Progress::Begun) {
             Progress::Open => Beginning::Insert(Hold(self.clone()), self.insert()),
-            // One mutation a request: what a second one did could not be committed with the first.
-            held @ Progress::Held(_) => {
-                *progress = held;
-                Beginning::Refused
-            }
+            Progress::Held(held) => Beginning::Join(Hold(self.clone()), held),
             other => {
                 *progress = other;
                 Beginning::Without
@@ -147,7 +225,7 @@ impl Claim {
     /// Takes the key. Everything in it is a number, a UUID or hexadecimal.
     fn insert(&self) -> String {
         let Inner { id, organization, key_hash, request_hash, .. } = &*self.0;
-        let (key_hash, request_hash) = (hex::encode(key_hash), hex::encode(request_hash));
+        let (key_hash, request_hash) = (hex::encode(key_hash), hex::encode(request_hash.compute()));
         format!(
             " set local lock_timeout = '{WAIT}'; \
              delete from idempotency_keys where organization_id = {organization} and key_hash = '\\x{key_hash}' \
@@ -168,8 +246,8 @@ impl Claim {
 pub(super) enum Beginning {
     /// With the key's row.
     Insert(Hold, String),
-    /// Not at all: the request has committed, and waits for its answer.
-    Refused,
+    /// As a part of the transaction of the request's first write.
+    Join(Hold, Box<Held>),
     /// As if there were no key.
     Without,
 }
@@ -183,6 +261,11 @@ impl Hold {
     /// Holds the transaction back until there is an answer.
     pub(super) fn keep(self, held: Held) {
         *self.0.lock() = Progress::Held(Box::new(held));
+    }
+
+    /// Notes that the transaction has ended with what it held.
+    pub(super) fn lost(self) {
+        *self.0.lock() = Progress::Lost;
     }
 
     /// Notes why the key could not be had, if that is what the error says.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    http::Caller,
+    identity::Caller,
     ids::{OrganizationId, PatientId, SpecialistId},
 };
 
@@ -83,7 +83,7 @@ impl Context {
     /// The same, with more statements after the context and before the locks.
     pub(super) fn begin_with(&self, first: &str, locks: Vec<Lock>) -> String {
         if first.is_empty() {
-            return format!("begin;{}{};", self.entering(), taking(locks));
+            return format!("begin;{}", self.enter(locks));
         }
         let mut sql = format!("begin;{};{first}", self.entering());
         let locks = taking(locks);
@@ -92,6 +92,11 @@ impl Context {
             let _ = write!(sql, " select{locks};");
         }
         sql
+    }
+
+    /// The statement that enters the context and takes the locks, in a transaction that is open already.
+    pub(super) fn enter(&self, locks: Vec<Lock>) -> String {
+        format!("{}{};", self.entering(), taking(locks))
     }
 
     fn entering(&self) -> String {

@@ -3,10 +3,7 @@
 use sqlx::{PgConnection, PgPool};
 
 use super::{Context, DatabaseError, Sealed, Tx, session::Session};
-use crate::{
-    audit::{Audit, Origin},
-    wake::Wake,
-};
+use crate::{audit::Audit, identity::Origin, wake::Wake};
 
 /// Reads rows that come out only together with an audit entry.
 pub(crate) struct DiscloseTx {

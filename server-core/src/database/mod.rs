@@ -1,11 +1,12 @@
-//! The way to PostgreSQL: three doors and no fourth.
+//! The way to PostgreSQL: three doors for callers, one for the service itself, and no fifth.
 //!
 //! [`Database::read`] for what is no protected health information, [`Database::disclose`] for what
-//! is, [`Database::write`] for changes. Each sets the caller's context before anything else runs, in
+//! is, [`Database::write`] for changes, [`Database::across`] for what no caller asks for. Each sets the caller's context before anything else runs, in
 //! the round trip that opens the transaction; rows behind row-level security are not there without
 //! it. Superadmins and the service's own jobs use the owner's pool, everybody else the restricted
 //! role's.
 
+mod across;
 mod claim;
 mod context;
 mod disclose;
@@ -15,11 +16,14 @@ mod pool;
 mod read;
 mod sealed;
 mod session;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use sqlx::{PgConnection, PgPool};
 
-pub(crate) use claim::{Claim, ClaimState, SealedAnswer};
+pub(crate) use across::Across;
+pub(crate) use claim::{Claim, ClaimState, Claimed, RequestHash, SealedAnswer};
 pub(crate) use context::{Context, Lock};
 pub(crate) use disclose::{DiscloseTx, Disclosed, DisclosedTx};
 pub(crate) use error::{DatabaseError, broken_constraint, one_row};
@@ -29,9 +33,13 @@ pub(crate) use read::{OpenReader, Reader};
 pub(crate) use sealed::Sealed;
 pub(crate) use write::WriteTx;
 
+use claim::Claims;
 use context::PoolKind;
 
-use crate::{http::Caller, wake::Wake};
+use crate::{
+    identity::{Caller, Listeners},
+    wake::Wake,
+};
 
 /// A transaction that has the caller's context; what repositories take.
 pub(crate) trait Tx: Send {
@@ -42,19 +50,34 @@ pub(crate) trait Tx: Send {
 /// The two pools.
 #[derive(Clone)]
 pub(crate) struct Database {
-    admin: PgPool,
+    across: Across,
     app: PgPool,
     /// Tells the forwarder that there is something to forward.
     wake: Wake,
     /// Tells the runner that there is a job.
     jobs: Wake,
+    /// Hear of changes to callers.
+    listeners: Listeners,
+    /// The keys of requests under way.
+    claims: Claims,
 }
 
 impl Database {
-    /// `admin` is the owner's pool, `app` the restricted role's; every commit leaves audit rows to
-    /// forward and says so to `wake`, and those that enqueue work say so to `jobs`.
-    pub(crate) fn new(admin: PgPool, app: PgPool, wake: Wake, jobs: Wake) -> Self {
-        Self { admin, app, wake, jobs }
+    /// `across` is the owner's pool, `app` the restricted role's; every commit leaves audit rows to
+    /// forward and says so to `wake`, those that enqueue work say so to `jobs`, and those that change
+    /// callers to `listeners`.
+    pub(crate) fn new(across: Across, app: PgPool, wake: Wake, jobs: Wake, listeners: Listeners) -> Self {
+        Self { across, app, wake, jobs, listeners, claims: Claims::default() }
+    }
+
+    /// The owner's pool, for what no caller asks for.
+    pub(crate) fn across(&self) -> &Across {
+        &self.across
+    }
+
+    /// Lets the transactions of a request find its `Idempotency-Key`, until the answer is dropped.
+    pub(crate) fn claim(&self, request_id: &str, claim: Claim) -> Claimed {
+        self.claims.enter(request_id, claim)
     }
 
     /// Reads what is no protected health information. Nothing is sent before the first query.
@@ -77,22 +100,24 @@ impl Database {
     /// Like [`Database::write`], holding `locks` from the start to the end of the transaction; they
     /// are taken in the same round trip, in one order for everybody.
     pub(crate) async fn write_locked(&self, caller: &Caller, locks: Vec<Lock>) -> Result<WriteTx, DatabaseError> {
+        self.begin(caller, locks, self.claims.of(&caller.request.request_id)).await
+    }
+
+    /// Like [`Database::write_locked`], for what stays although its request is refused: it is committed
+    /// by itself, whether the request has an `Idempotency-Key` or not.
+    pub(crate) async fn write_apart(&self, caller: &Caller, locks: Vec<Lock>) -> Result<WriteTx, DatabaseError> {
+        self.begin(caller, locks, None).await
+    }
+
+    async fn begin(&self, caller: &Caller, locks: Vec<Lock>, claim: Option<Claim>) -> Result<WriteTx, DatabaseError> {
         let context = Context::of(caller);
-        WriteTx::begin(
-            self.pool(&context),
-            &context,
-            locks,
-            caller.request.clone(),
-            caller.claim.as_ref(),
-            self.wake.clone(),
-            self.jobs.clone(),
-        )
-        .await
+        let surroundings = (caller.request.clone(), self.wake.clone(), self.jobs.clone(), self.listeners.clone());
+        WriteTx::begin(self.pool(&context), &context, locks, claim.as_ref(), surroundings).await
     }
 
     fn pool(&self, context: &Context) -> &PgPool {
         match context.pool() {
-            PoolKind::Owner => &self.admin,
+            PoolKind::Owner => self.across.pool(),
             PoolKind::App => &self.app,
         }
     }

@@ -8,22 +8,41 @@ use uuid::Uuid;
 use super::{
     Context, DatabaseError, Lock, Sealed, Tx,
     claim::{Beginning, Claim, Hold},
+    context::PoolKind,
     session::Session,
 };
 use crate::{
-    audit::{Actor, Audit, Origin},
-    jobs::{self, Work},
+    audit::Audit,
+    identity::{Actor, Changed, Listeners, Origin},
+    jobs::{NewJob, Work, jobs_enqueue},
     wake::Wake,
 };
 
 /// Changes rows. Dropped, it rolls back; committed, it leaves an audit entry.
+///
+/// A request with an `Idempotency-Key` has one transaction, however many writes it makes: each is a part that
+/// rolls back by itself, and all that were committed become durable together with the answer.
+#[derive(Debug)]
 pub(crate) struct WriteTx {
-    held: Held,
+    /// `None` once it has ended.
+    held: Option<Held>,
     /// The request has an `Idempotency-Key`: what is committed waits for its answer.
     hold: Option<Hold>,
     origin: Origin,
     /// Wakes the job runner.
     jobs: Wake,
+    /// Hear of changes to callers.
+    listeners: Listeners,
+}
+
+/// How far a commit has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Committed {
+    /// The change is durable.
+    Durable,
+    /// The change becomes durable together with the answer of its request, which has an `Idempotency-Key`;
+    /// a request that fails after this undoes it.
+    WithAnswer,
 }
 
 /// Something to be done once the change is committed, and not otherwise.
@@ -32,19 +51,56 @@ type Effect = Box<dyn FnOnce() + Send>;
 /// An open transaction and what goes with its commit.
 pub(super) struct Held {
     session: Session,
+    pool: PoolKind,
     wake: Wake,
     effects: Vec<Effect>,
     /// The statements that append the audit rows.
     audit: String,
+    /// Effects of the parts before the last one; `None` while there is one part.
+    before: Option<usize>,
+    /// The last part has been given up: its changes are to be undone before anything else is run.
+    undo: bool,
 }
 
+/// Begins the last part of a transaction that has several, so that it can be undone by itself.
+const PART: &str = " savepoint part;";
+/// Undoes the last part.
+const UNDO: &str = " rollback to savepoint part;";
+
 impl Held {
+    fn new(session: Session, pool: PoolKind, wake: Wake) -> Self {
+        Self { session, pool, wake, effects: Vec::new(), audit: String::new(), before: None, undo: false }
+    }
+
     /// Runs `last` and commits: one round trip. Then come the effects.
     pub(super) async fn commit(self, last: &str) -> Result<(), DatabaseError> {
-        self.session.commit(&format!("{last}{}", self.audit)).await?;
+        let undo = if self.undo { UNDO } else { "" };
+        self.session.commit(&format!("{undo}{last}{}", self.audit)).await?;
         self.wake.wake();
         self.effects.into_iter().for_each(|effect| effect());
         Ok(())
+    }
+
+    /// Begins another part, in a context of its own: one round trip. The audit rows of the parts before are
+    /// written under theirs.
+    async fn join(&mut self, context: &Context, locks: Vec<Lock>) -> Result<(), DatabaseError> {
+        if context.pool() != self.pool {
+            return Err(DatabaseError::Damaged("two writes of one request need two roles".to_owned()));
+        }
+        let undo = if self.undo { UNDO } else { "" };
+        self.session.run(&format!("{undo}{}{PART}{}", self.audit, context.enter(locks))).await?;
+        self.audit.clear();
+        self.before = Some(self.effects.len());
+        self.undo = false;
+        Ok(())
+    }
+
+    /// Gives up the last part; `None` if there is no other.
+    fn give_up_part(mut self) -> Option<Self> {
+        self.effects.truncate(self.before?);
+        self.audit.clear();
+        self.undo = true;
+        Some(self)
     }
 }
 
@@ -59,12 +115,10 @@ impl WriteTx {
         pool: &PgPool,
         context: &Context,
         locks: Vec<Lock>,
-        origin: Origin,
         claim: Option<&Claim>,
-        wake: Wake,
-        jobs: Wake,
+        (origin, wake, jobs, listeners): (Origin, Wake, Wake, Listeners),
     ) -> Result<Self, DatabaseError> {
-        let fresh = |session| Held { session, wake, effects: Vec::new(), audit: String::new() };
+        let fresh = |session| Held::new(session, context.pool(), wake);
         let (pending, hold) = match claim.map_or(Beginning::Without, Claim::begin) {
             Beginning::Without => (fresh(Session::begin(pool, &context.begin(locks)).await?), None),
             Beginning::Insert(hold, insert) => match Session::begin(pool, &context.begin_with(&insert, locks)).await {
@@ -75,15 +129,30 @@ impl WriteTx {
                 }
                 Err(error) => return Err(error),
             },
-            Beginning::Refused => return Err(DatabaseError::ended()),
+            Beginning::Join(hold, mut before) => {
+                if let Err(error) = before.join(context, locks).await {
+                    hold.lost();
+                    return Err(error);
+                }
+                (*before, Some(hold))
+            }
         };
-        Ok(Self { held: pending, hold, origin, jobs })
+        Ok(Self { held: Some(pending), hold, origin, jobs, listeners })
     }
 
-    /// Has `effect` run when the change is committed, before anybody is answered: caches are told so.
+    /// Runs `effect` when the change is committed, before anybody is answered.
     /// It must be quick; what takes time or can fail is a job.
-    pub(crate) fn after_commit(&mut self, effect: impl FnOnce() + Send + 'static) {
-        self.held.effects.push(Box::new(effect));
+    fn after_commit(&mut self, effect: impl FnOnce() + Send + 'static) {
+        if let Some(held) = &mut self.held {
+            held.effects.push(Box::new(effect));
+        }
+    }
+
+    /// Tells this process of a change to callers when it is committed, before anybody is answered; the others
+    /// hear of it from the database.
+    pub(crate) fn changed(&mut self, changed: Changed) {
+        let listeners = self.listeners.clone();
+        self.after_commit(move || listeners.tell(&changed));
     }
 
     /// Leaves work for after the commit, in the organization of the caller: its job's id, or nothing
@@ -100,13 +169,13 @@ impl WriteTx {
         self.enqueue_jobs(&jobs).await.map(drop)
     }
 
-    fn job<W: Work>(&self, work: &W) -> Result<jobs::NewJob, DatabaseError> {
+    fn job<W: Work>(&self, work: &W) -> Result<NewJob, DatabaseError> {
         let user = if let Actor::User(user) = self.origin.actor { Some(user) } else { None };
-        jobs::NewJob::of(work, self.origin.organization, user)
+        NewJob::of(work, self.origin.organization, user)
     }
 
-    async fn enqueue_jobs(&mut self, jobs: &[jobs::NewJob]) -> Result<u64, DatabaseError> {
-        let written = if jobs.is_empty() { 0 } else { jobs::jobs_enqueue(self.connection()?, jobs).await? };
+    async fn enqueue_jobs(&mut self, jobs: &[NewJob]) -> Result<u64, DatabaseError> {
+        let written = if jobs.is_empty() { 0 } else { jobs_enqueue(self.connection()?, jobs).await? };
         if written > 0 {
             let wake = self.jobs.clone();
             self.after_commit(move || wake.wake());
@@ -116,14 +185,15 @@ impl WriteTx {
 
     /// Commits the changes together with their audit entry; for a request with an `Idempotency-Key`,
     /// when its answer is known.
-    pub(crate) async fn commit(mut self, audit: Audit) -> Result<(), DatabaseError> {
-        self.held.audit.push_str(&audit.statement(&self.origin));
-        match self.hold {
+    pub(crate) async fn commit(mut self, audit: Audit) -> Result<Committed, DatabaseError> {
+        let mut pending = self.held.take().ok_or_else(DatabaseError::ended)?;
+        pending.audit.push_str(&audit.statement(&self.origin));
+        match self.hold.take() {
             Some(hold) => {
-                hold.keep(self.held);
-                Ok(())
+                hold.keep(pending);
+                Ok(Committed::WithAnswer)
             }
-            None => self.held.commit("").await,
+            None => pending.commit("").await.map(|()| Committed::Durable),
         }
     }
 
@@ -141,6 +211,16 @@ impl WriteTx {
 
 impl Tx for WriteTx {
     fn connection(&mut self) -> Result<&mut PgConnection, DatabaseError> {
-        self.held.session.connection()
+        self.held.as_mut().ok_or_else(DatabaseError::ended)?.session.connection()
+    }
+}
+
+impl Drop for WriteTx {
+    fn drop(&mut self) {
+        // Not committed: what earlier writes of the request have left goes back to the claim; a transaction of
+        // one part rolls back.
+        if let (Some(held), Some(hold)) = (self.held.take().and_then(Held::give_up_part), self.hold.take()) {
+            hold.keep(held);
+        }
     }
 }

@@ -2,13 +2,11 @@
 //!
 //! Readers accept either form, so nothing waits for this; it goes when the old columns do.
 
-use sqlx::PgPool;
-
 use super::{
     OrganizationKeys,
     repository::{self, SealedText},
 };
-use crate::database::DatabaseError;
+use crate::database::{Across, DatabaseError};
 
 /// Rows that are sealed by one statement.
 const BATCH: i64 = 500;
@@ -33,12 +31,12 @@ static CLEAR_TEXTS: [ClearText; 3] = [
 /// Seals what stands in the clear, of every organization; says how many texts that was. Any number of
 /// processes can do it at once, and be stopped at any moment: a text is replaced only where it is still the
 /// one that was read.
-pub(crate) async fn texts_seal(admin: PgPool, keys: OrganizationKeys) -> Result<u64, DatabaseError> {
+pub(crate) async fn texts_seal(across: Across, keys: OrganizationKeys) -> Result<u64, DatabaseError> {
     let mut done = 0;
     for place in &CLEAR_TEXTS {
         let mut after = 0;
         loop {
-            let texts = repository::texts_page(&admin, place, after, BATCH).await?;
+            let texts = repository::texts_page(&across, place, after, BATCH).await?;
             let Some(last) = texts.last() else { break };
             after = last.id;
             let mut sealed = Vec::with_capacity(texts.len());
@@ -47,7 +45,7 @@ pub(crate) async fn texts_seal(admin: PgPool, keys: OrganizationKeys) -> Result<
                 let value = key.row(place.table, text.uid).seal(place.column, Some(&text.value));
                 sealed.push(SealedText { id: text.id, value: text.value, sealed: value.unwrap_or_default() });
             }
-            done += repository::texts_replace(&admin, place, &sealed).await?;
+            done += repository::texts_replace(&across, place, &sealed).await?;
         }
     }
     Ok(done)

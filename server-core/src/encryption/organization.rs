@@ -5,12 +5,11 @@ use std::{sync::Arc, time::Duration};
 
 use moka::future::Cache;
 use server_shared::crypto::DataKey;
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{Encryption, RowCipher, repository};
 use crate::{
-    database::{DatabaseError, Tx, WriteTx},
+    database::{Across, DatabaseError, Tx, WriteTx},
     ids::OrganizationId,
 };
 
@@ -31,7 +30,7 @@ const TIME_TO_LIVE: Duration = Duration::from_hours(1);
 pub(crate) struct OrganizationKeys(Arc<Inner>);
 
 struct Inner {
-    admin: PgPool,
+    across: Across,
     encryption: Arc<Encryption>,
     opened: Cache<OrganizationId, OrganizationKey>,
 }
@@ -45,9 +44,9 @@ pub(crate) struct OrganizationKey {
 
 impl OrganizationKeys {
     /// Reads and makes keys on the owner's pool: no caller's context shows one.
-    pub(crate) fn new(admin: PgPool, encryption: Arc<Encryption>) -> Self {
+    pub(crate) fn new(across: Across, encryption: Arc<Encryption>) -> Self {
         let opened = Cache::builder().max_capacity(CAPACITY).time_to_idle(IDLE).time_to_live(TIME_TO_LIVE).build();
-        Self(Arc::new(Inner { admin, encryption, opened }))
+        Self(Arc::new(Inner { across, encryption, opened }))
     }
 
     /// Returns the key of `organization`, and makes it where there is none. To be called before a transaction
@@ -58,13 +57,13 @@ impl OrganizationKeys {
     }
 
     async fn load(&self, organization: OrganizationId) -> Result<OrganizationKey, DatabaseError> {
-        let Inner { admin, encryption, .. } = &*self.0;
-        let mut stored = repository::organization_key_get(admin, organization).await?;
+        let Inner { across, encryption, .. } = &*self.0;
+        let mut stored = repository::organization_key_get(across.pool(), organization).await?;
         if stored.is_none() {
             let new = encryption.create_key(organization);
-            repository::organization_key_create(admin, organization, &new).await?;
+            repository::organization_key_create(across.pool(), organization, &new).await?;
             // Another process may have been first: the one that stands there counts.
-            stored = repository::organization_key_get(admin, organization).await?;
+            stored = repository::organization_key_get(across.pool(), organization).await?;
         }
         let Some(stored) = stored else {
             return Err(DatabaseError::Damaged(format!("organization {organization} has no data key")));

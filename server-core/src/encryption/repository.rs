@@ -1,11 +1,14 @@
 //! The rows of organizations' data keys, and texts that are to be sealed under them. No caller's context shows
 //! the keys: the service itself reads and makes them, with the owner's role.
 
-use sqlx::{AssertSqlSafe, PgExecutor, PgPool};
+use sqlx::{AssertSqlSafe, PgExecutor};
 use uuid::Uuid;
 
 use super::{NewDataKey, backfill::ClearText};
-use crate::{database::DatabaseError, ids::OrganizationId};
+use crate::{
+    database::{Across, DatabaseError},
+    ids::OrganizationId,
+};
 
 /// A key as it is stored.
 pub(super) struct StoredKey {
@@ -65,7 +68,7 @@ pub(super) struct SealedText {
 
 /// Texts of a column that are left, in the order of their rows, after the row `after`.
 pub(super) async fn texts_page(
-    admin: &PgPool,
+    across: &Across,
     ClearText { table, column, .. }: &ClearText,
     after: i64,
     limit: i64,
@@ -74,12 +77,12 @@ pub(super) async fn texts_page(
         "select id, organization_id, uid, {column} as value from {table} where {column} <> '' and id > $1
          order by id limit $2"
     );
-    Ok(sqlx::query_as(AssertSqlSafe(sql)).bind(after).bind(limit).fetch_all(admin).await?)
+    Ok(sqlx::query_as(AssertSqlSafe(sql)).bind(after).bind(limit).fetch_all(across.pool()).await?)
 }
 
 /// Puts sealed texts in the place of those that they were made of; how many were still there.
 pub(super) async fn texts_replace(
-    admin: &PgPool,
+    across: &Across,
     ClearText { table, column, sealed, emptied }: &ClearText,
     texts: &[SealedText],
 ) -> Result<u64, DatabaseError> {
@@ -91,6 +94,6 @@ pub(super) async fn texts_replace(
          from unnest($1::bigint[], $2::text[], $3::bytea[]) as n (id, value, sealed)
          where t.id = n.id and t.{column} = n.value"
     );
-    let done = sqlx::query(AssertSqlSafe(sql)).bind(ids).bind(values).bind(ciphertexts).execute(admin).await?;
+    let done = sqlx::query(AssertSqlSafe(sql)).bind(ids).bind(values).bind(ciphertexts).execute(across.pool()).await?;
     Ok(done.rows_affected())
 }

@@ -7,50 +7,24 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Scope,
-    changes::Changes,
-    remembered::{Remembered, Remembers},
-    repository,
-    secret::Secrets,
-};
+use super::{remembered::Remembered, repository};
 use crate::{
-    database::DatabaseError,
-    ids::{ApiKeyId, OrganizationId},
+    database::{Across, DatabaseError},
+    identity::{ApiKeyGrant, Listeners, Secrets},
+    ids::ApiKeyId,
 };
 
 /// How often last uses are written.
 const WRITE_EVERY: Duration = Duration::from_secs(10);
-
-/// What a key lets its bearer do.
-#[derive(Debug)]
-pub(crate) struct ApiKeyGrant {
-    /// The key.
-    pub(crate) id: ApiKeyId,
-    /// Whose it is; it is good nowhere else.
-    pub(crate) organization: OrganizationId,
-    /// What it may be used for.
-    pub(crate) scopes: Vec<Scope>,
-    /// When the secret that was sent stops being good.
-    pub(super) expires_at: Option<DateTime<Utc>>,
-}
-
-impl ApiKeyGrant {
-    /// Whether it is still good.
-    pub(super) fn is_good(&self) -> bool {
-        self.expires_at.is_none_or(|end| end > Utc::now())
-    }
-}
 
 /// Finds and remembers keys by their secrets, and notes when they were used.
 #[derive(Clone)]
 pub(crate) struct ApiKeys(Arc<Inner>);
 
 struct Inner {
-    admin: PgPool,
+    across: Across,
     secrets: Arc<Secrets>,
     by_hash: Arc<Remembered<ApiKeyGrant>>,
     used: Mutex<HashMap<ApiKeyId, DateTime<Utc>>>,
@@ -59,13 +33,13 @@ struct Inner {
 impl ApiKeys {
     /// Loads from the owner's pool: which organization a key is for must be known before there is a
     /// context.
-    pub(crate) fn new(admin: PgPool, secrets: Arc<Secrets>) -> Self {
-        Self(Arc::new(Inner { admin, secrets, by_hash: Arc::new(Remembered::new()), used: Mutex::default() }))
+    pub(crate) fn new(across: Across, secrets: Arc<Secrets>) -> Self {
+        Self(Arc::new(Inner { across, secrets, by_hash: Arc::new(Remembered::new()), used: Mutex::default() }))
     }
 
-    /// Has `changes` tell of keys that changed.
-    pub(crate) fn hear(&self, changes: Changes) -> Changes {
-        changes.tell("api_key", Arc::<Remembered<ApiKeyGrant>>::clone(&self.0.by_hash))
+    /// Registers the cache with `listeners`, who tell it that keys have changed.
+    pub(crate) fn hear(&self, listeners: &Listeners) {
+        listeners.add("api_key", Arc::<Remembered<ApiKeyGrant>>::clone(&self.0.by_hash));
     }
 
     /// What a secret is good for; `None` if there is no such key, or no longer.
@@ -80,7 +54,7 @@ impl ApiKeys {
             grant
         } else {
             let begun = inner.by_hash.begin();
-            let Some(grant) = repository::api_key_find(&inner.admin, &hash).await?.map(Arc::new) else {
+            let Some(grant) = repository::api_key_find(&inner.across, &hash).await?.map(Arc::new) else {
                 return Ok(None);
             };
             inner.by_hash.keep(begun, &remembered_by, &grant);
@@ -88,11 +62,6 @@ impl ApiKeys {
         };
         inner.used.lock().unwrap_or_else(PoisonError::into_inner).insert(grant.id, Utc::now());
         Ok(Some(grant))
-    }
-
-    /// Forgets every key, before the change that made it necessary is answered. Keys change seldom.
-    pub(crate) fn invalidate(&self) {
-        self.0.by_hash.forget_all();
     }
 
     /// Writes last uses until `stop`, then those that are left. An update a key and minute at most.
@@ -104,7 +73,7 @@ impl ApiKeys {
             };
             let used = std::mem::take(&mut *self.0.used.lock().unwrap_or_else(PoisonError::into_inner));
             if !used.is_empty()
-                && let Err(error) = repository::api_key_uses_write(&self.0.admin, &used).await
+                && let Err(error) = repository::api_key_uses_write(&self.0.across, &used).await
             {
                 // The next use says it again.
                 tracing::warn!(?error, "last uses of API keys are not recorded");

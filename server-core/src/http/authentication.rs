@@ -15,17 +15,18 @@ use server_shared::{
     http::{Gate, Operation, PathIds, access_log::Subject, authorization::bearer, path::id_number},
     token::{TokenError, Verifier},
 };
-use sqlx::PgPool;
 
 use super::{
-    Caller, Capacity, Identities, Identity, Role, Sessions,
+    Identities, Sessions,
     api_key::ApiKeys,
-    caller::{API_KEY, API_KEY_HEADER, Credential, Person, origin_of},
+    caller::{API_KEY, API_KEY_HEADER, origin_of},
     impersonation::Impersonations,
     repository,
 };
 use crate::{
-    audit::{Actor, Attempt, Attempts, Origin, Refusal},
+    audit::{Attempt, Attempts, Refusal},
+    database::Across,
+    identity::{Actor, Caller, Capacity, Credential, Identity, Origin, Person, Role},
     ids::OrganizationId,
 };
 
@@ -60,7 +61,7 @@ pub(crate) struct Directory {
 /// Knows callers by their credentials.
 pub(crate) struct Authentication {
     directory: Directory,
-    admin: PgPool,
+    across: Across,
     /// Organizations that exist, for superadmins, who are members of none.
     existing: Cache<i64, ()>,
     attempts: Attempts,
@@ -77,10 +78,10 @@ struct Visit {
 }
 
 impl Authentication {
-    /// `admin` is asked only whether an organization that a superadmin names exists.
-    pub(crate) fn new(directory: Directory, admin: PgPool, attempts: Attempts, phi: &'static [&'static str]) -> Self {
+    /// `across` is asked only whether an organization that a superadmin names exists.
+    pub(crate) fn new(directory: Directory, across: Across, attempts: Attempts, phi: &'static [&'static str]) -> Self {
         let existing = Cache::builder().max_capacity(10_000).time_to_live(Duration::from_secs(30)).build();
-        Self { directory, admin, existing, attempts, phi }
+        Self { directory, across, existing, attempts, phi }
     }
 
     async fn caller(&self, operation: &Operation, request: &Request, origin: &mut Origin) -> Result<Caller, ApiError> {
@@ -200,7 +201,6 @@ impl Authentication {
             capacity: None,
             credential: Credential::ApiKey(grant),
             request: origin.clone(),
-            claim: None,
         })
     }
 
@@ -214,7 +214,7 @@ impl Authentication {
         if self.existing.contains_key(&organization.0) {
             return Ok(true);
         }
-        let exists = repository::organization_exists(&self.admin, organization).await?;
+        let exists = repository::organization_exists(&self.across, organization).await?;
         if exists {
             self.existing.insert(organization.0, ());
         }
@@ -329,7 +329,6 @@ pub(super) fn person(credential: Credential, origin: &Origin) -> Result<Person, 
         capacity: superadmin.then_some(Capacity::Superadmin),
         credential,
         request: origin.clone(),
-        claim: None,
     };
     Person::of(caller).ok_or_else(|| ApiError::internal("a person has an identity"))
 }

@@ -9,8 +9,10 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgListener;
 use tokio_util::sync::CancellationToken;
 
-use super::remembered::Remembers;
-use crate::wake::Wake;
+use crate::{
+    identity::{Listeners, Remembers},
+    wake::Wake,
+};
 
 const CHANNEL: &str = "identity_changed";
 const RECONNECT_AFTER: Duration = Duration::from_millis(500);
@@ -18,25 +20,19 @@ const RECONNECT_AFTER: Duration = Duration::from_millis(500);
 /// The job that listens.
 pub(crate) struct Changes {
     url: SecretString,
-    listeners: Vec<(&'static str, Arc<dyn Remembers>)>,
+    listeners: Listeners,
 }
 
 impl Changes {
-    /// Listens with the owner's role.
-    pub(crate) fn new(url: SecretString) -> Self {
-        Self { url, listeners: Vec::new() }
-    }
-
-    /// Has `listener` told of the changes of a kind.
-    #[must_use]
-    pub(super) fn tell(mut self, kind: &'static str, listener: Arc<dyn Remembers>) -> Self {
-        self.listeners.push((kind, listener));
-        self
+    /// Listens with the owner's role, and tells `listeners`.
+    pub(crate) fn new(url: SecretString, listeners: Listeners) -> Self {
+        Self { url, listeners }
     }
 
     /// Registers `wake`, to be rung when a trigger has inserted a job, which no process has enqueued.
     pub(crate) fn ring(self, wake: Wake) -> Self {
-        self.tell("job", Arc::new(Bell(wake)))
+        self.listeners.add("job", Arc::new(Bell(wake)));
+        self
     }
 
     /// Listens until `stop`; reconnects, with everything forgotten, whenever the connection is lost.
@@ -45,7 +41,7 @@ impl Changes {
             tokio::select! {
                 () = stop.cancelled() => return,
                 ended = self.listen_once() => {
-                    self.each(|listener| { listener.hearing(false); listener.forget_all(); });
+                    self.listeners.each(|_, listener| { listener.hearing(false); listener.forget_all(); });
                     if let Err(error) = ended {
                         tracing::warn!(%error, "the listener for identity changes lost its connection; nothing is cached meanwhile");
                     }
@@ -65,21 +61,15 @@ impl Changes {
         listener.eager_reconnect(false);
         listener.listen(CHANNEL).await?;
         // What was loaded before this moment may be stale already.
-        self.each(|listener| {
+        self.listeners.each(|_, listener| {
             listener.forget_all();
             listener.hearing(true);
         });
         while let Some(notification) = listener.try_recv().await? {
             let (kind, id) = notification.payload().split_once(':').unwrap_or(("user", notification.payload()));
-            for (_, listener) in self.listeners.iter().filter(|(of, _)| *of == kind) {
-                listener.changed(id);
-            }
+            self.listeners.tell_of(kind, id);
         }
         Ok(())
-    }
-
-    fn each(&self, tell: impl Fn(&dyn Remembers)) {
-        self.listeners.iter().for_each(|(_, listener)| tell(listener.as_ref()));
     }
 }
 

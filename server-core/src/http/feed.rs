@@ -11,22 +11,23 @@ use server_shared::{
     ApiError,
     http::{failure::Failures, rate_limit},
 };
-use sqlx::PgPool;
 
 use super::{
-    Caller, Identities,
+    Identities,
     authentication::person,
-    caller::{Credential, origin_of},
+    caller::origin_of,
     limits::{Budgets, who},
     repository,
-    secret::Secrets,
 };
-use crate::audit::{Actor, Origin};
+use crate::{
+    database::Across,
+    identity::{Actor, Caller, Credential, Origin, Person, Secrets},
+};
 
 /// Knows the owners of feeds by their tokens.
 #[derive(Clone)]
 pub(crate) struct Feeds {
-    admin: PgPool,
+    across: Across,
     secrets: Arc<Secrets>,
     identities: Identities,
     budgets: Budgets,
@@ -36,13 +37,13 @@ pub(crate) struct Feeds {
 impl Feeds {
     /// Loads from the owner's pool: who a caller is must be known before there is a context.
     pub(crate) fn new(
-        admin: PgPool,
+        across: Across,
         secrets: Arc<Secrets>,
         identities: Identities,
         budgets: Budgets,
         failures: Failures,
     ) -> Self {
-        Self { admin, secrets, identities, budgets, failures }
+        Self { across, secrets, identities, budgets, failures }
     }
 
     /// The owner of the feed that `token` opens, as what it is now in the feed's organization; counted as
@@ -73,12 +74,12 @@ impl Feeds {
         if !self.secrets.claims(token) {
             return Ok(None);
         }
-        let Some(owner) = repository::feed_owner(&self.admin, &self.secrets.hash(token)).await? else {
+        let Some(owner) = repository::feed_owner(&self.across, &self.secrets.hash(token)).await? else {
             return Ok(None);
         };
         let Some(identity) = self.identities.find(&owner.subject).await? else { return Ok(None) };
         origin.actor = Actor::User(identity.user_id);
         let owner_there = person(Credential::Feed(identity), origin)?.in_organization(owner.organization);
-        Ok(owner_there.map(super::Person::into_caller))
+        Ok(owner_there.map(Person::into_caller))
     }
 }

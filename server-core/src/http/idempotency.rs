@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: a POST that can be sent again without doing anything again.
 //!
 //! Before the handler, the key is looked up if the request has one: the first answer is given again,
-//! or the key becomes a [`Claim`] that travels with the caller into the transaction. After the handler,
+//! or the key becomes a [`Claim`] that the request's transaction finds by the request's id. After the handler,
 //! its answer is committed together with what it has changed. A request that fails, or dies with the
 //! process, leaves its key free.
 
@@ -15,19 +15,18 @@ use poem::{
 use serde_json::{Value, json};
 use server_shared::{
     ApiError,
-    http::{Gate, Operation, body},
+    http::{Gate, Operation, body::BodyDigest},
 };
 use sha2::{Digest, Sha256};
 
 use super::{
-    Caller, Role,
     limits::who,
     repository::{self, Stored},
 };
 use crate::{
-    database::{Claim, ClaimState, Database, SealedAnswer},
-    encryption::Encryption,
-    ids::OrganizationId,
+    database::{Claim, ClaimState, Claimed, Database, RequestHash, SealedAnswer},
+    encryption::{Encryption, NO_ORGANIZATION},
+    identity::{Caller, Role},
 };
 
 /// The header that carries the key.
@@ -51,7 +50,9 @@ pub(crate) struct Idempotency<G> {
 struct Sent {
     organization: i64,
     key_hash: Vec<u8>,
-    request_hash: Vec<u8>,
+    request_hash: RequestHash,
+    /// Hash of the body, of an operation that reads one.
+    body: Option<BodyDigest>,
 }
 
 impl<G> Idempotency<G> {
@@ -61,12 +62,7 @@ impl<G> Idempotency<G> {
 
     /// The request's key, bound to its caller and route. Who is in no organization can write nothing
     /// that a key would have to protect, but for superadmins.
-    async fn sent(
-        &self,
-        operation: &Operation,
-        caller: &Caller,
-        request: &mut Request,
-    ) -> Result<Option<Sent>, ApiError> {
+    fn sent(&self, operation: &Operation, caller: &Caller, request: &mut Request) -> Result<Option<Sent>, ApiError> {
         let Some(key) = request.headers().get(KEY).filter(|_| operation.method == Method::POST) else {
             return Ok(None);
         };
@@ -88,14 +84,18 @@ impl<G> Idempotency<G> {
         let target = request.uri().path_and_query().map_or("", |target| target.as_str()).to_owned();
         // An answer is for who was allowed to ask: with another role or other scopes it is another request.
         let standing = caller.standing();
-        let body = hex::encode(Sha256::digest(body::peek(request).await?));
-        let organization = organization.map_or(0, |id| id.0);
-        let hash = |column, text: String| self.encryption.index(OrganizationId(organization), column, &text);
-        Ok(Some(Sent {
-            organization,
-            key_hash: hash("idempotency_keys.key", format!("{caller_name}\0{}\0{key}", operation.id)),
-            request_hash: hash("idempotency_keys.request", format!("{target}\0{standing}\0{body}")),
-        }))
+        let body = operation.takes_body.then(|| BodyDigest::of(request));
+        let organization = organization.unwrap_or(NO_ORGANIZATION);
+        let key_hash = format!("{caller_name}\0{}\0{key}", operation.id);
+        let key_hash = self.encryption.index(organization, "idempotency_keys.key", &key_hash);
+        let (encryption, read) = (Arc::clone(&self.encryption), body.clone());
+        let request_hash = RequestHash::new(move || {
+            // Of an operation that reads no body, none is looked at.
+            let body = read.as_ref().and_then(BodyDigest::finished).unwrap_or_else(|| Sha256::digest(b"").into());
+            let request = format!("{target}\0{standing}\0{}", hex::encode(body));
+            encryption.index(organization, "idempotency_keys.request", &request)
+        });
+        Ok(Some(Sent { organization: organization.0, key_hash, request_hash, body }))
     }
 
     /// The first answer again; another request under the same key is a mistake of its caller.
@@ -159,9 +159,11 @@ impl<G> Idempotency<G> {
                 let stored =
                     repository::answer_find(&self.database, caller, claim.organization(), claim.key_hash()).await?;
                 let stored = stored.ok_or_else(in_progress)?;
-                self.replay(claim.organization(), claim.request_hash(), &stored)
+                self.replay(claim.organization(), &claim.request_hash(), &stored)
             }
             (ClaimState::Waited, _) => Err(in_progress()),
+            (ClaimState::Lost, Ok(_)) => Err(undone()),
+            (ClaimState::Lost, Err(error)) => Err(error),
             (ClaimState::Nothing, outcome) => outcome,
         }
     }
@@ -177,15 +179,18 @@ impl<G: Gate> Gate for Idempotency<G> {
             return Ok(None);
         }
         let Some(caller) = request.extensions().get::<Caller>().cloned() else { return Ok(None) };
-        let Some(sent) = self.sent(operation, &caller, request).await? else { return Ok(None) };
+        let Some(sent) = self.sent(operation, &caller, request)? else { return Ok(None) };
         if let Some(stored) =
             repository::answer_find(&self.database, &caller, sent.organization, &sent.key_hash).await?
         {
-            return self.replay(sent.organization, &sent.request_hash, &stored).map(Some);
+            if let Some(body) = &sent.body {
+                body.read(request).await?;
+            }
+            return self.replay(sent.organization, &sent.request_hash.compute(), &stored).map(Some);
         }
-        if let Some(caller) = request.extensions_mut().get_mut::<Caller>() {
-            caller.claim = Some(Claim::new(sent.organization, sent.key_hash, sent.request_hash));
-        }
+        let claim = Claim::new(sent.organization, sent.key_hash, sent.request_hash);
+        let claimed = self.database.claim(&caller.request.request_id, claim);
+        request.extensions_mut().insert(claimed);
         Ok(None)
     }
 
@@ -195,8 +200,7 @@ impl<G: Gate> Gate for Idempotency<G> {
         visit: &Extensions,
         outcome: Result<Response, ApiError>,
     ) -> Result<Response, ApiError> {
-        let caller = visit.get::<Caller>();
-        let outcome = match caller.and_then(|caller| Some((caller, caller.claim.as_ref()?))) {
+        let outcome = match visit.get::<Caller>().zip(visit.get::<Claimed>()) {
             Some((caller, claim)) => self.conclude(operation, caller, claim, outcome).await,
             None => outcome,
         };
@@ -208,6 +212,15 @@ impl<G: Gate> Gate for Idempotency<G> {
 fn made(answer: &Value) -> Value {
     let inside = || answer.as_object()?.values().find_map(|part| part.get("id"));
     answer.get("id").or_else(inside).cloned().unwrap_or_default()
+}
+
+/// The answer where a second write ended the transaction of the first.
+fn undone() -> ApiError {
+    ApiError::unavailable(
+        "database_unavailable",
+        "The database's connection was lost; nothing was changed. Try again.",
+        "a second write of the request ended its transaction",
+    )
 }
 
 fn in_progress() -> ApiError {

@@ -3,16 +3,11 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
 
-use super::{
-    changes::Changes,
-    remembered::{Remembered, Remembers},
-    repository,
-    secret::Secrets,
-};
+use super::{remembered::Remembered, repository};
 use crate::{
-    database::DatabaseError,
+    database::{Across, DatabaseError},
+    identity::{Listeners, Secrets},
     ids::{OrganizationId, PatientId, UserId},
 };
 
@@ -46,20 +41,20 @@ impl ImpersonationGrant {
 pub(crate) struct Impersonations(Arc<Inner>);
 
 struct Inner {
-    admin: PgPool,
+    across: Across,
     secrets: Arc<Secrets>,
     by_hash: Arc<Remembered<ImpersonationGrant>>,
 }
 
 impl Impersonations {
     /// Loads from the owner's pool: who a caller is must be known before there is a context.
-    pub(crate) fn new(admin: PgPool, secrets: Arc<Secrets>) -> Self {
-        Self(Arc::new(Inner { admin, secrets, by_hash: Arc::new(Remembered::new()) }))
+    pub(crate) fn new(across: Across, secrets: Arc<Secrets>) -> Self {
+        Self(Arc::new(Inner { across, secrets, by_hash: Arc::new(Remembered::new()) }))
     }
 
-    /// Has `changes` tell of impersonations that ended.
-    pub(crate) fn hear(&self, changes: Changes) -> Changes {
-        changes.tell("impersonation", Arc::<Remembered<ImpersonationGrant>>::clone(&self.0.by_hash))
+    /// Registers the cache with `listeners`, who tell it that impersonations have ended.
+    pub(crate) fn hear(&self, listeners: &Listeners) {
+        listeners.add("impersonation", Arc::<Remembered<ImpersonationGrant>>::clone(&self.0.by_hash));
     }
 
     /// Whether a bearer token claims to be one of an impersonation.
@@ -76,16 +71,10 @@ impl Impersonations {
             return Ok(Some(grant));
         }
         let begun = inner.by_hash.begin();
-        let Some(grant) = repository::impersonation_find(&inner.admin, &hash).await?.map(Arc::new) else {
+        let Some(grant) = repository::impersonation_find(&inner.across, &hash).await?.map(Arc::new) else {
             return Ok(None);
         };
         inner.by_hash.keep(begun, &remembered_by, &grant);
         Ok(Some(grant))
-    }
-
-    /// Forgets every impersonation, before the change that made it necessary is answered. There are
-    /// never many.
-    pub(crate) fn invalidate(&self) {
-        self.0.by_hash.forget_all();
     }
 }

@@ -13,8 +13,7 @@ use server_shared::{
     rate_limit::{Limiter, Policy, Verdict, Who},
 };
 
-use super::Caller;
-use crate::audit::Actor;
+use crate::identity::{Actor, Caller};
 
 /// Files of any size: what lies below the one, and what ends in the other.
 const EXPORTS: &str = "/v1/export/";

@@ -13,21 +13,11 @@ use std::{
 
 use moka::sync::Cache;
 
+use crate::identity::Remembers;
+
 /// Nothing is older than this, even if no word of its change ever arrives.
 pub(super) const TIME_TO_LIVE: Duration = Duration::from_secs(30);
 pub(super) const CAPACITY: u64 = 100_000;
-
-/// Something that remembers rows and is told when they change.
-pub(super) trait Remembers: Send + Sync {
-    /// The row with this id changed.
-    fn changed(&self, id: &str);
-
-    /// Anything may have changed.
-    fn forget_all(&self);
-
-    /// Whether changes are heard of from now on; while not, nothing may be remembered.
-    fn hearing(&self, hearing: bool);
-}
 
 /// Values by the text that they are looked up by.
 pub(super) struct Remembered<V> {

@@ -4,23 +4,18 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{
-    Caller, Capacity, Role, Scope,
-    api_key::ApiKeyGrant,
-    identity::{Identity, Membership, Standing},
-    impersonation::ImpersonationGrant,
-};
+use super::impersonation::ImpersonationGrant;
 use crate::{
     audit::{Audit, Entity},
-    database::{Database, DatabaseError, Sealed, Tx},
+    database::{Across, Database, DatabaseError, Sealed, Tx},
+    identity::{ApiKeyGrant, Caller, Capacity, Identity, Membership, Scope},
     ids::{ApiKeyId, OrganizationId, PatientId, SpecialistId, UserId},
 };
 
 /// A user with every membership, by the name that the identity provider knows it by.
-pub(super) async fn identity_find(admin: &PgPool, subject: &str) -> Result<Option<Identity>, DatabaseError> {
+pub(super) async fn identity_find(across: &Across, subject: &str) -> Result<Option<Identity>, DatabaseError> {
     let rows = sqlx::query!(
         r#"
         select u.id as "user_id: UserId", u.name, u.superadmin,
@@ -38,7 +33,7 @@ pub(super) async fn identity_find(admin: &PgPool, subject: &str) -> Result<Optio
         "#,
         subject
     )
-    .fetch_all(admin)
+    .fetch_all(across.pool())
     .await?;
     let Some(first) = rows.first() else { return Ok(None) };
     let mut identity = Identity {
@@ -62,57 +57,25 @@ pub(super) async fn identity_find(admin: &PgPool, subject: &str) -> Result<Optio
     Ok(Some(identity))
 }
 
-/// Reads the present role of a user in an organization; `None` if there is no such user any more. `now()` is taken
-/// before the statement's snapshot: any change that the statement does not see was committed later.
-pub(super) async fn standing_get(
-    admin: &PgPool,
-    user: UserId,
-    organization: OrganizationId,
-    session: Option<&str>,
-) -> Result<Option<Standing>, DatabaseError> {
-    let row = sqlx::query!(
-        r#"
-        select now() as "at!", u.superadmin, m.role as "role?", p.id as "patient_id?: PatientId",
-               exists (select from revoked_sessions r where r.sid = $3) as "session_ended!"
-        from users u
-        left join memberships m on m.organization_id = $2 and m.user_id = u.id
-        left join patients p on p.organization_id = m.organization_id and p.user_id = u.id and p.deleted_at is null
-                            and m.role = 'patient'
-        where u.id = $1 and u.deleted_at is null
-        "#,
-        user.0,
-        organization.0,
-        session
-    )
-    .fetch_optional(admin)
-    .await?;
-    Ok(row.map(|row| Standing {
-        at: row.at,
-        session_ended: row.session_ended,
-        role: if row.superadmin { Some(Role::Superadmin) } else { row.role.as_deref().and_then(Role::of_membership) },
-        patient_id: row.patient_id.filter(|_| !row.superadmin),
-    }))
-}
-
 /// Whether there is such an organization.
-pub(super) async fn organization_exists(admin: &PgPool, organization: OrganizationId) -> Result<bool, DatabaseError> {
+pub(super) async fn organization_exists(across: &Across, organization: OrganizationId) -> Result<bool, DatabaseError> {
     let exists =
         sqlx::query_scalar!(r#"select exists(select from organizations where id = $1) as "exists!""#, organization.0)
-            .fetch_one(admin)
+            .fetch_one(across.pool())
             .await?;
     Ok(exists)
 }
 
 /// Whether the session has ended.
-pub(super) async fn session_ended(admin: &PgPool, sid: &str) -> Result<bool, DatabaseError> {
+pub(super) async fn session_ended(across: &Across, sid: &str) -> Result<bool, DatabaseError> {
     let ended = sqlx::query_scalar!(r#"select exists(select from revoked_sessions where sid = $1) as "ended!""#, sid)
-        .fetch_one(admin)
+        .fetch_one(across.pool())
         .await?;
     Ok(ended)
 }
 
 /// The key that a secret, present or former, belongs to.
-pub(super) async fn api_key_find(admin: &PgPool, hash: &[u8]) -> Result<Option<ApiKeyGrant>, DatabaseError> {
+pub(super) async fn api_key_find(across: &Across, hash: &[u8]) -> Result<Option<ApiKeyGrant>, DatabaseError> {
     let row = sqlx::query!(
         r#"
         select id as "id: ApiKeyId", organization_id as "organization_id: OrganizationId", scopes,
@@ -121,7 +84,7 @@ pub(super) async fn api_key_find(admin: &PgPool, hash: &[u8]) -> Result<Option<A
         "#,
         hash
     )
-    .fetch_optional(admin)
+    .fetch_optional(across.pool())
     .await?;
     Ok(row.map(|row| ApiKeyGrant {
         id: row.id,
@@ -134,7 +97,7 @@ pub(super) async fn api_key_find(admin: &PgPool, hash: &[u8]) -> Result<Option<A
 
 /// Notes when keys were last used, to the minute.
 pub(super) async fn api_key_uses_write(
-    admin: &PgPool,
+    across: &Across,
     used: &HashMap<ApiKeyId, DateTime<Utc>>,
 ) -> Result<(), DatabaseError> {
     let (ids, times): (Vec<i64>, Vec<DateTime<Utc>>) = used.iter().map(|(id, time)| (id.0, *time)).unzip();
@@ -147,14 +110,14 @@ pub(super) async fn api_key_uses_write(
         &ids,
         &times
     )
-    .execute(admin)
+    .execute(across.pool())
     .await?;
     Ok(())
 }
 
 /// The impersonation that a token belongs to.
 pub(super) async fn impersonation_find(
-    admin: &PgPool,
+    across: &Across,
     hash: &[u8],
 ) -> Result<Option<ImpersonationGrant>, DatabaseError> {
     let grant = sqlx::query_as!(
@@ -170,7 +133,7 @@ pub(super) async fn impersonation_find(
         "#,
         hash
     )
-    .fetch_optional(admin)
+    .fetch_optional(across.pool())
     .await?;
     Ok(grant)
 }
@@ -183,7 +146,7 @@ pub(super) struct FeedOwner {
 }
 
 /// The owner of the calendar feed that a token belongs to.
-pub(super) async fn feed_owner(admin: &PgPool, hash: &[u8]) -> Result<Option<FeedOwner>, DatabaseError> {
+pub(super) async fn feed_owner(across: &Across, hash: &[u8]) -> Result<Option<FeedOwner>, DatabaseError> {
     let owner = sqlx::query_as!(
         FeedOwner,
         r#"
@@ -194,7 +157,7 @@ pub(super) async fn feed_owner(admin: &PgPool, hash: &[u8]) -> Result<Option<Fee
         "#,
         hash
     )
-    .fetch_optional(admin)
+    .fetch_optional(across.pool())
     .await?;
     Ok(owner)
 }
@@ -244,7 +207,7 @@ impl Entity for Stored {
 }
 
 /// Removes the answers that are kept no longer; says how many.
-pub(crate) async fn answers_purge(admin: PgPool) -> Result<u64, DatabaseError> {
-    let done = sqlx::query!("delete from idempotency_keys where expires_at <= now()").execute(&admin).await?;
+pub(crate) async fn answers_purge(across: Across) -> Result<u64, DatabaseError> {
+    let done = sqlx::query!("delete from idempotency_keys where expires_at <= now()").execute(across.pool()).await?;
     Ok(done.rows_affected())
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use server_shared::http::attack::OnBlocked;
 use uuid::Uuid;
 
-use crate::audit::{Actor, Attempt, Attempts, Origin, Refusal};
+use crate::audit::{Attempt, Attempts, Refusal};
+use crate::identity::{Actor, Origin};
 
 /// What audit rows call it: an attack that was blocked.
 const OPERATION: &str = "attack_blocked";

@@ -6,34 +6,31 @@
 
 use std::sync::Arc;
 
-use sqlx::PgPool;
-
-use super::{
-    Changes,
-    remembered::{Remembered, Remembers},
-    repository,
+use super::{remembered::Remembered, repository};
+use crate::{
+    database::{Across, DatabaseError},
+    identity::{Listeners, Remembers},
 };
-use crate::database::{DatabaseError, WriteTx};
 
 /// Knows which sessions have ended.
 #[derive(Clone)]
 pub(crate) struct Sessions(Arc<Inner>);
 
 struct Inner {
-    admin: PgPool,
+    across: Across,
     /// By `sid`, whether it has ended.
     ended: Remembered<bool>,
 }
 
 impl Sessions {
     /// Asks the owner's pool: it is before there is a context.
-    pub(crate) fn new(admin: PgPool) -> Self {
-        Self(Arc::new(Inner { admin, ended: Remembered::new() }))
+    pub(crate) fn new(across: Across) -> Self {
+        Self(Arc::new(Inner { across, ended: Remembered::new() }))
     }
 
-    /// Has `changes` tell of sessions that end.
-    pub(crate) fn hear(&self, changes: Changes) -> Changes {
-        changes.tell("session", Arc::<Inner>::clone(&self.0))
+    /// Registers the cache with `listeners`, who tell it which sessions have ended.
+    pub(crate) fn hear(&self, listeners: &Listeners) {
+        listeners.add("session", Arc::<Inner>::clone(&self.0));
     }
 
     /// Whether the session has ended.
@@ -43,15 +40,9 @@ impl Sessions {
             return Ok(*ended);
         }
         let begun = inner.ended.begin();
-        let ended = repository::session_ended(&inner.admin, sid).await?;
+        let ended = repository::session_ended(&inner.across, sid).await?;
         inner.ended.keep(begun, sid, &Arc::new(ended));
         Ok(ended)
-    }
-
-    /// Has the session refused as soon as `tx`, which ends it, is committed.
-    pub(crate) fn end_after(&self, tx: &mut WriteTx, sid: &str) {
-        let (inner, sid) = (Arc::clone(&self.0), sid.to_owned());
-        tx.after_commit(move || inner.ended.forget(Some(&sid)));
     }
 }
 

@@ -5,12 +5,11 @@ use std::{borrow::Cow, time::Duration};
 use async_trait::async_trait;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::repository;
 use crate::{
-    database::{DatabaseError, Tx},
+    database::{Across, DatabaseError, Tx},
     ids::{OrganizationId, UserId},
 };
 
@@ -65,9 +64,9 @@ pub(crate) struct Attempt {
 impl Attempt {
     /// Ends the jobs that would do just the same and wait for their first turn. To be called before the attempt reads
     /// anything, so that it does what they were left for.
-    pub(crate) async fn absorb<W: Work>(&self, admin: &PgPool, work: &W) -> Result<(), JobError> {
+    pub(crate) async fn absorb<W: Work>(&self, across: &Across, work: &W) -> Result<(), JobError> {
         let payload = serde_json::to_value(work).map_err(|error| JobError::fatal("payload_unwritable", error))?;
-        Ok(repository::jobs_absorb(admin, self.organization, W::KIND, &payload, self.id).await?)
+        Ok(repository::jobs_absorb(across, self.organization, W::KIND, &payload, self.id).await?)
     }
 
     /// Records how far the job is, in the transaction of the step that got it there: either both are

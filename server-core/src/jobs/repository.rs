@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use sqlx::{PgExecutor, PgPool};
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::model::{Claimed, Job, JobState, NewJob};
 use crate::{
-    database::{DatabaseError, Tx},
+    database::{Across, DatabaseError, Tx},
     ids::{OrganizationId, UserId},
 };
 
@@ -83,7 +83,7 @@ pub(super) async fn job_record(
 
 /// Takes jobs that are due, and those whose holder's lease has ended.
 pub(super) async fn job_claim(
-    admin: &PgPool,
+    across: &Across,
     kinds: &[String],
     limit: i64,
     lease: Duration,
@@ -108,13 +108,13 @@ pub(super) async fn job_claim(
         limit,
         lease.as_secs_f64()
     )
-    .fetch_all(admin)
+    .fetch_all(across.pool())
     .await?;
     Ok(claimed)
 }
 
 /// Keeps a job in hand; `false` when it is another's by now.
-pub(super) async fn job_renew(admin: &PgPool, id: Uuid, lease: Uuid, by: Duration) -> Result<bool, DatabaseError> {
+pub(super) async fn job_renew(across: &Across, id: Uuid, lease: Uuid, by: Duration) -> Result<bool, DatabaseError> {
     let done = sqlx::query!(
         r#"
         update jobs set leased_until = clock_timestamp() + make_interval(secs => $3) where id = $1 and lease = $2
@@ -123,14 +123,14 @@ pub(super) async fn job_renew(admin: &PgPool, id: Uuid, lease: Uuid, by: Duratio
         lease,
         by.as_secs_f64()
     )
-    .execute(admin)
+    .execute(across.pool())
     .await?;
     Ok(done.rows_affected() == 1)
 }
 
 /// Ends a job.
 pub(super) async fn job_finish(
-    admin: &PgPool,
+    across: &Across,
     id: Uuid,
     lease: Uuid,
     state: JobState,
@@ -146,14 +146,14 @@ pub(super) async fn job_finish(
         state as JobState,
         last_error
     )
-    .execute(admin)
+    .execute(across.pool())
     .await?;
     Ok(())
 }
 
 /// Ends jobs that wait for their first turn and would do the same; those that failed are to be seen to fail.
 pub(super) async fn jobs_absorb(
-    admin: &PgPool,
+    across: &Across,
     organization: Option<OrganizationId>,
     kind: &str,
     payload: &Value,
@@ -169,14 +169,14 @@ pub(super) async fn jobs_absorb(
         payload,
         besides
     )
-    .execute(admin)
+    .execute(across.pool())
     .await?;
     Ok(())
 }
 
 /// Gives a job back, to be taken up after a pause; `attempts` as they are to be counted from then on.
 pub(super) async fn job_release(
-    admin: &PgPool,
+    across: &Across,
     id: Uuid,
     lease: Uuid,
     attempts: i32,
@@ -196,13 +196,13 @@ pub(super) async fn job_release(
         pause.as_secs_f64(),
         last_error
     )
-    .execute(admin)
+    .execute(across.pool())
     .await?;
     Ok(())
 }
 
 /// Writes the one row of a periodic task, unless it is there.
-pub(super) async fn task_ensure(admin: &PgPool, kind: &str, key: &str) -> Result<(), DatabaseError> {
+pub(super) async fn task_ensure(across: &Across, kind: &str, key: &str) -> Result<(), DatabaseError> {
     sqlx::query!(
         r#"
         insert into jobs (id, organization_id, kind, key) values ($1, 0, $2, $3) on conflict do nothing
@@ -211,15 +211,15 @@ pub(super) async fn task_ensure(admin: &PgPool, kind: &str, key: &str) -> Result
         kind,
         key
     )
-    .execute(admin)
+    .execute(across.pool())
     .await?;
     Ok(())
 }
 
 /// Removes rows that have ended long enough ago; says how many.
-pub(super) async fn job_expire(admin: &PgPool) -> Result<u64, DatabaseError> {
+pub(super) async fn job_expire(across: &Across) -> Result<u64, DatabaseError> {
     let done = sqlx::query!("delete from jobs where finished_at < now() - make_interval(days => keep_days)")
-        .execute(admin)
+        .execute(across.pool())
         .await?;
     Ok(done.rows_affected())
 }
@@ -231,7 +231,7 @@ pub(super) struct Backlog {
     pub(super) failed: i64,
 }
 
-pub(super) async fn job_backlog(admin: &PgPool) -> Result<Backlog, DatabaseError> {
+pub(super) async fn job_backlog(across: &Across) -> Result<Backlog, DatabaseError> {
     let backlog = sqlx::query_as!(
         Backlog,
         r#"
@@ -242,7 +242,7 @@ pub(super) async fn job_backlog(admin: &PgPool) -> Result<Backlog, DatabaseError
         from jobs where state in ('queued', 'failed')
         "#
     )
-    .fetch_one(admin)
+    .fetch_one(across.pool())
     .await?;
     Ok(backlog)
 }

@@ -13,12 +13,15 @@ use std::{
 
 use futures_util::{FutureExt, future::BoxFuture};
 use server_shared::causes;
-use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Attempt, Handler, JobError, JobState, Outcome, Work, backoff::pause, model::Claimed, repository};
-use crate::{database::DatabaseError, ids::OrganizationId, wake::Wake};
+use crate::{
+    database::{Across, DatabaseError},
+    ids::OrganizationId,
+    wake::Wake,
+};
 
 /// How many jobs a process works on at a time.
 const CONCURRENCY: usize = 4;
@@ -58,24 +61,24 @@ enum End {
 
 /// Works jobs off, with what handlers it is given.
 pub(crate) struct Runner {
-    admin: PgPool,
+    across: Across,
     wake: Wake,
     kinds: BTreeMap<&'static str, Kind>,
 }
 
 impl Runner {
     /// Works on the owner's pool, for every organization. Knows how to expire its own rows.
-    pub(crate) fn new(admin: PgPool) -> Self {
-        let own = admin.clone();
-        Self::lane(admin).every("jobs_expire", Duration::from_hours(1), move || {
-            let admin = own.clone();
-            async move { repository::job_expire(&admin).await }
+    pub(crate) fn new(across: Across) -> Self {
+        let own = across.clone();
+        Self::lane(across).every("jobs_expire", Duration::from_hours(1), move || {
+            let across = own.clone();
+            async move { repository::job_expire(&across).await }
         })
     }
 
     /// A runner besides, for work that must not wait until others have time for it.
-    pub(crate) fn lane(admin: PgPool) -> Self {
-        Self { admin, wake: Wake::default(), kinds: BTreeMap::new() }
+    pub(crate) fn lane(across: Across) -> Self {
+        Self { across, wake: Wake::default(), kinds: BTreeMap::new() }
     }
 
     /// What tells it that there is work.
@@ -164,13 +167,13 @@ impl Runner {
     async fn claim(&self, free: usize, tasks_planned: &mut bool) -> Result<Vec<Claimed>, DatabaseError> {
         if !*tasks_planned {
             for (kind, _) in self.kinds.iter().filter(|(_, known)| known.every.is_some()) {
-                repository::task_ensure(&self.admin, kind, TASK).await?;
+                repository::task_ensure(&self.across, kind, TASK).await?;
             }
             *tasks_planned = true;
         }
         // Rows of kinds that this version doesn't know wait for one that does.
         let kinds: Vec<String> = self.kinds.keys().map(|kind| (*kind).to_owned()).collect();
-        repository::job_claim(&self.admin, &kinds, i64::try_from(free).unwrap_or(1), LEASE).await
+        repository::job_claim(&self.across, &kinds, i64::try_from(free).unwrap_or(1), LEASE).await
     }
 
     async fn attempt(self: Arc<Self>, job: Claimed, stop: CancellationToken) {
@@ -212,7 +215,7 @@ impl Runner {
     async fn keep(&self, job: &Claimed) {
         loop {
             tokio::time::sleep(RENEW_EVERY).await;
-            match repository::job_renew(&self.admin, job.id, job.lease, LEASE).await {
+            match repository::job_renew(&self.across, job.id, job.lease, LEASE).await {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => tracing::warn!(?error, job_id = %job.id, "a lease could not be renewed"),
@@ -221,34 +224,34 @@ impl Runner {
     }
 
     async fn settle(&self, kind: &Kind, job: &Claimed, end: End) -> Result<(), DatabaseError> {
-        let (admin, id, lease) = (&self.admin, job.id, job.lease);
+        let (across, id, lease) = (&self.across, job.id, job.lease);
         match end {
             End::Lost => Ok(()),
             // Not its fault: the attempt does not count.
-            End::Stopped => repository::job_release(admin, id, lease, job.attempts - 1, Duration::ZERO, None).await,
+            End::Stopped => repository::job_release(across, id, lease, job.attempts - 1, Duration::ZERO, None).await,
             End::Returned(Ok(Outcome::Again(after))) => {
-                repository::job_release(admin, id, lease, job.attempts - 1, after, None).await
+                repository::job_release(across, id, lease, job.attempts - 1, after, None).await
             }
             End::Returned(Ok(Outcome::Done)) => match kind.every {
-                Some(every) => repository::job_release(admin, id, lease, 0, every, None).await,
-                None => repository::job_finish(admin, id, lease, JobState::Succeeded, None).await,
+                Some(every) => repository::job_release(across, id, lease, 0, every, None).await,
+                None => repository::job_finish(across, id, lease, JobState::Succeeded, None).await,
             },
             End::Returned(Err(error)) => {
                 let given_up = error.fatal || kind.attempts.is_some_and(|most| job.attempts >= most);
                 let cause = causes(error.cause.as_ref());
                 if given_up {
                     tracing::error!(kind = job.kind, job_id = %id, attempts = job.attempts, code = %error.code, cause, "a job was given up");
-                    return repository::job_finish(admin, id, lease, JobState::Failed, Some(&error.code)).await;
+                    return repository::job_finish(across, id, lease, JobState::Failed, Some(&error.code)).await;
                 }
                 let pause = pause(job.attempts);
                 tracing::warn!(kind = job.kind, job_id = %id, attempts = job.attempts, code = %error.code, cause, retry_in_ms = millis(pause), "a job failed and is tried again");
-                repository::job_release(admin, id, lease, job.attempts, pause, Some(&error.code)).await
+                repository::job_release(across, id, lease, job.attempts, pause, Some(&error.code)).await
             }
         }
     }
 
     async fn measure(&self) {
-        match repository::job_backlog(&self.admin).await {
+        match repository::job_backlog(&self.across).await {
             Ok(backlog) => {
                 metrics::gauge!("jobs_due").set(f64::from(u32::try_from(backlog.due).unwrap_or(u32::MAX)));
                 metrics::gauge!("jobs_due_lag_seconds").set(backlog.oldest);

@@ -20,9 +20,10 @@ use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConne
 use uuid::Uuid;
 
 use crate::{
-    audit::{Actor, Audit, Entity, Origin},
+    audit::{Audit, Entity},
     config::RotationConfig,
     encryption::{WRAPPED, WrappedColumn},
+    identity::{Actor, Origin},
 };
 use census::Census;
 use repository::Wrapped;

@@ -206,7 +206,8 @@ async fn what_makes_no_sense_is_refused_whole() {
 
 #[tokio::test]
 async fn a_month_of_a_thousand_appointments_costs_what_one_of_ten_does() {
-    let app = CoreApp::builder().proxied().start().await;
+    // One connection: a statement that is prepared on it is prepared for every request.
+    let app = CoreApp::builder().env("DB_POOL_MIN", "1").env("DB_POOL_MAX", "1").proxied().start().await;
     let staff = app.staff();
     let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
     let fill = async |first: i64, last: i64| {

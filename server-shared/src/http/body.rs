@@ -1,10 +1,15 @@
 //! A JSON body, checked against the very schema that the specification publishes for its type
 //! before it is parsed, so that specification and behaviour can't disagree; every fault is listed.
 
-use std::{marker::PhantomData, ops::Deref, sync::Arc};
+use std::{
+    marker::PhantomData,
+    ops::Deref,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
+};
 
-use bytes::Bytes;
-use poem::{Request, RequestBody, Result, error::ReadBodyError, http::StatusCode};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use poem::{Body as RawRequestBody, Request, RequestBody, Result, http::StatusCode};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
     payload::{Json, Payload},
@@ -12,6 +17,7 @@ use poem_openapi::{
     types::{ParseFromJSON, Type},
 };
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt;
 
 use super::{
@@ -135,26 +141,66 @@ pub async fn read(request: &Request, body: &mut RequestBody) -> Result<Vec<u8>, 
     let mut reader = body.take().map_err(|_| ApiError::internal("the body was read twice"))?.into_async_read();
     let mut bytes = Vec::new();
     // One byte more than allowed tells too large from just fitting.
-    (&mut reader)
-        .take(limit as u64 + 1)
-        .read_to_end(&mut bytes)
-        .await
-        .map_err(|_| ApiError::bad_request("incomplete_body", "The connection ended before the body did."))?;
+    (&mut reader).take(limit as u64 + 1).read_to_end(&mut bytes).await.map_err(|_| incomplete())?;
     if bytes.len() > limit {
         return Err(too_large(limit));
     }
     Ok(bytes)
 }
 
-/// Reads the body up to the operation's limit before the handler does, which still finds it there.
-pub async fn peek(request: &mut Request) -> Result<Bytes, ApiError> {
-    let limit = limit(request);
-    let bytes = request.take_body().into_bytes_limit(limit).await.map_err(|error| match error {
-        ReadBodyError::PayloadTooLarge => too_large(limit),
-        _ => ApiError::bad_request("incomplete_body", "The connection ended before the body did."),
-    })?;
-    request.set_body(bytes.clone());
-    Ok(bytes)
+/// SHA-256 of the body of a request, taken while the body is read. Clones are of the same body.
+#[derive(Debug, Clone)]
+pub struct BodyDigest(Arc<Mutex<Reading>>);
+
+#[derive(Debug, Default)]
+struct Reading {
+    hash: Sha256,
+    /// The end has been read.
+    whole: bool,
+}
+
+impl BodyDigest {
+    /// Hashes the body of `request` as whoever comes next reads it; it is held nowhere for that.
+    pub fn of(request: &mut Request) -> Self {
+        let digest = Self(Arc::default());
+        let (seen, ended) = (digest.clone(), digest.clone());
+        let read = request.take_body().into_bytes_stream().inspect_ok(move |bytes| seen.reading().hash.update(bytes));
+        // After the last piece, and before the reader hears that it was the last.
+        let end = stream::poll_fn(move |_| {
+            ended.reading().whole = true;
+            Poll::Ready(None)
+        });
+        request.set_body(RawRequestBody::from_bytes_stream(read.chain(end)));
+        digest
+    }
+
+    /// Returns the hash once the body has been read to its end.
+    pub fn finished(&self) -> Option<[u8; 32]> {
+        let reading = self.reading();
+        reading.whole.then(|| reading.hash.clone().finalize().into())
+    }
+
+    /// Reads the body to its end, up to the operation's limit, and returns the hash: for a request that no
+    /// handler is going to read.
+    pub async fn read(&self, request: &mut Request) -> Result<[u8; 32], ApiError> {
+        let limit = limit(request);
+        let mut reader = request.take_body().into_async_read().take(limit as u64 + 1);
+        let read = tokio::io::copy(&mut reader, &mut tokio::io::sink()).await;
+        let read = read.map_err(|_| incomplete())?;
+        if read > limit as u64 {
+            return Err(too_large(limit));
+        }
+        self.finished().ok_or_else(incomplete)
+    }
+
+    fn reading(&self) -> MutexGuard<'_, Reading> {
+        // Nothing panics while it is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn incomplete() -> ApiError {
+    ApiError::bad_request("incomplete_body", "The connection ended before the body did.")
 }
 
 /// Reads what a refused caller still sends, within reason: a connection closed while the caller

@@ -47,6 +47,8 @@ pub struct Operation {
     pub(crate) path_parameters: Vec<PathParameter>,
     /// Names of the query parameters it takes.
     query_parameters: Vec<String>,
+    /// Tells whether it reads a body.
+    pub takes_body: bool,
 }
 
 impl Operation {
@@ -59,6 +61,7 @@ impl Operation {
             security: meta.security.iter().flat_map(|schemes| schemes.keys().copied()).collect(),
             path_parameters: stands(MetaParamIn::Path).map(|param| PathParameter::of(path, param)).collect(),
             query_parameters: stands(MetaParamIn::Query).map(|param| param.name.clone()).collect(),
+            takes_body: meta.request.is_some(),
         }
     }
 
@@ -385,6 +388,7 @@ mod tests {
             security: vec!["bearer"],
             path_parameters: Vec::new(),
             query_parameters: Vec::new(),
+            takes_body: false,
         };
         let endpoint = OperationEndpoint {
             operation: Arc::new(operation),

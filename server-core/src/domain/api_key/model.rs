@@ -3,7 +3,7 @@ use poem_openapi::{Object, types::Example};
 
 use crate::{
     audit::Entity,
-    http::Scope,
+    identity::Scope,
     ids::{ApiKeyId, UserId},
 };
 

@@ -4,7 +4,7 @@ use server_shared::http::Paging;
 use super::model::ApiKey;
 use crate::{
     database::{DatabaseError, OpenReader, Tx, one_row},
-    http::Scope,
+    identity::Scope,
     ids::{ApiKeyId, OrganizationId, UserId},
 };
 

@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     audit::{Audit, Entity},
-    database::{Database, WriteTx},
+    database::Database,
     domain::rules::InvalidValue,
-    http::{ApiKeys, Person, Scope, Secrets},
+    identity::{Changed, Person, Scope, Secrets},
     ids::{ApiKeyId, OrganizationId},
 };
 
@@ -26,12 +26,11 @@ const FURTHEST: TimeDelta = TimeDelta::days(2 * 366);
 pub(crate) struct Service {
     database: Database,
     secrets: Arc<Secrets>,
-    known: ApiKeys,
 }
 
 impl Service {
-    pub(crate) fn new(database: Database, secrets: Arc<Secrets>, known: ApiKeys) -> Self {
-        Self { database, secrets, known }
+    pub(crate) fn new(database: Database, secrets: Arc<Secrets>) -> Self {
+        Self { database, secrets }
     }
 
     pub(super) async fn list(
@@ -91,7 +90,7 @@ impl Service {
         let secret = self.secrets.make();
         let api_key =
             repository::api_key_rotate(&mut tx, id, &secret.prefix, &secret.hash, Utc::now() + OVERLAP).await?;
-        self.forget_after(&mut tx);
+        tx.changed(Changed::ApiKey(id));
         tx.commit(Audit::action("rotated", &api_key)).await?;
         Ok(ApiKeySecret { api_key, secret: secret.show() })
     }
@@ -107,15 +106,9 @@ impl Service {
             return Ok(());
         }
         repository::api_key_revoke(&mut tx, id).await?;
-        self.forget_after(&mut tx);
+        tx.changed(Changed::ApiKey(id));
         tx.commit(Audit::action("revoked", &Revoked(id))).await?;
         Ok(())
-    }
-
-    /// In this process the change counts from the next request on; others hear of it.
-    fn forget_after(&self, tx: &mut WriteTx) {
-        let known = self.known.clone();
-        tx.after_commit(move || known.invalidate());
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     domain::Tag,
-    http::{Caller, Permission},
+    identity::{Caller, Permission},
     ids::{AppointmentId, AppointmentTemplateId, PatientId, SpecialistId},
 };
 

@@ -19,7 +19,7 @@ use crate::{
     database::{Database, DatabaseError, Lock, WriteTx},
     domain::{appointment_template::Modality, period::Period, rules::InvalidValue, video, waitlist::enqueue_offer},
     encryption::OrganizationKeys,
-    http::{Caller, Role},
+    identity::{Caller, Role},
     ids::{AppointmentId, OrganizationId, SpecialistId},
 };
 

@@ -12,7 +12,7 @@ use crate::{
     audit::Audit,
     database::Database,
     domain::rules::InvalidValue,
-    http::Caller,
+    identity::Caller,
     ids::{AppointmentTemplateId, OrganizationId},
 };
 

@@ -9,7 +9,7 @@ use server_shared::ApiError;
 use super::{Service, model::Availability};
 use crate::{
     domain::Tag,
-    http::{Caller, Permission},
+    identity::{Caller, Permission},
     ids::{AppointmentTemplateId, SpecialistId},
 };
 

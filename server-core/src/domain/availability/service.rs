@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     database::{Database, OpenReader, Tx},
-    http::Caller,
+    identity::Caller,
     ids::{AppointmentId, AppointmentTemplateId, OrganizationId, SpecialistId},
 };
 

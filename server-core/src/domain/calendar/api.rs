@@ -19,7 +19,8 @@ use super::{
 };
 use crate::{
     domain::{Tag, appointment::AppointmentStatus},
-    http::{Caller, Feeds, Permission, Person},
+    http::Feeds,
+    identity::{Caller, Permission, Person},
     ids::SpecialistId,
 };
 

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     audit::Audit,
     database::Database,
-    http::{Caller, Person, Secrets},
+    identity::{Caller, Person, Secrets},
     ids::OrganizationId,
 };
 

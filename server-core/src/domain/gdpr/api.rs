@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::Tag,
-    http::{Permission, Person},
+    identity::{Permission, Person},
     ids::{PatientId, UserId},
 };
 

@@ -18,7 +18,7 @@ use crate::{
     database::{Database, DatabaseError, Tx},
     domain::member,
     encryption::{Encryption, OrganizationKeys},
-    http::{self, Caller, Identities},
+    identity::{self, Caller, Changed},
     ids::{OrganizationId, PatientId},
     integration::s3::Storage,
     jobs::{self, Job, JobState, Work},
@@ -33,7 +33,6 @@ pub(crate) struct Service {
     storage: Storage,
     telemetry: telemetry::Client,
     members: member::Service,
-    identities: Identities,
 }
 
 impl Service {
@@ -45,9 +44,8 @@ impl Service {
         storage: Storage,
         telemetry: telemetry::Client,
         members: member::Service,
-        identities: Identities,
     ) -> Self {
-        Self { database, encryption, keys, storage, telemetry, members, identities }
+        Self { database, encryption, keys, storage, telemetry, members }
     }
 
     /// Enqueues an erasure, or finds the one that was asked for before.
@@ -88,7 +86,7 @@ impl Service {
 
     /// Ends the caller's own account: its memberships at once, and then the account, by a job. What clinics
     /// hold stays theirs, without a login.
-    pub(super) async fn leave(&self, caller: &http::Person) -> Result<ErasureAccepted, GdprError> {
+    pub(super) async fn leave(&self, caller: &identity::Person) -> Result<ErasureAccepted, GdprError> {
         let (user, above) = (caller.id(), caller.above_organizations().privileged());
         let mut tx = self.members.write_leaving(&above, user).await?;
         let work = Erasure::of_account(user);
@@ -104,7 +102,7 @@ impl Service {
             let job = latest(&mut tx, &above, &work).await?.ok_or(GdprError::JobNotFound)?;
             return Ok(accepted(&job, false));
         };
-        self.identities.invalidate_after(&mut tx, [user]);
+        tx.changed(Changed::User(user));
         let asked = Audit::action("requested", &ErasureRecord(id));
         let asked = asked.and([subject_audit("erasure_requested", Subject::User(user))]).and(left);
         tx.commit(asked).await?;

@@ -32,7 +32,7 @@ use crate::{
     database::{Database, DatabaseError, WriteTx},
     domain::{member, user},
     encryption::NO_ORGANIZATION,
-    http::{Caller, Identities},
+    identity::{Caller, Changed},
     ids::UserId,
     integration::{clerk::Users, s3::Storage},
     jobs::{Attempt, Handler, JobError, Outcome, Work},
@@ -130,7 +130,6 @@ pub(super) struct Progress {
 /// Erases people.
 pub(crate) struct Eraser {
     pub(crate) database: Database,
-    pub(crate) identities: Identities,
     pub(crate) storage: Storage,
     pub(crate) telemetry: telemetry::Client,
     pub(crate) clerk: Users,
@@ -442,7 +441,9 @@ impl Run<'_> {
 
     /// Other processes hear of it by the triggers on what was changed.
     fn forget_after(&self, tx: &mut WriteTx) {
-        self.eraser.identities.invalidate_after(tx, self.progress.person.user.map(UserId));
+        if let Some(user) = self.progress.person.user {
+            tx.changed(Changed::User(UserId(user)));
+        }
     }
 
     async fn write(&self) -> Result<WriteTx, DatabaseError> {

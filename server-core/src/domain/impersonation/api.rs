@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::Tag,
-    http::{Permission, Person},
+    identity::{Permission, Person},
     ids::{ImpersonationId, PatientId},
 };
 

@@ -12,7 +12,7 @@ use crate::{
     database::Database,
     domain::patient,
     encryption::OrganizationKeys,
-    http::{Impersonations, Person, Secrets},
+    identity::{Changed, Person, Secrets},
     ids::{ImpersonationId, OrganizationId, PatientId},
 };
 
@@ -25,7 +25,6 @@ pub(crate) struct Service {
     patients: patient::Service,
     keys: OrganizationKeys,
     secrets: Arc<Secrets>,
-    known: Impersonations,
 }
 
 impl Service {
@@ -34,9 +33,8 @@ impl Service {
         patients: patient::Service,
         keys: OrganizationKeys,
         secrets: Arc<Secrets>,
-        known: Impersonations,
     ) -> Self {
-        Self { database, patients, keys, secrets, known }
+        Self { database, patients, keys, secrets }
     }
 
     pub(super) async fn begin(
@@ -75,8 +73,7 @@ impl Service {
         if !repository::impersonation_revoke(&mut tx, id).await? {
             return Err(ImpersonationError::NotFound);
         }
-        let known = self.known.clone();
-        tx.after_commit(move || known.invalidate());
+        tx.changed(Changed::Impersonation(id));
         tx.commit(Audit::action("ended", &id)).await?;
         Ok(())
     }

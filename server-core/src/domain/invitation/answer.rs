@@ -16,7 +16,7 @@ use crate::{
         specialist::SpecialistError,
         user::MyMembership,
     },
-    http::{Person, Role},
+    identity::{Changed, Person, Role},
     ids::{InvitationId, UserId},
 };
 
@@ -45,7 +45,7 @@ impl Service {
             }
         }
         repository::invitation_answer(&mut tx, taken.id, user, InvitationStatus::Accepted).await?;
-        self.identities.invalidate_after(&mut tx, [user]);
+        tx.changed(Changed::User(user));
         let role = Role::of_membership(taken.role.as_str()).ok_or(InvitationError::NotFound)?;
         let audit = Audit::action("accepted", &taken.id).in_organization(organization);
         tx.commit(audit.and(joined).and(linked(user, &taken, offer))).await?;

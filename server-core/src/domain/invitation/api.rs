@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::{Tag, user::MyMembership},
-    http::{Permission, Person},
+    identity::{Permission, Person},
     ids::{InvitationId, OrganizationId, PatientId, SpecialistId},
 };
 

@@ -1,11 +1,10 @@
 use chrono::{DateTime, Utc};
 use server_shared::http::Paging;
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::model::{InvitationKind, InvitationStatus, MyInvitation, Offer};
 use crate::{
-    database::{DatabaseError, DiscloseTx, OpenReader, Sealed, Tx, WriteTx},
+    database::{Across, DatabaseError, DiscloseTx, OpenReader, Sealed, Tx, WriteTx},
     domain::member::MemberRole,
     ids::{InvitationId, OrganizationId, PatientId, SpecialistId, UserId},
 };
@@ -298,12 +297,12 @@ pub(super) async fn unknown_address(
 }
 
 /// Removes what ended, or ran out, so many days ago.
-pub(super) async fn invitations_purge(admin: &PgPool, days: i32) -> Result<u64, DatabaseError> {
+pub(super) async fn invitations_purge(across: &Across, days: i32) -> Result<u64, DatabaseError> {
     let done = sqlx::query!(
         "delete from invitations where coalesce(ended_at, expires_at) < now() - make_interval(days => $1)",
         days
     )
-    .execute(admin)
+    .execute(across.pool())
     .await?;
     Ok(done.rows_affected())
 }

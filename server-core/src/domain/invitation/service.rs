@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use server_shared::http::{Page, Paging};
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
@@ -12,7 +11,7 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    database::{Database, DatabaseError, WriteTx},
+    database::{Across, Database, DatabaseError, WriteTx},
     domain::{
         member::{self, MemberError, MemberRole},
         patient::{self, PatientError},
@@ -21,7 +20,7 @@ use crate::{
         user,
     },
     encryption::{Encryption, RowCipher},
-    http::{Caller, Identities, Person},
+    identity::{Caller, Person},
     ids::{InvitationId, OrganizationId, UserId},
 };
 
@@ -42,7 +41,6 @@ enum Whom<'a> {
 pub(crate) struct Service {
     pub(crate) database: Database,
     pub(crate) encryption: Arc<Encryption>,
-    pub(crate) identities: Identities,
     pub(crate) users: user::Service,
     pub(crate) members: member::Service,
     pub(crate) patients: patient::Service,
@@ -262,8 +260,8 @@ impl Service {
 }
 
 /// Removes what ended a while ago; says how many.
-pub(crate) async fn sweep(admin: PgPool) -> Result<u64, DatabaseError> {
-    repository::invitations_purge(&admin, KEPT_DAYS).await
+pub(crate) async fn sweep(across: Across) -> Result<u64, DatabaseError> {
+    repository::invitations_purge(&across, KEPT_DAYS).await
 }
 
 /// Returns the audit entry of the record that a link is about; `None` for a membership.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::service::Service;
 use crate::{
-    http::Caller,
+    identity::Caller,
     ids::InvitationId,
     integration::clerk::Users,
     jobs::{Attempt, Handler, JobError, Outcome, Work},

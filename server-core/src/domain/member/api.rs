@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::Tag,
-    http::{Permission, Person},
+    identity::{Permission, Person},
     ids::{OrganizationId, UserId},
 };
 

@@ -10,7 +10,7 @@ use crate::{
     audit::Audit,
     database::{Database, DatabaseError, Lock, Sealed, WriteTx},
     domain::{user, waitlist::enqueue_offers},
-    http::{Caller, Identities},
+    identity::{Caller, Changed},
     ids::{OrganizationId, UserId},
 };
 
@@ -18,13 +18,12 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,
-    identities: Identities,
     users: user::Service,
 }
 
 impl Service {
-    pub(crate) fn new(database: Database, identities: Identities, users: user::Service) -> Self {
-        Self { database, identities, users }
+    pub(crate) fn new(database: Database, users: user::Service) -> Self {
+        Self { database, users }
     }
 
     pub(super) async fn list(&self, caller: &Caller, paging: Paging) -> Result<Page<Member>, MemberError> {
@@ -69,7 +68,7 @@ impl Service {
         if !repository::member_delete(&mut tx, organization, user).await? {
             return Err(MemberError::NotFound);
         }
-        self.identities.invalidate_after(&mut tx, [user]);
+        tx.changed(Changed::User(user));
         tx.commit(Audit::deleted(&MembershipOf(user)).and(ended)).await?;
         Ok(())
     }
@@ -84,7 +83,7 @@ impl Service {
             None
         };
         let Some(organization) = joined else { return Ok(Audit::action("ignored", &membership)) };
-        self.identities.invalidate_after(tx, [user]);
+        tx.changed(Changed::User(user));
         let granted = admin_granted(user, invitation.role).map(|audit| audit.in_organization(organization));
         Ok(Audit::created(&membership).in_organization(organization).and(granted))
     }
@@ -172,7 +171,7 @@ impl Service {
         audit: impl FnOnce(&Member) -> Audit,
     ) -> Result<Member, MemberError> {
         let row = repository::member_get(&mut tx, user).await?.ok_or(MemberError::NotFound)?;
-        self.identities.invalidate_after(&mut tx, [user]);
+        tx.changed(Changed::User(user));
         let member = Sealed::new(self.open(row)?);
         Ok(tx.commit_sealed(member, audit).await?)
     }

@@ -13,7 +13,7 @@ use crate::{
     database::Database,
     domain::rules::check_timezone,
     encryption::OrganizationKeys,
-    http::{Identities, Person},
+    identity::{Changed, Person},
     ids::OrganizationId,
 };
 
@@ -21,13 +21,12 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,
-    identities: Identities,
     keys: OrganizationKeys,
 }
 
 impl Service {
-    pub(crate) fn new(database: Database, identities: Identities, keys: OrganizationKeys) -> Self {
-        Self { database, identities, keys }
+    pub(crate) fn new(database: Database, keys: OrganizationKeys) -> Self {
+        Self { database, keys }
     }
 
     pub(super) async fn list(&self, caller: &Person, paging: Paging) -> Result<Page<Organization>, OrganizationError> {
@@ -75,7 +74,7 @@ impl Service {
         let organization =
             repository::organization_update(&mut tx, id, input).await?.ok_or(OrganizationError::NotFound)?;
         // Its name is part of what is remembered of each of its members.
-        self.identities.invalidate_all_after(&mut tx);
+        tx.changed(Changed::Users);
         tx.commit(Audit::updated(&organization, vec!["name", "timezone"])).await?;
         Ok(organization)
     }

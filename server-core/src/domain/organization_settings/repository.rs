@@ -1,9 +1,8 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::PgPool;
 
 use crate::{
-    database::{DatabaseError, OpenReader, Tx, WriteTx},
+    database::{Across, DatabaseError, OpenReader, Tx, WriteTx},
     ids::OrganizationId,
 };
 
@@ -86,7 +85,10 @@ pub(super) struct Told {
     pub(super) timezone: String,
 }
 
-pub(super) async fn settings_told(admin: &PgPool, organization: OrganizationId) -> Result<Option<Told>, DatabaseError> {
+pub(super) async fn settings_told(
+    across: &Across,
+    organization: OrganizationId,
+) -> Result<Option<Told>, DatabaseError> {
     let row = sqlx::query_as!(
         Told,
         r#"
@@ -96,7 +98,7 @@ pub(super) async fn settings_told(admin: &PgPool, organization: OrganizationId) 
         "#,
         organization.0
     )
-    .fetch_optional(admin)
+    .fetch_optional(across.pool())
     .await?;
     Ok(row)
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     audit::Audit,
     database::{Database, DatabaseError},
-    http::Person,
+    identity::Person,
     ids::OrganizationId,
 };
 

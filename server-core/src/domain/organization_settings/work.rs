@@ -10,10 +10,12 @@ use restartix_sdk::{
     telemetry::{self, types::NewOrganizationSettings},
 };
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
 
 use super::repository;
-use crate::jobs::{Attempt, Handler, JobError, Outcome, Work};
+use crate::{
+    database::Across,
+    jobs::{Attempt, Handler, JobError, Outcome, Work},
+};
 
 /// Pause before the next attempt while Telemetry does not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
@@ -31,7 +33,7 @@ impl Work for SettingsPush {
 
 /// Tells Telemetry.
 pub(crate) struct SettingsPusher {
-    pub(crate) admin: PgPool,
+    pub(crate) across: Across,
     pub(crate) telemetry: telemetry::Client,
 }
 
@@ -43,8 +45,8 @@ impl Handler for SettingsPusher {
         let Some(organization) = attempt.organization else {
             return Err(JobError::fatal("organization_missing", "settings belong to an organization"));
         };
-        attempt.absorb(&self.admin, &work).await?;
-        let Some(told) = repository::settings_told(&self.admin, organization).await? else { return Ok(Outcome::Done) };
+        attempt.absorb(&self.across, &work).await?;
+        let Some(told) = repository::settings_told(&self.across, organization).await? else { return Ok(Outcome::Done) };
         let body = NewOrganizationSettings { revision: told.revision, timezone: told.timezone };
         let request = self.telemetry.organization_settings_put().organization_id(organization.0).body(body);
         let Err(error) = request.send().await else { return Ok(Outcome::Done) };

@@ -17,7 +17,7 @@ use crate::{
     database::{Database, DatabaseError, Sealed, WriteTx},
     domain::rules::InvalidValue,
     encryption::{Encryption, RowCipher},
-    http::{Caller, Identities, Permission},
+    identity::{Caller, Changed, Permission},
     ids::{OrganizationId, PatientId, UserId},
 };
 
@@ -29,12 +29,11 @@ const EARLIEST_BIRTH: i32 = 1850;
 pub(crate) struct Service {
     database: Database,
     encryption: Arc<Encryption>,
-    identities: Identities,
 }
 
 impl Service {
-    pub(crate) fn new(database: Database, encryption: Arc<Encryption>, identities: Identities) -> Self {
-        Self { database, encryption, identities }
+    pub(crate) fn new(database: Database, encryption: Arc<Encryption>) -> Self {
+        Self { database, encryption }
     }
 
     pub(super) async fn list(
@@ -104,7 +103,7 @@ impl Service {
         let user = repository::patient_user_hold(&mut tx, id).await?.ok_or(PatientError::NotFound)?;
         let user = user.ok_or(PatientError::HasNoUser)?;
         repository::patient_unlink(&mut tx, id).await?;
-        self.identities.invalidate_after(&mut tx, [user]);
+        tx.changed(Changed::User(user));
         tx.commit(Audit::action("unlinked", &id).and([Audit::action("unlinked", &user)])).await?;
         Ok(())
     }
@@ -175,7 +174,9 @@ impl Service {
     pub(super) async fn delete(&self, caller: &Caller, id: PatientId) -> Result<(), PatientError> {
         let mut tx = self.database.write(caller).await?;
         let linked = repository::patient_delete(&mut tx, id).await?.ok_or(PatientError::NotFound)?;
-        self.identities.invalidate_after(&mut tx, linked);
+        if let Some(user) = linked {
+            tx.changed(Changed::User(user));
+        }
         tx.commit(Audit::deleted(&id)).await?;
         Ok(())
     }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::Tag,
-    http::{Caller, Permission},
+    identity::{Caller, Permission},
     ids::{SpecialistId, SpecialtyId},
 };
 

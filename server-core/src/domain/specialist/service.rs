@@ -9,7 +9,7 @@ use crate::{
     audit::Audit,
     database::{Database, DatabaseError, WriteTx},
     domain::rules::check_timezone,
-    http::{Caller, Identities},
+    identity::{Caller, Changed},
     ids::{OrganizationId, SpecialistId, UserId},
 };
 
@@ -19,12 +19,11 @@ const FIELDS: [&str; 5] = ["name", "title", "specialty_ids", "timezone", "bookab
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,
-    identities: Identities,
 }
 
 impl Service {
-    pub(crate) fn new(database: Database, identities: Identities) -> Self {
-        Self { database, identities }
+    pub(crate) fn new(database: Database) -> Self {
+        Self { database }
     }
 
     pub(super) async fn list(
@@ -113,7 +112,7 @@ impl Service {
         let user = repository::specialist_user(&mut tx, id).await?.ok_or(SpecialistError::NotFound)?;
         let user = user.ok_or(SpecialistError::HasNoUser)?;
         repository::specialist_unlink(&mut tx, id).await?;
-        self.identities.invalidate_after(&mut tx, [user]);
+        tx.changed(Changed::User(user));
         tx.commit(Audit::action("unlinked", &id).and([Audit::action("unlinked", &user)])).await?;
         Ok(())
     }
@@ -121,7 +120,9 @@ impl Service {
     pub(super) async fn delete(&self, caller: &Caller, id: SpecialistId) -> Result<(), SpecialistError> {
         let mut tx = self.database.write(caller).await?;
         let linked = repository::specialist_delete(&mut tx, id).await?.ok_or(SpecialistError::NotFound)?;
-        self.identities.invalidate_after(&mut tx, linked);
+        if let Some(user) = linked {
+            tx.changed(Changed::User(user));
+        }
         tx.commit(Audit::deleted(&id)).await?;
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     audit::Audit,
     database::Database,
-    http::Caller,
+    identity::Caller,
     ids::{OrganizationId, SpecialtyId},
 };
 

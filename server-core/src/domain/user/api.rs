@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{Tag, invitation},
-    http::Person,
+    identity::Person,
 };
 
 /// `/v1/me` and what proves who Core vouches for.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{
     audit::Entity,
     domain::invitation::MyInvitation,
-    http::{Person, Role},
+    identity::{Person, Role},
     ids::{OrganizationId, PatientId, SpecialistId, UserId},
 };
 

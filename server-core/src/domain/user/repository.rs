@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::{
@@ -7,9 +7,10 @@ use super::{
     model::{Moment, Profile},
 };
 use crate::{
-    database::{DatabaseError, Tx, WriteTx, broken_constraint, one_row},
+    database::{Across, DatabaseError, Tx, WriteTx, broken_constraint, one_row},
     encryption::NewRowKey,
-    ids::{OrganizationId, UserId},
+    identity::Role,
+    ids::{OrganizationId, PatientId, UserId},
 };
 
 /// A user as it is stored.
@@ -128,8 +129,8 @@ pub(super) async fn account_close(tx: &mut WriteTx, user: UserId) -> Result<(), 
 }
 
 /// This moment, by the clock that tokens are dated by.
-pub(super) async fn moment(admin: &PgPool) -> Result<DateTime<Utc>, DatabaseError> {
-    Ok(sqlx::query_scalar!(r#"select clock_timestamp() as "moment!""#).fetch_one(admin).await?)
+pub(super) async fn moment(across: &Across) -> Result<DateTime<Utc>, DatabaseError> {
+    Ok(sqlx::query_scalar!(r#"select clock_timestamp() as "moment!""#).fetch_one(across.pool()).await?)
 }
 
 /// Leaves the job that has Telemetry refuse the tokens of a user, if there is one of this name.
@@ -138,4 +139,50 @@ pub(super) async fn access_revoke(tx: &mut WriteTx, clerk_id: &str) -> Result<()
         .execute(tx.connection()?)
         .await?;
     Ok(())
+}
+
+/// Role of a user in one organization, as of a moment of the database's clock that is not later than the snapshot
+/// that was read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PresentRole {
+    /// The moment.
+    pub(super) at: DateTime<Utc>,
+    /// True if the session has ended.
+    pub(super) session_ended: bool,
+    /// The user's role there; `None` for somebody who is not a member.
+    pub(super) role: Option<Role>,
+    /// The user's patient record there, if a patient is what it is.
+    pub(super) patient_id: Option<PatientId>,
+}
+
+/// Reads the present role of a user in an organization; `None` if there is no such user any more. `now()` is taken
+/// before the statement's snapshot: any change that the statement does not see was committed later.
+pub(super) async fn present_role_get(
+    across: &Across,
+    user: UserId,
+    organization: OrganizationId,
+    session: Option<&str>,
+) -> Result<Option<PresentRole>, DatabaseError> {
+    let row = sqlx::query!(
+        r#"
+        select now() as "at!", u.superadmin, m.role as "role?", p.id as "patient_id?: PatientId",
+               exists (select from revoked_sessions r where r.sid = $3) as "session_ended!"
+        from users u
+        left join memberships m on m.organization_id = $2 and m.user_id = u.id
+        left join patients p on p.organization_id = m.organization_id and p.user_id = u.id and p.deleted_at is null
+                            and m.role = 'patient'
+        where u.id = $1 and u.deleted_at is null
+        "#,
+        user.0,
+        organization.0,
+        session
+    )
+    .fetch_optional(across.pool())
+    .await?;
+    Ok(row.map(|row| PresentRole {
+        at: row.at,
+        session_ended: row.session_ended,
+        role: if row.superadmin { Some(Role::Superadmin) } else { row.role.as_deref().and_then(Role::of_membership) },
+        patient_id: row.patient_id.filter(|_| !row.superadmin),
+    }))
 }

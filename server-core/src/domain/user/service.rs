@@ -13,7 +13,7 @@ use crate::{
     audit::Audit,
     database::{Database, DatabaseError, WriteTx},
     encryption::{Encryption, NO_ORGANIZATION, RowCipher},
-    http::{Identities, Person},
+    identity::{Changed, Person},
     ids::{OrganizationId, UserId},
 };
 
@@ -29,19 +29,13 @@ const EMAIL: &str = "email";
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,
-    identities: Identities,
     signer: Arc<Ed25519Signer>,
     encryption: Arc<Encryption>,
 }
 
 impl Service {
-    pub(crate) fn new(
-        database: Database,
-        identities: Identities,
-        signer: Arc<Ed25519Signer>,
-        encryption: Arc<Encryption>,
-    ) -> Self {
-        Self { database, identities, signer, encryption }
+    pub(crate) fn new(database: Database, signer: Arc<Ed25519Signer>, encryption: Arc<Encryption>) -> Self {
+        Self { database, signer, encryption }
     }
 
     /// The caller in the organization that it works in from now on.
@@ -51,7 +45,7 @@ impl Service {
         let mut tx = self.database.write(&switched).await?;
         repository::user_switch(&mut tx, user, organization).await?;
         // This process answers by the new organization from the very next request on.
-        self.identities.invalidate_after(&mut tx, [user]);
+        tx.changed(Changed::User(user));
         tx.commit(Audit::updated(&user, vec!["current_organization_id"])).await?;
         Ok(switched)
     }
@@ -63,22 +57,23 @@ impl Service {
         caller: &Person,
         organization: OrganizationId,
     ) -> Result<TelemetryToken, UserError> {
-        let standing = self.identities.standing(caller.id(), organization, caller.session()).await?;
-        let standing = standing.ok_or(UserError::Unknown)?;
-        if standing.session_ended {
+        let present =
+            repository::present_role_get(self.database.across(), caller.id(), organization, caller.session()).await?;
+        let present = present.ok_or(UserError::Unknown)?;
+        if present.session_ended {
             return Err(UserError::SessionEnded);
         }
-        let role = standing.role.ok_or(UserError::OrganizationNotFound)?;
-        let expires_at = standing.at + TimeDelta::minutes(TOKEN_MINUTES);
+        let role = present.role.ok_or(UserError::OrganizationNotFound)?;
+        let expires_at = present.at + TimeDelta::minutes(TOKEN_MINUTES);
         let claims = TelemetryClaims {
             iss: ISSUER,
             aud: AUDIENCE,
             sub: caller.id().to_string(),
             org: organization.0,
             role: role.as_str(),
-            patient_id: standing.patient_id.map(|id| id.0),
-            iat: seconds(standing.at),
-            nbf: standing.at.timestamp(),
+            patient_id: present.patient_id.map(|id| id.0),
+            iat: seconds(present.at),
+            nbf: present.at.timestamp(),
             exp: expires_at.timestamp(),
             jti: Uuid::now_v7().to_string(),
         };
@@ -105,7 +100,7 @@ impl Service {
         }
         let email = self.seal(&account, profile.email.as_deref())?;
         repository::profile_update(tx, account.id, profile, &email, moment).await?;
-        self.identities.invalidate_after(tx, [account.id]);
+        tx.changed(Changed::User(account.id));
         if is_new {
             return Ok(Audit::created(&user));
         }
@@ -123,7 +118,7 @@ impl Service {
             return Ok((account.id, false, Audit::action("ignored", &user)));
         }
         repository::account_close(tx, account.id).await?;
-        self.identities.invalidate_after(tx, [account.id]);
+        tx.changed(Changed::User(account.id));
         Ok((account.id, true, Audit::deleted(&user)))
     }
 

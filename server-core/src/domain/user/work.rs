@@ -9,10 +9,10 @@ use restartix_sdk::{
     telemetry::{self, types::NewAccessRevocation},
 };
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
 
 use super::repository;
 use crate::{
+    database::Across,
     ids::UserId,
     jobs::{Attempt, Handler, JobError, Outcome, Work},
 };
@@ -36,7 +36,7 @@ impl Work for AccessRevoke {
 
 /// Asks Telemetry.
 pub(crate) struct AccessRevoker {
-    pub(crate) admin: PgPool,
+    pub(crate) across: Across,
     pub(crate) telemetry: telemetry::Client,
 }
 
@@ -46,11 +46,11 @@ impl Handler for AccessRevoker {
 
     async fn run(&self, work: AccessRevoke, attempt: &Attempt) -> Result<Outcome, JobError> {
         // What the others were left for is committed: the moment comes after it.
-        attempt.absorb(&self.admin, &work).await?;
+        attempt.absorb(&self.across, &work).await?;
         let body = NewAccessRevocation {
             user_id: work.user_id.0,
             organization_id: attempt.organization.map(|organization| organization.0),
-            not_before: repository::moment(&self.admin).await?,
+            not_before: repository::moment(&self.across).await?,
         };
         let Err(error) = self.telemetry.access_revocation_create().body(body).send().await else {
             return Ok(Outcome::Done);

@@ -4,7 +4,7 @@ use server_shared::{ApiError, http::Created};
 use super::{Service, model::VideoToken};
 use crate::{
     domain::Tag,
-    http::{Permission, Person},
+    identity::{Permission, Person},
     ids::AppointmentId,
 };
 

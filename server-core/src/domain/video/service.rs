@@ -11,7 +11,7 @@ use super::{
 use crate::{
     audit::Audit,
     database::Database,
-    http::Caller,
+    identity::Caller,
     ids::AppointmentId,
     integration::daily::{Daily, Participant, Room},
 };
@@ -44,7 +44,7 @@ impl Service {
         let daily = self.daily.as_deref().ok_or(VideoError::NotConfigured)?;
         let (room_url, Window { opens_at, closes_at }) = match meeting.room() {
             Some(url) => (url.to_owned(), window),
-            None => self.settle(daily, &maker(caller), id).await?.ok_or(VideoError::NotStanding)?,
+            None => self.settle(daily, &caller.privileged(), id).await?.ok_or(VideoError::NotStanding)?,
         };
         let (name, user_id) = (meeting.room_name(), meeting.pseudonym(part));
         let room = Room { name: &name, opens_at, closes_at };
@@ -82,7 +82,7 @@ impl Service {
             let name = meeting.room_name();
             if !meeting.takes_place() {
                 daily.room_delete(&name).await?;
-                let mut tx = self.database.write(caller).await?;
+                let mut tx = self.database.write_apart(caller, Vec::new()).await?;
                 if repository::room_delete(&mut tx, id).await? {
                     tx.commit(Audit::deleted(&RoomOf(id))).await?;
                 }
@@ -95,7 +95,7 @@ impl Service {
                 return Ok(None);
             }
             let url = daily.room_put(&Room { name: &name, opens_at, closes_at }).await?;
-            let mut tx = self.database.write(caller).await?;
+            let mut tx = self.database.write_apart(caller, Vec::new()).await?;
             let audit = match repository::room_store(&mut tx, id, &meeting, &url).await? {
                 Some(true) => Audit::created(&RoomOf(id)),
                 Some(false) => Audit::updated(&RoomOf(id), vec!["opens_at", "closes_at"]),
@@ -107,14 +107,6 @@ impl Service {
         }
         Err(VideoError::Changing)
     }
-}
-
-/// Makes the room for the caller, who may only see it. The request's key belongs to what the caller does
-/// itself.
-fn maker(caller: &Caller) -> Caller {
-    let mut maker = caller.privileged();
-    maker.claim = None;
-    maker
 }
 
 /// What the caller is in the meeting; `None` for whoever sees the appointment and is not part of it.

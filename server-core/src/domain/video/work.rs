@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{error::VideoError, service::Service};
 use crate::{
     database::{DatabaseError, WriteTx},
-    http::Caller,
+    identity::Caller,
     ids::AppointmentId,
     jobs::{Attempt, Handler, JobError, Outcome, Work},
 };

@@ -10,7 +10,7 @@ use crate::{
         period::Period,
         rules::InvalidValue,
     },
-    http::Caller,
+    identity::Caller,
     ids::{AppointmentId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId, WaitlistEntryId},
 };
 

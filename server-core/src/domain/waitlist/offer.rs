@@ -13,7 +13,7 @@ use crate::{
         availability::{AvailabilityError, OpenSlot, Openings, openings},
         period::Period,
     },
-    http::Caller,
+    identity::Caller,
     ids::{AppointmentTemplateId, OrganizationId, SpecialistId},
 };
 

@@ -1,10 +1,10 @@
 use chrono::{DateTime, Utc};
 use server_shared::http::{Page, Paging};
-use sqlx::{FromRow, PgPool, postgres::PgRow};
+use sqlx::{FromRow, postgres::PgRow};
 
 use super::model::{Standing, Waiting, WaitlistEntry, WaitlistFilter, WaitlistOffer, WaitlistStatus, Wish};
 use crate::{
-    database::{DatabaseError, Listed, OpenReader, Tx, one_row},
+    database::{Across, DatabaseError, Listed, OpenReader, Tx, one_row},
     domain::{period::Period, rules::InvalidValue},
     ids::{AppointmentId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId, WaitlistEntryId},
 };
@@ -268,7 +268,7 @@ pub(super) async fn entry_book(
 }
 
 /// The specialists that somebody waits for, in every organization.
-pub(super) async fn awaited_specialists(admin: &PgPool) -> Result<Vec<(OrganizationId, SpecialistId)>, DatabaseError> {
+pub(super) async fn awaited_specialists(across: &Across) -> Result<Vec<(OrganizationId, SpecialistId)>, DatabaseError> {
     let rows = sqlx::query!(
         r#"
         select distinct w.organization_id as "organization_id!: OrganizationId", s.id as "specialist_id!: SpecialistId"
@@ -280,7 +280,7 @@ pub(super) async fn awaited_specialists(admin: &PgPool) -> Result<Vec<(Organizat
         cross join lateral waitlist_specialists(w.organization_id, w.specialist_id, w.template_id) as s (id)
         "#
     )
-    .fetch_all(admin)
+    .fetch_all(across.pool())
     .await?;
     Ok(rows.into_iter().map(|row| (row.organization_id, row.specialist_id)).collect())
 }

@@ -13,7 +13,7 @@ use crate::{
         appointment::{self, Appointment, AppointmentError},
         availability::{self, AvailabilityError},
     },
-    http::Caller,
+    identity::Caller,
     ids::{AppointmentId, OrganizationId, SpecialistId, WaitlistEntryId},
 };
 
@@ -110,8 +110,7 @@ impl Service {
     /// Takes back an offer that can't be kept, and looks for another. The request that found out is refused,
     /// and all that it did undone; this is not its doing, and stays.
     async fn withdraw(&self, caller: &Caller, locks: Vec<Lock>, id: WaitlistEntryId) -> Result<(), WaitlistError> {
-        let own = Caller { claim: None, ..caller.clone() };
-        let mut tx = self.database.write_locked(&own, locks).await?;
+        let mut tx = self.database.write_apart(caller, locks).await?;
         let withdrawn = appointment::offer_withdraw(&mut tx, id).await?;
         // It has run out or was let go in between.
         if withdrawn.is_empty() {

@@ -3,12 +3,11 @@
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
 
 use super::{error::WaitlistError, repository, service::Service};
 use crate::{
-    database::{DatabaseError, WriteTx},
-    http::Caller,
+    database::{Across, DatabaseError, WriteTx},
+    identity::Caller,
     ids::SpecialistId,
     jobs::{Attempt, Handler, JobError, NewJob, Outcome, Work, jobs_enqueue},
 };
@@ -58,21 +57,21 @@ pub(super) async fn enqueue_searches(tx: &mut WriteTx, specialists: Vec<Speciali
 
 /// Has it done for every specialist that somebody waits for: horizons move on and schedules change without
 /// anything being cancelled. Says how many.
-pub(crate) async fn sweep(admin: PgPool) -> Result<u64, DatabaseError> {
-    let awaited = repository::awaited_specialists(&admin).await?;
+pub(crate) async fn sweep(across: Across) -> Result<u64, DatabaseError> {
+    let awaited = repository::awaited_specialists(&across).await?;
     if awaited.is_empty() {
         return Ok(0);
     }
     let job =
         |(organization, specialist_id)| NewJob::of(&OfferOpen { specialist_id, swept: true }, Some(organization), None);
     let jobs = awaited.into_iter().map(job).collect::<Result<Vec<_>, _>>()?;
-    jobs_enqueue(&admin, &jobs).await
+    jobs_enqueue(across.pool(), &jobs).await
 }
 
 /// Offers what is open to who waits.
 pub(crate) struct Offerer {
     pub(crate) waitlist: Service,
-    pub(crate) admin: PgPool,
+    pub(crate) across: Across,
 }
 
 #[async_trait]
@@ -84,7 +83,7 @@ impl Handler for Offerer {
             return Err(JobError::fatal("organization_missing", "who waits belongs to an organization"));
         };
         // Whoever left another one has committed: what is read from here on covers it.
-        attempt.absorb(&self.admin, &work).await?;
+        attempt.absorb(&self.across, &work).await?;
         let caller = Caller::job(attempt.organization, OfferOpen::KIND, attempt.id);
         match self.waitlist.offer_open(&caller, organization, work.specialist_id).await {
             Ok(()) => Ok(Outcome::Done),

@@ -6,7 +6,11 @@ use server_shared::{
 };
 
 use super::{Service, event::ClerkEvent, service::Message};
-use crate::{domain::Tag, http::Caller};
+use crate::{
+    domain::Tag,
+    http::origin_of,
+    identity::{Actor, Caller},
+};
 
 /// `/webhooks/clerk`
 pub(crate) struct Api {
@@ -42,7 +46,9 @@ impl Api {
             body: &body.bytes,
         };
         let sent = self.clerk.verify(&message)?;
-        self.clerk.receive(&Caller::system(request, "clerk_webhook_receive"), sent, body.checked()?).await?;
+        self.clerk
+            .receive(&Caller::system(origin_of(request, "clerk_webhook_receive", Actor::System)), sent, body.checked()?)
+            .await?;
         Ok(NoContent)
     }
 }

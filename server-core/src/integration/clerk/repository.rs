@@ -1,9 +1,8 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
 
-use crate::database::{DatabaseError, Tx, WriteTx};
+use crate::database::{Across, DatabaseError, Tx, WriteTx};
 
 /// Takes a message for this transaction; false when it has been processed. While another transaction
 /// has it in hand, this waits for how that one ends.
@@ -38,13 +37,13 @@ pub(super) async fn session_revoke(
 
 /// Removes what no longer makes a difference: sessions none of whose tokens can be valid, and ids of
 /// messages older than `events_kept`.
-pub(super) async fn sweep(admin: &PgPool, events_kept: Duration) -> Result<u64, DatabaseError> {
-    let sessions = sqlx::query!("delete from revoked_sessions where expires_at < now()").execute(admin).await?;
+pub(super) async fn sweep(across: &Across, events_kept: Duration) -> Result<u64, DatabaseError> {
+    let sessions = sqlx::query!("delete from revoked_sessions where expires_at < now()").execute(across.pool()).await?;
     let events = sqlx::query!(
         "delete from clerk_events where received_at < now() - make_interval(secs => $1)",
         events_kept.as_secs_f64()
     )
-    .execute(admin)
+    .execute(across.pool())
     .await?;
     Ok(sessions.rows_affected() + events.rows_affected())
 }

@@ -3,7 +3,6 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use server_shared::crypto::WebhookSecret;
-use sqlx::PgPool;
 
 use super::{
     error::ClerkError,
@@ -12,9 +11,9 @@ use super::{
 };
 use crate::{
     audit::{Audit, Entity},
-    database::{Database, DatabaseError, WriteTx},
+    database::{Across, Database, DatabaseError, WriteTx},
     domain::{gdpr::Erasure, member, user},
-    http::{Caller, Sessions},
+    identity::{Caller, Changed},
 };
 
 /// No token lives that long: Clerk's live for a minute.
@@ -43,7 +42,6 @@ pub(crate) struct Service {
     database: Database,
     users: user::Service,
     members: member::Service,
-    sessions: Sessions,
     secret: Arc<WebhookSecret>,
 }
 
@@ -64,10 +62,9 @@ impl Service {
         database: Database,
         users: user::Service,
         members: member::Service,
-        sessions: Sessions,
         secret: WebhookSecret,
     ) -> Self {
-        Self { database, users, members, sessions, secret: Arc::new(secret) }
+        Self { database, users, members, secret: Arc::new(secret) }
     }
 
     /// Whether the message is Clerk's; nothing of its body may be looked at before.
@@ -113,12 +110,12 @@ impl Service {
 
     async fn session_end(&self, tx: &mut WriteTx, sid: String, at: DateTime<Utc>) -> Result<Audit, ClerkError> {
         repository::session_revoke(tx, &sid, at, ENDED_SESSION_KEPT).await?;
-        self.sessions.end_after(tx, &sid);
+        tx.changed(Changed::Session(sid.clone()));
         Ok(Audit::action("ended", &Session(sid)))
     }
 }
 
 /// Removes what no longer makes a difference; says how many rows.
-pub(crate) async fn sweep(admin: PgPool) -> Result<u64, DatabaseError> {
-    repository::sweep(&admin, MESSAGE_ID_KEPT).await
+pub(crate) async fn sweep(across: Across) -> Result<u64, DatabaseError> {
+    repository::sweep(&across, MESSAGE_ID_KEPT).await
 }

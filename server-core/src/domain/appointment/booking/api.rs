@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::Tag,
-    http::{Caller, Permission},
+    identity::{Caller, Permission},
     ids::AppointmentId,
 };
 

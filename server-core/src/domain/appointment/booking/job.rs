@@ -3,15 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{repository, service::expirations};
 use crate::{
     audit::Audit,
-    database::{Database, DatabaseError},
+    database::{Across, Database, DatabaseError},
     domain::waitlist::enqueue_offers,
-    http::Caller,
+    identity::Caller,
 };
 
 /// The operation that audit rows name.
@@ -20,9 +19,9 @@ const OPERATION: &str = "holds_expire";
 const BATCH: i64 = 500;
 
 /// Ends them, in every organization; says how many.
-pub(crate) async fn holds_expire(admin: PgPool, database: Database) -> Result<u64, DatabaseError> {
+pub(crate) async fn holds_expire(across: Across, database: Database) -> Result<u64, DatabaseError> {
     let mut ended = 0;
-    for organization in repository::lapsed_organizations(&admin).await? {
+    for organization in repository::lapsed_organizations(&across).await? {
         loop {
             let caller = Caller::job(Some(organization), OPERATION, Uuid::now_v7());
             let mut tx = database.write(&caller).await?;

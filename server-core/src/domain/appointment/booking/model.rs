@@ -5,7 +5,7 @@ use server_shared::error::FieldFault;
 use super::super::model::Appointment;
 use crate::{
     domain::rules::InvalidValue,
-    http::{Caller, Role},
+    identity::{Caller, Role},
     ids::{AppointmentId, AppointmentTemplateId, PatientId, SpecialistId, WaitlistEntryId},
 };
 

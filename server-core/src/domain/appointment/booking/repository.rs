@@ -1,5 +1,4 @@
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
@@ -7,7 +6,7 @@ use super::{
     model::{Hold, Wanted},
 };
 use crate::{
-    database::{DatabaseError, Tx},
+    database::{Across, DatabaseError, Tx},
     domain::{availability::OpenSlot, period::Period},
     ids::{AppointmentId, OrganizationId, PatientId, SpecialistId, UserId, WaitlistEntryId},
 };
@@ -114,14 +113,14 @@ pub(super) async fn hold_book(
 }
 
 /// The organizations that have holds which have run out.
-pub(super) async fn lapsed_organizations(admin: &PgPool) -> Result<Vec<OrganizationId>, DatabaseError> {
+pub(super) async fn lapsed_organizations(across: &Across) -> Result<Vec<OrganizationId>, DatabaseError> {
     let organizations = sqlx::query_scalar!(
         r#"
         select distinct organization_id as "id: OrganizationId" from appointments
         where status = 'held' and hold_expires_at <= now() and deleted_at is null
         "#
     )
-    .fetch_all(admin)
+    .fetch_all(across.pool())
     .await?;
     Ok(organizations)
 }

@@ -15,10 +15,10 @@ use super::{
     repository,
 };
 use crate::{
-    audit::{Actor, Audit},
+    audit::Audit,
     database::{DatabaseError, Lock, Tx, WriteTx},
     domain::{availability::open_slot, period::Period, rules::InvalidValue, waitlist::enqueue_offer},
-    http::Caller,
+    identity::{Actor, Caller},
     ids::{AppointmentId, OrganizationId, PatientId, SpecialistId, UserId, WaitlistEntryId},
 };
 

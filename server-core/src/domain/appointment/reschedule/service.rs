@@ -20,7 +20,7 @@ use crate::{
         rules::InvalidValue,
         waitlist::enqueue_offer,
     },
-    http::{Caller, Role},
+    identity::{Caller, Role},
     ids::{AppointmentId, OrganizationId},
 };
 

@@ -29,7 +29,7 @@ use crate::{
     audit::Audit,
     database::{DatabaseError, Lock, WriteTx},
     domain::{rules::InvalidValue, waitlist::enqueue_offers},
-    http::Caller,
+    identity::Caller,
     ids::{AppointmentId, AppointmentSeriesId, OrganizationId, SpecialistId},
 };
 

@@ -27,7 +27,7 @@ use crate::{
         period::Period,
         rules::InvalidValue,
     },
-    http::Caller,
+    identity::Caller,
     ids::{AppointmentSeriesId, OrganizationId, SpecialtyId},
 };
 

@@ -8,7 +8,7 @@ use super::super::{
 };
 use crate::{
     domain::Tag,
-    http::{Caller, Permission},
+    identity::{Caller, Permission},
     ids::AppointmentId,
 };
 

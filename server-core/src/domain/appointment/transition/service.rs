@@ -15,7 +15,7 @@ use crate::{
     audit::Audit,
     database::{Lock, Tx, WriteTx},
     domain::waitlist::enqueue_offer,
-    http::{Caller, Role},
+    identity::{Caller, Role},
     ids::{AppointmentId, SpecialistId},
 };
 

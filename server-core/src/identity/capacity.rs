@@ -21,7 +21,7 @@ pub(crate) enum Capacity {
 
 impl Capacity {
     /// The capacity of a member: of the records that the user is linked to, the one of its role.
-    pub(super) fn of_membership(
+    pub(crate) fn of_membership(
         role: &str,
         patient: Option<PatientId>,
         specialist: Option<SpecialistId>,

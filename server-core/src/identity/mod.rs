@@ -1,0 +1,23 @@
+//! Callers, and what they may do: types that everything may know. Knows no HTTP and no SQL.
+
+mod actor;
+mod caller;
+mod capacity;
+mod changed;
+mod denied;
+mod grant;
+mod membership;
+mod permission;
+mod person;
+mod secret;
+
+pub(crate) use actor::{Actor, Origin, user_agent};
+pub(crate) use caller::{Caller, Credential};
+pub(crate) use capacity::Capacity;
+pub(crate) use changed::{Changed, Listeners, Remembers};
+pub(crate) use denied::Denied;
+pub(crate) use grant::ApiKeyGrant;
+pub(crate) use membership::{Identity, Membership};
+pub(crate) use permission::{Permission, Role, Scope};
+pub(crate) use person::Person;
+pub(crate) use secret::Secrets;
