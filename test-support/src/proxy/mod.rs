@@ -45,7 +45,7 @@ impl Trip {
     pub fn background(&self) -> bool {
         self.statements.iter().any(|statement| {
             let sql = statement.sql.trim_start();
-            sql.contains("audit_outbox") || sql.starts_with("LISTEN") || sql.starts_with("update jobs j")
+            sql.contains("audit_outbox") || sql.starts_with("LISTEN") || sql.starts_with("update jobs")
         })
     }
 }
