@@ -29,6 +29,7 @@ use crate::{
         organization, organization_settings, patient, schedule, specialist, specialty, user, video, waitlist,
     },
     encryption::{Encryption, OrganizationKeys, texts_seal},
+    event::Reactions,
     http::{
         ApiKeys, Authentication, Budgets, CallerLimits, Changes, Directory, Feeds, Idempotency, Identities,
         Impersonations, Sessions, answers_purge, scanners,
@@ -129,7 +130,13 @@ pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let (forwarder, wake) = Forwarder::new(across.clone(), telemetry.clone());
     let (attempts, attempt_writer) = AttemptWriter::new(across.clone(), wake.clone());
     let runner = Runner::new(across.clone());
-    let database = Database::new(across.clone(), stores.app.clone(), wake, runner.wake(), callers.listeners.clone());
+    let database = Database::new(
+        across.clone(),
+        stores.app.clone(),
+        (wake, runner.wake()),
+        callers.listeners.clone(),
+        reactions(),
+    );
     let signer = Arc::new(Ed25519Signer::from_pkcs8_pem(config.telemetry.signing_key.expose_secret())?);
     let people = People::new(&database, signer, &encryption);
     let daily = config.daily.api_key.map(|key| Daily::new(config.daily.url, key)).transpose()?;
@@ -203,6 +210,14 @@ pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         tracing::warn!("some jobs did not stop in time");
     }
     Ok(())
+}
+
+/// Who reacts to what happens. A line that is missing is work that nobody does.
+fn reactions() -> Reactions {
+    Reactions::default()
+        .on("rooms follow their appointments", video::room_follow)
+        .on("time that is free again is offered to who waits", waitlist::offer_freed)
+        .on("who begins to wait is offered what is open", waitlist::offer_open)
 }
 
 /// Connections to what holds state.

@@ -8,6 +8,7 @@ mod config;
 mod database;
 mod domain;
 mod encryption;
+mod event;
 mod http;
 mod identity;
 mod ids;

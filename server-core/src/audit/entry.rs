@@ -55,7 +55,7 @@ impl Audit {
 
     /// `entity` changed in the named fields.
     pub(crate) fn updated<E: Entity>(entity: &E, changed_fields: Vec<&'static str>) -> Self {
-        Self { changed_fields, ..Self::action("updated", entity) }
+        Self::action("updated", entity).changing(changed_fields)
     }
 
     /// `entity` was deleted (or archived).
@@ -86,6 +86,11 @@ impl Audit {
             organization: None,
             also: Vec::new(),
         }
+    }
+
+    /// The named fields changed.
+    pub(crate) fn changing(self, changed_fields: Vec<&'static str>) -> Self {
+        Self { changed_fields, ..self }
     }
 
     /// It happened in this organization, whatever the request's is: one message may concern several.

@@ -20,6 +20,8 @@ mod session;
 mod tests;
 mod write;
 
+use std::sync::Arc;
+
 use sqlx::{PgConnection, PgPool};
 
 pub(crate) use across::Across;
@@ -37,6 +39,7 @@ use claim::Claims;
 use context::PoolKind;
 
 use crate::{
+    event::Reactions,
     identity::{Caller, Listeners},
     wake::Wake,
 };
@@ -58,6 +61,8 @@ pub(crate) struct Database {
     jobs: Wake,
     /// Hear of changes to callers.
     listeners: Listeners,
+    /// React to what a write leaves.
+    reactions: Arc<Reactions>,
     /// The keys of requests under way.
     claims: Claims,
 }
@@ -65,9 +70,16 @@ pub(crate) struct Database {
 impl Database {
     /// `across` is the owner's pool, `app` the restricted role's; every commit leaves audit rows to
     /// forward and says so to `wake`, those that enqueue work say so to `jobs`, and those that change
-    /// callers to `listeners`.
-    pub(crate) fn new(across: Across, app: PgPool, wake: Wake, jobs: Wake, listeners: Listeners) -> Self {
-        Self { across, app, wake, jobs, listeners, claims: Claims::default() }
+    /// callers to `listeners`. `reactions` say which jobs an event leaves.
+    pub(crate) fn new(
+        across: Across,
+        app: PgPool,
+        (wake, jobs): (Wake, Wake),
+        listeners: Listeners,
+        reactions: Reactions,
+    ) -> Self {
+        let reactions = Arc::new(reactions);
+        Self { across, app, wake, jobs, listeners, reactions, claims: Claims::default() }
     }
 
     /// The owner's pool, for what no caller asks for.
@@ -111,7 +123,8 @@ impl Database {
 
     async fn begin(&self, caller: &Caller, locks: Vec<Lock>, claim: Option<Claim>) -> Result<WriteTx, DatabaseError> {
         let context = Context::of(caller);
-        let surroundings = (caller.request.clone(), self.wake.clone(), self.jobs.clone(), self.listeners.clone());
+        let (wake, jobs, listeners) = (self.wake.clone(), self.jobs.clone(), self.listeners.clone());
+        let surroundings = (caller.request.clone(), wake, jobs, listeners, Arc::clone(&self.reactions));
         WriteTx::begin(self.pool(&context), &context, locks, claim.as_ref(), surroundings).await
     }
 

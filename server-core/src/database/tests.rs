@@ -12,6 +12,7 @@ use super::{
 use crate::{
     audit::{Audit, Entity},
     config::PoolConfig,
+    event::Reactions,
     identity::{Caller, Listeners},
     ids::OrganizationId,
     wake::Wake,
@@ -43,7 +44,8 @@ impl Fixture {
             PoolConfig { min: 0, max: 4, acquire_timeout: 5 * second, max_lifetime: 60 * second, idle_timeout: second };
         let pool = |url: String| connect(&SecretString::from(url), &config).unwrap();
         let (owner, app) = (Across::new(pool(stored.owner_url())), pool(stored.app_url()));
-        let database = Database::new(owner, app, Wake::default(), Wake::default(), Listeners::default());
+        let database =
+            Database::new(owner, app, (Wake::default(), Wake::default()), Listeners::default(), Reactions::default());
         Self { stored, database, caller: Caller::job(None, "organization_create", Uuid::now_v7()) }
     }
 

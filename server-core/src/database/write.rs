@@ -1,6 +1,6 @@
 //! The door for changes.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -12,8 +12,8 @@ use super::{
     session::Session,
 };
 use crate::{
-    audit::Audit,
-    identity::{Actor, Changed, Listeners, Origin},
+    event::{Events, Reactions},
+    identity::{Changed, Listeners, Origin},
     jobs::{NewJob, Work, jobs_enqueue},
     wake::Wake,
 };
@@ -33,6 +33,7 @@ pub(crate) struct WriteTx {
     jobs: Wake,
     /// Hear of changes to callers.
     listeners: Listeners,
+    reactions: Arc<Reactions>,
 }
 
 /// How far a commit has got.
@@ -54,8 +55,8 @@ pub(super) struct Held {
     pool: PoolKind,
     wake: Wake,
     effects: Vec<Effect>,
-    /// The statements that append the audit rows.
-    audit: String,
+    /// The statements that append what the write leaves: audit rows, jobs.
+    leaves: String,
     /// Effects of the parts before the last one; `None` while there is one part.
     before: Option<usize>,
     /// The last part has been given up: its changes are to be undone before anything else is run.
@@ -69,13 +70,13 @@ const UNDO: &str = " rollback to savepoint part;";
 
 impl Held {
     fn new(session: Session, pool: PoolKind, wake: Wake) -> Self {
-        Self { session, pool, wake, effects: Vec::new(), audit: String::new(), before: None, undo: false }
+        Self { session, pool, wake, effects: Vec::new(), leaves: String::new(), before: None, undo: false }
     }
 
     /// Runs `last` and commits: one round trip. Then come the effects.
     pub(super) async fn commit(self, last: &str) -> Result<(), DatabaseError> {
         let undo = if self.undo { UNDO } else { "" };
-        self.session.commit(&format!("{undo}{last}{}", self.audit)).await?;
+        self.session.commit(&format!("{undo}{last}{}", self.leaves)).await?;
         self.wake.wake();
         self.effects.into_iter().for_each(|effect| effect());
         Ok(())
@@ -88,8 +89,8 @@ impl Held {
             return Err(DatabaseError::Damaged("two writes of one request need two roles".to_owned()));
         }
         let undo = if self.undo { UNDO } else { "" };
-        self.session.run(&format!("{undo}{}{PART}{}", self.audit, context.enter(locks))).await?;
-        self.audit.clear();
+        self.session.run(&format!("{undo}{}{PART}{}", self.leaves, context.enter(locks))).await?;
+        self.leaves.clear();
         self.before = Some(self.effects.len());
         self.undo = false;
         Ok(())
@@ -98,7 +99,7 @@ impl Held {
     /// Gives up the last part; `None` if there is no other.
     fn give_up_part(mut self) -> Option<Self> {
         self.effects.truncate(self.before?);
-        self.audit.clear();
+        self.leaves.clear();
         self.undo = true;
         Some(self)
     }
@@ -116,7 +117,7 @@ impl WriteTx {
         context: &Context,
         locks: Vec<Lock>,
         claim: Option<&Claim>,
-        (origin, wake, jobs, listeners): (Origin, Wake, Wake, Listeners),
+        (origin, wake, jobs, listeners, reactions): (Origin, Wake, Wake, Listeners, Arc<Reactions>),
     ) -> Result<Self, DatabaseError> {
         let fresh = |session| Held::new(session, context.pool(), wake);
         let (pending, hold) = match claim.map_or(Beginning::Without, Claim::begin) {
@@ -137,7 +138,7 @@ impl WriteTx {
                 (*before, Some(hold))
             }
         };
-        Ok(Self { held: Some(pending), hold, origin, jobs, listeners })
+        Ok(Self { held: Some(pending), hold, origin, jobs, listeners, reactions })
     }
 
     /// Runs `effect` when the change is committed, before anybody is answered.
@@ -170,24 +171,33 @@ impl WriteTx {
     }
 
     fn job<W: Work>(&self, work: &W) -> Result<NewJob, DatabaseError> {
-        let user = if let Actor::User(user) = self.origin.actor { Some(user) } else { None };
-        NewJob::of(work, self.origin.organization, user)
+        NewJob::of(work, self.origin.organization, self.origin.actor.person())
     }
 
     async fn enqueue_jobs(&mut self, jobs: &[NewJob]) -> Result<u64, DatabaseError> {
         let written = if jobs.is_empty() { 0 } else { jobs_enqueue(self.connection()?, jobs).await? };
         if written > 0 {
-            let wake = self.jobs.clone();
-            self.after_commit(move || wake.wake());
+            self.wake_after_commit();
         }
         Ok(written)
     }
 
-    /// Commits the changes together with their audit entry; for a request with an `Idempotency-Key`,
-    /// when its answer is known.
-    pub(crate) async fn commit(mut self, audit: Audit) -> Result<Committed, DatabaseError> {
+    fn wake_after_commit(&mut self) {
+        let wake = self.jobs.clone();
+        self.after_commit(move || wake.wake());
+    }
+
+    /// Commits the changes together with what happened: the audit entry and the jobs of whoever reacts go with
+    /// the COMMIT, in one message. For a request with an `Idempotency-Key` that is when its answer is known.
+    pub(crate) async fn commit(mut self, events: impl Into<Events>) -> Result<Committed, DatabaseError> {
+        let (audit, facts) = events.into().into_parts();
+        let jobs = self.reactions.jobs(&facts, &self.origin)?;
+        if !jobs.is_empty() {
+            self.wake_after_commit();
+        }
         let mut pending = self.held.take().ok_or_else(DatabaseError::ended)?;
-        pending.audit.push_str(&audit.statement(&self.origin));
+        pending.leaves.push_str(&audit.statement(&self.origin));
+        pending.leaves.push_str(&NewJob::statement(&jobs));
         match self.hold.take() {
             Some(hold) => {
                 hold.keep(pending);
@@ -198,13 +208,13 @@ impl WriteTx {
     }
 
     /// Commits, and hands out what the change left, which is protected health information.
-    pub(crate) async fn commit_sealed<T>(
+    pub(crate) async fn commit_sealed<T, E: Into<Events>>(
         self,
         sealed: Sealed<T>,
-        audit: impl FnOnce(&T) -> Audit,
+        events: impl FnOnce(&T) -> E,
     ) -> Result<T, DatabaseError> {
-        let audit = audit(sealed.peek());
-        self.commit(audit).await?;
+        let events = events(sealed.peek());
+        self.commit(events).await?;
         Ok(sealed.open())
     }
 }

@@ -39,7 +39,12 @@ impl Actor {
         }
     }
 
-    /// The id of the person.
+    /// The person.
+    pub(crate) fn person(self) -> Option<UserId> {
+        if let Self::User(user) = self { Some(user) } else { None }
+    }
+
+    /// The id of the person, as the column and Telemetry's API write it.
     pub(crate) fn user(self) -> Option<i64> {
         if let Self::User(user) = self { Some(user.0) } else { None }
     }

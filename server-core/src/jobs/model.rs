@@ -1,6 +1,6 @@
 use chrono::{DateTime, Utc};
 use poem_openapi::Enum;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Work;
@@ -54,6 +54,33 @@ impl NewJob {
             key: work.key(),
             created_by,
             keep_days: W::KEEP_DAYS,
+        })
+    }
+
+    /// Returns true if the other one would do the same in the same organization.
+    pub(crate) fn is_same_work(&self, other: &Self) -> bool {
+        (self.kind, self.organization, &self.payload) == (other.kind, other.organization, &other.payload)
+    }
+
+    /// The statement that leaves jobs, but those whose key is open; none for no job. The rows are hexadecimal
+    /// text: whatever they hold, it is of `[0-9a-f]` alone.
+    pub(crate) fn statement(jobs: &[Self]) -> String {
+        if jobs.is_empty() {
+            return String::new();
+        }
+        let rows: Vec<Value> = jobs.iter().map(Self::row).collect();
+        format!(" select jobs_append('{}');", hex::encode(Value::Array(rows).to_string()))
+    }
+
+    fn row(&self) -> Value {
+        json!({
+            "id": self.id,
+            "organization_id": self.organization.map_or(0, |id| id.0),
+            "kind": self.kind,
+            "payload": self.payload,
+            "key": self.key,
+            "created_by": self.created_by.map(|id| id.0),
+            "keep_days": self.keep_days,
         })
     }
 }

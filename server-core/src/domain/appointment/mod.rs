@@ -2,6 +2,7 @@ mod api;
 mod booking;
 mod columns;
 mod error;
+mod event;
 mod model;
 mod repository;
 mod reschedule;
@@ -14,6 +15,7 @@ mod transition;
 
 pub(crate) use booking::{Wanted, holds_expire, offer_make, offer_release, offer_withdraw, patient_of};
 pub(crate) use error::AppointmentError;
+pub(crate) use event::{AppointmentEvent, HoldEnd};
 pub(crate) use model::Appointment;
 pub(crate) use service::Service;
 pub(crate) use status::AppointmentStatus;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     booking,
     error::AppointmentError,
+    event::{AppointmentEvent, Place, Removed},
     model::{Appointment, AppointmentFilter, AppointmentSort, CreateAppointment, UpdateAppointment},
     repository, reschedule,
     row::AppointmentRow,
@@ -15,10 +16,10 @@ use super::{
     title::{TitleSeal, Titled},
 };
 use crate::{
-    audit::Audit,
-    database::{Database, DatabaseError, Lock, WriteTx},
-    domain::{appointment_template::Modality, period::Period, rules::InvalidValue, video, waitlist::enqueue_offer},
+    database::{Database, Lock},
+    domain::{period::Period, rules::InvalidValue},
     encryption::OrganizationKeys,
+    event::Events,
     identity::{Caller, Role},
     ids::{AppointmentId, OrganizationId, SpecialistId},
 };
@@ -87,7 +88,7 @@ impl Service {
         let (user, title) = (caller.user_id, title.as_deref());
         match repository::appointment_create(&mut tx, organization, user, uid, title, booking).await? {
             Some(appointment) => {
-                tx.commit(Audit::created(&appointment).and(expired)).await?;
+                tx.commit(Events::from(AppointmentEvent::Created((&appointment).into())).and(expired)).await?;
                 Ok(appointment.with(booking.title.clone()))
             }
             None => Err(repository::unknown_reference(&mut tx, organization, booking).await?),
@@ -120,17 +121,17 @@ impl Service {
         }
         let block = standing.block_at(booking.started_at, booking.ended_at);
         let expired = booking::expire(&mut tx, &[booking.specialist_id], booking.patient_id, &[block]).await?;
+        let was_titled = self.title_of(&standing).await?;
         let title = seal.seal(Titled::Appointment, standing.uid, &booking.title);
         match repository::appointment_update(&mut tx, organization, id, title.as_deref(), &booking, block).await? {
             Some(appointment) => {
                 reschedule::record(&mut tx, &[&standing], caller.user_id).await?;
-                let fields = ["title", "started_at", "ended_at", "specialist_id", "patient_id", "specialty_id"];
-                room_follow(&mut tx, &appointment).await?;
-                let before = (standing.specialist_id, standing.started_at, standing.ended_at);
-                if before != (appointment.specialist_id, appointment.started_at, appointment.ended_at) {
-                    enqueue_offer(&mut tx, standing.specialist_id).await?;
-                }
-                tx.commit(Audit::updated(&appointment, fields.to_vec()).and(expired)).await?;
+                let updated = AppointmentEvent::Updated {
+                    now: (&appointment).into(),
+                    before: Place::from(&standing),
+                    changed: standing.changed(&appointment, was_titled != booking.title),
+                };
+                tx.commit(Events::from(updated).and(expired)).await?;
                 Ok(appointment.with(booking.title))
             }
             None => Err(repository::unknown_reference(&mut tx, organization, &booking).await?),
@@ -140,29 +141,10 @@ impl Service {
     pub(super) async fn delete(&self, caller: &Caller, id: AppointmentId) -> Result<(), AppointmentError> {
         let mut tx = self.database.write(caller).await?;
         let deleted = repository::appointment_delete(&mut tx, id).await?;
-        let (modality, specialist) = deleted.ok_or(AppointmentError::NotFound)?;
-        if modality == Modality::Video {
-            video::enqueue_rooms(&mut tx, &[id]).await?;
-        }
-        enqueue_offer(&mut tx, specialist).await?;
-        tx.commit(Audit::deleted(&id)).await?;
+        let (modality, specialist_id) = deleted.ok_or(AppointmentError::NotFound)?;
+        tx.commit(AppointmentEvent::Deleted(Removed { id, modality, specialist_id })).await?;
         Ok(())
     }
-}
-
-/// Has the room of an appointment by video made, moved or taken away once the change is committed. That
-/// is a job, so that no booking waits for Daily or fails with it. What is held has no room yet.
-pub(super) async fn room_follow(tx: &mut WriteTx, appointment: &AppointmentRow) -> Result<(), DatabaseError> {
-    rooms_follow(tx, std::slice::from_ref(appointment)).await
-}
-
-/// The same for several.
-pub(super) async fn rooms_follow(tx: &mut WriteTx, appointments: &[AppointmentRow]) -> Result<(), DatabaseError> {
-    let with_room = |appointment: &&AppointmentRow| {
-        appointment.modality == Modality::Video && appointment.status != AppointmentStatus::Held
-    };
-    let rooms: Vec<_> = appointments.iter().filter(with_room).map(|appointment| appointment.id).collect();
-    video::enqueue_rooms(tx, &rooms).await
 }
 
 /// Racing bookings of one calendar wait for each other here instead of deadlocking in the exclusion

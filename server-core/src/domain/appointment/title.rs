@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use super::{Service, model::Appointment, row::AppointmentRow};
+use super::{Service, model::Appointment, row::AppointmentRow, transition::Standing};
 use crate::{
     database::DatabaseError,
     encryption::{OrganizationKey, OrganizationKeys},
@@ -67,6 +67,18 @@ impl Service {
             }
             _ => Ok(title.clear.to_owned()),
         }
+    }
+
+    /// Opens the title of an appointment that is about to change.
+    pub(super) async fn title_of(&self, standing: &Standing) -> Result<String, DatabaseError> {
+        let title = StoredTitle {
+            titled: Titled::Appointment,
+            organization: standing.organization_id,
+            uid: standing.uid,
+            clear: &standing.title,
+            sealed: standing.title_encrypted.as_deref(),
+        };
+        self.title_open(title).await
     }
 
     /// An appointment for who may see it.

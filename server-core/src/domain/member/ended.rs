@@ -2,6 +2,8 @@
 
 use crate::{
     audit::Audit,
+    domain::appointment::{AppointmentEvent, HoldEnd},
+    event::Events,
     ids::{AppointmentId, CalendarFeedId, ImpersonationId, PatientId, SpecialistId},
 };
 
@@ -29,14 +31,17 @@ pub(super) enum EndedKind {
 }
 
 impl Ended {
-    /// Returns the audit entry for it.
-    pub(super) fn audit(&self) -> Audit {
+    /// Returns the event of it.
+    pub(super) fn event(&self) -> Events {
         match self.kind {
-            EndedKind::CalendarFeed => Audit::action("revoked", &CalendarFeedId(self.id)),
-            EndedKind::Impersonation => Audit::action("ended", &ImpersonationId(self.id)),
-            EndedKind::Appointment => Audit::action("released", &AppointmentId(self.id)),
-            EndedKind::Specialist => Audit::updated(&SpecialistId(self.id), vec!["user_id"]),
-            EndedKind::Patient => Audit::updated(&PatientId(self.id), vec!["user_id"]),
+            EndedKind::CalendarFeed => Audit::action("revoked", &CalendarFeedId(self.id)).into(),
+            EndedKind::Impersonation => Audit::action("ended", &ImpersonationId(self.id)).into(),
+            EndedKind::Appointment => {
+                let hold = HoldEnd { id: AppointmentId(self.id), freed: self.specialist_id };
+                AppointmentEvent::Released(hold).into()
+            }
+            EndedKind::Specialist => Audit::updated(&SpecialistId(self.id), vec!["user_id"]).into(),
+            EndedKind::Patient => Audit::updated(&PatientId(self.id), vec!["user_id"]).into(),
         }
     }
 }

@@ -9,7 +9,8 @@ use super::{
 use crate::{
     audit::Audit,
     database::{Database, DatabaseError, Lock, Sealed, WriteTx},
-    domain::{user, waitlist::enqueue_offers},
+    domain::user,
+    event::Events,
     identity::{Caller, Changed},
     ids::{OrganizationId, UserId},
 };
@@ -53,7 +54,7 @@ impl Service {
         if !repository::member_role_update(&mut tx, organization, user, role).await? {
             return Err(MemberError::NotFound);
         }
-        self.commit(tx, user, |member| Audit::updated(member, vec!["role"]).and(ended)).await
+        self.commit(tx, user, |member| Events::from(Audit::updated(member, vec!["role"])).and(ended)).await
     }
 
     pub(super) async fn delete(
@@ -69,7 +70,7 @@ impl Service {
             return Err(MemberError::NotFound);
         }
         tx.changed(Changed::User(user));
-        tx.commit(Audit::deleted(&MembershipOf(user)).and(ended)).await?;
+        tx.commit(Events::from(Audit::deleted(&MembershipOf(user))).and(ended)).await?;
         Ok(())
     }
 
@@ -168,12 +169,12 @@ impl Service {
         &self,
         mut tx: WriteTx,
         user: UserId,
-        audit: impl FnOnce(&Member) -> Audit,
+        events: impl FnOnce(&Member) -> Events,
     ) -> Result<Member, MemberError> {
         let row = repository::member_get(&mut tx, user).await?.ok_or(MemberError::NotFound)?;
         tx.changed(Changed::User(user));
         let member = Sealed::new(self.open(row)?);
-        Ok(tx.commit_sealed(member, audit).await?)
+        Ok(tx.commit_sealed(member, events).await?)
     }
 
     fn open(&self, row: MemberRow) -> Result<Member, DatabaseError> {
@@ -190,12 +191,9 @@ fn admin_granted(user: UserId, role: MemberRole) -> Option<Audit> {
     (role == MemberRole::Admin).then(|| Audit::action("admin_granted", &MembershipOf(user)))
 }
 
-/// Ends what the member has in its role and may not have in the next; what the audit log says of it. Whoever
-/// waits for what was held hears of it.
-async fn end(tx: &mut WriteTx, user: UserId, next: Option<MemberRole>) -> Result<Vec<Audit>, DatabaseError> {
-    let ended = repository::capacity_end(tx, user, next).await?;
-    enqueue_offers(tx, ended.iter().filter_map(|ended| ended.specialist_id)).await?;
-    Ok(ended.iter().map(Ended::audit).collect())
+/// Ends what the member has in its role and may not have in the next; returns the events of it.
+async fn end(tx: &mut WriteTx, user: UserId, next: Option<MemberRole>) -> Result<Vec<Events>, DatabaseError> {
+    Ok(repository::capacity_end(tx, user, next).await?.iter().map(Ended::event).collect())
 }
 
 /// Refuses what would take the organization its last administrator; 404 for who is no member.

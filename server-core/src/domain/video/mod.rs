@@ -14,4 +14,4 @@ mod work;
 
 pub(crate) use api::Api;
 pub(crate) use service::Service;
-pub(crate) use work::{RoomFollower, enqueue_rooms};
+pub(crate) use work::{RoomFollower, room_follow};

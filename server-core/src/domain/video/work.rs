@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{error::VideoError, service::Service};
 use crate::{
-    database::{DatabaseError, WriteTx},
+    domain::appointment::AppointmentEvent,
     identity::Caller,
     ids::AppointmentId,
     jobs::{Attempt, Handler, JobError, Outcome, Work},
@@ -22,11 +22,11 @@ impl Work for RoomFollow {
     const KIND: &'static str = "video_room_follow";
 }
 
-/// Has the rooms of appointments by video made, moved or deleted, as the appointments then stand, once the
-/// change is committed. Each change wants a job of its own: one under way may have read what was before.
-pub(crate) async fn enqueue_rooms(tx: &mut WriteTx, appointments: &[AppointmentId]) -> Result<(), DatabaseError> {
-    let works: Vec<_> = appointments.iter().map(|&appointment_id| RoomFollow { appointment_id }).collect();
-    tx.enqueue_all(&works).await
+/// Makes, moves or deletes the room of an appointment by video, as the appointment stands once the change is
+/// committed: a job, so that no booking waits for Daily or fails with it. Each change wants a job of its own: one
+/// under way may have read what was before.
+pub(crate) fn room_follow(event: &AppointmentEvent) -> Vec<RoomFollow> {
+    event.moves_room().map(|appointment_id| RoomFollow { appointment_id }).into_iter().collect()
 }
 
 /// Makes, moves and deletes rooms.

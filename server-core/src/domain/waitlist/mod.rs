@@ -6,6 +6,7 @@
 
 mod api;
 mod error;
+mod event;
 mod model;
 mod offer;
 mod repository;
@@ -14,4 +15,4 @@ mod work;
 
 pub(crate) use api::Api;
 pub(crate) use service::Service;
-pub(crate) use work::{Offerer, enqueue_offer, enqueue_offers, sweep};
+pub(crate) use work::{Offerer, offer_freed, offer_open, sweep};

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{error::WaitlistError, model::Waiting, repository, service::Service};
+use super::{error::WaitlistError, event::WaitlistEvent, model::Waiting, repository, service::Service};
 use crate::{
-    audit::Audit,
     database::{Lock, OpenReader},
     domain::{
-        appointment::{AppointmentError, Wanted, offer_make},
+        appointment::{AppointmentError, AppointmentEvent, Wanted, offer_make},
         availability::{AvailabilityError, OpenSlot, Openings, openings},
         period::Period,
     },
+    event::Events,
     identity::Caller,
     ids::{AppointmentTemplateId, OrganizationId, SpecialistId},
 };
@@ -96,8 +96,8 @@ impl Service {
             // Another length than was looked at: it may not suit.
             Ok((offer, _)) if offer.ended_at != ended_at => Ok(Outcome::Gone),
             Ok((offer, expired)) => {
-                let of_entry = Audit::action("offered", &entry.id);
-                tx.commit(Audit::action("offered", &offer).and([of_entry]).and(expired)).await?;
+                let offered = Events::from(AppointmentEvent::Offered((&offer).into()));
+                tx.commit(offered.and([WaitlistEvent::Offered(entry.id)]).and(expired)).await?;
                 Ok(Outcome::Offered)
             }
             Err(AppointmentError::SlotTaken | AppointmentError::Slot(AvailabilityError::NotOffered)) => {

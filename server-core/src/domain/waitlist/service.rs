@@ -3,16 +3,17 @@ use server_shared::http::{Page, Paging};
 
 use super::{
     error::WaitlistError,
+    event::WaitlistEvent,
     model::{CreateWaitlistEntry, Standing, WaitlistEntry, WaitlistFilter},
-    repository, work,
+    repository,
 };
 use crate::{
-    audit::Audit,
     database::{Database, Lock, Tx},
     domain::{
-        appointment::{self, Appointment, AppointmentError},
+        appointment::{self, Appointment, AppointmentError, AppointmentEvent},
         availability::{self, AvailabilityError},
     },
+    event::Events,
     identity::Caller,
     ids::{AppointmentId, OrganizationId, SpecialistId, WaitlistEntryId},
 };
@@ -53,11 +54,7 @@ impl Service {
             return Err(if waits { WaitlistError::AlreadyWaiting } else { WaitlistError::WaitlistFull });
         };
         let specialists = repository::specialists_of(&mut tx, organization, &wish).await?;
-        match specialists[..] {
-            [specialist] => work::enqueue_offer(&mut tx, specialist).await?,
-            _ => work::enqueue_searches(&mut tx, specialists).await?,
-        }
-        tx.commit(Audit::created(&entry)).await?;
+        tx.commit(WaitlistEvent::Created { id: entry.id, specialists }).await?;
         Ok(entry)
     }
 
@@ -68,9 +65,8 @@ impl Service {
             return Err(WaitlistError::NotFound);
         }
         let released = appointment::offer_release(&mut tx, id).await?;
-        let audit = Audit::deleted(&id).and(released.iter().map(|(offer, _)| Audit::action("released", offer)));
-        work::enqueue_offers(&mut tx, released.into_iter().map(|(_, specialist)| specialist)).await?;
-        tx.commit(audit).await?;
+        let released = AppointmentEvent::of_holds(AppointmentEvent::Released, released);
+        tx.commit(Events::from(WaitlistEvent::Deleted(id)).and(released)).await?;
         Ok(())
     }
 
@@ -101,9 +97,9 @@ impl Service {
             self.withdraw(caller, locks, id).await?;
             return Err(WaitlistError::OfferExpired);
         }
-        let appointment = self.appointments.offer_book(&mut tx, caller, offer, id).await?;
+        let (appointment, booked) = self.appointments.offer_book(&mut tx, caller, offer, id).await?;
         repository::entry_book(&mut tx, id, offer).await?;
-        tx.commit(Audit::action("booked", &appointment).and([Audit::action("accepted", &id)])).await?;
+        tx.commit(Events::from(booked).and([WaitlistEvent::Accepted(id)])).await?;
         Ok(appointment)
     }
 
@@ -116,10 +112,8 @@ impl Service {
         if withdrawn.is_empty() {
             return Ok(());
         }
-        let offers = withdrawn.iter().map(|(offer, _)| Audit::action("withdrawn", offer));
-        let audit = Audit::action("withdrawn", &id).and(offers);
-        work::enqueue_offers(&mut tx, withdrawn.into_iter().map(|(_, specialist)| specialist)).await?;
-        tx.commit(audit).await?;
+        let withdrawn = AppointmentEvent::of_holds(AppointmentEvent::Withdrawn, withdrawn);
+        tx.commit(Events::from(WaitlistEvent::Withdrawn(id)).and(withdrawn)).await?;
         Ok(())
     }
 }

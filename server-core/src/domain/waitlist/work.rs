@@ -4,9 +4,10 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{error::WaitlistError, repository, service::Service};
+use super::{error::WaitlistError, event::WaitlistEvent, repository, service::Service};
 use crate::{
-    database::{Across, DatabaseError, WriteTx},
+    database::{Across, DatabaseError},
+    domain::appointment::AppointmentEvent,
     identity::Caller,
     ids::SpecialistId,
     jobs::{Attempt, Handler, JobError, NewJob, Outcome, Work, jobs_enqueue},
@@ -34,25 +35,18 @@ impl Work for OfferOpen {
     }
 }
 
-/// Has what is open with a specialist once the change is committed offered to who waits. To be left by
-/// whatever frees time; whether anybody waits is the job's to find out, for not everybody may see it.
-pub(crate) async fn enqueue_offer(tx: &mut WriteTx, specialist_id: SpecialistId) -> Result<(), DatabaseError> {
-    tx.enqueue(&OfferOpen { specialist_id, swept: false }).await.map(drop)
+/// Offers time that an event has freed to who waits for it. Whether anybody waits is the job's to find out, for not
+/// everybody may see it.
+pub(crate) fn offer_freed(event: &AppointmentEvent) -> Vec<OfferOpen> {
+    event.freed().map(|specialist_id| OfferOpen { specialist_id, swept: false }).into_iter().collect()
 }
 
-/// The same for several, in one statement.
-pub(crate) async fn enqueue_offers(
-    tx: &mut WriteTx,
-    specialists: impl IntoIterator<Item = SpecialistId>,
-) -> Result<(), DatabaseError> {
-    let works = specialists.into_iter().map(|specialist_id| OfferOpen { specialist_id, swept: false });
-    tx.enqueue_all(&works.collect::<Vec<_>>()).await
-}
-
-/// The same for as many as a clinic has, unless it is asked for already; one that is missed, the sweep finds.
-pub(super) async fn enqueue_searches(tx: &mut WriteTx, specialists: Vec<SpecialistId>) -> Result<(), DatabaseError> {
-    let works = specialists.into_iter().map(|specialist_id| OfferOpen { specialist_id, swept: true });
-    tx.enqueue_all(&works.collect::<Vec<_>>()).await
+/// Offers what is open to who begins to wait. For any specialist, of whom there may be many, the search of each is
+/// shared with the sweep, which finds one that is missed.
+pub(crate) fn offer_open(event: &WaitlistEvent) -> Vec<OfferOpen> {
+    let WaitlistEvent::Created { specialists, .. } = event else { return Vec::new() };
+    let swept = specialists.len() > 1;
+    specialists.iter().map(|&specialist_id| OfferOpen { specialist_id, swept }).collect()
 }
 
 /// Has it done for every specialist that somebody waits for: horizons move on and schedules change without

@@ -1,15 +1,12 @@
 //! Holds that have run out, turned into what they are. They stand in nobody's way before that either: who
 //! books expires them first.
 
-use std::collections::BTreeSet;
-
 use uuid::Uuid;
 
-use super::{repository, service::expirations};
+use super::{super::event::AppointmentEvent, repository};
 use crate::{
-    audit::Audit,
     database::{Across, Database, DatabaseError},
-    domain::waitlist::enqueue_offers,
+    event::Events,
     identity::Caller,
 };
 
@@ -27,12 +24,9 @@ pub(crate) async fn holds_expire(across: Across, database: Database) -> Result<u
             let mut tx = database.write(&caller).await?;
             let expired = repository::lapsed_expire(&mut tx, organization, BATCH).await?;
             let count = expired.len();
-            let (ended_here, specialists): (Vec<_>, BTreeSet<_>) = expired.into_iter().unzip();
-            let mut rows = expirations(ended_here);
-            let Some(first) = rows.next() else { break };
-            let audit: Audit = first.and(rows);
-            enqueue_offers(&mut tx, specialists).await?;
-            tx.commit(audit).await?;
+            let mut events = AppointmentEvent::of_holds(AppointmentEvent::Expired, expired).into_iter();
+            let Some(first) = events.next() else { break };
+            tx.commit(Events::from(first).and(events)).await?;
             ended += u64::try_from(count).unwrap_or_default();
         }
     }

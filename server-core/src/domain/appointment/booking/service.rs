@@ -4,9 +4,10 @@ use uuid::Uuid;
 use super::{
     super::{
         error::AppointmentError,
+        event::{AppointmentEvent, HoldEnd},
         model::Appointment,
         row::AppointmentRow,
-        service::{Service, room_follow},
+        service::Service,
         status::AppointmentStatus,
         title::{TitleSeal, Titled},
         transition::Standing,
@@ -15,9 +16,9 @@ use super::{
     repository,
 };
 use crate::{
-    audit::Audit,
     database::{DatabaseError, Lock, Tx, WriteTx},
-    domain::{availability::open_slot, period::Period, rules::InvalidValue, waitlist::enqueue_offer},
+    domain::{availability::open_slot, period::Period, rules::InvalidValue},
+    event::Events,
     identity::{Actor, Caller},
     ids::{AppointmentId, OrganizationId, PatientId, SpecialistId, UserId, WaitlistEntryId},
 };
@@ -41,8 +42,8 @@ impl Service {
         standing.check(AppointmentStatus::Expired)?;
         check_holder(&standing, &holder_of(caller)?)?;
         let appointment = self.step(&mut tx, id, &standing, AppointmentStatus::Expired).await?;
-        enqueue_offer(&mut tx, appointment.specialist_id).await?;
-        tx.commit(Audit::action("released", &appointment)).await?;
+        let freed = Some(appointment.specialist_id);
+        tx.commit(AppointmentEvent::Released(HoldEnd { id, freed })).await?;
         Ok(())
     }
 
@@ -75,9 +76,8 @@ impl Service {
         let mut tx = self.database.write_locked(caller, locks).await?;
         let named = (uid, sealed.as_deref());
         let (appointment, expired) = slot_take(&mut tx, organization, caller.user_id, wanted, named, hold).await?;
-        let action = if hold.is_some() { "held" } else { "booked" };
-        room_follow(&mut tx, &appointment).await?;
-        tx.commit(Audit::action(action, &appointment).and(expired)).await?;
+        let taken = if hold.is_some() { AppointmentEvent::Held } else { AppointmentEvent::Booked };
+        tx.commit(Events::from(taken((&appointment).into())).and(expired)).await?;
         Ok(appointment.with(title.to_owned()))
     }
 
@@ -98,7 +98,7 @@ impl Service {
         })?;
         let sealed = seal.seal(Titled::Appointment, standing.uid, title);
         let appointment = held_book(&mut tx, caller, id, &standing, holder_of(caller), sealed.as_deref()).await?;
-        tx.commit(Audit::action("booked", &appointment)).await?;
+        tx.commit(AppointmentEvent::Booked((&appointment).into())).await?;
         Ok(appointment.with(title.to_owned()))
     }
 
@@ -110,22 +110,23 @@ impl Service {
         caller: &Caller,
         id: AppointmentId,
         entry: WaitlistEntryId,
-    ) -> Result<Appointment, AppointmentError> {
+    ) -> Result<(Appointment, AppointmentEvent), AppointmentError> {
         let standing = self.standing(tx, id).await?;
         let appointment = held_book(tx, caller, id, &standing, Ok(Hold::of_entry(entry)), None).await?;
+        let booked = AppointmentEvent::Booked((&appointment).into());
         // Nobody has been asked for a title.
-        Ok(appointment.with(String::new()))
+        Ok((appointment.with(String::new()), booked))
     }
 }
 
 /// Offers an open slot to who waits for one, by a hold that [`Service::offer_book`] alone books. To be
-/// called under the locks of specialist and patient; gives what the audit log says of holds that gave way.
+/// called under the locks of specialist and patient; returns the events of holds that gave way.
 pub(crate) async fn offer_make(
     tx: &mut WriteTx,
     organization: OrganizationId,
     wanted: &Wanted,
     entry: WaitlistEntryId,
-) -> Result<(AppointmentRow, Vec<Audit>), AppointmentError> {
+) -> Result<(AppointmentRow, Vec<AppointmentEvent>), AppointmentError> {
     slot_take(tx, organization, None, wanted, (Uuid::new_v4(), None), Some(&Hold::offer(entry))).await
 }
 
@@ -145,7 +146,7 @@ pub(crate) async fn offer_withdraw(
     repository::offer_end(tx, entry, true).await
 }
 
-/// Takes an open slot; the appointment, and what the audit log says of holds that gave way. What it is `named`
+/// Takes an open slot; returns the appointment and the events of holds that gave way. What it is `named`
 /// is its uid and the title that is sealed for it. To be called under the locks of specialist and patient.
 async fn slot_take(
     tx: &mut impl Tx,
@@ -154,7 +155,7 @@ async fn slot_take(
     wanted: &Wanted,
     named: (Uuid, Option<&[u8]>),
     hold: Option<&Hold>,
-) -> Result<(AppointmentRow, Vec<Audit>), AppointmentError> {
+) -> Result<(AppointmentRow, Vec<AppointmentEvent>), AppointmentError> {
     let Wanted { specialist, patient, template, started_at } = *wanted;
     let slot = open_slot(tx, organization, specialist, template, started_at, Utc::now(), None).await?;
     let block = Period { start: slot.block_start, end: slot.block_end };
@@ -181,24 +182,18 @@ async fn held_book(
     }
     standing.check(AppointmentStatus::Scheduled)?;
     check_holder(standing, &holder?)?;
-    let appointment = repository::hold_book(tx, id, title, caller.user_id).await?;
-    room_follow(tx, &appointment).await?;
-    Ok(appointment)
+    Ok(repository::hold_book(tx, id, title, caller.user_id).await?)
 }
 
-/// Has holds give way that have run out and stand where the blocks shall be; what the audit log says of it.
+/// Expires lapsed holds that overlap `blocks`; returns their events. Whoever asks takes the time itself.
 pub(crate) async fn expire(
     tx: &mut impl Tx,
     specialists: &[SpecialistId],
     patient: PatientId,
     blocks: &[Period],
-) -> Result<Vec<Audit>, DatabaseError> {
-    Ok(expirations(repository::holds_expire(tx, specialists, patient, blocks).await?).collect())
-}
-
-/// An entry for each hold that has run out.
-pub(super) fn expirations(ids: Vec<AppointmentId>) -> impl Iterator<Item = Audit> {
-    ids.into_iter().map(|id| Audit::action("expired", &id))
+) -> Result<Vec<AppointmentEvent>, DatabaseError> {
+    let expired = repository::holds_expire(tx, specialists, patient, blocks).await?;
+    Ok(expired.into_iter().map(|id| AppointmentEvent::Expired(HoldEnd { id, freed: None })).collect())
 }
 
 fn check_holder(standing: &Standing, holder: &str) -> Result<(), AppointmentError> {

@@ -5,21 +5,21 @@ use super::{
     super::{
         booking,
         error::AppointmentError,
+        event::{AppointmentEvent, Place},
         model::Appointment,
         repository::appointment_get,
-        service::{Service, check_own, check_period, room_follow},
+        service::{Service, check_own, check_period},
         status::AppointmentStatus,
     },
     model::{Reschedule, RescheduleAppointment},
     repository::{self, Move},
 };
 use crate::{
-    audit::Audit,
     domain::{
         availability::{AvailabilityError, open_slot},
         rules::InvalidValue,
-        waitlist::enqueue_offer,
     },
+    event::Events,
     identity::{Caller, Role},
     ids::{AppointmentId, OrganizationId},
 };
@@ -71,9 +71,8 @@ impl Service {
             InvalidValue::new("/specialist_id", "unknown_reference", "is no specialist of this organization")
         })?;
         repository::record(&mut tx, &[&standing], caller.user_id).await?;
-        room_follow(&mut tx, &moved).await?;
-        enqueue_offer(&mut tx, standing.specialist_id).await?;
-        tx.commit(Audit::action("rescheduled", &moved).and(expired)).await?;
+        let rescheduled = AppointmentEvent::Rescheduled { now: (&moved).into(), before: Place::from(&standing) };
+        tx.commit(Events::from(rescheduled).and(expired)).await?;
         Ok(self.opened(moved).await?)
     }
 

@@ -9,11 +9,11 @@ use super::{
     super::{
         booking,
         error::AppointmentError,
+        event::{AppointmentEvent, AppointmentSeriesEvent, Place},
         reschedule,
-        row::AppointmentRow,
-        service::{Service, check_own, check_period, rooms_follow},
+        service::{Service, check_own, check_period},
         status::AppointmentStatus,
-        title::{StoredTitle, TitleSeal, Titled},
+        title::{TitleSeal, Titled},
         transition::{Standing, appointments_cancel},
     },
     fit::fit,
@@ -26,9 +26,9 @@ use super::{
     shift::{Shift, Shifted, Titles, chosen},
 };
 use crate::{
-    audit::Audit,
     database::{DatabaseError, Lock, WriteTx},
-    domain::{rules::InvalidValue, waitlist::enqueue_offers},
+    domain::rules::InvalidValue,
+    event::Events,
     identity::Caller,
     ids::{AppointmentId, AppointmentSeriesId, OrganizationId, SpecialistId},
 };
@@ -90,8 +90,6 @@ impl Service {
         let expired = booking::expire(&mut tx, &specialists, series.patient_id, &blocks).await?;
         let done = repository::appointments_change(&mut tx, &changes).await?;
         reschedule::record(&mut tx, &chosen, caller.user_id).await?;
-        rooms_follow(&mut tx, &done).await?;
-        enqueue_offers(&mut tx, left(&chosen, &done)).await?;
         if scope == SeriesScope::All && titles.get(&anchor.id) != Some(&change.title) {
             let title = seal.seal(Titled::Series, series.uid, &change.title);
             repository::series_name(&mut tx, id, title.as_deref()).await?;
@@ -100,12 +98,17 @@ impl Service {
         let before = (self.series_title(&series).await?, series.specialist_id);
         let (series, appointments) = repository::series_read(&mut tx, id).await?;
         let series = self.series_opened(series, appointments).await?;
-        let mut of_series = Vec::new();
-        of_series.extend((series.title != before.0).then_some("title"));
-        of_series.extend((series.specialist_id != before.1).then_some("specialist_id"));
-        let fields = vec!["title", "started_at", "ended_at", "specialist_id", "specialty_id"];
-        let each: Vec<_> = done.iter().map(|appointment| Audit::updated(appointment, fields.clone())).collect();
-        tx.commit(Audit::updated(&series, of_series).and(each).and(expired)).await?;
+        let mut changed = Vec::new();
+        changed.extend((series.title != before.0).then_some("title"));
+        changed.extend((series.specialist_id != before.1).then_some("specialist_id"));
+        let updated = AppointmentSeriesEvent::Updated { id, changed };
+        let each = done.iter().filter_map(|now| {
+            let before = chosen.iter().find(|standing| standing.id == now.id)?;
+            let titled = titles.get(&now.id) != Some(&change.title);
+            let changed = before.changed(now, titled);
+            Some(AppointmentEvent::Updated { now: now.into(), before: Place::from(*before), changed })
+        });
+        tx.commit(Events::from(updated).and(each).and(expired)).await?;
         Ok(AppointmentSeriesResult { series, skipped })
     }
 
@@ -130,14 +133,11 @@ impl Service {
             });
         }
         let done = appointments_cancel(&mut tx, &ids, cancel.reason).await?;
-        rooms_follow(&mut tx, &done).await?;
-        let freed: BTreeSet<_> = done.iter().map(|cancelled| cancelled.specialist_id).collect();
-        enqueue_offers(&mut tx, freed).await?;
         repository::series_touch(&mut tx, id).await?;
         let (series, appointments) = repository::series_read(&mut tx, id).await?;
         let series = self.series_opened(series, appointments).await?;
-        let each: Vec<_> = done.iter().map(|appointment| Audit::action("cancelled", appointment)).collect();
-        tx.commit(Audit::action("cancelled", &series).and(each)).await?;
+        let each = done.iter().map(|appointment| AppointmentEvent::Cancelled(appointment.into()));
+        tx.commit(Events::from(AppointmentSeriesEvent::Cancelled(id)).and(each)).await?;
         Ok(series)
     }
 
@@ -145,14 +145,7 @@ impl Service {
     async fn titles_of(&self, standings: &[Standing]) -> Result<Titles, DatabaseError> {
         let mut titles = BTreeMap::new();
         for standing in standings {
-            let title = StoredTitle {
-                titled: Titled::Appointment,
-                organization: standing.organization_id,
-                uid: standing.uid,
-                clear: &standing.title,
-                sealed: standing.title_encrypted.as_deref(),
-            };
-            titles.insert(standing.id, self.title_open(title).await?);
+            titles.insert(standing.id, self.title_of(standing).await?);
         }
         Ok(titles)
     }
@@ -189,15 +182,6 @@ fn anchor_of(standings: &[Standing], id: AppointmentId) -> Result<&Standing, Inv
     standings.iter().find(|standing| standing.id == id).ok_or_else(|| {
         InvalidValue::new("/appointment_id", "unknown_reference", "is no appointment of this series that you may see")
     })
-}
-
-/// The specialists who are free where an appointment was.
-fn left(before: &[&Standing], after: &[AppointmentRow]) -> BTreeSet<SpecialistId> {
-    let has_left = |standing: &&&Standing| {
-        let place = (standing.specialist_id, standing.started_at, standing.ended_at);
-        after.iter().any(|now| now.id == standing.id && (now.specialist_id, now.started_at, now.ended_at) != place)
-    };
-    before.iter().filter(has_left).map(|standing| standing.specialist_id).collect()
 }
 
 fn zone_of(series: &SeriesRow) -> Result<Tz, DatabaseError> {

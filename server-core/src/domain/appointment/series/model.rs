@@ -49,11 +49,11 @@ pub(crate) struct AppointmentSeries {
     pub(crate) updated_at: DateTime<Utc>,
 }
 
-impl Entity for AppointmentSeries {
+impl Entity for AppointmentSeriesId {
     const TYPE: &'static str = "appointment_series";
 
     fn entity_id(&self) -> String {
-        self.id.to_string()
+        self.to_string()
     }
 }
 

@@ -8,8 +8,9 @@ use super::{
     super::{
         booking,
         error::AppointmentError,
+        event::{AppointmentEvent, AppointmentSeriesEvent},
         row::AppointmentRow,
-        service::{Service, check_own, check_period, rooms_follow},
+        service::{Service, check_own, check_period},
         title::{StoredTitle, TitleSeal, Titled},
     },
     clock::{self, Clocked},
@@ -20,13 +21,13 @@ use super::{
     repository::{self, SeriesRow},
 };
 use crate::{
-    audit::Audit,
     database::{DatabaseError, Lock, Tx},
     domain::{
         availability::{self, Offered, OpenSlot},
         period::Period,
         rules::InvalidValue,
     },
+    event::Events,
     identity::Caller,
     ids::{AppointmentSeriesId, OrganizationId, SpecialtyId},
 };
@@ -136,11 +137,10 @@ impl Service {
         };
         let named: Vec<_> = slots.iter().map(name).collect();
         let booked = repository::appointments_create(&mut tx, organization, user, id, input, &slots, &named).await?;
-        rooms_follow(&mut tx, &booked).await?;
         let (series, appointments) = repository::series_read(&mut tx, id).await?;
         let series = self.series_opened(series, appointments).await?;
-        let booked = series.appointments.iter().map(Audit::created).collect::<Vec<_>>();
-        tx.commit(Audit::created(&series).and(booked).and(expired)).await?;
+        let each = booked.iter().map(|appointment| AppointmentEvent::Created(appointment.into()));
+        tx.commit(Events::from(AppointmentSeriesEvent::Created(id)).and(each).and(expired)).await?;
         Ok(AppointmentSeriesResult { series, skipped: conflicts })
     }
 }

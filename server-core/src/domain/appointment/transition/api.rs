@@ -2,6 +2,7 @@ use poem_openapi::{OpenApi, param::Path, payload::Json};
 use server_shared::{ApiError, http::Body};
 
 use super::super::{
+    event::AppointmentEvent,
     model::{Appointment, CancelAppointment},
     service::Service,
     status::AppointmentStatus,
@@ -31,7 +32,7 @@ impl TransitionApi {
     ) -> Result<Json<Appointment>, ApiError> {
         caller.may(Permission::AppointmentWrite)?;
         let to = AppointmentStatus::Confirmed;
-        Ok(Json(self.appointments.advance(&caller, appointment_id.0, to, "confirmed").await?))
+        Ok(Json(self.appointments.advance(&caller, appointment_id.0, to, AppointmentEvent::Confirmed).await?))
     }
 
     /// Start an appointment
@@ -47,7 +48,7 @@ impl TransitionApi {
     ) -> Result<Json<Appointment>, ApiError> {
         caller.may(Permission::AppointmentWrite)?;
         let to = AppointmentStatus::InProgress;
-        Ok(Json(self.appointments.advance(&caller, appointment_id.0, to, "started").await?))
+        Ok(Json(self.appointments.advance(&caller, appointment_id.0, to, AppointmentEvent::Started).await?))
     }
 
     /// Complete an appointment
@@ -63,7 +64,7 @@ impl TransitionApi {
     ) -> Result<Json<Appointment>, ApiError> {
         caller.may(Permission::AppointmentWrite)?;
         let to = AppointmentStatus::Completed;
-        Ok(Json(self.appointments.advance(&caller, appointment_id.0, to, "completed").await?))
+        Ok(Json(self.appointments.advance(&caller, appointment_id.0, to, AppointmentEvent::Completed).await?))
     }
 
     /// Note that the patient did not come
@@ -79,7 +80,7 @@ impl TransitionApi {
     ) -> Result<Json<Appointment>, ApiError> {
         caller.may(Permission::AppointmentWrite)?;
         let to = AppointmentStatus::NoShow;
-        Ok(Json(self.appointments.advance(&caller, appointment_id.0, to, "missed").await?))
+        Ok(Json(self.appointments.advance(&caller, appointment_id.0, to, AppointmentEvent::NoShow).await?))
     }
 
     /// Cancel an appointment

@@ -1,7 +1,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::super::{error::AppointmentError, status::AppointmentStatus};
+use super::super::{error::AppointmentError, row::AppointmentRow, status::AppointmentStatus};
 use crate::{
     domain::period::Period,
     ids::{
@@ -50,6 +50,19 @@ impl Standing {
             start: started_at - (self.started_at - self.block_start),
             end: ended_at + (self.block_end - self.ended_at),
         }
+    }
+
+    /// Returns the names of the fields that have other values now, of those that an update replaces.
+    pub(crate) fn changed(&self, now: &AppointmentRow, title: bool) -> Vec<&'static str> {
+        let compared = [
+            ("title", title),
+            ("started_at", self.started_at != now.started_at),
+            ("ended_at", self.ended_at != now.ended_at),
+            ("specialist_id", self.specialist_id != now.specialist_id),
+            ("patient_id", self.patient_id != now.patient_id),
+            ("specialty_id", self.specialty_id != now.specialty_id),
+        ];
+        compared.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field).collect()
     }
 
     /// 409 unless it may become `to`.

@@ -3,18 +3,17 @@ use chrono::Utc;
 use super::{
     super::{
         error::AppointmentError,
+        event::{AppointmentEvent, Booked},
         model::{Appointment, CancelAppointment},
         row::AppointmentRow,
-        service::{Service, room_follow},
+        service::Service,
         status::AppointmentStatus,
     },
     model::Standing,
     repository,
 };
 use crate::{
-    audit::Audit,
     database::{Lock, Tx, WriteTx},
-    domain::waitlist::enqueue_offer,
     identity::{Caller, Role},
     ids::{AppointmentId, SpecialistId},
 };
@@ -49,21 +48,17 @@ impl Service {
         repository::appointment_lock(tx, id).await?.ok_or(AppointmentError::NotFound)
     }
 
-    /// Brings an appointment to its next state; `action` is what the audit log calls it.
+    /// Brings an appointment to its next state, which `event` states.
     pub(super) async fn advance(
         &self,
         caller: &Caller,
         id: AppointmentId,
         to: AppointmentStatus,
-        action: &'static str,
+        event: fn(Booked) -> AppointmentEvent,
     ) -> Result<Appointment, AppointmentError> {
         let (mut tx, standing) = self.locked(caller, id, None).await?;
         let appointment = self.step(&mut tx, id, &standing, to).await?;
-        if to == AppointmentStatus::NoShow {
-            room_follow(&mut tx, &appointment).await?;
-            enqueue_offer(&mut tx, appointment.specialist_id).await?;
-        }
-        tx.commit(Audit::action(action, &appointment)).await?;
+        tx.commit(event((&appointment).into())).await?;
         Ok(self.opened(appointment).await?)
     }
 
@@ -98,9 +93,7 @@ impl Service {
         }
         let mut cancelled = repository::appointments_cancel(&mut tx, &[id], cancel.reason).await?;
         let appointment = cancelled.pop().ok_or(AppointmentError::NotFound)?;
-        room_follow(&mut tx, &appointment).await?;
-        enqueue_offer(&mut tx, appointment.specialist_id).await?;
-        tx.commit(Audit::action("cancelled", &appointment)).await?;
+        tx.commit(AppointmentEvent::Cancelled((&appointment).into())).await?;
         Ok(self.opened(appointment).await?)
     }
 }

@@ -1,0 +1,80 @@
+//! What happens, and who reacts to it.
+//!
+//! A domain states its events as a type; a write ends with one or several of them. The audit entry follows from the
+//! event, and so do the jobs of whoever reacts: [`Reactions`] is one table, in `app.rs`, so that a new listener
+//! touches no write and a new write forgets no listener.
+
+mod reaction;
+
+use std::any::Any;
+
+use crate::{
+    audit::{Audit, Entity},
+    ids::OrganizationId,
+};
+
+pub(crate) use reaction::Reactions;
+
+/// Something that happened to an entity. It holds ids, states and times, never a value that a person typed.
+pub(crate) trait Event: Any + Send + Sync {
+    /// The entity.
+    type Of: Entity;
+
+    /// The entity's id.
+    fn of(&self) -> Self::Of;
+
+    /// The verb, in the past: with the entity's type it is the stable name of the event, e.g. `appointment.booked`.
+    fn verb(&self) -> &'static str;
+
+    /// Names of the fields that really changed.
+    fn changed(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+}
+
+/// What one write leaves: one event or several, in the order in which they happened.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Events {
+    audit: Audit,
+    facts: Vec<Fact>,
+}
+
+/// An event, for the reactions to its type.
+type Fact = Box<dyn Any + Send + Sync>;
+
+impl Events {
+    /// Together with these, which the same write brought about.
+    pub(crate) fn and(mut self, others: impl IntoIterator<Item = impl Into<Self>>) -> Self {
+        for other in others {
+            let Self { audit, facts } = other.into();
+            self.audit = self.audit.and([audit]);
+            self.facts.extend(facts);
+        }
+        self
+    }
+
+    /// It happened in this organization, whatever the request's is: one message may concern several.
+    pub(crate) fn in_organization(self, organization: OrganizationId) -> Self {
+        Self { audit: self.audit.in_organization(organization), ..self }
+    }
+
+    /// The audit entry, and the events for whoever reacts.
+    pub(crate) fn into_parts(self) -> (Audit, Vec<Fact>) {
+        (self.audit, self.facts)
+    }
+}
+
+impl<E: Event> From<E> for Events {
+    fn from(event: E) -> Self {
+        let audit = Audit::action(event.verb(), &event.of()).changing(event.changed());
+        Self { audit, facts: vec![Box::new(event)] }
+    }
+}
+
+/// An entry of the audit log to which nobody reacts.
+impl From<Audit> for Events {
+    fn from(audit: Audit) -> Self {
+        Self { audit, facts: Vec::new() }
+    }
+}

@@ -1,0 +1,107 @@
+//! Who reacts to which event.
+
+use std::{any::Any, fmt};
+
+use super::{Event, Fact};
+use crate::{
+    database::DatabaseError,
+    identity::Origin,
+    jobs::{NewJob, Work},
+};
+
+/// The reactions of a service. A reaction is a pure function from an event to jobs: it reads nothing and can't fail.
+#[derive(Default)]
+pub(crate) struct Reactions(Vec<Reaction>);
+
+struct Reaction {
+    name: &'static str,
+    react: Box<dyn Fn(&dyn Any, &Origin) -> Result<Vec<NewJob>, DatabaseError> + Send + Sync>,
+}
+
+impl Reactions {
+    /// Adds a reaction to events of one type; its name says in a clause what it does.
+    #[must_use]
+    pub(crate) fn on<E: Event, W: Work>(mut self, name: &'static str, react: fn(&E) -> Vec<W>) -> Self {
+        let react = move |fact: &dyn Any, origin: &Origin| {
+            let works = fact.downcast_ref::<E>().map(react).unwrap_or_default();
+            works.iter().map(|work| NewJob::of(work, origin.organization, origin.actor.person())).collect()
+        };
+        self.0.push(Reaction { name, react: Box::new(react) });
+        self
+    }
+
+    /// Returns the jobs that events leave, each once: several events may ask for the same.
+    pub(crate) fn jobs(&self, facts: &[Fact], origin: &Origin) -> Result<Vec<NewJob>, DatabaseError> {
+        let mut jobs: Vec<NewJob> = Vec::new();
+        for (fact, reaction) in facts.iter().flat_map(|fact| self.0.iter().map(move |reaction| (fact, reaction))) {
+            for job in (reaction.react)(fact.as_ref(), origin)? {
+                if !jobs.iter().any(|known| known.is_same_work(&job)) {
+                    jobs.push(job);
+                }
+            }
+        }
+        Ok(jobs)
+    }
+}
+
+impl fmt::Debug for Reactions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|reaction| reaction.name)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use serde::{Deserialize, Serialize};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{audit::Entity, event::Events, identity::Actor};
+
+    #[derive(Debug)]
+    struct Thing(i64);
+
+    impl Entity for Thing {
+        const TYPE: &'static str = "thing";
+
+        fn entity_id(&self) -> String {
+            self.0.to_string()
+        }
+    }
+
+    struct Moved(i64);
+
+    impl Event for Moved {
+        type Of = Thing;
+
+        fn of(&self) -> Thing {
+            Thing(self.0)
+        }
+
+        fn verb(&self) -> &'static str {
+            "moved"
+        }
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Follow(i64);
+
+    impl Work for Follow {
+        const KIND: &'static str = "thing_follow";
+    }
+
+    #[test]
+    fn a_reaction_hears_of_its_events_and_leaves_the_same_work_once() {
+        let reactions = Reactions::default().on("things are followed", |moved: &Moved| vec![Follow(moved.0 / 2)]);
+        let origin = Origin::own(Actor::System, "thing_move", Uuid::now_v7());
+        let jobs = |events: Events| {
+            let jobs = reactions.jobs(&events.into_parts().1, &origin).unwrap();
+            jobs.into_iter().map(|job| (job.kind, job.payload)).collect::<Vec<_>>()
+        };
+        let expected = |thing: i64| ("thing_follow", serde_json::json!(thing));
+        assert_eq!(jobs(Events::from(Moved(4)).and([Moved(5), Moved(6)])), [expected(2), expected(3)]);
+        assert_eq!(jobs(crate::audit::Audit::deleted(&Thing(4)).into()), []);
+    }
+}
