@@ -4,6 +4,7 @@
 mod asker;
 mod fixture;
 mod foreign;
+mod left;
 mod role_change;
 mod scheduling;
 mod spelling;
