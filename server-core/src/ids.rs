@@ -10,8 +10,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use server_shared::http::{document::LARGEST_INTEGER, path::id_number};
 
+/// Something that events and audit entries name.
+pub(crate) trait Entity {
+    /// The noun, e.g. `appointment`: the stable name of its kind.
+    const TYPE: &'static str;
+
+    /// Its id, as text.
+    fn entity_id(&self) -> String;
+}
+
 macro_rules! record_id {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident of $entity:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
         #[serde(transparent)]
@@ -61,6 +70,14 @@ macro_rules! record_id {
             }
         }
 
+        impl Entity for $name {
+            const TYPE: &'static str = $entity;
+
+            fn entity_id(&self) -> String {
+                self.to_string()
+            }
+        }
+
         impl ToJSON for $name {
             fn to_json(&self) -> Option<Value> {
                 Some(self.0.into())
@@ -79,57 +96,57 @@ fn out_of_range<T: Type>() -> ParseError<T> {
 
 record_id!(
     /// A clinic.
-    OrganizationId
+    OrganizationId of "organization"
 );
 record_id!(
     /// A person who can sign in.
-    UserId
+    UserId of "user"
 );
 record_id!(
     /// An organization's invitation of a person.
-    InvitationId
+    InvitationId of "invitation"
 );
 record_id!(
     /// A medical specialty of a clinic.
-    SpecialtyId
+    SpecialtyId of "specialty"
 );
 record_id!(
     /// A person who treats patients.
-    SpecialistId
+    SpecialistId of "specialist"
 );
 record_id!(
     /// A person who is treated.
-    PatientId
+    PatientId of "patient"
 );
 record_id!(
     /// A kind of appointment that a clinic offers.
-    AppointmentTemplateId
+    AppointmentTemplateId of "appointment_template"
 );
 record_id!(
     /// A booked time.
-    AppointmentId
+    AppointmentId of "appointment"
 );
 record_id!(
     /// Appointments that repeat.
-    AppointmentSeriesId
+    AppointmentSeriesId of "appointment_series"
 );
 record_id!(
     /// A move of an appointment to another time.
-    RescheduleId
+    RescheduleId of "reschedule"
 );
 record_id!(
     /// A patient who waits for a slot.
-    WaitlistEntryId
+    WaitlistEntryId of "waitlist_entry"
 );
 record_id!(
     /// A key with which an organization's programs call.
-    ApiKeyId
+    ApiKeyId of "api_key"
 );
 record_id!(
     /// A link by which a calendar program reads a member's appointments.
-    CalendarFeedId
+    CalendarFeedId of "calendar_feed"
 );
 record_id!(
     /// A stretch of time in which an administrator acts as a patient.
-    ImpersonationId
+    ImpersonationId of "impersonation"
 );

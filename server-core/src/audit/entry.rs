@@ -4,7 +4,10 @@ use chrono::Utc;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{identity::Origin, ids::OrganizationId};
+use crate::{
+    identity::Origin,
+    ids::{Entity, OrganizationId},
+};
 
 /// How an attempt that did not succeed ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,15 +25,6 @@ impl Refusal {
             Self::Failed => "failed",
         }
     }
-}
-
-/// Something that audit rows name.
-pub(crate) trait Entity {
-    /// The noun, e.g. `appointment`.
-    const TYPE: &'static str;
-
-    /// Its id, as text.
-    fn entity_id(&self) -> String;
 }
 
 /// What happened to what; never a value of a field.

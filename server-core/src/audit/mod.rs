@@ -9,5 +9,5 @@ mod forwarder;
 mod repository;
 
 pub(crate) use attempts::{AttemptWriter, Attempts};
-pub(crate) use entry::{Attempt, Audit, Entity, Refusal};
+pub(crate) use entry::{Attempt, Audit, Refusal};
 pub(crate) use forwarder::Forwarder;

@@ -19,9 +19,9 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::{
-    audit::{Audit, Entity},
+    audit::Audit,
     identity::{Actor, Origin},
-    ids::{OrganizationId, UserId},
+    ids::{Entity, OrganizationId, UserId},
 };
 
 /// Exit code when there is a superadmin already.

@@ -10,11 +10,11 @@ use super::{
     Across, Claim, ClaimState, Database, Lock, RequestHash, SealedAnswer, Tx, WriteTx, connect, write::Committed,
 };
 use crate::{
-    audit::{Audit, Entity},
+    audit::Audit,
     config::PoolConfig,
     event::Reactions,
     identity::{Caller, Listeners},
-    ids::OrganizationId,
+    ids::{Entity, OrganizationId},
     wake::Wake,
 };
 

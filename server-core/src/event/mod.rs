@@ -8,9 +8,11 @@ mod reaction;
 
 use std::any::Any;
 
+use poem_openapi::types::ToJSON;
+
 use crate::{
-    audit::{Audit, Entity},
-    ids::OrganizationId,
+    audit::Audit,
+    ids::{Entity, OrganizationId},
 };
 
 pub(crate) use reaction::Reactions;
@@ -30,6 +32,57 @@ pub(crate) trait Event: Any + Send + Sync {
     fn changed(&self) -> Vec<&'static str> {
         Vec::new()
     }
+}
+
+/// States the events of an entity: each variant holds the id, and one with `[changed]` the names of the fields that
+/// really changed.
+macro_rules! events {
+    (
+        $(#[$doc:meta])*
+        $name:ident of $id:ty {
+            $($(#[$variant_doc:meta])* $variant:ident $([$changed:ident])? => $verb:literal,)*
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub(crate) enum $name {
+            $($(#[$variant_doc])* $variant($id $(, $crate::event::events!(@names $changed))?),)*
+        }
+
+        impl $crate::event::Event for $name {
+            type Of = $id;
+
+            fn of(&self) -> $id {
+                match self {
+                    $(Self::$variant(id $(, $crate::event::events!(@any $changed))?) => id.clone(),)*
+                }
+            }
+
+            fn verb(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(..) => $verb,)*
+                }
+            }
+
+            fn changed(&self) -> Vec<&'static str> {
+                match self {
+                    $($(Self::$variant(_, $changed) => $changed.clone(),)?)*
+                    #[allow(unreachable_patterns, reason = "every event of the entity may name fields")]
+                    _ => Vec::new(),
+                }
+            }
+        }
+    };
+    (@names $changed:ident) => { Vec<&'static str> };
+    (@any $changed:ident) => { _ };
+}
+
+pub(crate) use events;
+
+/// Returns those of `fields` whose values differ between two states of an entity, as the API shows them.
+pub(crate) fn changed<T: ToJSON>(before: &T, after: &T, fields: &[&'static str]) -> Vec<&'static str> {
+    let [before, after] = [before, after].map(|state| state.to_json().unwrap_or_default());
+    fields.iter().copied().filter(|field| before.get(field) != after.get(field)).collect()
 }
 
 /// What one write leaves: one event or several, in the order in which they happened.
@@ -72,9 +125,3 @@ impl<E: Event> From<E> for Events {
     }
 }
 
-/// An entry of the audit log to which nobody reacts.
-impl From<Audit> for Events {
-    fn from(audit: Audit) -> Self {
-        Self { audit, facts: Vec::new() }
-    }
-}

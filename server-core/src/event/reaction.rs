@@ -58,7 +58,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{audit::Entity, event::Events, identity::Actor};
+    use crate::{event::Events, identity::Actor, ids::Entity};
 
     #[derive(Debug)]
     struct Thing(i64);

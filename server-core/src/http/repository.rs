@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use super::impersonation::ImpersonationGrant;
 use crate::{
-    audit::{Audit, Entity},
+    audit::Audit,
     database::{Across, Database, DatabaseError, Sealed, Tx},
     identity::{ApiKeyGrant, Caller, Capacity, Identity, Membership, Scope},
-    ids::{ApiKeyId, OrganizationId, PatientId, SpecialistId, UserId},
+    ids::{Entity, ApiKeyId, OrganizationId, PatientId, SpecialistId, UserId},
 };
 
 /// A user with every membership, by the name that the identity provider knows it by.

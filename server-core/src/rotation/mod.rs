@@ -20,7 +20,8 @@ use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConne
 use uuid::Uuid;
 
 use crate::{
-    audit::{Audit, Entity},
+    ids::Entity,
+    audit::Audit,
     config::RotationConfig,
     encryption::{WRAPPED, WrappedColumn},
     identity::{Actor, Origin},

@@ -2,7 +2,6 @@ use chrono::{DateTime, Utc};
 use poem_openapi::{Object, types::Example};
 
 use crate::{
-    audit::Entity,
     identity::Scope,
     ids::{ApiKeyId, UserId},
 };
@@ -33,14 +32,6 @@ pub(crate) struct ApiKey {
     pub(crate) created_at: DateTime<Utc>,
     /// When it last changed.
     pub(crate) updated_at: DateTime<Utc>,
-}
-
-impl Entity for ApiKey {
-    const TYPE: &'static str = "api_key";
-
-    fn entity_id(&self) -> String {
-        self.id.to_string()
-    }
 }
 
 impl Example for ApiKey {

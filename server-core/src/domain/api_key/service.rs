@@ -4,12 +4,12 @@ use chrono::{TimeDelta, Utc};
 use server_shared::http::{Page, Paging};
 
 use super::{
+    event::ApiKeyEvent,
     error::ApiKeyError,
     model::{ApiKey, ApiKeySecret, CreateApiKey},
     repository::{self, NewApiKey},
 };
 use crate::{
-    audit::{Audit, Entity},
     database::Database,
     domain::rules::InvalidValue,
     identity::{Changed, Person, Scope, Secrets},
@@ -73,7 +73,7 @@ impl Service {
         };
         let mut tx = self.database.write(caller).await?;
         let api_key = repository::api_key_create(&mut tx, organization, &key).await?;
-        tx.commit(Audit::created(&api_key)).await?;
+        tx.commit(ApiKeyEvent::Created(api_key.id)).await?;
         Ok(ApiKeySecret { api_key, secret: secret.show() })
     }
 
@@ -91,7 +91,7 @@ impl Service {
         let api_key =
             repository::api_key_rotate(&mut tx, id, &secret.prefix, &secret.hash, Utc::now() + OVERLAP).await?;
         tx.changed(Changed::ApiKey(id));
-        tx.commit(Audit::action("rotated", &api_key)).await?;
+        tx.commit(ApiKeyEvent::Rotated(api_key.id)).await?;
         Ok(ApiKeySecret { api_key, secret: secret.show() })
     }
 
@@ -107,18 +107,8 @@ impl Service {
         }
         repository::api_key_revoke(&mut tx, id).await?;
         tx.changed(Changed::ApiKey(id));
-        tx.commit(Audit::action("revoked", &Revoked(id))).await?;
+        tx.commit(ApiKeyEvent::Revoked(id)).await?;
         Ok(())
     }
 }
 
-/// A key that is named in the audit log without being read.
-struct Revoked(ApiKeyId);
-
-impl Entity for Revoked {
-    const TYPE: &'static str = ApiKey::TYPE;
-
-    fn entity_id(&self) -> String {
-        self.0.to_string()
-    }
-}

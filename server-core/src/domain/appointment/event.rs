@@ -54,6 +54,8 @@ pub(crate) enum AppointmentEvent {
     Expired(HoldEnd),
     /// An offer can't be kept.
     Withdrawn(HoldEnd),
+    /// Somebody has a token for its room.
+    Joined(AppointmentId),
 }
 
 /// State and place of an appointment.
@@ -113,7 +115,8 @@ impl AppointmentEvent {
             | Self::Offered(_)
             | Self::Confirmed(_)
             | Self::Started(_)
-            | Self::Completed(_) => None,
+            | Self::Completed(_)
+            | Self::Joined(_) => None,
         }
     }
 
@@ -138,7 +141,8 @@ impl AppointmentEvent {
             | Self::Completed(_)
             | Self::Released(_)
             | Self::Expired(_)
-            | Self::Withdrawn(_) => None,
+            | Self::Withdrawn(_)
+            | Self::Joined(_) => None,
         }
     }
 }
@@ -161,6 +165,7 @@ impl Event for AppointmentEvent {
             | Self::Cancelled(booked) => booked.id,
             Self::Deleted(removed) => removed.id,
             Self::Released(hold) | Self::Expired(hold) | Self::Withdrawn(hold) => hold.id,
+            Self::Joined(id) => *id,
         }
     }
 
@@ -181,6 +186,7 @@ impl Event for AppointmentEvent {
             Self::Released(_) => "released",
             Self::Expired(_) => "expired",
             Self::Withdrawn(_) => "withdrawn",
+            Self::Joined(_) => "joined",
         }
     }
 

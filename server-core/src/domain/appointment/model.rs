@@ -4,7 +4,6 @@ use uuid::Uuid;
 
 use super::status::AppointmentStatus;
 use crate::{
-    audit::Entity,
     domain::appointment_template::Modality,
     ids::{
         AppointmentId, AppointmentSeriesId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId,
@@ -59,22 +58,6 @@ pub(crate) struct Appointment {
     pub(crate) created_at: DateTime<Utc>,
     /// When it last changed.
     pub(crate) updated_at: DateTime<Utc>,
-}
-
-impl Entity for Appointment {
-    const TYPE: &'static str = AppointmentId::TYPE;
-
-    fn entity_id(&self) -> String {
-        self.id.entity_id()
-    }
-}
-
-impl Entity for AppointmentId {
-    const TYPE: &'static str = "appointment";
-
-    fn entity_id(&self) -> String {
-        self.to_string()
-    }
 }
 
 impl Example for Appointment {

@@ -6,7 +6,6 @@ use super::{
     status::AppointmentStatus,
 };
 use crate::{
-    audit::Entity,
     database::Listed,
     domain::appointment_template::Modality,
     ids::{
@@ -72,14 +71,6 @@ impl AppointmentRow {
             created_at: self.created_at,
             updated_at: self.updated_at,
         }
-    }
-}
-
-impl Entity for AppointmentRow {
-    const TYPE: &'static str = AppointmentId::TYPE;
-
-    fn entity_id(&self) -> String {
-        self.id.entity_id()
     }
 }
 

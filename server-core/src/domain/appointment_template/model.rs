@@ -2,7 +2,6 @@ use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object, types::Example};
 
 use crate::{
-    audit::Entity,
     ids::{AppointmentTemplateId, SpecialtyId},
 };
 
@@ -40,14 +39,6 @@ pub(crate) struct AppointmentTemplate {
     pub(crate) created_at: DateTime<Utc>,
     /// When it last changed.
     pub(crate) updated_at: DateTime<Utc>,
-}
-
-impl Entity for AppointmentTemplate {
-    const TYPE: &'static str = "appointment_template";
-
-    fn entity_id(&self) -> String {
-        self.id.to_string()
-    }
 }
 
 impl Example for AppointmentTemplate {

@@ -4,12 +4,12 @@ use server_shared::{
 };
 
 use super::{
+    event::AppointmentTemplateEvent,
     error::AppointmentTemplateError,
     model::{AppointmentTemplate, AppointmentTemplateInput, AppointmentTemplateSort},
     repository,
 };
 use crate::{
-    audit::Audit,
     database::Database,
     domain::rules::InvalidValue,
     identity::Caller,
@@ -81,7 +81,7 @@ impl Service {
         let template = repository::appointment_template_create(&mut tx, organization, input, &slug)
             .await?
             .ok_or_else(unknown_specialty)?;
-        tx.commit(Audit::created(&template)).await?;
+        tx.commit(AppointmentTemplateEvent::Created(template.id)).await?;
         Ok(template)
     }
 
@@ -97,7 +97,8 @@ impl Service {
         }
         let template =
             repository::appointment_template_update(&mut tx, id, input).await?.ok_or_else(unknown_specialty)?;
-        tx.commit(Audit::updated(&template, FIELDS.to_vec())).await?;
+        let changed = changed(&before, &template, &FIELDS);
+        tx.commit(AppointmentTemplateEvent::Updated(template.id, changed)).await?;
         Ok(template)
     }
 
@@ -109,7 +110,7 @@ impl Service {
         let mut tx = self.database.write(caller).await?;
         let template =
             repository::appointment_template_delete(&mut tx, id).await?.ok_or(AppointmentTemplateError::NotFound)?;
-        tx.commit(Audit::deleted(&template)).await?;
+        tx.commit(AppointmentTemplateEvent::Deleted(template.id)).await?;
         Ok(())
     }
 }

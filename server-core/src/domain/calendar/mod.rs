@@ -6,4 +6,5 @@ mod repository;
 mod service;
 
 pub(crate) use api::Api;
+pub(crate) use event::CalendarFeedEvent;
 pub(crate) use service::Service;

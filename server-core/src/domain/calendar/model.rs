@@ -4,7 +4,6 @@ use poem_openapi::{Object, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    audit::Entity,
     domain::{appointment::AppointmentStatus, appointment_template::Modality},
     ids::{AppointmentId, CalendarFeedId, PatientId, SpecialistId, SpecialtyId, UserId},
 };
@@ -125,22 +124,6 @@ pub(crate) struct CalendarFeed {
     pub(crate) user_id: UserId,
     /// When its token was made.
     pub(crate) created_at: DateTime<Utc>,
-}
-
-impl Entity for CalendarFeed {
-    const TYPE: &'static str = "calendar_feed";
-
-    fn entity_id(&self) -> String {
-        self.id.entity_id()
-    }
-}
-
-impl Entity for CalendarFeedId {
-    const TYPE: &'static str = CalendarFeed::TYPE;
-
-    fn entity_id(&self) -> String {
-        self.to_string()
-    }
 }
 
 impl Example for CalendarFeed {

@@ -5,13 +5,13 @@ use chrono_tz::Tz;
 use server_shared::error::FieldFault;
 
 use super::{
+    event::CalendarFeedEvent,
     error::CalendarError,
     event,
     model::{Calendar, CalendarFeedToken, SearchCalendar},
     repository,
 };
 use crate::{
-    audit::Audit,
     database::Database,
     identity::{Caller, Person, Secrets},
     ids::OrganizationId,
@@ -57,7 +57,7 @@ impl Service {
         let secret = self.secrets.make();
         let mut tx = self.database.write(caller).await?;
         let feed = repository::feed_put(&mut tx, organization, caller.id(), &secret.hash).await?;
-        tx.commit(Audit::created(&feed)).await?;
+        tx.commit(CalendarFeedEvent::Created(feed.id)).await?;
         Ok(CalendarFeedToken { feed, token: secret.show() })
     }
 
@@ -65,7 +65,7 @@ impl Service {
         let mut tx = self.database.write(caller).await?;
         let id = repository::feed_revoke(&mut tx, organization, caller.id()).await?;
         let id = id.ok_or(CalendarError::FeedNotFound)?;
-        tx.commit(Audit::action("revoked", &id)).await?;
+        tx.commit(CalendarFeedEvent::Revoked(id)).await?;
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 
 mod api;
 mod error;
+mod event;
 mod export;
 mod model;
 mod registry;

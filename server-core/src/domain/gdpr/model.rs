@@ -6,8 +6,7 @@ use uuid::Uuid;
 
 use super::registry::{Fate, Holding};
 use crate::{
-    audit::Entity,
-    ids::{OrganizationId, PatientId, UserId},
+    ids::{Entity, OrganizationId, PatientId, UserId},
     jobs::JobState,
 };
 
@@ -269,6 +268,7 @@ pub(crate) struct ErasureJob {
 }
 
 /// An erasure in audit rows on itself.
+#[derive(Debug, Clone)]
 pub(super) struct ErasureRecord(pub(super) Uuid);
 
 impl Entity for ErasureRecord {

@@ -79,8 +79,7 @@ impl Service {
             let job = self::latest(&mut tx, caller, &work).await?.ok_or(GdprError::JobNotFound)?;
             return Ok(accepted(&job, dry_run));
         };
-        tx.commit(Audit::action("requested", &ErasureRecord(id)).and([subject_audit("erasure_requested", subject)]))
-            .await?;
+        tx.commit(requested(id, subject)).await?;
         Ok(ErasureAccepted { job_id: id, status: JobState::Queued, dry_run })
     }
 
@@ -103,9 +102,7 @@ impl Service {
             return Ok(accepted(&job, false));
         };
         tx.changed(Changed::User(user));
-        let asked = Audit::action("requested", &ErasureRecord(id));
-        let asked = asked.and([subject_audit("erasure_requested", Subject::User(user))]).and(left);
-        tx.commit(asked).await?;
+        tx.commit(requested(id, Subject::User(user)).and(left)).await?;
         Ok(ErasureAccepted { job_id: id, status: JobState::Queued, dry_run: false })
     }
 
@@ -224,9 +221,10 @@ fn not_found(subject: Subject) -> GdprError {
     }
 }
 
-fn subject_audit(action: &'static str, subject: Subject) -> Audit {
-    match subject {
-        Subject::User(user) => Audit::action(action, &user),
-        Subject::Patient(patient) => Audit::action(action, &patient),
-    }
+/// Returns the events of an erasure that somebody has asked for.
+fn requested(id: Uuid, subject: Subject) -> Events {
+    Events::from(ErasureEvent::Requested(ErasureRecord(id))).and([match subject {
+        Subject::User(user) => Events::from(UserEvent::ErasureRequested(user)),
+        Subject::Patient(patient) => PatientEvent::ErasureRequested(patient).into(),
+    }])
 }

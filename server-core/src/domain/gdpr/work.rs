@@ -192,7 +192,7 @@ impl Run<'_> {
             }
         }
         let tx = self.write().await?;
-        tx.commit(Audit::action("refused", &ErasureRecord(self.attempt.id))).await?;
+        tx.commit(ErasureEvent::Refused(ErasureRecord(self.attempt.id))).await?;
         Err(JobError::fatal("asker_not_allowed", "who asked for the erasure may not have it done"))
     }
 
@@ -228,7 +228,7 @@ impl Run<'_> {
             (false, Scope::Account) => Stage::Account,
         };
         let tx = self.write().await?;
-        self.commit(tx, next, Audit::action("planned", &ErasureRecord(self.attempt.id))).await
+        self.commit(tx, next, ErasureEvent::Planned(ErasureRecord(self.attempt.id))).await
     }
 
     async fn records(&mut self) -> Result<(), JobError> {
@@ -242,7 +242,7 @@ impl Run<'_> {
         }
         self.progress.receipt = self.change_records(&mut tx).await?;
         self.forget_after(&mut tx);
-        self.commit(tx, Stage::Account, self.audit()).await
+        self.commit(tx, Stage::Account, self.event()).await
     }
 
     /// A transaction in which nobody books for the person or links it to a record, and its ids as they
@@ -287,7 +287,7 @@ impl Run<'_> {
             self.forget_after(&mut tx);
         }
         self.progress.telemetry = self.telemetry_parts();
-        self.commit(tx, Stage::Files, self.audit().and(left)).await
+        self.commit(tx, Stage::Files, self.event().and(left)).await
     }
 
     /// An account is a person's own: it goes where the person said so, or whoever runs the platform named no
@@ -305,7 +305,7 @@ impl Run<'_> {
             self.progress.receipt.push(ErasureItem::deleted(HoldingService::Core, "s3", prefix.clone(), files));
         }
         let tx = self.write().await?;
-        self.commit(tx, Stage::Outbox, self.audit()).await
+        self.commit(tx, Stage::Outbox, self.event()).await
     }
 
     /// Whether audit rows of the user's are on their way as they were before.
@@ -348,7 +348,7 @@ impl Run<'_> {
         }
         let next = if self.work.dry_run { Stage::Done } else { Stage::IdentityProvider };
         let tx = self.write().await?;
-        self.commit(tx, next, self.audit()).await?;
+        self.commit(tx, next, self.event()).await?;
         Ok(true)
     }
 
@@ -376,7 +376,7 @@ impl Run<'_> {
             ));
             self.forget_after(&mut tx);
         }
-        self.commit(tx, Stage::Done, self.audit()).await
+        self.commit(tx, Stage::Done, self.event()).await
     }
 
     /// Does with each holding of the organizations what the registry says.
@@ -420,22 +420,22 @@ impl Run<'_> {
     }
 
     /// Commits a stage, and with it that it is done.
-    async fn commit(&mut self, mut tx: WriteTx, next: Stage, audit: Audit) -> Result<(), JobError> {
+    async fn commit(&mut self, mut tx: WriteTx, next: Stage, events: impl Into<Events>) -> Result<(), JobError> {
         self.progress.stage = next;
         self.attempt.record(&mut tx, &self.progress).await?;
-        tx.commit(audit).await?;
+        tx.commit(events).await?;
         Ok(())
     }
 
-    fn audit(&self) -> Audit {
-        let action = match (self.work.dry_run, self.work.mode) {
-            (true, _) => "planned",
-            (false, ErasureMode::Erase) => "erased",
-            (false, ErasureMode::Anonymize) => "anonymized",
-        };
-        match self.work.subject {
-            Subject::User(user) => Audit::action(action, &user),
-            Subject::Patient(patient) => Audit::action(action, &patient),
+    /// Returns the event of the person whom it is about.
+    fn event(&self) -> Events {
+        match (self.work.subject, self.work.dry_run, self.work.mode) {
+            (Subject::User(user), true, _) => UserEvent::ErasurePlanned(user).into(),
+            (Subject::User(user), false, ErasureMode::Erase) => UserEvent::Erased(user).into(),
+            (Subject::User(user), false, ErasureMode::Anonymize) => UserEvent::Anonymized(user).into(),
+            (Subject::Patient(patient), true, _) => PatientEvent::ErasurePlanned(patient).into(),
+            (Subject::Patient(patient), false, ErasureMode::Erase) => PatientEvent::Erased(patient).into(),
+            (Subject::Patient(patient), false, ErasureMode::Anonymize) => PatientEvent::Anonymized(patient).into(),
         }
     }
 

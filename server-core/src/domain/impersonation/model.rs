@@ -2,7 +2,6 @@ use chrono::{DateTime, Utc};
 use poem_openapi::{Object, types::Example};
 
 use crate::{
-    audit::Entity,
     ids::{ImpersonationId, PatientId, UserId},
 };
 
@@ -22,22 +21,6 @@ pub(crate) struct Impersonation {
     pub(crate) expires_at: DateTime<Utc>,
     /// When it began.
     pub(crate) created_at: DateTime<Utc>,
-}
-
-impl Entity for Impersonation {
-    const TYPE: &'static str = "impersonation";
-
-    fn entity_id(&self) -> String {
-        self.id.to_string()
-    }
-}
-
-impl Entity for ImpersonationId {
-    const TYPE: &'static str = Impersonation::TYPE;
-
-    fn entity_id(&self) -> String {
-        self.to_string()
-    }
 }
 
 impl Example for Impersonation {

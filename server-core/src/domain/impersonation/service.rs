@@ -3,12 +3,12 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{
+    event::ImpersonationEvent,
     error::ImpersonationError,
     model::{BeginImpersonation, ImpersonationToken},
     repository::{self, NewImpersonation},
 };
 use crate::{
-    audit::Audit,
     database::Database,
     domain::patient,
     encryption::OrganizationKeys,
@@ -64,7 +64,7 @@ impl Service {
             minutes: input.minutes,
         };
         let impersonation = repository::impersonation_create(&mut tx, organization, &new).await?;
-        tx.commit(Audit::action("began", &impersonation)).await?;
+        tx.commit(ImpersonationEvent::Began(impersonation.id)).await?;
         Ok(ImpersonationToken { impersonation, token: secret.show() })
     }
 
@@ -74,7 +74,7 @@ impl Service {
             return Err(ImpersonationError::NotFound);
         }
         tx.changed(Changed::Impersonation(id));
-        tx.commit(Audit::action("ended", &id)).await?;
+        tx.commit(ImpersonationEvent::Ended(id)).await?;
         Ok(())
     }
 }

@@ -47,8 +47,8 @@ impl Service {
         repository::invitation_answer(&mut tx, taken.id, user, InvitationStatus::Accepted).await?;
         tx.changed(Changed::User(user));
         let role = Role::of_membership(taken.role.as_str()).ok_or(InvitationError::NotFound)?;
-        let audit = Audit::action("accepted", &taken.id).in_organization(organization);
-        tx.commit(audit.and(joined).and(linked(user, &taken, offer))).await?;
+        let accepted = Events::from(InvitationEvent::Accepted(taken.id)).in_organization(organization);
+        tx.commit(accepted.and(joined).and(linked(user, &taken, offer))).await?;
         Ok(MyMembership {
             organization_id: organization,
             organization_name: taken.organization_name,
@@ -61,7 +61,7 @@ impl Service {
     pub(super) async fn decline(&self, caller: &Person, id: InvitationId) -> Result<(), InvitationError> {
         let (mut tx, taken, _) = self.take(caller, id).await?;
         repository::invitation_answer(&mut tx, taken.id, caller.id(), InvitationStatus::Declined).await?;
-        tx.commit(Audit::action("declined", &taken.id).in_organization(taken.organization_id)).await?;
+        tx.commit(Events::from(InvitationEvent::Declined(taken.id)).in_organization(taken.organization_id)).await?;
         Ok(())
     }
 
@@ -86,21 +86,25 @@ impl Service {
         user: UserId,
         taken: &Taken,
         offer: Offer,
-    ) -> Result<Vec<Audit>, InvitationError> {
+    ) -> Result<Option<Events>, InvitationError> {
         let role: Option<MemberRole> = self.members.role_hold(tx, taken.organization_id, user).await?;
         match (role, offer) {
-            (None, _) => Ok(self.members.add(tx, taken.organization_id, user, taken.role).await?),
+            (None, _) => Ok(Some(self.members.add(tx, taken.organization_id, user, taken.role).await?)),
             (Some(_), Offer::Membership(_)) => Err(MemberError::AlreadyMember.into()),
             (Some(role), _) if role != taken.role => Err(InvitationError::RoleConflict),
-            (Some(_), _) => Ok(Vec::new()),
+            (Some(_), _) => Ok(None),
         }
     }
 }
 
-/// A link names both: who asked for it, and whose the record is from now on.
-fn linked(user: UserId, taken: &Taken, offer: Offer) -> Vec<Audit> {
-    let Some(record) = record_audit("linked", offer) else { return Vec::new() };
-    let asked = taken.invited_by.map(|by| Audit::action("link_granted", &by));
-    let all = [Some(record), Some(Audit::action("linked", &user)), asked];
-    all.into_iter().flatten().map(|audit| audit.in_organization(taken.organization_id)).collect()
+/// Returns the events of a link: of the record, of the user whose it is from now on, and of who asked for it.
+fn linked(user: UserId, taken: &Taken, offer: Offer) -> Vec<Events> {
+    let record: Events = match offer {
+        Offer::Membership(_) => return Vec::new(),
+        Offer::Patient(patient) => PatientEvent::Linked(patient).into(),
+        Offer::Specialist(specialist) => SpecialistEvent::Linked(specialist).into(),
+    };
+    let asked = taken.invited_by.map(UserEvent::LinkGranted);
+    let all = [Some(record), Some(UserEvent::Linked(user).into()), asked.map(Events::from)];
+    all.into_iter().flatten().map(|event| event.in_organization(taken.organization_id)).collect()
 }

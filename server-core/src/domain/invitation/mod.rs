@@ -8,6 +8,7 @@
 mod answer;
 mod api;
 mod error;
+mod event;
 mod model;
 mod repository;
 mod service;

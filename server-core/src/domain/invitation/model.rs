@@ -2,7 +2,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Enum, Object, types::Example};
 
 use crate::{
-    audit::Entity,
     domain::member::MemberRole,
     ids::{InvitationId, OrganizationId, PatientId, SpecialistId, UserId},
 };
@@ -63,22 +62,6 @@ pub(crate) struct Invitation {
     pub(crate) ended_at: Option<DateTime<Utc>>,
     /// When it was first made.
     pub(crate) created_at: DateTime<Utc>,
-}
-
-impl Entity for Invitation {
-    const TYPE: &'static str = InvitationId::TYPE;
-
-    fn entity_id(&self) -> String {
-        self.id.entity_id()
-    }
-}
-
-impl Entity for InvitationId {
-    const TYPE: &'static str = "invitation";
-
-    fn entity_id(&self) -> String {
-        self.to_string()
-    }
 }
 
 impl Example for Invitation {

@@ -4,6 +4,7 @@ use server_shared::http::{Page, Paging};
 use uuid::Uuid;
 
 use super::{
+    event::InvitationEvent,
     error::InvitationError,
     model::{ConnectUser, Invitation, InvitationStatus, LinkRecord, MyInvitation, Offer},
     repository::{self, InvitationRow, SealedAddress},
@@ -105,9 +106,14 @@ impl Service {
             ended_at: None,
             created_at: written.created_at,
         };
-        let made = if written.is_new { Audit::created(&invitation) } else { Audit::action("renewed", &invitation) };
-        let named = invitation.user_id.map(|user| Audit::action("invited", &user));
-        tx.commit(made.and(record_audit("link_requested", offer)).and(named)).await?;
+        let made = if written.is_new { InvitationEvent::Created } else { InvitationEvent::Renewed };
+        let requested = match offer {
+            Offer::Membership(_) => None,
+            Offer::Patient(patient) => Some(Events::from(PatientEvent::LinkRequested(patient))),
+            Offer::Specialist(specialist) => Some(SpecialistEvent::LinkRequested(specialist).into()),
+        };
+        let named = invitation.user_id.map(UserEvent::Invited);
+        tx.commit(Events::from(made(invitation.id)).and(requested).and(named)).await?;
         Ok(invitation)
     }
 
@@ -176,7 +182,9 @@ impl Service {
             None => repository::invitation_count(&mut tx, organization).await?,
         };
         let opened = rows.try_map(|rows| rows.into_iter().map(|row| self.open(&row)).collect::<Result<Vec<_>, _>>())?;
-        let invitations = tx.disclose(opened, |invitations| Audit::read(invitations)).await?;
+        let invitations = tx.disclose(opened, |invitations| {
+            Audit::read(invitations.iter().map(|invitation| &invitation.id))
+        }).await?;
         Ok(paging.page(invitations, total))
     }
 
@@ -190,7 +198,7 @@ impl Service {
         if !repository::invitation_revoke(&mut tx, organization, id).await? {
             return Err(InvitationError::NotFound);
         }
-        tx.commit(Audit::action("revoked", &id)).await?;
+        tx.commit(InvitationEvent::Revoked(id)).await?;
         Ok(())
     }
 
@@ -262,13 +270,4 @@ impl Service {
 /// Removes what ended a while ago; says how many.
 pub(crate) async fn sweep(across: Across) -> Result<u64, DatabaseError> {
     repository::invitations_purge(&across, KEPT_DAYS).await
-}
-
-/// Returns the audit entry of the record that a link is about; `None` for a membership.
-pub(super) fn record_audit(action: &'static str, offer: Offer) -> Option<Audit> {
-    match offer {
-        Offer::Membership(_) => None,
-        Offer::Patient(patient) => Some(Audit::action(action, &patient)),
-        Offer::Specialist(specialist) => Some(Audit::action(action, &specialist)),
-    }
 }

@@ -1,8 +1,13 @@
 //! Links, impersonations, holds and logins that end with the role of a member.
 
 use crate::{
-    audit::Audit,
-    domain::appointment::{AppointmentEvent, HoldEnd},
+    domain::{
+        appointment::{AppointmentEvent, HoldEnd},
+        calendar::CalendarFeedEvent,
+        impersonation::ImpersonationEvent,
+        patient::PatientEvent,
+        specialist::SpecialistEvent,
+    },
     event::Events,
     ids::{AppointmentId, CalendarFeedId, ImpersonationId, PatientId, SpecialistId},
 };
@@ -34,14 +39,14 @@ impl Ended {
     /// Returns the event of it.
     pub(super) fn event(&self) -> Events {
         match self.kind {
-            EndedKind::CalendarFeed => Audit::action("revoked", &CalendarFeedId(self.id)).into(),
-            EndedKind::Impersonation => Audit::action("ended", &ImpersonationId(self.id)).into(),
+            EndedKind::CalendarFeed => CalendarFeedEvent::Revoked(CalendarFeedId(self.id)).into(),
+            EndedKind::Impersonation => ImpersonationEvent::Ended(ImpersonationId(self.id)).into(),
             EndedKind::Appointment => {
                 let hold = HoldEnd { id: AppointmentId(self.id), freed: self.specialist_id };
                 AppointmentEvent::Released(hold).into()
             }
-            EndedKind::Specialist => Audit::updated(&SpecialistId(self.id), vec!["user_id"]).into(),
-            EndedKind::Patient => Audit::updated(&PatientId(self.id), vec!["user_id"]).into(),
+            EndedKind::Specialist => SpecialistEvent::Updated(SpecialistId(self.id), vec!["user_id"]).into(),
+            EndedKind::Patient => PatientEvent::Updated(PatientId(self.id), vec!["user_id"]).into(),
         }
     }
 }

@@ -1,6 +1,7 @@
 mod api;
 mod ended;
 mod error;
+mod event;
 mod model;
 mod repository;
 mod service;

@@ -1,7 +1,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Enum, Object, types::Example};
 
-use crate::{audit::Entity, ids::UserId};
+use crate::ids::{Entity, UserId};
 
 /// What a member is in its organization. Running the platform is no membership, so nobody can grant it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
@@ -53,16 +53,9 @@ pub(crate) struct Member {
     pub(crate) since: DateTime<Utc>,
 }
 
-impl Entity for Member {
-    const TYPE: &'static str = MembershipOf::TYPE;
-
-    fn entity_id(&self) -> String {
-        MembershipOf(self.user_id).entity_id()
-    }
-}
-
 /// A user's membership in the organization of the audit row.
-pub(super) struct MembershipOf(pub(super) UserId);
+#[derive(Debug, Clone)]
+pub(crate) struct MembershipOf(pub(super) UserId);
 
 impl Entity for MembershipOf {
     const TYPE: &'static str = "membership";

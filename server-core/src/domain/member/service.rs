@@ -1,6 +1,7 @@
 use server_shared::http::{Page, Paging};
 
 use super::{
+    event::MembershipEvent,
     ended::Ended,
     error::MemberError,
     model::{Invitation, Member, MemberRole, MembershipOf},
@@ -35,7 +36,7 @@ impl Service {
             None => repository::member_count(&mut tx).await?,
         };
         let members = rows.try_map(|rows| rows.into_iter().map(|row| self.open(row)).collect::<Result<Vec<_>, _>>())?;
-        let members = tx.disclose(members, |members| Audit::read(members)).await?;
+        let members = tx.disclose(members, |members| Audit::read(&members.iter().map(|member| MembershipOf(member.user_id)).collect::<Vec<_>>())).await?;
         Ok(paging.page(members, total))
     }
 
@@ -54,7 +55,10 @@ impl Service {
         if !repository::member_role_update(&mut tx, organization, user, role).await? {
             return Err(MemberError::NotFound);
         }
-        self.commit(tx, user, |member| Events::from(Audit::updated(member, vec!["role"])).and(ended)).await
+        self.commit(tx, user, |member| {
+            let updated = MembershipEvent::Updated(MembershipOf(member.user_id), vec!["role"]);
+            Events::from(updated).and(ended)
+        }).await
     }
 
     pub(super) async fn delete(
@@ -70,12 +74,12 @@ impl Service {
             return Err(MemberError::NotFound);
         }
         tx.changed(Changed::User(user));
-        tx.commit(Events::from(Audit::deleted(&MembershipOf(user))).and(ended)).await?;
+        tx.commit(Events::from(MembershipEvent::Deleted(MembershipOf(user))).and(ended)).await?;
         Ok(())
     }
 
     /// Somebody accepted an invitation at the identity provider.
-    pub(crate) async fn join(&self, tx: &mut WriteTx, invitation: &Invitation) -> Result<Audit, MemberError> {
+    pub(crate) async fn join(&self, tx: &mut WriteTx, invitation: &Invitation) -> Result<Events, MemberError> {
         let (user, present) = self.users.known(tx, &invitation.clerk_id).await?;
         let membership = MembershipOf(user);
         let joined = if present {
@@ -83,10 +87,9 @@ impl Service {
         } else {
             None
         };
-        let Some(organization) = joined else { return Ok(Audit::action("ignored", &membership)) };
+        let Some(organization) = joined else { return Ok(MembershipEvent::Ignored(membership).into()) };
         tx.changed(Changed::User(user));
-        let granted = admin_granted(user, invitation.role).map(|audit| audit.in_organization(organization));
-        Ok(Audit::created(&membership).in_organization(organization).and(granted))
+        Ok(joined_as(user, invitation.role, organization))
     }
 
     /// Whom an administrator means by an id; `None` for who was never a member.
@@ -122,11 +125,9 @@ impl Service {
         organization: OrganizationId,
         user: UserId,
         role: MemberRole,
-    ) -> Result<Vec<Audit>, MemberError> {
+    ) -> Result<Events, MemberError> {
         repository::member_create(tx, organization, user, role).await?;
-        let created = Audit::created(&MembershipOf(user));
-        let all = std::iter::once(created).chain(admin_granted(user, role));
-        Ok(all.map(|audit| audit.in_organization(organization)).collect())
+        Ok(joined_as(user, role, organization))
     }
 
     /// A transaction above organizations in which nobody changes the members of the user's organizations, so
@@ -146,9 +147,10 @@ impl Service {
     }
 
     /// A user is gone: what is left to say in the audit log of each of its organizations.
-    pub(crate) async fn leave_all(&self, tx: &mut WriteTx, user: UserId) -> Result<Vec<Audit>, DatabaseError> {
+    pub(crate) async fn leave_all(&self, tx: &mut WriteTx, user: UserId) -> Result<Vec<Events>, DatabaseError> {
         let organizations = repository::memberships_end(tx, user).await?;
-        let left = |organization| Audit::deleted(&MembershipOf(user)).in_organization(organization);
+        let deleted = || Events::from(MembershipEvent::Deleted(MembershipOf(user)));
+        let left = |organization| deleted().in_organization(organization);
         Ok(organizations.into_iter().map(left).collect())
     }
 
@@ -185,10 +187,11 @@ impl Service {
     }
 }
 
-/// An entry of its own for a new administrator: that of the membership names no value, and who watches over
-/// rights has to know.
-fn admin_granted(user: UserId, role: MemberRole) -> Option<Audit> {
-    (role == MemberRole::Admin).then(|| Audit::action("admin_granted", &MembershipOf(user)))
+/// Returns the events of a new membership.
+fn joined_as(user: UserId, role: MemberRole, organization: OrganizationId) -> Events {
+    let created = Events::from(MembershipEvent::Created(MembershipOf(user))).in_organization(organization);
+    let granted = (role == MemberRole::Admin).then(|| MembershipEvent::AdminGranted(MembershipOf(user)));
+    created.and(granted.map(|granted| Events::from(granted).in_organization(organization)))
 }
 
 /// Ends what the member has in its role and may not have in the next; returns the events of it.

@@ -1,5 +1,6 @@
 mod api;
 mod error;
+mod event;
 mod model;
 mod repository;
 mod service;

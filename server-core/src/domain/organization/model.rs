@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use poem_openapi::{Object, types::Example};
 
-use crate::{audit::Entity, ids::OrganizationId};
+use crate::ids::OrganizationId;
 
 /// A clinic.
 #[derive(Debug, Clone, Object)]
@@ -21,14 +21,6 @@ pub(crate) struct Organization {
     pub(crate) created_at: DateTime<Utc>,
     /// When it last changed.
     pub(crate) updated_at: DateTime<Utc>,
-}
-
-impl Entity for Organization {
-    const TYPE: &'static str = "organization";
-
-    fn entity_id(&self) -> String {
-        self.id.to_string()
-    }
 }
 
 impl Example for Organization {

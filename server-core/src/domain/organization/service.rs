@@ -4,12 +4,12 @@ use server_shared::{
 };
 
 use super::{
+    event::OrganizationEvent,
     error::OrganizationError,
     model::{CreateOrganization, Organization, UpdateOrganization},
     repository,
 };
 use crate::{
-    audit::Audit,
     database::Database,
     domain::rules::check_timezone,
     encryption::OrganizationKeys,
@@ -59,7 +59,7 @@ impl Service {
         let mut tx = self.database.write(&caller.above_organizations()).await?;
         let organization = repository::organization_create(&mut tx, input, &slug).await?;
         self.keys.create(&mut tx, organization.id).await?;
-        tx.commit(Audit::created(&organization)).await?;
+        tx.commit(OrganizationEvent::Created(organization.id)).await?;
         Ok(organization)
     }
 
@@ -75,7 +75,8 @@ impl Service {
             repository::organization_update(&mut tx, id, input).await?.ok_or(OrganizationError::NotFound)?;
         // Its name is part of what is remembered of each of its members.
         tx.changed(Changed::Users);
-        tx.commit(Audit::updated(&organization, vec!["name", "timezone"])).await?;
+        let changed = changed(&before, &organization, &["name", "timezone"]);
+        tx.commit(OrganizationEvent::Updated(organization.id, changed)).await?;
         Ok(organization)
     }
 }

@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use poem_openapi::{Object, types::Example};
 use serde::{Deserialize, Serialize};
 
-use crate::{audit::Entity, ids::OrganizationId};
+use crate::ids::{Entity, OrganizationId};
 
 /// Settings of an organization; a setting that it has not made has its default.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
@@ -18,11 +18,15 @@ pub(crate) struct OrganizationSettings {
     pub(crate) updated_at: DateTime<Utc>,
 }
 
-impl Entity for OrganizationSettings {
+/// The settings of an organization, by its id.
+#[derive(Debug, Clone)]
+pub(super) struct SettingsOf(pub(super) OrganizationId);
+
+impl Entity for SettingsOf {
     const TYPE: &'static str = "organization_settings";
 
     fn entity_id(&self) -> String {
-        self.organization_id.to_string()
+        self.0.to_string()
     }
 }
 

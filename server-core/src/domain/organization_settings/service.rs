@@ -1,12 +1,12 @@
 use serde_json::Value;
 
 use super::{
+    event::OrganizationSettingsEvent,
     error::OrganizationSettingsError,
     model::{Document, OrganizationSettings, UpdateOrganizationSettings},
     repository::{self, Standing},
 };
 use crate::{
-    audit::Audit,
     database::{Database, DatabaseError},
     identity::Person,
     ids::OrganizationId,
@@ -50,7 +50,8 @@ impl Service {
         let said = serde_json::to_value(after).map_err(|error| DatabaseError::Damaged(error.to_string()))?;
         merge(&mut document, said);
         let settings = shown(&repository::settings_update(&mut tx, organization, &document).await?)?;
-        tx.commit(Audit::updated(&settings, before.record_access.changed(&after.record_access))).await?;
+        let changed = before.record_access.changed(&after.record_access);
+        tx.commit(OrganizationSettingsEvent::Updated(SettingsOf(organization), changed)).await?;
         Ok(settings)
     }
 }

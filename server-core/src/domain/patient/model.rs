@@ -3,7 +3,6 @@ use poem_openapi::{Enum, Object, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    audit::Entity,
     ids::{PatientId, UserId},
 };
 
@@ -41,22 +40,6 @@ pub(crate) struct Patient {
     pub(crate) created_at: DateTime<Utc>,
     /// When it last changed.
     pub(crate) updated_at: DateTime<Utc>,
-}
-
-impl Entity for Patient {
-    const TYPE: &'static str = PatientId::TYPE;
-
-    fn entity_id(&self) -> String {
-        self.id.entity_id()
-    }
-}
-
-impl Entity for PatientId {
-    const TYPE: &'static str = "patient";
-
-    fn entity_id(&self) -> String {
-        self.to_string()
-    }
 }
 
 impl Example for Patient {

@@ -8,6 +8,7 @@ use server_shared::{
 use uuid::Uuid;
 
 use super::{
+    event::PatientEvent,
     error::PatientError,
     model::{CreatePatient, Patient, PatientFilter, PatientSort, UpdatePatient},
     repository::{self, PatientRow, PatientSearch, SealedPatient, Written},
@@ -55,7 +56,7 @@ impl Service {
         let patients = rows.try_map(|rows| {
             rows.iter().map(|row| self.open(row, notes)).collect::<Result<Vec<Patient>, DatabaseError>>()
         })?;
-        let patients = tx.disclose(patients, |patients| Audit::read(patients)).await?;
+        let patients = tx.disclose(patients, |patients| Audit::read(patients.iter().map(|patient| &patient.id))).await?;
         Ok(paging.page(patients, total))
     }
 
@@ -63,7 +64,7 @@ impl Service {
         let mut tx = self.database.disclose(caller).await?;
         let row = repository::patient_get(&mut tx, id).await?.ok_or(PatientError::NotFound)?;
         let patient = row.try_map(|row| self.open(&row, sees_notes(caller)))?;
-        Ok(tx.disclose(patient, |patient| Audit::read([patient])).await?)
+        Ok(tx.disclose(patient, |patient| Audit::read([&patient.id])).await?)
     }
 
     /// The user of a patient, for what other domains do with both: `None` for no such patient, `Some(None)`
@@ -104,7 +105,7 @@ impl Service {
         let user = user.ok_or(PatientError::HasNoUser)?;
         repository::patient_unlink(&mut tx, id).await?;
         tx.changed(Changed::User(user));
-        tx.commit(Audit::action("unlinked", &id).and([Audit::action("unlinked", &user)])).await?;
+        tx.commit(Events::from(PatientEvent::Unlinked(id)).and([UserEvent::Unlinked(user)])).await?;
         Ok(())
     }
 
@@ -133,7 +134,7 @@ impl Service {
             return Err(PatientError::EmailTaken { patient_id });
         };
         let patient = Sealed::new(patient(uid, None, record, &written, sees_notes(caller)));
-        Ok(tx.commit_sealed(patient, Audit::created).await?)
+        Ok(tx.commit_sealed(patient, |patient| PatientEvent::Created(patient.id)).await?)
     }
 
     pub(super) async fn update(
@@ -168,7 +169,7 @@ impl Service {
         let written = repository::patient_update(&mut tx, id, &values).await?;
         let changed = changed_fields(&before, &record);
         let patient = Sealed::new(patient(row.uid, row.user_id, record, &written, sees_notes(caller)));
-        Ok(tx.commit_sealed(patient, |patient| Audit::updated(patient, changed)).await?)
+        Ok(tx.commit_sealed(patient, |patient| PatientEvent::Updated(patient.id, changed)).await?)
     }
 
     pub(super) async fn delete(&self, caller: &Caller, id: PatientId) -> Result<(), PatientError> {
@@ -177,7 +178,7 @@ impl Service {
         if let Some(user) = linked {
             tx.changed(Changed::User(user));
         }
-        tx.commit(Audit::deleted(&id)).await?;
+        tx.commit(PatientEvent::Deleted(id)).await?;
         Ok(())
     }
 

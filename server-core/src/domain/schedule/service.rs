@@ -5,7 +5,6 @@ use super::{
     rules::{self, Period, Window},
 };
 use crate::{
-    audit::Audit,
     database::Database,
     identity::Caller,
     ids::{OrganizationId, SpecialistId},
@@ -42,7 +41,7 @@ impl Service {
             return Err(ScheduleError::StaleVersion { current: standing.version });
         }
         let version = repository::schedule_update(&mut tx, organization, id, input, &windows, &periods).await?;
-        tx.commit(Audit::updated(&id, changed(&standing, input, &windows, &periods))).await?;
+        tx.commit(SpecialistEvent::Updated(id, changed(&standing, input, &windows, &periods))).await?;
         Ok(SpecialistSchedule {
             specialist_id: id,
             timezone: standing.timezone,

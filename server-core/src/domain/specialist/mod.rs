@@ -1,9 +1,11 @@
 mod api;
 mod error;
+mod event;
 mod model;
 mod repository;
 mod service;
 
 pub(crate) use api::Api;
 pub(crate) use error::SpecialistError;
+pub(crate) use event::SpecialistEvent;
 pub(crate) use service::Service;

@@ -2,7 +2,6 @@ use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object, types::Example};
 
 use crate::{
-    audit::Entity,
     ids::{SpecialistId, SpecialtyId, UserId},
 };
 
@@ -28,22 +27,6 @@ pub(crate) struct Specialist {
     pub(crate) created_at: DateTime<Utc>,
     /// When it last changed.
     pub(crate) updated_at: DateTime<Utc>,
-}
-
-impl Entity for Specialist {
-    const TYPE: &'static str = SpecialistId::TYPE;
-
-    fn entity_id(&self) -> String {
-        self.id.entity_id()
-    }
-}
-
-impl Entity for SpecialistId {
-    const TYPE: &'static str = "specialist";
-
-    fn entity_id(&self) -> String {
-        self.to_string()
-    }
 }
 
 impl Example for Specialist {

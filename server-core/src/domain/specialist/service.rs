@@ -1,12 +1,12 @@
 use server_shared::http::{Page, Paging};
 
 use super::{
+    event::SpecialistEvent,
     error::SpecialistError,
     model::{Specialist, SpecialistFilter, SpecialistInput, SpecialistSort},
     repository,
 };
 use crate::{
-    audit::Audit,
     database::{Database, DatabaseError, WriteTx},
     domain::rules::check_timezone,
     identity::{Caller, Changed},
@@ -56,7 +56,7 @@ impl Service {
         check_timezone("/timezone", &input.timezone)?;
         let mut tx = self.database.write(caller).await?;
         let specialist = repository::specialist_create(&mut tx, organization, input).await?;
-        tx.commit(Audit::created(&specialist)).await?;
+        tx.commit(SpecialistEvent::Created(specialist.id)).await?;
         Ok(specialist)
     }
 
@@ -71,7 +71,8 @@ impl Service {
         let mut tx = self.database.write(caller).await?;
         let specialist =
             repository::specialist_update(&mut tx, organization, id, input).await?.ok_or(SpecialistError::NotFound)?;
-        tx.commit(Audit::updated(&specialist, FIELDS.to_vec())).await?;
+        let changed = changed(&before, &specialist, &FIELDS);
+        tx.commit(SpecialistEvent::Updated(specialist.id, changed)).await?;
         Ok(specialist)
     }
 
@@ -113,7 +114,7 @@ impl Service {
         let user = user.ok_or(SpecialistError::HasNoUser)?;
         repository::specialist_unlink(&mut tx, id).await?;
         tx.changed(Changed::User(user));
-        tx.commit(Audit::action("unlinked", &id).and([Audit::action("unlinked", &user)])).await?;
+        tx.commit(Events::from(SpecialistEvent::Unlinked(id)).and([UserEvent::Unlinked(user)])).await?;
         Ok(())
     }
 
@@ -123,7 +124,7 @@ impl Service {
         if let Some(user) = linked {
             tx.changed(Changed::User(user));
         }
-        tx.commit(Audit::deleted(&id)).await?;
+        tx.commit(SpecialistEvent::Deleted(id)).await?;
         Ok(())
     }
 }

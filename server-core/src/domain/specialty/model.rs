@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object, types::Example};
 
-use crate::{audit::Entity, ids::SpecialtyId};
+use crate::ids::SpecialtyId;
 
 /// A medical specialty that a clinic offers.
 #[derive(Debug, Clone, Object)]
@@ -19,14 +19,6 @@ pub(crate) struct Specialty {
     pub(crate) created_at: DateTime<Utc>,
     /// When it last changed.
     pub(crate) updated_at: DateTime<Utc>,
-}
-
-impl Entity for Specialty {
-    const TYPE: &'static str = "specialty";
-
-    fn entity_id(&self) -> String {
-        self.id.to_string()
-    }
 }
 
 impl Example for Specialty {

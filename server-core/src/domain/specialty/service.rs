@@ -1,12 +1,12 @@
 use server_shared::http::{Page, Paging};
 
 use super::{
+    event::SpecialtyEvent,
     error::SpecialtyError,
     model::{Specialty, SpecialtyInput, SpecialtySort},
     repository,
 };
 use crate::{
-    audit::Audit,
     database::Database,
     identity::Caller,
     ids::{OrganizationId, SpecialtyId},
@@ -52,7 +52,7 @@ impl Service {
     ) -> Result<Specialty, SpecialtyError> {
         let mut tx = self.database.write(caller).await?;
         let specialty = repository::specialty_create(&mut tx, organization, input).await?;
-        tx.commit(Audit::created(&specialty)).await?;
+        tx.commit(SpecialtyEvent::Created(specialty.id)).await?;
         Ok(specialty)
     }
 
@@ -64,14 +64,15 @@ impl Service {
     ) -> Result<Specialty, SpecialtyError> {
         let mut tx = self.database.write(caller).await?;
         let specialty = repository::specialty_update(&mut tx, id, input).await?.ok_or(SpecialtyError::NotFound)?;
-        tx.commit(Audit::updated(&specialty, vec!["name", "description"])).await?;
+        let changed = changed(&before, &specialty, &["name", "description"]);
+        tx.commit(SpecialtyEvent::Updated(specialty.id, changed)).await?;
         Ok(specialty)
     }
 
     pub(super) async fn delete(&self, caller: &Caller, id: SpecialtyId) -> Result<(), SpecialtyError> {
         let mut tx = self.database.write(caller).await?;
         let specialty = repository::specialty_delete(&mut tx, id).await?.ok_or(SpecialtyError::NotFound)?;
-        tx.commit(Audit::deleted(&specialty)).await?;
+        tx.commit(SpecialtyEvent::Deleted(specialty.id)).await?;
         Ok(())
     }
 }

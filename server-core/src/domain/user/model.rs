@@ -3,7 +3,6 @@ use poem_openapi::{Object, types::Example};
 use serde::Serialize;
 
 use crate::{
-    audit::Entity,
     domain::invitation::MyInvitation,
     identity::{Person, Role},
     ids::{OrganizationId, PatientId, SpecialistId, UserId},
@@ -98,14 +97,6 @@ impl Example for Me {
             specialist_id: None,
             invitations: vec![MyInvitation::example()],
         }
-    }
-}
-
-impl Entity for UserId {
-    const TYPE: &'static str = "user";
-
-    fn entity_id(&self) -> String {
-        self.to_string()
     }
 }
 

@@ -5,12 +5,12 @@ use server_shared::{crypto::normalize_email, token::Ed25519Signer};
 use uuid::Uuid;
 
 use super::{
+    event::UserEvent,
     error::UserError,
     model::{Moment, Profile, TelemetryClaims, TelemetryToken},
     repository::{self, AccountRow, SealedEmail},
 };
 use crate::{
-    audit::Audit,
     database::{Database, DatabaseError, WriteTx},
     encryption::{Encryption, NO_ORGANIZATION, RowCipher},
     identity::{Changed, Person},
@@ -46,7 +46,7 @@ impl Service {
         repository::user_switch(&mut tx, user, organization).await?;
         // This process answers by the new organization from the very next request on.
         tx.changed(Changed::User(user));
-        tx.commit(Audit::updated(&user, vec!["current_organization_id"])).await?;
+        tx.commit(UserEvent::Updated(user, vec!["current_organization_id"])).await?;
         Ok(switched)
     }
 
@@ -91,35 +91,35 @@ impl Service {
         tx: &mut WriteTx,
         profile: &Profile,
         moment: &Moment,
-    ) -> Result<Audit, UserError> {
+    ) -> Result<UserEvent, UserError> {
         let (account, is_new) =
             repository::account_lock(tx, &profile.clerk_id, &self.erased_name(&profile.clerk_id)).await?;
         let user = account.id;
         if account.deleted_at.is_some() || account.moment().is_some_and(|known| known >= *moment) {
-            return Ok(Audit::action("ignored", &user));
+            return Ok(UserEvent::Ignored(user));
         }
         let email = self.seal(&account, profile.email.as_deref())?;
         repository::profile_update(tx, account.id, profile, &email, moment).await?;
         tx.changed(Changed::User(account.id));
         if is_new {
-            return Ok(Audit::created(&user));
+            return Ok(UserEvent::Created(user));
         }
         let compared = [("name", account.name == profile.name), ("email", account.email_index == email.index)];
         let changed = compared.into_iter().filter(|(_, same)| !same).map(|(field, _)| field);
-        Ok(Audit::updated(&user, changed.collect()))
+        Ok(UserEvent::Updated(user, changed.collect()))
     }
 
     /// The identity provider says that a user is gone: so is what is personal. Nothing that it says later
     /// of the user counts. Gives who it was, and whether this is news.
-    pub(crate) async fn close(&self, tx: &mut WriteTx, clerk_id: &str) -> Result<(UserId, bool, Audit), UserError> {
+    pub(crate) async fn close(&self, tx: &mut WriteTx, clerk_id: &str) -> Result<(UserId, bool, UserEvent), UserError> {
         let (account, _) = repository::account_lock(tx, clerk_id, &self.erased_name(clerk_id)).await?;
         let user = account.id;
         if account.deleted_at.is_some() {
-            return Ok((account.id, false, Audit::action("ignored", &user)));
+            return Ok((account.id, false, UserEvent::Ignored(user)));
         }
         repository::account_close(tx, account.id).await?;
         tx.changed(Changed::User(account.id));
-        Ok((account.id, true, Audit::deleted(&user)))
+        Ok((account.id, true, UserEvent::Deleted(user)))
     }
 
     /// Revokes every token for Telemetry that the user was issued until the commit: tokens don't say which session

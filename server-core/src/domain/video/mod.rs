@@ -7,6 +7,7 @@
 
 mod api;
 mod error;
+mod event;
 mod model;
 mod repository;
 mod service;

@@ -4,8 +4,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::{
-    audit::Entity,
-    ids::{AppointmentId, PatientId, SpecialistId},
+    ids::{Entity, AppointmentId, PatientId, SpecialistId},
 };
 
 /// How long before its appointment a room opens.
@@ -112,6 +111,7 @@ impl Part {
 }
 
 /// The room of an appointment, for the audit log.
+#[derive(Debug, Clone)]
 pub(super) struct RoomOf(pub(super) AppointmentId);
 
 impl Entity for RoomOf {

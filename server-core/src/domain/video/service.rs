@@ -4,12 +4,12 @@ use chrono::Utc;
 use secrecy::ExposeSecret;
 
 use super::{
+    event::RoomEvent,
     error::VideoError,
     model::{Meeting, Part, RoomOf, VideoToken, Window},
     repository,
 };
 use crate::{
-    audit::Audit,
     database::Database,
     identity::Caller,
     ids::AppointmentId,
@@ -52,7 +52,7 @@ impl Service {
         let participant = Participant { user_id: &user_id, user_name: part.label(), is_owner };
         let token = daily.token_create(&room, &participant).await?;
         let tx = self.database.write(caller).await?;
-        tx.commit(Audit::action("joined", &id)).await?;
+        tx.commit(AppointmentEvent::Joined(id)).await?;
         Ok(VideoToken { room_url, token: token.expose_secret().to_owned(), expires_at: closes_at })
     }
 
@@ -84,7 +84,7 @@ impl Service {
                 daily.room_delete(&name).await?;
                 let mut tx = self.database.write_apart(caller, Vec::new()).await?;
                 if repository::room_delete(&mut tx, id).await? {
-                    tx.commit(Audit::deleted(&RoomOf(id))).await?;
+                    tx.commit(RoomEvent::Deleted(RoomOf(id))).await?;
                 }
                 return Ok(None);
             }
@@ -96,13 +96,13 @@ impl Service {
             }
             let url = daily.room_put(&Room { name: &name, opens_at, closes_at }).await?;
             let mut tx = self.database.write_apart(caller, Vec::new()).await?;
-            let audit = match repository::room_store(&mut tx, id, &meeting, &url).await? {
-                Some(true) => Audit::created(&RoomOf(id)),
-                Some(false) => Audit::updated(&RoomOf(id), vec!["opens_at", "closes_at"]),
+            let event = match repository::room_store(&mut tx, id, &meeting, &url).await? {
+                Some(true) => RoomEvent::Created(RoomOf(id)),
+                Some(false) => RoomEvent::Updated(RoomOf(id), vec!["opens_at", "closes_at"]),
                 // Changed since it was read: what was made is not what is wanted now.
                 None => continue,
             };
-            tx.commit(audit).await?;
+            tx.commit(event).await?;
             return Ok(Some((url, window)));
         }
         Err(VideoError::Changing)

@@ -3,7 +3,6 @@ use poem_openapi::{Enum, Object, types::Example};
 use server_shared::error::FieldFault;
 
 use crate::{
-    audit::Entity,
     domain::{
         appointment::{Appointment, patient_of},
         availability::OpenSlot,
@@ -47,22 +46,6 @@ pub(crate) struct WaitlistEntry {
     pub(crate) appointment_id: Option<AppointmentId>,
     /// When it was created; who waits longest is asked first.
     pub(crate) created_at: DateTime<Utc>,
-}
-
-impl Entity for WaitlistEntry {
-    const TYPE: &'static str = WaitlistEntryId::TYPE;
-
-    fn entity_id(&self) -> String {
-        self.id.entity_id()
-    }
-}
-
-impl Entity for WaitlistEntryId {
-    const TYPE: &'static str = "waitlist_entry";
-
-    fn entity_id(&self) -> String {
-        self.to_string()
-    }
 }
 
 impl Example for WaitlistEntry {

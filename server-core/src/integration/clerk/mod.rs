@@ -9,6 +9,7 @@ mod error;
 mod event;
 mod repository;
 mod service;
+mod session_event;
 mod users;
 
 pub(crate) use api::Api;

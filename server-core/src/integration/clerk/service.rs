@@ -5,12 +5,13 @@ use serde_json::Value;
 use server_shared::crypto::WebhookSecret;
 
 use super::{
+    session_event::SessionEvent,
     error::ClerkError,
     event::{Change, Event},
     repository,
 };
 use crate::{
-    audit::{Audit, Entity},
+    ids::Entity,
     database::{Across, Database, DatabaseError, WriteTx},
     domain::{gdpr::Erasure, member, user},
     identity::{Caller, Changed},
@@ -45,10 +46,11 @@ pub(crate) struct Service {
     secret: Arc<WebhookSecret>,
 }
 
-/// The session that a message speaks of, for the audit log. Its name opens nothing.
-struct Session(String);
+/// The session that a message speaks of. Its name opens nothing.
+#[derive(Debug, Clone)]
+pub(super) struct SessionOf(String);
 
-impl Entity for Session {
+impl Entity for SessionOf {
     const TYPE: &'static str = "session";
 
     fn entity_id(&self) -> String {
@@ -85,18 +87,18 @@ impl Service {
         if !repository::event_claim(&mut tx, id).await? {
             return Ok(());
         }
-        let audit = match change {
-            Change::UserPut(profile) => self.users.profile_put(&mut tx, &profile, &event.moment).await?,
+        let events: Events = match change {
+            Change::UserPut(profile) => self.users.profile_put(&mut tx, &profile, &event.moment).await?.into(),
             Change::UserDelete { clerk_id } => {
-                let (user, closed, audit) = self.users.close(&mut tx, &clerk_id).await?;
+                let (user, closed, ended) = self.users.close(&mut tx, &clerk_id).await?;
                 if closed {
                     // What the account has done above organizations goes with it.
                     tx.enqueue(&Erasure::of_account(user)).await?;
                 }
-                audit.and(self.members.leave_all(&mut tx, user).await?)
+                Events::from(ended).and(self.members.leave_all(&mut tx, user).await?)
             }
             Change::InvitationAccept(invitation) => self.members.join(&mut tx, &invitation).await?,
-            Change::SessionBegin { sid } => Audit::created(&Session(sid)),
+            Change::SessionBegin { sid } => SessionEvent::Created(SessionOf(sid)).into(),
             Change::SessionEnd { sid, clerk_id } => {
                 if let Some(clerk_id) = clerk_id {
                     self.users.access_revoke(&mut tx, &clerk_id).await?;
@@ -104,14 +106,14 @@ impl Service {
                 self.session_end(&mut tx, sid, event.moment.at).await?
             }
         };
-        tx.commit(audit).await?;
+        tx.commit(events).await?;
         Ok(())
     }
 
-    async fn session_end(&self, tx: &mut WriteTx, sid: String, at: DateTime<Utc>) -> Result<Audit, ClerkError> {
+    async fn session_end(&self, tx: &mut WriteTx, sid: String, at: DateTime<Utc>) -> Result<Events, ClerkError> {
         repository::session_revoke(tx, &sid, at, ENDED_SESSION_KEPT).await?;
         tx.changed(Changed::Session(sid.clone()));
-        Ok(Audit::action("ended", &Session(sid)))
+        Ok(SessionEvent::Ended(SessionOf(sid)).into())
     }
 }
 

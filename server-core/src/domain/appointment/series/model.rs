@@ -3,7 +3,6 @@ use poem_openapi::{Enum, Object, types::Example};
 
 use super::{super::model::Appointment, recurrence::Recurrence};
 use crate::{
-    audit::Entity,
     domain::{appointment::model::CancellationReason, rules::InvalidValue},
     ids::{
         AppointmentId, AppointmentSeriesId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId,
@@ -47,14 +46,6 @@ pub(crate) struct AppointmentSeries {
     pub(crate) created_at: DateTime<Utc>,
     /// When it last changed as a series.
     pub(crate) updated_at: DateTime<Utc>,
-}
-
-impl Entity for AppointmentSeriesId {
-    const TYPE: &'static str = "appointment_series";
-
-    fn entity_id(&self) -> String {
-        self.to_string()
-    }
 }
 
 impl Example for AppointmentSeries {
