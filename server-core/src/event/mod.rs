@@ -124,4 +124,3 @@ impl<E: Event> From<E> for Events {
         Self { audit, facts: vec![Box::new(event)] }
     }
 }
-

@@ -11,7 +11,7 @@ use crate::{
     audit::Audit,
     database::{Across, Database, DatabaseError, Sealed, Tx},
     identity::{ApiKeyGrant, Caller, Capacity, Identity, Membership, Scope},
-    ids::{Entity, ApiKeyId, OrganizationId, PatientId, SpecialistId, UserId},
+    ids::{ApiKeyId, Entity, OrganizationId, PatientId, SpecialistId, UserId},
 };
 
 /// A user with every membership, by the name that the identity provider knows it by.

@@ -20,11 +20,11 @@ use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConne
 use uuid::Uuid;
 
 use crate::{
-    ids::Entity,
     audit::Audit,
     config::RotationConfig,
     encryption::{WRAPPED, WrappedColumn},
     identity::{Actor, Origin},
+    ids::Entity,
 };
 use census::Census;
 use repository::Wrapped;

@@ -4,8 +4,8 @@ use chrono::{TimeDelta, Utc};
 use server_shared::http::{Page, Paging};
 
 use super::{
-    event::ApiKeyEvent,
     error::ApiKeyError,
+    event::ApiKeyEvent,
     model::{ApiKey, ApiKeySecret, CreateApiKey},
     repository::{self, NewApiKey},
 };
@@ -111,4 +111,3 @@ impl Service {
         Ok(())
     }
 }
-

@@ -1,9 +1,7 @@
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object, types::Example};
 
-use crate::{
-    ids::{AppointmentTemplateId, SpecialtyId},
-};
+use crate::ids::{AppointmentTemplateId, SpecialtyId};
 
 /// A kind of appointment that a clinic offers.
 #[derive(Debug, Clone, Object, sqlx::FromRow)]

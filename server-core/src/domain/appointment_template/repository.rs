@@ -140,11 +140,11 @@ pub(super) async fn appointment_template_create(
 pub(super) async fn appointment_template_lock(
     tx: &mut impl Tx,
     id: AppointmentTemplateId,
-) -> Result<bool, DatabaseError> {
-    let row = sqlx::query!("select id from appointment_templates where id = $1 for update", id.0)
+) -> Result<Option<AppointmentTemplate>, DatabaseError> {
+    let row = template_query!("select", "from appointment_templates t where t.id = $1 for update", id.0)
         .fetch_optional(tx.connection()?)
         .await?;
-    Ok(row.is_some())
+    Ok(row)
 }
 
 /// `None`: its specialty is not there, or archived; one that was archived meanwhile may stay.

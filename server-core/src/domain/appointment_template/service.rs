@@ -4,14 +4,15 @@ use server_shared::{
 };
 
 use super::{
-    event::AppointmentTemplateEvent,
     error::AppointmentTemplateError,
+    event::AppointmentTemplateEvent,
     model::{AppointmentTemplate, AppointmentTemplateInput, AppointmentTemplateSort},
     repository,
 };
 use crate::{
     database::Database,
     domain::rules::InvalidValue,
+    event::changed,
     identity::Caller,
     ids::{AppointmentTemplateId, OrganizationId},
 };
@@ -92,9 +93,8 @@ impl Service {
         input: &AppointmentTemplateInput,
     ) -> Result<AppointmentTemplate, AppointmentTemplateError> {
         let mut tx = self.database.write(caller).await?;
-        if !repository::appointment_template_lock(&mut tx, id).await? {
-            return Err(AppointmentTemplateError::NotFound);
-        }
+        let before = repository::appointment_template_lock(&mut tx, id).await?;
+        let before = before.ok_or(AppointmentTemplateError::NotFound)?;
         let template =
             repository::appointment_template_update(&mut tx, id, input).await?.ok_or_else(unknown_specialty)?;
         let changed = changed(&before, &template, &FIELDS);

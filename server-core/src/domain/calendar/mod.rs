@@ -1,10 +1,11 @@
 mod api;
 mod error;
 mod event;
+mod feed_event;
 mod model;
 mod repository;
 mod service;
 
 pub(crate) use api::Api;
-pub(crate) use event::CalendarFeedEvent;
+pub(crate) use feed_event::CalendarFeedEvent;
 pub(crate) use service::Service;

@@ -5,9 +5,9 @@ use chrono_tz::Tz;
 use server_shared::error::FieldFault;
 
 use super::{
-    event::CalendarFeedEvent,
     error::CalendarError,
     event,
+    feed_event::CalendarFeedEvent,
     model::{Calendar, CalendarFeedToken, SearchCalendar},
     repository,
 };

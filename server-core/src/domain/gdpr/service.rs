@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{
     error::GdprError,
+    event::ErasureEvent,
     export::{Export, ExportHead},
     model::{ErasureAccepted, ErasureJob, ErasureMode, ErasureRecord, Subject},
     repository::{self, Person},
@@ -16,8 +17,9 @@ use super::{
 use crate::{
     audit::Audit,
     database::{Database, DatabaseError, Tx},
-    domain::member,
+    domain::{member, patient::PatientEvent, user::UserEvent},
     encryption::{Encryption, OrganizationKeys},
+    event::Events,
     identity::{self, Caller, Changed},
     ids::{OrganizationId, PatientId},
     integration::s3::Storage,
@@ -145,7 +147,7 @@ impl Service {
             return Err(not_found(subject));
         }
         let records = person.patients.iter().map(|id| Audit::read([&PatientId(*id)])).collect::<Vec<_>>();
-        let disclosed = tx.disclose_in_pages(subject_audit("exported", subject).and(records)).await?;
+        let disclosed = tx.disclose_in_pages(exported(subject).and(records)).await?;
         let mut files = Vec::new();
         for prefix in &person.files {
             files.push((prefix.clone(), self.storage.list(prefix).await.map_err(GdprError::Storage)?));
@@ -218,6 +220,13 @@ fn not_found(subject: Subject) -> GdprError {
     match subject {
         Subject::User(_) => GdprError::UserNotFound,
         Subject::Patient(_) => GdprError::PatientNotFound,
+    }
+}
+
+fn exported(subject: Subject) -> Audit {
+    match subject {
+        Subject::User(user) => Audit::action("exported", &user),
+        Subject::Patient(patient) => Audit::action("exported", &patient),
     }
 }
 

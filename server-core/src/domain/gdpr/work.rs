@@ -23,15 +23,20 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
+    event::ErasureEvent,
     model::{ErasureItem, ErasureMode, ErasureRecord, HoldingService, Subject, SubjectKind},
     registry::HOLDINGS,
     repository::{self, Person, Reach},
 };
 use crate::{
-    audit::Audit,
     database::{Database, DatabaseError, WriteTx},
-    domain::{member, user},
+    domain::{
+        member,
+        patient::PatientEvent,
+        user::{self, UserEvent},
+    },
     encryption::NO_ORGANIZATION,
+    event::Events,
     identity::{Caller, Changed},
     ids::UserId,
     integration::{clerk::Users, s3::Storage},

@@ -1,9 +1,7 @@
 use chrono::{DateTime, Utc};
 use poem_openapi::{Object, types::Example};
 
-use crate::{
-    ids::{ImpersonationId, PatientId, UserId},
-};
+use crate::ids::{ImpersonationId, PatientId, UserId};
 
 /// An administrator acting as a patient, for a stated reason and a short time.
 #[derive(Debug, Clone, Object)]

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{
-    event::ImpersonationEvent,
     error::ImpersonationError,
+    event::ImpersonationEvent,
     model::{BeginImpersonation, ImpersonationToken},
     repository::{self, NewImpersonation},
 };

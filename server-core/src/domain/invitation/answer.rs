@@ -3,19 +3,20 @@
 
 use super::{
     error::InvitationError,
+    event::InvitationEvent,
     model::{InvitationKind, InvitationStatus, Offer},
     repository::{self, Taken},
-    service::{Service, record_audit},
+    service::Service,
 };
 use crate::{
-    audit::Audit,
     database::WriteTx,
     domain::{
         member::{MemberError, MemberRole},
-        patient::PatientError,
-        specialist::SpecialistError,
-        user::MyMembership,
+        patient::{PatientError, PatientEvent},
+        specialist::{SpecialistError, SpecialistEvent},
+        user::{MyMembership, UserEvent},
     },
+    event::Events,
     identity::{Changed, Person, Role},
     ids::{InvitationId, UserId},
 };

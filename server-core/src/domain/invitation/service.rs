@@ -4,8 +4,8 @@ use server_shared::http::{Page, Paging};
 use uuid::Uuid;
 
 use super::{
-    event::InvitationEvent,
     error::InvitationError,
+    event::InvitationEvent,
     model::{ConnectUser, Invitation, InvitationStatus, LinkRecord, MyInvitation, Offer},
     repository::{self, InvitationRow, SealedAddress},
     work::InvitationSend,
@@ -15,12 +15,13 @@ use crate::{
     database::{Across, Database, DatabaseError, WriteTx},
     domain::{
         member::{self, MemberError, MemberRole},
-        patient::{self, PatientError},
+        patient::{self, PatientError, PatientEvent},
         rules::InvalidValue,
-        specialist::{self, SpecialistError},
-        user,
+        specialist::{self, SpecialistError, SpecialistEvent},
+        user::{self, UserEvent},
     },
     encryption::{Encryption, RowCipher},
+    event::Events,
     identity::{Caller, Person},
     ids::{InvitationId, OrganizationId, UserId},
 };
@@ -182,9 +183,8 @@ impl Service {
             None => repository::invitation_count(&mut tx, organization).await?,
         };
         let opened = rows.try_map(|rows| rows.into_iter().map(|row| self.open(&row)).collect::<Result<Vec<_>, _>>())?;
-        let invitations = tx.disclose(opened, |invitations| {
-            Audit::read(invitations.iter().map(|invitation| &invitation.id))
-        }).await?;
+        let invitations =
+            tx.disclose(opened, |invitations| Audit::read(invitations.iter().map(|invitation| &invitation.id))).await?;
         Ok(paging.page(invitations, total))
     }
 

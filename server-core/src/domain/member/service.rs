@@ -1,9 +1,9 @@
 use server_shared::http::{Page, Paging};
 
 use super::{
-    event::MembershipEvent,
     ended::Ended,
     error::MemberError,
+    event::MembershipEvent,
     model::{Invitation, Member, MemberRole, MembershipOf},
     repository::{self, MemberRow},
 };
@@ -36,7 +36,11 @@ impl Service {
             None => repository::member_count(&mut tx).await?,
         };
         let members = rows.try_map(|rows| rows.into_iter().map(|row| self.open(row)).collect::<Result<Vec<_>, _>>())?;
-        let members = tx.disclose(members, |members| Audit::read(&members.iter().map(|member| MembershipOf(member.user_id)).collect::<Vec<_>>())).await?;
+        let members = tx
+            .disclose(members, |members| {
+                Audit::read(&members.iter().map(|member| MembershipOf(member.user_id)).collect::<Vec<_>>())
+            })
+            .await?;
         Ok(paging.page(members, total))
     }
 
@@ -58,7 +62,8 @@ impl Service {
         self.commit(tx, user, |member| {
             let updated = MembershipEvent::Updated(MembershipOf(member.user_id), vec!["role"]);
             Events::from(updated).and(ended)
-        }).await
+        })
+        .await
     }
 
     pub(super) async fn delete(

@@ -136,6 +136,25 @@ pub(super) async fn organization_create(
     })
 }
 
+/// Reads an organization that is about to change, locked.
+pub(super) async fn organization_lock(
+    tx: &mut impl Tx,
+    id: OrganizationId,
+) -> Result<Option<Organization>, DatabaseError> {
+    let row = sqlx::query_as!(
+        Organization,
+        r#"
+        select id as "id: OrganizationId", name, slug, timezone, clerk_id as clerk_organization_id, created_at,
+               updated_at
+        from organizations where id = $1 for update
+        "#,
+        id.0
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(row)
+}
+
 pub(super) async fn organization_update(
     tx: &mut impl Tx,
     id: OrganizationId,

@@ -4,8 +4,8 @@ use server_shared::{
 };
 
 use super::{
-    event::OrganizationEvent,
     error::OrganizationError,
+    event::OrganizationEvent,
     model::{CreateOrganization, Organization, UpdateOrganization},
     repository,
 };
@@ -13,6 +13,7 @@ use crate::{
     database::Database,
     domain::rules::check_timezone,
     encryption::OrganizationKeys,
+    event::changed,
     identity::{Changed, Person},
     ids::OrganizationId,
 };
@@ -71,6 +72,7 @@ impl Service {
     ) -> Result<Organization, OrganizationError> {
         check_timezone("/timezone", &input.timezone)?;
         let mut tx = self.database.write(caller).await?;
+        let before = repository::organization_lock(&mut tx, id).await?.ok_or(OrganizationError::NotFound)?;
         let organization =
             repository::organization_update(&mut tx, id, input).await?.ok_or(OrganizationError::NotFound)?;
         // Its name is part of what is remembered of each of its members.

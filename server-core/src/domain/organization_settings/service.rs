@@ -1,9 +1,9 @@
 use serde_json::Value;
 
 use super::{
-    event::OrganizationSettingsEvent,
     error::OrganizationSettingsError,
-    model::{Document, OrganizationSettings, UpdateOrganizationSettings},
+    event::OrganizationSettingsEvent,
+    model::{Document, OrganizationSettings, SettingsOf, UpdateOrganizationSettings},
     repository::{self, Standing},
 };
 use crate::{

@@ -2,9 +2,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use poem_openapi::{Enum, Object, types::Example};
 use uuid::Uuid;
 
-use crate::{
-    ids::{PatientId, UserId},
-};
+use crate::ids::{PatientId, UserId};
 
 /// A person who is treated.
 #[derive(Debug, Clone, Object)]

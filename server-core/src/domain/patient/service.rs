@@ -8,8 +8,8 @@ use server_shared::{
 use uuid::Uuid;
 
 use super::{
-    event::PatientEvent,
     error::PatientError,
+    event::PatientEvent,
     model::{CreatePatient, Patient, PatientFilter, PatientSort, UpdatePatient},
     repository::{self, PatientRow, PatientSearch, SealedPatient, Written},
 };
@@ -17,7 +17,9 @@ use crate::{
     audit::Audit,
     database::{Database, DatabaseError, Sealed, WriteTx},
     domain::rules::InvalidValue,
+    domain::user::UserEvent,
     encryption::{Encryption, RowCipher},
+    event::Events,
     identity::{Caller, Changed, Permission},
     ids::{OrganizationId, PatientId, UserId},
 };
@@ -56,7 +58,8 @@ impl Service {
         let patients = rows.try_map(|rows| {
             rows.iter().map(|row| self.open(row, notes)).collect::<Result<Vec<Patient>, DatabaseError>>()
         })?;
-        let patients = tx.disclose(patients, |patients| Audit::read(patients.iter().map(|patient| &patient.id))).await?;
+        let patients =
+            tx.disclose(patients, |patients| Audit::read(patients.iter().map(|patient| &patient.id))).await?;
         Ok(paging.page(patients, total))
     }
 

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     database::Database,
+    domain::specialist::SpecialistEvent,
     identity::Caller,
     ids::{OrganizationId, SpecialistId},
 };

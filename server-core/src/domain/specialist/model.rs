@@ -1,9 +1,7 @@
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object, types::Example};
 
-use crate::{
-    ids::{SpecialistId, SpecialtyId, UserId},
-};
+use crate::ids::{SpecialistId, SpecialtyId, UserId};
 
 /// A person who treats patients.
 #[derive(Debug, Clone, Object)]

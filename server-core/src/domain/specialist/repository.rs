@@ -150,6 +150,25 @@ pub(super) async fn specialist_user(
     Ok(row.map(|row| row.user_id))
 }
 
+/// Reads a specialist that is about to change, locked.
+pub(super) async fn specialist_lock(tx: &mut impl Tx, id: SpecialistId) -> Result<Option<Specialist>, DatabaseError> {
+    let row = sqlx::query_as!(
+        Specialist,
+        r#"
+        select s.id as "id: SpecialistId", s.user_id as "user_id: UserId", s.name, s.title,
+               array(select x.specialty_id from specialist_specialties x
+                     where x.organization_id = s.organization_id and x.specialist_id = s.id
+                     order by x.specialty_id) as "specialty_ids!: Vec<SpecialtyId>",
+               s.timezone, s.bookable, s.created_at, s.updated_at
+        from specialists s where s.id = $1 and s.deleted_at is null for update
+        "#,
+        id.0
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(row)
+}
+
 pub(super) async fn specialist_update(
     tx: &mut impl Tx,
     organization: OrganizationId,

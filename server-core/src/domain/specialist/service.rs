@@ -1,14 +1,16 @@
 use server_shared::http::{Page, Paging};
 
 use super::{
-    event::SpecialistEvent,
     error::SpecialistError,
+    event::SpecialistEvent,
     model::{Specialist, SpecialistFilter, SpecialistInput, SpecialistSort},
     repository,
 };
 use crate::{
     database::{Database, DatabaseError, WriteTx},
     domain::rules::check_timezone,
+    domain::user::UserEvent,
+    event::{Events, changed},
     identity::{Caller, Changed},
     ids::{OrganizationId, SpecialistId, UserId},
 };
@@ -69,6 +71,7 @@ impl Service {
     ) -> Result<Specialist, SpecialistError> {
         check_timezone("/timezone", &input.timezone)?;
         let mut tx = self.database.write(caller).await?;
+        let before = repository::specialist_lock(&mut tx, id).await?.ok_or(SpecialistError::NotFound)?;
         let specialist =
             repository::specialist_update(&mut tx, organization, id, input).await?.ok_or(SpecialistError::NotFound)?;
         let changed = changed(&before, &specialist, &FIELDS);

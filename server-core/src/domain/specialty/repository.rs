@@ -113,6 +113,21 @@ pub(super) async fn specialty_create(
     .map_err(on_name)
 }
 
+/// Reads a specialty that is about to change, locked.
+pub(super) async fn specialty_lock(tx: &mut impl Tx, id: SpecialtyId) -> Result<Option<Specialty>, DatabaseError> {
+    let row = sqlx::query_as!(
+        Specialty,
+        r#"
+        select id as "id: SpecialtyId", name, description, archived_at, created_at, updated_at
+        from specialties where id = $1 for update
+        "#,
+        id.0
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(row)
+}
+
 pub(super) async fn specialty_update(
     tx: &mut impl Tx,
     id: SpecialtyId,

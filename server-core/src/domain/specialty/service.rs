@@ -1,13 +1,14 @@
 use server_shared::http::{Page, Paging};
 
 use super::{
-    event::SpecialtyEvent,
     error::SpecialtyError,
+    event::SpecialtyEvent,
     model::{Specialty, SpecialtyInput, SpecialtySort},
     repository,
 };
 use crate::{
     database::Database,
+    event::changed,
     identity::Caller,
     ids::{OrganizationId, SpecialtyId},
 };
@@ -63,6 +64,7 @@ impl Service {
         input: &SpecialtyInput,
     ) -> Result<Specialty, SpecialtyError> {
         let mut tx = self.database.write(caller).await?;
+        let before = repository::specialty_lock(&mut tx, id).await?.ok_or(SpecialtyError::NotFound)?;
         let specialty = repository::specialty_update(&mut tx, id, input).await?.ok_or(SpecialtyError::NotFound)?;
         let changed = changed(&before, &specialty, &["name", "description"]);
         tx.commit(SpecialtyEvent::Updated(specialty.id, changed)).await?;

@@ -5,8 +5,8 @@ use server_shared::{crypto::normalize_email, token::Ed25519Signer};
 use uuid::Uuid;
 
 use super::{
-    event::UserEvent,
     error::UserError,
+    event::UserEvent,
     model::{Moment, Profile, TelemetryClaims, TelemetryToken},
     repository::{self, AccountRow, SealedEmail},
 };

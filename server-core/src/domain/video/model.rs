@@ -3,9 +3,7 @@ use poem_openapi::{Object, types::Example};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::{
-    ids::{Entity, AppointmentId, PatientId, SpecialistId},
-};
+use crate::ids::{AppointmentId, Entity, PatientId, SpecialistId};
 
 /// How long before its appointment a room opens.
 const EARLY: TimeDelta = TimeDelta::minutes(15);

@@ -4,13 +4,14 @@ use chrono::Utc;
 use secrecy::ExposeSecret;
 
 use super::{
-    event::RoomEvent,
     error::VideoError,
+    event::RoomEvent,
     model::{Meeting, Part, RoomOf, VideoToken, Window},
     repository,
 };
 use crate::{
     database::Database,
+    domain::appointment::AppointmentEvent,
     identity::Caller,
     ids::AppointmentId,
     integration::daily::{Daily, Participant, Room},

@@ -5,16 +5,17 @@ use serde_json::Value;
 use server_shared::crypto::WebhookSecret;
 
 use super::{
-    session_event::SessionEvent,
     error::ClerkError,
     event::{Change, Event},
     repository,
+    session_event::SessionEvent,
 };
 use crate::{
-    ids::Entity,
     database::{Across, Database, DatabaseError, WriteTx},
     domain::{gdpr::Erasure, member, user},
+    event::Events,
     identity::{Caller, Changed},
+    ids::Entity,
 };
 
 /// No token lives that long: Clerk's live for a minute.

@@ -51,14 +51,13 @@ async fn every_mutation_leaves_what_the_grid_says() {
         .fetch_all(&mut owner)
         .await
         .unwrap();
-        let jobs: Vec<String> = sqlx::query_scalar(
-            "select distinct kind from jobs where created_by = $1 and created_at >= $2 order by 1",
-        )
-        .bind(person.person().user_id)
-        .bind(since)
-        .fetch_all(&mut owner)
-        .await
-        .unwrap();
+        let jobs: Vec<String> =
+            sqlx::query_scalar("select distinct kind from jobs where created_by = $1 and created_at >= $2 order by 1")
+                .bind(person.person().user_id)
+                .bind(since)
+                .fetch_all(&mut owner)
+                .await
+                .unwrap();
         assert!(!events.is_empty(), "{id} changed something, and no event says so");
         grid.line(id, vec![cell(&events), cell(&jobs)]);
     }
