@@ -47,16 +47,6 @@ impl Audit {
         Self::action("created", entity)
     }
 
-    /// `entity` changed in the named fields.
-    pub(crate) fn updated<E: Entity>(entity: &E, changed_fields: Vec<&'static str>) -> Self {
-        Self::action("updated", entity).changing(changed_fields)
-    }
-
-    /// `entity` was deleted (or archived).
-    pub(crate) fn deleted<E: Entity>(entity: &E) -> Self {
-        Self::action("deleted", entity)
-    }
-
     /// Something with a name of its own happened to `entity`, e.g. `cancelled`.
     pub(crate) fn action<E: Entity>(action: &'static str, entity: &E) -> Self {
         Self {
@@ -243,8 +233,8 @@ mod tests {
 
     #[test]
     fn what_happened_elsewhere_says_so() {
-        let left = |id| Audit::deleted(&Thing("b")).in_organization(OrganizationId(id));
-        let all = rows(&Audit::deleted(&Thing("a")).and([left(7), left(8)]));
+        let left = |id| Audit::action("deleted", &Thing("b")).in_organization(OrganizationId(id));
+        let all = rows(&Audit::action("deleted", &Thing("a")).and([left(7), left(8)]));
         let organizations: Vec<_> = all.iter().map(|row| row["organization_id"].as_i64()).collect();
         assert_eq!(organizations, [Some(0), Some(7), Some(8)]);
     }

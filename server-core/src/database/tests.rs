@@ -10,21 +10,29 @@ use super::{
     Across, Claim, ClaimState, Database, Lock, RequestHash, SealedAnswer, Tx, WriteTx, connect, write::Committed,
 };
 use crate::{
-    audit::Audit,
     config::PoolConfig,
-    event::Reactions,
+    event::{Reactions, events},
     identity::{Caller, Listeners},
     ids::{Entity, OrganizationId},
     wake::Wake,
 };
 
-struct Clinic(&'static str);
+#[derive(Debug, Clone)]
+pub(crate) struct Clinic(&'static str);
 
 impl Entity for Clinic {
     const TYPE: &'static str = "organization";
 
     fn entity_id(&self) -> String {
         self.0.to_owned()
+    }
+}
+
+events! {
+    /// What the tests write.
+    OrganizationAdded of Clinic {
+        /// A clinic is there.
+        Created => "created",
     }
 }
 
@@ -67,7 +75,7 @@ impl Fixture {
     }
 
     async fn add(&self, slug: &'static str) -> Committed {
-        self.adding(slug).await.commit(Audit::created(&Clinic(slug))).await.unwrap()
+        self.adding(slug).await.commit(OrganizationAdded::Created(Clinic(slug))).await.unwrap()
     }
 
     /// Slugs of the clinics that are stored, and of those in the audit log.
@@ -139,7 +147,7 @@ async fn what_is_written_apart_or_without_a_key_is_durable_at_once() {
     let mut apart = fixture.database.write_apart(&fixture.caller, Vec::new()).await.unwrap();
     let sql = "insert into organizations (name, slug, timezone) values ('c', 'c', 'UTC')";
     sqlx::query(sql).execute(apart.connection().unwrap()).await.unwrap();
-    assert_eq!(apart.commit(Audit::created(&Clinic("c"))).await.unwrap(), Committed::Durable);
+    assert_eq!(apart.commit(OrganizationAdded::Created(Clinic("c"))).await.unwrap(), Committed::Durable);
     claim.abandon();
     assert_eq!(fixture.stored().await, both(&["a", "c"]));
 }

@@ -156,30 +156,16 @@ impl WriteTx {
         self.after_commit(move || listeners.tell(&changed));
     }
 
-    /// Leaves work for after the commit, in the organization of the caller: its job's id, or nothing
-    /// when a job with the work's key is open.
+    /// Leaves work that the caller has asked for, for after the commit, in the caller's organization: its job's id,
+    /// or nothing when a job with the work's key is open. What follows from an event is a reaction instead.
     pub(crate) async fn enqueue<W: Work>(&mut self, work: &W) -> Result<Option<Uuid>, DatabaseError> {
-        let job = self.job(work)?;
+        let job = NewJob::of(work, self.origin.organization, self.origin.actor.person())?;
         let id = job.id;
-        Ok((self.enqueue_jobs(&[job]).await? == 1).then_some(id))
-    }
-
-    /// The same for several, in one statement; for none, nothing is sent.
-    pub(crate) async fn enqueue_all<W: Work>(&mut self, works: &[W]) -> Result<(), DatabaseError> {
-        let jobs = works.iter().map(|work| self.job(work)).collect::<Result<Vec<_>, _>>()?;
-        self.enqueue_jobs(&jobs).await.map(drop)
-    }
-
-    fn job<W: Work>(&self, work: &W) -> Result<NewJob, DatabaseError> {
-        NewJob::of(work, self.origin.organization, self.origin.actor.person())
-    }
-
-    async fn enqueue_jobs(&mut self, jobs: &[NewJob]) -> Result<u64, DatabaseError> {
-        let written = if jobs.is_empty() { 0 } else { jobs_enqueue(self.connection()?, jobs).await? };
-        if written > 0 {
-            self.wake_after_commit();
+        if jobs_enqueue(self.connection()?, &[job]).await? == 0 {
+            return Ok(None);
         }
-        Ok(written)
+        self.wake_after_commit();
+        Ok(Some(id))
     }
 
     fn wake_after_commit(&mut self) {

@@ -15,8 +15,11 @@ pub(crate) struct Reactions(Vec<Reaction>);
 
 struct Reaction {
     name: &'static str,
-    react: Box<dyn Fn(&dyn Any, &Origin) -> Result<Vec<NewJob>, DatabaseError> + Send + Sync>,
+    react: React,
 }
+
+/// From an event and where it comes from to jobs; none for an event of another type.
+type React = Box<dyn Fn(&dyn Any, &Origin) -> Result<Vec<NewJob>, DatabaseError> + Send + Sync>;
 
 impl Reactions {
     /// Adds a reaction to events of one type; its name says in a clause what it does.
@@ -60,8 +63,8 @@ mod tests {
     use super::*;
     use crate::{event::Events, identity::Actor, ids::Entity};
 
-    #[derive(Debug)]
-    struct Thing(i64);
+    #[derive(Debug, Clone)]
+    pub(crate) struct Thing(i64);
 
     impl Entity for Thing {
         const TYPE: &'static str = "thing";
@@ -85,6 +88,14 @@ mod tests {
         }
     }
 
+    crate::event::events! {
+        /// Nobody reacts to it.
+        StayedEvent of Thing {
+            /// It stays.
+            Stayed => "stayed",
+        }
+    }
+
     #[derive(Serialize, Deserialize)]
     struct Follow(i64);
 
@@ -102,6 +113,6 @@ mod tests {
         };
         let expected = |thing: i64| ("thing_follow", serde_json::json!(thing));
         assert_eq!(jobs(Events::from(Moved(4)).and([Moved(5), Moved(6)])), [expected(2), expected(3)]);
-        assert_eq!(jobs(crate::audit::Audit::deleted(&Thing(4)).into()), []);
+        assert_eq!(jobs(StayedEvent::Stayed(Thing(4)).into()), []);
     }
 }

@@ -269,7 +269,7 @@ pub(crate) struct ErasureJob {
 
 /// An erasure in audit rows on itself.
 #[derive(Debug, Clone)]
-pub(super) struct ErasureRecord(pub(super) Uuid);
+pub(crate) struct ErasureRecord(pub(super) Uuid);
 
 impl Entity for ErasureRecord {
     const TYPE: &'static str = "erasure";

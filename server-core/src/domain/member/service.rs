@@ -195,7 +195,7 @@ impl Service {
 /// Returns the events of a new membership.
 fn joined_as(user: UserId, role: MemberRole, organization: OrganizationId) -> Events {
     let created = Events::from(MembershipEvent::Created(MembershipOf(user))).in_organization(organization);
-    let granted = (role == MemberRole::Admin).then(|| MembershipEvent::AdminGranted(MembershipOf(user)));
+    let granted = (role == MemberRole::Admin).then_some(MembershipEvent::AdminGranted(MembershipOf(user)));
     created.and(granted.map(|granted| Events::from(granted).in_organization(organization)))
 }
 

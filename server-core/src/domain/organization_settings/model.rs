@@ -20,7 +20,7 @@ pub(crate) struct OrganizationSettings {
 
 /// The settings of an organization, by its id.
 #[derive(Debug, Clone)]
-pub(super) struct SettingsOf(pub(super) OrganizationId);
+pub(crate) struct SettingsOf(pub(super) OrganizationId);
 
 impl Entity for SettingsOf {
     const TYPE: &'static str = "organization_settings";

@@ -110,7 +110,7 @@ impl Part {
 
 /// The room of an appointment, for the audit log.
 #[derive(Debug, Clone)]
-pub(super) struct RoomOf(pub(super) AppointmentId);
+pub(crate) struct RoomOf(pub(super) AppointmentId);
 
 impl Entity for RoomOf {
     const TYPE: &'static str = "video_room";

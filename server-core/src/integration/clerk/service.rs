@@ -49,7 +49,7 @@ pub(crate) struct Service {
 
 /// The session that a message speaks of. Its name opens nothing.
 #[derive(Debug, Clone)]
-pub(super) struct SessionOf(String);
+pub(crate) struct SessionOf(String);
 
 impl Entity for SessionOf {
     const TYPE: &'static str = "session";

@@ -98,15 +98,14 @@ impl Service {
         let before = (self.series_title(&series).await?, series.specialist_id);
         let (series, appointments) = repository::series_read(&mut tx, id).await?;
         let series = self.series_opened(series, appointments).await?;
-        let mut changed = Vec::new();
-        changed.extend((series.title != before.0).then_some("title"));
-        changed.extend((series.specialist_id != before.1).then_some("specialist_id"));
-        let updated = AppointmentSeriesEvent::Updated { id, changed };
+        let mut of_series = Vec::new();
+        of_series.extend((series.title != before.0).then_some("title"));
+        of_series.extend((series.specialist_id != before.1).then_some("specialist_id"));
+        let updated = AppointmentSeriesEvent::Updated { id, changed: of_series };
         let each = done.iter().filter_map(|now| {
             let before = chosen.iter().find(|standing| standing.id == now.id)?;
-            let titled = titles.get(&now.id) != Some(&change.title);
-            let changed = before.changed(now, titled);
-            Some(AppointmentEvent::Updated { now: now.into(), before: Place::from(*before), changed })
+            let fields = before.changed(now, titles.get(&now.id) != Some(&change.title));
+            Some(AppointmentEvent::Updated { now: now.into(), before: Place::from(*before), changed: fields })
         });
         tx.commit(Events::from(updated).and(each).and(expired)).await?;
         Ok(AppointmentSeriesResult { series, skipped })
