@@ -30,13 +30,17 @@ TELEMETRY = STACK["telemetry"]
 TOKENS = {
     "core": {
         "": CLINIC["tokens"]["admin"],
+        # Somebody whom no other case needs: after the first one the account is gone.
+        "me_delete": STACK["organizations"][1]["tokens"]["patient"],
         "organization_create": STACK["superadmin"],
         # Nobody joins but who takes part.
         "video_token_create": CLINIC["tokens"]["patient"],
     },
     "telemetry": {
         "": CLINIC["telemetry_tokens"]["admin"],
+        "access_revocation_create": STACK["telemetry_internal_token"],
         "audit_ingest": STACK["telemetry_internal_token"],
+        "organization_settings_put": STACK["telemetry_internal_token"],
         "privacy_job_get": STACK["telemetry_internal_token"],
         "privacy_subject_erase": STACK["telemetry_internal_token"],
         "privacy_subject_export": STACK["telemetry_internal_token"],
