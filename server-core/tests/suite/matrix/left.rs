@@ -19,6 +19,9 @@ Written by the test beside it, which compares all of it.";
 /// Who may try, the first who is granted it.
 const WHO: [&str; 5] = ["admin", "staff", "specialist", "patient", "superadmin"];
 
+/// Reads whose conditions are too long for a query.
+const READS: [&str; 1] = ["calendar_search"];
+
 /// Values in one cell: none is a dash.
 fn cell(values: &[String]) -> String {
     if values.is_empty() { "-".to_owned() } else { values.join(",") }
@@ -33,6 +36,9 @@ async fn every_mutation_leaves_what_the_grid_says() {
     let mutations = Operation::all(&world.app.server).into_iter().filter(|operation| !operation.public);
     for operation in mutations.filter(|operation| operation.method != reqwest::Method::GET) {
         let id = operation.id.as_str();
+        if READS.contains(&id) {
+            continue;
+        }
         let name = WHO.into_iter().find(|name| granted.grants(id, name)).expect("somebody may do it");
         let asker = world.asker(name).await;
         let fixture = world.fixture(id).await;
