@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 
 use restartix_sdk::core::types::{
-    BeginImpersonation, BookAppointment, CancelAppointment, CancelAppointmentSeries, CancellationReason, ConnectUser,
-    CreateApiKey, CreateOrganization, HoldAppointment, LinkRecord, MemberRole, RescheduleAppointment, Scope,
-    SeriesScope, SpecialtyInput, SwitchOrganization, UpdateAppointment, UpdateAppointmentSeries, UpdateMember,
-    UpdateOrganization, UpdateOrganizationSettings, UpdatePatient, UpdateRecordAccess,
+    AppointmentTemplateInput, BeginImpersonation, BookAppointment, CancelAppointment, CancelAppointmentSeries,
+    CancellationReason, ConnectUser, CreateApiKey, CreateOrganization, HoldAppointment, LinkRecord, MemberRole,
+    RescheduleAppointment, Scope, SeriesScope, SpecialtyInput, SwitchOrganization, UpdateAppointment,
+    UpdateAppointmentSeries, UpdateMember, UpdateOrganization, UpdateOrganizationSettings, UpdatePatient,
+    UpdateRecordAccess,
 };
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Executor, FromRow, PgConnection};
@@ -148,22 +149,11 @@ async fn template_mutations(app: &CoreApp, trail: &mut Trail) {
     let template = app.appointment_template_create(&admin, body.clone()).await.id;
     let what = |action| (action, "appointment_template", template.to_string());
     trail.one(&admin, home, "appointment_template_create", what("created"), &[]).await;
+    // The rest is as it was.
+    let body = AppointmentTemplateInput { duration_minutes: body.duration_minutes + 5, ..body };
     let update = admin.appointment_template_update().appointment_template_id(template).body(body);
     granted(update.send().await, 200);
-    let fields = [
-        "name",
-        "slug",
-        "description",
-        "duration_minutes",
-        "buffer_before_minutes",
-        "buffer_after_minutes",
-        "minimum_notice_minutes",
-        "specialty_id",
-        "modality",
-        "cancellation_cutoff_minutes",
-        "reschedule_cutoff_minutes",
-    ];
-    trail.one(&admin, home, "appointment_template_update", what("updated"), &fields).await;
+    trail.one(&admin, home, "appointment_template_update", what("updated"), &["duration_minutes"]).await;
     granted(admin.appointment_template_delete().appointment_template_id(template).send().await, 204);
     trail.one(&admin, home, "appointment_template_delete", what("deleted"), &[]).await;
 }
@@ -370,7 +360,7 @@ async fn every_mutation_leaves_one_row() {
     trail.one(&admin, home, "specialty_create", ("created", "specialty", specialty.to_string()), &[]).await;
     granted(admin.specialty_update().specialty_id(specialty).body(body("Hips")).send().await, 200);
     let what = ("updated", "specialty", specialty.to_string());
-    trail.one(&admin, home, "specialty_update", what, &["name", "description"]).await;
+    trail.one(&admin, home, "specialty_update", what, &["name"]).await;
     granted(admin.specialty_delete().specialty_id(specialty).send().await, 204);
     trail.one(&admin, home, "specialty_delete", ("deleted", "specialty", specialty.to_string()), &[]).await;
 
@@ -379,8 +369,7 @@ async fn every_mutation_leaves_one_row() {
     let body = CoreApp::new_specialist("Dr. A.");
     granted(admin.specialist_update().specialist_id(specialist).body(body).send().await, 200);
     let what = ("updated", "specialist", specialist.to_string());
-    let fields = ["name", "title", "specialty_ids", "timezone", "bookable"];
-    trail.one(&admin, home, "specialist_update", what, &fields).await;
+    trail.one(&admin, home, "specialist_update", what, &["name"]).await;
     schedule_mutations(&app, specialist, &mut trail).await;
     granted(admin.specialist_delete().specialist_id(specialist).send().await, 204);
     trail.one(&admin, home, "specialist_delete", ("deleted", "specialist", specialist.to_string()), &[]).await;
@@ -406,8 +395,7 @@ async fn every_mutation_leaves_one_row() {
     };
     granted(staff.appointment_update().appointment_id(booked.id).body(change).send().await, 200);
     let what = ("updated", "appointment", booked.id.to_string());
-    let fields = ["title", "started_at", "ended_at", "specialist_id", "patient_id", "specialty_id"];
-    trail.one(&staff, home, "appointment_update", what, &fields).await;
+    trail.one(&staff, home, "appointment_update", what, &["title"]).await;
     let body = CancelAppointment { reason: CancellationReason::Other };
     granted(staff.appointment_cancel().appointment_id(booked.id).body(body).send().await, 200);
     trail.one(&staff, home, "appointment_cancel", ("cancelled", "appointment", booked.id.to_string()), &[]).await;
