@@ -134,7 +134,7 @@ pub(crate) enum ClaimState {
     Taken,
     /// Another request with the key is still under way.
     Waited,
-    /// What the service believes to be committed has been rolled back.
+    /// The transaction has ended: what the service believes to be committed has been rolled back.
     Lost,
 }
 
@@ -164,7 +164,7 @@ impl Claim {
         self.0.organization
     }
 
-    /// What the key is found by.
+    /// Keyed hash by which the key is found.
     pub(crate) fn key_hash(&self) -> &[u8] {
         &self.0.key_hash
     }
@@ -209,7 +209,7 @@ impl Claim {
         *self.lock() = Progress::Begun;
     }
 
-    /// What the transaction that comes next has to do for the claim.
+    /// Returns how the transaction that comes next has to begin.
     pub(super) fn begin(&self) -> Beginning {
         let mut progress = self.lock();
         match std::mem::replace(&mut *progress, Progress::Begun) {

@@ -1,4 +1,4 @@
-//! Who acts, and from where.
+//! The actor of a request, and where the request comes from.
 
 use std::net::IpAddr;
 
@@ -15,7 +15,7 @@ pub(crate) fn user_agent(sent: &str) -> String {
     sent.chars().filter(|c| !c.is_control()).take(USER_AGENT_LENGTH).collect()
 }
 
-/// Who acts.
+/// The actor of a request or job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Actor {
     /// A person.
@@ -58,7 +58,7 @@ impl Actor {
 /// Where an audited request came from; the same for every row of the request.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
-    /// Who acts.
+    /// The actor.
     pub(crate) actor: Actor,
     /// The administrator behind the actor, while impersonating.
     pub(crate) impersonator: Option<UserId>,

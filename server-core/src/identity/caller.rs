@@ -22,19 +22,19 @@ pub(crate) enum Credential {
     System,
 }
 
-/// Who calls; left by authentication, taken by handlers, demanded by the database.
+/// The caller of a request: left by authentication, taken by handlers, demanded by the database.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     /// The user; a key has none.
     pub(crate) user_id: Option<UserId>,
     /// The organization of the request, if there is one.
     pub(crate) organization: Option<OrganizationId>,
-    /// What the user is in it; `None` for a person in no organization, who may do nothing there, and
+    /// Role of the user in it, with its record; `None` for a person in no organization, who may do nothing there, and
     /// for a key, which has scopes instead.
     pub(crate) capacity: Option<Capacity>,
     /// How the caller is known.
     pub(crate) credential: Credential,
-    /// What audit rows say of the request.
+    /// Actor and origin of the request, for its audit rows.
     pub(crate) request: Origin,
 }
 
@@ -109,7 +109,7 @@ impl Caller {
         self.organization.ok_or(Denied::NoOrganization)
     }
 
-    /// What policies know the caller as.
+    /// Returns the role of the context that policies compare with.
     pub(crate) fn context_role(&self) -> &'static str {
         match &self.credential {
             Credential::ApiKey(_) => "api_key",
@@ -125,7 +125,7 @@ impl Caller {
         self.role() == Some(Role::Superadmin) || matches!(self.credential, Credential::System)
     }
 
-    /// What the caller may do, as a text that changes when that does.
+    /// Returns a text that changes whenever what the caller may do changes.
     pub(crate) fn standing(&self) -> String {
         let scopes: &[_] = if let Credential::ApiKey(grant) = &self.credential { &grant.scopes } else { &[] };
         let scopes: Vec<String> = scopes.iter().map(|scope| scope.as_text()).collect();

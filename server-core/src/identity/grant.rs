@@ -1,4 +1,4 @@
-//! What a program with an API key is known by.
+//! The grant of an API key: its organization, scopes and end.
 
 use chrono::{DateTime, Utc};
 

@@ -8,7 +8,7 @@ use crate::ids::{OrganizationId, UserId};
 pub(crate) struct Identity {
     /// The user.
     pub(crate) user_id: UserId,
-    /// What to call the user.
+    /// Name of the user.
     pub(crate) name: String,
     /// Whether the user runs the platform.
     pub(crate) superadmin: bool,
@@ -18,7 +18,7 @@ pub(crate) struct Identity {
     pub(crate) memberships: Vec<Membership>,
 }
 
-/// What a user is in one organization.
+/// Membership of a user in one organization.
 #[derive(Debug, Clone)]
 pub(crate) struct Membership {
     /// The organization.
@@ -27,6 +27,6 @@ pub(crate) struct Membership {
     pub(crate) organization_name: String,
     /// Its slug.
     pub(crate) organization_slug: String,
-    /// What the user is in it.
+    /// Role of the user in it, with the record that belongs to the role.
     pub(crate) capacity: Capacity,
 }

@@ -19,7 +19,7 @@ pub(crate) struct NewSecret {
     pub(crate) secret: SecretString,
     /// Its beginning, which may be shown ever after.
     pub(crate) prefix: String,
-    /// What is stored.
+    /// Keyed hash, which is stored.
     pub(crate) hash: Vec<u8>,
 }
 
@@ -43,7 +43,7 @@ impl Secrets {
         text.starts_with(self.kind)
     }
 
-    /// What is stored of a secret.
+    /// Returns the keyed hash of a secret, which is stored.
     pub(crate) fn hash(&self, secret: &str) -> Vec<u8> {
         self.pepper.bytes(secret).to_vec()
     }
