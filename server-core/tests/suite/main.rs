@@ -55,6 +55,7 @@ mod series_change;
 mod shutdown;
 mod specialist;
 mod specialty;
+mod tenant_table;
 mod title;
 mod token;
 mod transition;
