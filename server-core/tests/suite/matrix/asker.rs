@@ -5,7 +5,7 @@ use restartix_sdk::core::types::Scope;
 use test_support::{Actor, CoreApp, Fixture, Operation, Program};
 
 /// Somebody who calls.
-pub(super) enum Asker {
+pub(crate) enum Asker {
     /// With a session.
     Person(Actor),
     /// With an API key.
@@ -16,12 +16,12 @@ pub(super) enum Asker {
 
 impl Asker {
     /// Somebody without credentials.
-    pub(super) fn nobody(app: &CoreApp) -> Self {
+    pub(crate) fn nobody(app: &CoreApp) -> Self {
         Self::Nobody(reqwest::Client::builder().build().unwrap(), app.url())
     }
 
     /// A request of this asker's.
-    pub(super) fn request(&self, operation: &Operation, fixture: &Fixture) -> RequestBuilder {
+    pub(crate) fn request(&self, operation: &Operation, fixture: &Fixture) -> RequestBuilder {
         self.request_to(operation, &operation.target(fixture), fixture)
     }
 

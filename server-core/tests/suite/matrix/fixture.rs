@@ -7,7 +7,8 @@ use restartix_sdk::core::types::{
 };
 use serde_json::{Value, json};
 use test_support::{
-    Actor, ClerkApi, CoreApp, DailyApi, Fixture, Person, Role, TelemetryApp, eventually, granted, in_days,
+    Actor, ClerkApi, CoreApp, CoreBuilder, DailyApi, Fixture, Operation, Person, Role, TelemetryApp, eventually,
+    granted, in_days,
 };
 use uuid::Uuid;
 
@@ -15,24 +16,24 @@ use super::asker::{Asker, scopes};
 
 /// What several Cores share: Telemetry, which holds a part of everybody's data, the identity provider,
 /// where accounts are deleted, and Daily, where appointments by video take place.
-pub(super) struct Surroundings {
+pub(crate) struct Surroundings {
     telemetry: TelemetryApp,
     clerk: ClerkApi,
     daily: DailyApi,
 }
 
 impl Surroundings {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let (clerk, daily) = (ClerkApi::start([]).await, DailyApi::start().await);
         Self { telemetry: TelemetryApp::start().await, clerk, daily }
     }
 }
 
 /// A clinic where something waits for every operation.
-pub(super) struct World {
-    pub(super) app: CoreApp,
+pub(crate) struct World {
+    pub(crate) app: CoreApp,
     /// Home's patient.
-    pub(super) patient: Patient,
+    pub(crate) patient: Patient,
     /// In which home's specialist treats the patient.
     pub(super) appointment: Appointment,
     /// Until when the calendar is full, in days from today.
@@ -45,7 +46,16 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn start(around: &Surroundings) -> Self {
-        let builder = CoreApp::builder().env("TELEMETRY_INTERNAL_URL", around.telemetry.url());
+        Self::of(CoreApp::builder(), around).await
+    }
+
+    /// Starts it with a proxy before PostgreSQL.
+    pub(crate) async fn proxied(around: &Surroundings) -> Self {
+        Self::of(CoreApp::builder().proxied(), around).await
+    }
+
+    async fn of(builder: CoreBuilder, around: &Surroundings) -> Self {
+        let builder = builder.env("TELEMETRY_INTERNAL_URL", around.telemetry.url());
         let builder = builder.env("CLERK_API_URL", around.clerk.url());
         let builder = builder.env("CLERK_SECRET_KEY", around.clerk.secret_key());
         let builder = builder.env("DAILY_REST_DOMAIN", around.daily.url());
@@ -60,7 +70,7 @@ impl World {
     }
 
     /// Somebody of the clinic.
-    pub(super) async fn asker(&self, name: &str) -> Asker {
+    pub(crate) async fn asker(&self, name: &str) -> Asker {
         let app = &self.app;
         let person = match name {
             "superadmin" => app.superadmin().in_organization(app.home().id),
@@ -83,7 +93,7 @@ impl World {
     }
 
     /// Somebody like that asker, who is not needed any more.
-    pub(super) async fn leaver(&self, name: &str) -> Asker {
+    pub(crate) async fn leaver(&self, name: &str) -> Asker {
         let role = match name {
             "admin" => Role::Admin,
             "specialist" | "other-specialist" => Role::Specialist,
@@ -126,8 +136,16 @@ impl World {
         }
     }
 
+    /// Has something be there for a list to hold: what could be deleted from it.
+    pub(crate) async fn listed(&self, list: &Operation, all: &[Operation]) {
+        let deleted = list.id.strip_suffix("list").map(|noun| format!("{noun}delete"));
+        if let Some(delete) = all.iter().find(|operation| Some(&operation.id) == deleted.as_ref()) {
+            self.fixture(&delete.id).await;
+        }
+    }
+
     /// A request for the operation, about what is there.
-    pub(super) async fn fixture(&self, operation: &str) -> Fixture {
+    pub(crate) async fn fixture(&self, operation: &str) -> Fixture {
         let fixture = match operation.split('_').next().unwrap_or_default() {
             "health" | "ready" | "jwks" | "clerk" => public(operation),
             "calendar" => self.of_calendar(operation).await,
@@ -166,7 +184,12 @@ impl World {
     async fn of_organization(&self, operation: &str) -> Option<Fixture> {
         let home = self.app.home();
         Some(match operation {
-            "me_get" | "me_delete" | "me_telemetry_token_create" | "organization_list" => Fixture::default(),
+            // Which shows what the asker is invited to.
+            "me_get" => {
+                self.of_own_invitation().await;
+                Fixture::default()
+            }
+            "me_delete" | "me_telemetry_token_create" | "organization_list" => Fixture::default(),
             "me_organization_switch" => Fixture::default().body(json!({ "organization_id": home.id })),
             "organization_create" => {
                 Fixture::default().body(json!({ "name": "Lakeside Clinic", "timezone": "Europe/Berlin" }))
@@ -175,7 +198,7 @@ impl World {
             "organization_get" | "organization_settings_get" => self.home(),
             "organization_settings_update" => {
                 let version = crate::organization_settings::settings(&self.app.admin(), home.id).await.version;
-                self.home().body(json!({ "version": version }))
+                self.home().body(json!({ "version": version, "record_access": { "after_treatment_days": 300 } }))
             }
             "organization_update" => self.home().body(json!({ "name": "Riverside", "timezone": "Europe/Berlin" })),
             _ => return None,

@@ -2,6 +2,7 @@
 //! clinician can read, `permissions.txt`. A change of policy is a change of that file.
 
 mod asker;
+mod disclosed;
 mod fixture;
 mod foreign;
 mod left;
@@ -14,11 +15,11 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use test_support::{Answer, Grid, Operation};
 
-use self::{
-    asker::{Asker, scopes},
+pub(crate) use self::{
+    asker::Asker,
     fixture::{Surroundings, World},
-    stores::Stores,
 };
+use self::{asker::scopes, stores::Stores};
 
 const FILE: &str = "server-core/tests/suite/matrix/permissions.txt";
 const GRID: &str = include_str!("permissions.txt");
@@ -33,6 +34,13 @@ What each operation of Core answers to whom, about something that is there and w
 2xx: done. 403: not allowed. 404: another's, and as if it were not there. 422: names somebody else as oneself.
 key: an API key with every scope. other-…: of the same clinic, but it is the specialist's and the patient's.
 Written by the test beside it, which compares all of it.";
+
+/// Returns the first of `who` that the grid grants an operation.
+pub(crate) fn granted_to(operation: &str, who: &[&'static str]) -> &'static str {
+    let granted = Grid::parse(GRID);
+    let first = who.iter().copied().find(|name| granted.grants(operation, name));
+    first.unwrap_or_else(|| panic!("{operation} is for none of {who:?}"))
+}
 
 /// Tries every operation as one asker, in a clinic of its own; the statuses by operation.
 async fn column(around: &Surroundings, name: &str, committed: &Grid) -> Vec<(String, String)> {
