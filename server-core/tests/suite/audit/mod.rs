@@ -7,6 +7,8 @@ mod reads;
 mod refusals;
 mod values;
 
+use std::collections::BTreeSet;
+
 use sqlx::{FromRow, PgConnection};
 use test_support::{Actor, CoreApp};
 use uuid::Uuid;
@@ -42,18 +44,19 @@ async fn rows(database: &mut PgConnection) -> Vec<Row> {
 /// Looks at the trail after each request.
 pub(crate) struct Trail {
     database: PgConnection,
-    seen: usize,
+    /// By id: the service appends too, meanwhile, and which of two ids is earlier says not which came first.
+    seen: BTreeSet<Uuid>,
 }
 
 impl Trail {
     pub(crate) async fn new(app: &CoreApp) -> Self {
-        Self { database: app.owner().await, seen: 0 }
+        Self { database: app.owner().await, seen: BTreeSet::new() }
     }
 
     /// The rows that came since the last look.
     pub(crate) async fn next(&mut self) -> Vec<Row> {
-        let new = rows(&mut self.database).await.split_off(self.seen);
-        self.seen += new.len();
+        let mut new = rows(&mut self.database).await;
+        new.retain(|row| self.seen.insert(row.id));
         new
     }
 

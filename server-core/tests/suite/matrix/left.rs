@@ -6,19 +6,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use reqwest::Method;
 use serde_json::Value;
-use test_support::{Actor, Answer, Fixture, Grid, Operation};
+use test_support::{Actor, Answer, CoreApp, Fixture, Grid, Operation, in_days};
 
 use super::{
     asker::Asker,
     fixture::{Surroundings, World},
     granted_to,
 };
-use crate::audit::{Row, Trail};
+use crate::{
+    audit::{Row, Trail},
+    waitlist::{wait, wish},
+};
 
 const FILE: &str = "server-core/tests/suite/matrix/left.txt";
 const LEFT: &str = include_str!("left.txt");
 const NOTES: &str = "\
-What each operation that changes something leaves, about something that is there and waits for it.
+What each operation that changes something leaves, about something that is there and waits for it, where
+appointments take place by video and somebody is on the waitlist.
 events: what happened to what, in alphabetical order; *2 to two of them. jobs: what is done afterwards because of it.
 Written by the test beside it, which compares all of it.";
 /// Who may try, the first who is granted it.
@@ -122,12 +126,29 @@ fn differing<'a>(before: &'a Value, after: &'a Value) -> BTreeSet<&'a str> {
     differing.map(String::as_str).filter(|field| !BOOKS.contains(field)).collect()
 }
 
+/// Somebody waits for a specialist who has never time, so that whatever frees time is offered.
+async fn somebody_waits(app: &CoreApp) {
+    let admin = app.admin();
+    let never = app.specialist_create(&admin, "Dr. Nowhere").await.id;
+    let patient = app.patient_create(&admin, "Ann", "Waiting").await.id;
+    wait(&admin, wish(never, Some(patient), in_days(1, 9), in_days(90, 9))).await;
+}
+
+/// Has every appointment, and whatever is booked by a template, take place by video.
+async fn everything_by_video(app: &CoreApp) {
+    for table in ["appointment_templates", "appointments"] {
+        let sql = format!("update {table} set modality = 'video' where modality <> 'video'");
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut app.owner().await).await.expect("anything can be by video");
+    }
+}
+
 #[tokio::test]
 async fn every_mutation_leaves_what_the_grid_says() {
     let around = Surroundings::start().await;
     let world = World::start(&around).await;
     let mut trail = Trail::new(&world.app).await;
     let mut grid = Grid::new(NOTES, &["events", "jobs"]);
+    somebody_waits(&world.app).await;
     let all = Operation::all(&world.app.server);
     for operation in all.iter().filter(|operation| !operation.public && operation.method != Method::GET) {
         let id = operation.id.as_str();
@@ -137,6 +158,7 @@ async fn every_mutation_leaves_what_the_grid_says() {
         let name = granted_to(id, &WHO);
         let asker = world.asker(name).await;
         let fixture = world.fixture(id).await;
+        everything_by_video(&world.app).await;
         let asker = if id == "me_delete" { world.leaver(name).await } else { asker };
         let Asker::Person(by) = &asker else { panic!("{name} is a person") };
         let target = operation.target(&fixture);
