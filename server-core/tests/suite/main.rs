@@ -47,6 +47,7 @@ mod reschedule;
 mod rls_attack;
 mod rls_catalogue;
 mod rls_grid;
+mod rls_people;
 mod rotation;
 mod round_trip;
 mod schedule;

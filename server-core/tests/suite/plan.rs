@@ -180,20 +180,19 @@ fn requests(named: &Named, operation: &Operation, fixture: &Fixture) -> Vec<Fixt
 
 /// Every shape of statement that reads, by its text, with one that was sent and the operation that sent it.
 async fn shapes(world: &World) -> BTreeMap<String, (Statement, String)> {
-    let all = Operation::all(&world.app.server);
     let named = Named::of(world).await;
     let mut shapes = BTreeMap::new();
     // What the service says of itself is no clinic's. What is protected health information is read in a transaction,
     // which begins by entering the context.
     let of_clinics = |operation: &&Operation| operation.path.starts_with("/v1/") && !operation.phi;
-    for operation in all.iter().filter(of_clinics) {
+    for operation in world.operations.iter().filter(of_clinics) {
         let id = operation.id.as_str();
         let asker = match id {
             _ if operation.public => Asker::nobody(&world.app),
             "me_delete" => world.leaver("staff").await,
             _ => world.asker(granted_to(id, &["staff", "admin", "specialist", "patient", "superadmin"])).await,
         };
-        world.listed(operation, &all).await;
+        world.listed(operation).await;
         let fixture = world.fixture(id).await;
         // Some mutations read first; what they change they read in its transaction.
         let reading = operation.method == Method::GET;
@@ -263,8 +262,8 @@ async fn the_context_is_entered_before_anything_is_read_by_an_index() {
         let found = rows(&mut database, &format!("execute {name}({literals})")).await;
         assert_eq!(found, 0, "{operation}: reads rows without a context: {}", statement.sql);
     }
-    let gets = Operation::all(&world.app.server).into_iter().filter(|operation| operation.method == Method::GET);
-    let nothing: Vec<_> = gets.map(|operation| operation.id).filter(|id| read.get(&**id) == Some(&0)).collect();
+    let gets = world.operations.iter().filter(|operation| operation.method == Method::GET);
+    let nothing: Vec<_> = gets.map(|get| get.id.as_str()).filter(|id| read.get(id) == Some(&0)).collect();
     assert!(nothing.is_empty(), "read nothing with the context, so nothing is shown: {nothing:?}");
     println!("{} shapes of reads, each under a generic and a custom plan", shapes.len());
 }

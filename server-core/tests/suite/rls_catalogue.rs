@@ -92,10 +92,10 @@ pub(crate) async fn walk(database: &mut PgConnection, kind: Kind) -> Walked {
         } else {
             sound && table.tenant_column && table.owner_policies >= 1 && table.app_policies >= 1
         };
-        if ok && table.partition {
-            continue;
-        } else if ok {
-            walked.guarded.insert(table.name);
+        if ok {
+            if !table.partition {
+                walked.guarded.insert(table.name);
+            }
         } else if exempt.contains(&table.name) {
             walked.exempt.insert(table.name);
         } else {
@@ -105,8 +105,8 @@ pub(crate) async fn walk(database: &mut PgConnection, kind: Kind) -> Walked {
     walked
 }
 
-/// Every table is guarded or exempt; gives the names of the guarded ones.
-async fn tables_check(database: &mut PgConnection, kind: Kind) -> BTreeSet<String> {
+/// Every table is guarded or exempt; those that are guarded are attacked in `rls_attack.rs`.
+async fn tables_check(database: &mut PgConnection, kind: Kind) {
     let walked = walk(database, kind).await;
     let faults = walked.unguarded;
     assert!(
@@ -114,7 +114,6 @@ async fn tables_check(database: &mut PgConnection, kind: Kind) -> BTreeSet<Strin
         "neither guarded as a tenant's (have the migration call tenant_table) nor exempt (rls_exempt.txt): {faults:#?}"
     );
     assert_eq!(walked.exempt, exempt(kind, "table"), "rls_exempt.txt lists tables that need no exemption");
-    walked.guarded
 }
 
 /// Constraints look past row-level security, so each of a tenant table names the tenant.
@@ -192,8 +191,7 @@ async fn roles_check(database: &mut PgConnection, kind: Kind) {
 async fn cores_tables_are_guarded_or_exempt() {
     let app = CoreApp::start().await;
     let mut database = app.database.superuser().await;
-    let guarded = tables_check(&mut database, Kind::Core).await;
-    assert_eq!(guarded, crate::rls_attack::core_targets(), "each guarded table is attacked in rls_attack.rs");
+    tables_check(&mut database, Kind::Core).await;
     constraints_check(&mut database, Kind::Core).await;
     functions_check(&mut database).await;
     roles_check(&mut database, Kind::Core).await;
@@ -203,8 +201,7 @@ async fn cores_tables_are_guarded_or_exempt() {
 async fn telemetrys_tables_are_guarded_or_exempt() {
     let app = TelemetryApp::start().await;
     let mut database = app.database.superuser().await;
-    let guarded = tables_check(&mut database, Kind::Telemetry).await;
-    assert_eq!(guarded, crate::rls_attack::telemetry_targets(), "each guarded table is attacked in rls_attack.rs");
+    tables_check(&mut database, Kind::Telemetry).await;
     constraints_check(&mut database, Kind::Telemetry).await;
     functions_check(&mut database).await;
     roles_check(&mut database, Kind::Telemetry).await;

@@ -211,7 +211,8 @@ mod tests {
     }
 
     fn answer(error: impl Into<DomainError>) -> (u16, String, Value, Option<String>) {
-        let error = ApiError::from(error.into());
+        let error: DomainError = error.into();
+        let error = ApiError::from(error);
         let parts = &error.0;
         let details = parts.details.clone().unwrap_or_default();
         (error.status().as_u16(), format!("{}: {}", parts.code, parts.message), details, error.cause_chain())

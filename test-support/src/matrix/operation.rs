@@ -193,6 +193,17 @@ impl Operation {
         })
     }
 
+    /// The example that the specification gives for its body; `None` if it has no body, or no example of it.
+    pub fn example(&self) -> Option<Value> {
+        Some(resolved(&self.document, &self.body)["example"].take()).filter(Value::is_object)
+    }
+
+    /// The values of an enumeration of the specification.
+    pub fn enumerated(&self, schema: &str) -> Vec<String> {
+        let values = self.document["components"]["schemas"][schema]["enum"].as_array().into_iter().flatten();
+        values.filter_map(|value| value.as_str().map(str::to_owned)).collect()
+    }
+
     /// The path and query of a request.
     pub fn target(&self, fixture: &Fixture) -> String {
         self.filled(self.path.clone(), fixture)

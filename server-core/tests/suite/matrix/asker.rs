@@ -38,9 +38,7 @@ impl Asker {
 }
 
 /// Every scope there is.
-pub(super) fn scopes() -> Vec<Scope> {
-    let resources =
-        ["patients", "appointments", "specialists", "specialties", "calendar", "forms", "documents", "webhooks"];
-    let names = resources.iter().flat_map(|resource| ["read", "write"].map(|verb| format!("{resource}:{verb}")));
-    names.map(|name| name.parse().expect("a scope of the specification")).collect()
+pub(super) fn scopes(all: &[Operation]) -> Vec<Scope> {
+    let names = all.first().map(|operation| operation.enumerated("Scope")).unwrap_or_default();
+    names.iter().map(|name| name.parse().expect("a scope of the specification")).collect()
 }

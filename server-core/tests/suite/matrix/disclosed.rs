@@ -3,7 +3,7 @@
 
 use reqwest::Method;
 use serde_json::Value;
-use test_support::{Answer, Operation};
+use test_support::Answer;
 
 use super::{
     asker::Asker,
@@ -30,13 +30,12 @@ async fn every_read_leaves_what_it_discloses() {
     let around = Surroundings::start().await;
     let world = World::start(&around).await;
     let mut trail = Trail::new(&world.app).await;
-    let all = Operation::all(&world.app.server);
     let mut disclosing = 0;
-    for operation in all.iter().filter(|operation| !operation.public && operation.method == Method::GET) {
+    for operation in world.operations.iter().filter(|operation| !operation.public && operation.method == Method::GET) {
         let id = operation.id.as_str();
         let asker = world.asker(granted_to(id, &WHO)).await;
         let Asker::Person(by) = &asker else { panic!("somebody of the clinic") };
-        world.listed(operation, &all).await;
+        world.listed(operation).await;
         let fixture = world.fixture(id).await;
         trail.next().await;
         let answer = Answer::to(asker.request(operation, &fixture)).await;

@@ -149,7 +149,7 @@ async fn every_mutation_leaves_what_the_grid_says() {
     let mut trail = Trail::new(&world.app).await;
     let mut grid = Grid::new(NOTES, &["events", "jobs"]);
     somebody_waits(&world.app).await;
-    let all = Operation::all(&world.app.server);
+    let all = &world.operations;
     for operation in all.iter().filter(|operation| !operation.public && operation.method != Method::GET) {
         let id = operation.id.as_str();
         if READS.contains(&id) {
@@ -162,7 +162,7 @@ async fn every_mutation_leaves_what_the_grid_says() {
         let asker = if id == "me_delete" { world.leaver(name).await } else { asker };
         let Asker::Person(by) = &asker else { panic!("{name} is a person") };
         let target = operation.target(&fixture);
-        let before = replaced(operation, &all, by, &target).await;
+        let before = replaced(operation, all, by, &target).await;
         trail.next().await;
         let mut owner = world.app.owner().await;
         let since: DateTime<Utc> = sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut owner).await.unwrap();
@@ -178,7 +178,7 @@ async fn every_mutation_leaves_what_the_grid_says() {
                 .await
                 .unwrap();
         let erased = jobs.iter().any(|kind| kind == "gdpr_erasure");
-        let after = replaced(operation, &all, by, &target).await;
+        let after = replaced(operation, all, by, &target).await;
         Done { operation, by, organization: world.app.home().id, target, fixture, answer }.check(&rows, erased);
         // What changes several things says of each what changed.
         if let (Some(before), Some(after), [row]) = (before, after, &rows[..]) {
