@@ -9,11 +9,13 @@
 
 mod backoff;
 mod handler;
+mod holdings;
 mod model;
 mod repository;
 mod runner;
 
 pub(crate) use handler::{Attempt, Handler, JobError, Outcome, Work};
+pub(crate) use holdings::HOLDINGS;
 pub(crate) use model::{Job, JobState, NewJob};
 pub(crate) use repository::{job_latest, jobs_enqueue};
 pub(crate) use runner::Runner;

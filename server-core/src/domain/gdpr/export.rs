@@ -12,12 +12,12 @@ use server_shared::http::streamed::{Document, Gone, Outlet};
 
 use super::{
     model::SubjectKind,
-    registry::{HOLDINGS, Holding, SealedBy, Shown},
     repository::{self, HeldKey, HeldRow, Person, RowKey},
 };
 use crate::{
     database::{DatabaseError, Disclosed},
     encryption::{Encryption, OrganizationKeys, RowCipher},
+    holding::{Holding, Holdings, SealedBy, Shown},
     ids::OrganizationId,
 };
 
@@ -49,6 +49,7 @@ pub(super) struct Export {
     pub(super) disclosed: Disclosed,
     pub(super) encryption: Arc<Encryption>,
     pub(super) keys: OrganizationKeys,
+    pub(super) holdings: Holdings,
     pub(super) person: Person,
     /// Whether what the person is above organizations is shown.
     pub(super) platform: bool,
@@ -68,7 +69,7 @@ impl Document for Export {
         let shows = |holding: &&Holding| {
             (account || !holding.account) && holding.columns.iter().any(|column| column.shown != Shown::Nothing)
         };
-        for holding in HOLDINGS.iter().filter(shows) {
+        for holding in self.holdings.iter().filter(shows) {
             self.write_holding(holding, outlet).await?;
         }
         for (prefix, keys) in &self.files {

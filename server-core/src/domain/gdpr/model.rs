@@ -4,8 +4,8 @@ use restartix_sdk::telemetry::types as telemetry;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::registry::{Fate, Holding};
 use crate::{
+    holding::{Fate, Holding},
     ids::{Entity, OrganizationId, PatientId, UserId},
     jobs::JobState,
 };

@@ -20,6 +20,7 @@ use crate::{
     domain::{member, patient::PatientEvent, user::UserEvent},
     encryption::{Encryption, OrganizationKeys},
     event::Events,
+    holding::Holdings,
     identity::{self, Caller, Changed},
     ids::{OrganizationId, PatientId},
     integration::s3::Storage,
@@ -32,6 +33,7 @@ pub(crate) struct Service {
     database: Database,
     encryption: Arc<Encryption>,
     keys: OrganizationKeys,
+    holdings: Holdings,
     storage: Storage,
     telemetry: telemetry::Client,
     members: member::Service,
@@ -43,11 +45,12 @@ impl Service {
         database: Database,
         encryption: Arc<Encryption>,
         keys: OrganizationKeys,
+        holdings: Holdings,
         storage: Storage,
         telemetry: telemetry::Client,
         members: member::Service,
     ) -> Self {
-        Self { database, encryption, keys, storage, telemetry, members }
+        Self { database, encryption, keys, holdings, storage, telemetry, members }
     }
 
     /// Enqueues an erasure, or finds the one that was asked for before.
@@ -62,7 +65,7 @@ impl Service {
         let mut tx = self.database.write(&caller.privileged()).await?;
         let subject = whole_person(&mut tx, subject).await?;
         let person = repository::person_get(&mut tx, subject).await?;
-        let exists = repository::is_held(&mut tx, &person, caller.organization.is_none()).await?;
+        let exists = repository::is_held(&mut tx, self.holdings, &person, caller.organization.is_none()).await?;
         let work = Erasure { subject, mode, dry_run, scope: Scope::Held };
         let latest = latest(&mut tx, caller, &work).await?;
         if let Some(job) = latest.filter(|job| is_open(job) || !exists) {
@@ -143,7 +146,7 @@ impl Service {
         let mut tx = self.database.disclose(&caller.privileged()).await?;
         let subject = whole_person(&mut tx, subject).await?;
         let person = repository::person_get(&mut tx, subject).await?;
-        if !repository::is_held(&mut tx, &person, caller.organization.is_none()).await? {
+        if !repository::is_held(&mut tx, self.holdings, &person, caller.organization.is_none()).await? {
             return Err(not_found(subject));
         }
         let records = person.patients.iter().map(|id| Audit::read([&PatientId(*id)])).collect::<Vec<_>>();
@@ -164,6 +167,7 @@ impl Service {
             disclosed,
             encryption: Arc::clone(&self.encryption),
             keys: self.keys.clone(),
+            holdings: self.holdings,
             person,
             platform: caller.organization.is_none(),
             files,

@@ -1,6 +1,7 @@
 mod api;
 mod error;
 mod event;
+mod holdings;
 mod model;
 mod repository;
 mod service;
@@ -8,4 +9,5 @@ mod service;
 pub(crate) use api::Api;
 pub(crate) use error::PatientError;
 pub(crate) use event::PatientEvent;
+pub(crate) use holdings::HOLDINGS;
 pub(crate) use service::Service;

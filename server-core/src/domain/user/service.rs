@@ -39,7 +39,7 @@ impl Service {
     }
 
     /// The caller in the organization that it works in from now on.
-    pub(super) async fn switch(&self, caller: &Person, organization: OrganizationId) -> Result<Person, UserError> {
+    pub(crate) async fn switch(&self, caller: &Person, organization: OrganizationId) -> Result<Person, UserError> {
         let switched = caller.in_organization(organization).ok_or(UserError::NotAMember)?;
         let user = caller.id();
         let mut tx = self.database.write(&switched).await?;
@@ -52,7 +52,7 @@ impl Service {
 
     /// A token for Telemetry. What it says is read and dated by the database: Telemetry is asked to refuse what
     /// was issued before a change, and a process that has not heard of one yet must not issue anything after it.
-    pub(super) async fn telemetry_token(
+    pub(crate) async fn telemetry_token(
         &self,
         caller: &Person,
         organization: OrganizationId,

@@ -29,11 +29,11 @@ const EMAIL_MAX: usize = 254;
 pub(super) struct Event {
     /// When it happened, and the message's id.
     pub(super) moment: Moment,
-    /// What happened; `None` for what is of no concern here.
+    /// The change; `None` for one of no concern here.
     pub(super) change: Option<Change>,
 }
 
-/// What a message says has happened.
+/// A change that a message tells of.
 #[derive(Debug, PartialEq)]
 pub(super) enum Change {
     /// A user is like this now.
@@ -153,7 +153,7 @@ struct Verification {
 struct InvitationData {
     organization_id: String,
     role: String,
-    /// Who accepted; Clerk did not always say.
+    /// The user who accepted; Clerk did not always say.
     user_id: Option<String>,
 }
 

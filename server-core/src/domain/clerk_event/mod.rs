@@ -1,4 +1,4 @@
-//! Clerk, the identity provider: what it tells of users, sessions and invitations, and what it is told.
+//! Events of Clerk, the identity provider: what it tells of users, sessions and invitations.
 //!
 //! Messages come unordered and repeated. Each is processed once: its id is stored in the transaction of
 //! what it did. What it says of a user counts unless something newer was said before, so that any order
@@ -10,8 +10,6 @@ mod event;
 mod repository;
 mod service;
 mod session_event;
-mod users;
 
 pub(crate) use api::Api;
 pub(crate) use service::{Service, sweep};
-pub(crate) use users::Users;

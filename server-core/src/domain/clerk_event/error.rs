@@ -10,7 +10,7 @@ use crate::{
     domain::{member::MemberError, user::UserError},
 };
 
-/// What can go wrong with a message of Clerk's.
+/// Errors of Clerk's messages.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClerkError {
     #[error("The message is not signed as Clerk signs: {0}.")]

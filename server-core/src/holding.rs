@@ -1,13 +1,9 @@
 //! Every column that identifies or describes a person: how the person is found in it, what erasure
-//! does with it, and what an export shows of it. Erasure and export read this list and no other; a
-//! test walks the real schema and fails for a column that is neither here nor on its list of
-//! impersonal ones.
+//! does with it, and what an export shows of it. Each room states its own in its `holdings.rs`, and `app.rs` collects
+//! them. Erasure and export read that list and no other; a test walks the real schema and fails for a column that is
+//! neither in it nor on the test's list of impersonal ones.
 
 use std::fmt;
-
-mod holdings;
-
-pub(crate) use holdings::HOLDINGS;
 
 /// How the rows of a person are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +45,7 @@ impl fmt::Display for Found {
     }
 }
 
-/// What becomes of the rows.
+/// Treatment of the rows by an erasure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// They go.
@@ -68,10 +64,10 @@ pub(crate) enum Fate {
     },
 }
 
-/// What an export shows of a column.
+/// Form in which an export shows a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shown {
-    /// What stands in it.
+    /// The value that stands in it.
     Clear,
     /// The value that is sealed in it, under this name.
     Sealed(&'static str),
@@ -86,15 +82,18 @@ pub(crate) struct Column {
     pub(crate) shown: Shown,
 }
 
-const fn clear(name: &'static str) -> Column {
+/// Returns a column that an export shows as it is.
+pub(crate) const fn clear(name: &'static str) -> Column {
     Column { name, shown: Shown::Clear }
 }
 
-const fn sealed(name: &'static str, value: &'static str) -> Column {
+/// Returns a sealed column that an export opens, and shows as `value`.
+pub(crate) const fn sealed(name: &'static str, value: &'static str) -> Column {
     Column { name, shown: Shown::Sealed(value) }
 }
 
-const fn hidden(name: &'static str) -> Column {
+/// Returns a column that an export leaves out.
+pub(crate) const fn hidden(name: &'static str) -> Column {
     Column { name, shown: Shown::Nothing }
 }
 
@@ -137,14 +136,14 @@ pub(crate) struct Holding {
     pub(crate) sealed_by: SealedBy,
     pub(crate) page_key: PageKey,
     pub(crate) columns: &'static [Column],
-    /// What erasing does.
+    /// Treatment by erasing.
     pub(crate) erase: Fate,
-    /// What anonymizing does, which keeps what can be kept without naming anybody.
+    /// Treatment by anonymizing, which keeps what can be kept without naming anybody.
     pub(crate) anonymize: Fate,
 }
 
-/// What most holdings have in common.
-const HOLDING: Holding = Holding {
+/// Defaults of a holding, for `..HOLDING`.
+pub(crate) const HOLDING: Holding = Holding {
     table: "",
     found: Found::Entity,
     only: "true",
@@ -156,21 +155,37 @@ const HOLDING: Holding = Holding {
     anonymize: Fate::Delete,
 };
 
-/// The list as text: table, column, how the person is found, what erasing does, what anonymizing does,
-/// what an export shows; separated by tabs.
-pub(crate) fn printed() -> String {
-    let lines = HOLDINGS.iter().flat_map(|holding| {
-        holding.columns.iter().map(|column| {
-            let shown = match column.shown {
-                Shown::Clear => column.name,
-                Shown::Sealed(value) => value,
-                Shown::Nothing => "-",
-            };
-            let (table, name, found) = (holding.table, column.name, holding.found);
-            format!("{table}\t{name}\t{found}\t{}\t{}\t{shown}\n", said(holding.erase), said(holding.anonymize))
-        })
-    });
-    lines.collect()
+/// All that is held on people, in the order in which an erasure goes through it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Holdings(&'static [&'static [Holding]]);
+
+impl Holdings {
+    /// Collects what each room holds.
+    pub(crate) const fn new(rooms: &'static [&'static [Holding]]) -> Self {
+        Self(rooms)
+    }
+
+    /// Goes through them in their order.
+    pub(crate) fn iter(self) -> impl Iterator<Item = &'static Holding> {
+        self.0.iter().copied().flatten()
+    }
+
+    /// Returns the list as text, a line a column: table, column, how the person is found, treatment by erasing and by
+    /// anonymizing, and the name in an export; separated by tabs.
+    pub(crate) fn printed(self) -> String {
+        let lines = self.iter().flat_map(|holding| {
+            holding.columns.iter().map(|column| {
+                let shown = match column.shown {
+                    Shown::Clear => column.name,
+                    Shown::Sealed(value) => value,
+                    Shown::Nothing => "-",
+                };
+                let (table, name, found) = (holding.table, column.name, holding.found);
+                format!("{table}\t{name}\t{found}\t{}\t{}\t{shown}\n", said(holding.erase), said(holding.anonymize))
+            })
+        });
+        lines.collect()
+    }
 }
 
 fn said(fate: Fate) -> String {

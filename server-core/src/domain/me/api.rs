@@ -1,56 +1,26 @@
-use poem_openapi::{
-    Object, OpenApi,
-    payload::Json,
-    types::{Any, Example},
-};
-use serde_json::Value;
+use poem_openapi::{OpenApi, payload::Json};
 use server_shared::{
     ApiError,
     http::{Body, Created},
 };
 
-use super::{
-    Service,
-    model::{Me, SwitchOrganization, TelemetryToken},
-};
+use super::model::{Me, SwitchOrganization};
 use crate::{
-    domain::{Tag, invitation},
+    domain::{
+        Tag, invitation,
+        user::{self, TelemetryToken},
+    },
     identity::Person,
 };
 
-/// `/v1/me` and what proves who Core vouches for.
+/// `/v1/me`
 pub(crate) struct Api {
-    pub(crate) users: Service,
+    pub(crate) users: user::Service,
     pub(crate) invitations: invitation::Service,
-}
-
-/// A JSON Web Key Set (RFC 7517).
-#[derive(Debug, Clone, Object)]
-#[oai(example)]
-pub(crate) struct KeySet {
-    /// The keys, as RFC 8037 writes Ed25519 keys.
-    keys: Vec<Any<Value>>,
-}
-
-impl Example for KeySet {
-    fn example() -> Self {
-        let key = serde_json::json!({ "kty": "OKP", "crv": "Ed25519", "kid": "0f1e2d3c4b5a6978", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" });
-        Self { keys: vec![Any(key)] }
-    }
 }
 
 #[OpenApi(tag = "Tag::Identity")]
 impl Api {
-    /// Get the keys that telemetry tokens are signed with
-    ///
-    /// A JSON Web Key Set for Telemetry and for whoever else has to verify such tokens.
-    #[oai(path = "/.well-known/jwks.json", method = "get", operation_id = "jwks_get")]
-    async fn jwks_get(&self) -> Result<Json<KeySet>, ApiError> {
-        let set = self.users.key_set();
-        let keys = set["keys"].as_array().cloned().unwrap_or_default();
-        Ok(Json(KeySet { keys: keys.into_iter().map(Any).collect() }))
-    }
-
     /// Say who the caller is
     ///
     /// With every membership, the role and permissions in the organization of the request, and what the caller is

@@ -1,4 +1,5 @@
-//! Clerk's users, by its Backend API.
+//! Clerk, the identity provider: its users, by its Backend API. What it tells of them comes in at
+//! `domain/clerk_event`.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What happens to sessions.
+//! Events of sessions.
 
 use super::service::SessionOf;
 use crate::event::events;
