@@ -28,8 +28,9 @@ use crate::{
         AttemptWriter, Attempts, AuditApi, AuditService, ChainApi, ChainService, HeadApi, HeadJob, HeadService,
         HeadSigner, PartitionJob, Sealer, partitions_ensure,
     },
+    compliance::Compliance,
     config::{AuthConfig, Config, MigrateConfig},
-    http::{compliance::Compliance, gate::TelemetryGate, scanners},
+    http::{TelemetryGate, scanners},
     media::{MediaApi, MediaService},
     organization::{OrganizationApi, OrganizationService},
     pose::{PoseApi, PoseService},
@@ -119,7 +120,7 @@ pub(crate) async fn migrate(config: &MigrateConfig) -> Result<(), AppError> {
     partitions_ensure(&mut tx).await?;
     tx.commit().await?;
     database.close().await;
-    clickhouse::migrate(&config.clickhouse, &config.retention).await?;
+    clickhouse::migrate(&config.clickhouse, config.retention).await?;
     Ok(())
 }
 
@@ -168,7 +169,7 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
     let detector = Arc::new(Detector::new(config.security.clone(), config.hash_key.clone()));
     SweepJob { database: database.clone(), window: config.security.longest_window(), kept: config.audit.kept }
         .start(jobs);
-    let audit = Arc::new(AuditService { database: database.clone(), detector });
+    let audit = Arc::new(AuditService { database: database.clone(), watcher: detector });
     let (attempts, writer) = AttemptWriter::new();
     writer.start(Arc::clone(&audit), jobs);
     let signer = Arc::new(HeadSigner::new(Arc::clone(&config.audit.statements)));

@@ -17,7 +17,7 @@ use super::{
     ErasureService,
     model::{DataSubject, ErasureAccepted, ErasureJob, ErasureMode, ErasureRequest, SubjectExport, SubjectKind},
 };
-use crate::{http::Service, ingest::Tag};
+use crate::{identity::Service, ingest::Tag};
 
 /// Operations under `/v1/privacy/subjects` and `/v1/privacy/jobs`.
 pub(crate) struct ErasureApi {

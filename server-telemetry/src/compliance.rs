@@ -1,12 +1,8 @@
-//! What is taken from an ingest request beside its body, and in which form it may be stored.
+//! Pseudonyms: the form in which people and their clients may be stored. Knows no HTTP and no SQL.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use poem::{FromRequest, Request, RequestBody, Result, http::header};
-use server_shared::{
-    crypto::{Key32, KeyedHash},
-    http::client_ip::ClientIp,
-};
+use server_shared::crypto::{Key32, KeyedHash};
 use woothee::parser::Parser;
 
 /// A 32-byte pseudonym.
@@ -25,18 +21,14 @@ pub(crate) struct Client {
     pub opted_out: bool,
 }
 
-impl<'a> FromRequest<'a> for Client {
-    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> Result<Self> {
-        let asks = |name: &str| request.header(name).is_some_and(|value| value.trim() == "1");
-        Ok(Self {
-            ip: ClientIp::of(request),
-            user_agent: request.header(header::USER_AGENT).map(str::to_owned),
-            opted_out: asks("sec-gpc") || asks("dnt"),
-        })
+impl Client {
+    /// A client at an address, with its user agent as it was sent.
+    pub(crate) fn new(ip: Option<IpAddr>, user_agent: Option<String>, opted_out: bool) -> Self {
+        Self { ip, user_agent, opted_out }
     }
 }
 
-/// What of a client may be stored.
+/// The part of a client that may be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Traces {
     /// The network of the address: /24 or /48, in CIDR notation; empty without an address.
@@ -69,7 +61,7 @@ impl Compliance {
         self.pseudonym(&format!("actor:{organization_id}:{user_id}"))
     }
 
-    /// What of `client` may be stored.
+    /// Returns the part of `client` that may be stored.
     pub(crate) fn traces(&self, client: &Client) -> Traces {
         let agent = client.user_agent.as_deref().filter(|agent| agent.len() <= USER_AGENT_MAX);
         let parsed = agent.and_then(|agent| {
@@ -123,7 +115,7 @@ mod tests {
     }
 
     fn client(ip: &str, user_agent: &str) -> Client {
-        Client { ip: ip.parse().ok(), user_agent: Some(user_agent.to_owned()), opted_out: false }
+        Client::new(ip.parse().ok(), Some(user_agent.to_owned()), false)
     }
 
     #[test]
@@ -153,16 +145,5 @@ mod tests {
         let nothing = compliance().traces(&client("", "restartix-sdk/0.1"));
         assert_eq!((nothing.agent.as_str(), nothing.os.as_str(), nothing.device.as_str()), ("", "", ""));
         assert_eq!((nothing.network.as_str(), nothing.ip_hash), ("", [0; 32]));
-    }
-
-    #[tokio::test]
-    async fn both_headers_ask_not_to_be_tracked() {
-        for (name, value, expected) in
-            [("sec-gpc", "1", true), ("dnt", "1", true), ("dnt", "0", false), ("accept", "1", false)]
-        {
-            let (request, mut body) = Request::builder().header(name, value).finish().split();
-            let client = Client::from_request(&request, &mut body).await.unwrap();
-            assert_eq!(client.opted_out, expected, "{name}: {value}");
-        }
     }
 }
