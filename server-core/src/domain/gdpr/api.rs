@@ -6,7 +6,10 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
     types::Type,
 };
-use server_shared::{ApiError, http::Accepted};
+use server_shared::{
+    ApiError,
+    http::{Accepted, streamed},
+};
 use uuid::Uuid;
 
 use super::{
@@ -39,7 +42,7 @@ impl Api {
         user_id: Path<UserId>,
     ) -> Result<Exported, ApiError> {
         caller.may(Permission::GdprManage)?;
-        Ok(Exported(self.gdpr.export(&caller, Subject::User(user_id.0)).await?))
+        Ok(Exported(streamed::body(self.gdpr.export(&caller, Subject::User(user_id.0)).await?)))
     }
 
     /// Erase a user
@@ -91,7 +94,7 @@ impl Api {
         patient_id: Path<PatientId>,
     ) -> Result<Exported, ApiError> {
         caller.may(Permission::GdprManage)?;
-        Ok(Exported(self.gdpr.export(&caller, Subject::Patient(patient_id.0)).await?))
+        Ok(Exported(streamed::body(self.gdpr.export(&caller, Subject::Patient(patient_id.0)).await?)))
     }
 
     /// Erase a patient

@@ -1,9 +1,7 @@
 use std::sync::Arc;
 
 use chrono::Utc;
-use poem::Body;
 use restartix_sdk::{ByteStream, Failure, telemetry};
-use server_shared::http::streamed;
 use uuid::Uuid;
 
 use super::{
@@ -139,7 +137,7 @@ impl Service {
 
     /// Everything that is held on a person, as one JSON document. Whose it is, is audited before the first
     /// byte is sent; the document is written as it is read.
-    pub(super) async fn export(&self, caller: &Caller, subject: Subject) -> Result<Body, GdprError> {
+    pub(super) async fn export(&self, caller: &Caller, subject: Subject) -> Result<Export, GdprError> {
         let exported_at = Utc::now();
         // The account is no organization's, and the application role sees its own alone. So this runs as
         // the owner, who is bound to the caller's organization all the same.
@@ -162,7 +160,7 @@ impl Service {
             organization_id: caller.organization,
             exported_at,
         };
-        Ok(streamed::body(Export {
+        Ok(Export {
             head,
             disclosed,
             encryption: Arc::clone(&self.encryption),
@@ -172,7 +170,7 @@ impl Service {
             platform: caller.organization.is_none(),
             files,
             telemetry,
-        }))
+        })
     }
 
     /// Telemetry's documents, each begun: what can fail at the start has not.

@@ -10,7 +10,10 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
     types::Type,
 };
-use server_shared::{ApiError, http::Accepted};
+use server_shared::{
+    ApiError,
+    http::{Accepted, streamed},
+};
 use uuid::Uuid;
 
 use super::{
@@ -80,7 +83,7 @@ impl ErasureApi {
         organization_id: Query<Option<i64>>,
     ) -> Result<Exported, ApiError> {
         let subject = subject(subject_kind.0, subject_id.0, organization_id.0);
-        Ok(Exported(self.erasures.export(subject).await?))
+        Ok(Exported(streamed::body(self.erasures.export(subject).await?)))
     }
 
     /// Get the job of an erasure
