@@ -64,8 +64,7 @@ impl Imports {
         let mut arrows = Arrows::new();
         for Import { module, path, file } in &self.own {
             let (importing, imported) = (room(module), room(path));
-            // A name of a room is the path's second part, or its third where rooms stand in a folder.
-            let is_leaf = [2, 3].iter().any(|parts| leaves.contains(&path[..path.len().min(*parts)].join("::")));
+            let is_leaf = leaves.iter().any(|leaf| begins_with(path, leaf));
             // A path that is no room's is an item of the crate's root.
             if imported != importing && !is_leaf && self.rooms.contains(&imported) {
                 arrows.entry((importing, imported)).or_default().insert(file.clone());
@@ -73,6 +72,18 @@ impl Imports {
         }
         arrows
     }
+}
+
+/// Returns true if a path begins with the names of a leaf.
+fn begins_with(path: &[String], leaf: &str) -> bool {
+    let names: Vec<&str> = leaf.split("::").collect();
+    path.len() >= names.len()
+        && path.iter().zip(names).all(|(part, name)| match name.split_once('*') {
+            None => part == name,
+            Some((start, end)) => {
+                part.len() >= start.len() + end.len() && part.starts_with(start) && part.ends_with(end)
+            }
+        })
 }
 
 /// The room of a module, or of a path that begins at the crate's root.

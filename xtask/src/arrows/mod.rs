@@ -5,8 +5,8 @@
 //! import; a room that imports more, a circle of rooms and a line that nothing needs any more are faults. Its lines:
 //!
 //! - `room: other rooms` lets a room import others; `domain/*` stands for each room in a folder, `*` for every room.
-//! - `leaf: names` lists names that stand below their room, so that importing them is no arrow to it: `audit::Audit`,
-//!   `domain::user::UserEvent`.
+//! - `leaf: names` lists names that stand below their room, so that importing them is no arrow to it: `audit::Audit`;
+//!   in `domain::*::*Event` a `*` stands for any part of a name.
 //! - `layers: files` lists files that a room may have, from the top down; within a room, none of them imports one that is
 //!   named before it.
 //! - `without name: rooms and layers` lists rooms and layers that never name a crate, or a room that others of their room

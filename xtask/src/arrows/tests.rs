@@ -36,7 +36,10 @@ fn what_is_allowed_is_no_fault_and_what_nobody_needs_is_one() {
     let imports = imports(&[BELOW, ("http/limits", "use crate::database::read;")]);
     let faults = |rules: &str| check(&Rules::read(rules).unwrap(), &imports);
     assert_eq!(faults("# comment\n\nhttp: database"), Vec::<String>::new());
-    assert_eq!(faults("leaf: database::read"), Vec::<String>::new());
+    for leaf in ["database::read", "database::*", "data*::r*d"] {
+        assert_eq!(faults(&format!("leaf: {leaf}")), Vec::<String>::new(), "{leaf}");
+    }
+    assert_eq!(faults("leaf: database::*x database::read::x d*base::re*ead").len(), 1);
     assert!(faults("http: database\ndatabase: http")[0].contains("which it does not"));
     assert!(Rules::read("http database").is_err());
 }
