@@ -1,14 +1,16 @@
 use chrono::{DateTime, Utc};
-use server_shared::http::Paging;
+use server_shared::http::{Page, Paging};
+use sqlx::{FromRow, postgres::PgRow};
 
 use super::model::ApiKey;
 use crate::{
-    database::{DatabaseError, OpenReader, Tx, one_row},
+    database::{DatabaseError, Listed, OpenReader, Tx, one_row},
     identity::Scope,
     ids::{ApiKeyId, OrganizationId, UserId},
 };
 
 /// A row without its hashes.
+#[derive(FromRow)]
 struct Row {
     id: ApiKeyId,
     name: String,
@@ -41,54 +43,26 @@ impl From<Row> for ApiKey {
     }
 }
 
+impl FromRow<'_, PgRow> for ApiKey {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Row::from_row(row).map(Self::from)
+    }
+}
+
+impl Listed for ApiKey {
+    const TABLE: &'static str = "api_keys";
+    const COLUMNS: &'static str = "id, name, prefix, scopes, created_by, expires_at, previous_expires_at, revoked_at, \
+                                   last_used_at, created_at, updated_at";
+    const PRESENT: &'static str = "true";
+}
+
+/// The newest first.
 pub(super) async fn api_key_page(
     reader: &mut OpenReader,
     organization: OrganizationId,
     paging: Paging,
-) -> Result<Vec<ApiKey>, DatabaseError> {
-    let (connection, (user, context, role, patient, specialist)) = reader.parts();
-    let rows = sqlx::query_as!(
-        Row,
-        r#"
-        select k.id as "id: ApiKeyId", k.name, k.prefix, k.scopes, k.created_by as "created_by: UserId", k.expires_at,
-               k.previous_expires_at, k.revoked_at, k.last_used_at, k.created_at, k.updated_at
-        from context_enter($1, $2, $3, $4, $5) as ctx
-        cross join lateral (
-            select * from api_keys where organization_id = $6 and ctx order by id desc limit $7 offset $8
-        ) k
-        "#,
-        user,
-        context,
-        role,
-        patient,
-        specialist,
-        organization.0,
-        paging.limit(),
-        paging.offset()
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows.into_iter().map(ApiKey::from).collect())
-}
-
-pub(super) async fn api_key_count(reader: &mut OpenReader, organization: OrganizationId) -> Result<i64, DatabaseError> {
-    let (connection, (user, context, role, patient, specialist)) = reader.parts();
-    let total = sqlx::query_scalar!(
-        r#"
-        select counted.total as "total!"
-        from context_enter($1, $2, $3, $4, $5) as ctx
-        cross join lateral (select count(*) as total from api_keys where organization_id = $6 and ctx offset 0) counted
-        "#,
-        user,
-        context,
-        role,
-        patient,
-        specialist,
-        organization.0
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(total)
+) -> Result<Page<ApiKey>, DatabaseError> {
+    reader.list().filter("organization_id =", Some(organization)).page("id desc", paging).await
 }
 
 /// A key on its way into the database.

@@ -62,7 +62,7 @@ impl Service {
     /// The appointment as it is stored.
     pub(super) async fn row(&self, caller: &Caller, id: AppointmentId) -> Result<AppointmentRow, AppointmentError> {
         let mut reader = self.database.read(caller).open().await?;
-        repository::appointment_get(&mut reader, id).await?.ok_or(AppointmentError::NotFound)
+        reader.get(id).await?.ok_or(AppointmentError::NotFound)
     }
 
     pub(super) async fn find(&self, caller: &Caller, uid: Uuid) -> Result<Appointment, AppointmentError> {

@@ -178,14 +178,11 @@ impl Service {
     ) -> Result<Page<Invitation>, InvitationError> {
         let mut tx = self.database.disclose(caller).await?;
         let rows = repository::invitation_page(&mut tx, organization, paging).await?;
-        let total = match paging.total_of_first_page(rows.len()) {
-            Some(total) => total,
-            None => repository::invitation_count(&mut tx, organization).await?,
-        };
-        let opened = rows.try_map(|rows| rows.into_iter().map(|row| self.open(&row)).collect::<Result<Vec<_>, _>>())?;
-        let invitations =
-            tx.disclose(opened, |invitations| Audit::read(invitations.iter().map(|invitation| &invitation.id))).await?;
-        Ok(paging.page(invitations, total))
+        let page = rows.try_map(|(rows, total)| {
+            let opened = rows.iter().map(|row| self.open(row)).collect::<Result<Vec<_>, DatabaseError>>()?;
+            Ok::<_, DatabaseError>(paging.page(opened, total))
+        })?;
+        Ok(tx.disclose(page, |page| Audit::read(page.data.iter().map(|invitation| &invitation.id))).await?)
     }
 
     pub(super) async fn revoke(

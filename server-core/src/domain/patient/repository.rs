@@ -4,12 +4,13 @@ use uuid::Uuid;
 
 use super::{error::PatientError, model::PatientSort};
 use crate::{
-    database::{DatabaseError, DiscloseTx, Sealed, Tx, WriteTx, broken_constraint},
+    database::{DatabaseError, DiscloseTx, Listed, Sealed, Tx, WriteTx, broken_constraint},
     encryption::NewDataKey,
     ids::{OrganizationId, PatientId, UserId},
 };
 
 /// A patient as it is stored: names in clear, the rest sealed with its own data key.
+#[derive(sqlx::FromRow)]
 pub(super) struct PatientRow {
     pub(super) id: PatientId,
     pub(super) organization_id: OrganizationId,
@@ -56,110 +57,36 @@ pub(super) struct PatientSearch {
     pub(super) national_id_index: Option<Vec<u8>>,
 }
 
-/// Locks against other changes; only what is written comes out again.
-pub(super) async fn patient_lock(tx: &mut WriteTx, id: PatientId) -> Result<Option<PatientRow>, DatabaseError> {
-    let row = sqlx::query_as!(
-        PatientRow,
-        r#"
-        select p.id as "id: PatientId", p.organization_id as "organization_id: OrganizationId", p.uid,
-               p.user_id as "user_id: UserId", p.first_name, p.last_name, p.email_encrypted, p.phone_encrypted,
-               p.date_of_birth_encrypted, p.national_id_encrypted, p.address_encrypted, p.emergency_contact_encrypted,
-               p.clinical_notes_encrypted, p.data_key_id, k.wrapped, p.version, p.created_at, p.updated_at
-        from patients p
-        join data_keys k on k.organization_id = p.organization_id and k.id = p.data_key_id
-        where p.id = $1 and p.deleted_at is null
-        for update of p
-        "#,
-        id.0
-    )
-    .fetch_optional(tx.connection()?)
-    .await?;
-    Ok(row)
+impl Listed for PatientRow {
+    const TABLE: &'static str = "patients";
+    const COLUMNS: &'static str = "id, organization_id, uid, user_id, first_name, last_name, email_encrypted, \
+                                   phone_encrypted, date_of_birth_encrypted, national_id_encrypted, address_encrypted, \
+                                   emergency_contact_encrypted, clinical_notes_encrypted, data_key_id, \
+                                   (select k.wrapped from data_keys k \
+                                    where k.organization_id = patients.organization_id \
+                                      and k.id = patients.data_key_id) as wrapped, \
+                                   version, created_at, updated_at";
+    const PRESENT: &'static str = "deleted_at is null";
 }
 
-pub(super) async fn patient_get(
-    tx: &mut DiscloseTx,
-    id: PatientId,
-) -> Result<Option<Sealed<PatientRow>>, DatabaseError> {
-    let row = sqlx::query_as!(
-        PatientRow,
-        r#"
-        select p.id as "id: PatientId", p.organization_id as "organization_id: OrganizationId", p.uid,
-               p.user_id as "user_id: UserId", p.first_name, p.last_name, p.email_encrypted, p.phone_encrypted,
-               p.date_of_birth_encrypted, p.national_id_encrypted, p.address_encrypted, p.emergency_contact_encrypted,
-               p.clinical_notes_encrypted, p.data_key_id, k.wrapped, p.version, p.created_at, p.updated_at
-        from patients p
-        join data_keys k on k.organization_id = p.organization_id and k.id = p.data_key_id
-        where p.id = $1 and p.deleted_at is null
-        "#,
-        id.0
-    )
-    .fetch_optional(tx.connection()?)
-    .await?;
-    Ok(row.map(Sealed::new))
-}
-
+/// A page of patients, and how many there are in all.
 pub(super) async fn patient_page(
     tx: &mut DiscloseTx,
-    organization: OrganizationId,
     search: &PatientSearch,
     sort: PatientSort,
     paging: Paging,
-) -> Result<Sealed<Vec<PatientRow>>, DatabaseError> {
-    let rows = sqlx::query_as!(
-        PatientRow,
-        r#"
-        select p.id as "id: PatientId", p.organization_id as "organization_id: OrganizationId", p.uid,
-               p.user_id as "user_id: UserId", p.first_name, p.last_name, p.email_encrypted, p.phone_encrypted,
-               p.date_of_birth_encrypted, p.national_id_encrypted, p.address_encrypted, p.emergency_contact_encrypted,
-               p.clinical_notes_encrypted, p.data_key_id, k.wrapped, p.version, p.created_at, p.updated_at
-        from patients p
-        join data_keys k on k.organization_id = p.organization_id and k.id = p.data_key_id
-        where p.organization_id = $1 and p.deleted_at is null
-          and ($2::text is null or (p.first_name || ' ' || p.last_name) ilike $2)
-          and ($3::bytea is null or p.email_index = $3)
-          and ($4::bytea is null or p.phone_index = $4)
-          and ($5::bytea is null or p.national_id_index = $5)
-        order by case when $6 then p.created_at end desc, lower(p.last_name), lower(p.first_name), p.id
-        limit $7 offset $8
-        "#,
-        organization.0,
-        search.name,
-        search.email_index,
-        search.phone_index,
-        search.national_id_index,
-        sort == PatientSort::Newest,
-        paging.limit(),
-        paging.offset()
-    )
-    .fetch_all(tx.connection()?)
-    .await?;
-    Ok(Sealed::new(rows))
-}
-
-pub(super) async fn patient_count(
-    tx: &mut DiscloseTx,
-    organization: OrganizationId,
-    search: &PatientSearch,
-) -> Result<i64, DatabaseError> {
-    let total = sqlx::query_scalar!(
-        r#"
-        select count(*) as "total!" from patients p
-        where p.organization_id = $1 and p.deleted_at is null
-          and ($2::text is null or (p.first_name || ' ' || p.last_name) ilike $2)
-          and ($3::bytea is null or p.email_index = $3)
-          and ($4::bytea is null or p.phone_index = $4)
-          and ($5::bytea is null or p.national_id_index = $5)
-        "#,
-        organization.0,
-        search.name,
-        search.email_index,
-        search.phone_index,
-        search.national_id_index
-    )
-    .fetch_one(tx.connection()?)
-    .await?;
-    Ok(total)
+) -> Result<Sealed<(Vec<PatientRow>, i64)>, DatabaseError> {
+    let order = match sort {
+        PatientSort::LastName => "lower(last_name), lower(first_name), id",
+        PatientSort::Newest => "created_at desc, lower(last_name), lower(first_name), id",
+    };
+    tx.list()?
+        .filter("(first_name || ' ' || last_name) ilike", search.name.as_deref())
+        .filter("email_index =", search.email_index.as_deref())
+        .filter("phone_index =", search.phone_index.as_deref())
+        .filter("national_id_index =", search.national_id_index.as_deref())
+        .rows(order, paging)
+        .await
 }
 
 /// What the database made of a new or changed row.

@@ -49,23 +49,18 @@ impl Service {
     ) -> Result<Page<Patient>, PatientError> {
         let search = self.search(organization, filter);
         let mut tx = self.database.disclose(caller).await?;
-        let rows = repository::patient_page(&mut tx, organization, &search, sort, paging).await?;
-        let total = match paging.total_of_first_page(rows.len()) {
-            Some(total) => total,
-            None => repository::patient_count(&mut tx, organization, &search).await?,
-        };
+        let rows = repository::patient_page(&mut tx, &search, sort, paging).await?;
         let notes = sees_notes(caller);
-        let patients = rows.try_map(|rows| {
-            rows.iter().map(|row| self.open(row, notes)).collect::<Result<Vec<Patient>, DatabaseError>>()
+        let page = rows.try_map(|(rows, total)| {
+            let patients = rows.iter().map(|row| self.open(row, notes)).collect::<Result<Vec<_>, DatabaseError>>()?;
+            Ok::<_, DatabaseError>(paging.page(patients, total))
         })?;
-        let patients =
-            tx.disclose(patients, |patients| Audit::read(patients.iter().map(|patient| &patient.id))).await?;
-        Ok(paging.page(patients, total))
+        Ok(tx.disclose(page, |page| Audit::read(page.data.iter().map(|patient| &patient.id))).await?)
     }
 
     pub(super) async fn get(&self, caller: &Caller, id: PatientId) -> Result<Patient, PatientError> {
         let mut tx = self.database.disclose(caller).await?;
-        let row = repository::patient_get(&mut tx, id).await?.ok_or(PatientError::NotFound)?;
+        let row = tx.get::<PatientRow>(id).await?.ok_or(PatientError::NotFound)?;
         let patient = row.try_map(|row| self.open(&row, sees_notes(caller)))?;
         Ok(tx.disclose(patient, |patient| Audit::read([&patient.id])).await?)
     }
@@ -150,7 +145,7 @@ impl Service {
         let mut record = change.record();
         check(&record)?;
         let mut tx = self.database.write(caller).await?;
-        let row = repository::patient_lock(&mut tx, id).await?.ok_or(PatientError::NotFound)?;
+        let row = tx.lock::<PatientRow>(id).await?.ok_or(PatientError::NotFound)?;
         if row.version != version {
             return Err(PatientError::StaleVersion { current: row.version });
         }

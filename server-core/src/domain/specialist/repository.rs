@@ -1,41 +1,23 @@
-use server_shared::http::Paging;
+use server_shared::http::{Page, Paging};
 
 use super::{
     error::SpecialistError,
     model::{Specialist, SpecialistFilter, SpecialistInput, SpecialistSort},
 };
 use crate::{
-    database::{DatabaseError, OpenReader, Tx, broken_constraint},
+    database::{DatabaseError, Listed, OpenReader, Tx, broken_constraint},
     domain::rules::InvalidValue,
     ids::{OrganizationId, SpecialistId, SpecialtyId, UserId},
 };
 
-pub(super) async fn specialist_count(reader: &mut OpenReader, filter: SpecialistFilter) -> Result<i64, DatabaseError> {
-    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
-    let total = sqlx::query_scalar!(
-        r#"
-        select counted.total as "total!"
-        from context_enter($1, $2, $3, $4, $5) as ctx
-        cross join lateral (
-            select count(*) as total from specialists s
-            where s.organization_id = $2 and s.deleted_at is null
-              and ($6::bigint is null or exists (
-                  select from specialist_specialties x
-                  where x.organization_id = s.organization_id and x.specialist_id = s.id and x.specialty_id = $6))
-              and ($7::boolean is null or s.bookable = $7) and ctx offset 0
-        ) counted
-        "#,
-        user,
-        organization,
-        role,
-        patient,
-        specialist,
-        filter.specialty_id.map(|id| id.0),
-        filter.bookable
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(total)
+impl Listed for Specialist {
+    const TABLE: &'static str = "specialists";
+    const COLUMNS: &'static str = "id, user_id, name, title, timezone, bookable, created_at, updated_at, \
+                                   array(select x.specialty_id from specialist_specialties x \
+                                         where x.organization_id = specialists.organization_id \
+                                           and x.specialist_id = specialists.id \
+                                         order by x.specialty_id) as specialty_ids";
+    const PRESENT: &'static str = "deleted_at is null";
 }
 
 pub(super) async fn specialist_page(
@@ -43,72 +25,21 @@ pub(super) async fn specialist_page(
     filter: SpecialistFilter,
     sort: SpecialistSort,
     paging: Paging,
-) -> Result<Vec<Specialist>, DatabaseError> {
-    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
-    let rows = sqlx::query_as!(
-        Specialist,
-        r#"
-        select p.id as "id: SpecialistId", p.user_id as "user_id: UserId", p.name, p.title,
-               p.specialty_ids as "specialty_ids!: Vec<SpecialtyId>", p.timezone, p.bookable, p.created_at, p.updated_at
-        from context_enter($1, $2, $3, $4, $5) as ctx
-        cross join lateral (
-            select s.*, array(select x.specialty_id from specialist_specialties x
-                              where x.organization_id = s.organization_id and x.specialist_id = s.id
-                              order by x.specialty_id) as specialty_ids
-            from specialists s
-            where s.organization_id = $2 and s.deleted_at is null
-              and ($6::bigint is null or exists (
-                  select from specialist_specialties x
-                  where x.organization_id = s.organization_id and x.specialist_id = s.id and x.specialty_id = $6))
-              and ($7::boolean is null or s.bookable = $7) and ctx
-            order by case when $8 then lower(s.name) end desc, lower(s.name), s.id
-            limit $9 offset $10
-        ) p
-        "#,
-        user,
-        organization,
-        role,
-        patient,
-        specialist,
-        filter.specialty_id.map(|id| id.0),
-        filter.bookable,
-        sort == SpecialistSort::NameDescending,
-        paging.limit(),
-        paging.offset()
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows)
-}
-
-pub(super) async fn specialist_get(
-    reader: &mut OpenReader,
-    id: SpecialistId,
-) -> Result<Option<Specialist>, DatabaseError> {
-    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
-    let row = sqlx::query_as!(
-        Specialist,
-        r#"
-        select p.id as "id: SpecialistId", p.user_id as "user_id: UserId", p.name, p.title,
-               p.specialty_ids as "specialty_ids!: Vec<SpecialtyId>", p.timezone, p.bookable, p.created_at, p.updated_at
-        from context_enter($1, $2, $3, $4, $5) as ctx
-        cross join lateral (
-            select s.*, array(select x.specialty_id from specialist_specialties x
-                              where x.organization_id = s.organization_id and x.specialist_id = s.id
-                              order by x.specialty_id) as specialty_ids
-            from specialists s where s.id = $6 and s.deleted_at is null and ctx offset 0
-        ) p
-        "#,
-        user,
-        organization,
-        role,
-        patient,
-        specialist,
-        id.0
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(row)
+) -> Result<Page<Specialist>, DatabaseError> {
+    let order = match sort {
+        SpecialistSort::Name => "lower(name), id",
+        SpecialistSort::NameDescending => "lower(name) desc, id",
+    };
+    reader
+        .list()
+        .among(
+            "select x.specialist_id from specialist_specialties x \
+             where x.organization_id = specialists.organization_id and x.specialty_id =",
+            filter.specialty_id,
+        )
+        .filter("bookable =", filter.bookable)
+        .page(order, paging)
+        .await
 }
 
 pub(super) async fn specialist_create(
@@ -148,25 +79,6 @@ pub(super) async fn specialist_user(
     .fetch_optional(tx.connection()?)
     .await?;
     Ok(row.map(|row| row.user_id))
-}
-
-/// Reads a specialist that is about to change, locked.
-pub(super) async fn specialist_lock(tx: &mut impl Tx, id: SpecialistId) -> Result<Option<Specialist>, DatabaseError> {
-    let row = sqlx::query_as!(
-        Specialist,
-        r#"
-        select s.id as "id: SpecialistId", s.user_id as "user_id: UserId", s.name, s.title,
-               array(select x.specialty_id from specialist_specialties x
-                     where x.organization_id = s.organization_id and x.specialist_id = s.id
-                     order by x.specialty_id) as "specialty_ids!: Vec<SpecialtyId>",
-               s.timezone, s.bookable, s.created_at, s.updated_at
-        from specialists s where s.id = $1 and s.deleted_at is null for update
-        "#,
-        id.0
-    )
-    .fetch_optional(tx.connection()?)
-    .await?;
-    Ok(row)
 }
 
 pub(super) async fn specialist_update(

@@ -36,17 +36,12 @@ impl Service {
         paging: Paging,
     ) -> Result<Page<Specialist>, SpecialistError> {
         let mut reader = self.database.read(caller).open().await?;
-        let rows = repository::specialist_page(&mut reader, filter, sort, paging).await?;
-        let total = match paging.total_of_first_page(rows.len()) {
-            Some(total) => total,
-            None => repository::specialist_count(&mut reader, filter).await?,
-        };
-        Ok(paging.page(rows, total))
+        Ok(repository::specialist_page(&mut reader, filter, sort, paging).await?)
     }
 
     pub(super) async fn get(&self, caller: &Caller, id: SpecialistId) -> Result<Specialist, SpecialistError> {
         let mut reader = self.database.read(caller).open().await?;
-        repository::specialist_get(&mut reader, id).await?.ok_or(SpecialistError::NotFound)
+        reader.get(id).await?.ok_or(SpecialistError::NotFound)
     }
 
     pub(super) async fn create(
@@ -71,7 +66,7 @@ impl Service {
     ) -> Result<Specialist, SpecialistError> {
         check_timezone("/timezone", &input.timezone)?;
         let mut tx = self.database.write(caller).await?;
-        let before = repository::specialist_lock(&mut tx, id).await?.ok_or(SpecialistError::NotFound)?;
+        let before = tx.lock::<Specialist>(id).await?.ok_or(SpecialistError::NotFound)?;
         let specialist =
             repository::specialist_update(&mut tx, organization, id, input).await?.ok_or(SpecialistError::NotFound)?;
         let changed = changed(&before, &specialist, &FIELDS);
