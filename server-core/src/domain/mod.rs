@@ -10,6 +10,7 @@ pub(crate) mod calendar;
 pub(crate) mod gdpr;
 pub(crate) mod impersonation;
 pub(crate) mod invitation;
+pub(crate) mod link;
 pub(crate) mod member;
 pub(crate) mod organization;
 pub(crate) mod organization_settings;

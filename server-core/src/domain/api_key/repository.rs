@@ -25,6 +25,19 @@ struct Row {
     updated_at: DateTime<Utc>,
 }
 
+/// A checked statement that gives back the key it wrote: what stands before `returning`, and the arguments.
+macro_rules! api_key_written {
+    ($statement:literal, $($arguments:tt)*) => {
+        sqlx::query_as!(
+            Row,
+            $statement
+                + r#" returning id as "id: ApiKeyId", name, prefix, scopes, created_by as "created_by: UserId", expires_at,
+                  previous_expires_at, revoked_at, last_used_at, created_at, updated_at"#,
+            $($arguments)*
+        )
+    };
+}
+
 impl From<Row> for ApiKey {
     fn from(row: Row) -> Self {
         Self {
@@ -80,14 +93,9 @@ pub(super) async fn api_key_create(
     organization: OrganizationId,
     key: &NewApiKey<'_>,
 ) -> Result<ApiKey, DatabaseError> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"
-        insert into api_keys (organization_id, name, prefix, secret_hash, scopes, created_by, expires_at)
-        values ($1, $2, $3, $4, $5, $6, $7)
-        returning id as "id: ApiKeyId", name, prefix, scopes, created_by as "created_by: UserId", expires_at,
-                  previous_expires_at, revoked_at, last_used_at, created_at, updated_at
-        "#,
+    let row = api_key_written!(
+        "insert into api_keys (organization_id, name, prefix, secret_hash, scopes, created_by, expires_at)
+         values ($1, $2, $3, $4, $5, $6, $7)",
         organization.0,
         key.name,
         key.prefix,
@@ -127,15 +135,11 @@ pub(super) async fn api_key_rotate(
     secret_hash: &[u8],
     previous_expires_at: DateTime<Utc>,
 ) -> Result<ApiKey, DatabaseError> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"
-        update api_keys
-        set previous_secret_hash = secret_hash, previous_expires_at = $4, secret_hash = $3, prefix = $2, updated_at = now()
-        where id = $1
-        returning id as "id: ApiKeyId", name, prefix, scopes, created_by as "created_by: UserId", expires_at,
-                  previous_expires_at, revoked_at, last_used_at, created_at, updated_at
-        "#,
+    let row = api_key_written!(
+        "update api_keys
+         set previous_secret_hash = secret_hash, previous_expires_at = $4, secret_hash = $3, prefix = $2,
+             updated_at = now()
+         where id = $1",
         id.0,
         prefix,
         secret_hash,

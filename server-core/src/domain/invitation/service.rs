@@ -122,12 +122,12 @@ impl Service {
     async fn check(&self, tx: &mut WriteTx, whom: &Whom<'_>, offer: Offer) -> Result<(), InvitationError> {
         match offer {
             Offer::Membership(_) => {}
-            Offer::Patient(patient) => match self.patients.user_of(tx, patient).await? {
+            Offer::Patient(patient) => match self.patients.links.user_of(tx, patient).await? {
                 None => return Err(PatientError::NotFound.into()),
                 Some(Some(_)) => return Err(PatientError::AlreadyLinked.into()),
                 Some(None) => {}
             },
-            Offer::Specialist(specialist) => match self.specialists.user_of(tx, specialist).await? {
+            Offer::Specialist(specialist) => match self.specialists.links.user_of(tx, specialist).await? {
                 None => return Err(SpecialistError::NotFound.into()),
                 Some(Some(_)) => return Err(SpecialistError::AlreadyLinked.into()),
                 Some(None) => {}
@@ -162,8 +162,8 @@ impl Service {
             return Err(InvitationError::RoleConflict);
         }
         match offer {
-            Offer::Patient(_) if self.patients.is_record_of(tx, user).await? => Err(PatientError::UserTaken.into()),
-            Offer::Specialist(_) if self.specialists.is_record_of(tx, user).await? => {
+            Offer::Patient(_) if self.patients.links.is_record_of(tx, user).await? => Err(PatientError::UserTaken.into()),
+            Offer::Specialist(_) if self.specialists.links.is_record_of(tx, user).await? => {
                 Err(SpecialistError::UserTaken.into())
             }
             _ => Ok(()),

@@ -9,6 +9,19 @@ use crate::{
     ids::OrganizationId,
 };
 
+/// A checked statement that gives back the organization it wrote: what stands before `returning`, and the arguments.
+macro_rules! organization_written {
+    ($statement:literal, $($arguments:tt)*) => {
+        sqlx::query_as!(
+            Organization,
+            $statement
+                + r#" returning id as "id: OrganizationId", name, slug, timezone, clerk_id as clerk_organization_id,
+                  created_at, updated_at"#,
+            $($arguments)*
+        )
+    };
+}
+
 impl Listed for Organization {
     const TABLE: &'static str = "organizations";
     const COLUMNS: &'static str =
@@ -53,13 +66,8 @@ pub(super) async fn organization_create(
     input: &CreateOrganization,
     slug: &str,
 ) -> Result<Organization, OrganizationError> {
-    sqlx::query_as!(
-        Organization,
-        r#"
-        insert into organizations (name, slug, timezone, clerk_id) values ($1, $2, $3, $4)
-        returning id as "id: OrganizationId", name, slug, timezone, clerk_id as clerk_organization_id, created_at,
-                  updated_at
-        "#,
+    organization_written!(
+        "insert into organizations (name, slug, timezone, clerk_id) values ($1, $2, $3, $4)",
         input.name,
         slug,
         input.timezone,
@@ -79,13 +87,8 @@ pub(super) async fn organization_update(
     id: OrganizationId,
     input: &UpdateOrganization,
 ) -> Result<Option<Organization>, DatabaseError> {
-    let row = sqlx::query_as!(
-        Organization,
-        r#"
-        update organizations set name = $2, timezone = $3, updated_at = now() where id = $1
-        returning id as "id: OrganizationId", name, slug, timezone, clerk_id as clerk_organization_id, created_at,
-                  updated_at
-        "#,
+    let row = organization_written!(
+        "update organizations set name = $2, timezone = $3, updated_at = now() where id = $1",
         id.0,
         input.name,
         input.timezone

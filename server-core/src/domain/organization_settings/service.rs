@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     database::{Database, DatabaseError},
+    domain::rules::StaleVersion,
     identity::Person,
     ids::OrganizationId,
 };
@@ -42,9 +43,7 @@ impl Service {
         let mut tx = self.database.write(caller).await?;
         let standing = repository::settings_lock(&mut tx, organization).await?;
         let standing = standing.ok_or(OrganizationSettingsError::NotFound)?;
-        if standing.version != input.version {
-            return Err(OrganizationSettingsError::StaleVersion { current: standing.version });
-        }
+        StaleVersion::check(input.version, standing.version)?;
         let (before, after) = (read(&standing)?, input.document());
         let mut document = standing.document;
         let said = serde_json::to_value(after).map_err(|error| DatabaseError::Damaged(error.to_string()))?;

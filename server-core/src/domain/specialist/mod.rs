@@ -1,6 +1,7 @@
 mod api;
 mod error;
 mod event;
+mod link;
 mod model;
 mod repository;
 mod service;

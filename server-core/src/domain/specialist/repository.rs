@@ -5,10 +5,24 @@ use super::{
     model::{Specialist, SpecialistFilter, SpecialistInput, SpecialistSort},
 };
 use crate::{
-    database::{DatabaseError, Listed, OpenReader, Tx, broken_constraint},
+    database::{DatabaseError, Listed, OpenReader, Tx},
     domain::rules::InvalidValue,
     ids::{OrganizationId, SpecialistId, SpecialtyId, UserId},
 };
+
+/// A checked statement that gives back the specialist it wrote, whose specialties are still to be set: what stands
+/// before `returning`, and the arguments.
+macro_rules! specialist_written {
+    ($statement:literal, $($arguments:tt)*) => {
+        sqlx::query_as!(
+            Specialist,
+            $statement
+                + r#" returning id as "id: SpecialistId", user_id as "user_id: UserId", name, title,
+                  array[]::bigint[] as "specialty_ids!: Vec<SpecialtyId>", timezone, bookable, created_at, updated_at"#,
+            $($arguments)*
+        )
+    };
+}
 
 impl Listed for Specialist {
     const TABLE: &'static str = "specialists";
@@ -47,13 +61,8 @@ pub(super) async fn specialist_create(
     organization: OrganizationId,
     input: &SpecialistInput,
 ) -> Result<Specialist, SpecialistError> {
-    let mut row = sqlx::query_as!(
-        Specialist,
-        r#"
-        insert into specialists (organization_id, name, title, timezone, bookable) values ($1, $2, $3, $4, $5)
-        returning id as "id: SpecialistId", user_id as "user_id: UserId", name, title,
-                  array[]::bigint[] as "specialty_ids!: Vec<SpecialtyId>", timezone, bookable, created_at, updated_at
-        "#,
+    let mut row = specialist_written!(
+        "insert into specialists (organization_id, name, title, timezone, bookable) values ($1, $2, $3, $4, $5)",
         organization.0,
         input.name,
         input.title,
@@ -67,35 +76,15 @@ pub(super) async fn specialist_create(
     Ok(row)
 }
 
-/// Whether `id` is a specialist the caller may see, and which user it is linked to.
-pub(super) async fn specialist_user(
-    tx: &mut impl Tx,
-    id: SpecialistId,
-) -> Result<Option<Option<UserId>>, DatabaseError> {
-    let row = sqlx::query!(
-        r#"select user_id as "user_id: UserId" from specialists where id = $1 and deleted_at is null for update"#,
-        id.0
-    )
-    .fetch_optional(tx.connection()?)
-    .await?;
-    Ok(row.map(|row| row.user_id))
-}
-
 pub(super) async fn specialist_update(
     tx: &mut impl Tx,
     organization: OrganizationId,
     id: SpecialistId,
     input: &SpecialistInput,
 ) -> Result<Option<Specialist>, SpecialistError> {
-    let row = sqlx::query_as!(
-        Specialist,
-        r#"
-        update specialists
-        set name = $2, title = $3, timezone = $4, bookable = $5, updated_at = now()
-        where id = $1 and deleted_at is null
-        returning id as "id: SpecialistId", user_id as "user_id: UserId", name, title,
-                  array[]::bigint[] as "specialty_ids!: Vec<SpecialtyId>", timezone, bookable, created_at, updated_at
-        "#,
+    let row = specialist_written!(
+        "update specialists set name = $2, title = $3, timezone = $4, bookable = $5, updated_at = now()
+         where id = $1 and deleted_at is null",
         id.0,
         input.name,
         input.title,
@@ -167,54 +156,4 @@ async fn specialties_set(
     let unknown = wanted.iter().position(|id| !held.iter().any(|held| held.0 == *id)).unwrap_or_default();
     let pointer = format!("/specialty_ids/{unknown}");
     Err(InvalidValue::new(&pointer, "unknown_reference", "is no specialty in use of this organization").into())
-}
-
-/// Makes the specialist the user's own, unless it is somebody's; false when it is, or is not there. Run by
-/// the owner of the table: no policy lets anybody else write this.
-pub(super) async fn specialist_link(
-    tx: &mut impl Tx,
-    organization: OrganizationId,
-    id: SpecialistId,
-    user: UserId,
-) -> Result<bool, SpecialistError> {
-    let done = sqlx::query!(
-        r#"
-        update specialists set user_id = $3, updated_at = now()
-        where organization_id = $1 and id = $2 and user_id is null and deleted_at is null
-        "#,
-        organization.0,
-        id.0,
-        user.0
-    )
-    .execute(tx.connection()?)
-    .await
-    .map_err(|error| match broken_constraint(&error) {
-        Some("specialists_user_key") => SpecialistError::UserTaken,
-        // The membership has ended since it was looked for.
-        Some("specialists_user_fkey") => SpecialistError::NotFound,
-        _ => DatabaseError::from(error).into(),
-    })?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// Takes the specialist's login; run by the owner of the table.
-pub(super) async fn specialist_unlink(tx: &mut impl Tx, id: SpecialistId) -> Result<(), DatabaseError> {
-    sqlx::query!("update specialists set user_id = null, updated_at = now() where id = $1", id.0)
-        .execute(tx.connection()?)
-        .await?;
-    Ok(())
-}
-
-/// Returns true if the user is linked to a specialist of the context's organization.
-pub(super) async fn is_record_of(tx: &mut impl Tx, user: UserId) -> Result<bool, DatabaseError> {
-    let is = sqlx::query_scalar!(
-        r#"
-        select exists (select from specialists where organization_id = context_organization() and user_id = $1
-                                                 and deleted_at is null) as "is!"
-        "#,
-        user.0
-    )
-    .fetch_one(tx.connection()?)
-    .await?;
-    Ok(is)
 }

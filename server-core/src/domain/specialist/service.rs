@@ -7,12 +7,11 @@ use super::{
     repository,
 };
 use crate::{
-    database::{Database, DatabaseError, WriteTx},
-    domain::rules::check_timezone,
-    domain::user::UserEvent,
-    event::{Events, changed},
+    database::Database,
+    domain::{link::Links, rules::check_timezone},
+    event::changed,
     identity::{Caller, Changed},
-    ids::{OrganizationId, SpecialistId, UserId},
+    ids::{OrganizationId, SpecialistId},
 };
 
 const FIELDS: [&str; 5] = ["name", "title", "specialty_ids", "timezone", "bookable"];
@@ -21,11 +20,13 @@ const FIELDS: [&str; 5] = ["name", "title", "specialty_ids", "timezone", "bookab
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,
+    /// Who signs in as them.
+    pub(crate) links: Links<SpecialistId>,
 }
 
 impl Service {
     pub(crate) fn new(database: Database) -> Self {
-        Self { database }
+        Self { links: Links::new(database.clone()), database }
     }
 
     pub(super) async fn list(
@@ -72,48 +73,6 @@ impl Service {
         let changed = changed(&before, &specialist, &FIELDS);
         tx.commit(SpecialistEvent::Updated(specialist.id, changed)).await?;
         Ok(specialist)
-    }
-
-    /// The user of a specialist: `None` for no such specialist, `Some(None)` for one who can't sign in. Keeps the
-    /// row from changing to the end of the transaction.
-    pub(crate) async fn user_of(
-        &self,
-        tx: &mut WriteTx,
-        id: SpecialistId,
-    ) -> Result<Option<Option<UserId>>, DatabaseError> {
-        repository::specialist_user(tx, id).await
-    }
-
-    /// Returns true if the user is linked to a specialist of the context's organization.
-    pub(crate) async fn is_record_of(&self, tx: &mut WriteTx, user: UserId) -> Result<bool, DatabaseError> {
-        repository::is_record_of(tx, user).await
-    }
-
-    /// Makes a specialist the own one of a user who has accepted it, in a transaction of the service itself.
-    pub(crate) async fn link(
-        &self,
-        tx: &mut WriteTx,
-        organization: OrganizationId,
-        id: SpecialistId,
-        user: UserId,
-    ) -> Result<(), SpecialistError> {
-        if repository::specialist_link(tx, organization, id, user).await? {
-            return Ok(());
-        }
-        let linked = repository::specialist_user(tx, id).await?;
-        Err(if linked.is_some() { SpecialistError::AlreadyLinked } else { SpecialistError::NotFound })
-    }
-
-    /// Ends what a user had by a specialist record, at once.
-    pub(crate) async fn unlink(&self, caller: &Caller, id: SpecialistId) -> Result<(), SpecialistError> {
-        // Nobody but the owner of the table writes links.
-        let mut tx = self.database.write(&caller.privileged()).await?;
-        let user = repository::specialist_user(&mut tx, id).await?.ok_or(SpecialistError::NotFound)?;
-        let user = user.ok_or(SpecialistError::HasNoUser)?;
-        repository::specialist_unlink(&mut tx, id).await?;
-        tx.changed(Changed::User(user));
-        tx.commit(Events::from(SpecialistEvent::Unlinked(id)).and([UserEvent::Unlinked(user)])).await?;
-        Ok(())
     }
 
     pub(super) async fn delete(&self, caller: &Caller, id: SpecialistId) -> Result<(), SpecialistError> {

@@ -9,6 +9,18 @@ use crate::{
     ids::{OrganizationId, SpecialtyId},
 };
 
+/// A checked statement that gives back the specialty it wrote: what stands before `returning`, and the arguments.
+macro_rules! specialty_written {
+    ($statement:literal, $($arguments:tt)*) => {
+        sqlx::query_as!(
+            Specialty,
+            $statement
+                + r#" returning id as "id: SpecialtyId", name, description, archived_at, created_at, updated_at"#,
+            $($arguments)*
+        )
+    };
+}
+
 impl Listed for Specialty {
     const TABLE: &'static str = "specialties";
     const COLUMNS: &'static str = "id, name, description, archived_at, created_at, updated_at";
@@ -36,12 +48,8 @@ pub(super) async fn specialty_create(
     organization: OrganizationId,
     input: &SpecialtyInput,
 ) -> Result<Specialty, SpecialtyError> {
-    sqlx::query_as!(
-        Specialty,
-        r#"
-        insert into specialties (organization_id, name, description) values ($1, $2, $3)
-        returning id as "id: SpecialtyId", name, description, archived_at, created_at, updated_at
-        "#,
+    specialty_written!(
+        "insert into specialties (organization_id, name, description) values ($1, $2, $3)",
         organization.0,
         input.name,
         input.description
@@ -56,12 +64,8 @@ pub(super) async fn specialty_update(
     id: SpecialtyId,
     input: &SpecialtyInput,
 ) -> Result<Option<Specialty>, SpecialtyError> {
-    sqlx::query_as!(
-        Specialty,
-        r#"
-        update specialties set name = $2, description = $3, updated_at = now() where id = $1
-        returning id as "id: SpecialtyId", name, description, archived_at, created_at, updated_at
-        "#,
+    specialty_written!(
+        "update specialties set name = $2, description = $3, updated_at = now() where id = $1",
         id.0,
         input.name,
         input.description

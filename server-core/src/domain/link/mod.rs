@@ -1,0 +1,43 @@
+//! Whose own a record is: the user who signs in as a patient, or as a specialist.
+//!
+//! Each kind of record says what is its own about that ([`Linked`]); what is done is the same for all of them
+//! ([`Links`]).
+
+mod repository;
+mod service;
+
+use sqlx::{Encode, Postgres, Type};
+
+use crate::{database::DatabaseError, event::Events};
+
+pub(crate) use service::Links;
+
+/// The id of a record that may be one user's own. Its table has `organization_id`, `id`, `user_id` and `deleted_at`.
+pub(crate) trait Linked: for<'q> Encode<'q, Postgres> + Type<Postgres> + Copy + Send + Sync + 'static {
+    /// The domain's error.
+    type Error: From<LinkError> + From<DatabaseError>;
+    /// The table.
+    const TABLE: &'static str;
+    /// Assignments that go with every change of a record.
+    const CHANGED: &'static str;
+    /// The constraint that leaves a user one record an organization.
+    const USER_KEY: &'static str;
+    /// The constraint that the user is a member.
+    const MEMBER_KEY: &'static str;
+
+    /// What happened when nobody signs in as the record any more.
+    fn unlinked(self) -> Events;
+}
+
+/// What can go wrong with links, for the domain's error to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LinkError {
+    /// There is no such record, or the user is no member.
+    NotFound,
+    /// The user has another record.
+    UserTaken,
+    /// The record is somebody's.
+    AlreadyLinked,
+    /// The record is nobody's.
+    HasNoUser,
+}
