@@ -30,7 +30,7 @@ impl Service {
         organization: OrganizationId,
     ) -> Result<OrganizationSettings, OrganizationSettingsError> {
         let mut reader = self.database.read(caller).open().await?;
-        let standing = repository::settings_get(&mut reader, organization).await?;
+        let standing: Option<Standing> = reader.get(organization).await?;
         Ok(shown(&standing.ok_or(OrganizationSettingsError::NotFound)?)?)
     }
 
@@ -41,7 +41,7 @@ impl Service {
         input: &UpdateOrganizationSettings,
     ) -> Result<OrganizationSettings, OrganizationSettingsError> {
         let mut tx = self.database.write(caller).await?;
-        let standing = repository::settings_lock(&mut tx, organization).await?;
+        let standing: Option<Standing> = tx.lock(organization).await?;
         let standing = standing.ok_or(OrganizationSettingsError::NotFound)?;
         StaleVersion::check(input.version, standing.version)?;
         let (before, after) = (read(&standing)?, input.document());
