@@ -24,7 +24,7 @@ use super::{DatabaseError, DiscloseTx, OpenReader, Sealed, Tx, WriteTx, context:
 pub(crate) trait Listed: for<'r> FromRow<'r, PgRow> + Send + Unpin {
     /// The table, or the function that gives the rows.
     const TABLE: &'static str;
-    /// What to read of it.
+    /// Columns to read.
     const COLUMNS: &'static str;
     /// Which of its rows are there at all.
     const PRESENT: &'static str;
@@ -192,9 +192,8 @@ impl<'c> List<'c> {
         let conditions = &self.conditions;
         // Where the policy says it already, saying it again would have every counted row compared twice.
         let counted = if self.confined { "" } else { of_organization.as_str() };
-        let rows = format!(
-            "select {columns} from {table} where {present}{of_organization}{ctx}{conditions} order by {order}"
-        );
+        let rows =
+            format!("select {columns} from {table} where {present}{of_organization}{ctx}{conditions} order by {order}");
         let page = match offset {
             // PostgreSQL takes a limit that it can't see for a tenth of the table, and so would plan each
             // page by itself. Below one that it can see it knows that any page is small.
@@ -246,7 +245,7 @@ impl<'c> SealedList<'c> {
         Self(self.0.filter(comparison, value))
     }
 
-    /// The rows of the page, and how many there are in all, like [`List::rows`].
+    /// Reads the rows of the page, and how many there are in all, like [`List::rows`].
     pub(crate) async fn rows<T>(
         self,
         order: &'static str,

@@ -9,20 +9,19 @@ use crate::{
     ids::{AppointmentTemplateId, OrganizationId, SpecialtyId},
 };
 
-/// A checked query whose rows are templates: what stands before the columns, what stands after them, and the
-/// arguments. The table's alias is `t`.
-macro_rules! template_query {
-    ($before:literal, $after:literal, $($arguments:tt)*) => {
+/// A checked statement that gives back the template it wrote: all of it up to `returning`, and the arguments. The
+/// table's alias is `t`.
+macro_rules! template_written {
+    ($statement:literal, $($arguments:tt)*) => {
         sqlx::query_as!(
             AppointmentTemplate,
-            $before
+            $statement
                 + r#"
         t.id as "id: AppointmentTemplateId", t.name, t.slug, t.description, t.duration_minutes, t.buffer_before_minutes,
         t.buffer_after_minutes, t.minimum_notice_minutes, t.specialty_id as "specialty_id: SpecialtyId",
         t.modality as "modality: Modality", t.cancellation_cutoff_minutes, t.reschedule_cutoff_minutes, t.archived_at,
         t.created_at, t.updated_at
-        "#
-                + $after,
+        "#,
             $($arguments)*
         )
     };
@@ -67,7 +66,7 @@ pub(super) async fn appointment_template_create(
     input: &AppointmentTemplateInput,
     slug: &str,
 ) -> Result<Option<AppointmentTemplate>, AppointmentTemplateError> {
-    template_query!(
+    template_written!(
         r#"
         insert into appointment_templates as t (organization_id, name, slug, description, duration_minutes, buffer_before_minutes,
                                            buffer_after_minutes, minimum_notice_minutes, specialty_id, modality,
@@ -77,7 +76,6 @@ pub(super) async fn appointment_template_create(
                                             and y.archived_at is null)
         returning
         "#,
-        "",
         organization.0,
         input.name,
         slug,
@@ -102,7 +100,7 @@ pub(super) async fn appointment_template_update(
     id: AppointmentTemplateId,
     input: &AppointmentTemplateInput,
 ) -> Result<Option<AppointmentTemplate>, AppointmentTemplateError> {
-    template_query!(
+    template_written!(
         r#"
         update appointment_templates t
         set name = $2, slug = coalesce($3, t.slug), description = $4, duration_minutes = $5, buffer_before_minutes = $6,
@@ -114,7 +112,6 @@ pub(super) async fn appointment_template_update(
                           and y.archived_at is null))
         returning
         "#,
-        "",
         id.0,
         input.name,
         input.slug,

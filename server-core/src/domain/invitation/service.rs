@@ -162,7 +162,9 @@ impl Service {
             return Err(InvitationError::RoleConflict);
         }
         match offer {
-            Offer::Patient(_) if self.patients.links.is_record_of(tx, user).await? => Err(PatientError::UserTaken.into()),
+            Offer::Patient(_) if self.patients.links.is_record_of(tx, user).await? => {
+                Err(PatientError::UserTaken.into())
+            }
             Offer::Specialist(_) if self.specialists.links.is_record_of(tx, user).await? => {
                 Err(SpecialistError::UserTaken.into())
             }

@@ -1,7 +1,6 @@
-//! Whose own a record is: the user who signs in as a patient, or as a specialist.
+//! Links between records and the users who sign in as them: patients, specialists.
 //!
-//! Each kind of record says what is its own about that ([`Linked`]); what is done is the same for all of them
-//! ([`Links`]).
+//! A kind of record states how its table differs ([`Linked`]); the service is the same for each ([`Links`]).
 
 mod repository;
 mod service;
@@ -25,11 +24,11 @@ pub(crate) trait Linked: for<'q> Encode<'q, Postgres> + Type<Postgres> + Copy + 
     /// The constraint that the user is a member.
     const MEMBER_KEY: &'static str;
 
-    /// What happened when nobody signs in as the record any more.
+    /// Returns the event of a record that nobody signs in as any more.
     fn unlinked(self) -> Events;
 }
 
-/// What can go wrong with links, for the domain's error to say.
+/// Reasons why a record is not linked or unlinked; the error of its domain has a variant for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LinkError {
     /// There is no such record, or the user is no member.

@@ -8,7 +8,7 @@ use crate::{
     ids::{OrganizationId, UserId},
 };
 
-/// What keeps a row from changing to the end of the transaction.
+/// Lock that keeps a row from changing to the end of the transaction.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Hold {
     /// For a look at it, which others may have too.
@@ -17,7 +17,7 @@ pub(super) enum Hold {
     Update,
 }
 
-/// The user of a record, whose row is held: `None` for no such record, `Some(None)` for nobody's.
+/// Returns the user of a record and holds its row: `None` for no such record, `Some(None)` for nobody's.
 pub(super) async fn record_user<R: Linked>(
     tx: &mut WriteTx,
     record: R,

@@ -11,7 +11,7 @@ use crate::{
     ids::{OrganizationId, UserId},
 };
 
-/// Whose own the records of one kind are.
+/// Service for the links of one kind of record.
 #[derive(Clone)]
 pub(crate) struct Links<R> {
     database: Database,
@@ -23,8 +23,8 @@ impl<R: Linked> Links<R> {
         Self { database, kind: PhantomData }
     }
 
-    /// The user of a record, for what other domains do with both: `None` for no such record, `Some(None)` for one
-    /// that nobody signs in as. Keeps the row from changing to the end of the transaction.
+    /// Returns the user of a record, for other domains to act on: `None` for no such record, `Some(None)` for one that
+    /// nobody signs in as. Keeps the row from changing to the end of the transaction.
     pub(crate) async fn user_of(&self, tx: &mut WriteTx, record: R) -> Result<Option<Option<UserId>>, DatabaseError> {
         repository::record_user(tx, record, Hold::Share).await
     }

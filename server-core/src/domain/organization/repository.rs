@@ -24,8 +24,7 @@ macro_rules! organization_written {
 
 impl Listed for Organization {
     const TABLE: &'static str = "organizations";
-    const COLUMNS: &'static str =
-        "id, name, slug, timezone, clerk_id as clerk_organization_id, created_at, updated_at";
+    const COLUMNS: &'static str = "id, name, slug, timezone, clerk_id as clerk_organization_id, created_at, updated_at";
     const PRESENT: &'static str = "true";
     const OF_ORGANIZATIONS: bool = false;
 }

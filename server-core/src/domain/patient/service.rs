@@ -33,7 +33,7 @@ const EARLIEST_BIRTH: i32 = 1850;
 pub(crate) struct Service {
     database: Database,
     encryption: Arc<Encryption>,
-    /// Who signs in as them.
+    /// Links between patients and the users who sign in as them.
     pub(crate) links: Links<PatientId>,
 }
 

@@ -20,7 +20,7 @@ const FIELDS: [&str; 5] = ["name", "title", "specialty_ids", "timezone", "bookab
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,
-    /// Who signs in as them.
+    /// Links between specialists and the users who sign in as them.
     pub(crate) links: Links<SpecialistId>,
 }
 
