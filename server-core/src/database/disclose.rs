@@ -2,7 +2,12 @@
 
 use sqlx::{PgConnection, PgPool};
 
-use super::{Context, DatabaseError, Sealed, Tx, session::Session};
+use super::{
+    Context, DatabaseError, Sealed, Tx,
+    context::PoolKind,
+    list::{List, SealedList},
+    session::Session,
+};
 use crate::{audit::Audit, identity::Origin, wake::Wake};
 
 /// Reads rows that come out only together with an audit entry.
@@ -33,6 +38,12 @@ impl DiscloseTx {
     ) -> Result<Self, DatabaseError> {
         let session = Session::begin(pool, &context.begin(Vec::new())).await?;
         Ok(Self { session, origin, wake, pool: pool.clone(), context: context.clone() })
+    }
+
+    /// Rows of a table, to be told which.
+    pub(crate) fn list(&mut self) -> Result<SealedList<'_>, DatabaseError> {
+        let (organization, confined) = (self.context.organization(), self.context.pool() == PoolKind::App);
+        Ok(SealedList::new(List::entered(self.session.connection()?, organization, confined)))
     }
 
     /// Writes the audit entry that `audit` makes of the value, commits, and hands the value out.

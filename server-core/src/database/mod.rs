@@ -7,6 +7,7 @@
 //! role's.
 
 mod across;
+mod archive;
 mod audience;
 mod claim;
 mod context;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use sqlx::{PgConnection, PgPool};
 
 pub(crate) use across::Across;
+pub(crate) use archive::Archived;
 pub(crate) use claim::{Claim, ClaimState, Claimed, RequestHash, SealedAnswer};
 pub(crate) use context::{Context, Lock};
 pub(crate) use disclose::{DiscloseTx, Disclosed, DisclosedTx};

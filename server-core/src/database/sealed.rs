@@ -17,13 +17,6 @@ impl<T> Sealed<T> {
     }
 }
 
-impl<T> Sealed<Vec<T>> {
-    /// How many records there are; that many exist is no secret.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-}
-
 impl<T> Sealed<T> {
     pub(super) fn peek(&self) -> &T {
         &self.0

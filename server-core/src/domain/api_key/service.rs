@@ -40,12 +40,7 @@ impl Service {
         paging: Paging,
     ) -> Result<Page<ApiKey>, ApiKeyError> {
         let mut reader = self.database.read(caller).open().await?;
-        let rows = repository::api_key_page(&mut reader, organization, paging).await?;
-        let total = match paging.total_of_first_page(rows.len()) {
-            Some(total) => total,
-            None => repository::api_key_count(&mut reader, organization).await?,
-        };
-        Ok(paging.page(rows, total))
+        Ok(repository::api_key_page(&mut reader, organization, paging).await?)
     }
 
     pub(super) async fn create(

@@ -49,6 +49,7 @@ impl Service {
         let mut tx = self.database.write(caller).await?;
         let patient_user = self
             .patients
+            .links
             .user_of(&mut tx, patient)
             .await?
             .ok_or(ImpersonationError::PatientNotFound)?

@@ -178,7 +178,7 @@ impl Api {
         patient_id: Path<PatientId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::RecordLink)?;
-        self.invitations.patients.unlink(&caller, patient_id.0).await?;
+        self.invitations.patients.links.unlink(&caller, patient_id.0).await?;
         Ok(NoContent)
     }
 
@@ -220,7 +220,7 @@ impl Api {
         specialist_id: Path<SpecialistId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::RecordLink)?;
-        self.invitations.specialists.unlink(&caller, specialist_id.0).await?;
+        self.invitations.specialists.links.unlink(&caller, specialist_id.0).await?;
         Ok(NoContent)
     }
 }

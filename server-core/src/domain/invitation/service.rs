@@ -122,12 +122,12 @@ impl Service {
     async fn check(&self, tx: &mut WriteTx, whom: &Whom<'_>, offer: Offer) -> Result<(), InvitationError> {
         match offer {
             Offer::Membership(_) => {}
-            Offer::Patient(patient) => match self.patients.user_of(tx, patient).await? {
+            Offer::Patient(patient) => match self.patients.links.user_of(tx, patient).await? {
                 None => return Err(PatientError::NotFound.into()),
                 Some(Some(_)) => return Err(PatientError::AlreadyLinked.into()),
                 Some(None) => {}
             },
-            Offer::Specialist(specialist) => match self.specialists.user_of(tx, specialist).await? {
+            Offer::Specialist(specialist) => match self.specialists.links.user_of(tx, specialist).await? {
                 None => return Err(SpecialistError::NotFound.into()),
                 Some(Some(_)) => return Err(SpecialistError::AlreadyLinked.into()),
                 Some(None) => {}
@@ -162,8 +162,10 @@ impl Service {
             return Err(InvitationError::RoleConflict);
         }
         match offer {
-            Offer::Patient(_) if self.patients.is_record_of(tx, user).await? => Err(PatientError::UserTaken.into()),
-            Offer::Specialist(_) if self.specialists.is_record_of(tx, user).await? => {
+            Offer::Patient(_) if self.patients.links.is_record_of(tx, user).await? => {
+                Err(PatientError::UserTaken.into())
+            }
+            Offer::Specialist(_) if self.specialists.links.is_record_of(tx, user).await? => {
                 Err(SpecialistError::UserTaken.into())
             }
             _ => Ok(()),
@@ -178,14 +180,11 @@ impl Service {
     ) -> Result<Page<Invitation>, InvitationError> {
         let mut tx = self.database.disclose(caller).await?;
         let rows = repository::invitation_page(&mut tx, organization, paging).await?;
-        let total = match paging.total_of_first_page(rows.len()) {
-            Some(total) => total,
-            None => repository::invitation_count(&mut tx, organization).await?,
-        };
-        let opened = rows.try_map(|rows| rows.into_iter().map(|row| self.open(&row)).collect::<Result<Vec<_>, _>>())?;
-        let invitations =
-            tx.disclose(opened, |invitations| Audit::read(invitations.iter().map(|invitation| &invitation.id))).await?;
-        Ok(paging.page(invitations, total))
+        let page = rows.try_map(|(rows, total)| {
+            let opened = rows.iter().map(|row| self.open(row)).collect::<Result<Vec<_>, DatabaseError>>()?;
+            Ok::<_, DatabaseError>(paging.page(opened, total))
+        })?;
+        Ok(tx.disclose(page, |page| Audit::read(page.data.iter().map(|invitation| &invitation.id))).await?)
     }
 
     pub(super) async fn revoke(

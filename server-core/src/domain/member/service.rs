@@ -31,17 +31,14 @@ impl Service {
     pub(super) async fn list(&self, caller: &Caller, paging: Paging) -> Result<Page<Member>, MemberError> {
         let mut tx = self.database.disclose(caller).await?;
         let rows = repository::member_page(&mut tx, paging).await?;
-        let total = match paging.total_of_first_page(rows.len()) {
-            Some(total) => total,
-            None => repository::member_count(&mut tx).await?,
+        let page = rows.try_map(|(rows, total)| {
+            let members = rows.into_iter().map(|row| self.open(row)).collect::<Result<Vec<_>, DatabaseError>>()?;
+            Ok::<_, DatabaseError>(paging.page(members, total))
+        })?;
+        let read = |page: &Page<Member>| {
+            Audit::read(&page.data.iter().map(|member| MembershipOf(member.user_id)).collect::<Vec<_>>())
         };
-        let members = rows.try_map(|rows| rows.into_iter().map(|row| self.open(row)).collect::<Result<Vec<_>, _>>())?;
-        let members = tx
-            .disclose(members, |members| {
-                Audit::read(&members.iter().map(|member| MembershipOf(member.user_id)).collect::<Vec<_>>())
-            })
-            .await?;
-        Ok(paging.page(members, total))
+        Ok(tx.disclose(page, read).await?)
     }
 
     pub(super) async fn update(
@@ -178,7 +175,7 @@ impl Service {
         user: UserId,
         events: impl FnOnce(&Member) -> Events,
     ) -> Result<Member, MemberError> {
-        let row = repository::member_get(&mut tx, user).await?.ok_or(MemberError::NotFound)?;
+        let row = tx.get(user).await?.ok_or(MemberError::NotFound)?;
         tx.changed(Changed::User(user));
         let member = Sealed::new(self.open(row)?);
         Ok(tx.commit_sealed(member, events).await?)
@@ -206,6 +203,6 @@ async fn end(tx: &mut WriteTx, user: UserId, next: Option<MemberRole>) -> Result
 
 /// Refuses what would take the organization its last administrator; 404 for who is no member.
 async fn leave_an_admin(tx: &mut WriteTx, user: UserId) -> Result<(), MemberError> {
-    repository::member_get(tx, user).await?.ok_or(MemberError::NotFound)?;
+    tx.get::<MemberRow>(user).await?.ok_or(MemberError::NotFound)?;
     if repository::is_last_admin(tx, user).await? { Err(MemberError::LastAdmin) } else { Ok(()) }
 }

@@ -15,11 +15,12 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    database::{Database, DatabaseError, Sealed, WriteTx},
-    domain::rules::InvalidValue,
-    domain::user::UserEvent,
+    database::{Database, DatabaseError, Sealed},
+    domain::{
+        link::Links,
+        rules::{InvalidValue, StaleVersion},
+    },
     encryption::{Encryption, RowCipher},
-    event::Events,
     identity::{Caller, Changed, Permission},
     ids::{OrganizationId, PatientId, UserId},
 };
@@ -32,11 +33,13 @@ const EARLIEST_BIRTH: i32 = 1850;
 pub(crate) struct Service {
     database: Database,
     encryption: Arc<Encryption>,
+    /// Links between patients and the users who sign in as them.
+    pub(crate) links: Links<PatientId>,
 }
 
 impl Service {
     pub(crate) fn new(database: Database, encryption: Arc<Encryption>) -> Self {
-        Self { database, encryption }
+        Self { links: Links::new(database.clone()), database, encryption }
     }
 
     pub(super) async fn list(
@@ -49,67 +52,20 @@ impl Service {
     ) -> Result<Page<Patient>, PatientError> {
         let search = self.search(organization, filter);
         let mut tx = self.database.disclose(caller).await?;
-        let rows = repository::patient_page(&mut tx, organization, &search, sort, paging).await?;
-        let total = match paging.total_of_first_page(rows.len()) {
-            Some(total) => total,
-            None => repository::patient_count(&mut tx, organization, &search).await?,
-        };
+        let rows = repository::patient_page(&mut tx, &search, sort, paging).await?;
         let notes = sees_notes(caller);
-        let patients = rows.try_map(|rows| {
-            rows.iter().map(|row| self.open(row, notes)).collect::<Result<Vec<Patient>, DatabaseError>>()
+        let page = rows.try_map(|(rows, total)| {
+            let patients = rows.iter().map(|row| self.open(row, notes)).collect::<Result<Vec<_>, DatabaseError>>()?;
+            Ok::<_, DatabaseError>(paging.page(patients, total))
         })?;
-        let patients =
-            tx.disclose(patients, |patients| Audit::read(patients.iter().map(|patient| &patient.id))).await?;
-        Ok(paging.page(patients, total))
+        Ok(tx.disclose(page, |page| Audit::read(page.data.iter().map(|patient| &patient.id))).await?)
     }
 
     pub(super) async fn get(&self, caller: &Caller, id: PatientId) -> Result<Patient, PatientError> {
         let mut tx = self.database.disclose(caller).await?;
-        let row = repository::patient_get(&mut tx, id).await?.ok_or(PatientError::NotFound)?;
+        let row = tx.get::<PatientRow>(id).await?.ok_or(PatientError::NotFound)?;
         let patient = row.try_map(|row| self.open(&row, sees_notes(caller)))?;
         Ok(tx.disclose(patient, |patient| Audit::read([&patient.id])).await?)
-    }
-
-    /// The user of a patient, for what other domains do with both: `None` for no such patient, `Some(None)`
-    /// for one who can't sign in. Keeps the row from changing to the end of the transaction.
-    pub(crate) async fn user_of(
-        &self,
-        tx: &mut WriteTx,
-        id: PatientId,
-    ) -> Result<Option<Option<UserId>>, DatabaseError> {
-        repository::patient_user(tx, id).await
-    }
-
-    /// Returns true if the user is linked to a patient of the context's organization.
-    pub(crate) async fn is_record_of(&self, tx: &mut WriteTx, user: UserId) -> Result<bool, DatabaseError> {
-        repository::is_record_of(tx, user).await
-    }
-
-    /// Makes a patient the own one of a user who has accepted it, in a transaction of the service itself.
-    pub(crate) async fn link(
-        &self,
-        tx: &mut WriteTx,
-        organization: OrganizationId,
-        id: PatientId,
-        user: UserId,
-    ) -> Result<(), PatientError> {
-        if repository::patient_link(tx, organization, id, user).await? {
-            return Ok(());
-        }
-        let linked = repository::patient_user(tx, id).await?;
-        Err(if linked.is_some() { PatientError::AlreadyLinked } else { PatientError::NotFound })
-    }
-
-    /// Ends what a user had by a patient record, at once.
-    pub(crate) async fn unlink(&self, caller: &Caller, id: PatientId) -> Result<(), PatientError> {
-        // Nobody but the owner of the table writes links.
-        let mut tx = self.database.write(&caller.privileged()).await?;
-        let user = repository::patient_user_hold(&mut tx, id).await?.ok_or(PatientError::NotFound)?;
-        let user = user.ok_or(PatientError::HasNoUser)?;
-        repository::patient_unlink(&mut tx, id).await?;
-        tx.changed(Changed::User(user));
-        tx.commit(Events::from(PatientEvent::Unlinked(id)).and([UserEvent::Unlinked(user)])).await?;
-        Ok(())
     }
 
     pub(super) async fn create(
@@ -146,14 +102,11 @@ impl Service {
         id: PatientId,
         change: UpdatePatient,
     ) -> Result<Patient, PatientError> {
-        let version = change.version;
-        let mut record = change.record();
+        let UpdatePatient { version, mut record } = change;
         check(&record)?;
         let mut tx = self.database.write(caller).await?;
-        let row = repository::patient_lock(&mut tx, id).await?.ok_or(PatientError::NotFound)?;
-        if row.version != version {
-            return Err(PatientError::StaleVersion { current: row.version });
-        }
+        let row = tx.lock::<PatientRow>(id).await?.ok_or(PatientError::NotFound)?;
+        StaleVersion::check(version, row.version)?;
         let before = self.open(&row, true)?;
         // Before anything is compared with other patients', some of whom the caller may not see.
         let identified = before.email != record.email || before.national_id != record.national_id;
