@@ -14,6 +14,7 @@ use super::{
     model::{ErasureAccepted, ErasureJob, ErasureMode, PersonExport, Subject},
 };
 use crate::{
+    database::Disclosed,
     domain::Tag,
     identity::{Permission, Person},
     ids::{PatientId, UserId},
@@ -37,9 +38,9 @@ impl Api {
         caller: Person,
         /// Id of the user.
         user_id: Path<UserId>,
-    ) -> Result<Exported, ApiError> {
+    ) -> Result<Disclosed<Exported>, ApiError> {
         caller.may(Permission::GdprManage)?;
-        Ok(Exported(self.gdpr.export(&caller, Subject::User(user_id.0)).await?))
+        Ok(self.gdpr.export(&caller, Subject::User(user_id.0)).await?.map(Exported))
     }
 
     /// Erase a user
@@ -89,9 +90,9 @@ impl Api {
         caller: Person,
         /// Id of the patient.
         patient_id: Path<PatientId>,
-    ) -> Result<Exported, ApiError> {
+    ) -> Result<Disclosed<Exported>, ApiError> {
         caller.may(Permission::GdprManage)?;
-        Ok(Exported(self.gdpr.export(&caller, Subject::Patient(patient_id.0)).await?))
+        Ok(self.gdpr.export(&caller, Subject::Patient(patient_id.0)).await?.map(Exported))
     }
 
     /// Erase a patient

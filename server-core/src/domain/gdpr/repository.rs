@@ -11,7 +11,7 @@ use super::{
     registry::{Fate, Found, HOLDINGS, Holding, PageKey, SealedBy, Shown},
 };
 use crate::{
-    database::{DatabaseError, DisclosedTx, Lock, OpenReader, Tx, WriteTx},
+    database::{DatabaseError, Lock, OpenReader, PageTx, Tx, WriteTx},
     ids::{OrganizationId, PatientId, UserId},
     jobs::{Job, JobState},
 };
@@ -243,7 +243,7 @@ pub(super) async fn holding_change(
 /// What an export shows of a holding: the rows that come after `after`, and after what to go on. There
 /// is no more when there is no such place.
 pub(super) async fn holding_page(
-    tx: &mut DisclosedTx,
+    tx: &mut PageTx,
     holding: &Holding,
     person: &Person,
     after: Option<&str>,

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    database::{Database, DatabaseError, Tx},
+    database::{Database, DatabaseError, Disclosed, Tx},
     domain::{member, patient::PatientEvent, user::UserEvent},
     encryption::{Encryption, OrganizationKeys},
     event::Events,
@@ -136,7 +136,7 @@ impl Service {
 
     /// Everything that is held on a person, as one JSON document. Whose it is, is audited before the first
     /// byte is sent; the document is written as it is read.
-    pub(super) async fn export(&self, caller: &Caller, subject: Subject) -> Result<Body, GdprError> {
+    pub(super) async fn export(&self, caller: &Caller, subject: Subject) -> Result<Disclosed<Body>, GdprError> {
         let exported_at = Utc::now();
         // The account is no organization's, and the application role sees its own alone. So this runs as
         // the owner, who is bound to the caller's organization all the same.
@@ -159,15 +159,17 @@ impl Service {
             organization_id: caller.organization,
             exported_at,
         };
-        Ok(streamed::body(Export {
-            head,
-            disclosed,
-            encryption: Arc::clone(&self.encryption),
-            keys: self.keys.clone(),
-            person,
-            platform: caller.organization.is_none(),
-            files,
-            telemetry,
+        Ok(disclosed.map(|pages| {
+            streamed::body(Export {
+                head,
+                pages,
+                encryption: Arc::clone(&self.encryption),
+                keys: self.keys.clone(),
+                person,
+                platform: caller.organization.is_none(),
+                files,
+                telemetry,
+            })
         }))
     }
 
