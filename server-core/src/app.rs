@@ -78,8 +78,7 @@ type Members = (member::Api, invitation::Api, gdpr::AccountApi);
 /// When specialists can be booked, what for, and who waits for that.
 type Scheduling = (schedule::Api, appointment_template::Api, availability::Api, waitlist::Api);
 
-/// Head of the specification, and which operations are public or disclose protected health
-/// information.
+/// Head of the specification, and which operations are public.
 pub(crate) const INFO: Info = Info {
     title: "RestartiX Core API",
     version: "2.0.0",
@@ -87,17 +86,6 @@ pub(crate) const INFO: Info = Info {
         Send a session token as `Authorization: Bearer …` and the organization to work in as \
         `X-Organization-Id`; without it, requests go to the organization last switched to. Errors come in \
         one envelope whose `code` never changes. Lists are paged by `page` and `page_size`.",
-    phi: &[
-        "member_list",
-        "member_update",
-        "invitation_list",
-        "patient_list",
-        "patient_get",
-        "patient_create",
-        "patient_update",
-        "gdpr_user_export",
-        "gdpr_patient_export",
-    ],
     public: &["health_get", "ready_get", "jwks_get", "clerk_webhook_receive", "calendar_feed_get"],
     headers: &[
         HeaderParameter {
@@ -208,7 +196,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         failures.clone(),
     );
     let verifier = session_verifier(config.clerk.keys, config.clerk.issuer, config.clerk.authorized_parties, &jobs)?;
-    let authentication = Authentication::new(callers.directory(verifier), across, attempts.clone(), INFO.phi);
+    let authentication = Authentication::new(callers.directory(verifier), across, attempts.clone());
     let limits = CallerLimits::new(authentication, budgets, failures);
     let gate = Arc::new(Idempotency::new(limits, domains.database.clone(), encryption));
 

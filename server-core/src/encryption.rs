@@ -5,7 +5,10 @@ mod organization;
 mod repository;
 mod wrapped;
 
-use server_shared::crypto::{Binding, BlindIndex, DataKey, MasterKeys};
+use server_shared::{
+    crypto::{Binding, BlindIndex, DataKey, MasterKeys},
+    mark::Phi,
+};
 use uuid::Uuid;
 
 use crate::{config::EncryptionConfig, database::DatabaseError, ids::OrganizationId};
@@ -149,10 +152,10 @@ impl<'a> RowCipher<'a> {
         value.map(|value| self.key.seal_text(value, &self.binding(column)))
     }
 
-    /// Opens what stands in `column`.
-    pub(crate) fn open(&self, column: &str, sealed: Option<&[u8]>) -> Result<Option<String>, DatabaseError> {
+    /// Opens what stands in `column`; what is sealed is protected.
+    pub(crate) fn open(&self, column: &str, sealed: Option<&[u8]>) -> Result<Option<Phi<String>>, DatabaseError> {
         sealed
-            .map(|sealed| self.key.open_text(sealed, &self.binding(column)))
+            .map(|sealed| self.key.open_text(sealed, &self.binding(column)).map(Phi::from))
             .transpose()
             .map_err(|error| DatabaseError::Damaged(format!("{}.{column} of {}: {error}", self.table, self.row)))
     }

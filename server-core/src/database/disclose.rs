@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, PgPool};
 
 use super::{
-    Context, DatabaseError, Sealed, Tx,
+    Context, DatabaseError, Disclosed, Sealed, Tx,
     context::PoolKind,
     list::{List, SealedList},
     session::Session,
@@ -19,15 +19,15 @@ pub(crate) struct DiscloseTx {
     context: Context,
 }
 
-/// What an audit entry has been committed for, and may be read as long as it takes. It holds no connection:
-/// whoever takes what is read may be slow.
-pub(crate) struct Disclosed {
+/// Reads what an audit entry has been committed for, page by page, as long as it takes. It holds no connection: whoever
+/// takes what is read may be slow.
+pub(crate) struct Pages {
     pool: PgPool,
     context: Context,
 }
 
 /// A transaction in which a page of what is disclosed is read.
-pub(crate) struct DisclosedTx(Session);
+pub(crate) struct PageTx(Session);
 
 impl DiscloseTx {
     pub(super) async fn begin(
@@ -51,7 +51,7 @@ impl DiscloseTx {
         self,
         sealed: Sealed<T>,
         audit: impl FnOnce(&T) -> Audit,
-    ) -> Result<T, DatabaseError> {
+    ) -> Result<Disclosed<T>, DatabaseError> {
         let audit = audit(sealed.peek());
         self.session.commit(&audit.statement(&self.origin)).await?;
         self.wake.wake();
@@ -60,22 +60,22 @@ impl DiscloseTx {
 
     /// For what is too much to be held at once: writes the audit entry first, of all that is going to be
     /// read, and commits.
-    pub(crate) async fn disclose_in_pages(self, audit: Audit) -> Result<Disclosed, DatabaseError> {
+    pub(crate) async fn disclose_in_pages(self, audit: Audit) -> Result<Disclosed<Pages>, DatabaseError> {
         let Self { session, origin, wake, pool, context } = self;
         session.commit(&audit.statement(&origin)).await?;
         wake.wake();
-        Ok(Disclosed { pool, context })
+        Ok(Sealed::new(Pages { pool, context }).open())
     }
 }
 
-impl Disclosed {
+impl Pages {
     /// Opens a transaction for a page.
-    pub(crate) async fn page(&self) -> Result<DisclosedTx, DatabaseError> {
-        Ok(DisclosedTx(Session::begin(&self.pool, &self.context.begin(Vec::new())).await?))
+    pub(crate) async fn page(&self) -> Result<PageTx, DatabaseError> {
+        Ok(PageTx(Session::begin(&self.pool, &self.context.begin(Vec::new())).await?))
     }
 }
 
-impl Tx for DisclosedTx {
+impl Tx for PageTx {
     fn connection(&mut self) -> Result<&mut PgConnection, DatabaseError> {
         self.0.connection()
     }

@@ -69,7 +69,7 @@ impl Service {
         let mut tx = self.database.write(caller).await?;
         let api_key = repository::api_key_create(&mut tx, organization, &key).await?;
         tx.commit(ApiKeyEvent::Created(api_key.id)).await?;
-        Ok(ApiKeySecret { api_key, secret: secret.show() })
+        Ok(ApiKeySecret { api_key, secret: secret.secret })
     }
 
     pub(super) async fn rotate(
@@ -87,7 +87,7 @@ impl Service {
             repository::api_key_rotate(&mut tx, id, &secret.prefix, &secret.hash, Utc::now() + OVERLAP).await?;
         tx.changed(Changed::ApiKey(id));
         tx.commit(ApiKeyEvent::Rotated(api_key.id)).await?;
-        Ok(ApiKeySecret { api_key, secret: secret.show() })
+        Ok(ApiKeySecret { api_key, secret: secret.secret })
     }
 
     pub(super) async fn revoke(

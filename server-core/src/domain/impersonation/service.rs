@@ -66,7 +66,7 @@ impl Service {
         };
         let impersonation = repository::impersonation_create(&mut tx, organization, &new).await?;
         tx.commit(ImpersonationEvent::Began(impersonation.id)).await?;
-        Ok(ImpersonationToken { impersonation, token: secret.show() })
+        Ok(ImpersonationToken { impersonation, token: secret.secret })
     }
 
     pub(super) async fn end(&self, caller: &Person, id: ImpersonationId) -> Result<(), ImpersonationError> {

@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
-use server_shared::http::{Page, Paging};
+use server_shared::{
+    http::{Page, Paging},
+    mark::Phi,
+};
 use uuid::Uuid;
 
 use super::{
@@ -12,7 +15,7 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    database::{Across, Database, DatabaseError, WriteTx},
+    database::{Across, Database, DatabaseError, Disclosed, Sealed, WriteTx},
     domain::{
         member::{self, MemberError, MemberRole},
         patient::{self, PatientError, PatientEvent},
@@ -55,7 +58,7 @@ impl Service {
         caller: &Person,
         organization: OrganizationId,
         body: &ConnectUser,
-    ) -> Result<Invitation, InvitationError> {
+    ) -> Result<Disclosed<Invitation>, InvitationError> {
         let whom = self.whom(organization, body.email.as_deref(), body.user_id)?;
         self.invite(caller, organization, &whom, Offer::Membership(body.role)).await
     }
@@ -66,7 +69,7 @@ impl Service {
         organization: OrganizationId,
         offer: Offer,
         body: &LinkRecord,
-    ) -> Result<Invitation, InvitationError> {
+    ) -> Result<Disclosed<Invitation>, InvitationError> {
         let whom = self.whom(organization, body.email.as_deref(), body.user_id)?;
         self.invite(caller, organization, &whom, offer).await
     }
@@ -79,7 +82,7 @@ impl Service {
         organization: OrganizationId,
         whom: &Whom<'_>,
         offer: Offer,
-    ) -> Result<Invitation, InvitationError> {
+    ) -> Result<Disclosed<Invitation>, InvitationError> {
         let mut tx = self.database.write(caller).await?;
         self.check(&mut tx, whom, offer).await?;
         let (written, email, user_id) = match whom {
@@ -91,7 +94,7 @@ impl Service {
                 let written = repository::address_invite(&mut tx, organization, offer, address, caller.id()).await?;
                 // Always: whether there is anybody to write to is the job's to find out.
                 tx.enqueue(&InvitationSend { invitation_id: written.id }).await?;
-                (written, Some((*email).to_owned()), None)
+                (written, Some(Phi::from((*email).to_owned())), None)
             }
         };
         let invitation = Invitation {
@@ -114,8 +117,8 @@ impl Service {
             Offer::Specialist(specialist) => Some(SpecialistEvent::LinkRequested(specialist).into()),
         };
         let named = invitation.user_id.map(UserEvent::Invited);
-        tx.commit(Events::from(made(invitation.id)).and(requested).and(named)).await?;
-        Ok(invitation)
+        let events = Events::from(made(invitation.id)).and(requested).and(named);
+        Ok(tx.commit_sealed(Sealed::new(invitation), |_| events).await?)
     }
 
     /// Refuses what could not be accepted anyway, as far as the caller may know.
@@ -177,7 +180,7 @@ impl Service {
         caller: &Caller,
         organization: OrganizationId,
         paging: Paging,
-    ) -> Result<Page<Invitation>, InvitationError> {
+    ) -> Result<Disclosed<Page<Invitation>>, InvitationError> {
         let mut tx = self.database.disclose(caller).await?;
         let rows = repository::invitation_page(&mut tx, organization, paging).await?;
         let page = rows.try_map(|(rows, total)| {
@@ -215,7 +218,7 @@ impl Service {
         &self,
         caller: &Caller,
         id: InvitationId,
-    ) -> Result<Option<String>, DatabaseError> {
+    ) -> Result<Option<Phi<String>>, DatabaseError> {
         let mut reader = self.database.read(caller).open().await?;
         let row = repository::unknown_address(&mut reader, id).await?;
         row.map(|row| self.address(&row)).transpose().map(Option::flatten)
@@ -241,7 +244,7 @@ impl Service {
         SealedAddress { uid, index: self.users.email_index(email), sealed, wrapped: key.wrapped }
     }
 
-    fn address(&self, row: &InvitationRow) -> Result<Option<String>, DatabaseError> {
+    fn address(&self, row: &InvitationRow) -> Result<Option<Phi<String>>, DatabaseError> {
         let Some(wrapped) = &row.data_key_wrapped else { return Ok(None) };
         let key = self.encryption.open_invitation_key(row.organization_id, row.uid, wrapped)?;
         RowCipher::new(&key, row.organization_id, TABLE, row.uid).open(EMAIL, row.email_encrypted.as_deref())

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    database::{Database, DatabaseError, Lock, Sealed, WriteTx},
+    database::{Database, DatabaseError, Disclosed, Lock, Sealed, WriteTx},
     domain::user,
     event::Events,
     identity::{Caller, Changed},
@@ -28,7 +28,7 @@ impl Service {
         Self { database, users }
     }
 
-    pub(super) async fn list(&self, caller: &Caller, paging: Paging) -> Result<Page<Member>, MemberError> {
+    pub(super) async fn list(&self, caller: &Caller, paging: Paging) -> Result<Disclosed<Page<Member>>, MemberError> {
         let mut tx = self.database.disclose(caller).await?;
         let rows = repository::member_page(&mut tx, paging).await?;
         let page = rows.try_map(|(rows, total)| {
@@ -47,7 +47,7 @@ impl Service {
         organization: OrganizationId,
         user: UserId,
         role: MemberRole,
-    ) -> Result<Member, MemberError> {
+    ) -> Result<Disclosed<Member>, MemberError> {
         let mut tx = self.write(caller, organization).await?;
         if role != MemberRole::Admin {
             leave_an_admin(&mut tx, user).await?;
@@ -174,7 +174,7 @@ impl Service {
         mut tx: WriteTx,
         user: UserId,
         events: impl FnOnce(&Member) -> Events,
-    ) -> Result<Member, MemberError> {
+    ) -> Result<Disclosed<Member>, MemberError> {
         let row = tx.get(user).await?.ok_or(MemberError::NotFound)?;
         tx.changed(Changed::User(user));
         let member = Sealed::new(self.open(row)?);
@@ -185,7 +185,7 @@ impl Service {
         let role = MemberRole::parse(&row.role)
             .ok_or_else(|| DatabaseError::Damaged(format!("a membership of user {} has no known role", row.user_id)))?;
         let email = self.users.email_open(row.uid, row.data_key_wrapped.as_deref(), row.email_encrypted.as_deref())?;
-        Ok(Member { user_id: row.user_id, name: row.name, email, role, since: row.since })
+        Ok(Member { user_id: row.user_id, name: row.name.into(), email, role, since: row.since })
     }
 }
 

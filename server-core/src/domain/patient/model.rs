@@ -1,5 +1,6 @@
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use poem_openapi::{Enum, Object, types::Example};
+use server_shared::mark::Phi;
 use uuid::Uuid;
 
 use crate::ids::{PatientId, UserId};
@@ -15,23 +16,23 @@ pub(crate) struct Patient {
     /// The patient's login; absent for one who has none.
     pub(crate) user_id: Option<UserId>,
     /// First name.
-    pub(crate) first_name: String,
+    pub(crate) first_name: Phi<String>,
     /// Last name.
-    pub(crate) last_name: String,
+    pub(crate) last_name: Phi<String>,
     /// E-mail address.
-    pub(crate) email: Option<String>,
+    pub(crate) email: Option<Phi<String>>,
     /// Telephone number.
-    pub(crate) phone: Option<String>,
+    pub(crate) phone: Option<Phi<String>>,
     /// Date of birth.
-    pub(crate) date_of_birth: Option<NaiveDate>,
+    pub(crate) date_of_birth: Option<Phi<NaiveDate>>,
     /// Number of a national identity document or health insurance.
-    pub(crate) national_id: Option<String>,
+    pub(crate) national_id: Option<Phi<String>>,
     /// Postal address.
-    pub(crate) address: Option<String>,
+    pub(crate) address: Option<Phi<String>>,
     /// Whom to call in an emergency.
-    pub(crate) emergency_contact: Option<String>,
+    pub(crate) emergency_contact: Option<Phi<String>>,
     /// Notes of those who treat; absent for everybody else, whether there are any or not.
-    pub(crate) clinical_notes: Option<String>,
+    pub(crate) clinical_notes: Option<Phi<String>>,
     /// Counts its changes; to be sent back with the next one.
     pub(crate) version: i64,
     /// When it was created.
@@ -48,15 +49,15 @@ impl Example for Patient {
             id: PatientId(27),
             uid: Uuid::from_u128(0x0190_b6a0_7c1e_7b5e_9a55_0d2b_6d1f_3c11),
             user_id: None,
-            first_name: input.first_name,
-            last_name: input.last_name,
-            email: input.email,
-            phone: input.phone,
-            date_of_birth: input.date_of_birth,
-            national_id: input.national_id,
-            address: input.address,
-            emergency_contact: input.emergency_contact,
-            clinical_notes: input.clinical_notes,
+            first_name: input.first_name.into(),
+            last_name: input.last_name.into(),
+            email: input.email.map(Phi::from),
+            phone: input.phone.map(Phi::from),
+            date_of_birth: input.date_of_birth.map(Phi::from),
+            national_id: input.national_id.map(Phi::from),
+            address: input.address.map(Phi::from),
+            emergency_contact: input.emergency_contact.map(Phi::from),
+            clinical_notes: input.clinical_notes.map(Phi::from),
             version: 1,
             created_at,
             updated_at: created_at,

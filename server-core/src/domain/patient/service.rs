@@ -4,6 +4,7 @@ use chrono::{Datelike, NaiveDate, Utc};
 use server_shared::{
     crypto::{DataKey, normalize_email, normalize_national_id, normalize_phone},
     http::{Page, Paging},
+    mark::Phi,
 };
 use uuid::Uuid;
 
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    database::{Database, DatabaseError, Sealed},
+    database::{Database, DatabaseError, Disclosed, Sealed},
     domain::{
         link::Links,
         rules::{InvalidValue, StaleVersion},
@@ -49,7 +50,7 @@ impl Service {
         filter: &PatientFilter,
         sort: PatientSort,
         paging: Paging,
-    ) -> Result<Page<Patient>, PatientError> {
+    ) -> Result<Disclosed<Page<Patient>>, PatientError> {
         let search = self.search(organization, filter);
         let mut tx = self.database.disclose(caller).await?;
         let rows = repository::patient_page(&mut tx, &search, sort, paging).await?;
@@ -61,7 +62,7 @@ impl Service {
         Ok(tx.disclose(page, |page| Audit::read(page.data.iter().map(|patient| &patient.id))).await?)
     }
 
-    pub(super) async fn get(&self, caller: &Caller, id: PatientId) -> Result<Patient, PatientError> {
+    pub(super) async fn get(&self, caller: &Caller, id: PatientId) -> Result<Disclosed<Patient>, PatientError> {
         let mut tx = self.database.disclose(caller).await?;
         let row = tx.get::<PatientRow>(id).await?.ok_or(PatientError::NotFound)?;
         let patient = row.try_map(|row| self.open(&row, sees_notes(caller)))?;
@@ -73,7 +74,7 @@ impl Service {
         caller: &Caller,
         organization: OrganizationId,
         mut record: CreatePatient,
-    ) -> Result<Patient, PatientError> {
+    ) -> Result<Disclosed<Patient>, PatientError> {
         check(&record)?;
         if !sees_notes(caller) {
             record.clinical_notes = None;
@@ -101,7 +102,7 @@ impl Service {
         caller: &Caller,
         id: PatientId,
         change: UpdatePatient,
-    ) -> Result<Patient, PatientError> {
+    ) -> Result<Disclosed<Patient>, PatientError> {
         let UpdatePatient { version, mut record } = change;
         check(&record)?;
         let mut tx = self.database.write(caller).await?;
@@ -109,12 +110,13 @@ impl Service {
         StaleVersion::check(version, row.version)?;
         let before = self.open(&row, true)?;
         // Before anything is compared with other patients', some of whom the caller may not see.
-        let identified = before.email != record.email || before.national_id != record.national_id;
+        let identified = !same(before.email.as_ref(), record.email.as_ref())
+            || !same(before.national_id.as_ref(), record.national_id.as_ref());
         if identified && caller.may(Permission::PatientIdentify).is_err() {
             return Err(PatientError::IdentifierForbidden);
         }
         if !sees_notes(caller) {
-            record.clinical_notes.clone_from(&before.clinical_notes);
+            record.clinical_notes = before.clinical_notes.clone().map(Phi::into_inner);
         }
         let key = self.encryption.open_key(row.organization_id, row.data_key_id, &row.wrapped)?;
         let mut values = self.seal(row.organization_id, row.uid, &key, &record);
@@ -186,12 +188,12 @@ impl Service {
             id: row.id,
             uid: row.uid,
             user_id: row.user_id,
-            first_name: row.first_name.clone(),
-            last_name: row.last_name.clone(),
+            first_name: row.first_name.clone().into(),
+            last_name: row.last_name.clone().into(),
             email: cipher.open("email", row.email_encrypted.as_deref())?,
             phone: cipher.open("phone", row.phone_encrypted.as_deref())?,
             date_of_birth: born
-                .map(|date| date.parse())
+                .map(|date| date.try_map(|date| date.parse()))
                 .transpose()
                 .map_err(|_| DatabaseError::Damaged(format!("the date of birth of patient {} is no date", row.id)))?,
             national_id: cipher.open("national_id", row.national_id_encrypted.as_deref())?,
@@ -218,15 +220,15 @@ fn patient(uid: Uuid, user_id: Option<UserId>, record: CreatePatient, written: &
         id: written.id,
         uid,
         user_id,
-        first_name: record.first_name,
-        last_name: record.last_name,
-        email: record.email,
-        phone: record.phone,
-        date_of_birth: record.date_of_birth,
-        national_id: record.national_id,
-        address: record.address,
-        emergency_contact: record.emergency_contact,
-        clinical_notes: record.clinical_notes.filter(|_| notes),
+        first_name: record.first_name.into(),
+        last_name: record.last_name.into(),
+        email: record.email.map(Phi::from),
+        phone: record.phone.map(Phi::from),
+        date_of_birth: record.date_of_birth.map(Phi::from),
+        national_id: record.national_id.map(Phi::from),
+        address: record.address.map(Phi::from),
+        emergency_contact: record.emergency_contact.map(Phi::from),
+        clinical_notes: record.clinical_notes.filter(|_| notes).map(Phi::from),
         version: written.version,
         created_at: written.created_at,
         updated_at: written.updated_at,
@@ -235,17 +237,22 @@ fn patient(uid: Uuid, user_id: Option<UserId>, record: CreatePatient, written: &
 
 fn changed_fields(before: &Patient, after: &CreatePatient) -> Vec<&'static str> {
     let compared = [
-        ("first_name", before.first_name == after.first_name),
-        ("last_name", before.last_name == after.last_name),
-        ("email", before.email == after.email),
-        ("phone", before.phone == after.phone),
-        ("date_of_birth", before.date_of_birth == after.date_of_birth),
-        ("national_id", before.national_id == after.national_id),
-        ("address", before.address == after.address),
-        ("emergency_contact", before.emergency_contact == after.emergency_contact),
-        ("clinical_notes", before.clinical_notes == after.clinical_notes),
+        ("first_name", before.first_name.get() == &after.first_name),
+        ("last_name", before.last_name.get() == &after.last_name),
+        ("email", same(before.email.as_ref(), after.email.as_ref())),
+        ("phone", same(before.phone.as_ref(), after.phone.as_ref())),
+        ("date_of_birth", same(before.date_of_birth.as_ref(), after.date_of_birth.as_ref())),
+        ("national_id", same(before.national_id.as_ref(), after.national_id.as_ref())),
+        ("address", same(before.address.as_ref(), after.address.as_ref())),
+        ("emergency_contact", same(before.emergency_contact.as_ref(), after.emergency_contact.as_ref())),
+        ("clinical_notes", same(before.clinical_notes.as_ref(), after.clinical_notes.as_ref())),
     ];
     compared.into_iter().filter(|(_, same)| !same).map(|(field, _)| field).collect()
+}
+
+/// Returns true if a protected value is `other`.
+fn same<T: PartialEq>(value: Option<&Phi<T>>, other: Option<&T>) -> bool {
+    value.map(Phi::get) == other
 }
 
 fn check(record: &CreatePatient) -> Result<(), InvalidValue> {

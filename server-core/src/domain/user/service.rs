@@ -1,7 +1,11 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use server_shared::{crypto::normalize_email, token::Ed25519Signer};
+use server_shared::{
+    crypto::normalize_email,
+    mark::{Phi, ShownOnce},
+    token::Ed25519Signer,
+};
 use uuid::Uuid;
 
 use super::{
@@ -77,7 +81,7 @@ impl Service {
             exp: expires_at.timestamp(),
             jti: Uuid::now_v7().to_string(),
         };
-        Ok(TelemetryToken { token: self.signer.sign(&claims)?, expires_at })
+        Ok(TelemetryToken { token: ShownOnce::new(self.signer.sign(&claims)?), expires_at })
     }
 
     /// The public half of the key that signs telemetry tokens.
@@ -152,7 +156,7 @@ impl Service {
         uid: Uuid,
         data_key_wrapped: Option<&[u8]>,
         sealed: Option<&[u8]>,
-    ) -> Result<Option<String>, DatabaseError> {
+    ) -> Result<Option<Phi<String>>, DatabaseError> {
         let Some(wrapped) = data_key_wrapped else { return Ok(None) };
         let key = self.encryption.open_user_key(uid, wrapped)?;
         RowCipher::new(&key, NO_ORGANIZATION, TABLE, uid).open(EMAIL, sealed)

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{super::model::ErasureMode, Person};
 use crate::{
-    database::{DatabaseError, DisclosedTx, Tx, WriteTx},
+    database::{DatabaseError, PageTx, Tx, WriteTx},
     holding::{Fate, Found, Holding, Holdings, PageKey, SealedBy, Shown},
     ids::OrganizationId,
 };
@@ -99,7 +99,7 @@ pub(in crate::domain::gdpr) async fn holding_change(
 /// Reads a page of a holding as an export shows it: the rows after the place `after`, and the place to go on after;
 /// `None` behind the last page.
 pub(in crate::domain::gdpr) async fn holding_page(
-    tx: &mut DisclosedTx,
+    tx: &mut PageTx,
     holding: &Holding,
     person: &Person,
     after: Option<&str>,
