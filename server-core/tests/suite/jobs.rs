@@ -2,9 +2,8 @@
 //! another's or those of another kind.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use restartix_sdk::core::types::{CancelAppointment, CancellationReason};
 use sqlx::PgConnection;
-use test_support::{CoreApp, DailyApi, Organization, granted, in_days, until};
+use test_support::{CoreApp, DailyApi, Organization, in_days, until};
 
 /// The runner's own housekeeping: removes rows of jobs that ended long ago.
 const EXPIRE: &str = "jobs_expire";
@@ -164,9 +163,6 @@ async fn an_organization_whose_jobs_hang_holds_half_of_a_lane_and_stops_nobody_e
     let builder = CoreApp::builder().env("DAILY_REST_DOMAIN", daily.url());
     let app = builder.env("DAILY_API_KEY", daily.api_key()).start().await;
     let (home, away) = (app.home(), app.away());
-    let staff = app.staff();
-    let patient = app.patient_create(&staff, "Bo", "Lee").await.id;
-    let called_off = app.appointment_create(&staff, home.specialist_id, patient, in_days(1, 9)).await.id;
     let answered = in_days(2, 13);
     by_video(&app, home, (0..3 * HALF).map(|hours| in_days(2, 0) + TimeDelta::hours(hours))).await;
     by_video(&app, away, [answered]).await;
@@ -187,8 +183,15 @@ async fn an_organization_whose_jobs_hang_holds_half_of_a_lane_and_stops_nobody_e
     .await;
 
     rooms_wanted(&app, away).await;
-    let body = CancelAppointment { reason: CancellationReason::Other };
-    granted(staff.appointment_cancel().appointment_id(called_off).body(body).send().await, 200);
+    sqlx::query(
+        "insert into jobs (id, organization_id, kind, payload)
+         values (gen_random_uuid(), $1, 'waitlist_offer', jsonb_build_object('specialist_id', $2::bigint))",
+    )
+    .bind(home.id)
+    .bind(home.specialist_id)
+    .execute(&mut app.owner().await)
+    .await
+    .unwrap();
     until("the other clinic's job of this kind is done", CoreApp::PATIENCE, || async {
         in_hand().await;
         (jobs(&app, away, "video_room_follow", "succeeded").await == 1).then_some(())
