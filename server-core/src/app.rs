@@ -175,14 +175,12 @@ pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     };
 
     let provider = clerk::Users::new(config.clerk.api_url, config.clerk.secret_key)?;
-    let (runner, access) = domains.workers(runner, &stores, &telemetry, provider);
-    let changes = Changes::new(config.database.url.clone(), callers.listeners.clone());
-    let changes = changes.ring(access.wake()).ring(runner.wake());
+    let runner = domains.workers(runner, &stores, &telemetry, provider);
+    let changes = Changes::new(config.database.url.clone(), callers.listeners.clone()).ring(runner.wake());
     let uses = callers.api_keys.clone();
     jobs.spawn("audit attempts", |stop| attempt_writer.run(stop));
     jobs.spawn("audit forwarder", |stop| forwarder.run(stop));
     jobs.spawn("job runner", |stop| runner.run(stop));
-    jobs.spawn("access runner", |stop| access.run(stop));
     jobs.spawn("identity listener", |stop| changes.listen(stop));
     jobs.spawn("API key uses", |stop| uses.write_uses(stop));
 
@@ -325,18 +323,17 @@ struct Domains {
 }
 
 impl Domains {
-    /// Registers every job: with the runner of most of them, and with the one for access, which waits for no other.
+    /// Registers every kind of job.
     fn workers(
         &self,
         runner: Runner,
         stores: &Stores,
         telemetry: &telemetry::Client,
         provider: clerk::Users,
-    ) -> (Runner, Runner) {
+    ) -> Runner {
         let (across, people) = (&stores.across, &self.people);
-        let access = Runner::lane(across.clone())
-            .handle(user::AccessRevoker { across: across.clone(), telemetry: telemetry.clone() });
-        let runner = housekeeping(runner, across, &self.database, &self.keys)
+        housekeeping(runner, across, &self.database, &self.keys)
+            .handle(user::AccessRevoker { across: across.clone(), telemetry: telemetry.clone() })
             .handle(video::RoomFollower(self.video.clone()))
             .handle(organization_settings::SettingsPusher { across: across.clone(), telemetry: telemetry.clone() })
             .handle(invitation::Inviter { invitations: people.invitations.clone(), clerk: provider.clone() })
@@ -348,8 +345,7 @@ impl Domains {
                 clerk: provider,
                 users: people.accounts.clone(),
                 members: people.members.clone(),
-            });
-        (runner, access)
+            })
     }
 
     /// Builds the operations.
