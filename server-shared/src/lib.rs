@@ -9,6 +9,7 @@ pub mod crypto;
 pub mod error;
 pub mod http;
 pub mod logging;
+pub mod outbound;
 pub mod rate_limit;
 pub mod shutdown;
 pub mod slug;
