@@ -14,6 +14,7 @@ mod identity;
 mod ids;
 mod integration;
 mod jobs;
+mod remembered;
 mod rotation;
 mod wake;
 

@@ -5,8 +5,8 @@
 //! import; a room that imports more, a circle of rooms and a line that nothing needs any more are faults. Its lines:
 //!
 //! - `room: other rooms` lets a room import others; `domain/*` stands for each room in a folder, `*` for every room.
-//! - `leaf: names` lists names that stand below their room, so that importing them is no arrow to it: `audit::Audit`,
-//!   `domain::user::UserEvent`.
+//! - `leaf: names` lists names that stand below their room, so that importing them is no arrow to it: `audit::Audit`;
+//!   in `domain::*::*Event` a `*` stands for any part of a name.
 //! - `circle: rooms` states a circle that is still to be dissolved.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,8 +118,7 @@ impl Imports {
         let mut arrows = Arrows::new();
         for (importing, path, file) in &self.paths {
             let imported = room(path);
-            // A name of a room is the path's second part, or its third where rooms stand in a folder.
-            let is_leaf = [2, 3].iter().any(|parts| leaves.contains(&path[..path.len().min(*parts)].join("::")));
+            let is_leaf = leaves.iter().any(|leaf| begins_with(path, leaf));
             // A path that is no room's is an item of the crate's root.
             if imported != *importing && !is_leaf && self.rooms.contains(&imported) {
                 arrows.entry((importing.clone(), imported)).or_default().insert(file.clone());
@@ -127,6 +126,18 @@ impl Imports {
         }
         arrows
     }
+}
+
+/// Returns true if a path begins with the names of a leaf.
+fn begins_with(path: &[String], leaf: &str) -> bool {
+    let names: Vec<&str> = leaf.split("::").collect();
+    path.len() >= names.len()
+        && path.iter().zip(names).all(|(part, name)| match name.split_once('*') {
+            None => part == name,
+            Some((start, end)) => {
+                part.len() >= start.len() + end.len() && part.starts_with(start) && part.ends_with(end)
+            }
+        })
 }
 
 /// The room of a module, or of a path that begins at the crate's root.
@@ -312,7 +323,10 @@ mod tests {
         let imports = imports(&[BELOW, ("http/limits", "use crate::database::read;")]);
         let faults = |rules: &str| check(&Rules::read(rules).unwrap(), &imports);
         assert_eq!(faults("# comment\n\nhttp: database"), Vec::<String>::new());
-        assert_eq!(faults("leaf: database::read"), Vec::<String>::new());
+        for leaf in ["database::read", "database::*", "data*::r*d"] {
+            assert_eq!(faults(&format!("leaf: {leaf}")), Vec::<String>::new(), "{leaf}");
+        }
+        assert_eq!(faults("leaf: database::*x database::read::x d*base::re*ead").len(), 1);
         assert!(faults("http: database\ndatabase: http")[0].contains("which it does not"));
         assert!(Rules::read("http database").is_err());
     }

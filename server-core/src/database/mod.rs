@@ -7,6 +7,7 @@
 //! role's.
 
 mod across;
+mod audience;
 mod claim;
 mod context;
 mod disclose;
@@ -35,8 +36,10 @@ pub(crate) use read::{OpenReader, Reader};
 pub(crate) use sealed::Sealed;
 pub(crate) use write::WriteTx;
 
+use audience::Audiences;
 use claim::Claims;
 use context::PoolKind;
+use write::Reacting;
 
 use crate::{
     event::Reactions,
@@ -63,6 +66,8 @@ pub(crate) struct Database {
     listeners: Listeners,
     /// React to what a write leaves.
     reactions: Arc<Reactions>,
+    /// Who listens in each organization.
+    audiences: Audiences,
     /// The keys of requests under way.
     claims: Claims,
 }
@@ -79,7 +84,8 @@ impl Database {
         reactions: Reactions,
     ) -> Self {
         let reactions = Arc::new(reactions);
-        Self { across, app, wake, jobs, listeners, reactions, claims: Claims::default() }
+        let audiences = Audiences::new(across.clone(), &listeners);
+        Self { across, app, wake, jobs, listeners, reactions, audiences, claims: Claims::default() }
     }
 
     /// The owner's pool, for what no caller asks for.
@@ -124,7 +130,11 @@ impl Database {
     async fn begin(&self, caller: &Caller, locks: Vec<Lock>, claim: Option<Claim>) -> Result<WriteTx, DatabaseError> {
         let context = Context::of(caller);
         let (wake, jobs, listeners) = (self.wake.clone(), self.jobs.clone(), self.listeners.clone());
-        let surroundings = (caller.request.clone(), wake, jobs, listeners, Arc::clone(&self.reactions));
+        let reactions = Reacting {
+            audience: self.audiences.of(caller.organization).await?,
+            reactions: Arc::clone(&self.reactions),
+        };
+        let surroundings = (caller.request.clone(), wake, jobs, listeners, reactions);
         WriteTx::begin(self.pool(&context), &context, locks, claim.as_ref(), surroundings).await
     }
 

@@ -12,7 +12,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    event::{Events, Reactions},
+    event::{Audience, Events, Reactions},
     identity::{Changed, Listeners, Origin},
     jobs::{NewJob, Work, jobs_enqueue},
     wake::Wake,
@@ -33,7 +33,16 @@ pub(crate) struct WriteTx {
     jobs: Wake,
     /// Hear of changes to callers.
     listeners: Listeners,
-    reactions: Arc<Reactions>,
+    reacting: Reacting,
+}
+
+/// Who reacts to what the write leaves.
+#[derive(Debug)]
+pub(super) struct Reacting {
+    /// Who listens in the organization.
+    pub(super) audience: Audience,
+    /// The reactions of the service.
+    pub(super) reactions: Arc<Reactions>,
 }
 
 /// How far a commit has got.
@@ -117,7 +126,7 @@ impl WriteTx {
         context: &Context,
         locks: Vec<Lock>,
         claim: Option<&Claim>,
-        (origin, wake, jobs, listeners, reactions): (Origin, Wake, Wake, Listeners, Arc<Reactions>),
+        (origin, wake, jobs, listeners, reacting): (Origin, Wake, Wake, Listeners, Reacting),
     ) -> Result<Self, DatabaseError> {
         let fresh = |session| Held::new(session, context.pool(), wake);
         let (pending, hold) = match claim.map_or(Beginning::Without, Claim::begin) {
@@ -138,7 +147,7 @@ impl WriteTx {
                 (*before, Some(hold))
             }
         };
-        Ok(Self { held: Some(pending), hold, origin, jobs, listeners, reactions })
+        Ok(Self { held: Some(pending), hold, origin, jobs, listeners, reacting })
     }
 
     /// Runs `effect` when the change is committed, before anybody is answered.
@@ -177,7 +186,7 @@ impl WriteTx {
     /// the COMMIT, in one message. For a request with an `Idempotency-Key` that is when its answer is known.
     pub(crate) async fn commit(mut self, events: impl Into<Events>) -> Result<Committed, DatabaseError> {
         let (audit, facts) = events.into().into_parts();
-        let jobs = self.reactions.jobs(&facts, &self.origin)?;
+        let jobs = self.reacting.reactions.jobs(&facts, self.reacting.audience, &self.origin)?;
         if !jobs.is_empty() {
             self.wake_after_commit();
         }

@@ -4,6 +4,7 @@
 //! event, and so do the jobs of whoever reacts: [`Reactions`] is one table, in `app.rs`, so that a new listener
 //! touches no write and a new write forgets no listener.
 
+mod audience;
 mod reaction;
 
 use std::any::Any;
@@ -15,6 +16,7 @@ use crate::{
     ids::{Entity, OrganizationId},
 };
 
+pub(crate) use audience::Audience;
 pub(crate) use reaction::Reactions;
 
 /// Something that happened to an entity. It holds ids, states and times, never a value that a person typed.

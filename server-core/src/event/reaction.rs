@@ -2,14 +2,15 @@
 
 use std::{any::Any, fmt};
 
-use super::{Event, Fact};
+use super::{Audience, Event, Fact};
 use crate::{
     database::DatabaseError,
     identity::Origin,
     jobs::{NewJob, Work},
 };
 
-/// The reactions of a service. A reaction is a pure function from an event to jobs: it reads nothing and can't fail.
+/// The reactions of a service. A reaction is a pure function from an event, and who listens where it happened, to jobs:
+/// it reads nothing and can't fail.
 #[derive(Default)]
 pub(crate) struct Reactions(Vec<Reaction>);
 
@@ -18,15 +19,15 @@ struct Reaction {
     react: React,
 }
 
-/// From an event and where it comes from to jobs; none for an event of another type.
-type React = Box<dyn Fn(&dyn Any, &Origin) -> Result<Vec<NewJob>, DatabaseError> + Send + Sync>;
+/// From an event, who listens and where it comes from to jobs; none for an event of another type.
+type React = Box<dyn Fn(&dyn Any, Audience, &Origin) -> Result<Vec<NewJob>, DatabaseError> + Send + Sync>;
 
 impl Reactions {
     /// Adds a reaction to events of one type; its name says in a clause what it does.
     #[must_use]
-    pub(crate) fn on<E: Event, W: Work>(mut self, name: &'static str, react: fn(&E) -> Vec<W>) -> Self {
-        let react = move |fact: &dyn Any, origin: &Origin| {
-            let works = fact.downcast_ref::<E>().map(react).unwrap_or_default();
+    pub(crate) fn on<E: Event, W: Work>(mut self, name: &'static str, react: fn(&E, Audience) -> Vec<W>) -> Self {
+        let react = move |fact: &dyn Any, audience: Audience, origin: &Origin| {
+            let works = fact.downcast_ref::<E>().map(|event| react(event, audience)).unwrap_or_default();
             works.iter().map(|work| NewJob::of(work, origin.organization, origin.actor.person())).collect()
         };
         self.0.push(Reaction { name, react: Box::new(react) });
@@ -34,10 +35,15 @@ impl Reactions {
     }
 
     /// Returns the jobs that events leave, each once: several events may ask for the same.
-    pub(crate) fn jobs(&self, facts: &[Fact], origin: &Origin) -> Result<Vec<NewJob>, DatabaseError> {
+    pub(crate) fn jobs(
+        &self,
+        facts: &[Fact],
+        audience: Audience,
+        origin: &Origin,
+    ) -> Result<Vec<NewJob>, DatabaseError> {
         let mut jobs: Vec<NewJob> = Vec::new();
         for (fact, reaction) in facts.iter().flat_map(|fact| self.0.iter().map(move |reaction| (fact, reaction))) {
-            for job in (reaction.react)(fact.as_ref(), origin)? {
+            for job in (reaction.react)(fact.as_ref(), audience, origin)? {
                 if !jobs.iter().any(|known| known.is_same_work(&job)) {
                     jobs.push(job);
                 }
@@ -105,14 +111,19 @@ mod tests {
 
     #[test]
     fn a_reaction_hears_of_its_events_and_leaves_the_same_work_once() {
-        let reactions = Reactions::default().on("things are followed", |moved: &Moved| vec![Follow(moved.0 / 2)]);
+        let follow = |moved: &Moved, audience: Audience| {
+            if audience.waiting { vec![Follow(moved.0 / 2)] } else { Vec::new() }
+        };
+        let reactions = Reactions::default().on("things are followed", follow);
         let origin = Origin::own(Actor::System, "thing_move", Uuid::now_v7());
-        let jobs = |events: Events| {
-            let jobs = reactions.jobs(&events.into_parts().1, &origin).unwrap();
+        let jobs = |events: Events, waiting: bool| {
+            let jobs = reactions.jobs(&events.into_parts().1, Audience { waiting }, &origin).unwrap();
             jobs.into_iter().map(|job| (job.kind, job.payload)).collect::<Vec<_>>()
         };
         let expected = |thing: i64| ("thing_follow", serde_json::json!(thing));
-        assert_eq!(jobs(Events::from(Moved(4)).and([Moved(5), Moved(6)])), [expected(2), expected(3)]);
-        assert_eq!(jobs(StayedEvent::Stayed(Thing(4)).into()), []);
+        let moved = || Events::from(Moved(4)).and([Moved(5), Moved(6)]);
+        assert_eq!(jobs(moved(), true), [expected(2), expected(3)]);
+        assert_eq!(jobs(moved(), false), [], "nobody listens");
+        assert_eq!(jobs(StayedEvent::Stayed(Thing(4)).into(), true), []);
     }
 }

@@ -9,11 +9,12 @@ use std::{
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
-use super::{remembered::Remembered, repository};
+use super::repository;
 use crate::{
     database::{Across, DatabaseError},
     identity::{ApiKeyGrant, Listeners, Secrets},
     ids::ApiKeyId,
+    remembered::Remembered,
 };
 
 /// How often last uses are written.

@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use moka::sync::Cache;
 
-use super::{
-    remembered::{CAPACITY, Remembered, TIME_TO_LIVE},
-    repository,
-};
+use super::repository;
 use crate::{
     database::{Across, DatabaseError},
     identity::{Identity, Listeners, Remembers},
+    remembered::{CAPACITY, Remembered, TIME_TO_LIVE},
 };
 
 /// Finds and remembers identities.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{remembered::Remembered, repository};
+use super::repository;
 use crate::{
     database::{Across, DatabaseError},
     identity::{Listeners, Secrets},
     ids::{OrganizationId, PatientId, UserId},
+    remembered::Remembered,
 };
 
 /// An administrator acting as a patient.

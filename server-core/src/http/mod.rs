@@ -9,7 +9,6 @@ mod idempotency;
 mod identity;
 mod impersonation;
 mod limits;
-mod remembered;
 mod repository;
 mod scanner;
 mod session;

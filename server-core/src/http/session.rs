@@ -6,10 +6,11 @@
 
 use std::sync::Arc;
 
-use super::{remembered::Remembered, repository};
+use super::repository;
 use crate::{
     database::{Across, DatabaseError},
     identity::{Listeners, Remembers},
+    remembered::Remembered,
 };
 
 /// Knows which sessions have ended.

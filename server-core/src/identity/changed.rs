@@ -8,9 +8,9 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use crate::ids::{ApiKeyId, ImpersonationId, UserId};
+use crate::ids::{ApiKeyId, ImpersonationId, OrganizationId, UserId};
 
-/// A change of something that processes remember about callers.
+/// A change of something that processes remember about callers and their organizations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Changed {
     /// A user, or one of its memberships and records.
@@ -23,9 +23,14 @@ pub(crate) enum Changed {
     ApiKey(ApiKeyId),
     /// An impersonation.
     Impersonation(ImpersonationId),
+    /// Who listens to what happens in an organization.
+    Audience(OrganizationId),
 }
 
 impl Changed {
+    /// The kind of changes to who listens.
+    pub(crate) const AUDIENCE: &str = "audience";
+
     /// The kind and id by which listeners know it: the two parts of a notification of the database's.
     fn parts(&self) -> (&'static str, String) {
         match self {
@@ -34,6 +39,7 @@ impl Changed {
             Self::Session(sid) => ("session", sid.clone()),
             Self::ApiKey(key) => ("api_key", key.to_string()),
             Self::Impersonation(impersonation) => ("impersonation", impersonation.to_string()),
+            Self::Audience(organization) => (Self::AUDIENCE, organization.to_string()),
         }
     }
 }

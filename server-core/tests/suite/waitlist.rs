@@ -362,3 +362,28 @@ async fn a_cap_of_the_day_holds_for_offers() {
                                       group by (a.started_at at time zone s.timezone)::date having count(*) = 2) d";
     assert_eq!(app.count(full).await, 3, "two on each of three days");
 }
+
+#[tokio::test]
+async fn freed_time_leaves_no_job_until_somebody_waits_in_whichever_process() {
+    let (app, specialist) = start().await;
+    let admin = app.admin();
+    let patient = app.patient_create(&admin, "Ann", "Lee").await.id;
+    let looks = || app.count("select count(*) from jobs where kind = 'waitlist_offer'");
+    let mut day = 1;
+    let mut free = async || {
+        day += 1;
+        cancel(&app, app.appointment_create(&admin, specialist, patient, in_days(day, 9)).await.id).await;
+    };
+    free().await;
+    assert_eq!(looks().await, 0, "nobody waits, and time that was freed left a job");
+
+    let sql = "insert into waitlist_entries (organization_id, patient_id, specialist_id, requested_from, requested_to)
+               values ($1, $2, $3, now() + interval '200 days', now() + interval '201 days')";
+    let insert = sqlx::query(sql).bind(app.home().id).bind(patient).bind(specialist);
+    insert.execute(&mut app.owner().await).await.expect("another process puts somebody on the list");
+    let begun = tokio::time::Instant::now();
+    while looks().await == 0 {
+        assert!(begun.elapsed() < CoreApp::PATIENCE, "this process never heard that somebody waits");
+        free().await;
+    }
+}

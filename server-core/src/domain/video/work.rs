@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{error::VideoError, service::Service};
 use crate::{
     domain::appointment::AppointmentEvent,
+    event::Audience,
     identity::Caller,
     ids::AppointmentId,
     jobs::{Attempt, Handler, JobError, Outcome, Work},
@@ -25,7 +26,7 @@ impl Work for RoomFollow {
 /// Makes, moves or deletes the room of an appointment by video, as the appointment stands once the change is
 /// committed: a job, so that no booking waits for Daily or fails with it. Each change wants a job of its own: one
 /// under way may have read what was before.
-pub(crate) fn room_follow(event: &AppointmentEvent) -> Vec<RoomFollow> {
+pub(crate) fn room_follow(event: &AppointmentEvent, _: Audience) -> Vec<RoomFollow> {
     event.moves_room().map(|appointment_id| RoomFollow { appointment_id }).into_iter().collect()
 }
 

@@ -14,7 +14,7 @@ use crate::{
         availability::{self, AvailabilityError},
     },
     event::Events,
-    identity::Caller,
+    identity::{Caller, Changed},
     ids::{AppointmentId, OrganizationId, SpecialistId, WaitlistEntryId},
 };
 
@@ -54,6 +54,7 @@ impl Service {
             return Err(if waits { WaitlistError::AlreadyWaiting } else { WaitlistError::WaitlistFull });
         };
         let specialists = repository::specialists_of(&mut tx, organization, &wish).await?;
+        tx.changed(Changed::Audience(entry.organization_id));
         tx.commit(WaitlistEvent::Created { id: entry.id, specialists }).await?;
         Ok(entry)
     }

@@ -8,6 +8,7 @@ use super::{error::WaitlistError, event::WaitlistEvent, repository, service::Ser
 use crate::{
     database::{Across, DatabaseError},
     domain::appointment::AppointmentEvent,
+    event::Audience,
     identity::Caller,
     ids::SpecialistId,
     jobs::{Attempt, Handler, JobError, NewJob, Outcome, Work, jobs_enqueue},
@@ -35,15 +36,18 @@ impl Work for OfferOpen {
     }
 }
 
-/// Offers time that an event has freed to who waits for it. Whether anybody waits is the job's to find out, for not
-/// everybody may see it.
-pub(crate) fn offer_freed(event: &AppointmentEvent) -> Vec<OfferOpen> {
+/// Offers time that an event has freed to who waits, where anybody does. Whether anybody waits for just this is the
+/// job's to find out, for not everybody may see it; who began to wait a moment ago, in another process, the sweep serves.
+pub(crate) fn offer_freed(event: &AppointmentEvent, audience: Audience) -> Vec<OfferOpen> {
+    if !audience.waiting {
+        return Vec::new();
+    }
     event.freed().map(|specialist_id| OfferOpen { specialist_id, swept: false }).into_iter().collect()
 }
 
 /// Offers what is open to who begins to wait. For any specialist, of whom there may be many, the search of each is
 /// shared with the sweep, which finds one that is missed.
-pub(crate) fn offer_open(event: &WaitlistEvent) -> Vec<OfferOpen> {
+pub(crate) fn offer_open(event: &WaitlistEvent, _: Audience) -> Vec<OfferOpen> {
     let WaitlistEvent::Created { specialists, .. } = event else { return Vec::new() };
     let swept = specialists.len() > 1;
     specialists.iter().map(|&specialist_id| OfferOpen { specialist_id, swept }).collect()

@@ -16,11 +16,12 @@ use moka::sync::Cache;
 use crate::identity::Remembers;
 
 /// Nothing is older than this, even if no word of its change ever arrives.
-pub(super) const TIME_TO_LIVE: Duration = Duration::from_secs(30);
-pub(super) const CAPACITY: u64 = 100_000;
+pub(crate) const TIME_TO_LIVE: Duration = Duration::from_secs(30);
+/// How many values are remembered at most, of each kind.
+pub(crate) const CAPACITY: u64 = 100_000;
 
 /// Values by the text that they are looked up by.
-pub(super) struct Remembered<V> {
+pub(crate) struct Remembered<V> {
     values: Cache<String, Arc<V>>,
     generation: AtomicU64,
     hearing: AtomicBool,
@@ -28,10 +29,11 @@ pub(super) struct Remembered<V> {
 
 /// The moment at which a load began.
 #[derive(Clone, Copy)]
-pub(super) struct Begun(u64);
+pub(crate) struct Begun(u64);
 
 impl<V: Send + Sync + 'static> Remembered<V> {
-    pub(super) fn new() -> Self {
+    /// Nothing is remembered at first.
+    pub(crate) fn new() -> Self {
         Self {
             values: Cache::builder().max_capacity(CAPACITY).time_to_live(TIME_TO_LIVE).build(),
             generation: AtomicU64::new(0),
@@ -39,17 +41,18 @@ impl<V: Send + Sync + 'static> Remembered<V> {
         }
     }
 
-    pub(super) fn get(&self, key: &str) -> Option<Arc<V>> {
+    /// The value, if it is remembered.
+    pub(crate) fn get(&self, key: &str) -> Option<Arc<V>> {
         self.values.get(key)
     }
 
     /// To be called before a value is loaded.
-    pub(super) fn begin(&self) -> Begun {
+    pub(crate) fn begin(&self) -> Begun {
         Begun(self.generation.load(Ordering::SeqCst))
     }
 
     /// Keeps a loaded value, unless something was forgotten meanwhile.
-    pub(super) fn keep(&self, begun: Begun, key: &str, value: &Arc<V>) {
+    pub(crate) fn keep(&self, begun: Begun, key: &str, value: &Arc<V>) {
         let outdated = || self.generation.load(Ordering::SeqCst) != begun.0;
         if !self.hearing.load(Ordering::SeqCst) || outdated() {
             return;
@@ -61,7 +64,8 @@ impl<V: Send + Sync + 'static> Remembered<V> {
         }
     }
 
-    pub(super) fn forget(&self, key: Option<&str>) {
+    /// Forgets a value, and keeps none whose load is under way.
+    pub(crate) fn forget(&self, key: Option<&str>) {
         self.generation.fetch_add(1, Ordering::SeqCst);
         if let Some(key) = key {
             self.values.invalidate(key);
