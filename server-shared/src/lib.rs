@@ -12,6 +12,7 @@ pub mod http;
 pub mod lease;
 pub mod logging;
 pub mod mark;
+pub mod outbound;
 pub mod rate_limit;
 pub mod shutdown;
 pub mod slug;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Service, model::Appointment, row::AppointmentRow, transition::Standing};
 use crate::{
     database::DatabaseError,
-    encryption::{OrganizationKey, OrganizationKeys},
+    encryption::{OpenKey, OrganizationKeys},
     ids::OrganizationId,
 };
 
@@ -32,7 +32,7 @@ impl Titled {
 
 /// Seals titles that are written in an organization.
 #[derive(Debug)]
-pub(super) struct TitleSeal(OrganizationKey);
+pub(super) struct TitleSeal(OpenKey);
 
 impl TitleSeal {
     /// Of an organization. To be had before a transaction is open, as the key may have to be read.

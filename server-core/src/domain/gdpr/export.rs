@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     database::{DatabaseError, Pages},
-    encryption::{Encryption, OrganizationKeys, RowCipher},
-    holding::{Holding, Holdings, SealedBy, Shown},
+    encryption::{Encryption, OrganizationKeys},
+    holding::{Holding, Holdings, Shown},
     ids::OrganizationId,
 };
 
@@ -120,25 +120,19 @@ impl Export {
     async fn open(&self, holding: &Holding, row: HeldRow) -> Result<Value, DatabaseError> {
         let HeldRow { key, mut columns } = row;
         let key = match key {
-            Some(RowKey { organization, key, row }) => {
-                let data_key = match key {
-                    HeldKey::DataKey(id, wrapped) => Arc::new(self.encryption.open_key(organization, id, &wrapped)?),
-                    HeldKey::Own(wrapped) if holding.sealed_by == SealedBy::InvitationKey => {
-                        Arc::new(self.encryption.open_invitation_key(organization, row, &wrapped)?)
-                    }
-                    HeldKey::Own(wrapped) => Arc::new(self.encryption.open_user_key(row, &wrapped)?),
-                    HeldKey::Organization => self.keys.of(organization).await?.into_data_key(),
-                };
-                Some((data_key, organization, row))
+            Some(RowKey { key: HeldKey::Wrapped(holder, wrapped), row }) => {
+                Some((self.encryption.open(holder, &wrapped)?, row))
+            }
+            Some(RowKey { key: HeldKey::Organization(organization), row }) => {
+                Some((self.keys.of(organization).await?, row))
             }
             None => None,
         };
         for column in holding.columns {
             let Shown::Sealed(name) = column.shown else { continue };
             let sealed = columns.shift_remove(column.name).filter(|value| !value.is_null());
-            if let (Some(sealed), Some((data_key, organization, row))) = (sealed, &key) {
-                let cipher = RowCipher::new(data_key, *organization, holding.table, *row);
-                let value = cipher.open(name, Some(&repository::bytes(&sealed)?))?;
+            if let (Some(sealed), Some((key, row))) = (sealed, &key) {
+                let value = key.row(holding.table, *row).open(name, Some(&repository::bytes(&sealed)?))?;
                 columns.insert(name.to_owned(), value.map(Phi::into_inner).into());
             }
         }

@@ -23,7 +23,7 @@ use crate::{
         specialist::{self, SpecialistError, SpecialistEvent},
         user::{self, UserEvent},
     },
-    encryption::{Encryption, RowCipher},
+    encryption::{Encryption, Holder},
     event::Events,
     identity::{Caller, Person},
     ids::{InvitationId, OrganizationId, UserId},
@@ -239,15 +239,15 @@ impl Service {
 
     fn seal(&self, organization: OrganizationId, email: &str) -> SealedAddress {
         let uid = Uuid::now_v7();
-        let key = self.encryption.create_invitation_key(organization, uid);
-        let sealed = RowCipher::new(&key.key, organization, TABLE, uid).seal(EMAIL, Some(email));
-        SealedAddress { uid, index: self.users.email_index(email), sealed, wrapped: key.wrapped }
+        let new = self.encryption.create(Holder::Invitation { organization, uid });
+        let sealed = new.key.row(TABLE, uid).seal(EMAIL, Some(email));
+        SealedAddress { uid, index: self.users.email_index(email), sealed, wrapped: new.wrapped }
     }
 
     fn address(&self, row: &InvitationRow) -> Result<Option<Phi<String>>, DatabaseError> {
         let Some(wrapped) = &row.data_key_wrapped else { return Ok(None) };
-        let key = self.encryption.open_invitation_key(row.organization_id, row.uid, wrapped)?;
-        RowCipher::new(&key, row.organization_id, TABLE, row.uid).open(EMAIL, row.email_encrypted.as_deref())
+        let holder = Holder::Invitation { organization: row.organization_id, uid: row.uid };
+        self.encryption.open(holder, wrapped)?.row(TABLE, row.uid).open(EMAIL, row.email_encrypted.as_deref())
     }
 
     fn open(&self, row: &InvitationRow) -> Result<Invitation, DatabaseError> {

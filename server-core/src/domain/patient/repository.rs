@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{error::PatientError, model::PatientSort};
 use crate::{
     database::{DatabaseError, DiscloseTx, Listed, Sealed, Tx, WriteTx, broken_constraint},
-    encryption::NewDataKey,
+    encryption::NewKey,
     ids::{OrganizationId, PatientId, UserId},
 };
 
@@ -102,7 +102,7 @@ pub(super) async fn patient_create(
     tx: &mut WriteTx,
     organization: OrganizationId,
     uid: Uuid,
-    key: &NewDataKey,
+    key: &NewKey,
     values: &SealedPatient<'_>,
 ) -> Result<Option<Written>, PatientError> {
     sqlx::query_as!(

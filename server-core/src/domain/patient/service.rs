@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use chrono::{Datelike, NaiveDate, Utc};
 use server_shared::{
-    crypto::{DataKey, normalize_email, normalize_national_id, normalize_phone},
+    crypto::{normalize_email, normalize_national_id, normalize_phone},
     http::{Page, Paging},
     mark::Phi,
 };
@@ -21,7 +21,7 @@ use crate::{
         link::Links,
         rules::{InvalidValue, StaleVersion},
     },
-    encryption::{Encryption, RowCipher},
+    encryption::{Encryption, Holder, OpenKey},
     identity::{Caller, Changed, Permission},
     ids::{OrganizationId, PatientId, UserId},
 };
@@ -80,7 +80,7 @@ impl Service {
             record.clinical_notes = None;
         }
         let uid = Uuid::now_v7();
-        let key = self.encryption.create_key(organization);
+        let key = self.encryption.create(Holder::Record { organization, id: Uuid::now_v7() });
         let values = self.seal(organization, uid, &key.key, &record);
         let mut tx = self.database.write(caller).await?;
         let Some(written) = repository::patient_create(&mut tx, organization, uid, &key, &values).await? else {
@@ -118,8 +118,7 @@ impl Service {
         if !sees_notes(caller) {
             record.clinical_notes = before.clinical_notes.clone().map(Phi::into_inner);
         }
-        let key = self.encryption.open_key(row.organization_id, row.data_key_id, &row.wrapped)?;
-        let mut values = self.seal(row.organization_id, row.uid, &key, &record);
+        let mut values = self.seal(row.organization_id, row.uid, &self.key(&row)?, &record);
         if !sees_notes(caller) {
             // Sealed anew they would be other bytes, and the database lets nobody write them who may not.
             values.clinical_notes.clone_from(&row.clinical_notes_encrypted);
@@ -156,10 +155,10 @@ impl Service {
         &self,
         organization: OrganizationId,
         uid: Uuid,
-        key: &DataKey,
+        key: &OpenKey,
         record: &'a CreatePatient,
     ) -> SealedPatient<'a> {
-        let cipher = RowCipher::new(key, organization, TABLE, uid);
+        let cipher = key.row(TABLE, uid);
         let born = record.date_of_birth.map(|date| date.to_string());
         let index = |column: &str, value: Option<String>| {
             value.map(|value| self.encryption.index(organization, column, &value))
@@ -180,9 +179,14 @@ impl Service {
         }
     }
 
+    fn key(&self, row: &PatientRow) -> Result<OpenKey, DatabaseError> {
+        let holder = Holder::Record { organization: row.organization_id, id: row.data_key_id };
+        self.encryption.open(holder, &row.wrapped)
+    }
+
     fn open(&self, row: &PatientRow, notes: bool) -> Result<Patient, DatabaseError> {
-        let key = self.encryption.open_key(row.organization_id, row.data_key_id, &row.wrapped)?;
-        let cipher = RowCipher::new(&key, row.organization_id, TABLE, row.uid);
+        let key = self.key(row)?;
+        let cipher = key.row(TABLE, row.uid);
         let born = cipher.open("date_of_birth", row.date_of_birth_encrypted.as_deref())?;
         Ok(Patient {
             id: row.id,

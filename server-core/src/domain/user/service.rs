@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     database::{Database, DatabaseError, WriteTx},
-    encryption::{Encryption, NO_ORGANIZATION, RowCipher},
+    encryption::{Encryption, Holder, NO_ORGANIZATION},
     identity::{Changed, Person},
     ids::{OrganizationId, UserId},
 };
@@ -158,19 +158,19 @@ impl Service {
         sealed: Option<&[u8]>,
     ) -> Result<Option<Phi<String>>, DatabaseError> {
         let Some(wrapped) = data_key_wrapped else { return Ok(None) };
-        let key = self.encryption.open_user_key(uid, wrapped)?;
-        RowCipher::new(&key, NO_ORGANIZATION, TABLE, uid).open(EMAIL, sealed)
+        self.encryption.open(Holder::User { uid }, wrapped)?.row(TABLE, uid).open(EMAIL, sealed)
     }
 
     fn seal(&self, account: &AccountRow, email: Option<&str>) -> Result<SealedEmail, DatabaseError> {
         let Some(email) = email else { return Ok(SealedEmail { sealed: None, index: None, key: None }) };
+        let holder = Holder::User { uid: account.uid };
         let (key, new) = if let Some(wrapped) = &account.data_key_wrapped {
-            (self.encryption.open_user_key(account.uid, wrapped)?, None)
+            (self.encryption.open(holder, wrapped)?, None)
         } else {
-            let new = self.encryption.create_user_key(account.uid);
+            let new = self.encryption.create(holder);
             (new.key.clone(), Some(new))
         };
-        let sealed = RowCipher::new(&key, NO_ORGANIZATION, TABLE, account.uid).seal(EMAIL, Some(email));
+        let sealed = key.row(TABLE, account.uid).seal(EMAIL, Some(email));
         Ok(SealedEmail { sealed, index: Some(self.email_index(email)), key: new })
     }
 }
