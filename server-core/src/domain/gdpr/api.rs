@@ -43,7 +43,7 @@ impl Api {
         user_id: Path<UserId>,
     ) -> Result<Disclosed<Exported>, ApiError> {
         caller.may(Permission::GdprManage)?;
-        Ok(self.gdpr.export(&caller, Subject::User(user_id.0)).await?.map(Exported))
+        Ok(self.gdpr.export(&caller, Subject::User(user_id.0)).await?.map(|export| Exported(streamed::body(export))))
     }
 
     /// Erase a user
@@ -95,7 +95,11 @@ impl Api {
         patient_id: Path<PatientId>,
     ) -> Result<Disclosed<Exported>, ApiError> {
         caller.may(Permission::GdprManage)?;
-        Ok(self.gdpr.export(&caller, Subject::Patient(patient_id.0)).await?.map(Exported))
+        Ok(self
+            .gdpr
+            .export(&caller, Subject::Patient(patient_id.0))
+            .await?
+            .map(|export| Exported(streamed::body(export))))
     }
 
     /// Erase a patient
