@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use reqwest::Method;
-use restartix_sdk::core::types::SpecialtyInput;
+use restartix_sdk::core::types::{SpecialistInput, SpecialtyInput};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Column, Executor, PgConnection, Row, postgres::PgRow};
 use test_support::{Answer, CoreApp, Fixture, Kind, Operation, Statement, granted, in_days};
@@ -135,11 +135,14 @@ impl Named {
         let (app, admin) = (&world.app, world.app.admin());
         let template = CoreApp::new_appointment_template("Talk");
         let body = SpecialtyInput { name: "Knees".to_owned(), description: None };
+        let specialty = granted(admin.specialty_create().body(body).send().await, 201).id;
+        let knees = SpecialistInput { specialty_ids: vec![specialty], ..CoreApp::new_specialist("Dr. Knee") };
+        granted(admin.specialist_create().body(knees).send().await, 201);
         Self {
             specialist: app.home().specialist_id,
             patient: world.patient.id,
             template: app.appointment_template_create(&admin, template).await.id,
-            specialty: granted(admin.specialty_create().body(body).send().await, 201).id,
+            specialty,
         }
     }
 }

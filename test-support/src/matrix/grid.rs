@@ -1,7 +1,7 @@
 //! A policy as a grid that a clinician can read.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::{self, Display, Formatter},
 };
 
@@ -71,10 +71,26 @@ impl Grid {
             "nobody has decided who may do {undecided:?}: give the handler its permission, or the table its policies and \
              grants, and {file} the line; as it is now, the file becomes:\n{self}"
         );
+        let changes = self.changes(&Self::parse(committed));
         assert!(
             self.to_string() == committed,
-            "the policy differs from {file}; if that is meant, the file becomes:\n{self}\nand was:\n{committed}"
+            "the policy differs from {file}:\n{}\nif that is meant, the file becomes:\n{self}",
+            changes.join("\n")
         );
+    }
+
+    /// Names each cell that differs from the committed grid: operation, column, both values.
+    fn changes(&self, committed: &Self) -> Vec<String> {
+        let cells = self.lines.keys().chain(committed.lines.keys()).collect::<BTreeSet<_>>().into_iter();
+        let cells = cells.flat_map(|operation| self.columns.iter().map(move |column| (operation, column)));
+        let both = cells.map(|(operation, column)| {
+            let of = |grid: &Self| grid.cell(operation, column).unwrap_or("nothing").to_owned();
+            (operation, column, of(committed), of(self))
+        });
+        let changed = both.filter(|(.., before, now)| before != now);
+        changed
+            .map(|(operation, column, before, now)| format!("  {operation}, {column}: {before} is now {now}"))
+            .collect()
     }
 }
 
@@ -130,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "the policy differs from permissions.txt")]
+    #[should_panic(expected = "the policy differs from permissions.txt:\n  key_list, patient: 200 is now 403\n")]
     fn a_cell_that_differs_fails() {
         let mut other = grid();
         other.line("key_list", vec!["200".to_owned(), "200".to_owned()]);

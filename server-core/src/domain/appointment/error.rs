@@ -5,7 +5,10 @@ use server_shared::errors;
 use super::{series::SeriesConflict, status::AppointmentStatus};
 use crate::{
     database::DatabaseError,
-    domain::{availability::AvailabilityError, rules::InvalidValue},
+    domain::{
+        availability::AvailabilityError,
+        rules::{InvalidValue, StaleVersion},
+    },
 };
 
 errors! {
@@ -17,9 +20,6 @@ errors! {
         SeriesConflict { conflicts: Vec<SeriesConflict> } => Conflict "series_conflict"
             "Some times of the series are not free; see details.conflicts, or skip them with on_conflict=skip."
             with json!({ "conflicts": conflicts.to_json() }),
-        StaleVersion { current: i64 } => Conflict "stale_version"
-            "Somebody else changed the appointment meanwhile; get it again and repeat the change."
-            with json!({ "version": current }),
         AlreadyCancelled => Conflict "already_cancelled" "The appointment is already cancelled.",
         InvalidTransition { from: AppointmentStatus, to: AppointmentStatus } => Conflict "invalid_transition"
             "An appointment in this state does not allow this."
@@ -30,6 +30,7 @@ errors! {
         HoldNotOwn => Forbidden "hold_not_own" "Only who made a hold can book or release it.",
     }
     and those of {
+        Stale(#[from] StaleVersion),
         Slot(AvailabilityError),
         Invalid(#[from] InvalidValue),
         Database(#[from] DatabaseError),

@@ -1,7 +1,11 @@
 use serde_json::json;
 use server_shared::errors;
 
-use crate::{database::DatabaseError, domain::rules::InvalidValue, ids::PatientId};
+use crate::{
+    database::DatabaseError,
+    domain::rules::{InvalidValue, StaleVersion},
+    ids::PatientId,
+};
 
 errors! {
     /// What can go wrong with patients.
@@ -15,11 +19,9 @@ errors! {
         UserTaken => Conflict "patient_user_taken" "This user already is another patient of the organization.",
         AlreadyLinked => Conflict "record_already_linked" "The patient has a login already; end that link first.",
         HasNoUser => Conflict "patient_has_no_user" "The patient has no login.",
-        StaleVersion { current: i64 } => Conflict "stale_version"
-            "Somebody else changed the patient meanwhile; get it again and repeat the change."
-            with json!({ "version": current }),
     }
     and those of {
+        Stale(#[from] StaleVersion),
         Invalid(#[from] InvalidValue),
         Database(#[from] DatabaseError),
     }

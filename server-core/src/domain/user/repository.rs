@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     database::{Across, DatabaseError, Tx, WriteTx, broken_constraint, one_row},
-    encryption::NewRowKey,
+    encryption::NewKey,
     identity::Role,
     ids::{OrganizationId, PatientId, UserId},
 };
@@ -38,7 +38,7 @@ pub(super) struct SealedEmail {
     pub(super) sealed: Option<Vec<u8>>,
     pub(super) index: Option<Vec<u8>>,
     /// The key it is sealed with, where the row has none yet.
-    pub(super) key: Option<NewRowKey>,
+    pub(super) key: Option<NewKey>,
 }
 
 pub(super) async fn user_switch(tx: &mut impl Tx, user: UserId, organization: OrganizationId) -> Result<(), UserError> {
@@ -118,7 +118,7 @@ pub(super) async fn profile_update(
 
 /// What ends an account for good: what is personal goes, the key it was sealed with too. The identity
 /// provider's name stays, for news of the user that come late; erasure replaces it at its end.
-pub(crate) const CLOSED: &str = "name = '', superadmin = false, current_organization_id = null, email_encrypted = null,
+pub(super) const CLOSED: &str = "name = '', superadmin = false, current_organization_id = null, email_encrypted = null,
      email_index = null, data_key_wrapped = null, clerk_event_at = null, clerk_event_id = null,
      deleted_at = coalesce(deleted_at, now()), updated_at = now()";
 

@@ -5,7 +5,7 @@ use restartix_sdk::core::types::{
     Appointment, AppointmentSeries, BookAppointment, CreateAppointmentSeries, HoldAppointment, RescheduleAppointment,
 };
 use serde_json::{Value, json};
-use test_support::{CoreApp, Fixture, granted, in_days};
+use test_support::{CoreApp, Fixture, Template, granted, in_days};
 use uuid::Uuid;
 
 use super::fixture::{World, value};
@@ -58,7 +58,12 @@ impl World {
         let admin = self.app.admin();
         let by_id = |appointment: &Appointment| Fixture::default().with("appointment_id", &appointment.id);
         Some(match operation {
-            "appointment_hold_create" | "appointment_book" => Fixture::default().body(self.slot()),
+            "appointment_hold_create" => Fixture::default().body(self.slot()),
+            "appointment_book" => {
+                let mut slot = self.slot();
+                slot["template_id"] = self.app.template_add(Template::of_minutes(30)).await.into();
+                Fixture::default().body(slot)
+            }
             "appointment_hold_delete" => {
                 let slot = serde_json::from_value::<HoldAppointment>(self.slot());
                 let hold = admin.appointment_hold_create().body(slot.expect("a slot can be held"));
