@@ -78,8 +78,7 @@ type Members = (member::Api, invitation::Api, gdpr::AccountApi);
 /// When specialists can be booked, what for, and who waits for that.
 type Scheduling = (schedule::Api, appointment_template::Api, availability::Api, waitlist::Api);
 
-/// Head of the specification, and which operations are public or disclose protected health
-/// information.
+/// Head of the specification, and which operations are public.
 pub(crate) const INFO: Info = Info {
     title: "RestartiX Core API",
     version: "2.0.0",
@@ -87,17 +86,6 @@ pub(crate) const INFO: Info = Info {
         Send a session token as `Authorization: Bearer …` and the organization to work in as \
         `X-Organization-Id`; without it, requests go to the organization last switched to. Errors come in \
         one envelope whose `code` never changes. Lists are paged by `page` and `page_size`.",
-    phi: &[
-        "member_list",
-        "member_update",
-        "invitation_list",
-        "patient_list",
-        "patient_get",
-        "patient_create",
-        "patient_update",
-        "gdpr_user_export",
-        "gdpr_patient_export",
-    ],
     public: &["health_get", "ready_get", "jwks_get", "clerk_webhook_receive", "calendar_feed_get"],
     headers: &[
         HeaderParameter {
@@ -187,14 +175,12 @@ pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     };
 
     let provider = clerk::Users::new(config.clerk.api_url, config.clerk.secret_key)?;
-    let (runner, access) = domains.workers(runner, &stores, &telemetry, provider);
-    let changes = Changes::new(config.database.url.clone(), callers.listeners.clone());
-    let changes = changes.ring(access.wake()).ring(runner.wake());
+    let runner = domains.workers(runner, &stores, &telemetry, provider);
+    let changes = Changes::new(config.database.url.clone(), callers.listeners.clone()).ring(runner.wake());
     let uses = callers.api_keys.clone();
     jobs.spawn("audit attempts", |stop| attempt_writer.run(stop));
     jobs.spawn("audit forwarder", |stop| forwarder.run(stop));
     jobs.spawn("job runner", |stop| runner.run(stop));
-    jobs.spawn("access runner", |stop| access.run(stop));
     jobs.spawn("identity listener", |stop| changes.listen(stop));
     jobs.spawn("API key uses", |stop| uses.write_uses(stop));
 
@@ -208,7 +194,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         failures.clone(),
     );
     let verifier = session_verifier(config.clerk.keys, config.clerk.issuer, config.clerk.authorized_parties, &jobs)?;
-    let authentication = Authentication::new(callers.directory(verifier), across, attempts.clone(), INFO.phi);
+    let authentication = Authentication::new(callers.directory(verifier), across, attempts.clone());
     let limits = CallerLimits::new(authentication, budgets, failures);
     let gate = Arc::new(Idempotency::new(limits, domains.database.clone(), encryption));
 
@@ -337,18 +323,17 @@ struct Domains {
 }
 
 impl Domains {
-    /// Registers every job: with the runner of most of them, and with the one for access, which waits for no other.
+    /// Registers every kind of job.
     fn workers(
         &self,
         runner: Runner,
         stores: &Stores,
         telemetry: &telemetry::Client,
         provider: clerk::Users,
-    ) -> (Runner, Runner) {
+    ) -> Runner {
         let (across, people) = (&stores.across, &self.people);
-        let access = Runner::lane(across.clone())
-            .handle(user::AccessRevoker { across: across.clone(), telemetry: telemetry.clone() });
-        let runner = housekeeping(runner, across, &self.database, &self.keys)
+        housekeeping(runner, across, &self.database, &self.keys)
+            .handle(user::AccessRevoker { across: across.clone(), telemetry: telemetry.clone() })
             .handle(video::RoomFollower(self.video.clone()))
             .handle(organization_settings::SettingsPusher { across: across.clone(), telemetry: telemetry.clone() })
             .handle(invitation::Inviter { invitations: people.invitations.clone(), clerk: provider.clone() })
@@ -360,8 +345,7 @@ impl Domains {
                 clerk: provider,
                 users: people.accounts.clone(),
                 members: people.members.clone(),
-            });
-        (runner, access)
+            })
     }
 
     /// Builds the operations.

@@ -1,18 +1,27 @@
-//! What is encrypted at rest: a data key a record, values bound to where they stand.
+//! Encryption at rest: a data key a record, values bound to where they stand.
+//!
+//! One way for every domain: [`Encryption::create`] makes the key of a new [`Holder`], [`Encryption::open`] opens one
+//! that was read along with its row, and [`OrganizationKeys::of`] finds the key of an organization. Each returns an
+//! [`OpenKey`], and only [`OpenKey::row`] seals and opens.
 
 mod backfill;
+mod holder;
 mod organization;
 mod repository;
+mod row;
 mod wrapped;
 
-use server_shared::crypto::{Binding, BlindIndex, DataKey, MasterKeys};
+use std::sync::Arc;
+
+use server_shared::crypto::{BlindIndex, MasterKeys};
 use uuid::Uuid;
 
 use crate::{config::EncryptionConfig, database::DatabaseError, ids::OrganizationId};
 
 pub(crate) use backfill::texts_seal;
-pub(crate) use organization::{OrganizationKey, OrganizationKeys};
-use wrapped::{ANSWER_KEYS, DATA_KEYS, INVITATION_KEYS, USER_KEYS};
+pub(crate) use holder::Holder;
+pub(crate) use organization::OrganizationKeys;
+pub(crate) use row::OpenKey;
 pub(crate) use wrapped::{WRAPPED, WrappedColumn};
 
 /// Wraps data keys and makes blind indexes.
@@ -21,23 +30,18 @@ pub(crate) struct Encryption {
     blind: BlindIndex,
 }
 
-/// A data key on its way into `data_keys`.
-pub(crate) struct NewDataKey {
+/// A data key on its way into the row that holds it.
+pub(crate) struct NewKey {
+    /// The id of the row that holds it.
     pub(crate) id: Uuid,
     pub(crate) wrapped: Vec<u8>,
-    pub(crate) key: DataKey,
+    pub(crate) key: OpenKey,
 }
 
-/// A data key on its way into the row whose own it is: a user's, or an invitation's.
-pub(crate) struct NewRowKey {
-    pub(crate) wrapped: Vec<u8>,
-    pub(crate) key: DataKey,
-}
+/// The table and the column of answers that are kept for repeated requests.
+const ANSWERS: (&str, &str) = ("idempotency_keys", "answer");
 
-/// The column of answers that are kept for repeated requests.
-const ANSWER: &str = "answer";
-
-/// What belongs to a person rather than to a clinic is bound to no organization.
+/// The organization of data that belongs to a person rather than to a clinic.
 pub(crate) const NO_ORGANIZATION: OrganizationId = OrganizationId(0);
 
 impl Encryption {
@@ -46,68 +50,32 @@ impl Encryption {
         Self { master: config.master, blind: BlindIndex::new(config.blind_index) }
     }
 
-    /// A new data key for a record of `organization`.
-    pub(crate) fn create_key(&self, organization: OrganizationId) -> NewDataKey {
-        let id = Uuid::now_v7();
-        let row = id.to_string();
-        let (key, wrapped) = self.master.generate_data_key(&DATA_KEYS.binding(organization.0, &row));
-        NewDataKey { id, wrapped: wrapped.into_bytes(), key }
+    /// Makes the data key of a new holder. The wrapped form is to be stored in its row, in the transaction that
+    /// stores what is sealed.
+    pub(crate) fn create(&self, holder: Holder) -> NewKey {
+        let row = holder.id().to_string();
+        let (key, wrapped) = self.master.generate_data_key(&holder.binding(&row));
+        let key = OpenKey::new(holder.organization(), Arc::new(key));
+        NewKey { id: holder.id(), wrapped: wrapped.into_bytes(), key }
     }
 
-    /// Opens a data key that was stored as `id`.
-    pub(crate) fn open_key(
-        &self,
-        organization: OrganizationId,
-        id: Uuid,
-        wrapped: &[u8],
-    ) -> Result<DataKey, DatabaseError> {
-        let row = id.to_string();
-        self.master
-            .unwrap(wrapped, &DATA_KEYS.binding(organization.0, &row))
-            .map_err(|error| DatabaseError::Damaged(format!("data key {id}: {error}")))
-    }
-
-    /// A new data key for the user `uid`.
-    pub(crate) fn create_user_key(&self, uid: Uuid) -> NewRowKey {
-        let row = uid.to_string();
-        let (key, wrapped) = self.master.generate_data_key(&USER_KEYS.binding(NO_ORGANIZATION.0, &row));
-        NewRowKey { wrapped: wrapped.into_bytes(), key }
-    }
-
-    /// Opens the data key of the user `uid`.
-    pub(crate) fn open_user_key(&self, uid: Uuid, wrapped: &[u8]) -> Result<DataKey, DatabaseError> {
-        let row = uid.to_string();
-        self.master
-            .unwrap(wrapped, &USER_KEYS.binding(NO_ORGANIZATION.0, &row))
-            .map_err(|error| DatabaseError::Damaged(format!("data key of user {uid}: {error}")))
-    }
-
-    /// A new data key for the invitation `uid` of `organization`.
-    pub(crate) fn create_invitation_key(&self, organization: OrganizationId, uid: Uuid) -> NewRowKey {
-        let row = uid.to_string();
-        let (key, wrapped) = self.master.generate_data_key(&INVITATION_KEYS.binding(organization.0, &row));
-        NewRowKey { wrapped: wrapped.into_bytes(), key }
-    }
-
-    /// Opens the data key of the invitation `uid` of `organization`.
-    pub(crate) fn open_invitation_key(
-        &self,
-        organization: OrganizationId,
-        uid: Uuid,
-        wrapped: &[u8],
-    ) -> Result<DataKey, DatabaseError> {
-        let row = uid.to_string();
-        self.master
-            .unwrap(wrapped, &INVITATION_KEYS.binding(organization.0, &row))
-            .map_err(|error| DatabaseError::Damaged(format!("data key of invitation {uid}: {error}")))
+    /// Opens the data key of a holder, as its row has it. It takes some ten microseconds, so nobody needs to keep
+    /// it: read the wrapped key in the query that reads what is sealed.
+    pub(crate) fn open(&self, holder: Holder, wrapped: &[u8]) -> Result<OpenKey, DatabaseError> {
+        let row = holder.id().to_string();
+        let key = self
+            .master
+            .unwrap(wrapped, &holder.binding(&row))
+            .map_err(|error| DatabaseError::Damaged(format!("data key of {holder}: {error}")))?;
+        Ok(OpenKey::new(holder.organization(), Arc::new(key)))
     }
 
     /// Seals an answer under a data key of its own: the wrapped key and the ciphertext.
     pub(crate) fn seal_answer(&self, organization: i64, id: Uuid, plain: &[u8]) -> (Vec<u8>, Vec<u8>) {
-        let row = id.to_string();
-        let place = ANSWER_KEYS.binding(organization, &row);
-        let (key, wrapped) = self.master.generate_data_key(&place);
-        (wrapped.into_bytes(), key.seal(plain, &Binding { column: ANSWER, ..place }))
+        let (table, column) = ANSWERS;
+        let new = self.create(Holder::Answer { organization: OrganizationId(organization), id });
+        let sealed = new.key.row(table, id).seal_bytes(column, plain);
+        (new.wrapped, sealed)
     }
 
     /// Opens what [`Encryption::seal_answer`] sealed.
@@ -117,47 +85,13 @@ impl Encryption {
         id: Uuid,
         (wrapped, sealed): (&[u8], &[u8]),
     ) -> Result<Vec<u8>, DatabaseError> {
-        let row = id.to_string();
-        let place = ANSWER_KEYS.binding(organization, &row);
-        let key = self.master.unwrap(wrapped, &place);
-        key.and_then(|key| key.open(sealed, &Binding { column: ANSWER, ..place }))
-            .map_err(|error| DatabaseError::Damaged(format!("answer {id}: {error}")))
+        let (table, column) = ANSWERS;
+        let key = self.open(Holder::Answer { organization: OrganizationId(organization), id }, wrapped)?;
+        key.row(table, id).open_bytes(column, sealed)
     }
 
     /// The keyed hash under which a normalized value can be found.
     pub(crate) fn index(&self, organization: OrganizationId, column: &str, normalized: &str) -> Vec<u8> {
         self.blind.of(organization.0, column, normalized).to_vec()
-    }
-}
-
-/// Seals and opens the values of one row.
-pub(crate) struct RowCipher<'a> {
-    key: &'a DataKey,
-    organization: OrganizationId,
-    table: &'static str,
-    row: String,
-}
-
-impl<'a> RowCipher<'a> {
-    /// For the row of `table` that is called `uid`.
-    pub(crate) fn new(key: &'a DataKey, organization: OrganizationId, table: &'static str, uid: Uuid) -> Self {
-        Self { key, organization, table, row: uid.to_string() }
-    }
-
-    /// Seals a value for `column`.
-    pub(crate) fn seal(&self, column: &str, value: Option<&str>) -> Option<Vec<u8>> {
-        value.map(|value| self.key.seal_text(value, &self.binding(column)))
-    }
-
-    /// Opens what stands in `column`.
-    pub(crate) fn open(&self, column: &str, sealed: Option<&[u8]>) -> Result<Option<String>, DatabaseError> {
-        sealed
-            .map(|sealed| self.key.open_text(sealed, &self.binding(column)))
-            .transpose()
-            .map_err(|error| DatabaseError::Damaged(format!("{}.{column} of {}: {error}", self.table, self.row)))
-    }
-
-    fn binding<'b>(&'b self, column: &'b str) -> Binding<'b> {
-        Binding { organization_id: self.organization.0, table: self.table, column, row: &self.row }
     }
 }

@@ -70,7 +70,6 @@ const INFO: Info = Info {
                   People call with a token that Core issues; Core calls with the service token. Who somebody is \
                   and for which organization always comes from the token. What an ingest operation answers as \
                   stored is durable, and sending a batch again never stores anything twice.",
-    phi: &["privacy_subject_export"],
     public: &["health_get", "ready_get", "jwks_get"],
     headers: &[],
 };

@@ -11,6 +11,7 @@ pub(crate) mod clerk_event;
 pub(crate) mod gdpr;
 pub(crate) mod impersonation;
 pub(crate) mod invitation;
+pub(crate) mod link;
 pub(crate) mod me;
 pub(crate) mod member;
 pub(crate) mod organization;

@@ -4,10 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use moka::future::Cache;
-use server_shared::crypto::DataKey;
 use uuid::Uuid;
 
-use super::{Encryption, RowCipher, repository};
+use super::{Encryption, Holder, NewKey, OpenKey, repository};
 use crate::{
     database::{Across, DatabaseError, Tx, WriteTx},
     ids::OrganizationId,
@@ -32,14 +31,7 @@ pub(crate) struct OrganizationKeys(Arc<Inner>);
 struct Inner {
     across: Across,
     encryption: Arc<Encryption>,
-    opened: Cache<OrganizationId, OrganizationKey>,
-}
-
-/// An organization's key, open.
-#[derive(Debug, Clone)]
-pub(crate) struct OrganizationKey {
-    organization: OrganizationId,
-    key: Arc<DataKey>,
+    opened: Cache<OrganizationId, OpenKey>,
 }
 
 impl OrganizationKeys {
@@ -52,15 +44,15 @@ impl OrganizationKeys {
     /// Returns the key of `organization`, and makes it where there is none. To be called before a transaction
     /// is open, for it may take a connection of its own. Hundreds of callers who need the same key at once
     /// take one connection between them.
-    pub(crate) async fn of(&self, organization: OrganizationId) -> Result<OrganizationKey, DatabaseError> {
+    pub(crate) async fn of(&self, organization: OrganizationId) -> Result<OpenKey, DatabaseError> {
         self.0.opened.try_get_with(organization, self.load(organization)).await.map_err(DatabaseError::Shared)
     }
 
-    async fn load(&self, organization: OrganizationId) -> Result<OrganizationKey, DatabaseError> {
+    async fn load(&self, organization: OrganizationId) -> Result<OpenKey, DatabaseError> {
         let Inner { across, encryption, .. } = &*self.0;
         let mut stored = repository::organization_key_get(across.pool(), organization).await?;
         if stored.is_none() {
-            let new = encryption.create_key(organization);
+            let new = new_key(encryption, organization);
             repository::organization_key_create(across.pool(), organization, &new).await?;
             // Another process may have been first: the one that stands there counts.
             stored = repository::organization_key_get(across.pool(), organization).await?;
@@ -68,25 +60,16 @@ impl OrganizationKeys {
         let Some(stored) = stored else {
             return Err(DatabaseError::Damaged(format!("organization {organization} has no data key")));
         };
-        let key = Arc::new(encryption.open_key(organization, stored.id, &stored.wrapped)?);
-        Ok(OrganizationKey { organization, key })
+        encryption.open(Holder::Record { organization, id: stored.id }, &stored.wrapped)
     }
 
     /// Gives an organization its key in the transaction that makes the organization.
     pub(crate) async fn create(&self, tx: &mut WriteTx, organization: OrganizationId) -> Result<(), DatabaseError> {
-        let key = self.0.encryption.create_key(organization);
+        let key = new_key(&self.0.encryption, organization);
         repository::organization_key_create(tx.connection()?, organization, &key).await
     }
 }
 
-impl OrganizationKey {
-    /// Seals and opens values of the row of `table` that is called `uid`.
-    pub(crate) fn row(&self, table: &'static str, uid: Uuid) -> RowCipher<'_> {
-        RowCipher::new(&self.key, self.organization, table, uid)
-    }
-
-    /// The key itself.
-    pub(crate) fn into_data_key(self) -> Arc<DataKey> {
-        self.key
-    }
+fn new_key(encryption: &Encryption, organization: OrganizationId) -> NewKey {
+    encryption.create(Holder::Record { organization, id: Uuid::now_v7() })
 }

@@ -4,7 +4,7 @@
 use sqlx::{AssertSqlSafe, PgExecutor};
 use uuid::Uuid;
 
-use super::{NewDataKey, backfill::ClearText};
+use super::{NewKey, backfill::ClearText};
 use crate::{
     database::{Across, DatabaseError},
     ids::OrganizationId,
@@ -35,7 +35,7 @@ pub(super) async fn organization_key_get<'e>(
 pub(super) async fn organization_key_create<'e>(
     executor: impl PgExecutor<'e>,
     organization: OrganizationId,
-    key: &NewDataKey,
+    key: &NewKey,
 ) -> Result<(), DatabaseError> {
     sqlx::query!(
         "insert into data_keys (id, organization_id, wrapped, of_organization) values ($1, $2, $3, true)

@@ -41,6 +41,7 @@ mod outage;
 mod patient;
 mod patient_search;
 mod plan;
+mod published_version;
 mod rate_limit;
 mod record_access;
 mod reschedule;

@@ -8,6 +8,8 @@ mod census;
 pub mod client_ip;
 mod connection;
 pub mod cors;
+pub mod csv;
+pub mod disposition;
 pub mod docs;
 pub mod document;
 pub mod failure;

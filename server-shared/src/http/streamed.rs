@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use crate::error::causes;
 
 /// Bytes that are sent at once, and how many such may wait for the receiver.
-const CHUNK: usize = 64 * 1024;
+pub(super) const CHUNK: usize = 64 * 1024;
 const CHUNKS_WAITING: usize = 4;
 
 /// The receiver has gone: there is nobody to write for.

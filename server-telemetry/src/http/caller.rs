@@ -81,9 +81,7 @@ impl<'a> ApiExtractor<'a> for Service {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> Result<Self> {
-        match caller(request)? {
-            Caller::Service => Ok(Self),
-            Caller::Person(_) => Err(ApiError::internal("the gate let a person into an operation of Core").into()),
-        }
+        let core = caller(request)?.service();
+        core.ok_or_else(|| ApiError::internal("the gate let a person into an operation of Core").into())
     }
 }

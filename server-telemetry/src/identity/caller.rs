@@ -1,6 +1,7 @@
 //! People and Core, as callers.
 
 use serde::Deserialize;
+use server_shared::mark::Door;
 
 use super::Denied;
 
@@ -75,7 +76,10 @@ impl Person {
 
 /// Core, with the service token.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Service;
+pub(crate) struct Service(());
+
+/// Core asks for what is protected only when it has written the audit entry for it.
+impl Door for Service {}
 
 /// The caller of a request, as the gate found it out.
 #[derive(Debug, Clone, Copy)]
@@ -84,4 +88,11 @@ pub(crate) enum Caller {
     Person(Person),
     /// Core.
     Service,
+}
+
+impl Caller {
+    /// Returns Core, if it calls.
+    pub(crate) fn service(self) -> Option<Service> {
+        matches!(self, Self::Service).then_some(Service(()))
+    }
 }

@@ -17,6 +17,7 @@ use super::{
     model::{ErasureAccepted, ErasureJob, ErasureMode, PersonExport, Subject},
 };
 use crate::{
+    database::Disclosed,
     domain::Tag,
     identity::{Permission, Person},
     ids::{PatientId, UserId},
@@ -40,9 +41,9 @@ impl Api {
         caller: Person,
         /// Id of the user.
         user_id: Path<UserId>,
-    ) -> Result<Exported, ApiError> {
+    ) -> Result<Disclosed<Exported>, ApiError> {
         caller.may(Permission::GdprManage)?;
-        Ok(Exported(streamed::body(self.gdpr.export(&caller, Subject::User(user_id.0)).await?)))
+        Ok(self.gdpr.export(&caller, Subject::User(user_id.0)).await?.map(Exported))
     }
 
     /// Erase a user
@@ -92,9 +93,9 @@ impl Api {
         caller: Person,
         /// Id of the patient.
         patient_id: Path<PatientId>,
-    ) -> Result<Exported, ApiError> {
+    ) -> Result<Disclosed<Exported>, ApiError> {
         caller.may(Permission::GdprManage)?;
-        Ok(Exported(streamed::body(self.gdpr.export(&caller, Subject::Patient(patient_id.0)).await?)))
+        Ok(self.gdpr.export(&caller, Subject::Patient(patient_id.0)).await?.map(Exported))
     }
 
     /// Erase a patient

@@ -8,16 +8,19 @@ use futures_util::StreamExt;
 use restartix_sdk::ByteStream;
 use serde::Serialize;
 use serde_json::{Value, json};
-use server_shared::http::streamed::{Document, Gone, Outlet};
+use server_shared::{
+    http::streamed::{Document, Gone, Outlet},
+    mark::Phi,
+};
 
 use super::{
     model::SubjectKind,
     repository::{self, HeldKey, HeldRow, Person, RowKey},
 };
 use crate::{
-    database::{DatabaseError, Disclosed},
-    encryption::{Encryption, OrganizationKeys, RowCipher},
-    holding::{Holding, Holdings, SealedBy, Shown},
+    database::{DatabaseError, Pages},
+    encryption::{Encryption, OrganizationKeys},
+    holding::{Holding, Holdings, Shown},
     ids::OrganizationId,
 };
 
@@ -45,8 +48,8 @@ pub(super) struct ExportHead {
 /// Everything that is held on a person, on its way out.
 pub(super) struct Export {
     pub(super) head: ExportHead,
-    /// That this is going to be read has been audited.
-    pub(super) disclosed: Disclosed,
+    /// Reads what an audit entry has been written for.
+    pub(super) pages: Pages,
     pub(super) encryption: Arc<Encryption>,
     pub(super) keys: OrganizationKeys,
     pub(super) holdings: Holdings,
@@ -96,7 +99,7 @@ impl Export {
         open_holding(outlet, "postgresql", holding.table, &holding.found.to_string()).await?;
         let mut after = None;
         loop {
-            let mut tx = self.disclosed.page().await?;
+            let mut tx = self.pages.page().await?;
             let (rows, next) = repository::holding_page(&mut tx, holding, &self.person, after.as_deref()).await?;
             // The receiver may be slow, and nobody should wait for it with a transaction open.
             drop(tx);
@@ -117,26 +120,20 @@ impl Export {
     async fn open(&self, holding: &Holding, row: HeldRow) -> Result<Value, DatabaseError> {
         let HeldRow { key, mut columns } = row;
         let key = match key {
-            Some(RowKey { organization, key, row }) => {
-                let data_key = match key {
-                    HeldKey::DataKey(id, wrapped) => Arc::new(self.encryption.open_key(organization, id, &wrapped)?),
-                    HeldKey::Own(wrapped) if holding.sealed_by == SealedBy::InvitationKey => {
-                        Arc::new(self.encryption.open_invitation_key(organization, row, &wrapped)?)
-                    }
-                    HeldKey::Own(wrapped) => Arc::new(self.encryption.open_user_key(row, &wrapped)?),
-                    HeldKey::Organization => self.keys.of(organization).await?.into_data_key(),
-                };
-                Some((data_key, organization, row))
+            Some(RowKey { key: HeldKey::Wrapped(holder, wrapped), row }) => {
+                Some((self.encryption.open(holder, &wrapped)?, row))
+            }
+            Some(RowKey { key: HeldKey::Organization(organization), row }) => {
+                Some((self.keys.of(organization).await?, row))
             }
             None => None,
         };
         for column in holding.columns {
             let Shown::Sealed(name) = column.shown else { continue };
             let sealed = columns.shift_remove(column.name).filter(|value| !value.is_null());
-            if let (Some(sealed), Some((data_key, organization, row))) = (sealed, &key) {
-                let cipher = RowCipher::new(data_key, *organization, holding.table, *row);
-                let value = cipher.open(name, Some(&repository::bytes(&sealed)?))?;
-                columns.insert(name.to_owned(), value.into());
+            if let (Some(sealed), Some((key, row))) = (sealed, &key) {
+                let value = key.row(holding.table, *row).open(name, Some(&repository::bytes(&sealed)?))?;
+                columns.insert(name.to_owned(), value.map(Phi::into_inner).into());
             }
         }
         Ok(Value::Object(columns))

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    database::{Database, DatabaseError, Tx},
+    database::{Database, DatabaseError, Disclosed, Tx},
     domain::{member, patient::PatientEvent, user::UserEvent},
     encryption::{Encryption, OrganizationKeys},
     event::Events,
@@ -137,7 +137,7 @@ impl Service {
 
     /// Everything that is held on a person, as one JSON document. Whose it is, is audited before the first
     /// byte is sent; the document is written as it is read.
-    pub(super) async fn export(&self, caller: &Caller, subject: Subject) -> Result<Export, GdprError> {
+    pub(super) async fn export(&self, caller: &Caller, subject: Subject) -> Result<Disclosed<Body>, GdprError> {
         let exported_at = Utc::now();
         // The account is no organization's, and the application role sees its own alone. So this runs as
         // the owner, who is bound to the caller's organization all the same.
@@ -160,17 +160,11 @@ impl Service {
             organization_id: caller.organization,
             exported_at,
         };
-        Ok(Export {
-            head,
-            disclosed,
-            encryption: Arc::clone(&self.encryption),
-            keys: self.keys.clone(),
-            holdings: self.holdings,
-            person,
-            platform: caller.organization.is_none(),
-            files,
-            telemetry,
-        })
+        let (encryption, keys, holdings) = (Arc::clone(&self.encryption), self.keys.clone(), self.holdings);
+        let platform = caller.organization.is_none();
+        Ok(disclosed.map(|pages| {
+            streamed::body(Export { head, pages, encryption, keys, holdings, person, platform, files, telemetry })
+        }))
     }
 
     /// Telemetry's documents, each begun: what can fail at the start has not.

@@ -2,6 +2,7 @@ mod api;
 mod error;
 mod event;
 mod holdings;
+mod link;
 mod model;
 mod repository;
 mod service;

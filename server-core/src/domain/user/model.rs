@@ -1,6 +1,7 @@
 use chrono::{DateTime, Utc};
 use poem_openapi::{Object, types::Example};
 use serde::Serialize;
+use server_shared::mark::ShownOnce;
 
 use crate::{identity::Role, ids::OrganizationId};
 
@@ -51,11 +52,11 @@ pub(crate) struct Moment {
 }
 
 /// A token that Telemetry accepts.
-#[derive(Debug, Clone, Object)]
+#[derive(Debug, Object)]
 #[oai(example)]
 pub(crate) struct TelemetryToken {
     /// To be sent to Telemetry as `Authorization: Bearer …`.
-    pub(crate) token: String,
+    pub(crate) token: ShownOnce<String>,
     /// When it stops being accepted.
     pub(crate) expires_at: DateTime<Utc>,
 }
@@ -63,7 +64,7 @@ pub(crate) struct TelemetryToken {
 impl Example for TelemetryToken {
     fn example() -> Self {
         Self {
-            token: "eyJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl".to_owned(),
+            token: ShownOnce::new("eyJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl".to_owned()),
             expires_at: DateTime::UNIX_EPOCH + chrono::TimeDelta::days(20_500),
         }
     }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     database::{Across, DatabaseError, Tx, WriteTx, broken_constraint, one_row},
-    encryption::NewRowKey,
+    encryption::NewKey,
     identity::Role,
     ids::{OrganizationId, PatientId, UserId},
 };
@@ -38,7 +38,7 @@ pub(super) struct SealedEmail {
     pub(super) sealed: Option<Vec<u8>>,
     pub(super) index: Option<Vec<u8>>,
     /// The key it is sealed with, where the row has none yet.
-    pub(super) key: Option<NewRowKey>,
+    pub(super) key: Option<NewKey>,
 }
 
 pub(super) async fn user_switch(tx: &mut impl Tx, user: UserId, organization: OrganizationId) -> Result<(), UserError> {

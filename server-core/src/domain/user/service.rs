@@ -1,7 +1,11 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use server_shared::{crypto::normalize_email, token::Ed25519Signer};
+use server_shared::{
+    crypto::normalize_email,
+    mark::{Phi, ShownOnce},
+    token::Ed25519Signer,
+};
 use uuid::Uuid;
 
 use super::{
@@ -12,7 +16,7 @@ use super::{
 };
 use crate::{
     database::{Database, DatabaseError, WriteTx},
-    encryption::{Encryption, NO_ORGANIZATION, RowCipher},
+    encryption::{Encryption, Holder, NO_ORGANIZATION},
     identity::{Changed, Person},
     ids::{OrganizationId, UserId},
 };
@@ -77,7 +81,7 @@ impl Service {
             exp: expires_at.timestamp(),
             jti: Uuid::now_v7().to_string(),
         };
-        Ok(TelemetryToken { token: self.signer.sign(&claims)?, expires_at })
+        Ok(TelemetryToken { token: ShownOnce::new(self.signer.sign(&claims)?), expires_at })
     }
 
     /// The public half of the key that signs telemetry tokens.
@@ -152,21 +156,21 @@ impl Service {
         uid: Uuid,
         data_key_wrapped: Option<&[u8]>,
         sealed: Option<&[u8]>,
-    ) -> Result<Option<String>, DatabaseError> {
+    ) -> Result<Option<Phi<String>>, DatabaseError> {
         let Some(wrapped) = data_key_wrapped else { return Ok(None) };
-        let key = self.encryption.open_user_key(uid, wrapped)?;
-        RowCipher::new(&key, NO_ORGANIZATION, TABLE, uid).open(EMAIL, sealed)
+        self.encryption.open(Holder::User { uid }, wrapped)?.row(TABLE, uid).open(EMAIL, sealed)
     }
 
     fn seal(&self, account: &AccountRow, email: Option<&str>) -> Result<SealedEmail, DatabaseError> {
         let Some(email) = email else { return Ok(SealedEmail { sealed: None, index: None, key: None }) };
+        let holder = Holder::User { uid: account.uid };
         let (key, new) = if let Some(wrapped) = &account.data_key_wrapped {
-            (self.encryption.open_user_key(account.uid, wrapped)?, None)
+            (self.encryption.open(holder, wrapped)?, None)
         } else {
-            let new = self.encryption.create_user_key(account.uid);
+            let new = self.encryption.create(holder);
             (new.key.clone(), Some(new))
         };
-        let sealed = RowCipher::new(&key, NO_ORGANIZATION, TABLE, account.uid).seal(EMAIL, Some(email));
+        let sealed = key.row(TABLE, account.uid).seal(EMAIL, Some(email));
         Ok(SealedEmail { sealed, index: Some(self.email_index(email)), key: new })
     }
 }

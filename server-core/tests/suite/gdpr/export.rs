@@ -47,6 +47,13 @@ async fn an_export_shows_what_is_held() {
     assert!(text.contains("scan.txt") && text.contains("photo.txt"), "{text}");
     assert!(!text.contains("Otherfirst") && !text.contains("planted-agent-of-none"), "{text}");
     serde_json::from_str::<PersonExport>(&text).expect("it is the document that the specification describes");
+    // The address that an invitation was sent to is sealed under the invitation's own key.
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let invited = rows(&document, "invitations", "address:email_index");
+    assert!(
+        !invited.is_empty() && invited.iter().all(|row| row["email"] == "planted-login@example.org"),
+        "{invited:?}"
+    );
     let platform = export(&app.superadmin(), USER).await;
     assert!(platform.contains("planted-agent-of-none") && platform.contains("current_organization_id"));
     // What was read is on record, each record of it.

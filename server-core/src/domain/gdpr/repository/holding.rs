@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::{super::model::ErasureMode, Person};
 use crate::{
-    database::{DatabaseError, DisclosedTx, Tx, WriteTx},
+    database::{DatabaseError, PageTx, Tx, WriteTx},
+    encryption::Holder,
     holding::{Fate, Found, Holding, Holdings, PageKey, SealedBy, Shown},
     ids::OrganizationId,
 };
@@ -25,19 +26,16 @@ const PAGE: usize = 200;
 
 /// Key of the sealed columns of a row.
 pub(in crate::domain::gdpr) struct RowKey {
-    pub(in crate::domain::gdpr) organization: OrganizationId,
     pub(in crate::domain::gdpr) key: HeldKey,
     pub(in crate::domain::gdpr) row: Uuid,
 }
 
 /// The key of a row, as it was read with it.
 pub(in crate::domain::gdpr) enum HeldKey {
-    /// A row of `data_keys`, and what is wrapped in it.
-    DataKey(Uuid, Vec<u8>),
-    /// The row's own.
-    Own(Vec<u8>),
+    /// The row that holds it, and how it stands there.
+    Wrapped(Holder, Vec<u8>),
     /// Not at all: it is the organization's.
-    Organization,
+    Organization(OrganizationId),
 }
 
 /// A row of a holding, its sealed columns still sealed, under the names of their columns.
@@ -99,7 +97,7 @@ pub(in crate::domain::gdpr) async fn holding_change(
 /// Reads a page of a holding as an export shows it: the rows after the place `after`, and the place to go on after;
 /// `None` behind the last page.
 pub(in crate::domain::gdpr) async fn holding_page(
-    tx: &mut DisclosedTx,
+    tx: &mut PageTx,
     holding: &Holding,
     person: &Person,
     after: Option<&str>,
@@ -158,18 +156,21 @@ fn held_row(sealed_by: SealedBy, row: Value) -> Result<(HeldRow, Option<String>)
     let Value::Object(mut columns) = row else { return Err(damaged("a row is no object")) };
     let mut key_part = |name: &str| columns.shift_remove(name).filter(|value| !value.is_null());
     let (organization, key, wrapped, row) = (key_part(ORGANIZATION), key_part(KEY), key_part(WRAPPED), key_part(ROW));
-    let uuid = |value: &Value| value.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| damaged("no UUID"));
-    let key = match (sealed_by, wrapped, key) {
-        (SealedBy::DataKey, Some(wrapped), Some(id)) => Some(HeldKey::DataKey(uuid(&id)?, bytes(&wrapped)?)),
-        (SealedBy::OwnKey, Some(wrapped), _) => Some(HeldKey::Own(bytes(&wrapped)?)),
-        (SealedBy::Organization, _, _) => Some(HeldKey::Organization),
-        _ => None,
-    };
     let organization = OrganizationId(organization.as_ref().and_then(Value::as_i64).unwrap_or_default());
-    let key = match (key, row) {
-        (Some(key), Some(row)) => Some(RowKey { organization, key, row: uuid(&row)? }),
+    let uuid = |value: Value| value.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| damaged("no UUID"));
+    let (key, row) = (key.map(uuid).transpose()?, row.map(uuid).transpose()?);
+    let holder = match (sealed_by, key, row) {
+        (SealedBy::DataKey, Some(id), _) => Some(Holder::Record { organization, id }),
+        (SealedBy::OwnKey, _, Some(uid)) => Some(Holder::User { uid }),
+        (SealedBy::InvitationKey, _, Some(uid)) => Some(Holder::Invitation { organization, uid }),
         _ => None,
     };
+    let key = match (holder, wrapped) {
+        _ if sealed_by == SealedBy::Organization => Some(HeldKey::Organization(organization)),
+        (Some(holder), Some(wrapped)) => Some(HeldKey::Wrapped(holder, bytes(&wrapped)?)),
+        _ => None,
+    };
+    let key = key.zip(row).map(|(key, row)| RowKey { key, row });
     let place = columns.shift_remove(PLACE).as_ref().and_then(Value::as_str).map(str::to_owned);
     Ok((HeldRow { key, columns }, place))
 }

@@ -1,0 +1,271 @@
+//! Tables as CSV (RFC 4180), written as their rows are read: no more of a table is in memory than one chunk,
+//! however long it is.
+
+use std::{borrow::Cow, error::Error, io};
+
+use bytes::Bytes;
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use csv_core::{Terminator, WriteResult, Writer, WriterBuilder};
+use futures_util::{Stream, StreamExt, stream};
+use http::{StatusCode, header::CONTENT_DISPOSITION};
+use poem::{Body, IntoResponse, Response};
+use poem_openapi::{
+    ApiResponse,
+    registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
+};
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::{disposition::attachment, streamed::CHUNK};
+use crate::error::causes;
+
+/// The media type in the specification.
+const MEDIA_TYPE: &str = "text/csv";
+/// The media type as it is sent (RFC 4180, RFC 7111).
+const CONTENT_TYPE: &str = "text/csv; charset=utf-8; header=present";
+/// More bytes than quotes, delimiter and line end ever are together.
+const MARKS_MAX: usize = 8;
+/// Mark at the beginning by which some spreadsheets know UTF-8.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// A cell of a table.
+///
+/// Numbers, dates and the like are written as they are. Text that people write is guarded: a spreadsheet takes a
+/// cell that begins like a formula for one, and runs it; such text gets an apostrophe in front, by which
+/// spreadsheets know text. That is decided by the type of a column, never by looks, so that `-5` stays a number
+/// where it is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell(Cow<'static, str>);
+
+impl Cell {
+    /// A cell without a value.
+    pub const EMPTY: Self = Self(Cow::Borrowed(""));
+
+    /// Text that somebody wrote, guarded.
+    pub fn text(text: impl Into<Cow<'static, str>>) -> Self {
+        let text = text.into();
+        // The full-width forms are formulas to spreadsheets of East Asia.
+        let formula = |c| matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠');
+        Self(if text.starts_with(formula) { format!("'{text}").into() } else { text })
+    }
+
+    /// A telephone number: in the form of E.164 as it is (`+` and at most 15 digits), in any other as text.
+    pub fn phone(number: impl Into<Cow<'static, str>>) -> Self {
+        let number = number.into();
+        let digits = number.strip_prefix('+').unwrap_or_default();
+        let is_number = (1..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if is_number { Self(number) } else { Self::text(number) }
+    }
+
+    /// A name that the program gives: of a state, of a kind.
+    pub const fn name(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+}
+
+impl From<i64> for Cell {
+    fn from(number: i64) -> Self {
+        Self(number.to_string().into())
+    }
+}
+
+impl From<f64> for Cell {
+    fn from(number: f64) -> Self {
+        Self(number.to_string().into())
+    }
+}
+
+impl From<bool> for Cell {
+    fn from(value: bool) -> Self {
+        Self::name(if value { "true" } else { "false" })
+    }
+}
+
+impl From<NaiveDate> for Cell {
+    fn from(date: NaiveDate) -> Self {
+        Self(date.to_string().into())
+    }
+}
+
+/// RFC 3339 in UTC, with as many digits of a second as it has.
+impl From<DateTime<Utc>> for Cell {
+    fn from(moment: DateTime<Utc>) -> Self {
+        Self(moment.to_rfc3339_opts(SecondsFormat::AutoSi, true).into())
+    }
+}
+
+impl From<Uuid> for Cell {
+    fn from(id: Uuid) -> Self {
+        Self(id.to_string().into())
+    }
+}
+
+impl<T: Into<Self>> From<Option<T>> for Cell {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::EMPTY, Into::into)
+    }
+}
+
+/// A table on its way out.
+pub struct Table<S> {
+    /// The names of the columns.
+    pub header: Vec<Cell>,
+    /// True to begin with the byte order mark, which only some spreadsheets ask for.
+    pub byte_order_mark: bool,
+    /// The rows, each with as many cells as the header. It is polled only as the receiver takes what was written,
+    /// and dropped when the receiver is gone.
+    pub rows: S,
+}
+
+/// The reason why a table ends before its end.
+#[derive(Debug, Error)]
+enum Fault<E> {
+    #[error("the source of the rows failed")]
+    Source(#[source] E),
+    #[error("a row has {row} cells, the header {header}")]
+    Columns { row: usize, header: usize },
+}
+
+impl<S, E> Table<S>
+where
+    S: Stream<Item = Result<Vec<Cell>, E>> + Send + 'static,
+    E: Error + Send + Sync + 'static,
+{
+    /// Turns the table into a body. If a row fails, the body fails: the connection breaks off, and half a table
+    /// is never taken for a whole one.
+    pub fn into_body(self) -> Body {
+        let writing = Writing {
+            columns: self.header.len(),
+            header: Some((self.header, self.byte_order_mark)),
+            rows: Box::pin(self.rows),
+        };
+        Body::from_bytes_stream(stream::try_unfold(Some(writing), |writing| async {
+            let Some(mut writing) = writing else { return Ok(None) };
+            match writing.chunk().await {
+                Ok((chunk, more)) => Ok(Some((chunk, more.then_some(writing)))),
+                Err(fault) => {
+                    tracing::error!(error = causes(&fault), "a table broke off");
+                    Err(io::Error::other("the table broke off"))
+                }
+            }
+        }))
+    }
+}
+
+struct Writing<S> {
+    columns: usize,
+    /// What the first chunk begins with.
+    header: Option<(Vec<Cell>, bool)>,
+    rows: S,
+}
+
+impl<S, E> Writing<S>
+where
+    S: Stream<Item = Result<Vec<Cell>, E>> + Unpin,
+{
+    /// Returns the next chunk, and true if there are more rows.
+    async fn chunk(&mut self) -> Result<(Bytes, bool), Fault<E>> {
+        let mut chunk = Chunk::new();
+        if let Some((header, byte_order_mark)) = self.header.take() {
+            chunk.bytes.extend_from_slice(if byte_order_mark { BYTE_ORDER_MARK } else { &[] });
+            chunk.row(&header);
+        }
+        while chunk.bytes.len() < CHUNK {
+            let Some(row) = self.rows.next().await else { return Ok((chunk.bytes.into(), false)) };
+            let row = row.map_err(Fault::Source)?;
+            if row.len() != self.columns {
+                return Err(Fault::Columns { row: row.len(), header: self.columns });
+            }
+            chunk.row(&row);
+        }
+        Ok((chunk.bytes.into(), true))
+    }
+}
+
+/// Rows that are sent at once.
+struct Chunk {
+    bytes: Vec<u8>,
+    writer: Writer,
+}
+
+impl Chunk {
+    fn new() -> Self {
+        let writer = WriterBuilder::new().terminator(Terminator::CRLF).build();
+        Self { bytes: Vec::with_capacity(CHUNK + CHUNK / 4), writer }
+    }
+
+    fn row(&mut self, cells: &[Cell]) {
+        for (index, Cell(text)) in cells.iter().enumerate() {
+            if index > 0 {
+                self.put(MARKS_MAX, Writer::delimiter);
+            }
+            // At worst each byte is a quote, which is written twice.
+            self.put(2 * text.len() + MARKS_MAX, |writer, room| {
+                let (result, _, written) = writer.field(text.as_bytes(), room);
+                (result, written)
+            });
+        }
+        self.put(MARKS_MAX, Writer::terminator);
+    }
+
+    /// Appends what `write` writes, `most` bytes at most.
+    fn put(&mut self, most: usize, write: impl FnOnce(&mut Writer, &mut [u8]) -> (WriteResult, usize)) {
+        let begin = self.bytes.len();
+        self.bytes.resize(begin + most, 0);
+        let (_, written) = write(&mut self.writer, &mut self.bytes[begin..]);
+        self.bytes.truncate(begin + written);
+    }
+}
+
+/// 200 with a table, to be stored as a file.
+pub struct CsvFile {
+    name: String,
+    body: Body,
+}
+
+impl CsvFile {
+    /// A table that is stored under `name`, which ends with `.csv`.
+    pub fn new<S, E>(name: impl Into<String>, table: Table<S>) -> Self
+    where
+        S: Stream<Item = Result<Vec<Cell>, E>> + Send + 'static,
+        E: Error + Send + Sync + 'static,
+    {
+        Self { name: name.into(), body: table.into_body() }
+    }
+}
+
+impl ApiResponse for CsvFile {
+    fn meta() -> MetaResponses {
+        let string = |format| MetaSchemaRef::Inline(Box::new(MetaSchema { format, ..MetaSchema::new("string") }));
+        MetaResponses {
+            responses: vec![MetaResponse {
+                description: "The table. It is sent as it is read: if something fails on the way, the connection \
+                              breaks off.",
+                status: Some(StatusCode::OK.as_u16()),
+                status_range: None,
+                content: vec![MetaMediaType { content_type: MEDIA_TYPE, schema: string(Some("binary")) }],
+                headers: vec![MetaHeader {
+                    name: "Content-Disposition".to_owned(),
+                    description: Some("The name of the file.".to_owned()),
+                    required: true,
+                    deprecated: false,
+                    schema: string(None),
+                }],
+            }],
+        }
+    }
+
+    fn register(_registry: &mut Registry) {}
+}
+
+impl IntoResponse for CsvFile {
+    fn into_response(self) -> Response {
+        Response::builder()
+            .content_type(CONTENT_TYPE)
+            .header(CONTENT_DISPOSITION, attachment(&self.name))
+            .body(self.body)
+    }
+}
+
+#[cfg(test)]
+mod tests;
