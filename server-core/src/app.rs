@@ -21,17 +21,19 @@ use server_shared::{
 use sqlx::PgPool;
 
 use crate::{
-    audit::{AttemptWriter, Forwarder},
+    audit::{self, AttemptWriter, Forwarder},
     config::{Config, TelemetryConfig},
     database::{self, Across, AppProbe, Database, PoolProbe},
     domain::{
-        api_key, appointment, appointment_template, availability, calendar, gdpr, impersonation, invitation, member,
-        organization, organization_settings, patient, schedule, specialist, specialty, user, video, waitlist,
+        api_key, appointment, appointment_template, availability, calendar, clerk_event, gdpr, impersonation,
+        invitation, me, member, organization, organization_settings, patient, schedule, specialist, specialty, user,
+        video, waitlist,
     },
     encryption::{Encryption, OrganizationKeys, texts_seal},
     event::Reactions,
+    holding::Holdings,
     http::{
-        ApiKeys, Authentication, Budgets, CallerLimits, Changes, Directory, Feeds, Idempotency, Identities,
+        self, ApiKeys, Authentication, Budgets, CallerLimits, Changes, Directory, Feeds, Idempotency, Identities,
         Impersonations, Sessions, answers_purge, scanners,
     },
     identity::{Listeners, Secrets},
@@ -41,7 +43,7 @@ use crate::{
         redis::{self, RedisProbe},
         s3::{Storage, StorageProbe},
     },
-    jobs::Runner,
+    jobs::{self, Runner},
 };
 
 /// How long an export may take that Telemetry sends; its own requests have the client's usual limit.
@@ -50,9 +52,9 @@ const LONGEST_EXPORT: Duration = Duration::from_mins(30);
 /// Every operation of the service.
 pub(crate) type Api = (
     HealthApi,
-    user::Api,
+    Accounts,
     impersonation::Api,
-    clerk::Api,
+    clerk_event::Api,
     Organizations,
     Members,
     api_key::Api,
@@ -66,6 +68,8 @@ pub(crate) type Api = (
     gdpr::Api,
 );
 
+/// The keys that tokens are verified with, and the caller itself.
+type Accounts = (user::KeyApi, me::Api);
 /// Clinics, and what they have decided.
 type Organizations = (organization::Api, organization_settings::Api);
 /// Members of organizations, invitations to them, and the end of a person's account.
@@ -74,8 +78,7 @@ type Members = (member::Api, invitation::Api, gdpr::AccountApi);
 /// When specialists can be booked, what for, and who waits for that.
 type Scheduling = (schedule::Api, appointment_template::Api, availability::Api, waitlist::Api);
 
-/// Head of the specification, and which operations are public or disclose protected health
-/// information.
+/// Head of the specification, and which operations are public.
 pub(crate) const INFO: Info = Info {
     title: "RestartiX Core API",
     version: "2.0.0",
@@ -83,17 +86,6 @@ pub(crate) const INFO: Info = Info {
         Send a session token as `Authorization: Bearer …` and the organization to work in as \
         `X-Organization-Id`; without it, requests go to the organization last switched to. Errors come in \
         one envelope whose `code` never changes. Lists are paged by `page` and `page_size`.",
-    phi: &[
-        "member_list",
-        "member_update",
-        "invitation_list",
-        "patient_list",
-        "patient_get",
-        "patient_create",
-        "patient_update",
-        "gdpr_user_export",
-        "gdpr_patient_export",
-    ],
     public: &["health_get", "ready_get", "jwks_get", "clerk_webhook_receive", "calendar_feed_get"],
     headers: &[
         HeaderParameter {
@@ -111,6 +103,26 @@ pub(crate) const INFO: Info = Info {
         },
     ],
 };
+
+/// Personal data of every room, in the order of an erasure's work: logins go first, and rows by which others are found
+/// last.
+pub(crate) const HOLDINGS: Holdings = Holdings::new(&[
+    http::HOLDINGS,
+    invitation::HOLDINGS,
+    calendar::HOLDINGS,
+    member::HOLDINGS,
+    video::HOLDINGS,
+    waitlist::HOLDINGS,
+    appointment::HOLDINGS,
+    patient::HOLDINGS,
+    schedule::HOLDINGS,
+    specialist::HOLDINGS,
+    impersonation::HOLDINGS,
+    api_key::HOLDINGS,
+    jobs::HOLDINGS,
+    audit::HOLDINGS,
+    user::HOLDINGS,
+]);
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
@@ -142,7 +154,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let daily = config.daily.api_key.map(|key| Daily::new(config.daily.url, key)).transpose()?;
     let domains = Domains {
         video: video::Service::new(database.clone(), daily),
-        clerk: clerk::Service::new(
+        clerk: clerk_event::Service::new(
             database.clone(),
             people.accounts.clone(),
             people.members.clone(),
@@ -152,6 +164,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
             database.clone(),
             Arc::clone(&encryption),
             keys.clone(),
+            HOLDINGS,
             stores.storage.clone(),
             exports,
             people.members.clone(),
@@ -162,14 +175,12 @@ pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     };
 
     let provider = clerk::Users::new(config.clerk.api_url, config.clerk.secret_key)?;
-    let (runner, access) = domains.workers(runner, &stores, &telemetry, provider);
-    let changes = Changes::new(config.database.url.clone(), callers.listeners.clone());
-    let changes = changes.ring(access.wake()).ring(runner.wake());
+    let runner = domains.workers(runner, &stores, &telemetry, provider);
+    let changes = Changes::new(config.database.url.clone(), callers.listeners.clone()).ring(runner.wake());
     let uses = callers.api_keys.clone();
     jobs.spawn("audit attempts", |stop| attempt_writer.run(stop));
     jobs.spawn("audit forwarder", |stop| forwarder.run(stop));
     jobs.spawn("job runner", |stop| runner.run(stop));
-    jobs.spawn("access runner", |stop| access.run(stop));
     jobs.spawn("identity listener", |stop| changes.listen(stop));
     jobs.spawn("API key uses", |stop| uses.write_uses(stop));
 
@@ -183,7 +194,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         failures.clone(),
     );
     let verifier = session_verifier(config.clerk.keys, config.clerk.issuer, config.clerk.authorized_parties, &jobs)?;
-    let authentication = Authentication::new(callers.directory(verifier), across, attempts.clone(), INFO.phi);
+    let authentication = Authentication::new(callers.directory(verifier), across, attempts.clone());
     let limits = CallerLimits::new(authentication, budgets, failures);
     let gate = Arc::new(Idempotency::new(limits, domains.database.clone(), encryption));
 
@@ -307,35 +318,34 @@ struct Domains {
     keys: OrganizationKeys,
     people: People,
     video: video::Service,
-    clerk: clerk::Service,
+    clerk: clerk_event::Service,
     rights: gdpr::Service,
 }
 
 impl Domains {
-    /// Registers every job: with the runner of most of them, and with the one for access, which waits for no other.
+    /// Registers every kind of job.
     fn workers(
         &self,
         runner: Runner,
         stores: &Stores,
         telemetry: &telemetry::Client,
         provider: clerk::Users,
-    ) -> (Runner, Runner) {
+    ) -> Runner {
         let (across, people) = (&stores.across, &self.people);
-        let access = Runner::lane(across.clone())
-            .handle(user::AccessRevoker { across: across.clone(), telemetry: telemetry.clone() });
-        let runner = housekeeping(runner, across, &self.database, &self.keys)
+        housekeeping(runner, across, &self.database, &self.keys)
+            .handle(user::AccessRevoker { across: across.clone(), telemetry: telemetry.clone() })
             .handle(video::RoomFollower(self.video.clone()))
             .handle(organization_settings::SettingsPusher { across: across.clone(), telemetry: telemetry.clone() })
             .handle(invitation::Inviter { invitations: people.invitations.clone(), clerk: provider.clone() })
             .handle(gdpr::Eraser {
                 database: self.database.clone(),
+                holdings: HOLDINGS,
                 storage: stores.storage.clone(),
                 telemetry: telemetry.clone(),
                 clerk: provider,
                 users: people.accounts.clone(),
                 members: people.members.clone(),
-            });
-        (runner, access)
+            })
     }
 
     /// Builds the operations.
@@ -347,9 +357,9 @@ impl Domains {
             impersonation::Service::new(database.clone(), patients.clone(), keys.clone(), secrets.impersonations);
         (
             health,
-            user::Api { users: accounts, invitations: invitations.clone() },
+            (user::KeyApi { users: accounts.clone() }, me::Api { users: accounts, invitations: invitations.clone() }),
             impersonation::Api { impersonations },
-            clerk::Api { clerk },
+            clerk_event::Api { clerk },
             (
                 organization::Api { organizations },
                 organization_settings::Api { settings: organization_settings::Service::new(database.clone()) },
@@ -446,7 +456,7 @@ fn housekeeping(runner: Runner, across: &Across, database: &Database, keys: &Org
         .every("waitlist_sweep", Duration::from_mins(1), move || waitlist::sweep(awaited.clone()))
         .every("idempotency_keys_expire", Duration::from_mins(10), move || answers_purge(answers.clone()))
         .every("invitations_expire", Duration::from_hours(6), move || invitation::sweep(invited.clone()))
-        .every("sessions_expire", Duration::from_hours(1), move || clerk::sweep(sessions.clone()))
+        .every("sessions_expire", Duration::from_hours(1), move || clerk_event::sweep(sessions.clone()))
         .every("texts_seal", Duration::from_mins(10), move || texts_seal(texts.clone(), keys.clone()))
         .every("holds_expire", Duration::from_mins(1), move || {
             appointment::holds_expire(holds.clone(), database.clone())

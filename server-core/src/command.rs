@@ -7,10 +7,9 @@ use server_shared::{config::ConfigFaults, http::document::Document, logging};
 use sqlx::{ConnectOptions, Connection, migrate::Migrator, postgres::PgConnectOptions};
 
 use crate::{
-    app::{self, Api, INFO},
+    app::{self, Api, HOLDINGS, INFO},
     bootstrap,
     config::{self, Config, RotationConfig},
-    domain::gdpr,
     rotation,
 };
 
@@ -33,7 +32,7 @@ pub(crate) async fn serve() -> ExitCode {
 
 /// `server-core personal-data`
 pub(crate) fn personal_data() -> ExitCode {
-    ended(std::io::stdout().write_all(gdpr::printed().as_bytes()).map_err(|error| error.to_string()))
+    ended(std::io::stdout().write_all(HOLDINGS.printed().as_bytes()).map_err(|error| error.to_string()))
 }
 
 /// `server-core openapi`

@@ -9,6 +9,7 @@ mod database;
 mod domain;
 mod encryption;
 mod event;
+mod holding;
 mod http;
 mod identity;
 mod ids;

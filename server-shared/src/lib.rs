@@ -1,14 +1,17 @@
 //! What both RestartiX servers are made of: the HTTP frame around poem-openapi handlers, the error
-//! envelope, the specification's finishing, configuration, cryptography, rate limits, tokens, logging
-//! and shutdown. It knows no domain and no database.
+//! envelope, the specification's finishing, configuration, cryptography, rate limits, tokens, leases,
+//! logging and shutdown. It knows no domain and no database.
 
 pub mod address;
 pub mod attempts;
+pub mod backoff;
 pub mod config;
 pub mod crypto;
 pub mod error;
 pub mod http;
+pub mod lease;
 pub mod logging;
+pub mod mark;
 pub mod outbound;
 pub mod rate_limit;
 pub mod shutdown;

@@ -28,8 +28,9 @@ use crate::{
         AttemptWriter, Attempts, AuditApi, AuditService, ChainApi, ChainService, HeadApi, HeadJob, HeadService,
         HeadSigner, PartitionJob, Sealer, partitions_ensure,
     },
+    compliance::Compliance,
     config::{AuthConfig, Config, MigrateConfig},
-    http::{compliance::Compliance, gate::TelemetryGate, scanners},
+    http::{TelemetryGate, scanners},
     media::{MediaApi, MediaService},
     organization::{OrganizationApi, OrganizationService},
     pose::{PoseApi, PoseService},
@@ -69,7 +70,6 @@ const INFO: Info = Info {
                   People call with a token that Core issues; Core calls with the service token. Who somebody is \
                   and for which organization always comes from the token. What an ingest operation answers as \
                   stored is durable, and sending a batch again never stores anything twice.",
-    phi: &["privacy_subject_export"],
     public: &["health_get", "ready_get", "jwks_get"],
     headers: &[],
 };
@@ -119,7 +119,7 @@ pub(crate) async fn migrate(config: &MigrateConfig) -> Result<(), AppError> {
     partitions_ensure(&mut tx).await?;
     tx.commit().await?;
     database.close().await;
-    clickhouse::migrate(&config.clickhouse, &config.retention).await?;
+    clickhouse::migrate(&config.clickhouse, config.retention).await?;
     Ok(())
 }
 
@@ -168,7 +168,7 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
     let detector = Arc::new(Detector::new(config.security.clone(), config.hash_key.clone()));
     SweepJob { database: database.clone(), window: config.security.longest_window(), kept: config.audit.kept }
         .start(jobs);
-    let audit = Arc::new(AuditService { database: database.clone(), detector });
+    let audit = Arc::new(AuditService { database: database.clone(), watcher: detector });
     let (attempts, writer) = AttemptWriter::new();
     writer.start(Arc::clone(&audit), jobs);
     let signer = Arc::new(HeadSigner::new(Arc::clone(&config.audit.statements)));

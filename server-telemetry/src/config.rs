@@ -18,13 +18,14 @@ use url::Url;
 
 pub(crate) use security::{Limit, SecurityConfig};
 
-use crate::{privacy::CONSENT_LIFETIME, storage::clickhouse::Retention};
-
 /// Shorter service tokens can be guessed.
 const SERVICE_TOKEN_MIN: usize = 16;
 
 /// `ERASURE_SETTLE` if nothing else is said and [`settle_least`] is not longer.
 const ERASURE_SETTLE: Duration = Duration::from_mins(3);
+
+/// How long the cache remembers at most that a person agreed.
+pub(crate) const CONSENT_LIFETIME: Duration = Duration::from_secs(30);
 
 /// How long a batch of the writers may take in all its tries.
 const BATCH_TRIES: Duration = Duration::from_secs(90);
@@ -134,8 +135,20 @@ pub(crate) struct MigrateConfig {
     pub log_level: LogLevel,
     pub postgres: PostgresConfig,
     pub clickhouse: ClickHouseConfig,
-    /// `ANALYTICS_TTL_DAYS`, `MEDIA_SESSION_TTL_DAYS`, `MEDIA_SAMPLE_TTL_DAYS`, `POSE_TTL_DAYS`.
-    pub retention: [Retention; 4],
+    pub retention: RetentionConfig,
+}
+
+/// Days for which ClickHouse keeps rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RetentionConfig {
+    /// `ANALYTICS_TTL_DAYS`: events.
+    pub events: u32,
+    /// `MEDIA_SESSION_TTL_DAYS`: sessions.
+    pub sessions: u32,
+    /// `MEDIA_SAMPLE_TTL_DAYS`: samples of bandwidth.
+    pub samples: u32,
+    /// `POSE_TTL_DAYS`: frames of body landmarks.
+    pub frames: u32,
 }
 
 impl Config {
@@ -189,18 +202,13 @@ impl MigrateConfig {
         let log_level = settings.or("LOG_LEVEL", LogLevel::default());
         let postgres = postgres(&mut settings, environment);
         let clickhouse = clickhouse(&mut settings);
-        let analytics = days(&mut settings, "ANALYTICS_TTL_DAYS", 730);
+        let events = days(&mut settings, "ANALYTICS_TTL_DAYS", 730);
         let sessions = days(&mut settings, "MEDIA_SESSION_TTL_DAYS", 730);
         let samples = days(&mut settings, "MEDIA_SAMPLE_TTL_DAYS", 180);
-        let pose = days(&mut settings, "POSE_TTL_DAYS", 90);
+        let frames = days(&mut settings, "POSE_TTL_DAYS", 90);
         settings.finish(|| {
-            let kept = |table, column, days: Option<u32>| days.map(|days| Retention { table, column, days });
-            let retention = [
-                kept("analytics_events", "occurred_at", analytics)?,
-                kept("media_sessions", "day", sessions)?,
-                kept("media_bandwidth_samples", "received_at", samples)?,
-                kept("pose_frames", "received_at", pose)?,
-            ];
+            let retention =
+                RetentionConfig { events: events?, sessions: sessions?, samples: samples?, frames: frames? };
             Some(Self { log_level: log_level?, postgres: postgres?, clickhouse: clickhouse?, retention })
         })
     }
@@ -448,7 +456,7 @@ mod tests {
     fn retention_is_in_days() {
         let load =
             |days| MigrateConfig::load(Settings::from_pairs(complete().into_iter().chain([("POSE_TTL_DAYS", days)])));
-        assert_eq!(load("30").unwrap().retention[3].days, 30);
+        assert_eq!(load("30").unwrap().retention.frames, 30);
         assert!(load("0").is_err());
     }
 }

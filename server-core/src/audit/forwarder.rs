@@ -11,6 +11,7 @@ use restartix_sdk::{
     Failure,
     telemetry::{self, types::AuditResultKind},
 };
+use server_shared::backoff::Backoff;
 use tokio_util::sync::CancellationToken;
 
 use super::repository::{self, Pending};
@@ -30,8 +31,8 @@ const REFUSED_PAUSE: Duration = Duration::from_hours(1);
 const GATHER: Duration = Duration::from_millis(30);
 /// How often it looks without being woken.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// Longest pause after failures; the pause doubles up to it.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Pauses after failures.
+const OUTAGE: Backoff = Backoff::new(LOOK_EVERY, Duration::from_secs(5));
 /// How often the lag is measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 
@@ -80,7 +81,7 @@ impl Forwarder {
 
     /// Forwards until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let mut pause = LOOK_EVERY;
+        let mut failures = 0;
         let mut gather;
         let mut measured = Instant::now();
         loop {
@@ -88,13 +89,13 @@ impl Forwarder {
                 // A full batch: there is more.
                 Ok(sent) if sent == BATCH => continue,
                 Ok(sent) => {
-                    pause = LOOK_EVERY;
+                    failures = 0;
                     gather = if sent > 0 { GATHER } else { Duration::ZERO };
                 }
                 Err(error) => {
-                    tracing::warn!(%error, retry_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX), "audit rows wait");
+                    failures += 1;
+                    tracing::warn!(%error, failures, "audit rows wait");
                     metrics::counter!("audit_forward_failures_total").increment(1);
-                    pause = (pause * 2).min(LONGEST_PAUSE);
                     gather = Duration::ZERO;
                 }
             }
@@ -106,10 +107,11 @@ impl Forwarder {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(gather) => {}
             }
+            let pause = if failures == 0 { LOOK_EVERY } else { OUTAGE.after(failures) };
             tokio::select! {
                 () = stop.cancelled() => return,
                 // While Telemetry is down a commit is no reason to try it sooner.
-                () = self.wake.woken(), if pause == LOOK_EVERY => {}
+                () = self.wake.woken(), if failures == 0 => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }

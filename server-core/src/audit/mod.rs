@@ -6,8 +6,10 @@
 mod attempts;
 mod entry;
 mod forwarder;
+mod holdings;
 mod repository;
 
 pub(crate) use attempts::{AttemptWriter, Attempts};
 pub(crate) use entry::{Attempt, Audit, Refusal};
 pub(crate) use forwarder::Forwarder;
+pub(crate) use holdings::HOLDINGS;

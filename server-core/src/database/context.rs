@@ -69,6 +69,11 @@ impl Context {
         self.pool
     }
 
+    /// The organization whose rows it shows, unless it is above organizations.
+    pub(super) fn organization(&self) -> Option<i64> {
+        self.organization
+    }
+
     /// As parameters of `context_enter($1, $2, $3, $4, $5)`.
     pub(super) fn parameters(&self) -> ContextParameters {
         (self.user, self.organization, self.role, self.patient, self.specialist)

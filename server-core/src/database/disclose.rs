@@ -2,7 +2,12 @@
 
 use sqlx::{PgConnection, PgPool};
 
-use super::{Context, DatabaseError, Sealed, Tx, session::Session};
+use super::{
+    Context, DatabaseError, Disclosed, Sealed, Tx,
+    context::PoolKind,
+    list::{List, SealedList},
+    session::Session,
+};
 use crate::{audit::Audit, identity::Origin, wake::Wake};
 
 /// Reads rows that come out only together with an audit entry.
@@ -14,15 +19,15 @@ pub(crate) struct DiscloseTx {
     context: Context,
 }
 
-/// What an audit entry has been committed for, and may be read as long as it takes. It holds no connection:
-/// whoever takes what is read may be slow.
-pub(crate) struct Disclosed {
+/// Reads what an audit entry has been committed for, page by page, as long as it takes. It holds no connection: whoever
+/// takes what is read may be slow.
+pub(crate) struct Pages {
     pool: PgPool,
     context: Context,
 }
 
 /// A transaction in which a page of what is disclosed is read.
-pub(crate) struct DisclosedTx(Session);
+pub(crate) struct PageTx(Session);
 
 impl DiscloseTx {
     pub(super) async fn begin(
@@ -35,12 +40,18 @@ impl DiscloseTx {
         Ok(Self { session, origin, wake, pool: pool.clone(), context: context.clone() })
     }
 
+    /// Rows of a table, to be told which.
+    pub(crate) fn list(&mut self) -> Result<SealedList<'_>, DatabaseError> {
+        let (organization, confined) = (self.context.organization(), self.context.pool() == PoolKind::App);
+        Ok(SealedList::new(List::entered(self.session.connection()?, organization, confined)))
+    }
+
     /// Writes the audit entry that `audit` makes of the value, commits, and hands the value out.
     pub(crate) async fn disclose<T>(
         self,
         sealed: Sealed<T>,
         audit: impl FnOnce(&T) -> Audit,
-    ) -> Result<T, DatabaseError> {
+    ) -> Result<Disclosed<T>, DatabaseError> {
         let audit = audit(sealed.peek());
         self.session.commit(&audit.statement(&self.origin)).await?;
         self.wake.wake();
@@ -49,22 +60,22 @@ impl DiscloseTx {
 
     /// For what is too much to be held at once: writes the audit entry first, of all that is going to be
     /// read, and commits.
-    pub(crate) async fn disclose_in_pages(self, audit: Audit) -> Result<Disclosed, DatabaseError> {
+    pub(crate) async fn disclose_in_pages(self, audit: Audit) -> Result<Disclosed<Pages>, DatabaseError> {
         let Self { session, origin, wake, pool, context } = self;
         session.commit(&audit.statement(&origin)).await?;
         wake.wake();
-        Ok(Disclosed { pool, context })
+        Ok(Sealed::new(Pages { pool, context }).open())
     }
 }
 
-impl Disclosed {
+impl Pages {
     /// Opens a transaction for a page.
-    pub(crate) async fn page(&self) -> Result<DisclosedTx, DatabaseError> {
-        Ok(DisclosedTx(Session::begin(&self.pool, &self.context.begin(Vec::new())).await?))
+    pub(crate) async fn page(&self) -> Result<PageTx, DatabaseError> {
+        Ok(PageTx(Session::begin(&self.pool, &self.context.begin(Vec::new())).await?))
     }
 }
 
-impl Tx for DisclosedTx {
+impl Tx for PageTx {
     fn connection(&mut self) -> Result<&mut PgConnection, DatabaseError> {
         self.0.connection()
     }

@@ -1,9 +1,12 @@
-//! Lists: a page and how many there are in all, in one statement.
+//! Reads in one form: a page of a list with how many there are in all, or one row, in one statement.
 //!
 //! The statement is composed of the conditions that a request has, so each combination of them is a
 //! statement of its own that PostgreSQL prepares once and plans once. Conditions of the kind
 //! `$6 is null or ended_at > $6` would keep it from both: what is read then depends on the values, so
 //! it plans anew each time, which takes longer than the list does.
+//!
+//! Through [`Database::read`](super::Database::read) the statement enters the context itself; in a transaction,
+//! which [`Database::disclose`](super::Database::disclose) and `write` open, the context is there already.
 
 use std::fmt::Write as _;
 
@@ -15,38 +18,66 @@ use sqlx::{
     postgres::{PgArguments, PgRow},
 };
 
-use super::{DatabaseError, context::ContextParameters};
+use super::{DatabaseError, DiscloseTx, OpenReader, Sealed, Tx, WriteTx, context::ContextParameters};
 
-/// A table of which pages are read. Its rows have `organization_id` and `id`.
+/// Rows of one kind, and which columns each is made of: stated once for every read.
 pub(crate) trait Listed: for<'r> FromRow<'r, PgRow> + Send + Unpin {
-    /// The table.
+    /// The table, or the function that gives the rows.
     const TABLE: &'static str;
-    /// What to read of it.
+    /// Columns to read.
     const COLUMNS: &'static str;
     /// Which of its rows are there at all.
     const PRESENT: &'static str;
+    /// The column, one of `COLUMNS`, that no row is without.
+    const KEY: &'static str = "id";
+    /// Whether the rows have `organization_id`; without it they are those of the context anyway, as a function gives
+    /// them that decides by it.
+    const OF_ORGANIZATIONS: bool = true;
 }
 
-/// A list in the making. Its text is made of `'static` pieces and numbers of parameters; values are
+/// Where a statement's context comes from.
+#[derive(Debug, Clone, Copy)]
+enum Entry {
+    /// The statement enters it, by its first five parameters.
+    Here,
+    /// The transaction has entered it; this is its organization.
+    Before(Option<i64>),
+}
+
+/// A read in the making. Its text is made of `'static` pieces and numbers of parameters; values are
 /// bound.
 pub(crate) struct List<'c> {
     connection: &'c mut PgConnection,
+    entry: Entry,
     /// Whether the policies of the connection's role let one organization through at most.
     confined: bool,
     conditions: String,
     arguments: Result<PgArguments, BoxDynError>,
 }
 
+/// A read in the making of which the rows come out sealed.
+pub(crate) struct SealedList<'c>(List<'c>);
+
 impl<'c> List<'c> {
-    pub(super) fn new(connection: &'c mut PgConnection, context: ContextParameters, confined: bool) -> Self {
+    /// A statement that enters the context.
+    pub(super) fn entering(connection: &'c mut PgConnection, context: ContextParameters, confined: bool) -> Self {
         let (user, organization, role, patient, specialist) = context;
-        let mut list = Self { connection, confined, conditions: String::new(), arguments: Ok(PgArguments::default()) };
+        let mut list = Self::new(connection, Entry::Here, confined);
         list.bind(user);
         list.bind(organization);
         list.bind(role);
         list.bind(patient);
         list.bind(specialist);
         list
+    }
+
+    /// A statement in a transaction whose context is that of `organization`.
+    pub(super) fn entered(connection: &'c mut PgConnection, organization: Option<i64>, confined: bool) -> Self {
+        Self::new(connection, Entry::Before(organization), confined)
+    }
+
+    fn new(connection: &'c mut PgConnection, entry: Entry, confined: bool) -> Self {
+        Self { connection, entry, confined, conditions: String::new(), arguments: Ok(PgArguments::default()) }
     }
 
     /// Takes only rows where `comparison`, a column and an operator, holds with `value`; every row
@@ -60,6 +91,28 @@ impl<'c> List<'c> {
             // Writing to a String can't fail.
             let _ = write!(self.conditions, " and {comparison} ${place}");
         }
+        self
+    }
+
+    /// Takes only rows whose `id` is among those that `query`, which ends with a column and an operator, finds with
+    /// `value`; every row when there is none.
+    pub(crate) fn among<'v, T>(mut self, query: &'static str, value: Option<T>) -> Self
+    where
+        T: Encode<'v, Postgres> + Type<Postgres>,
+    {
+        if let Some(value) = value {
+            let place = self.bind(value);
+            // Writing to a String can't fail.
+            let _ = write!(self.conditions, " and id in ({query} ${place})");
+        }
+        self
+    }
+
+    /// Takes only rows of the context's organization, as a page does anyway: for keys that are unique in one.
+    pub(crate) fn of_organization(mut self) -> Self {
+        let place = self.organization();
+        // Writing to a String can't fail.
+        let _ = write!(self.conditions, " and organization_id = ${place}");
         self
     }
 
@@ -78,26 +131,69 @@ impl<'c> List<'c> {
     where
         T: Listed,
     {
-        let sql = self.sql::<T>(order, paging);
+        let sql = self.page_sql::<T>(order, paging);
         let arguments = self.arguments.map_err(sqlx::Error::Encode)?;
         let rows = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(self.connection).await?;
         let total = rows.first().map_or(Ok(0), |row| row.try_get("total"))?;
         // Past the last page the total stands alone.
-        let there = |row: &&PgRow| row.try_get_raw("id").is_ok_and(|id| !id.is_null());
+        let there = |row: &&PgRow| row.try_get_raw(T::KEY).is_ok_and(|key| !key.is_null());
         let entries: Vec<T> = rows.iter().filter(there).map(T::from_row).collect::<Result<_, sqlx::Error>>()?;
         Ok((entries, total))
     }
 
-    fn sql<T: Listed>(&mut self, order: &'static str, paging: Paging) -> String {
+    /// Reads the one row that passes the filters, which name a key; `None` when there is none.
+    ///
+    /// The policies compare the organization; said here too, the planner would be tempted by an index that starts
+    /// with it.
+    pub(crate) async fn one<T: Listed>(self) -> Result<Option<T>, DatabaseError> {
+        let (table, columns, present, conditions) = (T::TABLE, T::COLUMNS, T::PRESENT, &self.conditions);
+        let sql = match self.entry {
+            Entry::Here => format!(
+                "select a.* from context_enter($1, $2, $3, $4, $5) as ctx cross join lateral (\
+                     select {columns} from {table} where {present} and ctx{conditions} offset 0\
+                 ) as a"
+            ),
+            Entry::Before(_) => format!("select {columns} from {table} where {present}{conditions}"),
+        };
+        let arguments = self.arguments.map_err(sqlx::Error::Encode)?;
+        let row = sqlx::query_as_with(AssertSqlSafe(sql), arguments).fetch_optional(self.connection).await?;
+        Ok(row)
+    }
+
+    /// Reads the row with this key; `None` when there is none.
+    pub(super) async fn of_key<'v, T: Listed>(
+        mut self,
+        key: impl Encode<'v, Postgres> + Type<Postgres>,
+    ) -> Result<Option<T>, DatabaseError> {
+        let place = self.bind(key);
+        // Writing to a String can't fail.
+        let _ = write!(self.conditions, " and {} = ${place}", T::KEY);
+        self.one().await
+    }
+
+    fn page_sql<T: Listed>(&mut self, order: &'static str, paging: Paging) -> String {
         let (table, columns, present) = (T::TABLE, T::COLUMNS, T::PRESENT);
+        let of_organization = if T::OF_ORGANIZATIONS {
+            let place = self.organization();
+            format!(" and organization_id = ${place}")
+        } else {
+            String::new()
+        };
+        let (enter, ctx, count) = match self.entry {
+            Entry::Here => (
+                "context_enter($1, $2, $3, $4, $5) as ctx cross join lateral ",
+                " and ctx",
+                "case when ctx then count(*) end",
+            ),
+            Entry::Before(_) => ("", "", "count(*)"),
+        };
         let limit = self.bind(paging.limit());
         let offset = (paging.offset() > 0).then(|| self.bind(paging.offset()));
         let conditions = &self.conditions;
         // Where the policy says it already, saying it again would have every counted row compared twice.
-        let tenant = if self.confined { "" } else { " and organization_id = $2" };
-        let rows = format!(
-            "select {columns} from {table} where organization_id = $2 and {present} and ctx{conditions} order by {order}"
-        );
+        let counted = if self.confined { "" } else { of_organization.as_str() };
+        let rows =
+            format!("select {columns} from {table} where {present}{of_organization}{ctx}{conditions} order by {order}");
         let page = match offset {
             // PostgreSQL takes a limit that it can't see for a tenth of the table, and so would plan each
             // page by itself. Below one that it can see it knows that any page is small.
@@ -105,12 +201,19 @@ impl<'c> List<'c> {
             Some(offset) => format!("{rows} limit ${limit} offset ${offset}"),
         };
         format!(
-            "select counted.total, a.* from context_enter($1, $2, $3, $4, $5) as ctx \
-             cross join lateral (\
-                 select case when ctx then count(*) end as total from {table} where {present}{tenant}{conditions} offset 0\
+            "select counted.total, a.* from {enter}(\
+                 select {count} as total from {table} where {present}{counted}{conditions} offset 0\
              ) as counted \
              left join lateral ({page}) as a on true"
         )
+    }
+
+    /// The number of the parameter that holds the context's organization.
+    fn organization(&mut self) -> usize {
+        match self.entry {
+            Entry::Here => 2,
+            Entry::Before(organization) => self.bind(organization),
+        }
     }
 
     /// Binds a value; gives the number of its parameter.
@@ -126,5 +229,73 @@ impl<'c> List<'c> {
                 0
             }
         }
+    }
+}
+
+impl<'c> SealedList<'c> {
+    pub(super) fn new(list: List<'c>) -> Self {
+        Self(list)
+    }
+
+    /// Takes only rows where `comparison` holds with `value`, like [`List::filter`].
+    pub(crate) fn filter<'v, T>(self, comparison: &'static str, value: Option<T>) -> Self
+    where
+        T: Encode<'v, Postgres> + Type<Postgres>,
+    {
+        Self(self.0.filter(comparison, value))
+    }
+
+    /// Reads the rows of the page, and how many there are in all, like [`List::rows`].
+    pub(crate) async fn rows<T>(
+        self,
+        order: &'static str,
+        paging: Paging,
+    ) -> Result<Sealed<(Vec<T>, i64)>, DatabaseError>
+    where
+        T: Listed,
+    {
+        self.0.rows(order, paging).await.map(Sealed::new)
+    }
+}
+
+impl OpenReader {
+    /// Reads the row with this key; `None` when there is none.
+    pub(crate) async fn get<'v, T: Listed>(
+        &mut self,
+        key: impl Encode<'v, Postgres> + Type<Postgres>,
+    ) -> Result<Option<T>, DatabaseError> {
+        self.list().of_key(key).await
+    }
+}
+
+impl DiscloseTx {
+    /// Reads the row with this key; `None` when there is none.
+    pub(crate) async fn get<'v, T: Listed>(
+        &mut self,
+        key: impl Encode<'v, Postgres> + Type<Postgres>,
+    ) -> Result<Option<Sealed<T>>, DatabaseError> {
+        Ok(self.list()?.0.of_key(key).await?.map(Sealed::new))
+    }
+}
+
+impl WriteTx {
+    /// Reads the row with this key; `None` when there is none.
+    pub(crate) async fn get<'v, T: Listed>(
+        &mut self,
+        key: impl Encode<'v, Postgres> + Type<Postgres>,
+    ) -> Result<Option<T>, DatabaseError> {
+        List::new(self.connection()?, Entry::Before(None), false).of_key(key).await
+    }
+
+    /// Reads the row with this key and keeps it from other changes to the end of the transaction; `None` when there
+    /// is none.
+    pub(crate) async fn lock<'v, T: Listed>(
+        &mut self,
+        key: impl Encode<'v, Postgres> + Type<Postgres> + Send + 'v,
+    ) -> Result<Option<T>, DatabaseError> {
+        let (table, columns, present, name) = (T::TABLE, T::COLUMNS, T::PRESENT, T::KEY);
+        let sql = format!("select {columns} from {table} where {present} and {name} = $1 for update");
+        let row = sqlx::query_as(AssertSqlSafe(sql)).bind(key).fetch_optional(self.connection()?).await?;
+        Ok(row)
     }
 }

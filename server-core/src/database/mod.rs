@@ -7,6 +7,7 @@
 //! role's.
 
 mod across;
+mod archive;
 mod audience;
 mod claim;
 mod context;
@@ -26,14 +27,15 @@ use std::sync::Arc;
 use sqlx::{PgConnection, PgPool};
 
 pub(crate) use across::Across;
+pub(crate) use archive::Archived;
 pub(crate) use claim::{Claim, ClaimState, Claimed, RequestHash, SealedAnswer};
 pub(crate) use context::{Context, Lock};
-pub(crate) use disclose::{DiscloseTx, Disclosed, DisclosedTx};
+pub(crate) use disclose::{DiscloseTx, PageTx, Pages};
 pub(crate) use error::{DatabaseError, broken_constraint, one_row};
 pub(crate) use list::Listed;
 pub(crate) use pool::{AppProbe, PoolProbe, UNRESTRICTED, connect, is_restricted};
 pub(crate) use read::{OpenReader, Reader};
-pub(crate) use sealed::Sealed;
+pub(crate) use sealed::{Disclosed, Sealed};
 pub(crate) use write::WriteTx;
 
 use audience::Audiences;

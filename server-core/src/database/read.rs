@@ -51,9 +51,9 @@ impl OpenReader {
         (&mut self.connection, self.context.parameters())
     }
 
-    /// A page of a list, to be told what to take.
+    /// Rows of a table, to be told which.
     pub(crate) fn list(&mut self) -> List<'_> {
         let (parameters, confined) = (self.context.parameters(), self.context.pool() == PoolKind::App);
-        List::new(&mut self.connection, parameters, confined)
+        List::entering(&mut self.connection, parameters, confined)
     }
 }

@@ -1,9 +1,19 @@
 //! Protected health information on its way out.
 
+use server_shared::mark::{self, Door};
+
 /// A value that holds protected health information. It opens only where an audit entry is written
 /// in the same transaction: [`super::DiscloseTx::disclose`] and [`super::WriteTx::commit_sealed`].
 #[must_use]
 pub(crate) struct Sealed<T>(T);
+
+/// Proof that an audit entry was committed for what comes out; only [`Sealed::open`] makes one.
+pub(crate) struct Audited(());
+
+impl Door for Audited {}
+
+/// A value whose audit entry is committed; it ends in the answer of a handler.
+pub(crate) type Disclosed<T> = mark::Disclosed<T, Audited>;
 
 impl<T> Sealed<T> {
     /// Seals what a repository read.
@@ -17,19 +27,13 @@ impl<T> Sealed<T> {
     }
 }
 
-impl<T> Sealed<Vec<T>> {
-    /// How many records there are; that many exist is no secret.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-}
-
 impl<T> Sealed<T> {
     pub(super) fn peek(&self) -> &T {
         &self.0
     }
 
-    pub(super) fn open(self) -> T {
-        self.0
+    /// Opens the value, whose audit entry has been committed.
+    pub(super) fn open(self) -> Disclosed<T> {
+        Disclosed::new(self.0, &Audited(()))
     }
 }

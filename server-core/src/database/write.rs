@@ -6,7 +6,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{
-    Context, DatabaseError, Lock, Sealed, Tx,
+    Context, DatabaseError, Disclosed, Lock, Sealed, Tx,
     claim::{Beginning, Claim, Hold},
     context::PoolKind,
     session::Session,
@@ -207,7 +207,7 @@ impl WriteTx {
         self,
         sealed: Sealed<T>,
         events: impl FnOnce(&T) -> E,
-    ) -> Result<T, DatabaseError> {
+    ) -> Result<Disclosed<T>, DatabaseError> {
         let events = events(sealed.peek());
         self.commit(events).await?;
         Ok(sealed.open())

@@ -37,6 +37,39 @@ impl Fault for InvalidValue {
     }
 }
 
+/// A change was made from a version of its record that is not the present one.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("Somebody else changed this meanwhile; get it again and repeat the change.")]
+pub(crate) struct StaleVersion {
+    current: i64,
+}
+
+impl StaleVersion {
+    /// The record has moved on to the version `current`.
+    pub(crate) fn now(current: i64) -> Self {
+        Self { current }
+    }
+
+    /// Refuses a change that was made from another version than `current`, which the transaction holds locked.
+    pub(crate) fn check(made_from: i64, current: i64) -> Result<(), Self> {
+        if made_from == current { Ok(()) } else { Err(Self::now(current)) }
+    }
+}
+
+impl Fault for StaleVersion {
+    fn kind(&self) -> FaultKind {
+        FaultKind::Conflict
+    }
+
+    fn code(&self) -> Cow<'static, str> {
+        "stale_version".into()
+    }
+
+    fn details(&self) -> Option<Value> {
+        Some(serde_json::json!({ "version": self.current }))
+    }
+}
+
 /// The name must be one of the IANA database.
 pub(crate) fn check_timezone(pointer: &str, name: &str) -> Result<(), InvalidValue> {
     match name.parse::<Tz>() {

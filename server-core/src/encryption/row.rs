@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use server_shared::crypto::{Binding, CryptoError, DataKey};
+use server_shared::{
+    crypto::{Binding, CryptoError, DataKey},
+    mark::Phi,
+};
 use uuid::Uuid;
 
 use crate::{database::DatabaseError, ids::OrganizationId};
@@ -39,9 +42,9 @@ impl RowCipher<'_> {
         value.map(|value| self.key.seal_text(value, &self.binding(column)))
     }
 
-    /// Opens what stands in `column`.
-    pub(crate) fn open(&self, column: &str, sealed: Option<&[u8]>) -> Result<Option<String>, DatabaseError> {
-        let opened = sealed.map(|sealed| self.key.open_text(sealed, &self.binding(column)));
+    /// Opens what stands in `column`; what is sealed is protected.
+    pub(crate) fn open(&self, column: &str, sealed: Option<&[u8]>) -> Result<Option<Phi<String>>, DatabaseError> {
+        let opened = sealed.map(|sealed| self.key.open_text(sealed, &self.binding(column)).map(Phi::from));
         opened.transpose().map_err(|error| self.damaged(column, error))
     }
 

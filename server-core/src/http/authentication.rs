@@ -65,8 +65,6 @@ pub(crate) struct Authentication {
     /// Organizations that exist, for superadmins, who are members of none.
     existing: Cache<i64, ()>,
     attempts: Attempts,
-    /// Operations that disclose protected health information.
-    phi: &'static [&'static str],
 }
 
 /// A request before its caller is known, kept for the record of what became of it.
@@ -79,9 +77,9 @@ struct Visit {
 
 impl Authentication {
     /// `across` is asked only whether an organization that a superadmin names exists.
-    pub(crate) fn new(directory: Directory, across: Across, attempts: Attempts, phi: &'static [&'static str]) -> Self {
+    pub(crate) fn new(directory: Directory, across: Across, attempts: Attempts) -> Self {
         let existing = Cache::builder().max_capacity(10_000).time_to_live(Duration::from_secs(30)).build();
-        Self { directory, across, existing, attempts, phi }
+        Self { directory, across, existing, attempts }
     }
 
     async fn caller(&self, operation: &Operation, request: &Request, origin: &mut Origin) -> Result<Caller, ApiError> {
@@ -220,20 +218,6 @@ impl Authentication {
         }
         Ok(exists)
     }
-
-    /// What the audit log says of an answer: nothing of one that was given, nor of a read that found
-    /// nothing, unless what it looked for is protected health information.
-    fn refusal(&self, operation: &Operation, error: &ApiError) -> Option<Refusal> {
-        let mutates = ![Method::GET, Method::HEAD].contains(&operation.method);
-        match error.status() {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Some(Refusal::Denied),
-            StatusCode::NOT_FOUND if error.code() == NOT_AMONG_YOURS => Some(Refusal::Denied),
-            StatusCode::NOT_FOUND if self.phi.contains(&operation.id) => Some(Refusal::Failed),
-            // A limit speaks for itself, and would fill the log with what it is there to stop.
-            StatusCode::TOO_MANY_REQUESTS => None,
-            _ => mutates.then_some(Refusal::Failed),
-        }
-    }
 }
 
 #[async_trait]
@@ -263,7 +247,7 @@ impl Gate for Authentication {
         outcome: Result<Response, ApiError>,
     ) -> Result<Response, ApiError> {
         if let Err(error) = &outcome
-            && let Some(refusal) = self.refusal(operation, error)
+            && let Some(refusal) = refusal_of(operation, error)
             && let Some(seen) = visit.get::<Visit>()
         {
             let origin = visit.get::<Caller>().map_or(&seen.origin, |caller| &caller.request);
@@ -277,6 +261,20 @@ impl Gate for Authentication {
             });
         }
         outcome
+    }
+}
+
+/// Returns what the audit log says of an answer: nothing of one that was given, nor of a read that found nothing, unless
+/// what it looked for is protected health information.
+fn refusal_of(operation: &Operation, error: &ApiError) -> Option<Refusal> {
+    let mutates = ![Method::GET, Method::HEAD].contains(&operation.method);
+    match error.status() {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Some(Refusal::Denied),
+        StatusCode::NOT_FOUND if error.code() == NOT_AMONG_YOURS => Some(Refusal::Denied),
+        StatusCode::NOT_FOUND if operation.phi() => Some(Refusal::Failed),
+        // A limit speaks for itself, and would fill the log with what it is there to stop.
+        StatusCode::TOO_MANY_REQUESTS => None,
+        _ => mutates.then_some(Refusal::Failed),
     }
 }
 

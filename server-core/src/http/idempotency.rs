@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use poem::{
-    Request, Response,
+    IntoResponse, Request, Response,
     http::{Extensions, HeaderName, HeaderValue, Method, StatusCode},
 };
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ use super::{
     repository::{self, Stored},
 };
 use crate::{
-    database::{Claim, ClaimState, Claimed, Database, RequestHash, SealedAnswer},
+    database::{Claim, ClaimState, Claimed, Database, Disclosed, RequestHash, SealedAnswer},
     encryption::{Encryption, NO_ORGANIZATION},
     identity::{Caller, Role},
 };
@@ -34,10 +34,6 @@ const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The header that says that an answer is the first one again.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const KEY_LENGTH: usize = 255;
-
-/// Operations whose answers show a secret that is shown once: nothing of it is kept but the id.
-const SECRET: [&str; 5] =
-    ["api_key_create", "api_key_rotate", "patient_impersonate", "calendar_feed_create", "video_token_create"];
 
 /// A gate behind whose callers may repeat themselves.
 pub(crate) struct Idempotency<G> {
@@ -98,8 +94,14 @@ impl<G> Idempotency<G> {
         Ok(Some(Sent { organization: organization.0, key_hash, request_hash, body }))
     }
 
-    /// The first answer again; another request under the same key is a mistake of its caller.
-    fn replay(&self, organization: i64, request_hash: &[u8], stored: &Stored) -> Result<Response, ApiError> {
+    /// Answers like the first time, with what that disclosed.
+    fn replay(&self, organization: i64, request_hash: &[u8], stored: Disclosed<Stored>) -> Result<Response, ApiError> {
+        let again = stored.try_map(|stored| self.answer_again(organization, request_hash, &stored))?;
+        Ok(again.into_response())
+    }
+
+    /// Opens the first answer; another request under the same key is a mistake of its caller.
+    fn answer_again(&self, organization: i64, request_hash: &[u8], stored: &Stored) -> Result<Response, ApiError> {
         if stored.request_hash != request_hash {
             return Err(ApiError::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -129,7 +131,8 @@ impl<G> Idempotency<G> {
     /// Commits the handler's answer together with its changes.
     async fn commit(&self, operation: &Operation, claim: &Claim, mut response: Response) -> Result<Response, ApiError> {
         let body = response.take_body().into_bytes().await.map_err(ApiError::internal)?;
-        let secret = SECRET.contains(&operation.id);
+        // Of an answer that shows a secret nothing is kept but the id.
+        let secret = operation.shows_secret();
         let plain = if secret {
             let answer = serde_json::from_slice::<Value>(&body).unwrap_or_default();
             made(&answer).to_string().into_bytes()
@@ -159,7 +162,7 @@ impl<G> Idempotency<G> {
                 let stored =
                     repository::answer_find(&self.database, caller, claim.organization(), claim.key_hash()).await?;
                 let stored = stored.ok_or_else(in_progress)?;
-                self.replay(claim.organization(), &claim.request_hash(), &stored)
+                self.replay(claim.organization(), &claim.request_hash(), stored)
             }
             (ClaimState::Waited, _) => Err(in_progress()),
             (ClaimState::Lost, Ok(_)) => Err(undone()),
@@ -186,7 +189,7 @@ impl<G: Gate> Gate for Idempotency<G> {
             if let Some(body) = &sent.body {
                 body.read(request).await?;
             }
-            return self.replay(sent.organization, &sent.request_hash.compute(), &stored).map(Some);
+            return self.replay(sent.organization, &sent.request_hash.compute(), stored).map(Some);
         }
         let claim = Claim::new(sent.organization, sent.key_hash, sent.request_hash);
         let claimed = self.database.claim(&caller.request.request_id, claim);

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::impersonation::ImpersonationGrant;
 use crate::{
     audit::Audit,
-    database::{Across, Database, DatabaseError, Sealed, Tx},
+    database::{Across, Database, DatabaseError, Disclosed, Sealed, Tx},
     identity::{ApiKeyGrant, Caller, Capacity, Identity, Membership, Scope},
     ids::{ApiKeyId, Entity, OrganizationId, PatientId, SpecialistId, UserId},
 };
@@ -179,7 +179,7 @@ pub(super) async fn answer_find(
     caller: &Caller,
     organization: i64,
     key_hash: &[u8],
-) -> Result<Option<Stored>, DatabaseError> {
+) -> Result<Option<Disclosed<Stored>>, DatabaseError> {
     let mut tx = database.disclose(caller).await?;
     let stored = sqlx::query_as!(
         Stored,

@@ -1,8 +1,10 @@
 //! Secrets that this service makes itself: shown once, then known only by their keyed hash.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use secrecy::{ExposeSecret, SecretString};
-use server_shared::crypto::{Key32, KeyedHash};
+use server_shared::{
+    crypto::{Key32, KeyedHash},
+    mark::ShownOnce,
+};
 
 /// Characters of a secret that are stored and shown, to tell secrets apart.
 const SHOWN: usize = 8;
@@ -15,8 +17,8 @@ pub(crate) struct Secrets {
 
 /// A new secret.
 pub(crate) struct NewSecret {
-    /// The whole of it, to be shown once.
-    pub(crate) secret: SecretString,
+    /// The whole of it, for the one answer that shows it.
+    pub(crate) secret: ShownOnce<String>,
     /// Its beginning, which may be shown ever after.
     pub(crate) prefix: String,
     /// Keyed hash, which is stored.
@@ -35,7 +37,7 @@ impl Secrets {
         let random = URL_SAFE_NO_PAD.encode(Key32::generate().expose());
         let secret = format!("{}{random}", self.kind);
         let prefix = secret.chars().take(self.kind.len() + SHOWN).collect();
-        NewSecret { prefix, hash: self.hash(&secret), secret: secret.into() }
+        NewSecret { prefix, hash: self.hash(&secret), secret: ShownOnce::new(secret) }
     }
 
     /// Whether a text claims to be of this kind.
@@ -49,25 +51,22 @@ impl Secrets {
     }
 }
 
-impl NewSecret {
-    /// The secret, on its way into the one answer that shows it.
-    pub(crate) fn show(&self) -> String {
-        self.secret.expose_secret().to_owned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use poem_openapi::types::ToJSON;
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
     fn a_secret_is_known_by_its_hash_and_shown_by_its_prefix() {
         let secrets = Secrets::new("rxkey_", Key32::generate());
         let (one, two) = (secrets.make(), secrets.make());
-        assert_eq!(one.hash, secrets.hash(&one.show()));
+        let Some(Value::String(shown)) = one.secret.to_json() else { panic!("an answer shows it") };
+        assert_eq!(one.hash, secrets.hash(&shown));
         assert_ne!(one.hash, two.hash);
-        assert!(one.show().starts_with(&one.prefix) && secrets.claims(&one.show()));
-        assert_eq!((one.prefix.len(), one.show().len()), (14, 49));
-        assert_ne!(Secrets::new("rxkey_", Key32::generate()).hash(&one.show()), one.hash);
+        assert!(shown.starts_with(&one.prefix) && secrets.claims(&shown));
+        assert_eq!((one.prefix.len(), shown.len()), (14, 49));
+        assert_ne!(Secrets::new("rxkey_", Key32::generate()).hash(&shown), one.hash);
     }
 }

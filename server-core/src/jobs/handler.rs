@@ -5,6 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use async_trait::async_trait;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use server_shared::backoff::Backoff;
 use uuid::Uuid;
 
 use super::repository;
@@ -13,12 +14,20 @@ use crate::{
     ids::{OrganizationId, UserId},
 };
 
+/// Pauses of a kind that has no reason for others.
+pub(super) const PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(10));
+
 /// What is to be done: ids and choices, never a personal value.
 pub(crate) trait Work: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The kind's name; it stays as it is for as long as such rows may wait.
     const KIND: &'static str;
+    /// Width of the kind's lane: how many of its jobs a process works on at a time. One organization holds half of it
+    /// at most, and one place at least.
+    const WIDTH: usize = 4;
     /// After how many attempts it is given up; `None` is never.
     const ATTEMPTS: Option<i32> = Some(20);
+    /// Pauses between attempts that fail.
+    const PAUSES: Backoff = PAUSES;
     /// How many days its row stays once it has ended.
     const KEEP_DAYS: i32 = 30;
 

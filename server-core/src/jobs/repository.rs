@@ -7,7 +7,10 @@ use serde_json::Value;
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use super::model::{Claimed, Job, JobState, NewJob};
+use super::{
+    lanes::Room,
+    model::{Claimed, Job, JobState, NewJob},
+};
 use crate::{
     database::{Across, DatabaseError, Tx},
     ids::{OrganizationId, UserId},
@@ -81,31 +84,20 @@ pub(super) async fn job_record(
     Ok(done.rows_affected() == 1)
 }
 
-/// Takes jobs that are due, and those whose holder's lease has ended.
-pub(super) async fn job_claim(
-    across: &Across,
-    kinds: &[String],
-    limit: i64,
-    lease: Duration,
-) -> Result<Vec<Claimed>, DatabaseError> {
+/// Takes jobs that there is room for, of each organization one at most; the function `jobs_claim` says in which order.
+pub(super) async fn jobs_claim(across: &Across, room: &Room, lease: Duration) -> Result<Vec<Claimed>, DatabaseError> {
     let claimed = sqlx::query_as!(
         Claimed,
         r#"
-        update jobs j
-        set state = 'running', attempts = j.attempts + 1, lease = gen_random_uuid(),
-            leased_until = clock_timestamp() + make_interval(secs => $3), started_at = coalesce(j.started_at, now())
-        where j.id in (
-            select d.id from jobs d
-            where d.state in ('queued', 'running') and coalesce(d.leased_until, d.run_at) <= clock_timestamp()
-              and d.kind = any($1)
-            order by coalesce(d.leased_until, d.run_at), d.id
-            limit $2
-            for update skip locked)
-        returning j.id, j.organization_id, j.kind, j.payload, j.progress, j.attempts,
-                  j.created_by as "created_by: UserId", j.lease as "lease!"
+        select id as "id!", organization_id as "organization_id!", kind as "kind!", payload as "payload!",
+               progress as "progress!", attempts as "attempts!", created_by as "created_by: UserId", lease as "lease!"
+        from jobs_claim($1, $2, $3, $4, $5, make_interval(secs => $6))
         "#,
-        kinds,
-        limit,
+        &room.kinds,
+        &room.free,
+        &room.after,
+        &room.full_kinds,
+        &room.full_organizations,
         lease.as_secs_f64()
     )
     .fetch_all(across.pool())
@@ -224,25 +216,31 @@ pub(super) async fn job_expire(across: &Across) -> Result<u64, DatabaseError> {
     Ok(done.rows_affected())
 }
 
-/// How many jobs wait that are due, since how many seconds the oldest does, and how many were given up.
+/// Jobs of a kind that wait or were given up.
+#[derive(Default)]
 pub(super) struct Backlog {
+    pub(super) kind: String,
+    /// How many are due.
     pub(super) due: i64,
-    pub(super) oldest: f64,
+    /// Since how many seconds the one is that waits longest.
+    pub(super) lag: f64,
+    /// How many were given up.
     pub(super) failed: i64,
 }
 
-pub(super) async fn job_backlog(across: &Across) -> Result<Backlog, DatabaseError> {
+/// Counts what waits and what was given up, for each kind that has any.
+pub(super) async fn jobs_backlog(across: &Across) -> Result<Vec<Backlog>, DatabaseError> {
     let backlog = sqlx::query_as!(
         Backlog,
         r#"
-        select count(*) filter (where state = 'queued' and run_at <= now()) as "due!",
-               coalesce(extract(epoch from now() - min(run_at) filter (where state = 'queued' and run_at <= now())), 0)
-                   ::float8 as "oldest!",
-               count(*) filter (where state = 'failed') as "failed!"
-        from jobs where state in ('queued', 'failed')
+        select kind as "kind!", coalesce(d.due, 0) as "due!", coalesce(d.lag, 0)::float8 as "lag!",
+               coalesce(f.failed, 0) as "failed!"
+        from (select kind, count(*) as due, extract(epoch from now() - min(run_at)) as lag
+              from jobs where state = 'queued' and run_at <= now() group by kind) d
+        full join (select kind, count(*) as failed from jobs where state = 'failed' group by kind) f using (kind)
         "#
     )
-    .fetch_one(across.pool())
+    .fetch_all(across.pool())
     .await?;
     Ok(backlog)
 }

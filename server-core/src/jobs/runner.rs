@@ -12,51 +12,51 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
-use server_shared::causes;
-use tokio::task::JoinSet;
+use server_shared::{
+    backoff::Backoff,
+    causes,
+    lease::{Held, LEASE, hold},
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{Attempt, Handler, JobError, JobState, Outcome, Work, backoff::pause, model::Claimed, repository};
+use super::{
+    Attempt, Handler, JobError, JobState, Outcome, Work,
+    handler::PAUSES,
+    lanes::{InHand, Room},
+    model::Claimed,
+    repository::{self, Backlog},
+};
 use crate::{
     database::{Across, DatabaseError},
     ids::OrganizationId,
     wake::Wake,
 };
 
-/// How many jobs a process works on at a time.
-const CONCURRENCY: usize = 4;
-/// How long a process that died keeps its jobs from the others.
-const LEASE: Duration = Duration::from_secs(10);
-/// How often a lease is renewed.
-const RENEW_EVERY: Duration = Duration::from_secs(3);
 /// How often it looks without being woken.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Longest pause while the database can't be reached; the pause doubles up to it.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Pauses while the database can't be reached.
+const OUTAGE: Backoff = Backoff::new(LOOK_EVERY, Duration::from_secs(5));
 /// How long an attempt may go on when the process stops; then it is dropped and left to another.
 const GRACE: Duration = Duration::from_secs(3);
 /// How often the backlog is measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(15);
 /// The key of the one row of a periodic task.
 const TASK: &str = "periodic";
+/// The label of kinds that this version doesn't know.
+const OTHERS: &str = "others";
+/// Longest pause of a periodic task that fails.
+const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
 type Run = Box<dyn Fn(Attempt, serde_json::Value) -> BoxFuture<'static, Result<Outcome, JobError>> + Send + Sync>;
 
 /// A kind of job.
 struct Kind {
     run: Run,
+    width: usize,
     attempts: Option<i32>,
+    pauses: Backoff,
     /// For what comes back by itself: how long after it was done.
     every: Option<Duration>,
-}
-
-/// How an attempt ended.
-enum End {
-    Returned(Result<Outcome, JobError>),
-    /// The process stops.
-    Stopped,
-    /// Another process has the job.
-    Lost,
 }
 
 /// Works jobs off, with what handlers it is given.
@@ -70,18 +70,14 @@ impl Runner {
     /// Works on the owner's pool, for every organization. Knows how to expire its own rows.
     pub(crate) fn new(across: Across) -> Self {
         let own = across.clone();
-        Self::lane(across).every("jobs_expire", Duration::from_hours(1), move || {
+        let runner = Self { across, wake: Wake::default(), kinds: BTreeMap::new() };
+        runner.every("jobs_expire", Duration::from_hours(1), move || {
             let across = own.clone();
             async move { repository::job_expire(&across).await }
         })
     }
 
-    /// A runner besides, for work that must not wait until others have time for it.
-    pub(crate) fn lane(across: Across) -> Self {
-        Self { across, wake: Wake::default(), kinds: BTreeMap::new() }
-    }
-
-    /// What tells it that there is work.
+    /// Returns what tells it that there is work.
     pub(crate) fn wake(&self) -> Wake {
         self.wake.clone()
     }
@@ -99,12 +95,19 @@ impl Runner {
                 handler.run(work, &attempt).await
             })
         });
-        self.kinds.insert(H::Work::KIND, Kind { run, attempts: H::Work::ATTEMPTS, every: None });
+        let kind = Kind {
+            run,
+            width: H::Work::WIDTH.max(1),
+            attempts: H::Work::ATTEMPTS,
+            pauses: H::Work::PAUSES,
+            every: None,
+        };
+        self.kinds.insert(H::Work::KIND, kind);
         self
     }
 
-    /// Has housekeeping done that comes back by itself: in all processes together once in `every`.
-    /// `task` says how many rows it removed, or whatever it counts.
+    /// Has periodic work done: in all processes together once in `every`, by one at a time. `task` says how many rows it
+    /// removed, or whatever it counts.
     pub(crate) fn every<F>(
         mut self,
         kind: &'static str,
@@ -121,59 +124,68 @@ impl Runner {
                 Ok(Outcome::Done)
             })
         });
-        self.kinds.insert(kind, Kind { run, attempts: None, every: Some(every) });
+        let pauses = PAUSES.up_to(every.min(LONGEST_PAUSE));
+        self.kinds.insert(kind, Kind { run, width: 1, attempts: None, pauses, every: Some(every) });
         self
     }
 
     /// Works until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let runner = Arc::new(self);
-        let mut running = JoinSet::new();
-        let mut pause = LOOK_EVERY;
+        let mut in_hand = InHand::new(runner.kinds.iter().map(|(name, kind)| (*name, kind.width)));
+        let mut failures = 0;
         let mut tasks_planned = false;
         let mut measured = Instant::now();
-        loop {
-            let free = CONCURRENCY - running.len();
-            match if free == 0 { Ok(Vec::new()) } else { runner.claim(free, &mut tasks_planned).await } {
+        while !stop.is_cancelled() {
+            match runner.claim(in_hand.room(), &mut tasks_planned).await {
                 Ok(claimed) => {
-                    pause = LOOK_EVERY;
+                    failures = 0;
+                    let may_be_more = !claimed.is_empty();
                     for job in claimed {
-                        running.spawn(Arc::clone(&runner).attempt(job, stop.clone()));
+                        let Some((name, _)) = runner.kinds.get_key_value(job.kind.as_str()) else { continue };
+                        let organization = job.organization_id;
+                        in_hand.start(name, organization, Arc::clone(&runner).attempt(job, stop.clone()));
+                    }
+                    // Of each organization it was one at most.
+                    if may_be_more {
+                        continue;
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(?error, retry_in_ms = millis(pause), "jobs wait");
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    failures += 1;
+                    tracing::warn!(?error, failures, "jobs wait");
                 }
             }
             if measured.elapsed() >= MEASURE_EVERY {
                 measured = Instant::now();
                 runner.measure().await;
             }
-            let full = running.len() == CONCURRENCY;
+            let pause = if failures == 0 { LOOK_EVERY } else { OUTAGE.after(failures) };
             tokio::select! {
-                () = stop.cancelled() => break,
-                // Something has ended: what it was or what it led to may leave work behind.
-                Some(_) = running.join_next() => {}
+                () = stop.cancelled() => {}
+                // What it was or what it led to may leave work behind.
+                Some(()) = in_hand.ended() => {}
                 // While the database is down a commit is no reason to try it sooner.
-                () = runner.wake.woken(), if !full && pause == LOOK_EVERY => {}
+                () = runner.wake.woken(), if failures == 0 => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
         // Each attempt hears the same `stop`.
-        while running.join_next().await.is_some() {}
+        while in_hand.ended().await.is_some() {}
     }
 
-    async fn claim(&self, free: usize, tasks_planned: &mut bool) -> Result<Vec<Claimed>, DatabaseError> {
+    async fn claim(&self, room: Option<Room>, tasks_planned: &mut bool) -> Result<Vec<Claimed>, DatabaseError> {
         if !*tasks_planned {
             for (kind, _) in self.kinds.iter().filter(|(_, known)| known.every.is_some()) {
                 repository::task_ensure(&self.across, kind, TASK).await?;
             }
             *tasks_planned = true;
         }
-        // Rows of kinds that this version doesn't know wait for one that does.
-        let kinds: Vec<String> = self.kinds.keys().map(|kind| (*kind).to_owned()).collect();
-        repository::job_claim(&self.across, &kinds, i64::try_from(free).unwrap_or(1), LEASE).await
+        // Rows of kinds that this version doesn't know have no lane, and wait for one that does.
+        match room {
+            Some(room) => repository::jobs_claim(&self.across, &room, LEASE).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     async fn attempt(self: Arc<Self>, job: Claimed, stop: CancellationToken) {
@@ -181,10 +193,7 @@ impl Runner {
         // Its attempts ended with their process and were never judged: this one would too.
         if kind.attempts.is_some_and(|most| job.attempts > most) {
             let exhausted = Err(JobError::fatal("attempts_exhausted", "every attempt ended with its process"));
-            if let Err(error) = self.settle(kind, &job, End::Returned(exhausted)).await {
-                tracing::warn!(%error, kind = name, job_id = %job.id, "the end of a job could not be stored");
-            }
-            return;
+            return self.settle(name, kind, &job, Held::Done(exhausted)).await;
         }
         let began = Instant::now();
         let attempt = Attempt {
@@ -194,56 +203,50 @@ impl Runner {
             progress: job.progress.clone(),
             lease: job.lease,
         };
-        let work = AssertUnwindSafe((kind.run)(attempt, job.payload.clone())).catch_unwind();
-        let end = tokio::select! {
-            returned = work => End::Returned(returned.unwrap_or_else(|_| {
-                // The panic itself has been logged by the hook, with its place.
-                Err(JobError::retry("panicked", "the handler panicked"))
-            })),
-            () = self.keep(&job) => End::Lost,
-            () = stopped(&stop) => End::Stopped,
-        };
+        let work = AssertUnwindSafe((kind.run)(attempt, job.payload.clone())).catch_unwind().map(|done| {
+            // The panic itself has been logged by the hook, with its place.
+            done.unwrap_or_else(|_| Err(JobError::retry("panicked", "the handler panicked")))
+        });
+        let renew = || repository::job_renew(&self.across, job.id, job.lease, LEASE);
+        let held = hold(job.id, work, renew, &stop, GRACE).await;
         metrics::histogram!("job_duration_seconds", "kind" => name).record(began.elapsed().as_secs_f64());
-        metrics::counter!("jobs_total", "kind" => name, "outcome" => outcome(&end)).increment(1);
-        if let Err(error) = self.settle(kind, &job, end).await {
-            // The lease ends by itself, and the job is taken up again.
+        metrics::counter!("jobs_total", "kind" => name, "outcome" => outcome(&held)).increment(1);
+        self.settle(name, kind, &job, held).await;
+    }
+
+    /// Stores how an attempt ended. Where that fails, the lease ends by itself, and the job is taken up again.
+    async fn settle(&self, name: &'static str, kind: &Kind, job: &Claimed, held: Held<Result<Outcome, JobError>>) {
+        if let Err(error) = self.store(kind, job, held).await {
             tracing::warn!(?error, kind = name, job_id = %job.id, "the end of a job could not be stored");
         }
     }
 
-    /// Renews the lease; resolves when it is another's.
-    async fn keep(&self, job: &Claimed) {
-        loop {
-            tokio::time::sleep(RENEW_EVERY).await;
-            match repository::job_renew(&self.across, job.id, job.lease, LEASE).await {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => tracing::warn!(?error, job_id = %job.id, "a lease could not be renewed"),
-            }
-        }
-    }
-
-    async fn settle(&self, kind: &Kind, job: &Claimed, end: End) -> Result<(), DatabaseError> {
+    async fn store(
+        &self,
+        kind: &Kind,
+        job: &Claimed,
+        held: Held<Result<Outcome, JobError>>,
+    ) -> Result<(), DatabaseError> {
         let (across, id, lease) = (&self.across, job.id, job.lease);
-        match end {
-            End::Lost => Ok(()),
+        match held {
+            Held::Lost => Ok(()),
             // Not its fault: the attempt does not count.
-            End::Stopped => repository::job_release(across, id, lease, job.attempts - 1, Duration::ZERO, None).await,
-            End::Returned(Ok(Outcome::Again(after))) => {
+            Held::Stopped => repository::job_release(across, id, lease, job.attempts - 1, Duration::ZERO, None).await,
+            Held::Done(Ok(Outcome::Again(after))) => {
                 repository::job_release(across, id, lease, job.attempts - 1, after, None).await
             }
-            End::Returned(Ok(Outcome::Done)) => match kind.every {
+            Held::Done(Ok(Outcome::Done)) => match kind.every {
                 Some(every) => repository::job_release(across, id, lease, 0, every, None).await,
                 None => repository::job_finish(across, id, lease, JobState::Succeeded, None).await,
             },
-            End::Returned(Err(error)) => {
+            Held::Done(Err(error)) => {
                 let given_up = error.fatal || kind.attempts.is_some_and(|most| job.attempts >= most);
                 let cause = causes(error.cause.as_ref());
                 if given_up {
                     tracing::error!(kind = job.kind, job_id = %id, attempts = job.attempts, code = %error.code, cause, "a job was given up");
                     return repository::job_finish(across, id, lease, JobState::Failed, Some(&error.code)).await;
                 }
-                let pause = pause(job.attempts);
+                let pause = kind.pauses.after(u32::try_from(job.attempts).unwrap_or(1));
                 tracing::warn!(kind = job.kind, job_id = %id, attempts = job.attempts, code = %error.code, cause, retry_in_ms = millis(pause), "a job failed and is tried again");
                 repository::job_release(across, id, lease, job.attempts, pause, Some(&error.code)).await
             }
@@ -251,31 +254,40 @@ impl Runner {
     }
 
     async fn measure(&self) {
-        match repository::job_backlog(&self.across).await {
-            Ok(backlog) => {
-                metrics::gauge!("jobs_due").set(f64::from(u32::try_from(backlog.due).unwrap_or(u32::MAX)));
-                metrics::gauge!("jobs_due_lag_seconds").set(backlog.oldest);
-                metrics::gauge!("jobs_failed").set(f64::from(u32::try_from(backlog.failed).unwrap_or(u32::MAX)));
-            }
-            Err(error) => tracing::warn!(?error, "the backlog of jobs can't be measured"),
+        let backlog = match repository::jobs_backlog(&self.across).await {
+            Ok(backlog) => backlog,
+            Err(error) => return tracing::warn!(?error, "the backlog of jobs can't be measured"),
+        };
+        // A kind without any has zeros, and those that this version doesn't know have one line together.
+        let mut known: BTreeMap<&'static str, Backlog> =
+            self.kinds.keys().copied().chain([OTHERS]).map(|name| (name, Backlog::default())).collect();
+        for found in backlog {
+            let name = self.kinds.get_key_value(found.kind.as_str()).map_or(OTHERS, |(name, _)| name);
+            let sum = known.entry(name).or_default();
+            sum.due += found.due;
+            sum.lag = sum.lag.max(found.lag);
+            sum.failed += found.failed;
+        }
+        for (name, backlog) in known {
+            metrics::gauge!("jobs_due", "kind" => name).set(count(backlog.due));
+            metrics::gauge!("jobs_due_lag_seconds", "kind" => name).set(backlog.lag);
+            metrics::gauge!("jobs_failed", "kind" => name).set(count(backlog.failed));
         }
     }
 }
 
-/// Resolves when the process stops and an attempt has had its time to end by itself.
-async fn stopped(stop: &CancellationToken) {
-    stop.cancelled().await;
-    tokio::time::sleep(GRACE).await;
+fn outcome(held: &Held<Result<Outcome, JobError>>) -> &'static str {
+    match held {
+        Held::Done(Ok(Outcome::Done)) => "succeeded",
+        Held::Done(Ok(Outcome::Again(_))) => "waits",
+        Held::Done(Err(_)) => "failed",
+        Held::Stopped => "stopped",
+        Held::Lost => "lost",
+    }
 }
 
-fn outcome(end: &End) -> &'static str {
-    match end {
-        End::Returned(Ok(Outcome::Done)) => "succeeded",
-        End::Returned(Ok(Outcome::Again(_))) => "waits",
-        End::Returned(Err(_)) => "failed",
-        End::Stopped => "stopped",
-        End::Lost => "lost",
-    }
+fn count(rows: i64) -> f64 {
+    f64::from(u32::try_from(rows).unwrap_or(u32::MAX))
 }
 
 fn millis(duration: Duration) -> u64 {

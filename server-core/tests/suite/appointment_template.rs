@@ -1,6 +1,8 @@
 //! `/v1/appointment-templates`: what can be booked.
 
-use restartix_sdk::core::types::{AppointmentTemplateInput, Modality, PageAppointmentTemplate, SpecialtyInput};
+use restartix_sdk::core::types::{
+    AppointmentTemplateInput, CreateAppointmentSeries, Modality, PageAppointmentTemplate, SpecialtyInput,
+};
 use sqlx::AssertSqlSafe;
 use test_support::{CoreApp, granted, in_days, refused};
 
@@ -134,6 +136,25 @@ async fn one_that_an_appointment_names_is_archived_and_another_is_deleted() {
     granted(delete().await, 204);
     assert_eq!(granted(get().await, 200).archived_at, archived.archived_at);
     app.appointment_template_create(&admin, input("Used")).await;
+}
+
+#[tokio::test]
+async fn one_that_only_a_series_names_is_archived_too() {
+    let app = CoreApp::start().await;
+    let admin = app.admin();
+    let template = app.appointment_template_create(&admin, input("Again")).await.id;
+    let patient = app.patient_create(&admin, "Ann", "Lee").await.id;
+    let specialist = crate::series::specialist(&app, "Etc/UTC").await;
+    let body = CreateAppointmentSeries {
+        template_id: Some(template),
+        ..CoreApp::new_series(specialist, patient, in_days(3, 9), CoreApp::daily(2))
+    };
+    let series = crate::series::booked(&admin, body).await.id;
+    let sql = format!("update appointments set appointment_template_id = null where appointment_series_id = {series}");
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut app.owner().await).await.unwrap();
+    granted(admin.appointment_template_delete().appointment_template_id(template).send().await, 204);
+    let archived = granted(admin.appointment_template_get().appointment_template_id(template).send().await, 200);
+    assert!(archived.archived_at.is_some());
 }
 
 #[tokio::test]

@@ -83,16 +83,32 @@ async fn every_operation_that_shows_a_secret_keeps_none() {
         }
     }
     shown.sort();
-    // A telemetry token is made anew by each call, which writes nothing that could be repeated.
-    let kept = [
-        "api_key_create",
-        "api_key_rotate",
-        "calendar_feed_create",
-        "me_telemetry_token_create",
-        "patient_impersonate",
-        "video_token_create",
+    let api_keys = format!("/v1/organizations/{}/api-keys", app.home().id);
+    let wanted = json!({ "name": "Integration", "scopes": ["patients:read"] });
+    let made = Answer::to(app.admin().request(Method::POST, &api_keys).json(&wanted)).await.json(201);
+    let (rotate, record) = (format!("{api_keys}/{}/rotate", made["api_key"]["id"]), app.patient_record().await.id);
+    let requests = [
+        ("api_key_create", api_keys, Some(wanted)),
+        ("api_key_rotate", rotate, None),
+        ("calendar_feed_create", "/v1/calendar/feeds".to_owned(), None),
+        ("patient_impersonate", format!("/v1/patients/{record}/impersonate"), Some(json!({ "reason": "Called" }))),
     ];
-    assert_eq!(shown, kept, "an operation that shows a secret belongs into SECRET in http/idempotency.rs");
+    for (operation, path, body) in &requests {
+        let key = key();
+        let send = || {
+            let request = app.admin().request(Method::POST, path).header("idempotency-key", &key);
+            Answer::to(if let Some(body) = body { request.json(body) } else { request })
+        };
+        let first = send().await;
+        assert_eq!(first.status.as_u16(), 201, "{operation}: {}", first.body);
+        let again = send().await;
+        assert!(again.body.contains("secret_already_shown"), "{operation}: {}", again.body);
+    }
+    // By video in `video.rs`. A telemetry token is made anew by each call, which writes nothing that could be repeated.
+    let tried = ["me_telemetry_token_create", "video_token_create"];
+    let mut tried: Vec<_> = requests.iter().map(|(operation, ..)| *operation).chain(tried).collect();
+    tried.sort_unstable();
+    assert_eq!(shown, tried, "every operation that shows a secret is tried here");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use restartix_sdk::core::types::SpecialtyInput;
+use restartix_sdk::core::types::{SpecialistInput, SpecialtyInput};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Column, Executor, PgConnection, Row, postgres::PgRow};
 use test_support::{CoreApp, Statement, granted, in_days, refused};
@@ -130,14 +130,17 @@ async fn the_context_is_entered_before_anything_is_read() {
             }).await)
         };
     }
-    // A page of one entry is full, so its list is counted too.
     read!(organization_list.page_size(1));
     read!(organization_find.slug(&home.slug));
     read!(organization_get.organization_id(home.id));
     read!(organization_settings_get.organization_id(home.id));
     read!(specialty_list.page_size(1));
+    read!(specialty_list.page_size(1).sort("-name"));
     read!(specialty_get.specialty_id(specialty));
+    let knees = SpecialistInput { specialty_ids: vec![specialty], ..CoreApp::new_specialist("Dr. Knee") };
+    granted(app.admin().specialist_create().body(knees).send().await, 201);
     read!(specialist_list.page_size(1).bookable(true));
+    read!(specialist_list.page_size(1).sort("-name").specialty_id(specialty));
     read!(specialist_get.specialist_id(home.specialist_id));
     read!(specialist_schedule_get.specialist_id(home.specialist_id));
     read!(specialist_availability_get.specialist_id(home.specialist_id).template_id(template.id));

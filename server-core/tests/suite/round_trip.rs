@@ -1,6 +1,7 @@
 //! What a request costs the database: round trips, counted as the ReadyForQuery messages that pass a
 //! proxy between Core and PostgreSQL while the request runs.
 
+use restartix_sdk::core::types::SpecialtyInput;
 use test_support::{Conversation, CoreApp, Kind, Trip, granted, in_days};
 
 /// How often each request is made: the first ones prepare statements, the last ones are counted.
@@ -92,6 +93,64 @@ async fn requests_keep_within_their_round_trips() {
     })
     .await;
     assert!((1..=3).contains(&said.awaited()), "a disclosure takes at most 3 awaited round trips");
+}
+
+#[tokio::test]
+async fn lists_and_deletions_keep_within_their_round_trips() {
+    let app = CoreApp::builder().proxied().start().await;
+    let (admin, staff) = (app.admin(), app.staff());
+    app.patients_add(3).await;
+    let create = async |name: String| {
+        let body = SpecialtyInput { name, description: None };
+        granted(admin.specialty_create().body(body).send().await, 201).id
+    };
+    let (mut unused, mut used) = (Vec::new(), Vec::new());
+    for number in 0..WARM_UP + COUNTED {
+        unused.push(create(format!("Unused {number}")).await);
+        used.push(create(format!("Used {number}")).await);
+        let mut specialist = CoreApp::new_specialist(&format!("Dr. {number}"));
+        specialist.specialty_ids = vec![used[number]];
+        granted(admin.specialist_create().body(specialist).send().await, 201);
+    }
+
+    // Full pages, so that their rows don't tell the total.
+    let said = costliest(&app, "specialty_list", async || {
+        let page = granted(staff.specialty_list().page_size(2).send().await, 200);
+        assert!(page.data.len() == 2 && page.meta.total > 2);
+    })
+    .await;
+    assert_eq!(said.awaited(), 1, "page and total of a list are one statement");
+    let said = costliest(&app, "specialist_list", async || {
+        let page = granted(staff.specialist_list().page_size(1).bookable(true).send().await, 200);
+        assert!(page.data.len() == 1 && page.meta.total > 1);
+    })
+    .await;
+    assert_eq!(said.awaited(), 1, "what specialists practise comes with them");
+    let said = costliest(&app, "patient_list", async || {
+        let page = granted(staff.patient_list().page_size(2).send().await, 200);
+        assert!(page.data.len() == 2 && page.meta.total > 2);
+    })
+    .await;
+    assert!((1..=3).contains(&said.awaited()), "a disclosed list is one statement between begin and commit");
+    let said = costliest(&app, "member_list", async || {
+        let page = admin.member_list().organization_id(app.home().id).page_size(1).send().await;
+        assert!(granted(page, 200).meta.total > 1);
+    })
+    .await;
+    assert!((1..=3).contains(&said.awaited()), "so it is of what no table holds, but a function");
+
+    let said = costliest(&app, "specialty_delete", async || {
+        let id = unused.pop().expect("one a round");
+        granted(admin.specialty_delete().specialty_id(id).send().await, 204);
+    })
+    .await;
+    assert!((1..=3).contains(&said.awaited()), "the savepoint goes with the deletion");
+    let said = costliest(&app, "specialty_delete, of one in use", async || {
+        let id = used.pop().expect("one a round");
+        granted(admin.specialty_delete().specialty_id(id).send().await, 204);
+    })
+    .await;
+    assert!((1..=4).contains(&said.awaited()), "going back goes with the archiving");
 }
 
 #[tokio::test]

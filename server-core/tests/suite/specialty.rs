@@ -1,7 +1,8 @@
 //! `/v1/specialties`: what a clinic offers.
 
 use restartix_sdk::core::types::{CreateAppointment, Specialty, SpecialtyInput};
-use test_support::{Actor, CoreApp, granted, in_days, refused};
+use sqlx::{AssertSqlSafe, Connection};
+use test_support::{Actor, CoreApp, eventually, granted, in_days, refused};
 
 fn input(name: &str) -> SpecialtyInput {
     SpecialtyInput { name: name.to_owned(), description: Some(format!("About {name}.")) }
@@ -101,6 +102,61 @@ async fn one_in_use_is_archived_and_one_that_is_not_is_deleted() {
 }
 
 #[tokio::test]
+async fn whatever_refers_to_one_keeps_it() {
+    let app = CoreApp::start().await;
+    let admin = app.admin();
+    // A table that no code knows, with rows that no policy shows to the caller.
+    let leaflet = create(&admin, "Leaflet").await;
+    let sql = format!(
+        "create table leaflets (
+             organization_id bigint, specialty_id bigint,
+             foreign key (organization_id, specialty_id) references specialties (organization_id, id));
+         alter table leaflets enable row level security;
+         insert into leaflets select organization_id, id from specialties where id = {}",
+        leaflet.id
+    );
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut app.owner().await).await.unwrap();
+    let delete = || admin.specialty_delete().specialty_id(leaflet.id).send();
+    let get = || admin.specialty_get().specialty_id(leaflet.id).send();
+    granted(delete().await, 204);
+    let archived = granted(get().await, 200);
+    assert!(archived.archived_at.is_some());
+    granted(delete().await, 204);
+    assert_eq!(granted(get().await, 200), archived, "repeated, it does nothing more");
+    sqlx::raw_sql("delete from leaflets").execute(&mut app.owner().await).await.unwrap();
+    granted(delete().await, 204);
+    refused(get().await, 404, "specialty_not_found");
+}
+
+#[tokio::test]
+async fn a_reference_made_in_this_moment_keeps_it_too() {
+    let app = CoreApp::start().await;
+    let admin = app.admin();
+    let chosen = create(&admin, "Chosen").await;
+    let mut owner = app.owner().await;
+    let mut choosing = owner.begin().await.unwrap();
+    let sql = format!(
+        "insert into specialist_specialties (organization_id, specialist_id, specialty_id) values ({}, {}, {})",
+        app.home().id,
+        app.home().specialist_id,
+        chosen.id
+    );
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *choosing).await.unwrap();
+    let delete = async { granted(admin.specialty_delete().specialty_id(chosen.id).send().await, 204) };
+    let choose = async {
+        let waiting = "select count(*) from pg_locks l join pg_stat_activity a on a.pid = l.pid
+                       where a.datname = current_database() and not l.granted";
+        eventually("the deletion waits", CoreApp::PATIENCE, || async { app.count(waiting).await > 0 }).await;
+        choosing.commit().await.unwrap();
+    };
+    tokio::join!(delete, choose);
+    let archived = granted(admin.specialty_get().specialty_id(chosen.id).send().await, 200);
+    assert!(archived.archived_at.is_some());
+    let specialist = admin.specialist_get().specialist_id(app.home().specialist_id).send().await;
+    assert_eq!(granted(specialist, 200).specialty_ids, [chosen.id]);
+}
+
+#[tokio::test]
 async fn lists_are_paged_and_sorted_by_name() {
     let app = CoreApp::start().await;
     let admin = app.admin();
@@ -117,4 +173,6 @@ async fn lists_are_paged_and_sorted_by_name() {
     assert_eq!(names(second), ["gamma"]);
     let full = granted(admin.specialty_list().page_size(3).send().await, 200);
     assert_eq!((full.meta.total, full.data.len()), (3, 3), "a page that is exactly full is counted right");
+    let past = granted(admin.specialty_list().page(9).send().await, 200);
+    assert_eq!((past.meta.total, past.data.len()), (3, 0), "past the last page the total stands alone");
 }

@@ -12,7 +12,11 @@ use poem_openapi::{
 };
 use serde_json::{Map, Value, json};
 
-use super::schema::Schemas;
+use super::{
+    operation::{Operation, operations},
+    schema::Schemas,
+};
+use crate::mark;
 
 /// Largest integer that JavaScript keeps whole (2^53 − 1); no id or count exceeds it.
 pub const LARGEST_INTEGER: i64 = 9_007_199_254_740_991;
@@ -31,8 +35,6 @@ pub struct Info {
     pub version: &'static str,
     /// What it does, in Markdown.
     pub description: &'static str,
-    /// Operations that disclose protected health information; marked `x-phi: true`.
-    pub phi: &'static [&'static str],
     /// Operations that need no caller. An operation without security that is not listed is a fault.
     pub public: &'static [&'static str],
     /// Headers that the gate reads, so that no handler declares them; part of each secured operation.
@@ -91,8 +93,10 @@ impl Document {
         let raw = service.spec();
         let mut value: Value =
             serde_json::from_str(&raw).map_err(|error| DocumentFault(vec![format!("not JSON: {error}")]))?;
-        finish(&mut value, info);
-        let faults = faults(&value, info);
+        let operations = operations::<T>();
+        finish(&mut value, info, &operations);
+        let mut faults = faults(&value, info);
+        faults.extend(operations.iter().flat_map(|operation| operation.marks.faults(operation.id)));
         if !faults.is_empty() {
             return Err(DocumentFault(faults));
         }
@@ -153,7 +157,10 @@ struct Shape<T>(PhantomData<T>);
 
 impl<T: OpenApi> OpenApi for Shape<T> {
     fn meta() -> Vec<MetaApi> {
-        one_item_a_path(T::meta())
+        let mut apis = one_item_a_path(T::meta());
+        let paths = apis.iter_mut().flat_map(|api| &mut api.paths);
+        paths.flat_map(|path| &mut path.operations).for_each(mark::unwrap_answers);
+        apis
     }
 
     fn register(registry: &mut Registry) {
@@ -168,7 +175,7 @@ impl<T: OpenApi> OpenApi for Shape<T> {
     }
 }
 
-fn finish(document: &mut Value, info: &Info) {
+fn finish(document: &mut Value, info: &Info, operations: &[Operation]) {
     document["openapi"] = json!("3.0.3");
     document["info"]["license"] = json!({ "name": "MIT OR Apache-2.0", "url": "https://spdx.org/licenses/MIT.html" });
     mend(document);
@@ -178,7 +185,7 @@ fn finish(document: &mut Value, info: &Info) {
     for (path, item) in paths {
         for method in METHODS {
             if let Some(operation) = item.get_mut(method).and_then(Value::as_object_mut) {
-                finish_operation(operation, path, method, info);
+                finish_operation(operation, path, method, info, operations);
             }
         }
     }
@@ -311,13 +318,19 @@ fn text_without_nul(fields: &mut Map<String, Value>) {
     }
 }
 
-fn finish_operation(operation: &mut Map<String, Value>, path: &str, method: &str, info: &Info) {
+fn finish_operation(
+    operation: &mut Map<String, Value>,
+    path: &str,
+    method: &str,
+    info: &Info,
+    operations: &[Operation],
+) {
     let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
     let secured = operation.contains_key("security");
     if !secured {
         operation.insert("security".to_owned(), json!([]));
     }
-    if info.phi.contains(&id.as_str()) {
+    if operations.iter().any(|operation| operation.id == id && operation.phi()) {
         operation.insert("x-phi".to_owned(), json!(true));
     }
     if secured && !info.headers.is_empty() {
@@ -383,9 +396,9 @@ fn faults(document: &Value, info: &Info) -> Vec<String> {
             seen.insert(id.to_owned());
         }
     }
-    for listed in info.public.iter().chain(info.phi) {
+    for listed in info.public {
         if !seen.contains(*listed) {
-            faults.push(format!("{listed} is listed as public or PHI, but there is no such operation"));
+            faults.push(format!("{listed} is listed as public, but there is no such operation"));
         }
     }
     faults
@@ -455,7 +468,7 @@ mod tests {
             async fn thing_delete(&self) {}
         }
         let public = &["thing_get", "thing_delete"];
-        let info = Info { title: "t", version: "1.0.0", description: "d", phi: &[], public, headers: &[] };
+        let info = Info { title: "t", version: "1.0.0", description: "d", public, headers: &[] };
         let document = Document::of::<(Read, Write)>(&info).unwrap();
         assert_eq!(document.methods(), [("/thing".to_owned(), vec![Method::GET, Method::DELETE])]);
     }

@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     error::{ApiError, FieldFault},
+    mark::Marks,
     rate_limit::Verdict,
 };
 
@@ -49,10 +50,12 @@ pub struct Operation {
     query_parameters: Vec<String>,
     /// Tells whether it reads a body.
     pub takes_body: bool,
+    /// Marks that the types of its answers leave.
+    pub(super) marks: Marks,
 }
 
 impl Operation {
-    fn new(path: &str, meta: &MetaOperation) -> Self {
+    fn new(path: &str, meta: &MetaOperation, registry: &Registry) -> Self {
         let stands = |wanted: MetaParamIn| meta.params.iter().filter(move |param| param.in_type == wanted);
         Self {
             id: meta.operation_id.unwrap_or("unnamed"),
@@ -62,12 +65,23 @@ impl Operation {
             path_parameters: stands(MetaParamIn::Path).map(|param| PathParameter::of(path, param)).collect(),
             query_parameters: stands(MetaParamIn::Query).map(|param| param.name.clone()).collect(),
             takes_body: meta.request.is_some(),
+            marks: Marks::of(meta, registry),
         }
     }
 
     /// Whether a caller must be known.
     pub fn secured(&self) -> bool {
         !self.security.is_empty()
+    }
+
+    /// Returns true if it discloses protected health information: it answers with [`Disclosed`](crate::mark::Disclosed).
+    pub fn phi(&self) -> bool {
+        self.marks.disclosed()
+    }
+
+    /// Returns true if its answer holds a secret that is [`ShownOnce`](crate::mark::ShownOnce).
+    pub fn shows_secret(&self) -> bool {
+        self.marks.shows_secret()
     }
 }
 
@@ -122,10 +136,12 @@ impl Limits {
 
 /// The operations of an API, before anything runs.
 pub fn operations<T: OpenApi>() -> Vec<Operation> {
+    let mut registry = Registry::new();
+    T::register(&mut registry);
     let mut all = Vec::new();
     for api in T::meta() {
         for path in &api.paths {
-            all.extend(path.operations.iter().map(|meta| Operation::new(&path.path, meta)));
+            all.extend(path.operations.iter().map(|meta| Operation::new(&path.path, meta, &registry)));
         }
     }
     all
@@ -389,6 +405,7 @@ mod tests {
             path_parameters: Vec::new(),
             query_parameters: Vec::new(),
             takes_body: false,
+            marks: Marks::default(),
         };
         let endpoint = OperationEndpoint {
             operation: Arc::new(operation),

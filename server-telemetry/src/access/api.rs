@@ -12,7 +12,7 @@ use super::{
     AccessService,
     model::{AccessRevocation, NewAccessRevocation},
 };
-use crate::{http::Service, ingest::Tag};
+use crate::{identity::Service, ingest::Tag};
 
 /// Operations under `/v1/access`.
 pub(crate) struct AccessApi {

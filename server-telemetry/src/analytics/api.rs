@@ -14,7 +14,8 @@ use super::{
     model::{AnalyticsBatch, AnalyticsSummary},
 };
 use crate::{
-    http::{Client, Person},
+    compliance::Client,
+    identity::Person,
     ingest::{IngestReceipt, Tag},
 };
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 use uuid::{Uuid, uuid};
 
 use crate::{
-    http::compliance::Pseudonym,
+    compliance::Pseudonym,
     text::{Identifier, Line},
 };
 

@@ -11,10 +11,8 @@ use super::{
     repository::AnalyticsRepository,
 };
 use crate::{
-    http::{
-        Client, Member,
-        compliance::{Compliance, Pseudonym, Traces},
-    },
+    compliance::{Client, Compliance, Pseudonym, Traces},
+    identity::Member,
     ingest::{Clock, DropReason, EventFault, IngestReceipt, Tally, storable},
     privacy::{ConsentService, Purpose},
     storage::{StoreError, clickhouse::Writer},
@@ -160,7 +158,7 @@ mod tests {
     use poem_openapi::types::Example;
 
     use super::*;
-    use crate::http::Role;
+    use crate::identity::Role;
 
     fn origin(member: &Member) -> Origin<'_> {
         let traces = Traces {

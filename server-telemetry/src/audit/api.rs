@@ -20,7 +20,7 @@ use super::{
     reading::Reader,
 };
 use crate::{
-    http::{Person, Service, Trace},
+    identity::{Person, Service, Trace},
     ingest::{Tag, storable},
     text::{Identifier, Word},
 };

@@ -18,7 +18,7 @@ use super::{
     service::AuditService,
 };
 use crate::{
-    http::{Person, Trace},
+    identity::{Person, Trace},
     ingest::storable,
     storage::{StoreError, postgres},
     text::{Address, HeaderValue, Identifier, Word},
@@ -181,7 +181,7 @@ fn is_down(error: &AuditError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Role;
+    use crate::identity::Role;
 
     #[test]
     fn an_attempt_says_what_was_meant() {

@@ -10,6 +10,7 @@ mod model;
 mod reading;
 mod repository;
 mod service;
+mod watcher;
 
 pub(crate) use api::AuditApi;
 pub(crate) use attempts::{Attempt, AttemptWriter, Attempts};
@@ -21,3 +22,4 @@ pub(crate) use model::{ActorKind, AuditOutcome, CursorMeta, NewAuditEvent};
 pub(crate) use reading::Reader;
 pub(crate) use repository::{insert, partitions_ensure};
 pub(crate) use service::AuditService;
+pub(crate) use watcher::Watcher;

@@ -8,7 +8,7 @@ use super::{
     model::{ActorKind, AuditOutcome, NewAuditEvent},
 };
 use crate::{
-    http::{Person, Role, Trace},
+    identity::{Person, Role, Trace},
     ingest::storable,
     text::{Address, HeaderValue, Identifier, Word},
 };

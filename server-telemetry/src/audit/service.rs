@@ -13,15 +13,16 @@ use super::{
     },
     reading::Reader,
     repository::{self, ID_TOLERANCE},
+    watcher::Watcher,
 };
-use crate::{security::Detector, storage::postgres::Database};
+use crate::storage::postgres::Database;
 
 /// Stores and reads the trail.
 pub(crate) struct AuditService {
     /// Where it is.
     pub database: Database,
-    /// Derives security events from what is stored.
-    pub detector: Arc<Detector>,
+    /// Looks at new events as they are stored.
+    pub watcher: Arc<dyn Watcher>,
 }
 
 impl AuditService {
@@ -49,13 +50,14 @@ impl AuditService {
         Ok(AuditReceipt { results })
     }
 
-    /// Stores what is new of `events`, and the security events that it makes; gives the ids of what is new.
+    /// Stores what is new of `events`, shown to the watcher; gives the ids of what is new.
     pub(super) async fn store(&self, events: &[NewAuditEvent]) -> Result<HashSet<Uuid>, AuditError> {
         let mut tx = self.database.work().await?;
         let new = repository::insert(&mut tx, events).await?;
         // Of two with one id the first was stored.
         let mut left = new.clone();
-        self.detector.derive(&mut tx, events.iter().filter(|event| left.remove(&event.id))).await?;
+        let first: Vec<&NewAuditEvent> = events.iter().filter(|event| left.remove(&event.id)).collect();
+        self.watcher.watch(&mut tx, &first).await?;
         tx.commit().await?;
         Ok(new)
     }

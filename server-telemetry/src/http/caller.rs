@@ -1,105 +1,19 @@
-//! Who calls. The gate has decided before a handler's arguments are extracted; the extractors only
-//! take what it left, and state the security scheme in the specification.
+//! Callers as poem-openapi takes them. The gate has decided before a handler's arguments are extracted; the
+//! extractors only take what it left, and state the security scheme in the specification.
 
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
     registry::{MetaSecurityScheme, Registry},
 };
-use serde::Deserialize;
 use server_shared::ApiError;
+
+use crate::identity::{Caller, Person, Service};
 
 /// Name of the security scheme of people.
 pub(crate) const TELEMETRY_TOKEN: &str = "telemetry_token";
 /// Name of Core's security scheme.
 pub(crate) const SERVICE_TOKEN: &str = "service_token";
-
-/// What a person is in the organization of its token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Role {
-    /// Runs the platform.
-    Superadmin,
-    /// Runs the organization.
-    Admin,
-    /// Treats patients.
-    Specialist,
-    /// Front desk.
-    Staff,
-    /// Is treated.
-    Patient,
-}
-
-impl Role {
-    /// As tokens, rows and the database context write it.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Superadmin => "superadmin",
-            Self::Admin => "admin",
-            Self::Specialist => "specialist",
-            Self::Staff => "staff",
-            Self::Patient => "patient",
-        }
-    }
-}
-
-/// A person, as Core's token says; nothing of it ever comes from a body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Person {
-    /// Id of the user in Core.
-    pub user_id: i64,
-    /// Id of the organization it acts in; only a superadmin may have none.
-    pub organization_id: Option<i64>,
-    /// The role there.
-    pub role: Role,
-}
-
-/// A person acting in an organization.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Member {
-    /// Id of the user in Core.
-    pub user_id: i64,
-    /// Id of the organization.
-    pub organization_id: i64,
-    /// The role there.
-    pub role: Role,
-}
-
-impl Person {
-    /// The person in its organization; refuses a superadmin who is in none.
-    pub(crate) fn member(&self) -> Result<Member, ApiError> {
-        let Some(organization_id) = self.organization_id else {
-            return Err(ApiError::forbidden(
-                "organization_required",
-                "This is done in an organization; get a token for one.",
-            ));
-        };
-        Ok(Member { user_id: self.user_id, organization_id, role: self.role })
-    }
-
-    /// Refuses everybody but those who run the organization or the platform.
-    pub(crate) fn must_administrate(&self) -> Result<(), ApiError> {
-        match self.role {
-            Role::Admin | Role::Superadmin => Ok(()),
-            Role::Specialist | Role::Staff | Role::Patient => {
-                Err(ApiError::forbidden("permission_denied", "Only an administrator of the organization may do this."))
-            }
-        }
-    }
-}
-
-/// Core, with the service token.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Service;
-
-/// What the gate leaves in the request.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Caller {
-    /// A person with a telemetry token.
-    Person(Person),
-    /// Core.
-    Service,
-}
 
 fn bearer(description: &'static str, format: Option<&'static str>) -> MetaSecurityScheme {
     MetaSecurityScheme {
@@ -167,9 +81,7 @@ impl<'a> ApiExtractor<'a> for Service {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> Result<Self> {
-        match caller(request)? {
-            Caller::Service => Ok(Self),
-            Caller::Person(_) => Err(ApiError::internal("the gate let a person into an operation of Core").into()),
-        }
+        let core = caller(request)?.service();
+        core.ok_or_else(|| ApiError::internal("the gate let a person into an operation of Core").into())
     }
 }

@@ -18,12 +18,13 @@ use server_shared::{
 use subtle::{Choice, ConstantTimeEq};
 
 use super::{
-    Trace,
-    caller::{Caller, Person, Role, SERVICE_TOKEN, TELEMETRY_TOKEN},
+    caller::{SERVICE_TOKEN, TELEMETRY_TOKEN},
+    trace::trace_of,
 };
 use crate::{
     access::{AccessService, TOKEN_AGE},
     audit::{Attempt, Attempts},
+    identity::{Caller, Person, Role, Trace},
 };
 
 /// The code of what is asked of an organization that is not the caller's.
@@ -122,7 +123,7 @@ impl TelemetryGate {
 #[async_trait]
 impl Gate for TelemetryGate {
     async fn admit(&self, operation: &Operation, request: &mut Request) -> Result<Option<Response>, ApiError> {
-        let trace = Trace::of(operation.id, request);
+        let trace = trace_of(operation.id, request);
         request.extensions_mut().insert(trace);
         let (caller, issued_at) = match self.caller(operation, request).await {
             Ok(known) => known,

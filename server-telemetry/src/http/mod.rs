@@ -1,14 +1,12 @@
-//! What stands between the frame and the handlers: who calls, and from where.
+//! Finds out who calls and from where, ahead of the handlers.
 
-pub(crate) mod caller;
-pub(crate) mod compliance;
-pub(crate) mod compressed;
-pub(crate) mod gate;
+mod caller;
+mod client;
+mod compressed;
+mod gate;
 mod scanner;
 mod trace;
 
-pub(crate) use caller::{Member, Person, Role, Service};
-pub(crate) use compliance::Client;
 pub(crate) use compressed::CompressedBody;
+pub(crate) use gate::TelemetryGate;
 pub(crate) use scanner::scanners;
-pub(crate) use trace::Trace;

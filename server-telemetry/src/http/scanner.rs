@@ -5,8 +5,10 @@ use std::sync::Arc;
 use server_shared::http::attack::OnBlocked;
 use uuid::Uuid;
 
-use super::Trace;
-use crate::audit::{Attempt, Attempts};
+use crate::{
+    audit::{Attempt, Attempts},
+    identity::Trace,
+};
 
 /// What entries of the trail call it: an attack that was blocked.
 const OPERATION: &str = "attack_blocked";

@@ -10,7 +10,8 @@ use server_shared::{
 
 use super::{MediaService, model::MediaBatch};
 use crate::{
-    http::{Client, Person},
+    compliance::Client,
+    identity::Person,
     ingest::{IngestReceipt, Tag},
 };
 

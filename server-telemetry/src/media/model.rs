@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::{Uuid, uuid};
 
 use crate::{
-    http::compliance::Pseudonym,
+    compliance::Pseudonym,
     text::{Identifier, Word},
 };
 

@@ -10,10 +10,8 @@ use super::{
     model::{BandwidthRow, MediaBatch, MediaEvent, MediaEventKind, SessionRow},
 };
 use crate::{
-    http::{
-        Client, Member,
-        compliance::{Compliance, Pseudonym, Traces},
-    },
+    compliance::{Client, Compliance, Pseudonym, Traces},
+    identity::Member,
     ingest::{Clock, EventFault, IngestReceipt, Tally},
     privacy::{ConsentService, Purpose},
     storage::{StoreError, clickhouse::Writer},

@@ -9,7 +9,7 @@ use super::{
     OrganizationService,
     model::{NewOrganizationSettings, OrganizationSettings},
 };
-use crate::{http::Service, ingest::Tag};
+use crate::{identity::Service, ingest::Tag};
 
 /// Operations under `/v1/organizations`.
 pub(crate) struct OrganizationApi {

@@ -7,7 +7,8 @@ use server_shared::{ApiError, http::Accepted};
 
 use super::{PoseService, model::PoseBatch};
 use crate::{
-    http::{CompressedBody, Person},
+    http::CompressedBody,
+    identity::Person,
     ingest::{IngestReceipt, Tag},
 };
 

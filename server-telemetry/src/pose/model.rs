@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::{Uuid, uuid};
 
-use crate::{http::compliance::Pseudonym, text::Identifier};
+use crate::{compliance::Pseudonym, text::Identifier};
 
 /// Landmarks of a body (the BlazePose topology).
 pub(crate) const LANDMARKS: usize = 33;

@@ -6,7 +6,8 @@ use chrono::TimeDelta;
 
 use super::model::{LANDMARKS, Landmarks, NUMBERS, PoseBatch, PoseRow};
 use crate::{
-    http::{Member, compliance::Compliance},
+    compliance::Compliance,
+    identity::Member,
     ingest::{Clock, DropReason, IngestReceipt, Tally},
     privacy::{ConsentService, Purpose},
     storage::{StoreError, clickhouse::Writer},

@@ -9,7 +9,7 @@ use super::{
     ConsentService,
     model::{Consent, ConsentUpdate},
 };
-use crate::{http::Person, ingest::Tag};
+use crate::{identity::Person, ingest::Tag};
 
 /// Operations under `/v1/privacy`.
 pub(crate) struct PrivacyApi {

@@ -17,13 +17,11 @@ use server_shared::shutdown::Shutdown;
 use tokio_util::sync::CancellationToken;
 
 use super::model::Purpose;
-use crate::{http::Member, storage::redis::Redis};
+use crate::{config::CONSENT_LIFETIME, identity::Member, storage::redis::Redis};
 
 const CHANNEL: &str = "telemetry:consent";
 /// Says that everybody is to be forgotten.
 const EVERYBODY: &str = "*";
-/// How long agreement is remembered at most.
-pub(crate) const LIFETIME: Duration = Duration::from_secs(30);
 const CAPACITY: u64 = 100_000;
 /// Pause before Redis is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -74,7 +72,7 @@ struct State {
 impl ConsentCache {
     /// Empty, and remembering nothing until [`ConsentCache::listen`] hears Redis.
     pub(crate) fn new(redis: Redis) -> Self {
-        let entries = Cache::builder().max_capacity(CAPACITY).time_to_live(LIFETIME).build();
+        let entries = Cache::builder().max_capacity(CAPACITY).time_to_live(CONSENT_LIFETIME).build();
         Self { entries, state: Mutex::default(), redis }
     }
 

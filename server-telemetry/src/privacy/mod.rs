@@ -11,7 +11,7 @@ mod repository;
 mod service;
 
 pub(crate) use api::PrivacyApi;
-pub(crate) use cache::{ConsentCache, LIFETIME as CONSENT_LIFETIME};
+pub(crate) use cache::ConsentCache;
 pub(crate) use erasure::{
     ErasureApi, ErasureRepository, ErasureRunner, ErasureService, EventHoldings, Exporter, RowHoldings,
 };

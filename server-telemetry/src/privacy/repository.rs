@@ -6,7 +6,7 @@ use super::{
     cache::Granted,
     model::{Consent, ConsentUpdate, Purpose},
 };
-use crate::{http::Member, storage::postgres::Database};
+use crate::{identity::Member, storage::postgres::Database};
 
 /// Reads and adds decisions.
 pub(crate) struct ConsentRepository {

@@ -8,7 +8,7 @@ use super::{
     model::{Consent, ConsentUpdate, Purpose},
     repository::ConsentRepository,
 };
-use crate::{http::Member, ingest::DropReason, storage::StoreError};
+use crate::{identity::Member, ingest::DropReason, storage::StoreError};
 
 /// People's decisions.
 pub(crate) struct ConsentService {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     audit::Reader,
-    http::{Person, Trace},
+    identity::{Person, Trace},
     ingest::{Tag, storable},
     text::Word,
 };

@@ -1,10 +1,14 @@
 //! Derives security events from audit events as they are stored.
 
+use async_trait::async_trait;
 use server_shared::crypto::{Key32, KeyedHash};
 use sqlx::{Postgres, Transaction};
 
 use super::{repository, sighting};
-use crate::{audit::NewAuditEvent, config::SecurityConfig};
+use crate::{
+    audit::{NewAuditEvent, Watcher},
+    config::SecurityConfig,
+};
 
 /// Applies the rules.
 pub(crate) struct Detector {
@@ -17,15 +21,14 @@ impl Detector {
     pub(crate) fn new(config: SecurityConfig, key: Key32) -> Self {
         Self { config, hash: KeyedHash::new(key) }
     }
+}
 
-    /// Derives what `events` make, which are new and in the same transaction. A batch in which no rule
-    /// sees anything costs no statement, any other three.
-    pub(crate) async fn derive<'a>(
-        &self,
-        tx: &mut Transaction<'_, Postgres>,
-        events: impl Iterator<Item = &'a NewAuditEvent>,
-    ) -> Result<(), sqlx::Error> {
-        let mut sightings = sighting::of(events, &self.hash);
+#[async_trait]
+impl Watcher for Detector {
+    /// Derives the security events that `new` makes. A batch in which no rule sees anything costs no statement, any
+    /// other three.
+    async fn watch(&self, tx: &mut Transaction<'_, Postgres>, new: &[&NewAuditEvent]) -> Result<(), sqlx::Error> {
+        let mut sightings = sighting::of(new.iter().copied(), &self.hash);
         if sightings.is_empty() {
             return Ok(());
         }

@@ -45,7 +45,8 @@ impl Trip {
     pub fn background(&self) -> bool {
         self.statements.iter().any(|statement| {
             let sql = statement.sql.trim_start();
-            sql.contains("audit_outbox") || sql.starts_with("LISTEN") || sql.starts_with("update jobs")
+            let of_jobs = sql.starts_with("update jobs") || sql.contains("from jobs_claim(");
+            of_jobs || sql.contains("audit_outbox") || sql.starts_with("LISTEN")
         })
     }
 }

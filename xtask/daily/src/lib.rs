@@ -75,6 +75,12 @@ impl Daily {
         self.lock().failure = failure;
     }
 
+    /// Leaves every request without an answer from now on but those that contain this text, in their body for example;
+    /// with `None`, none any longer.
+    pub fn answer_only(&self, text: Option<&str>) {
+        self.lock().answered = text.map(str::to_owned);
+    }
+
     /// The rooms that there are, in the order in which they were made.
     pub fn rooms(&self) -> Vec<Room> {
         self.lock().rooms.clone()
@@ -93,9 +99,12 @@ impl Daily {
     async fn respond(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        if !self.hear(format!("{} {} {}", head.method, head.uri.path(), String::from_utf8_lossy(&body))) {
+            // Until the client hangs up, which drops this.
+            std::future::pending::<()>().await;
+        }
         let authorization = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let state = &mut *self.lock();
-        state.heard.push(format!("{} {} {}", head.method, head.uri.path(), String::from_utf8_lossy(&body)));
         match state.failure {
             Some(Failure::Down) => respond(500, &answer::error("server-error", "something went wrong")),
             Some(Failure::Limited(pause)) => {
@@ -108,6 +117,14 @@ impl Daily {
                 respond(status, &body)
             }
         }
+    }
+
+    /// Notes what it was asked; says whether it answers.
+    fn hear(&self, request: String) -> bool {
+        let state = &mut *self.lock();
+        let answers = state.answered.as_ref().is_none_or(|text| request.contains(text));
+        state.heard.push(request);
+        answers
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -1,5 +1,6 @@
 use chrono::{DateTime, Utc};
 use poem_openapi::{Object, types::Example};
+use server_shared::mark::ShownOnce;
 
 use crate::{
     identity::Scope,
@@ -54,18 +55,18 @@ impl Example for ApiKey {
 }
 
 /// A key with its secret.
-#[derive(Debug, Clone, Object)]
+#[derive(Debug, Object)]
 #[oai(example)]
 pub(crate) struct ApiKeySecret {
     /// The key.
     pub(crate) api_key: ApiKey,
     /// Its secret, to be sent as `X-Api-Key`. This is the only time it is shown.
-    pub(crate) secret: String,
+    pub(crate) secret: ShownOnce<String>,
 }
 
 impl Example for ApiKeySecret {
     fn example() -> Self {
-        let secret = "rxkey_h3Kd8QzAexampleexampleexampleexampleexample".to_owned();
+        let secret = ShownOnce::new("rxkey_h3Kd8QzAexampleexampleexampleexampleexample".to_owned());
         Self { api_key: ApiKey::example(), secret }
     }
 }

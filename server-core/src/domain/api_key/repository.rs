@@ -1,14 +1,16 @@
 use chrono::{DateTime, Utc};
-use server_shared::http::Paging;
+use server_shared::http::{Page, Paging};
+use sqlx::{FromRow, postgres::PgRow};
 
 use super::model::ApiKey;
 use crate::{
-    database::{DatabaseError, OpenReader, Tx, one_row},
+    database::{DatabaseError, Listed, OpenReader, Tx, one_row},
     identity::Scope,
     ids::{ApiKeyId, OrganizationId, UserId},
 };
 
 /// A row without its hashes.
+#[derive(FromRow)]
 struct Row {
     id: ApiKeyId,
     name: String,
@@ -21,6 +23,19 @@ struct Row {
     last_used_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
+}
+
+/// A checked statement that gives back the key it wrote: what stands before `returning`, and the arguments.
+macro_rules! api_key_written {
+    ($statement:literal, $($arguments:tt)*) => {
+        sqlx::query_as!(
+            Row,
+            $statement
+                + r#" returning id as "id: ApiKeyId", name, prefix, scopes, created_by as "created_by: UserId", expires_at,
+                  previous_expires_at, revoked_at, last_used_at, created_at, updated_at"#,
+            $($arguments)*
+        )
+    };
 }
 
 impl From<Row> for ApiKey {
@@ -41,54 +56,26 @@ impl From<Row> for ApiKey {
     }
 }
 
+impl FromRow<'_, PgRow> for ApiKey {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Row::from_row(row).map(Self::from)
+    }
+}
+
+impl Listed for ApiKey {
+    const TABLE: &'static str = "api_keys";
+    const COLUMNS: &'static str = "id, name, prefix, scopes, created_by, expires_at, previous_expires_at, revoked_at, \
+                                   last_used_at, created_at, updated_at";
+    const PRESENT: &'static str = "true";
+}
+
+/// The newest first.
 pub(super) async fn api_key_page(
     reader: &mut OpenReader,
     organization: OrganizationId,
     paging: Paging,
-) -> Result<Vec<ApiKey>, DatabaseError> {
-    let (connection, (user, context, role, patient, specialist)) = reader.parts();
-    let rows = sqlx::query_as!(
-        Row,
-        r#"
-        select k.id as "id: ApiKeyId", k.name, k.prefix, k.scopes, k.created_by as "created_by: UserId", k.expires_at,
-               k.previous_expires_at, k.revoked_at, k.last_used_at, k.created_at, k.updated_at
-        from context_enter($1, $2, $3, $4, $5) as ctx
-        cross join lateral (
-            select * from api_keys where organization_id = $6 and ctx order by id desc limit $7 offset $8
-        ) k
-        "#,
-        user,
-        context,
-        role,
-        patient,
-        specialist,
-        organization.0,
-        paging.limit(),
-        paging.offset()
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows.into_iter().map(ApiKey::from).collect())
-}
-
-pub(super) async fn api_key_count(reader: &mut OpenReader, organization: OrganizationId) -> Result<i64, DatabaseError> {
-    let (connection, (user, context, role, patient, specialist)) = reader.parts();
-    let total = sqlx::query_scalar!(
-        r#"
-        select counted.total as "total!"
-        from context_enter($1, $2, $3, $4, $5) as ctx
-        cross join lateral (select count(*) as total from api_keys where organization_id = $6 and ctx offset 0) counted
-        "#,
-        user,
-        context,
-        role,
-        patient,
-        specialist,
-        organization.0
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(total)
+) -> Result<Page<ApiKey>, DatabaseError> {
+    reader.list().filter("organization_id =", Some(organization)).page("id desc", paging).await
 }
 
 /// A key on its way into the database.
@@ -106,14 +93,9 @@ pub(super) async fn api_key_create(
     organization: OrganizationId,
     key: &NewApiKey<'_>,
 ) -> Result<ApiKey, DatabaseError> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"
-        insert into api_keys (organization_id, name, prefix, secret_hash, scopes, created_by, expires_at)
-        values ($1, $2, $3, $4, $5, $6, $7)
-        returning id as "id: ApiKeyId", name, prefix, scopes, created_by as "created_by: UserId", expires_at,
-                  previous_expires_at, revoked_at, last_used_at, created_at, updated_at
-        "#,
+    let row = api_key_written!(
+        "insert into api_keys (organization_id, name, prefix, secret_hash, scopes, created_by, expires_at)
+         values ($1, $2, $3, $4, $5, $6, $7)",
         organization.0,
         key.name,
         key.prefix,
@@ -153,15 +135,11 @@ pub(super) async fn api_key_rotate(
     secret_hash: &[u8],
     previous_expires_at: DateTime<Utc>,
 ) -> Result<ApiKey, DatabaseError> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"
-        update api_keys
-        set previous_secret_hash = secret_hash, previous_expires_at = $4, secret_hash = $3, prefix = $2, updated_at = now()
-        where id = $1
-        returning id as "id: ApiKeyId", name, prefix, scopes, created_by as "created_by: UserId", expires_at,
-                  previous_expires_at, revoked_at, last_used_at, created_at, updated_at
-        "#,
+    let row = api_key_written!(
+        "update api_keys
+         set previous_secret_hash = secret_hash, previous_expires_at = $4, secret_hash = $3, prefix = $2,
+             updated_at = now()
+         where id = $1",
         id.0,
         prefix,
         secret_hash,

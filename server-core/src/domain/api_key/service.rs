@@ -40,12 +40,7 @@ impl Service {
         paging: Paging,
     ) -> Result<Page<ApiKey>, ApiKeyError> {
         let mut reader = self.database.read(caller).open().await?;
-        let rows = repository::api_key_page(&mut reader, organization, paging).await?;
-        let total = match paging.total_of_first_page(rows.len()) {
-            Some(total) => total,
-            None => repository::api_key_count(&mut reader, organization).await?,
-        };
-        Ok(paging.page(rows, total))
+        Ok(repository::api_key_page(&mut reader, organization, paging).await?)
     }
 
     pub(super) async fn create(
@@ -74,7 +69,7 @@ impl Service {
         let mut tx = self.database.write(caller).await?;
         let api_key = repository::api_key_create(&mut tx, organization, &key).await?;
         tx.commit(ApiKeyEvent::Created(api_key.id)).await?;
-        Ok(ApiKeySecret { api_key, secret: secret.show() })
+        Ok(ApiKeySecret { api_key, secret: secret.secret })
     }
 
     pub(super) async fn rotate(
@@ -92,7 +87,7 @@ impl Service {
             repository::api_key_rotate(&mut tx, id, &secret.prefix, &secret.hash, Utc::now() + OVERLAP).await?;
         tx.changed(Changed::ApiKey(id));
         tx.commit(ApiKeyEvent::Rotated(api_key.id)).await?;
-        Ok(ApiKeySecret { api_key, secret: secret.show() })
+        Ok(ApiKeySecret { api_key, secret: secret.secret })
     }
 
     pub(super) async fn revoke(

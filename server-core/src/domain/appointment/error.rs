@@ -7,7 +7,10 @@ use server_shared::error::{Fault, FaultKind};
 use super::{series::SeriesConflict, status::AppointmentStatus};
 use crate::{
     database::DatabaseError,
-    domain::{availability::AvailabilityError, rules::InvalidValue},
+    domain::{
+        availability::AvailabilityError,
+        rules::{InvalidValue, StaleVersion},
+    },
 };
 
 /// What can go wrong with appointments.
@@ -21,8 +24,8 @@ pub(crate) enum AppointmentError {
     SlotTaken,
     #[error("Some times of the series are not free; see details.conflicts, or skip them with on_conflict=skip.")]
     SeriesConflict(Vec<SeriesConflict>),
-    #[error("Somebody else changed the appointment meanwhile; get it again and repeat the change.")]
-    StaleVersion { current: i64 },
+    #[error(transparent)]
+    Stale(#[from] StaleVersion),
     #[error("The appointment is already cancelled.")]
     AlreadyCancelled,
     #[error("An appointment in this state does not allow this.")]
@@ -49,13 +52,13 @@ impl Fault for AppointmentError {
             Self::NotFound | Self::SeriesNotFound => FaultKind::NotFound,
             Self::SlotTaken
             | Self::SeriesConflict(_)
-            | Self::StaleVersion { .. }
             | Self::AlreadyCancelled
             | Self::InvalidTransition { .. }
             | Self::CancellationTooLate
             | Self::RescheduleTooLate
             | Self::HoldExpired => FaultKind::Conflict,
             Self::HoldNotOwn => FaultKind::Forbidden,
+            Self::Stale(error) => error.kind(),
             Self::Slot(error) => error.kind(),
             Self::Invalid(error) => error.kind(),
             Self::Database(error) => error.kind(),
@@ -68,7 +71,7 @@ impl Fault for AppointmentError {
             Self::SeriesNotFound => "appointment_series_not_found".into(),
             Self::SlotTaken => "slot_taken".into(),
             Self::SeriesConflict(_) => "series_conflict".into(),
-            Self::StaleVersion { .. } => "stale_version".into(),
+            Self::Stale(error) => error.code(),
             Self::AlreadyCancelled => "already_cancelled".into(),
             Self::InvalidTransition { .. } => "invalid_transition".into(),
             Self::CancellationTooLate => "cancellation_too_late".into(),
@@ -84,7 +87,7 @@ impl Fault for AppointmentError {
     fn details(&self) -> Option<Value> {
         match self {
             Self::SeriesConflict(conflicts) => Some(json!({ "conflicts": conflicts.to_json() })),
-            Self::StaleVersion { current } => Some(json!({ "version": current })),
+            Self::Stale(error) => error.details(),
             Self::InvalidTransition { from, to } => Some(json!({ "from": from.to_json(), "to": to.to_json() })),
             Self::Invalid(error) => error.details(),
             Self::Slot(error) => error.details(),

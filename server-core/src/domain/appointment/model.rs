@@ -139,40 +139,14 @@ pub(crate) struct UpdateAppointment {
     /// The version this change was made from; 409 `stale_version` when there is a newer one.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: i64,
-    /// What it is about; no names, no diagnoses: it is shown in calendars.
-    #[oai(default, validator(max_length = 200))]
-    pub(crate) title: String,
-    /// When it begins.
-    pub(crate) started_at: DateTime<Utc>,
-    /// When it ends; at most 24 hours later.
-    pub(crate) ended_at: DateTime<Utc>,
-    /// Who treats.
-    pub(crate) specialist_id: SpecialistId,
-    /// Who is treated.
-    pub(crate) patient_id: PatientId,
-    /// In which specialty.
-    pub(crate) specialty_id: Option<SpecialtyId>,
-}
-
-impl UpdateAppointment {
-    /// The change without its version: what is written.
-    pub(super) fn booking(&self) -> CreateAppointment {
-        CreateAppointment {
-            title: self.title.clone(),
-            started_at: self.started_at,
-            ended_at: self.ended_at,
-            specialist_id: self.specialist_id,
-            patient_id: self.patient_id,
-            specialty_id: self.specialty_id,
-        }
-    }
+    /// The booking as it is to be.
+    #[oai(flatten)]
+    pub(crate) booking: CreateAppointment,
 }
 
 impl Example for UpdateAppointment {
     fn example() -> Self {
-        let CreateAppointment { title, started_at, ended_at, specialist_id, patient_id, specialty_id } =
-            CreateAppointment::example();
-        Self { version: 1, title, started_at, ended_at, specialist_id, patient_id, specialty_id }
+        Self { version: 1, booking: CreateAppointment::example() }
     }
 }
 

@@ -13,56 +13,11 @@ use crate::{
     ids::{AppointmentId, OrganizationId, SpecialistId, UserId},
 };
 
-pub(super) async fn appointment_get(
-    reader: &mut OpenReader,
-    id: AppointmentId,
-) -> Result<Option<AppointmentRow>, DatabaseError> {
-    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
-    let row = appointment_query!(
-        "select",
-        r#"
-        from context_enter($1, $2, $3, $4, $5) as ctx
-        cross join lateral (
-            -- the policy compares the organization; said here too, the planner would be tempted by an
-            -- index that starts with it
-            select * from appointments where id = $6 and deleted_at is null and ctx offset 0
-        ) a
-        "#,
-        user,
-        organization,
-        role,
-        patient,
-        specialist,
-        id.0
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(row)
-}
-
 pub(super) async fn appointment_find(
     reader: &mut OpenReader,
     uid: Uuid,
 ) -> Result<Option<AppointmentRow>, DatabaseError> {
-    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
-    let row = appointment_query!(
-        "select",
-        r#"
-        from context_enter($1, $2, $3, $4, $5) as ctx
-        cross join lateral (
-            select * from appointments where uid = $6 and organization_id = $2 and deleted_at is null and ctx offset 0
-        ) a
-        "#,
-        user,
-        organization,
-        role,
-        patient,
-        specialist,
-        uid
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(row)
+    reader.list().of_organization().filter("uid =", Some(uid)).one().await
 }
 
 /// A page of appointments, and how many there are in all.

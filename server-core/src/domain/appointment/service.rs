@@ -17,7 +17,10 @@ use super::{
 };
 use crate::{
     database::{Database, Lock},
-    domain::{period::Period, rules::InvalidValue},
+    domain::{
+        period::Period,
+        rules::{InvalidValue, StaleVersion},
+    },
     encryption::OrganizationKeys,
     event::Events,
     identity::{Caller, Role},
@@ -62,7 +65,7 @@ impl Service {
     /// The appointment as it is stored.
     pub(super) async fn row(&self, caller: &Caller, id: AppointmentId) -> Result<AppointmentRow, AppointmentError> {
         let mut reader = self.database.read(caller).open().await?;
-        repository::appointment_get(&mut reader, id).await?.ok_or(AppointmentError::NotFound)
+        reader.get(id).await?.ok_or(AppointmentError::NotFound)
     }
 
     pub(super) async fn find(&self, caller: &Caller, uid: Uuid) -> Result<Appointment, AppointmentError> {
@@ -102,15 +105,13 @@ impl Service {
         id: AppointmentId,
         change: &UpdateAppointment,
     ) -> Result<Appointment, AppointmentError> {
-        let booking = change.booking();
+        let UpdateAppointment { version, booking } = change;
         check_period(booking.started_at, booking.ended_at, Utc::now())?;
         check_own(caller, booking.specialist_id)?;
         let seal = TitleSeal::of(&self.keys, organization).await?;
-        let mut tx = self.database.write_locked(caller, locks(organization, &booking)).await?;
+        let mut tx = self.database.write_locked(caller, locks(organization, booking)).await?;
         let standing = self.standing(&mut tx, id).await?;
-        if standing.version != change.version {
-            return Err(AppointmentError::StaleVersion { current: standing.version });
-        }
+        StaleVersion::check(*version, standing.version)?;
         if !standing.status.is_booked() {
             let to = AppointmentStatus::Scheduled;
             return Err(AppointmentError::InvalidTransition { from: standing.status, to });
@@ -123,7 +124,7 @@ impl Service {
         let expired = booking::expire(&mut tx, &[booking.specialist_id], booking.patient_id, &[block]).await?;
         let was_titled = self.title_of(&standing).await?;
         let title = seal.seal(Titled::Appointment, standing.uid, &booking.title);
-        match repository::appointment_update(&mut tx, organization, id, title.as_deref(), &booking, block).await? {
+        match repository::appointment_update(&mut tx, organization, id, title.as_deref(), booking, block).await? {
             Some(appointment) => {
                 reschedule::record(&mut tx, &[&standing], caller.user_id).await?;
                 let updated = AppointmentEvent::Updated {
@@ -132,9 +133,9 @@ impl Service {
                     changed: standing.changed(&appointment, was_titled != booking.title),
                 };
                 tx.commit(Events::from(updated).and(expired)).await?;
-                Ok(appointment.with(booking.title))
+                Ok(appointment.with(booking.title.clone()))
             }
-            None => Err(repository::unknown_reference(&mut tx, organization, &booking).await?),
+            None => Err(repository::unknown_reference(&mut tx, organization, booking).await?),
         }
     }
 

@@ -5,24 +5,23 @@ use super::{
     model::{AppointmentTemplate, AppointmentTemplateInput, AppointmentTemplateSort, Modality},
 };
 use crate::{
-    database::{DatabaseError, Listed, OpenReader, Tx, broken_constraint},
+    database::{Archived, DatabaseError, Listed, OpenReader, Tx, broken_constraint},
     ids::{AppointmentTemplateId, OrganizationId, SpecialtyId},
 };
 
-/// A checked query whose rows are templates: what stands before the columns, what stands after them, and the
-/// arguments. The table's alias is `t`.
-macro_rules! template_query {
-    ($before:literal, $after:literal, $($arguments:tt)*) => {
+/// A checked statement that gives back the template it wrote: all of it up to `returning`, and the arguments. The
+/// table's alias is `t`.
+macro_rules! template_written {
+    ($statement:literal, $($arguments:tt)*) => {
         sqlx::query_as!(
             AppointmentTemplate,
-            $before
+            $statement
                 + r#"
         t.id as "id: AppointmentTemplateId", t.name, t.slug, t.description, t.duration_minutes, t.buffer_before_minutes,
         t.buffer_after_minutes, t.minimum_notice_minutes, t.specialty_id as "specialty_id: SpecialtyId",
         t.modality as "modality: Modality", t.cancellation_cutoff_minutes, t.reschedule_cutoff_minutes, t.archived_at,
         t.created_at, t.updated_at
-        "#
-                + $after,
+        "#,
             $($arguments)*
         )
     };
@@ -37,6 +36,8 @@ impl Listed for AppointmentTemplate {
     const PRESENT: &'static str = "true";
 }
 
+impl Archived for AppointmentTemplate {}
+
 pub(super) async fn appointment_template_page(
     reader: &mut OpenReader,
     archived: bool,
@@ -50,54 +51,12 @@ pub(super) async fn appointment_template_page(
     reader.list().filter("(archived_at is not null) =", Some(archived)).page(order, paging).await
 }
 
-pub(super) async fn appointment_template_get(
-    reader: &mut OpenReader,
-    id: AppointmentTemplateId,
-) -> Result<Option<AppointmentTemplate>, DatabaseError> {
-    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
-    let row = template_query!(
-        "select",
-        r#"
-        from context_enter($1, $2, $3, $4, $5) as ctx
-        cross join lateral (select * from appointment_templates where id = $6 and ctx offset 0) t
-        "#,
-        user,
-        organization,
-        role,
-        patient,
-        specialist,
-        id.0
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(row)
-}
-
 /// By slug, among those in use.
 pub(super) async fn appointment_template_find(
     reader: &mut OpenReader,
     slug: &str,
 ) -> Result<Option<AppointmentTemplate>, DatabaseError> {
-    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
-    let row = template_query!(
-        "select",
-        r#"
-        from context_enter($1, $2, $3, $4, $5) as ctx
-        cross join lateral (
-            select * from appointment_templates
-            where organization_id = $2 and slug = $6 and archived_at is null and ctx offset 0
-        ) t
-        "#,
-        user,
-        organization,
-        role,
-        patient,
-        specialist,
-        slug
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(row)
+    reader.list().of_organization().filter("archived_at is null and slug =", Some(slug)).one().await
 }
 
 /// `None`: its specialty is not there, or archived.
@@ -107,7 +66,7 @@ pub(super) async fn appointment_template_create(
     input: &AppointmentTemplateInput,
     slug: &str,
 ) -> Result<Option<AppointmentTemplate>, AppointmentTemplateError> {
-    template_query!(
+    template_written!(
         r#"
         insert into appointment_templates as t (organization_id, name, slug, description, duration_minutes, buffer_before_minutes,
                                            buffer_after_minutes, minimum_notice_minutes, specialty_id, modality,
@@ -117,7 +76,6 @@ pub(super) async fn appointment_template_create(
                                             and y.archived_at is null)
         returning
         "#,
-        "",
         organization.0,
         input.name,
         slug,
@@ -136,24 +94,13 @@ pub(super) async fn appointment_template_create(
     .map_err(on_slug)
 }
 
-/// Whether there is such a template; locks it against other changes.
-pub(super) async fn appointment_template_lock(
-    tx: &mut impl Tx,
-    id: AppointmentTemplateId,
-) -> Result<Option<AppointmentTemplate>, DatabaseError> {
-    let row = template_query!("select", "from appointment_templates t where t.id = $1 for update", id.0)
-        .fetch_optional(tx.connection()?)
-        .await?;
-    Ok(row)
-}
-
 /// `None`: its specialty is not there, or archived; one that was archived meanwhile may stay.
 pub(super) async fn appointment_template_update(
     tx: &mut impl Tx,
     id: AppointmentTemplateId,
     input: &AppointmentTemplateInput,
 ) -> Result<Option<AppointmentTemplate>, AppointmentTemplateError> {
-    template_query!(
+    template_written!(
         r#"
         update appointment_templates t
         set name = $2, slug = coalesce($3, t.slug), description = $4, duration_minutes = $5, buffer_before_minutes = $6,
@@ -165,7 +112,6 @@ pub(super) async fn appointment_template_update(
                           and y.archived_at is null))
         returning
         "#,
-        "",
         id.0,
         input.name,
         input.slug,
@@ -182,40 +128,6 @@ pub(super) async fn appointment_template_update(
     .fetch_optional(tx.connection()?)
     .await
     .map_err(on_slug)
-}
-
-/// Archives the template if an appointment or the waitlist names it, else deletes it. Gives what it was;
-/// archiving what is archived changes nothing.
-pub(super) async fn appointment_template_delete(
-    tx: &mut impl Tx,
-    id: AppointmentTemplateId,
-) -> Result<Option<AppointmentTemplate>, DatabaseError> {
-    let row = template_query!(
-        r#"
-        update appointment_templates t set archived_at = coalesce(t.archived_at, now()), updated_at = now()
-        where t.id = $1
-        returning
-        "#,
-        "",
-        id.0
-    )
-    .fetch_optional(tx.connection()?)
-    .await?;
-    if row.is_some() {
-        sqlx::query!(
-            r#"
-            delete from appointment_templates t where t.id = $1
-              and not exists (select from appointments a
-                              where a.organization_id = t.organization_id and a.appointment_template_id = t.id)
-              and not exists (select from waitlist_entries w
-                              where w.organization_id = t.organization_id and w.template_id = t.id)
-            "#,
-            id.0
-        )
-        .execute(tx.connection()?)
-        .await?;
-    }
-    Ok(row)
 }
 
 fn on_slug(error: sqlx::Error) -> AppointmentTemplateError {

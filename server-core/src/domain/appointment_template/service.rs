@@ -59,7 +59,7 @@ impl Service {
         id: AppointmentTemplateId,
     ) -> Result<AppointmentTemplate, AppointmentTemplateError> {
         let mut reader = self.database.read(caller).open().await?;
-        repository::appointment_template_get(&mut reader, id).await?.ok_or(AppointmentTemplateError::NotFound)
+        reader.get(id).await?.ok_or(AppointmentTemplateError::NotFound)
     }
 
     pub(super) async fn find(
@@ -93,7 +93,7 @@ impl Service {
         input: &AppointmentTemplateInput,
     ) -> Result<AppointmentTemplate, AppointmentTemplateError> {
         let mut tx = self.database.write(caller).await?;
-        let before = repository::appointment_template_lock(&mut tx, id).await?;
+        let before = tx.lock::<AppointmentTemplate>(id).await?;
         let before = before.ok_or(AppointmentTemplateError::NotFound)?;
         let template =
             repository::appointment_template_update(&mut tx, id, input).await?.ok_or_else(unknown_specialty)?;
@@ -108,9 +108,10 @@ impl Service {
         id: AppointmentTemplateId,
     ) -> Result<(), AppointmentTemplateError> {
         let mut tx = self.database.write(caller).await?;
-        let template =
-            repository::appointment_template_delete(&mut tx, id).await?.ok_or(AppointmentTemplateError::NotFound)?;
-        tx.commit(AppointmentTemplateEvent::Deleted(template.id)).await?;
+        if !tx.delete_or_archive::<AppointmentTemplate>(id.0).await? {
+            return Err(AppointmentTemplateError::NotFound);
+        }
+        tx.commit(AppointmentTemplateEvent::Deleted(id)).await?;
         Ok(())
     }
 }

@@ -2,10 +2,12 @@ mod api;
 mod error;
 mod event;
 mod feed_event;
+mod holdings;
 mod model;
 mod repository;
 mod service;
 
 pub(crate) use api::Api;
 pub(crate) use feed_event::CalendarFeedEvent;
+pub(crate) use holdings::HOLDINGS;
 pub(crate) use service::Service;

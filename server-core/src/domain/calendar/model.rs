@@ -1,6 +1,7 @@
 use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 use chrono_tz::Tz;
 use poem_openapi::{Object, types::Example};
+use server_shared::mark::ShownOnce;
 use uuid::Uuid;
 
 use crate::{
@@ -134,18 +135,18 @@ impl Example for CalendarFeed {
 }
 
 /// A calendar feed and the token to read it with.
-#[derive(Debug, Clone, Object)]
+#[derive(Debug, Object)]
 #[oai(example)]
 pub(crate) struct CalendarFeedToken {
     /// The feed.
     pub(crate) feed: CalendarFeed,
     /// To be put into the link `/v1/calendar.ics?token=…`. This is the only time it is shown.
-    pub(crate) token: String,
+    pub(crate) token: ShownOnce<String>,
 }
 
 impl Example for CalendarFeedToken {
     fn example() -> Self {
-        let token = "rxcal_h3Kd8QzAexampleexampleexampleexampleexample".to_owned();
+        let token = ShownOnce::new("rxcal_h3Kd8QzAexampleexampleexampleexampleexample".to_owned());
         Self { feed: CalendarFeed::example(), token }
     }
 }

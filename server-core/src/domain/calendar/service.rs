@@ -58,7 +58,7 @@ impl Service {
         let mut tx = self.database.write(caller).await?;
         let feed = repository::feed_put(&mut tx, organization, caller.id(), &secret.hash).await?;
         tx.commit(CalendarFeedEvent::Created(feed.id)).await?;
-        Ok(CalendarFeedToken { feed, token: secret.show() })
+        Ok(CalendarFeedToken { feed, token: secret.secret })
     }
 
     pub(super) async fn feed_delete(&self, caller: &Person, organization: OrganizationId) -> Result<(), CalendarError> {

@@ -6,7 +6,10 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
     types::Type,
 };
-use server_shared::{ApiError, http::Accepted};
+use server_shared::{
+    ApiError,
+    http::{Accepted, streamed},
+};
 use uuid::Uuid;
 
 use super::{
@@ -14,6 +17,7 @@ use super::{
     model::{ErasureAccepted, ErasureJob, ErasureMode, PersonExport, Subject},
 };
 use crate::{
+    database::Disclosed,
     domain::Tag,
     identity::{Permission, Person},
     ids::{PatientId, UserId},
@@ -37,9 +41,9 @@ impl Api {
         caller: Person,
         /// Id of the user.
         user_id: Path<UserId>,
-    ) -> Result<Exported, ApiError> {
+    ) -> Result<Disclosed<Exported>, ApiError> {
         caller.may(Permission::GdprManage)?;
-        Ok(Exported(self.gdpr.export(&caller, Subject::User(user_id.0)).await?))
+        Ok(self.gdpr.export(&caller, Subject::User(user_id.0)).await?.map(|export| Exported(streamed::body(export))))
     }
 
     /// Erase a user
@@ -89,9 +93,13 @@ impl Api {
         caller: Person,
         /// Id of the patient.
         patient_id: Path<PatientId>,
-    ) -> Result<Exported, ApiError> {
+    ) -> Result<Disclosed<Exported>, ApiError> {
         caller.may(Permission::GdprManage)?;
-        Ok(Exported(self.gdpr.export(&caller, Subject::Patient(patient_id.0)).await?))
+        Ok(self
+            .gdpr
+            .export(&caller, Subject::Patient(patient_id.0))
+            .await?
+            .map(|export| Exported(streamed::body(export))))
     }
 
     /// Erase a patient

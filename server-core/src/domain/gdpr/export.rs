@@ -8,16 +8,19 @@ use futures_util::StreamExt;
 use restartix_sdk::ByteStream;
 use serde::Serialize;
 use serde_json::{Value, json};
-use server_shared::http::streamed::{Document, Gone, Outlet};
+use server_shared::{
+    http::streamed::{Document, Gone, Outlet},
+    mark::Phi,
+};
 
 use super::{
     model::SubjectKind,
-    registry::{HOLDINGS, Holding, Shown},
     repository::{self, HeldKey, HeldRow, Person, RowKey},
 };
 use crate::{
-    database::{DatabaseError, Disclosed},
+    database::{DatabaseError, Pages},
     encryption::{Encryption, OrganizationKeys},
+    holding::{Holding, Holdings, Shown},
     ids::OrganizationId,
 };
 
@@ -45,10 +48,11 @@ pub(super) struct ExportHead {
 /// Everything that is held on a person, on its way out.
 pub(super) struct Export {
     pub(super) head: ExportHead,
-    /// That this is going to be read has been audited.
-    pub(super) disclosed: Disclosed,
+    /// Reads what an audit entry has been written for.
+    pub(super) pages: Pages,
     pub(super) encryption: Arc<Encryption>,
     pub(super) keys: OrganizationKeys,
+    pub(super) holdings: Holdings,
     pub(super) person: Person,
     /// Whether what the person is above organizations is shown.
     pub(super) platform: bool,
@@ -68,7 +72,7 @@ impl Document for Export {
         let shows = |holding: &&Holding| {
             (account || !holding.account) && holding.columns.iter().any(|column| column.shown != Shown::Nothing)
         };
-        for holding in HOLDINGS.iter().filter(shows) {
+        for holding in self.holdings.iter().filter(shows) {
             self.write_holding(holding, outlet).await?;
         }
         for (prefix, keys) in &self.files {
@@ -95,7 +99,7 @@ impl Export {
         open_holding(outlet, "postgresql", holding.table, &holding.found.to_string()).await?;
         let mut after = None;
         loop {
-            let mut tx = self.disclosed.page().await?;
+            let mut tx = self.pages.page().await?;
             let (rows, next) = repository::holding_page(&mut tx, holding, &self.person, after.as_deref()).await?;
             // The receiver may be slow, and nobody should wait for it with a transaction open.
             drop(tx);
@@ -129,7 +133,7 @@ impl Export {
             let sealed = columns.shift_remove(column.name).filter(|value| !value.is_null());
             if let (Some(sealed), Some((key, row))) = (sealed, &key) {
                 let value = key.row(holding.table, *row).open(name, Some(&repository::bytes(&sealed)?))?;
-                columns.insert(name.to_owned(), value.into());
+                columns.insert(name.to_owned(), value.map(Phi::into_inner).into());
             }
         }
         Ok(Value::Object(columns))

@@ -2,10 +2,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Enum, Object, types::Example};
 use restartix_sdk::telemetry::types as telemetry;
 use serde::{Deserialize, Serialize};
+use server_shared::mark::Phi;
 use uuid::Uuid;
 
-use super::registry::{Fate, Holding};
 use crate::{
+    holding::{Fate, Holding},
     ids::{Entity, OrganizationId, PatientId, UserId},
     jobs::JobState,
 };
@@ -328,11 +329,11 @@ pub(crate) struct PersonExport {
     /// What Core holds, table by table.
     pub(crate) core: Vec<ExportedHolding>,
     /// What Telemetry holds: a document of its own for the user and for each patient record.
-    pub(crate) telemetry: Vec<serde_json::Value>,
+    pub(crate) telemetry: Vec<Phi<serde_json::Value>>,
 }
 
 /// The rows of a table in which the person is found one way.
-#[derive(Debug, Clone, Object, Serialize)]
+#[derive(Debug, Clone, Object)]
 pub(crate) struct ExportedHolding {
     /// The store: `postgresql` or `s3`.
     pub(crate) store: String,
@@ -341,7 +342,7 @@ pub(crate) struct ExportedHolding {
     /// How the person is found; see the items of an erasure.
     pub(crate) found_by: String,
     /// The rows, each an object with its columns. What tells of others is left out.
-    pub(crate) rows: Vec<serde_json::Value>,
+    pub(crate) rows: Vec<Phi<serde_json::Value>>,
 }
 
 impl Example for PersonExport {
@@ -357,7 +358,7 @@ impl Example for PersonExport {
                 store: "postgresql".to_owned(),
                 table: "patients".to_owned(),
                 found_by: "patient:id".to_owned(),
-                rows: vec![row],
+                rows: vec![row.into()],
             }],
             telemetry: Vec::new(),
         }

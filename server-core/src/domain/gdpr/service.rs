@@ -1,9 +1,7 @@
 use std::sync::Arc;
 
 use chrono::Utc;
-use poem::Body;
 use restartix_sdk::{ByteStream, Failure, telemetry};
-use server_shared::http::streamed;
 use uuid::Uuid;
 
 use super::{
@@ -16,10 +14,11 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    database::{Database, DatabaseError, Tx},
+    database::{Database, DatabaseError, Disclosed, Tx},
     domain::{member, patient::PatientEvent, user::UserEvent},
     encryption::{Encryption, OrganizationKeys},
     event::Events,
+    holding::Holdings,
     identity::{self, Caller, Changed},
     ids::{OrganizationId, PatientId},
     integration::s3::Storage,
@@ -32,6 +31,7 @@ pub(crate) struct Service {
     database: Database,
     encryption: Arc<Encryption>,
     keys: OrganizationKeys,
+    holdings: Holdings,
     storage: Storage,
     telemetry: telemetry::Client,
     members: member::Service,
@@ -43,11 +43,12 @@ impl Service {
         database: Database,
         encryption: Arc<Encryption>,
         keys: OrganizationKeys,
+        holdings: Holdings,
         storage: Storage,
         telemetry: telemetry::Client,
         members: member::Service,
     ) -> Self {
-        Self { database, encryption, keys, storage, telemetry, members }
+        Self { database, encryption, keys, holdings, storage, telemetry, members }
     }
 
     /// Enqueues an erasure, or finds the one that was asked for before.
@@ -62,7 +63,7 @@ impl Service {
         let mut tx = self.database.write(&caller.privileged()).await?;
         let subject = whole_person(&mut tx, subject).await?;
         let person = repository::person_get(&mut tx, subject).await?;
-        let exists = repository::is_held(&mut tx, &person, caller.organization.is_none()).await?;
+        let exists = repository::is_held(&mut tx, self.holdings, &person, caller.organization.is_none()).await?;
         let work = Erasure { subject, mode, dry_run, scope: Scope::Held };
         let latest = latest(&mut tx, caller, &work).await?;
         if let Some(job) = latest.filter(|job| is_open(job) || !exists) {
@@ -136,14 +137,14 @@ impl Service {
 
     /// Everything that is held on a person, as one JSON document. Whose it is, is audited before the first
     /// byte is sent; the document is written as it is read.
-    pub(super) async fn export(&self, caller: &Caller, subject: Subject) -> Result<Body, GdprError> {
+    pub(super) async fn export(&self, caller: &Caller, subject: Subject) -> Result<Disclosed<Export>, GdprError> {
         let exported_at = Utc::now();
         // The account is no organization's, and the application role sees its own alone. So this runs as
         // the owner, who is bound to the caller's organization all the same.
         let mut tx = self.database.disclose(&caller.privileged()).await?;
         let subject = whole_person(&mut tx, subject).await?;
         let person = repository::person_get(&mut tx, subject).await?;
-        if !repository::is_held(&mut tx, &person, caller.organization.is_none()).await? {
+        if !repository::is_held(&mut tx, self.holdings, &person, caller.organization.is_none()).await? {
             return Err(not_found(subject));
         }
         let records = person.patients.iter().map(|id| Audit::read([&PatientId(*id)])).collect::<Vec<_>>();
@@ -159,13 +160,16 @@ impl Service {
             organization_id: caller.organization,
             exported_at,
         };
-        Ok(streamed::body(Export {
+        let (encryption, keys, holdings) = (Arc::clone(&self.encryption), self.keys.clone(), self.holdings);
+        let platform = caller.organization.is_none();
+        Ok(disclosed.map(|pages| Export {
             head,
-            disclosed,
-            encryption: Arc::clone(&self.encryption),
-            keys: self.keys.clone(),
+            pages,
+            encryption,
+            keys,
+            holdings,
             person,
-            platform: caller.organization.is_none(),
+            platform,
             files,
             telemetry,
         }))

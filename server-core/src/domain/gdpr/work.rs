@@ -15,17 +15,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use restartix_sdk::{
-    Failure,
-    telemetry::{self, types::ErasureStatus},
-};
+use restartix_sdk::telemetry;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::{
+    elsewhere::{TelemetryPart, storage_failed},
     event::ErasureEvent,
-    model::{ErasureItem, ErasureMode, ErasureRecord, HoldingService, Subject, SubjectKind},
-    registry::HOLDINGS,
+    model::{ErasureItem, ErasureMode, ErasureRecord, HoldingService, Subject},
     repository::{self, Person, Reach},
 };
 use crate::{
@@ -35,8 +31,8 @@ use crate::{
         patient::PatientEvent,
         user::{self, UserEvent},
     },
-    encryption::NO_ORGANIZATION,
     event::Events,
+    holding::Holdings,
     identity::{Caller, Changed},
     ids::UserId,
     integration::{clerk::Users, s3::Storage},
@@ -97,7 +93,7 @@ impl Work for Erasure {
 /// How far an erasure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Stage {
+pub(super) enum Stage {
     #[default]
     Plan,
     Records,
@@ -109,25 +105,14 @@ enum Stage {
     Done,
 }
 
-/// What is asked of Telemetry: what is keyed by the user, and by each patient record.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct TelemetryPart {
-    request_id: Uuid,
-    kind: SubjectKind,
-    id: i64,
-    /// What the user has above organizations, which goes with the account.
-    #[serde(default)]
-    platform: bool,
-}
-
 /// What a job has recorded: ids and counts.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Progress {
     stage: Stage,
-    person: Person,
+    pub(super) person: Person,
     pub(super) account: bool,
-    telemetry: Vec<TelemetryPart>,
+    pub(super) telemetry: Vec<TelemetryPart>,
     pub(super) plan: Vec<ErasureItem>,
     pub(super) receipt: Vec<ErasureItem>,
 }
@@ -135,6 +120,7 @@ pub(super) struct Progress {
 /// Erases people.
 pub(crate) struct Eraser {
     pub(crate) database: Database,
+    pub(crate) holdings: Holdings,
     pub(crate) storage: Storage,
     pub(crate) telemetry: telemetry::Client,
     pub(crate) clerk: Users,
@@ -154,11 +140,11 @@ impl Handler for Eraser {
 }
 
 /// One attempt at one erasure.
-struct Run<'a> {
-    eraser: &'a Eraser,
-    work: Erasure,
-    attempt: &'a Attempt,
-    progress: Progress,
+pub(super) struct Run<'a> {
+    pub(super) eraser: &'a Eraser,
+    pub(super) work: Erasure,
+    pub(super) attempt: &'a Attempt,
+    pub(super) progress: Progress,
 }
 
 impl Run<'_> {
@@ -301,18 +287,6 @@ impl Run<'_> {
         self.attempt.organization.is_none() && matches!(self.work.subject, Subject::User(_))
     }
 
-    async fn files(&mut self) -> Result<(), JobError> {
-        for prefix in &self.progress.person.files {
-            let storage = &self.eraser.storage;
-            let files = storage.list(prefix).await.map_err(storage_failed)?;
-            storage.delete(&files).await.map_err(storage_failed)?;
-            let files = files.len() as u64;
-            self.progress.receipt.push(ErasureItem::deleted(HoldingService::Core, "s3", prefix.clone(), files));
-        }
-        let tx = self.write().await?;
-        self.commit(tx, Stage::Outbox, self.event()).await
-    }
-
     /// Whether audit rows of the user's are on their way as they were before.
     async fn in_hand(&self) -> Result<bool, JobError> {
         let Some(user) = self.progress.person.user else { return Ok(false) };
@@ -320,75 +294,11 @@ impl Run<'_> {
         Ok(repository::outbox_in_hand(&mut tx, user).await?)
     }
 
-    /// Whether Telemetry is done.
-    async fn telemetry(&mut self) -> Result<bool, JobError> {
-        let mut finished = Vec::new();
-        for part in &self.progress.telemetry {
-            let kind = match part.kind {
-                SubjectKind::User => telemetry::types::SubjectKind::User,
-                SubjectKind::Patient => telemetry::types::SubjectKind::Patient,
-            };
-            let mut request = self.eraser.telemetry.privacy_subject_erase();
-            request = request.subject_id(part.id).request_id(part.request_id).subject_kind(kind);
-            request = request.mode(self.work.mode.telemetry()).dry_run(self.work.dry_run);
-            let organization = if part.platform { Some(NO_ORGANIZATION) } else { self.attempt.organization };
-            if let Some(organization) = organization {
-                request = request.organization_id(organization.0);
-            }
-            // Asked again with the same id, it answers how far it is.
-            if let Err(error) = request.send().await {
-                return Err(telemetry_failed(Failure::read(error).await));
-            }
-            match self.eraser.telemetry.privacy_job_get().job_id(part.request_id).send().await {
-                Ok(job) => finished.push(job.into_inner()),
-                Err(error) => return Err(telemetry_failed(Failure::read(error).await)),
-            }
-        }
-        if finished.iter().any(|job| job.status != ErasureStatus::Finished) {
-            return Ok(false);
-        }
-        for job in finished {
-            job.plan.into_iter().for_each(|item| ErasureItem::from(item).add_to(&mut self.progress.plan));
-            job.receipt.into_iter().for_each(|item| ErasureItem::from(item).add_to(&mut self.progress.receipt));
-        }
-        let next = if self.work.dry_run { Stage::Done } else { Stage::IdentityProvider };
-        let tx = self.write().await?;
-        self.commit(tx, next, self.event()).await?;
-        Ok(true)
-    }
-
-    async fn identity_provider(&mut self) -> Result<(), JobError> {
-        let mut tx = self.write().await?;
-        if let Some(user) = self.progress.person.user.filter(|_| self.progress.account) {
-            // The network comes before the transaction that records what came of it.
-            let clerk_id = repository::clerk_id(&mut tx, user).await?;
-            drop(tx);
-            let mut deleted = 0;
-            if let Some(clerk_id) = &clerk_id {
-                let told = self.eraser.clerk.delete(clerk_id).await;
-                told.map_err(|error| JobError::retry("clerk_unavailable", error))?;
-            }
-            tx = self.write().await?;
-            if let Some(clerk_id) = &clerk_id {
-                let erased = self.eraser.users.erased_name(clerk_id);
-                deleted = repository::clerk_id_forget(&mut tx, user, &erased).await?;
-            }
-            self.progress.receipt.push(ErasureItem::deleted(
-                HoldingService::Clerk,
-                "users",
-                "users".to_owned(),
-                deleted,
-            ));
-            self.forget_after(&mut tx);
-        }
-        self.commit(tx, Stage::Done, self.event()).await
-    }
-
     /// Does with each holding of the organizations what the registry says.
     async fn change_records(&self, tx: &mut WriteTx) -> Result<Vec<ErasureItem>, DatabaseError> {
         let (mode, person) = (self.work.mode, &self.progress.person);
         let mut items = Vec::new();
-        for holding in HOLDINGS.iter().filter(|holding| !holding.account) {
+        for holding in self.eraser.holdings.iter().filter(|holding| !holding.account) {
             let rows = repository::holding_change(tx, holding, mode, person, Reach::Context).await?;
             items.push(ErasureItem::of(holding, mode, rows));
         }
@@ -400,32 +310,25 @@ impl Run<'_> {
         let (mode, person) = (self.work.mode, &self.progress.person);
         // Of everything, these were among the records.
         if self.work.scope == Scope::Account {
-            for holding in HOLDINGS.iter().filter(|holding| !holding.account) {
+            for holding in self.eraser.holdings.iter().filter(|holding| !holding.account) {
                 let rows = repository::holding_change(tx, holding, mode, person, Reach::Platform).await?;
                 ErasureItem::of(holding, mode, rows).add_to(items);
             }
         }
-        for holding in HOLDINGS.iter().filter(|holding| holding.account) {
+        for holding in self.eraser.holdings.iter().filter(|holding| holding.account) {
             let rows = repository::holding_change(tx, holding, mode, person, Reach::Context).await?;
             ErasureItem::of(holding, mode, rows).add_to(items);
         }
         Ok(())
     }
 
-    /// What is to be asked of Telemetry.
-    fn telemetry_parts(&self) -> Vec<TelemetryPart> {
-        let part = |kind, platform| move |id| TelemetryPart { request_id: Uuid::now_v7(), kind, id, platform };
-        let person = &self.progress.person;
-        if self.work.scope == Scope::Account {
-            return person.user.map(part(SubjectKind::User, true)).into_iter().collect();
-        }
-        let user = person.user.map(part(SubjectKind::User, false));
-        let patients = person.patients.iter().copied().map(part(SubjectKind::Patient, false));
-        user.into_iter().chain(patients).collect()
-    }
-
     /// Commits a stage, and with it that it is done.
-    async fn commit(&mut self, mut tx: WriteTx, next: Stage, events: impl Into<Events>) -> Result<(), JobError> {
+    pub(super) async fn commit(
+        &mut self,
+        mut tx: WriteTx,
+        next: Stage,
+        events: impl Into<Events>,
+    ) -> Result<(), JobError> {
         self.progress.stage = next;
         self.attempt.record(&mut tx, &self.progress).await?;
         tx.commit(events).await?;
@@ -433,7 +336,7 @@ impl Run<'_> {
     }
 
     /// Returns the event of the person whom it is about.
-    fn event(&self) -> Events {
+    pub(super) fn event(&self) -> Events {
         match (self.work.subject, self.work.dry_run, self.work.mode) {
             (Subject::User(user), true, _) => UserEvent::ErasurePlanned(user).into(),
             (Subject::User(user), false, ErasureMode::Erase) => UserEvent::Erased(user).into(),
@@ -445,13 +348,13 @@ impl Run<'_> {
     }
 
     /// Other processes hear of it by the triggers on what was changed.
-    fn forget_after(&self, tx: &mut WriteTx) {
+    pub(super) fn forget_after(&self, tx: &mut WriteTx) {
         if let Some(user) = self.progress.person.user {
             tx.changed(Changed::User(UserId(user)));
         }
     }
 
-    async fn write(&self) -> Result<WriteTx, DatabaseError> {
+    pub(super) async fn write(&self) -> Result<WriteTx, DatabaseError> {
         self.eraser.database.write(&self.caller()).await
     }
 
@@ -463,12 +366,4 @@ impl Run<'_> {
     async fn write_above(&self) -> Result<WriteTx, DatabaseError> {
         self.eraser.database.write(&Caller::job(None, OPERATION, self.attempt.id)).await
     }
-}
-
-fn storage_failed(error: crate::integration::s3::StorageError) -> JobError {
-    JobError::retry("storage_unavailable", error)
-}
-
-fn telemetry_failed(failure: Failure) -> JobError {
-    JobError::retry("telemetry_unavailable", failure)
 }

@@ -1,5 +1,6 @@
 use chrono::{DateTime, Utc};
 use poem_openapi::{Object, types::Example};
+use server_shared::mark::ShownOnce;
 
 use crate::ids::{ImpersonationId, PatientId, UserId};
 
@@ -36,18 +37,18 @@ impl Example for Impersonation {
 }
 
 /// An impersonation and the token to act with.
-#[derive(Debug, Clone, Object)]
+#[derive(Debug, Object)]
 #[oai(example)]
 pub(crate) struct ImpersonationToken {
     /// The impersonation.
     pub(crate) impersonation: Impersonation,
     /// To be sent as `Authorization: Bearer …`. This is the only time it is shown.
-    pub(crate) token: String,
+    pub(crate) token: ShownOnce<String>,
 }
 
 impl Example for ImpersonationToken {
     fn example() -> Self {
-        let token = "rximp_h3Kd8QzAexampleexampleexampleexampleexample".to_owned();
+        let token = ShownOnce::new("rximp_h3Kd8QzAexampleexampleexampleexampleexample".to_owned());
         Self { impersonation: Impersonation::example(), token }
     }
 }

@@ -49,6 +49,7 @@ impl Service {
         let mut tx = self.database.write(caller).await?;
         let patient_user = self
             .patients
+            .links
             .user_of(&mut tx, patient)
             .await?
             .ok_or(ImpersonationError::PatientNotFound)?
@@ -65,7 +66,7 @@ impl Service {
         };
         let impersonation = repository::impersonation_create(&mut tx, organization, &new).await?;
         tx.commit(ImpersonationEvent::Began(impersonation.id)).await?;
-        Ok(ImpersonationToken { impersonation, token: secret.show() })
+        Ok(ImpersonationToken { impersonation, token: secret.secret })
     }
 
     pub(super) async fn end(&self, caller: &Person, id: ImpersonationId) -> Result<(), ImpersonationError> {

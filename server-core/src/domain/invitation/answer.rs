@@ -31,14 +31,14 @@ impl Service {
         match offer {
             Offer::Membership(_) => {}
             Offer::Patient(patient) => {
-                let linked = self.patients.link(&mut tx, organization, patient, user).await;
+                let linked = self.patients.links.link(&mut tx, organization, patient, user).await;
                 linked.map_err(|error| match error {
                     PatientError::NotFound => InvitationError::NotFound,
                     error => error.into(),
                 })?;
             }
             Offer::Specialist(specialist) => {
-                let linked = self.specialists.link(&mut tx, organization, specialist, user).await;
+                let linked = self.specialists.links.link(&mut tx, organization, specialist, user).await;
                 linked.map_err(|error| match error {
                     SpecialistError::NotFound => InvitationError::NotFound,
                     error => error.into(),

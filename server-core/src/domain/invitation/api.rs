@@ -16,6 +16,7 @@ use super::{
     model::{ConnectUser, Invitation, LinkRecord, Offer},
 };
 use crate::{
+    database::Disclosed,
     domain::{Tag, user::MyMembership},
     identity::{Permission, Person},
     ids::{InvitationId, OrganizationId, PatientId, SpecialistId},
@@ -47,9 +48,9 @@ impl Api {
         /// Id of the organization; it is the context of the request.
         organization_id: Path<OrganizationId>,
         body: Body<ConnectUser>,
-    ) -> Result<Created<Invitation>, ApiError> {
+    ) -> Result<Disclosed<Created<Invitation>>, ApiError> {
         caller.may(Permission::MemberWrite)?;
-        Ok(Created(self.invitations.connect(&caller, organization_id.0, &body).await?))
+        Ok(self.invitations.connect(&caller, organization_id.0, &body).await?.map(Created))
     }
 
     /// List the invitations of an organization
@@ -71,10 +72,10 @@ impl Api {
         page: Query<Option<PageNumber>>,
         /// Entries a page, at most 100.
         page_size: Query<Option<PageSize>>,
-    ) -> Result<Json<Page<Invitation>>, ApiError> {
+    ) -> Result<Disclosed<Json<Page<Invitation>>>, ApiError> {
         caller.may(Permission::MemberRead)?;
         let paging = Paging::new(page.0, page_size.0);
-        Ok(Json(self.invitations.list(&caller, organization_id.0, paging).await?))
+        Ok(self.invitations.list(&caller, organization_id.0, paging).await?.map(Json))
     }
 
     /// Take back an invitation
@@ -155,10 +156,10 @@ impl Api {
         /// Id of the patient.
         patient_id: Path<PatientId>,
         body: Body<LinkRecord>,
-    ) -> Result<Created<Invitation>, ApiError> {
+    ) -> Result<Disclosed<Created<Invitation>>, ApiError> {
         caller.may(Permission::RecordLink)?;
         let offer = Offer::Patient(patient_id.0);
-        Ok(Created(self.invitations.link(&caller, caller.organization()?, offer, &body).await?))
+        Ok(self.invitations.link(&caller, caller.organization()?, offer, &body).await?.map(Created))
     }
 
     /// Unlink a patient from its login
@@ -178,7 +179,7 @@ impl Api {
         patient_id: Path<PatientId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::RecordLink)?;
-        self.invitations.patients.unlink(&caller, patient_id.0).await?;
+        self.invitations.patients.links.unlink(&caller, patient_id.0).await?;
         Ok(NoContent)
     }
 
@@ -197,10 +198,10 @@ impl Api {
         /// Id of the specialist.
         specialist_id: Path<SpecialistId>,
         body: Body<LinkRecord>,
-    ) -> Result<Created<Invitation>, ApiError> {
+    ) -> Result<Disclosed<Created<Invitation>>, ApiError> {
         caller.may(Permission::RecordLink)?;
         let offer = Offer::Specialist(specialist_id.0);
-        Ok(Created(self.invitations.link(&caller, caller.organization()?, offer, &body).await?))
+        Ok(self.invitations.link(&caller, caller.organization()?, offer, &body).await?.map(Created))
     }
 
     /// Unlink a specialist from its login
@@ -220,7 +221,7 @@ impl Api {
         specialist_id: Path<SpecialistId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::RecordLink)?;
-        self.invitations.specialists.unlink(&caller, specialist_id.0).await?;
+        self.invitations.specialists.links.unlink(&caller, specialist_id.0).await?;
         Ok(NoContent)
     }
 }

@@ -9,12 +9,14 @@ mod answer;
 mod api;
 mod error;
 mod event;
+mod holdings;
 mod model;
 mod repository;
 mod service;
 mod work;
 
 pub(crate) use api::Api;
+pub(crate) use holdings::HOLDINGS;
 pub(crate) use model::MyInvitation;
 pub(crate) use service::{Service, sweep};
 pub(crate) use work::Inviter;

@@ -1,5 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Enum, Object, types::Example};
+use server_shared::mark::Phi;
 
 use crate::{
     domain::member::MemberRole,
@@ -47,7 +48,7 @@ pub(crate) struct Invitation {
     /// Role that the person is to have in the organization.
     pub(crate) role: MemberRole,
     /// The e-mail address as it was typed; absent for who was invited by its id.
-    pub(crate) email: Option<String>,
+    pub(crate) email: Option<Phi<String>>,
     /// The user; absent for who was invited by an address.
     pub(crate) user_id: Option<UserId>,
     /// The patient record that is to be the person's own.
@@ -71,7 +72,7 @@ impl Example for Invitation {
             id: InvitationId(5),
             kind: InvitationKind::Membership,
             role: MemberRole::Staff,
-            email: Some("fran.desk@example.com".to_owned()),
+            email: Some("fran.desk@example.com".to_owned().into()),
             user_id: None,
             patient_id: None,
             specialist_id: None,
@@ -132,7 +133,7 @@ pub(crate) struct ConnectUser {
 impl Example for ConnectUser {
     fn example() -> Self {
         let Invitation { email, role, .. } = Invitation::example();
-        Self { email, user_id: None, role }
+        Self { email: email.map(Phi::into_inner), user_id: None, role }
     }
 }
 

@@ -4,12 +4,13 @@ use uuid::Uuid;
 
 use super::model::{InvitationKind, InvitationStatus, MyInvitation, Offer};
 use crate::{
-    database::{Across, DatabaseError, DiscloseTx, OpenReader, Sealed, Tx, WriteTx},
+    database::{Across, DatabaseError, DiscloseTx, Listed, OpenReader, Sealed, Tx, WriteTx},
     domain::member::MemberRole,
     ids::{InvitationId, OrganizationId, PatientId, SpecialistId, UserId},
 };
 
 /// An invitation as it is stored; the address is sealed with a key of the row's own.
+#[derive(sqlx::FromRow)]
 pub(super) struct InvitationRow {
     pub(super) id: InvitationId,
     pub(super) organization_id: OrganizationId,
@@ -114,42 +115,23 @@ pub(super) async fn user_invite(
     Ok(written)
 }
 
-/// The newest first.
+impl Listed for InvitationRow {
+    const TABLE: &'static str = "invitations";
+    const COLUMNS: &'static str = "id, organization_id, uid, kind, role, user_id, patient_id, specialist_id, \
+                                   email_encrypted, data_key_wrapped, \
+                                   case when status = 'pending' and expires_at <= now() then 'expired' else status end \
+                                       as status, \
+                                   expires_at, ended_at, created_at";
+    const PRESENT: &'static str = "true";
+}
+
+/// A page of invitations, the newest first, and how many there are in all.
 pub(super) async fn invitation_page(
     tx: &mut DiscloseTx,
     organization: OrganizationId,
     paging: Paging,
-) -> Result<Sealed<Vec<InvitationRow>>, DatabaseError> {
-    let rows = sqlx::query_as!(
-        InvitationRow,
-        r#"
-        select id as "id: InvitationId", organization_id as "organization_id: OrganizationId", uid,
-               kind as "kind: InvitationKind", role as "role: MemberRole", user_id as "user_id: UserId",
-               patient_id as "patient_id: PatientId", specialist_id as "specialist_id: SpecialistId", email_encrypted,
-               data_key_wrapped,
-               case when status = 'pending' and expires_at <= now() then 'expired' else status end
-                   as "status!: InvitationStatus",
-               expires_at, ended_at, created_at
-        from invitations where organization_id = $1
-        order by created_at desc, id desc limit $2 offset $3
-        "#,
-        organization.0,
-        paging.limit(),
-        paging.offset()
-    )
-    .fetch_all(tx.connection()?)
-    .await?;
-    Ok(Sealed::new(rows))
-}
-
-pub(super) async fn invitation_count(tx: &mut DiscloseTx, organization: OrganizationId) -> Result<i64, DatabaseError> {
-    let total = sqlx::query_scalar!(
-        r#"select count(*) as "total!" from invitations where organization_id = $1"#,
-        organization.0
-    )
-    .fetch_one(tx.connection()?)
-    .await?;
-    Ok(total)
+) -> Result<Sealed<(Vec<InvitationRow>, i64)>, DatabaseError> {
+    tx.list()?.filter("organization_id =", Some(organization)).rows("created_at desc, id desc", paging).await
 }
 
 /// Takes back what nobody has answered; whether there was such an invitation.
@@ -267,33 +249,16 @@ pub(super) async fn unknown_address(
     reader: &mut OpenReader,
     id: InvitationId,
 ) -> Result<Option<InvitationRow>, DatabaseError> {
-    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
-    let row = sqlx::query_as!(
-        InvitationRow,
-        r#"
-        select i.id as "id: InvitationId", i.organization_id as "organization_id: OrganizationId", i.uid,
-               i.kind as "kind: InvitationKind", i.role as "role: MemberRole", i.user_id as "user_id: UserId",
-               i.patient_id as "patient_id: PatientId", i.specialist_id as "specialist_id: SpecialistId",
-               i.email_encrypted, i.data_key_wrapped, i.status as "status: InvitationStatus", i.expires_at, i.ended_at,
-               i.created_at
-        from context_enter($1, $2, $3, $4, $5) as ctx
-        cross join lateral (
-            select * from invitations v
-            where v.id = $6 and v.status = 'pending' and v.expires_at > now() and ctx
-              and not exists (select from users u where u.email_index = v.email_index and u.deleted_at is null)
-            offset 0
-        ) i
-        "#,
-        user,
-        organization,
-        role,
-        patient,
-        specialist,
-        id.0
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(row)
+    reader
+        .list()
+        .filter(
+            "status = 'pending' and expires_at > now() \
+             and not exists (select from users u where u.email_index = invitations.email_index and u.deleted_at is null) \
+             and id =",
+            Some(id),
+        )
+        .one()
+        .await
 }
 
 /// Removes what ended, or ran out, so many days ago.

@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
-use server_shared::http::{Page, Paging};
+use server_shared::{
+    http::{Page, Paging},
+    mark::Phi,
+};
 use uuid::Uuid;
 
 use super::{
@@ -12,7 +15,7 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    database::{Across, Database, DatabaseError, WriteTx},
+    database::{Across, Database, DatabaseError, Disclosed, Sealed, WriteTx},
     domain::{
         member::{self, MemberError, MemberRole},
         patient::{self, PatientError, PatientEvent},
@@ -55,7 +58,7 @@ impl Service {
         caller: &Person,
         organization: OrganizationId,
         body: &ConnectUser,
-    ) -> Result<Invitation, InvitationError> {
+    ) -> Result<Disclosed<Invitation>, InvitationError> {
         let whom = self.whom(organization, body.email.as_deref(), body.user_id)?;
         self.invite(caller, organization, &whom, Offer::Membership(body.role)).await
     }
@@ -66,7 +69,7 @@ impl Service {
         organization: OrganizationId,
         offer: Offer,
         body: &LinkRecord,
-    ) -> Result<Invitation, InvitationError> {
+    ) -> Result<Disclosed<Invitation>, InvitationError> {
         let whom = self.whom(organization, body.email.as_deref(), body.user_id)?;
         self.invite(caller, organization, &whom, offer).await
     }
@@ -79,7 +82,7 @@ impl Service {
         organization: OrganizationId,
         whom: &Whom<'_>,
         offer: Offer,
-    ) -> Result<Invitation, InvitationError> {
+    ) -> Result<Disclosed<Invitation>, InvitationError> {
         let mut tx = self.database.write(caller).await?;
         self.check(&mut tx, whom, offer).await?;
         let (written, email, user_id) = match whom {
@@ -91,7 +94,7 @@ impl Service {
                 let written = repository::address_invite(&mut tx, organization, offer, address, caller.id()).await?;
                 // Always: whether there is anybody to write to is the job's to find out.
                 tx.enqueue(&InvitationSend { invitation_id: written.id }).await?;
-                (written, Some((*email).to_owned()), None)
+                (written, Some(Phi::from((*email).to_owned())), None)
             }
         };
         let invitation = Invitation {
@@ -114,20 +117,20 @@ impl Service {
             Offer::Specialist(specialist) => Some(SpecialistEvent::LinkRequested(specialist).into()),
         };
         let named = invitation.user_id.map(UserEvent::Invited);
-        tx.commit(Events::from(made(invitation.id)).and(requested).and(named)).await?;
-        Ok(invitation)
+        let events = Events::from(made(invitation.id)).and(requested).and(named);
+        Ok(tx.commit_sealed(Sealed::new(invitation), |_| events).await?)
     }
 
     /// Refuses what could not be accepted anyway, as far as the caller may know.
     async fn check(&self, tx: &mut WriteTx, whom: &Whom<'_>, offer: Offer) -> Result<(), InvitationError> {
         match offer {
             Offer::Membership(_) => {}
-            Offer::Patient(patient) => match self.patients.user_of(tx, patient).await? {
+            Offer::Patient(patient) => match self.patients.links.user_of(tx, patient).await? {
                 None => return Err(PatientError::NotFound.into()),
                 Some(Some(_)) => return Err(PatientError::AlreadyLinked.into()),
                 Some(None) => {}
             },
-            Offer::Specialist(specialist) => match self.specialists.user_of(tx, specialist).await? {
+            Offer::Specialist(specialist) => match self.specialists.links.user_of(tx, specialist).await? {
                 None => return Err(SpecialistError::NotFound.into()),
                 Some(Some(_)) => return Err(SpecialistError::AlreadyLinked.into()),
                 Some(None) => {}
@@ -162,8 +165,10 @@ impl Service {
             return Err(InvitationError::RoleConflict);
         }
         match offer {
-            Offer::Patient(_) if self.patients.is_record_of(tx, user).await? => Err(PatientError::UserTaken.into()),
-            Offer::Specialist(_) if self.specialists.is_record_of(tx, user).await? => {
+            Offer::Patient(_) if self.patients.links.is_record_of(tx, user).await? => {
+                Err(PatientError::UserTaken.into())
+            }
+            Offer::Specialist(_) if self.specialists.links.is_record_of(tx, user).await? => {
                 Err(SpecialistError::UserTaken.into())
             }
             _ => Ok(()),
@@ -175,17 +180,14 @@ impl Service {
         caller: &Caller,
         organization: OrganizationId,
         paging: Paging,
-    ) -> Result<Page<Invitation>, InvitationError> {
+    ) -> Result<Disclosed<Page<Invitation>>, InvitationError> {
         let mut tx = self.database.disclose(caller).await?;
         let rows = repository::invitation_page(&mut tx, organization, paging).await?;
-        let total = match paging.total_of_first_page(rows.len()) {
-            Some(total) => total,
-            None => repository::invitation_count(&mut tx, organization).await?,
-        };
-        let opened = rows.try_map(|rows| rows.into_iter().map(|row| self.open(&row)).collect::<Result<Vec<_>, _>>())?;
-        let invitations =
-            tx.disclose(opened, |invitations| Audit::read(invitations.iter().map(|invitation| &invitation.id))).await?;
-        Ok(paging.page(invitations, total))
+        let page = rows.try_map(|(rows, total)| {
+            let opened = rows.iter().map(|row| self.open(row)).collect::<Result<Vec<_>, DatabaseError>>()?;
+            Ok::<_, DatabaseError>(paging.page(opened, total))
+        })?;
+        Ok(tx.disclose(page, |page| Audit::read(page.data.iter().map(|invitation| &invitation.id))).await?)
     }
 
     pub(super) async fn revoke(
@@ -216,7 +218,7 @@ impl Service {
         &self,
         caller: &Caller,
         id: InvitationId,
-    ) -> Result<Option<String>, DatabaseError> {
+    ) -> Result<Option<Phi<String>>, DatabaseError> {
         let mut reader = self.database.read(caller).open().await?;
         let row = repository::unknown_address(&mut reader, id).await?;
         row.map(|row| self.address(&row)).transpose().map(Option::flatten)
@@ -242,7 +244,7 @@ impl Service {
         SealedAddress { uid, index: self.users.email_index(email), sealed, wrapped: new.wrapped }
     }
 
-    fn address(&self, row: &InvitationRow) -> Result<Option<String>, DatabaseError> {
+    fn address(&self, row: &InvitationRow) -> Result<Option<Phi<String>>, DatabaseError> {
         let Some(wrapped) = &row.data_key_wrapped else { return Ok(None) };
         let holder = Holder::Invitation { organization: row.organization_id, uid: row.uid };
         self.encryption.open(holder, wrapped)?.row(TABLE, row.uid).open(EMAIL, row.email_encrypted.as_deref())

@@ -45,7 +45,7 @@ impl Handler for Inviter {
         let Some(address) = self.invitations.address_of_nobody(&caller, work.invitation_id).await? else {
             return Ok(Outcome::Done);
         };
-        match self.clerk.invite(&address).await {
+        match self.clerk.invite(address.get()).await {
             Ok(()) => Ok(Outcome::Done),
             Err(error) if error.is_final() => Err(JobError::fatal("clerk_refused", error)),
             Err(error) => Err(JobError::retry("clerk_unavailable", error)),

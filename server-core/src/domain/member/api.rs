@@ -16,6 +16,7 @@ use super::{
     model::{Member, UpdateMember},
 };
 use crate::{
+    database::Disclosed,
     domain::Tag,
     identity::{Permission, Person},
     ids::{OrganizationId, UserId},
@@ -42,9 +43,9 @@ impl Api {
         page: Query<Option<PageNumber>>,
         /// Entries a page, at most 100.
         page_size: Query<Option<PageSize>>,
-    ) -> Result<Json<Page<Member>>, ApiError> {
+    ) -> Result<Disclosed<Json<Page<Member>>>, ApiError> {
         caller.may(Permission::MemberRead)?;
-        Ok(Json(self.members.list(&caller, Paging::new(page.0, page_size.0)).await?))
+        Ok(self.members.list(&caller, Paging::new(page.0, page_size.0)).await?.map(Json))
     }
 
     /// Change what a member is
@@ -61,9 +62,9 @@ impl Api {
         /// Id of the user.
         user_id: Path<UserId>,
         body: Body<UpdateMember>,
-    ) -> Result<Json<Member>, ApiError> {
+    ) -> Result<Disclosed<Json<Member>>, ApiError> {
         caller.may(Permission::MemberWrite)?;
-        Ok(Json(self.members.update(&caller, organization_id.0, user_id.0, body.role).await?))
+        Ok(self.members.update(&caller, organization_id.0, user_id.0, body.role).await?.map(Json))
     }
 
     /// Remove a member from an organization

@@ -1,5 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Enum, Object, types::Example};
+use server_shared::mark::Phi;
 
 use crate::ids::{Entity, UserId};
 
@@ -44,9 +45,9 @@ pub(crate) struct Member {
     /// The user.
     pub(crate) user_id: UserId,
     /// What to call the user.
-    pub(crate) name: String,
+    pub(crate) name: Phi<String>,
     /// The e-mail address that the user has proved to own.
-    pub(crate) email: Option<String>,
+    pub(crate) email: Option<Phi<String>>,
     /// What the user is in the organization.
     pub(crate) role: MemberRole,
     /// Since when the user belongs to it.
@@ -69,8 +70,8 @@ impl Example for Member {
     fn example() -> Self {
         Self {
             user_id: UserId(12),
-            name: "Fran Desk".to_owned(),
-            email: Some("fran.desk@example.com".to_owned()),
+            name: "Fran Desk".to_owned().into(),
+            email: Some("fran.desk@example.com".to_owned().into()),
             role: MemberRole::Staff,
             since: DateTime::UNIX_EPOCH + TimeDelta::days(20_500),
         }

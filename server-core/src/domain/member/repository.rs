@@ -8,11 +8,12 @@ use super::{
     model::MemberRole,
 };
 use crate::{
-    database::{DatabaseError, DiscloseTx, Sealed, Tx, WriteTx, broken_constraint},
+    database::{DatabaseError, DiscloseTx, Listed, Sealed, Tx, WriteTx, broken_constraint},
     ids::{OrganizationId, SpecialistId, UserId},
 };
 
 /// A member as it is stored: the name in clear, the address sealed with the user's key.
+#[derive(sqlx::FromRow)]
 pub(super) struct MemberRow {
     pub(super) user_id: UserId,
     pub(super) uid: Uuid,
@@ -23,43 +24,20 @@ pub(super) struct MemberRow {
     pub(super) since: DateTime<Utc>,
 }
 
-pub(super) async fn member_page(tx: &mut DiscloseTx, paging: Paging) -> Result<Sealed<Vec<MemberRow>>, DatabaseError> {
-    let rows = sqlx::query_as!(
-        MemberRow,
-        r#"
-        select user_id as "user_id!: UserId", uid as "uid!", name as "name!", data_key_wrapped, email_encrypted,
-               role as "role!", since as "since!"
-        from organization_members()
-        order by lower(name), user_id limit $1 offset $2
-        "#,
-        paging.limit(),
-        paging.offset()
-    )
-    .fetch_all(tx.connection()?)
-    .await?;
-    Ok(Sealed::new(rows))
+impl Listed for MemberRow {
+    const TABLE: &'static str = "organization_members()";
+    const COLUMNS: &'static str = "user_id, uid, name, data_key_wrapped, email_encrypted, role, since";
+    const PRESENT: &'static str = "true";
+    const KEY: &'static str = "user_id";
+    const OF_ORGANIZATIONS: bool = false;
 }
 
-pub(super) async fn member_count(tx: &mut DiscloseTx) -> Result<i64, DatabaseError> {
-    let total = sqlx::query_scalar!(r#"select count(*) as "total!" from organization_members()"#)
-        .fetch_one(tx.connection()?)
-        .await?;
-    Ok(total)
-}
-
-pub(super) async fn member_get(tx: &mut WriteTx, user: UserId) -> Result<Option<MemberRow>, DatabaseError> {
-    let row = sqlx::query_as!(
-        MemberRow,
-        r#"
-        select user_id as "user_id!: UserId", uid as "uid!", name as "name!", data_key_wrapped, email_encrypted,
-               role as "role!", since as "since!"
-        from organization_members() where user_id = $1
-        "#,
-        user.0
-    )
-    .fetch_optional(tx.connection()?)
-    .await?;
-    Ok(row)
+/// A page of members by name, and how many there are in all.
+pub(super) async fn member_page(
+    tx: &mut DiscloseTx,
+    paging: Paging,
+) -> Result<Sealed<(Vec<MemberRow>, i64)>, DatabaseError> {
+    tx.list()?.rows("lower(name), user_id", paging).await
 }
 
 /// Whether an organization, as far as the context goes, has this administrator and no other.

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    database::{Database, DatabaseError, Lock, Sealed, WriteTx},
+    database::{Database, DatabaseError, Disclosed, Lock, Sealed, WriteTx},
     domain::user,
     event::Events,
     identity::{Caller, Changed},
@@ -28,20 +28,17 @@ impl Service {
         Self { database, users }
     }
 
-    pub(super) async fn list(&self, caller: &Caller, paging: Paging) -> Result<Page<Member>, MemberError> {
+    pub(super) async fn list(&self, caller: &Caller, paging: Paging) -> Result<Disclosed<Page<Member>>, MemberError> {
         let mut tx = self.database.disclose(caller).await?;
         let rows = repository::member_page(&mut tx, paging).await?;
-        let total = match paging.total_of_first_page(rows.len()) {
-            Some(total) => total,
-            None => repository::member_count(&mut tx).await?,
+        let page = rows.try_map(|(rows, total)| {
+            let members = rows.into_iter().map(|row| self.open(row)).collect::<Result<Vec<_>, DatabaseError>>()?;
+            Ok::<_, DatabaseError>(paging.page(members, total))
+        })?;
+        let read = |page: &Page<Member>| {
+            Audit::read(&page.data.iter().map(|member| MembershipOf(member.user_id)).collect::<Vec<_>>())
         };
-        let members = rows.try_map(|rows| rows.into_iter().map(|row| self.open(row)).collect::<Result<Vec<_>, _>>())?;
-        let members = tx
-            .disclose(members, |members| {
-                Audit::read(&members.iter().map(|member| MembershipOf(member.user_id)).collect::<Vec<_>>())
-            })
-            .await?;
-        Ok(paging.page(members, total))
+        Ok(tx.disclose(page, read).await?)
     }
 
     pub(super) async fn update(
@@ -50,7 +47,7 @@ impl Service {
         organization: OrganizationId,
         user: UserId,
         role: MemberRole,
-    ) -> Result<Member, MemberError> {
+    ) -> Result<Disclosed<Member>, MemberError> {
         let mut tx = self.write(caller, organization).await?;
         if role != MemberRole::Admin {
             leave_an_admin(&mut tx, user).await?;
@@ -177,8 +174,8 @@ impl Service {
         mut tx: WriteTx,
         user: UserId,
         events: impl FnOnce(&Member) -> Events,
-    ) -> Result<Member, MemberError> {
-        let row = repository::member_get(&mut tx, user).await?.ok_or(MemberError::NotFound)?;
+    ) -> Result<Disclosed<Member>, MemberError> {
+        let row = tx.get(user).await?.ok_or(MemberError::NotFound)?;
         tx.changed(Changed::User(user));
         let member = Sealed::new(self.open(row)?);
         Ok(tx.commit_sealed(member, events).await?)
@@ -188,7 +185,7 @@ impl Service {
         let role = MemberRole::parse(&row.role)
             .ok_or_else(|| DatabaseError::Damaged(format!("a membership of user {} has no known role", row.user_id)))?;
         let email = self.users.email_open(row.uid, row.data_key_wrapped.as_deref(), row.email_encrypted.as_deref())?;
-        Ok(Member { user_id: row.user_id, name: row.name, email, role, since: row.since })
+        Ok(Member { user_id: row.user_id, name: row.name.into(), email, role, since: row.since })
     }
 }
 
@@ -206,6 +203,6 @@ async fn end(tx: &mut WriteTx, user: UserId, next: Option<MemberRole>) -> Result
 
 /// Refuses what would take the organization its last administrator; 404 for who is no member.
 async fn leave_an_admin(tx: &mut WriteTx, user: UserId) -> Result<(), MemberError> {
-    repository::member_get(tx, user).await?.ok_or(MemberError::NotFound)?;
+    tx.get::<MemberRow>(user).await?.ok_or(MemberError::NotFound)?;
     if repository::is_last_admin(tx, user).await? { Err(MemberError::LastAdmin) } else { Ok(()) }
 }

@@ -4,7 +4,7 @@ use poem_openapi::{Object, types::Example};
 use crate::ids::OrganizationId;
 
 /// A clinic.
-#[derive(Debug, Clone, Object)]
+#[derive(Debug, Clone, Object, sqlx::FromRow)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Organization {
     /// Its id.

@@ -32,12 +32,7 @@ impl Service {
 
     pub(super) async fn list(&self, caller: &Person, paging: Paging) -> Result<Page<Organization>, OrganizationError> {
         let mut reader = self.database.read(&caller.above_organizations()).open().await?;
-        let rows = repository::organization_page(&mut reader, paging).await?;
-        let total = match paging.total_of_first_page(rows.len()) {
-            Some(total) => total,
-            None => repository::organization_count(&mut reader).await?,
-        };
-        Ok(paging.page(rows, total))
+        Ok(repository::organization_page(&mut reader, paging).await?)
     }
 
     pub(super) async fn find(&self, caller: &Person, slug: &str) -> Result<Organization, OrganizationError> {
@@ -47,7 +42,7 @@ impl Service {
 
     pub(super) async fn get(&self, caller: &Person, id: OrganizationId) -> Result<Organization, OrganizationError> {
         let mut reader = self.database.read(caller).open().await?;
-        repository::organization_get(&mut reader, id).await?.ok_or(OrganizationError::NotFound)
+        reader.get(id).await?.ok_or(OrganizationError::NotFound)
     }
 
     pub(super) async fn create(
@@ -72,7 +67,7 @@ impl Service {
     ) -> Result<Organization, OrganizationError> {
         check_timezone("/timezone", &input.timezone)?;
         let mut tx = self.database.write(caller).await?;
-        let before = repository::organization_lock(&mut tx, id).await?.ok_or(OrganizationError::NotFound)?;
+        let before = tx.lock::<Organization>(id).await?.ok_or(OrganizationError::NotFound)?;
         let organization =
             repository::organization_update(&mut tx, id, input).await?.ok_or(OrganizationError::NotFound)?;
         // Its name is part of what is remembered of each of its members.

@@ -1,17 +1,17 @@
 use std::borrow::Cow;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use server_shared::error::{Fault, FaultKind};
 
-use crate::database::DatabaseError;
+use crate::{database::DatabaseError, domain::rules::StaleVersion};
 
 /// Errors of an organization's settings.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OrganizationSettingsError {
     #[error("There is no such organization among yours.")]
     NotFound,
-    #[error("Somebody else has changed the settings meanwhile; read them again and decide anew.")]
-    StaleVersion { current: i64 },
+    #[error(transparent)]
+    Stale(#[from] StaleVersion),
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }
@@ -20,7 +20,7 @@ impl Fault for OrganizationSettingsError {
     fn kind(&self) -> FaultKind {
         match self {
             Self::NotFound => FaultKind::NotFound,
-            Self::StaleVersion { .. } => FaultKind::Conflict,
+            Self::Stale(error) => error.kind(),
             Self::Database(error) => error.kind(),
         }
     }
@@ -28,14 +28,14 @@ impl Fault for OrganizationSettingsError {
     fn code(&self) -> Cow<'static, str> {
         match self {
             Self::NotFound => "organization_not_found".into(),
-            Self::StaleVersion { .. } => "stale_version".into(),
+            Self::Stale(error) => error.code(),
             Self::Database(error) => error.code(),
         }
     }
 
     fn details(&self) -> Option<Value> {
         match self {
-            Self::StaleVersion { current } => Some(json!({ "version": current })),
+            Self::Stale(error) => error.details(),
             _ => None,
         }
     }

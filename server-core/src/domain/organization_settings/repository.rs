@@ -2,11 +2,12 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::{
-    database::{Across, DatabaseError, OpenReader, Tx, WriteTx},
+    database::{Across, DatabaseError, Listed, Tx, WriteTx},
     ids::OrganizationId,
 };
 
 /// The settings as they are stored.
+#[derive(sqlx::FromRow)]
 pub(super) struct Standing {
     pub(super) organization_id: OrganizationId,
     pub(super) document: Value,
@@ -14,49 +15,11 @@ pub(super) struct Standing {
     pub(super) updated_at: DateTime<Utc>,
 }
 
-pub(super) async fn settings_get(
-    reader: &mut OpenReader,
-    organization: OrganizationId,
-) -> Result<Option<Standing>, DatabaseError> {
-    let (connection, (user, context, role, patient, specialist)) = reader.parts();
-    let row = sqlx::query_as!(
-        Standing,
-        r#"
-        select s.organization_id as "organization_id: OrganizationId", s.document, s.version, s.updated_at
-        from context_enter($1, $2, $3, $4, $5) as ctx
-        cross join lateral (
-            select organization_id, document, version, updated_at from organization_settings
-            where organization_id = $6 and ctx offset 0
-        ) s
-        "#,
-        user,
-        context,
-        role,
-        patient,
-        specialist,
-        organization.0
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(row)
-}
-
-/// Locks them against other changes.
-pub(super) async fn settings_lock(
-    tx: &mut WriteTx,
-    organization: OrganizationId,
-) -> Result<Option<Standing>, DatabaseError> {
-    let row = sqlx::query_as!(
-        Standing,
-        r#"
-        select organization_id as "organization_id: OrganizationId", document, version, updated_at
-        from organization_settings where organization_id = $1 for update
-        "#,
-        organization.0
-    )
-    .fetch_optional(tx.connection()?)
-    .await?;
-    Ok(row)
+impl Listed for Standing {
+    const TABLE: &'static str = "organization_settings";
+    const COLUMNS: &'static str = "organization_id, document, version, updated_at";
+    const PRESENT: &'static str = "true";
+    const KEY: &'static str = "organization_id";
 }
 
 pub(super) async fn settings_update(

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     database::{Database, DatabaseError},
+    domain::rules::StaleVersion,
     identity::Person,
     ids::OrganizationId,
 };
@@ -29,7 +30,7 @@ impl Service {
         organization: OrganizationId,
     ) -> Result<OrganizationSettings, OrganizationSettingsError> {
         let mut reader = self.database.read(caller).open().await?;
-        let standing = repository::settings_get(&mut reader, organization).await?;
+        let standing: Option<Standing> = reader.get(organization).await?;
         Ok(shown(&standing.ok_or(OrganizationSettingsError::NotFound)?)?)
     }
 
@@ -40,11 +41,9 @@ impl Service {
         input: &UpdateOrganizationSettings,
     ) -> Result<OrganizationSettings, OrganizationSettingsError> {
         let mut tx = self.database.write(caller).await?;
-        let standing = repository::settings_lock(&mut tx, organization).await?;
+        let standing: Option<Standing> = tx.lock(organization).await?;
         let standing = standing.ok_or(OrganizationSettingsError::NotFound)?;
-        if standing.version != input.version {
-            return Err(OrganizationSettingsError::StaleVersion { current: standing.version });
-        }
+        StaleVersion::check(input.version, standing.version)?;
         let (before, after) = (read(&standing)?, input.document());
         let mut document = standing.document;
         let said = serde_json::to_value(after).map_err(|error| DatabaseError::Damaged(error.to_string()))?;

@@ -16,6 +16,7 @@ use super::{
     model::{CreatePatient, Patient, PatientFilter, PatientSort, UpdatePatient},
 };
 use crate::{
+    database::Disclosed,
     domain::Tag,
     identity::{Caller, Permission},
     ids::PatientId,
@@ -54,12 +55,13 @@ impl Api {
         national_id: Query<Option<String>>,
         /// Order of the list.
         sort: Query<Option<PatientSort>>,
-    ) -> Result<Json<Page<Patient>>, ApiError> {
+    ) -> Result<Disclosed<Json<Page<Patient>>>, ApiError> {
         caller.may(Permission::PatientList)?;
         let filter = PatientFilter { search: search.0, email: email.0, phone: phone.0, national_id: national_id.0 };
         let paging = Paging::new(page.0, page_size.0);
         let organization = caller.organization()?;
-        Ok(Json(self.patients.list(&caller, organization, &filter, sort.0.unwrap_or_default(), paging).await?))
+        let patients = self.patients.list(&caller, organization, &filter, sort.0.unwrap_or_default(), paging).await?;
+        Ok(patients.map(Json))
     }
 
     /// Create a patient
@@ -67,9 +69,13 @@ impl Api {
     /// 409 `patient_email_taken`, with the other's id for who may see it, when the clinic has a patient with the
     /// e-mail address. Without a login; see `patient_link`.
     #[oai(path = "/patients", method = "post", operation_id = "patient_create")]
-    async fn patient_create(&self, caller: Caller, body: Body<CreatePatient>) -> Result<Created<Patient>, ApiError> {
+    async fn patient_create(
+        &self,
+        caller: Caller,
+        body: Body<CreatePatient>,
+    ) -> Result<Disclosed<Created<Patient>>, ApiError> {
         caller.may(Permission::PatientWrite)?;
-        Ok(Created(self.patients.create(&caller, caller.organization()?, body.0).await?))
+        Ok(self.patients.create(&caller, caller.organization()?, body.0).await?.map(Created))
     }
 
     /// Get a patient
@@ -81,9 +87,9 @@ impl Api {
         caller: Caller,
         /// Id of the patient.
         patient_id: Path<PatientId>,
-    ) -> Result<Json<Patient>, ApiError> {
+    ) -> Result<Disclosed<Json<Patient>>, ApiError> {
         caller.may(Permission::PatientRead)?;
-        Ok(Json(self.patients.get(&caller, patient_id.0).await?))
+        Ok(self.patients.get(&caller, patient_id.0).await?.map(Json))
     }
 
     /// Replace a patient
@@ -98,9 +104,9 @@ impl Api {
         /// Id of the patient.
         patient_id: Path<PatientId>,
         body: Body<UpdatePatient>,
-    ) -> Result<Json<Patient>, ApiError> {
+    ) -> Result<Disclosed<Json<Patient>>, ApiError> {
         caller.may(Permission::PatientUpdate)?;
-        Ok(Json(self.patients.update(&caller, patient_id.0, body.0).await?))
+        Ok(self.patients.update(&caller, patient_id.0, body.0).await?.map(Json))
     }
 
     /// Delete a patient

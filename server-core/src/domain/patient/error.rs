@@ -3,7 +3,11 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 use server_shared::error::{Fault, FaultKind};
 
-use crate::{database::DatabaseError, domain::rules::InvalidValue, ids::PatientId};
+use crate::{
+    database::DatabaseError,
+    domain::rules::{InvalidValue, StaleVersion},
+    ids::PatientId,
+};
 
 /// What can go wrong with patients.
 #[derive(Debug, thiserror::Error)]
@@ -20,8 +24,8 @@ pub(crate) enum PatientError {
     AlreadyLinked,
     #[error("The patient has no login.")]
     HasNoUser,
-    #[error("Somebody else changed the patient meanwhile; get it again and repeat the change.")]
-    StaleVersion { current: i64 },
+    #[error(transparent)]
+    Stale(#[from] StaleVersion),
     #[error(transparent)]
     Invalid(#[from] InvalidValue),
     #[error(transparent)]
@@ -33,11 +37,8 @@ impl Fault for PatientError {
         match self {
             Self::NotFound => FaultKind::NotFound,
             Self::IdentifierForbidden => FaultKind::Forbidden,
-            Self::EmailTaken { .. }
-            | Self::UserTaken
-            | Self::AlreadyLinked
-            | Self::HasNoUser
-            | Self::StaleVersion { .. } => FaultKind::Conflict,
+            Self::EmailTaken { .. } | Self::UserTaken | Self::AlreadyLinked | Self::HasNoUser => FaultKind::Conflict,
+            Self::Stale(error) => error.kind(),
             Self::Invalid(error) => error.kind(),
             Self::Database(error) => error.kind(),
         }
@@ -51,7 +52,7 @@ impl Fault for PatientError {
             Self::UserTaken => "patient_user_taken".into(),
             Self::AlreadyLinked => "record_already_linked".into(),
             Self::HasNoUser => "patient_has_no_user".into(),
-            Self::StaleVersion { .. } => "stale_version".into(),
+            Self::Stale(error) => error.code(),
             Self::Invalid(error) => error.code(),
             Self::Database(error) => error.code(),
         }
@@ -60,7 +61,7 @@ impl Fault for PatientError {
     fn details(&self) -> Option<Value> {
         match self {
             Self::EmailTaken { patient_id: Some(id) } => Some(json!({ "patient_id": id })),
-            Self::StaleVersion { current } => Some(json!({ "version": current })),
+            Self::Stale(error) => error.details(),
             Self::Invalid(error) => error.details(),
             _ => None,
         }

@@ -1,5 +1,6 @@
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use poem_openapi::{Enum, Object, types::Example};
+use server_shared::mark::Phi;
 use uuid::Uuid;
 
 use crate::ids::{PatientId, UserId};
@@ -15,23 +16,23 @@ pub(crate) struct Patient {
     /// The patient's login; absent for one who has none.
     pub(crate) user_id: Option<UserId>,
     /// First name.
-    pub(crate) first_name: String,
+    pub(crate) first_name: Phi<String>,
     /// Last name.
-    pub(crate) last_name: String,
+    pub(crate) last_name: Phi<String>,
     /// E-mail address.
-    pub(crate) email: Option<String>,
+    pub(crate) email: Option<Phi<String>>,
     /// Telephone number.
-    pub(crate) phone: Option<String>,
+    pub(crate) phone: Option<Phi<String>>,
     /// Date of birth.
-    pub(crate) date_of_birth: Option<NaiveDate>,
+    pub(crate) date_of_birth: Option<Phi<NaiveDate>>,
     /// Number of a national identity document or health insurance.
-    pub(crate) national_id: Option<String>,
+    pub(crate) national_id: Option<Phi<String>>,
     /// Postal address.
-    pub(crate) address: Option<String>,
+    pub(crate) address: Option<Phi<String>>,
     /// Whom to call in an emergency.
-    pub(crate) emergency_contact: Option<String>,
+    pub(crate) emergency_contact: Option<Phi<String>>,
     /// Notes of those who treat; absent for everybody else, whether there are any or not.
-    pub(crate) clinical_notes: Option<String>,
+    pub(crate) clinical_notes: Option<Phi<String>>,
     /// Counts its changes; to be sent back with the next one.
     pub(crate) version: i64,
     /// When it was created.
@@ -48,15 +49,15 @@ impl Example for Patient {
             id: PatientId(27),
             uid: Uuid::from_u128(0x0190_b6a0_7c1e_7b5e_9a55_0d2b_6d1f_3c11),
             user_id: None,
-            first_name: input.first_name,
-            last_name: input.last_name,
-            email: input.email,
-            phone: input.phone,
-            date_of_birth: input.date_of_birth,
-            national_id: input.national_id,
-            address: input.address,
-            emergency_contact: input.emergency_contact,
-            clinical_notes: input.clinical_notes,
+            first_name: input.first_name.into(),
+            last_name: input.last_name.into(),
+            email: input.email.map(Phi::from),
+            phone: input.phone.map(Phi::from),
+            date_of_birth: input.date_of_birth.map(Phi::from),
+            national_id: input.national_id.map(Phi::from),
+            address: input.address.map(Phi::from),
+            emergency_contact: input.emergency_contact.map(Phi::from),
+            clinical_notes: input.clinical_notes.map(Phi::from),
             version: 1,
             created_at,
             updated_at: created_at,
@@ -64,73 +65,57 @@ impl Example for Patient {
     }
 }
 
-macro_rules! patient_input {
-    ($(#[$doc:meta])* $name:ident { $($(#[$extra_doc:meta])* $extra:ident: $extra_type:ty,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Object)]
-        #[oai(example, skip_serializing_if_is_none)]
-        pub(crate) struct $name {
-            $($(#[$extra_doc])* pub(crate) $extra: $extra_type,)?
-            /// First name.
-            #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"))]
-            pub(crate) first_name: String,
-            /// Last name.
-            #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"))]
-            pub(crate) last_name: String,
-            /// E-mail address, unique among the clinic's patients.
-            #[oai(validator(min_length = 3, max_length = 254, pattern = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$"))]
-            pub(crate) email: Option<String>,
-            /// Telephone number, best with its country's prefix.
-            #[oai(validator(min_length = 3, max_length = 32, pattern = r"^\+?[0-9][0-9 ()/.-]+$"))]
-            pub(crate) phone: Option<String>,
-            /// Date of birth, between 1850 and today.
-            pub(crate) date_of_birth: Option<NaiveDate>,
-            /// Number of a national identity document or health insurance.
-            #[oai(validator(min_length = 1, max_length = 64, pattern = r"^[^\x00-\x1f\x7f]*[A-Za-z0-9][^\x00-\x1f\x7f]*$"))]
-            pub(crate) national_id: Option<String>,
-            /// Postal address.
-            #[oai(validator(min_length = 1, max_length = 500))]
-            pub(crate) address: Option<String>,
-            /// Whom to call in an emergency.
-            #[oai(validator(min_length = 1, max_length = 300))]
-            pub(crate) emergency_contact: Option<String>,
-            /// Notes of those who treat. Only they may send them; what anybody else sends leaves the
-            /// notes as they are.
-            #[oai(validator(min_length = 1, max_length = 20_000))]
-            pub(crate) clinical_notes: Option<String>,
-        }
-    };
+/// What a patient is created from.
+#[derive(Debug, Clone, Object)]
+#[oai(example, skip_serializing_if_is_none)]
+pub(crate) struct CreatePatient {
+    /// First name.
+    #[oai(validator(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
+    ))]
+    pub(crate) first_name: String,
+    /// Last name.
+    #[oai(validator(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
+    ))]
+    pub(crate) last_name: String,
+    /// E-mail address, unique among the clinic's patients.
+    #[oai(validator(min_length = 3, max_length = 254, pattern = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$"))]
+    pub(crate) email: Option<String>,
+    /// Telephone number, best with its country's prefix.
+    #[oai(validator(min_length = 3, max_length = 32, pattern = r"^\+?[0-9][0-9 ()/.-]+$"))]
+    pub(crate) phone: Option<String>,
+    /// Date of birth, between 1850 and today.
+    pub(crate) date_of_birth: Option<NaiveDate>,
+    /// Number of a national identity document or health insurance.
+    #[oai(validator(min_length = 1, max_length = 64, pattern = r"^[^\x00-\x1f\x7f]*[A-Za-z0-9][^\x00-\x1f\x7f]*$"))]
+    pub(crate) national_id: Option<String>,
+    /// Postal address.
+    #[oai(validator(min_length = 1, max_length = 500))]
+    pub(crate) address: Option<String>,
+    /// Whom to call in an emergency.
+    #[oai(validator(min_length = 1, max_length = 300))]
+    pub(crate) emergency_contact: Option<String>,
+    /// Notes of those who treat. Only they may send them; what anybody else sends leaves the
+    /// notes as they are.
+    #[oai(validator(min_length = 1, max_length = 20_000))]
+    pub(crate) clinical_notes: Option<String>,
 }
 
-patient_input! {
-    /// What a patient is created from.
-    CreatePatient {}
-}
-
-patient_input! {
-    /// What a patient is replaced by; what is left out is removed.
-    UpdatePatient {
-        /// The version this change was made from; 409 `stale_version` when there is a newer one.
-        #[oai(validator(minimum(value = "1")))]
-        version: i64,
-    }
-}
-
-impl UpdatePatient {
-    /// The change without its version: what is written.
-    pub(super) fn record(self) -> CreatePatient {
-        CreatePatient {
-            first_name: self.first_name,
-            last_name: self.last_name,
-            email: self.email,
-            phone: self.phone,
-            date_of_birth: self.date_of_birth,
-            national_id: self.national_id,
-            address: self.address,
-            emergency_contact: self.emergency_contact,
-            clinical_notes: self.clinical_notes,
-        }
-    }
+/// What a patient is replaced by; what is left out is removed.
+#[derive(Debug, Clone, Object)]
+#[oai(example, skip_serializing_if_is_none)]
+pub(crate) struct UpdatePatient {
+    /// The version this change was made from; 409 `stale_version` when there is a newer one.
+    #[oai(validator(minimum(value = "1")))]
+    pub(crate) version: i64,
+    /// The record as it is to be.
+    #[oai(flatten)]
+    pub(crate) record: CreatePatient,
 }
 
 impl Example for CreatePatient {
@@ -151,19 +136,7 @@ impl Example for CreatePatient {
 
 impl Example for UpdatePatient {
     fn example() -> Self {
-        let record = CreatePatient::example();
-        Self {
-            version: 1,
-            first_name: record.first_name,
-            last_name: record.last_name,
-            email: record.email,
-            phone: record.phone,
-            date_of_birth: record.date_of_birth,
-            national_id: record.national_id,
-            address: record.address,
-            emergency_contact: record.emergency_contact,
-            clinical_notes: record.clinical_notes,
-        }
+        Self { version: 1, record: CreatePatient::example() }
     }
 }
 

@@ -4,12 +4,13 @@ use uuid::Uuid;
 
 use super::{error::PatientError, model::PatientSort};
 use crate::{
-    database::{DatabaseError, DiscloseTx, Sealed, Tx, WriteTx, broken_constraint},
+    database::{DatabaseError, DiscloseTx, Listed, Sealed, Tx, WriteTx, broken_constraint},
     encryption::NewKey,
     ids::{OrganizationId, PatientId, UserId},
 };
 
 /// A patient as it is stored: names in clear, the rest sealed with its own data key.
+#[derive(sqlx::FromRow)]
 pub(super) struct PatientRow {
     pub(super) id: PatientId,
     pub(super) organization_id: OrganizationId,
@@ -56,110 +57,36 @@ pub(super) struct PatientSearch {
     pub(super) national_id_index: Option<Vec<u8>>,
 }
 
-/// Locks against other changes; only what is written comes out again.
-pub(super) async fn patient_lock(tx: &mut WriteTx, id: PatientId) -> Result<Option<PatientRow>, DatabaseError> {
-    let row = sqlx::query_as!(
-        PatientRow,
-        r#"
-        select p.id as "id: PatientId", p.organization_id as "organization_id: OrganizationId", p.uid,
-               p.user_id as "user_id: UserId", p.first_name, p.last_name, p.email_encrypted, p.phone_encrypted,
-               p.date_of_birth_encrypted, p.national_id_encrypted, p.address_encrypted, p.emergency_contact_encrypted,
-               p.clinical_notes_encrypted, p.data_key_id, k.wrapped, p.version, p.created_at, p.updated_at
-        from patients p
-        join data_keys k on k.organization_id = p.organization_id and k.id = p.data_key_id
-        where p.id = $1 and p.deleted_at is null
-        for update of p
-        "#,
-        id.0
-    )
-    .fetch_optional(tx.connection()?)
-    .await?;
-    Ok(row)
+impl Listed for PatientRow {
+    const TABLE: &'static str = "patients";
+    const COLUMNS: &'static str = "id, organization_id, uid, user_id, first_name, last_name, email_encrypted, \
+                                   phone_encrypted, date_of_birth_encrypted, national_id_encrypted, address_encrypted, \
+                                   emergency_contact_encrypted, clinical_notes_encrypted, data_key_id, \
+                                   (select k.wrapped from data_keys k \
+                                    where k.organization_id = patients.organization_id \
+                                      and k.id = patients.data_key_id) as wrapped, \
+                                   version, created_at, updated_at";
+    const PRESENT: &'static str = "deleted_at is null";
 }
 
-pub(super) async fn patient_get(
-    tx: &mut DiscloseTx,
-    id: PatientId,
-) -> Result<Option<Sealed<PatientRow>>, DatabaseError> {
-    let row = sqlx::query_as!(
-        PatientRow,
-        r#"
-        select p.id as "id: PatientId", p.organization_id as "organization_id: OrganizationId", p.uid,
-               p.user_id as "user_id: UserId", p.first_name, p.last_name, p.email_encrypted, p.phone_encrypted,
-               p.date_of_birth_encrypted, p.national_id_encrypted, p.address_encrypted, p.emergency_contact_encrypted,
-               p.clinical_notes_encrypted, p.data_key_id, k.wrapped, p.version, p.created_at, p.updated_at
-        from patients p
-        join data_keys k on k.organization_id = p.organization_id and k.id = p.data_key_id
-        where p.id = $1 and p.deleted_at is null
-        "#,
-        id.0
-    )
-    .fetch_optional(tx.connection()?)
-    .await?;
-    Ok(row.map(Sealed::new))
-}
-
+/// A page of patients, and how many there are in all.
 pub(super) async fn patient_page(
     tx: &mut DiscloseTx,
-    organization: OrganizationId,
     search: &PatientSearch,
     sort: PatientSort,
     paging: Paging,
-) -> Result<Sealed<Vec<PatientRow>>, DatabaseError> {
-    let rows = sqlx::query_as!(
-        PatientRow,
-        r#"
-        select p.id as "id: PatientId", p.organization_id as "organization_id: OrganizationId", p.uid,
-               p.user_id as "user_id: UserId", p.first_name, p.last_name, p.email_encrypted, p.phone_encrypted,
-               p.date_of_birth_encrypted, p.national_id_encrypted, p.address_encrypted, p.emergency_contact_encrypted,
-               p.clinical_notes_encrypted, p.data_key_id, k.wrapped, p.version, p.created_at, p.updated_at
-        from patients p
-        join data_keys k on k.organization_id = p.organization_id and k.id = p.data_key_id
-        where p.organization_id = $1 and p.deleted_at is null
-          and ($2::text is null or (p.first_name || ' ' || p.last_name) ilike $2)
-          and ($3::bytea is null or p.email_index = $3)
-          and ($4::bytea is null or p.phone_index = $4)
-          and ($5::bytea is null or p.national_id_index = $5)
-        order by case when $6 then p.created_at end desc, lower(p.last_name), lower(p.first_name), p.id
-        limit $7 offset $8
-        "#,
-        organization.0,
-        search.name,
-        search.email_index,
-        search.phone_index,
-        search.national_id_index,
-        sort == PatientSort::Newest,
-        paging.limit(),
-        paging.offset()
-    )
-    .fetch_all(tx.connection()?)
-    .await?;
-    Ok(Sealed::new(rows))
-}
-
-pub(super) async fn patient_count(
-    tx: &mut DiscloseTx,
-    organization: OrganizationId,
-    search: &PatientSearch,
-) -> Result<i64, DatabaseError> {
-    let total = sqlx::query_scalar!(
-        r#"
-        select count(*) as "total!" from patients p
-        where p.organization_id = $1 and p.deleted_at is null
-          and ($2::text is null or (p.first_name || ' ' || p.last_name) ilike $2)
-          and ($3::bytea is null or p.email_index = $3)
-          and ($4::bytea is null or p.phone_index = $4)
-          and ($5::bytea is null or p.national_id_index = $5)
-        "#,
-        organization.0,
-        search.name,
-        search.email_index,
-        search.phone_index,
-        search.national_id_index
-    )
-    .fetch_one(tx.connection()?)
-    .await?;
-    Ok(total)
+) -> Result<Sealed<(Vec<PatientRow>, i64)>, DatabaseError> {
+    let order = match sort {
+        PatientSort::LastName => "lower(last_name), lower(first_name), id",
+        PatientSort::Newest => "created_at desc, lower(last_name), lower(first_name), id",
+    };
+    tx.list()?
+        .filter("(first_name || ' ' || last_name) ilike", search.name.as_deref())
+        .filter("email_index =", search.email_index.as_deref())
+        .filter("phone_index =", search.phone_index.as_deref())
+        .filter("national_id_index =", search.national_id_index.as_deref())
+        .rows(order, paging)
+        .await
 }
 
 /// What the database made of a new or changed row.
@@ -284,79 +211,4 @@ pub(super) async fn patient_delete(tx: &mut WriteTx, id: PatientId) -> Result<Op
     .fetch_optional(tx.connection()?)
     .await?;
     Ok(row.map(|row| row.user_id))
-}
-
-/// Makes the patient the user's own, unless it is somebody's; false when it is, or is not there. Run by the
-/// owner of the table: no policy lets anybody else write this.
-pub(super) async fn patient_link(
-    tx: &mut WriteTx,
-    organization: OrganizationId,
-    id: PatientId,
-    user: UserId,
-) -> Result<bool, PatientError> {
-    let done = sqlx::query!(
-        r#"
-        update patients set user_id = $3, version = version + 1, updated_at = now()
-        where organization_id = $1 and id = $2 and user_id is null and deleted_at is null
-        "#,
-        organization.0,
-        id.0,
-        user.0
-    )
-    .execute(tx.connection()?)
-    .await
-    .map_err(|error| match broken_constraint(&error) {
-        Some("patients_user_key") => PatientError::UserTaken,
-        // The membership has ended since it was looked for.
-        Some("patients_user_fkey") => PatientError::NotFound,
-        _ => DatabaseError::from(error).into(),
-    })?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// Takes the patient's login; run by the owner of the table.
-pub(super) async fn patient_unlink(tx: &mut WriteTx, id: PatientId) -> Result<(), DatabaseError> {
-    sqlx::query!("update patients set user_id = null, version = version + 1, updated_at = now() where id = $1", id.0)
-        .execute(tx.connection()?)
-        .await?;
-    Ok(())
-}
-
-/// Returns true if the user is linked to a patient of the context's organization.
-pub(super) async fn is_record_of(tx: &mut WriteTx, user: UserId) -> Result<bool, DatabaseError> {
-    let is = sqlx::query_scalar!(
-        r#"
-        select exists (select from patients where organization_id = context_organization() and user_id = $1
-                                              and deleted_at is null) as "is!"
-        "#,
-        user.0
-    )
-    .fetch_one(tx.connection()?)
-    .await?;
-    Ok(is)
-}
-
-/// The user of a patient, whose row is kept from changing.
-pub(super) async fn patient_user(tx: &mut impl Tx, id: PatientId) -> Result<Option<Option<UserId>>, DatabaseError> {
-    let user = sqlx::query_scalar!(
-        r#"select user_id as "user_id: UserId" from patients where id = $1 and deleted_at is null for share"#,
-        id.0
-    )
-    .fetch_optional(tx.connection()?)
-    .await?;
-    Ok(user)
-}
-
-/// The same, kept from everybody else who would change it.
-pub(super) async fn patient_user_hold(
-    tx: &mut WriteTx,
-    id: PatientId,
-) -> Result<Option<Option<UserId>>, DatabaseError> {
-    let user = sqlx::query_scalar!(
-        r#"select user_id as "user_id: UserId" from patients where id = $1 and deleted_at is null for update"#,
-        id.0
-    )
-    .fetch_optional(tx.connection()?)
-    .await?;
-    Ok(user)
 }

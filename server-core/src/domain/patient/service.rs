@@ -4,6 +4,7 @@ use chrono::{Datelike, NaiveDate, Utc};
 use server_shared::{
     crypto::{normalize_email, normalize_national_id, normalize_phone},
     http::{Page, Paging},
+    mark::Phi,
 };
 use uuid::Uuid;
 
@@ -15,11 +16,12 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    database::{Database, DatabaseError, Sealed, WriteTx},
-    domain::rules::InvalidValue,
-    domain::user::UserEvent,
+    database::{Database, DatabaseError, Disclosed, Sealed},
+    domain::{
+        link::Links,
+        rules::{InvalidValue, StaleVersion},
+    },
     encryption::{Encryption, Holder, OpenKey},
-    event::Events,
     identity::{Caller, Changed, Permission},
     ids::{OrganizationId, PatientId, UserId},
 };
@@ -32,11 +34,13 @@ const EARLIEST_BIRTH: i32 = 1850;
 pub(crate) struct Service {
     database: Database,
     encryption: Arc<Encryption>,
+    /// Links between patients and the users who sign in as them.
+    pub(crate) links: Links<PatientId>,
 }
 
 impl Service {
     pub(crate) fn new(database: Database, encryption: Arc<Encryption>) -> Self {
-        Self { database, encryption }
+        Self { links: Links::new(database.clone()), database, encryption }
     }
 
     pub(super) async fn list(
@@ -46,70 +50,23 @@ impl Service {
         filter: &PatientFilter,
         sort: PatientSort,
         paging: Paging,
-    ) -> Result<Page<Patient>, PatientError> {
+    ) -> Result<Disclosed<Page<Patient>>, PatientError> {
         let search = self.search(organization, filter);
         let mut tx = self.database.disclose(caller).await?;
-        let rows = repository::patient_page(&mut tx, organization, &search, sort, paging).await?;
-        let total = match paging.total_of_first_page(rows.len()) {
-            Some(total) => total,
-            None => repository::patient_count(&mut tx, organization, &search).await?,
-        };
+        let rows = repository::patient_page(&mut tx, &search, sort, paging).await?;
         let notes = sees_notes(caller);
-        let patients = rows.try_map(|rows| {
-            rows.iter().map(|row| self.open(row, notes)).collect::<Result<Vec<Patient>, DatabaseError>>()
+        let page = rows.try_map(|(rows, total)| {
+            let patients = rows.iter().map(|row| self.open(row, notes)).collect::<Result<Vec<_>, DatabaseError>>()?;
+            Ok::<_, DatabaseError>(paging.page(patients, total))
         })?;
-        let patients =
-            tx.disclose(patients, |patients| Audit::read(patients.iter().map(|patient| &patient.id))).await?;
-        Ok(paging.page(patients, total))
+        Ok(tx.disclose(page, |page| Audit::read(page.data.iter().map(|patient| &patient.id))).await?)
     }
 
-    pub(super) async fn get(&self, caller: &Caller, id: PatientId) -> Result<Patient, PatientError> {
+    pub(super) async fn get(&self, caller: &Caller, id: PatientId) -> Result<Disclosed<Patient>, PatientError> {
         let mut tx = self.database.disclose(caller).await?;
-        let row = repository::patient_get(&mut tx, id).await?.ok_or(PatientError::NotFound)?;
+        let row = tx.get::<PatientRow>(id).await?.ok_or(PatientError::NotFound)?;
         let patient = row.try_map(|row| self.open(&row, sees_notes(caller)))?;
         Ok(tx.disclose(patient, |patient| Audit::read([&patient.id])).await?)
-    }
-
-    /// The user of a patient, for what other domains do with both: `None` for no such patient, `Some(None)`
-    /// for one who can't sign in. Keeps the row from changing to the end of the transaction.
-    pub(crate) async fn user_of(
-        &self,
-        tx: &mut WriteTx,
-        id: PatientId,
-    ) -> Result<Option<Option<UserId>>, DatabaseError> {
-        repository::patient_user(tx, id).await
-    }
-
-    /// Returns true if the user is linked to a patient of the context's organization.
-    pub(crate) async fn is_record_of(&self, tx: &mut WriteTx, user: UserId) -> Result<bool, DatabaseError> {
-        repository::is_record_of(tx, user).await
-    }
-
-    /// Makes a patient the own one of a user who has accepted it, in a transaction of the service itself.
-    pub(crate) async fn link(
-        &self,
-        tx: &mut WriteTx,
-        organization: OrganizationId,
-        id: PatientId,
-        user: UserId,
-    ) -> Result<(), PatientError> {
-        if repository::patient_link(tx, organization, id, user).await? {
-            return Ok(());
-        }
-        let linked = repository::patient_user(tx, id).await?;
-        Err(if linked.is_some() { PatientError::AlreadyLinked } else { PatientError::NotFound })
-    }
-
-    /// Ends what a user had by a patient record, at once.
-    pub(crate) async fn unlink(&self, caller: &Caller, id: PatientId) -> Result<(), PatientError> {
-        // Nobody but the owner of the table writes links.
-        let mut tx = self.database.write(&caller.privileged()).await?;
-        let user = repository::patient_user_hold(&mut tx, id).await?.ok_or(PatientError::NotFound)?;
-        let user = user.ok_or(PatientError::HasNoUser)?;
-        repository::patient_unlink(&mut tx, id).await?;
-        tx.changed(Changed::User(user));
-        tx.commit(Events::from(PatientEvent::Unlinked(id)).and([UserEvent::Unlinked(user)])).await?;
-        Ok(())
     }
 
     pub(super) async fn create(
@@ -117,7 +74,7 @@ impl Service {
         caller: &Caller,
         organization: OrganizationId,
         mut record: CreatePatient,
-    ) -> Result<Patient, PatientError> {
+    ) -> Result<Disclosed<Patient>, PatientError> {
         check(&record)?;
         if !sees_notes(caller) {
             record.clinical_notes = None;
@@ -145,23 +102,21 @@ impl Service {
         caller: &Caller,
         id: PatientId,
         change: UpdatePatient,
-    ) -> Result<Patient, PatientError> {
-        let version = change.version;
-        let mut record = change.record();
+    ) -> Result<Disclosed<Patient>, PatientError> {
+        let UpdatePatient { version, mut record } = change;
         check(&record)?;
         let mut tx = self.database.write(caller).await?;
-        let row = repository::patient_lock(&mut tx, id).await?.ok_or(PatientError::NotFound)?;
-        if row.version != version {
-            return Err(PatientError::StaleVersion { current: row.version });
-        }
+        let row = tx.lock::<PatientRow>(id).await?.ok_or(PatientError::NotFound)?;
+        StaleVersion::check(version, row.version)?;
         let before = self.open(&row, true)?;
         // Before anything is compared with other patients', some of whom the caller may not see.
-        let identified = before.email != record.email || before.national_id != record.national_id;
+        let identified = !same(before.email.as_ref(), record.email.as_ref())
+            || !same(before.national_id.as_ref(), record.national_id.as_ref());
         if identified && caller.may(Permission::PatientIdentify).is_err() {
             return Err(PatientError::IdentifierForbidden);
         }
         if !sees_notes(caller) {
-            record.clinical_notes.clone_from(&before.clinical_notes);
+            record.clinical_notes = before.clinical_notes.clone().map(Phi::into_inner);
         }
         let mut values = self.seal(row.organization_id, row.uid, &self.key(&row)?, &record);
         if !sees_notes(caller) {
@@ -237,12 +192,12 @@ impl Service {
             id: row.id,
             uid: row.uid,
             user_id: row.user_id,
-            first_name: row.first_name.clone(),
-            last_name: row.last_name.clone(),
+            first_name: row.first_name.clone().into(),
+            last_name: row.last_name.clone().into(),
             email: cipher.open("email", row.email_encrypted.as_deref())?,
             phone: cipher.open("phone", row.phone_encrypted.as_deref())?,
             date_of_birth: born
-                .map(|date| date.parse())
+                .map(|date| date.try_map(|date| date.parse()))
                 .transpose()
                 .map_err(|_| DatabaseError::Damaged(format!("the date of birth of patient {} is no date", row.id)))?,
             national_id: cipher.open("national_id", row.national_id_encrypted.as_deref())?,
@@ -269,15 +224,15 @@ fn patient(uid: Uuid, user_id: Option<UserId>, record: CreatePatient, written: &
         id: written.id,
         uid,
         user_id,
-        first_name: record.first_name,
-        last_name: record.last_name,
-        email: record.email,
-        phone: record.phone,
-        date_of_birth: record.date_of_birth,
-        national_id: record.national_id,
-        address: record.address,
-        emergency_contact: record.emergency_contact,
-        clinical_notes: record.clinical_notes.filter(|_| notes),
+        first_name: record.first_name.into(),
+        last_name: record.last_name.into(),
+        email: record.email.map(Phi::from),
+        phone: record.phone.map(Phi::from),
+        date_of_birth: record.date_of_birth.map(Phi::from),
+        national_id: record.national_id.map(Phi::from),
+        address: record.address.map(Phi::from),
+        emergency_contact: record.emergency_contact.map(Phi::from),
+        clinical_notes: record.clinical_notes.filter(|_| notes).map(Phi::from),
         version: written.version,
         created_at: written.created_at,
         updated_at: written.updated_at,
@@ -286,17 +241,22 @@ fn patient(uid: Uuid, user_id: Option<UserId>, record: CreatePatient, written: &
 
 fn changed_fields(before: &Patient, after: &CreatePatient) -> Vec<&'static str> {
     let compared = [
-        ("first_name", before.first_name == after.first_name),
-        ("last_name", before.last_name == after.last_name),
-        ("email", before.email == after.email),
-        ("phone", before.phone == after.phone),
-        ("date_of_birth", before.date_of_birth == after.date_of_birth),
-        ("national_id", before.national_id == after.national_id),
-        ("address", before.address == after.address),
-        ("emergency_contact", before.emergency_contact == after.emergency_contact),
-        ("clinical_notes", before.clinical_notes == after.clinical_notes),
+        ("first_name", before.first_name.get() == &after.first_name),
+        ("last_name", before.last_name.get() == &after.last_name),
+        ("email", same(before.email.as_ref(), after.email.as_ref())),
+        ("phone", same(before.phone.as_ref(), after.phone.as_ref())),
+        ("date_of_birth", same(before.date_of_birth.as_ref(), after.date_of_birth.as_ref())),
+        ("national_id", same(before.national_id.as_ref(), after.national_id.as_ref())),
+        ("address", same(before.address.as_ref(), after.address.as_ref())),
+        ("emergency_contact", same(before.emergency_contact.as_ref(), after.emergency_contact.as_ref())),
+        ("clinical_notes", same(before.clinical_notes.as_ref(), after.clinical_notes.as_ref())),
     ];
     compared.into_iter().filter(|(_, same)| !same).map(|(field, _)| field).collect()
+}
+
+/// Returns true if a protected value is `other`.
+fn same<T: PartialEq>(value: Option<&Phi<T>>, other: Option<&T>) -> bool {
+    value.map(Phi::get) == other
 }
 
 fn check(record: &CreatePatient) -> Result<(), InvalidValue> {

@@ -1,17 +1,20 @@
 use std::borrow::Cow;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use server_shared::error::{Fault, FaultKind};
 
-use crate::{database::DatabaseError, domain::rules::InvalidValue};
+use crate::{
+    database::DatabaseError,
+    domain::rules::{InvalidValue, StaleVersion},
+};
 
 /// What can go wrong with schedules.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ScheduleError {
     #[error("There is no such specialist.")]
     NotFound,
-    #[error("Somebody else changed the schedule meanwhile; get it again and repeat the change.")]
-    StaleVersion { current: i64 },
+    #[error(transparent)]
+    Stale(#[from] StaleVersion),
     #[error(transparent)]
     Invalid(#[from] InvalidValue),
     #[error(transparent)]
@@ -22,7 +25,7 @@ impl Fault for ScheduleError {
     fn kind(&self) -> FaultKind {
         match self {
             Self::NotFound => FaultKind::NotFound,
-            Self::StaleVersion { .. } => FaultKind::Conflict,
+            Self::Stale(error) => error.kind(),
             Self::Invalid(error) => error.kind(),
             Self::Database(error) => error.kind(),
         }
@@ -31,7 +34,7 @@ impl Fault for ScheduleError {
     fn code(&self) -> Cow<'static, str> {
         match self {
             Self::NotFound => "specialist_not_found".into(),
-            Self::StaleVersion { .. } => "stale_version".into(),
+            Self::Stale(error) => error.code(),
             Self::Invalid(error) => error.code(),
             Self::Database(error) => error.code(),
         }
@@ -39,7 +42,7 @@ impl Fault for ScheduleError {
 
     fn details(&self) -> Option<Value> {
         match self {
-            Self::StaleVersion { current } => Some(json!({ "version": current })),
+            Self::Stale(error) => error.details(),
             Self::Invalid(error) => error.details(),
             _ => None,
         }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     database::Database,
-    domain::specialist::SpecialistEvent,
+    domain::{rules::StaleVersion, specialist::SpecialistEvent},
     identity::Caller,
     ids::{OrganizationId, SpecialistId},
 };
@@ -38,9 +38,7 @@ impl Service {
         let mut tx = self.database.write(caller).await?;
         // Another's row is not found, for a specialist as for a stranger: updating is the lock.
         let standing = repository::schedule_lock(&mut tx, id).await?.ok_or(ScheduleError::NotFound)?;
-        if standing.version != input.version {
-            return Err(ScheduleError::StaleVersion { current: standing.version });
-        }
+        StaleVersion::check(input.version, standing.version)?;
         let version = repository::schedule_update(&mut tx, organization, id, input, &windows, &periods).await?;
         tx.commit(SpecialistEvent::Updated(id, changed(&standing, input, &windows, &periods))).await?;
         Ok(SpecialistSchedule {

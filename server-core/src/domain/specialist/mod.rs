@@ -1,6 +1,8 @@
 mod api;
 mod error;
 mod event;
+mod holdings;
+mod link;
 mod model;
 mod repository;
 mod service;
@@ -8,4 +10,5 @@ mod service;
 pub(crate) use api::Api;
 pub(crate) use error::SpecialistError;
 pub(crate) use event::SpecialistEvent;
+pub(crate) use holdings::HOLDINGS;
 pub(crate) use service::Service;

@@ -4,7 +4,7 @@ use poem_openapi::{Enum, Object, types::Example};
 use crate::ids::{SpecialistId, SpecialtyId, UserId};
 
 /// A person who treats patients.
-#[derive(Debug, Clone, Object)]
+#[derive(Debug, Clone, Object, sqlx::FromRow)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Specialist {
     /// Its id.

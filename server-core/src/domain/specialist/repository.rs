@@ -1,41 +1,37 @@
-use server_shared::http::Paging;
+use server_shared::http::{Page, Paging};
 
 use super::{
     error::SpecialistError,
     model::{Specialist, SpecialistFilter, SpecialistInput, SpecialistSort},
 };
 use crate::{
-    database::{DatabaseError, OpenReader, Tx, broken_constraint},
+    database::{DatabaseError, Listed, OpenReader, Tx},
     domain::rules::InvalidValue,
     ids::{OrganizationId, SpecialistId, SpecialtyId, UserId},
 };
 
-pub(super) async fn specialist_count(reader: &mut OpenReader, filter: SpecialistFilter) -> Result<i64, DatabaseError> {
-    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
-    let total = sqlx::query_scalar!(
-        r#"
-        select counted.total as "total!"
-        from context_enter($1, $2, $3, $4, $5) as ctx
-        cross join lateral (
-            select count(*) as total from specialists s
-            where s.organization_id = $2 and s.deleted_at is null
-              and ($6::bigint is null or exists (
-                  select from specialist_specialties x
-                  where x.organization_id = s.organization_id and x.specialist_id = s.id and x.specialty_id = $6))
-              and ($7::boolean is null or s.bookable = $7) and ctx offset 0
-        ) counted
-        "#,
-        user,
-        organization,
-        role,
-        patient,
-        specialist,
-        filter.specialty_id.map(|id| id.0),
-        filter.bookable
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(total)
+/// A checked statement that gives back the specialist it wrote, whose specialties are still to be set: what stands
+/// before `returning`, and the arguments.
+macro_rules! specialist_written {
+    ($statement:literal, $($arguments:tt)*) => {
+        sqlx::query_as!(
+            Specialist,
+            $statement
+                + r#" returning id as "id: SpecialistId", user_id as "user_id: UserId", name, title,
+                  array[]::bigint[] as "specialty_ids!: Vec<SpecialtyId>", timezone, bookable, created_at, updated_at"#,
+            $($arguments)*
+        )
+    };
+}
+
+impl Listed for Specialist {
+    const TABLE: &'static str = "specialists";
+    const COLUMNS: &'static str = "id, user_id, name, title, timezone, bookable, created_at, updated_at, \
+                                   array(select x.specialty_id from specialist_specialties x \
+                                         where x.organization_id = specialists.organization_id \
+                                           and x.specialist_id = specialists.id \
+                                         order by x.specialty_id) as specialty_ids";
+    const PRESENT: &'static str = "deleted_at is null";
 }
 
 pub(super) async fn specialist_page(
@@ -43,72 +39,21 @@ pub(super) async fn specialist_page(
     filter: SpecialistFilter,
     sort: SpecialistSort,
     paging: Paging,
-) -> Result<Vec<Specialist>, DatabaseError> {
-    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
-    let rows = sqlx::query_as!(
-        Specialist,
-        r#"
-        select p.id as "id: SpecialistId", p.user_id as "user_id: UserId", p.name, p.title,
-               p.specialty_ids as "specialty_ids!: Vec<SpecialtyId>", p.timezone, p.bookable, p.created_at, p.updated_at
-        from context_enter($1, $2, $3, $4, $5) as ctx
-        cross join lateral (
-            select s.*, array(select x.specialty_id from specialist_specialties x
-                              where x.organization_id = s.organization_id and x.specialist_id = s.id
-                              order by x.specialty_id) as specialty_ids
-            from specialists s
-            where s.organization_id = $2 and s.deleted_at is null
-              and ($6::bigint is null or exists (
-                  select from specialist_specialties x
-                  where x.organization_id = s.organization_id and x.specialist_id = s.id and x.specialty_id = $6))
-              and ($7::boolean is null or s.bookable = $7) and ctx
-            order by case when $8 then lower(s.name) end desc, lower(s.name), s.id
-            limit $9 offset $10
-        ) p
-        "#,
-        user,
-        organization,
-        role,
-        patient,
-        specialist,
-        filter.specialty_id.map(|id| id.0),
-        filter.bookable,
-        sort == SpecialistSort::NameDescending,
-        paging.limit(),
-        paging.offset()
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows)
-}
-
-pub(super) async fn specialist_get(
-    reader: &mut OpenReader,
-    id: SpecialistId,
-) -> Result<Option<Specialist>, DatabaseError> {
-    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
-    let row = sqlx::query_as!(
-        Specialist,
-        r#"
-        select p.id as "id: SpecialistId", p.user_id as "user_id: UserId", p.name, p.title,
-               p.specialty_ids as "specialty_ids!: Vec<SpecialtyId>", p.timezone, p.bookable, p.created_at, p.updated_at
-        from context_enter($1, $2, $3, $4, $5) as ctx
-        cross join lateral (
-            select s.*, array(select x.specialty_id from specialist_specialties x
-                              where x.organization_id = s.organization_id and x.specialist_id = s.id
-                              order by x.specialty_id) as specialty_ids
-            from specialists s where s.id = $6 and s.deleted_at is null and ctx offset 0
-        ) p
-        "#,
-        user,
-        organization,
-        role,
-        patient,
-        specialist,
-        id.0
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(row)
+) -> Result<Page<Specialist>, DatabaseError> {
+    let order = match sort {
+        SpecialistSort::Name => "lower(name), id",
+        SpecialistSort::NameDescending => "lower(name) desc, id",
+    };
+    reader
+        .list()
+        .among(
+            "select x.specialist_id from specialist_specialties x \
+             where x.organization_id = specialists.organization_id and x.specialty_id =",
+            filter.specialty_id,
+        )
+        .filter("bookable =", filter.bookable)
+        .page(order, paging)
+        .await
 }
 
 pub(super) async fn specialist_create(
@@ -116,13 +61,8 @@ pub(super) async fn specialist_create(
     organization: OrganizationId,
     input: &SpecialistInput,
 ) -> Result<Specialist, SpecialistError> {
-    let mut row = sqlx::query_as!(
-        Specialist,
-        r#"
-        insert into specialists (organization_id, name, title, timezone, bookable) values ($1, $2, $3, $4, $5)
-        returning id as "id: SpecialistId", user_id as "user_id: UserId", name, title,
-                  array[]::bigint[] as "specialty_ids!: Vec<SpecialtyId>", timezone, bookable, created_at, updated_at
-        "#,
+    let mut row = specialist_written!(
+        "insert into specialists (organization_id, name, title, timezone, bookable) values ($1, $2, $3, $4, $5)",
         organization.0,
         input.name,
         input.title,
@@ -136,54 +76,15 @@ pub(super) async fn specialist_create(
     Ok(row)
 }
 
-/// Whether `id` is a specialist the caller may see, and which user it is linked to.
-pub(super) async fn specialist_user(
-    tx: &mut impl Tx,
-    id: SpecialistId,
-) -> Result<Option<Option<UserId>>, DatabaseError> {
-    let row = sqlx::query!(
-        r#"select user_id as "user_id: UserId" from specialists where id = $1 and deleted_at is null for update"#,
-        id.0
-    )
-    .fetch_optional(tx.connection()?)
-    .await?;
-    Ok(row.map(|row| row.user_id))
-}
-
-/// Reads a specialist that is about to change, locked.
-pub(super) async fn specialist_lock(tx: &mut impl Tx, id: SpecialistId) -> Result<Option<Specialist>, DatabaseError> {
-    let row = sqlx::query_as!(
-        Specialist,
-        r#"
-        select s.id as "id: SpecialistId", s.user_id as "user_id: UserId", s.name, s.title,
-               array(select x.specialty_id from specialist_specialties x
-                     where x.organization_id = s.organization_id and x.specialist_id = s.id
-                     order by x.specialty_id) as "specialty_ids!: Vec<SpecialtyId>",
-               s.timezone, s.bookable, s.created_at, s.updated_at
-        from specialists s where s.id = $1 and s.deleted_at is null for update
-        "#,
-        id.0
-    )
-    .fetch_optional(tx.connection()?)
-    .await?;
-    Ok(row)
-}
-
 pub(super) async fn specialist_update(
     tx: &mut impl Tx,
     organization: OrganizationId,
     id: SpecialistId,
     input: &SpecialistInput,
 ) -> Result<Option<Specialist>, SpecialistError> {
-    let row = sqlx::query_as!(
-        Specialist,
-        r#"
-        update specialists
-        set name = $2, title = $3, timezone = $4, bookable = $5, updated_at = now()
-        where id = $1 and deleted_at is null
-        returning id as "id: SpecialistId", user_id as "user_id: UserId", name, title,
-                  array[]::bigint[] as "specialty_ids!: Vec<SpecialtyId>", timezone, bookable, created_at, updated_at
-        "#,
+    let row = specialist_written!(
+        "update specialists set name = $2, title = $3, timezone = $4, bookable = $5, updated_at = now()
+         where id = $1 and deleted_at is null",
         id.0,
         input.name,
         input.title,
@@ -255,54 +156,4 @@ async fn specialties_set(
     let unknown = wanted.iter().position(|id| !held.iter().any(|held| held.0 == *id)).unwrap_or_default();
     let pointer = format!("/specialty_ids/{unknown}");
     Err(InvalidValue::new(&pointer, "unknown_reference", "is no specialty in use of this organization").into())
-}
-
-/// Makes the specialist the user's own, unless it is somebody's; false when it is, or is not there. Run by
-/// the owner of the table: no policy lets anybody else write this.
-pub(super) async fn specialist_link(
-    tx: &mut impl Tx,
-    organization: OrganizationId,
-    id: SpecialistId,
-    user: UserId,
-) -> Result<bool, SpecialistError> {
-    let done = sqlx::query!(
-        r#"
-        update specialists set user_id = $3, updated_at = now()
-        where organization_id = $1 and id = $2 and user_id is null and deleted_at is null
-        "#,
-        organization.0,
-        id.0,
-        user.0
-    )
-    .execute(tx.connection()?)
-    .await
-    .map_err(|error| match broken_constraint(&error) {
-        Some("specialists_user_key") => SpecialistError::UserTaken,
-        // The membership has ended since it was looked for.
-        Some("specialists_user_fkey") => SpecialistError::NotFound,
-        _ => DatabaseError::from(error).into(),
-    })?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// Takes the specialist's login; run by the owner of the table.
-pub(super) async fn specialist_unlink(tx: &mut impl Tx, id: SpecialistId) -> Result<(), DatabaseError> {
-    sqlx::query!("update specialists set user_id = null, updated_at = now() where id = $1", id.0)
-        .execute(tx.connection()?)
-        .await?;
-    Ok(())
-}
-
-/// Returns true if the user is linked to a specialist of the context's organization.
-pub(super) async fn is_record_of(tx: &mut impl Tx, user: UserId) -> Result<bool, DatabaseError> {
-    let is = sqlx::query_scalar!(
-        r#"
-        select exists (select from specialists where organization_id = context_organization() and user_id = $1
-                                                 and deleted_at is null) as "is!"
-        "#,
-        user.0
-    )
-    .fetch_one(tx.connection()?)
-    .await?;
-    Ok(is)
 }

@@ -32,17 +32,12 @@ impl Service {
         paging: Paging,
     ) -> Result<Page<Specialty>, SpecialtyError> {
         let mut reader = self.database.read(caller).open().await?;
-        let rows = repository::specialty_page(&mut reader, archived, sort, paging).await?;
-        let total = match paging.total_of_first_page(rows.len()) {
-            Some(total) => total,
-            None => repository::specialty_count(&mut reader, archived).await?,
-        };
-        Ok(paging.page(rows, total))
+        Ok(repository::specialty_page(&mut reader, archived, sort, paging).await?)
     }
 
     pub(super) async fn get(&self, caller: &Caller, id: SpecialtyId) -> Result<Specialty, SpecialtyError> {
         let mut reader = self.database.read(caller).open().await?;
-        repository::specialty_get(&mut reader, id).await?.ok_or(SpecialtyError::NotFound)
+        reader.get(id).await?.ok_or(SpecialtyError::NotFound)
     }
 
     pub(super) async fn create(
@@ -64,7 +59,7 @@ impl Service {
         input: &SpecialtyInput,
     ) -> Result<Specialty, SpecialtyError> {
         let mut tx = self.database.write(caller).await?;
-        let before = repository::specialty_lock(&mut tx, id).await?.ok_or(SpecialtyError::NotFound)?;
+        let before = tx.lock::<Specialty>(id).await?.ok_or(SpecialtyError::NotFound)?;
         let specialty = repository::specialty_update(&mut tx, id, input).await?.ok_or(SpecialtyError::NotFound)?;
         let changed = changed(&before, &specialty, &["name", "description"]);
         tx.commit(SpecialtyEvent::Updated(specialty.id, changed)).await?;
@@ -73,8 +68,10 @@ impl Service {
 
     pub(super) async fn delete(&self, caller: &Caller, id: SpecialtyId) -> Result<(), SpecialtyError> {
         let mut tx = self.database.write(caller).await?;
-        let specialty = repository::specialty_delete(&mut tx, id).await?.ok_or(SpecialtyError::NotFound)?;
-        tx.commit(SpecialtyEvent::Deleted(specialty.id)).await?;
+        if !tx.delete_or_archive::<Specialty>(id.0).await? {
+            return Err(SpecialtyError::NotFound);
+        }
+        tx.commit(SpecialtyEvent::Deleted(id)).await?;
         Ok(())
     }
 }

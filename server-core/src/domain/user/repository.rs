@@ -118,7 +118,7 @@ pub(super) async fn profile_update(
 
 /// What ends an account for good: what is personal goes, the key it was sealed with too. The identity
 /// provider's name stays, for news of the user that come late; erasure replaces it at its end.
-pub(crate) const CLOSED: &str = "name = '', superadmin = false, current_organization_id = null, email_encrypted = null,
+pub(super) const CLOSED: &str = "name = '', superadmin = false, current_organization_id = null, email_encrypted = null,
      email_index = null, data_key_wrapped = null, clerk_event_at = null, clerk_event_id = null,
      deleted_at = coalesce(deleted_at, now()), updated_at = now()";
 

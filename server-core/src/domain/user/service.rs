@@ -1,7 +1,11 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use server_shared::{crypto::normalize_email, token::Ed25519Signer};
+use server_shared::{
+    crypto::normalize_email,
+    mark::{Phi, ShownOnce},
+    token::Ed25519Signer,
+};
 use uuid::Uuid;
 
 use super::{
@@ -39,7 +43,7 @@ impl Service {
     }
 
     /// The caller in the organization that it works in from now on.
-    pub(super) async fn switch(&self, caller: &Person, organization: OrganizationId) -> Result<Person, UserError> {
+    pub(crate) async fn switch(&self, caller: &Person, organization: OrganizationId) -> Result<Person, UserError> {
         let switched = caller.in_organization(organization).ok_or(UserError::NotAMember)?;
         let user = caller.id();
         let mut tx = self.database.write(&switched).await?;
@@ -52,7 +56,7 @@ impl Service {
 
     /// A token for Telemetry. What it says is read and dated by the database: Telemetry is asked to refuse what
     /// was issued before a change, and a process that has not heard of one yet must not issue anything after it.
-    pub(super) async fn telemetry_token(
+    pub(crate) async fn telemetry_token(
         &self,
         caller: &Person,
         organization: OrganizationId,
@@ -77,7 +81,7 @@ impl Service {
             exp: expires_at.timestamp(),
             jti: Uuid::now_v7().to_string(),
         };
-        Ok(TelemetryToken { token: self.signer.sign(&claims)?, expires_at })
+        Ok(TelemetryToken { token: ShownOnce::new(self.signer.sign(&claims)?), expires_at })
     }
 
     /// The public half of the key that signs telemetry tokens.
@@ -152,7 +156,7 @@ impl Service {
         uid: Uuid,
         data_key_wrapped: Option<&[u8]>,
         sealed: Option<&[u8]>,
-    ) -> Result<Option<String>, DatabaseError> {
+    ) -> Result<Option<Phi<String>>, DatabaseError> {
         let Some(wrapped) = data_key_wrapped else { return Ok(None) };
         self.encryption.open(Holder::User { uid }, wrapped)?.row(TABLE, uid).open(EMAIL, sealed)
     }

@@ -9,6 +9,7 @@ use restartix_sdk::{
     telemetry::{self, types::NewAccessRevocation},
 };
 use serde::{Deserialize, Serialize};
+use server_shared::backoff::Backoff;
 
 use super::repository;
 use crate::{
@@ -30,6 +31,8 @@ pub(crate) struct AccessRevoke {
 impl Work for AccessRevoke {
     const KIND: &'static str = "access_revoke";
     const ATTEMPTS: Option<i32> = None;
+    // Until Telemetry has taken it, the token works.
+    const PAUSES: Backoff = Backoff::new(ASK_AGAIN, Duration::from_secs(30));
     // As the function `access_revoke` writes it.
     const KEEP_DAYS: i32 = 1;
 }

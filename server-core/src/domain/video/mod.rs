@@ -8,11 +8,13 @@
 mod api;
 mod error;
 mod event;
+mod holdings;
 mod model;
 mod repository;
 mod service;
 mod work;
 
 pub(crate) use api::Api;
+pub(crate) use holdings::HOLDINGS;
 pub(crate) use service::Service;
 pub(crate) use work::{RoomFollower, room_follow};

@@ -1,5 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Object, types::Example};
+use server_shared::mark::ShownOnce;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -11,13 +12,13 @@ const EARLY: TimeDelta = TimeDelta::minutes(15);
 const LATE: TimeDelta = TimeDelta::minutes(30);
 
 /// What lets one participant into one room.
-#[derive(Debug, Clone, Object)]
+#[derive(Debug, Object)]
 #[oai(example)]
 pub(crate) struct VideoToken {
     /// Where the room is; for the token's holder alone it opens.
     pub(crate) room_url: String,
     /// To be given to Daily's library together with the address; nobody else's business.
-    pub(crate) token: String,
+    pub(crate) token: ShownOnce<String>,
     /// When both end: half an hour after the appointment. Whoever is still there then has to leave.
     pub(crate) expires_at: DateTime<Utc>,
 }
@@ -26,7 +27,7 @@ impl Example for VideoToken {
     fn example() -> Self {
         Self {
             room_url: "https://clinic.daily.co/rx-5f0c7d3e4a0b4c6f9a550d2b6d1f3c11".to_owned(),
-            token: "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl".to_owned(),
+            token: ShownOnce::new("eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl".to_owned()),
             expires_at: DateTime::UNIX_EPOCH + TimeDelta::days(20_500),
         }
     }

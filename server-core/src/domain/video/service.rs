@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use chrono::Utc;
-use secrecy::ExposeSecret;
 
 use super::{
     error::VideoError,
@@ -54,7 +53,7 @@ impl Service {
         let token = daily.token_create(&room, &participant).await?;
         let tx = self.database.write(caller).await?;
         tx.commit(AppointmentEvent::Joined(id)).await?;
-        Ok(VideoToken { room_url, token: token.expose_secret().to_owned(), expires_at: closes_at })
+        Ok(VideoToken { room_url, token, expires_at: closes_at })
     }
 
     /// Brings the room into line with its appointment. Without a key there is nothing to do: should there

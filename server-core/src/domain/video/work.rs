@@ -21,6 +21,8 @@ pub(crate) struct RoomFollow {
 
 impl Work for RoomFollow {
     const KIND: &'static str = "video_room_follow";
+    // An attempt does little but wait for Daily, and a series leaves one job an appointment.
+    const WIDTH: usize = 8;
 }
 
 /// Makes, moves or deletes the room of an appointment by video, as the appointment stands once the change is

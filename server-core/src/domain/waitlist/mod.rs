@@ -7,6 +7,7 @@
 mod api;
 mod error;
 mod event;
+mod holdings;
 mod model;
 mod offer;
 mod repository;
@@ -14,5 +15,6 @@ mod service;
 mod work;
 
 pub(crate) use api::Api;
+pub(crate) use holdings::HOLDINGS;
 pub(crate) use service::Service;
 pub(crate) use work::{Offerer, offer_freed, offer_open, sweep};

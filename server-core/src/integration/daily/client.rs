@@ -7,6 +7,7 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode, header::RETRY_AFTER,
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+use server_shared::mark::ShownOnce;
 use url::Url;
 
 use super::error::{Answer, DailyError};
@@ -57,7 +58,7 @@ struct RoomAnswer {
 
 #[derive(Deserialize)]
 struct TokenAnswer {
-    token: SecretString,
+    token: String,
 }
 
 impl Daily {
@@ -110,7 +111,7 @@ impl Daily {
         &self,
         room: &Room<'_>,
         participant: &Participant<'_>,
-    ) -> Result<SecretString, DailyError> {
+    ) -> Result<ShownOnce<String>, DailyError> {
         let properties = json!({
             "room_name": room.name,
             "user_id": participant.user_id,
@@ -121,7 +122,7 @@ impl Daily {
             "eject_at_token_exp": true,
         });
         let answer: TokenAnswer = self.post(&["meeting-tokens"], &json!({ "properties": properties })).await?;
-        Ok(answer.token)
+        Ok(ShownOnce::new(answer.token))
     }
 
     async fn post<T: DeserializeOwned>(&self, path: &[&str], body: &Value) -> Result<T, DailyError> {

@@ -52,7 +52,7 @@ async fn the_registry_knows_every_column_of_the_database() {
     }
     let known: BTreeSet<String> = personal.union(&impersonal).cloned().collect();
     let missing: Vec<_> = columns.difference(&known).collect();
-    assert!(missing.is_empty(), "neither in domain/gdpr/registry.rs nor in gdpr_impersonal.txt: {missing:?}");
+    assert!(missing.is_empty(), "neither in any holdings.rs nor in gdpr_impersonal.txt: {missing:?}");
     let gone: Vec<_> = known.difference(&columns).collect();
     assert!(gone.is_empty(), "columns that are not there (any more): {gone:?}");
     let both: Vec<_> = personal.intersection(&impersonal).collect();

@@ -8,7 +8,7 @@ use server_shared::ApiError;
 use super::{model::AuditVerification, service::ChainService};
 use crate::{
     audit::reading::Reader,
-    http::{Person, Trace},
+    identity::{Person, Trace},
     ingest::Tag,
 };
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     audit::reading::Reader,
-    http::{Person, Trace},
+    identity::{Person, Trace},
     ingest::Tag,
     text::HeadCursor,
 };

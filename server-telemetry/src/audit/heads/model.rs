@@ -6,6 +6,7 @@ use poem_openapi::{
     types::{Any, Example},
 };
 use serde_json::Value;
+use server_shared::http::Paging;
 use uuid::{Uuid, uuid};
 
 use crate::{
@@ -97,4 +98,15 @@ impl Example for KeySet {
         let key = serde_json::json!({ "kty": "OKP", "crv": "Ed25519", "kid": "0f1e2d3c4b5a6978", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" });
         Self { keys: vec![Any(key)] }
     }
+}
+
+/// A search for heads.
+#[derive(Debug, Clone)]
+pub(super) struct HeadFilter {
+    /// Only heads of this organization.
+    pub organization_id: Option<i64>,
+    /// Only heads before that of this day and organization.
+    pub cursor: Option<(NaiveDate, i64)>,
+    /// Number of heads.
+    pub paging: Paging,
 }

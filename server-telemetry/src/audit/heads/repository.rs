@@ -2,7 +2,7 @@
 
 use sqlx::{Postgres, Transaction};
 
-use super::service::HeadFilter;
+use super::model::HeadFilter;
 use crate::audit::chain::{Hash, Head};
 
 /// Adds the head of a day, once.

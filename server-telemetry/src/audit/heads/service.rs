@@ -7,7 +7,7 @@ use serde_json::Value;
 use server_shared::http::Paging;
 
 use super::{
-    model::{AuditHead, AuditHeadList},
+    model::{AuditHead, AuditHeadList, HeadFilter},
     repository,
     signer::HeadSigner,
 };
@@ -16,15 +16,6 @@ use crate::{
     storage::postgres::Database,
     text::HeadCursor,
 };
-
-/// Which heads are asked for.
-#[derive(Debug, Clone)]
-pub(super) struct HeadFilter {
-    pub organization_id: Option<i64>,
-    /// Only heads before that of this day and organization.
-    pub cursor: Option<(NaiveDate, i64)>,
-    pub paging: Paging,
-}
 
 /// Reads heads.
 pub(crate) struct HeadService {

@@ -10,14 +10,18 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
     types::Type,
 };
-use server_shared::{ApiError, http::Accepted};
+use server_shared::{
+    ApiError,
+    http::{Accepted, streamed},
+    mark::Disclosed,
+};
 use uuid::Uuid;
 
 use super::{
     ErasureService,
     model::{DataSubject, ErasureAccepted, ErasureJob, ErasureMode, ErasureRequest, SubjectExport, SubjectKind},
 };
-use crate::{http::Service, ingest::Tag};
+use crate::{identity::Service, ingest::Tag};
 
 /// Operations under `/v1/privacy/subjects` and `/v1/privacy/jobs`.
 pub(crate) struct ErasureApi {
@@ -69,7 +73,7 @@ impl ErasureApi {
     #[oai(path = "/subjects/:subject_id/export", method = "get", operation_id = "privacy_subject_export")]
     async fn privacy_subject_export(
         &self,
-        _core: Service,
+        core: Service,
         /// Id in Core of the user, or of the patient with `subject_kind=patient`.
         #[oai(validator(minimum(value = "1"), maximum(value = "9007199254740991")))]
         subject_id: Path<i64>,
@@ -78,9 +82,10 @@ impl ErasureApi {
         /// Only what belongs to this organization; every organization when left out.
         #[oai(validator(minimum(value = "1"), maximum(value = "9007199254740991")))]
         organization_id: Query<Option<i64>>,
-    ) -> Result<Exported, ApiError> {
+    ) -> Result<Disclosed<Exported, Service>, ApiError> {
         let subject = subject(subject_kind.0, subject_id.0, organization_id.0);
-        Ok(Exported(self.erasures.export(subject).await?))
+        let export = self.erasures.export(subject).await?;
+        Ok(Disclosed::new(Exported(streamed::body(export)), &core))
     }
 
     /// Get the job of an erasure

@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{error::Interruption, export::ExportFault, model::DataSubject};
 use crate::{
-    http::compliance::Compliance,
+    compliance::Compliance,
     privacy::registry::{Fate, Found, Holding},
     storage::{StoreError, clickhouse::on_cluster},
 };

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use chrono::Utc;
-use poem::Body;
 use serde_json::json;
-use server_shared::http::streamed::{self, Document, Gone, Outlet};
+use server_shared::http::streamed::{Document, Gone, Outlet};
 use thiserror::Error;
 
 use super::{clickhouse::EventHoldings, model::DataSubject, postgres::RowHoldings};
@@ -32,9 +31,9 @@ pub(crate) struct Exporter {
 }
 
 impl Exporter {
-    /// The document, as a body. A store that fails later breaks the connection: half a document is
-    /// never taken for a whole one.
-    pub(super) async fn export(self: &Arc<Self>, subject: DataSubject) -> Result<Body, StoreError> {
+    /// Returns the document, to be written as it is sent. A store that fails later breaks the connection: half a
+    /// document is never taken for a whole one.
+    pub(super) async fn export(self: &Arc<Self>, subject: DataSubject) -> Result<Export, StoreError> {
         // While there still is a status to say it with.
         for store in [Store::PostgreSql, Store::ClickHouse] {
             if let Some(holding) = HOLDINGS.iter().find(|holding| holding.store == store) {
@@ -44,7 +43,7 @@ impl Exporter {
                 };
             }
         }
-        Ok(streamed::body(Export { exporter: Arc::clone(self), subject }))
+        Ok(Export { exporter: Arc::clone(self), subject })
     }
 
     async fn write(&self, subject: &DataSubject, outlet: &mut Outlet) -> Result<(), ExportFault> {
@@ -78,7 +77,7 @@ impl Exporter {
 }
 
 /// An export on its way out.
-struct Export {
+pub(super) struct Export {
     exporter: Arc<Exporter>,
     subject: DataSubject,
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object, types::Example};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use server_shared::mark::Phi;
 use uuid::Uuid;
 
 use crate::privacy::registry::{Fate, Found, HOLDINGS, Holding};
@@ -292,7 +293,7 @@ pub(crate) struct SubjectHolding {
     pub found_by: String,
     /// The rows, each an object with its columns. What tells of others is left out; binary values
     /// are hexadecimal.
-    pub rows: Vec<serde_json::Value>,
+    pub rows: Vec<Phi<serde_json::Value>>,
 }
 
 impl Example for SubjectExport {
@@ -308,7 +309,7 @@ impl Example for SubjectExport {
                 store: item.store,
                 table: item.table,
                 found_by: item.found_by,
-                rows: vec![row],
+                rows: vec![row.into()],
             }],
         }
     }

@@ -152,8 +152,8 @@ impl ErasureRepository {
         }))
     }
 
-    /// Keeps the lease for another stretch.
-    pub(super) async fn renew(&self, job: Uuid, lease: Uuid, stretch: Duration) -> Result<(), Interruption> {
+    /// Keeps the lease for another stretch; false when it is another's by now.
+    pub(super) async fn renew(&self, job: Uuid, lease: Uuid, stretch: Duration) -> Result<bool, sqlx::Error> {
         let mut tx = self.database.work().await?;
         let renewed = sqlx::query!(
             "update privacy.erasures set due_at = now() + $3::double precision * interval '1 second'
@@ -165,7 +165,7 @@ impl ErasureRepository {
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
-        if renewed.rows_affected() == 1 { Ok(()) } else { Err(Interruption::LeaseLost) }
+        Ok(renewed.rows_affected() == 1)
     }
 
     /// A transaction for a step and its entry in the receipt.

@@ -11,15 +11,16 @@
 //! more, and what had come in is gone too. Audit events of the person that come even later are
 //! stored without personal values (`AuditRepository::insert`).
 
-use std::{cmp::min, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use server_shared::{causes, shutdown::Shutdown};
-use tokio::{
-    sync::Notify,
-    time::{Instant, sleep},
+use server_shared::{
+    backoff::Backoff,
+    causes,
+    lease::{Held, LEASE, hold},
+    shutdown::Shutdown,
 };
+use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::{
     clickhouse::EventHoldings,
@@ -28,18 +29,19 @@ use super::{
     postgres::RowHoldings,
     repository::{Claimed, ErasureRepository},
 };
-use crate::privacy::{
-    cache::ConsentCache,
-    registry::{Fate, HOLDINGS, Holding, Store},
+use crate::{
+    job,
+    privacy::{
+        cache::ConsentCache,
+        registry::{Fate, HOLDINGS, Holding, Store},
+    },
+    storage::StoreError,
 };
 
-/// How long a job is a runner's without a sign of life, and how often it gives one.
-const LEASE: Duration = Duration::from_secs(10);
-const RENEWAL: Duration = Duration::from_secs(3);
 /// How often jobs of other instances are looked for; those of this one are told of.
 const POLL: Duration = Duration::from_secs(1);
-/// Longest pause after a failure; the first is a second.
-const PAUSE_MAX: Duration = Duration::from_mins(5);
+/// Pauses after failures.
+const PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(5));
 /// How often jobs that have proved what they had to are forgotten.
 const SWEEP: Duration = Duration::from_hours(1);
 /// Mutations of one table before the job is put off: rows still come in.
@@ -69,16 +71,11 @@ impl ErasureRunner {
     pub(crate) fn start(self: &Arc<Self>, shutdown: &Shutdown) {
         let runner = Arc::clone(self);
         shutdown.spawn("erasures", |stop| async move {
-            let mut sweep_at = Instant::now();
             while !stop.is_cancelled() {
                 match runner.turn(&stop).await {
                     Ok(true) => continue,
                     Ok(false) => {}
                     Err(error) => tracing::warn!(%error, "erasures could not be looked for"),
-                }
-                if Instant::now() >= sweep_at {
-                    sweep_at = Instant::now() + SWEEP;
-                    runner.sweep().await;
                 }
                 tokio::select! {
                     () = sleep(POLL) => {}
@@ -87,42 +84,34 @@ impl ErasureRunner {
                 }
             }
         });
+        let runner = Arc::clone(self);
+        job::repeat(shutdown, "erasures-sweep", move || {
+            let runner = Arc::clone(&runner);
+            async move { runner.sweep().await }
+        });
     }
 
     /// Takes up one job, if there is any.
     async fn turn(&self, stop: &CancellationToken) -> Result<bool, sqlx::Error> {
         let Some(mut job) = self.repository.claim(LEASE).await? else { return Ok(false) };
         let (id, lease) = (job.request.id, job.lease);
-        let outcome = tokio::select! {
-            outcome = self.work(&mut job) => outcome,
-            lost = self.keep(id, lease) => Err(lost),
-            // Somebody else may go on at once.
-            () = stop.cancelled() => Ok(Turn::Paused(Duration::ZERO)),
-        };
-        match outcome {
-            Ok(Turn::Finished) => tracing::info!(job_id = %id, "an erasure is finished"),
-            Ok(Turn::Paused(pause)) => self.repository.pause(&mut job, pause, None).await?,
-            Err(Interruption::LeaseLost) => {
+        let renew = || self.repository.renew(id, lease, LEASE);
+        // When the process stops, another one may go on at once.
+        match hold(id, self.work(&mut job), renew, stop, Duration::ZERO).await {
+            Held::Done(Ok(Turn::Finished)) => tracing::info!(job_id = %id, "an erasure is finished"),
+            Held::Done(Ok(Turn::Paused(pause))) => self.repository.pause(&mut job, pause, None).await?,
+            Held::Stopped => self.repository.pause(&mut job, Duration::ZERO, None).await?,
+            Held::Lost | Held::Done(Err(Interruption::LeaseLost)) => {
                 tracing::warn!(job_id = %id, "an erasure took longer than its lease; another instance goes on");
             }
-            Err(error) => {
-                let pause = min(PAUSE_MAX, Duration::from_secs(1 << job.failures.clamp(0, 9)));
+            Held::Done(Err(error)) => {
+                let pause = PAUSES.after(u32::try_from(job.failures).unwrap_or_default().saturating_add(1));
                 let retry_in_ms = pause.as_millis();
                 tracing::warn!(job_id = %id, retry_in_ms, error = causes(&error), "an erasure is tried again");
                 self.repository.pause(&mut job, pause, Some(error.to_string())).await?;
             }
         }
         Ok(true)
-    }
-
-    /// Renews the lease until that fails.
-    async fn keep(&self, job: Uuid, lease: Uuid) -> Interruption {
-        loop {
-            sleep(RENEWAL).await;
-            if let Err(lost) = self.repository.renew(job, lease, LEASE).await {
-                return lost;
-            }
-        }
     }
 
     async fn work(&self, job: &mut Claimed) -> Result<Turn, Interruption> {
@@ -207,12 +196,13 @@ impl ErasureRunner {
         }
     }
 
-    async fn sweep(&self) {
-        match self.repository.sweep().await {
-            Ok(0) => {}
-            Ok(swept) => tracing::info!(swept, "erasures of long ago forgotten"),
-            Err(error) => tracing::warn!(%error, "erasures of long ago could not be forgotten"),
+    /// Forgets what has proved what it had to; says when to do so again.
+    async fn sweep(&self) -> Result<Duration, StoreError> {
+        let swept = self.repository.sweep().await?;
+        if swept > 0 {
+            tracing::info!(swept, "erasures of long ago forgotten");
         }
+        Ok(SWEEP)
     }
 }
 

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use poem::Body;
 use uuid::Uuid;
 
 use super::{
     error::ErasureError,
-    export::Exporter,
+    export::{Export, Exporter},
     model::{DataSubject, ErasureAccepted, ErasureJob, ErasureRequest, ErasureStatus},
     repository::ErasureRepository,
     runner::ErasureRunner,
@@ -37,7 +36,7 @@ impl ErasureService {
     }
 
     /// Everything that is held on the subject, as a document that is written while it is read.
-    pub(crate) async fn export(&self, subject: DataSubject) -> Result<Body, StoreError> {
+    pub(super) async fn export(&self, subject: DataSubject) -> Result<Export, StoreError> {
         self.exporter.export(subject).await
     }
 }

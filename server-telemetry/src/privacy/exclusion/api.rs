@@ -19,7 +19,7 @@ use super::{
     ExclusionService,
     model::{Exclusion, NewExclusion},
 };
-use crate::{http::Person, ingest::Tag};
+use crate::{identity::Person, ingest::Tag};
 
 /// Operations under `/v1/privacy/exclusions`.
 pub(crate) struct ExclusionApi {

@@ -3,7 +3,7 @@
 use server_shared::http::Paging;
 
 use super::model::{Exclusion, ExclusionSource};
-use crate::{http::Member, storage::postgres::Database};
+use crate::{identity::Member, storage::postgres::Database};
 
 /// Reads, adds and lifts exclusions.
 pub(crate) struct ExclusionRepository {

@@ -10,7 +10,7 @@ use super::{
     repository::ExclusionRepository,
 };
 use crate::{
-    http::Member,
+    identity::Member,
     privacy::cache::{ConsentCache, Subject},
 };
 

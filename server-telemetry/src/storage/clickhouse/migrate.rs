@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::client;
-use crate::config::ClickHouseConfig;
+use crate::config::{ClickHouseConfig, RetentionConfig};
 
 /// Number, name and text of each migration. Statements end with `;` at the end of a line.
 const MIGRATIONS: [(u32, &str, &str); 3] = [
@@ -16,14 +16,26 @@ const MIGRATIONS: [(u32, &str, &str); 3] = [
 ];
 
 /// How long the rows of a table are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Retention {
-    /// The table.
-    pub table: &'static str,
+#[derive(Debug, Clone, Copy)]
+struct Retention {
+    table: &'static str,
     /// The column that says how old a row is.
-    pub column: &'static str,
+    column: &'static str,
     /// Days after which it goes.
-    pub days: u32,
+    days: u32,
+}
+
+impl Retention {
+    /// Returns that of every table.
+    fn all(config: RetentionConfig) -> [Self; 4] {
+        let kept = |table, column, days| Self { table, column, days };
+        [
+            kept("analytics_events", "occurred_at", config.events),
+            kept("media_sessions", "day", config.sessions),
+            kept("media_bandwidth_samples", "received_at", config.samples),
+            kept("pose_frames", "received_at", config.frames),
+        ]
+    }
 }
 
 /// Why the schema is not what it should be.
@@ -55,7 +67,7 @@ struct Migration {
 /// Makes the database if it isn't there, applies what is missing and sets how long rows are kept.
 ///
 /// Two at once do no harm: every statement can be repeated.
-pub(crate) async fn migrate(config: &ClickHouseConfig, retention: &[Retention]) -> Result<(), MigrateFault> {
+pub(crate) async fn migrate(config: &ClickHouseConfig, retention: RetentionConfig) -> Result<(), MigrateFault> {
     let on_cluster = on_cluster(config.cluster.as_deref());
     let client = client(config);
     // In the engine's own default database: the one to be made can't be connected to.
@@ -85,8 +97,8 @@ pub(crate) async fn migrate(config: &ClickHouseConfig, retention: &[Retention]) 
         insert.end().await?;
         tracing::info!(number, name, "ClickHouse migration applied");
     }
-    for retention in retention {
-        retain(&client, *retention, &on_cluster).await?;
+    for retention in Retention::all(retention) {
+        retain(&client, retention, &on_cluster).await?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ mod migrate;
 mod table;
 mod writer;
 
-pub(crate) use migrate::{MigrateFault, Retention, migrate, on_cluster};
+pub(crate) use migrate::{MigrateFault, migrate, on_cluster};
 pub(crate) use table::Table;
 pub(crate) use writer::{Pace, WriteError, Writer};
 

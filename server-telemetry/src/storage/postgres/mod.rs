@@ -16,7 +16,7 @@ use sqlx::{
 
 use crate::{
     config::PostgresConfig,
-    http::{Member, Person, Role},
+    identity::{Member, Person, Role},
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/telemetry-pg");

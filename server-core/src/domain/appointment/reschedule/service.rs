@@ -7,7 +7,7 @@ use super::{
         error::AppointmentError,
         event::{AppointmentEvent, Place},
         model::Appointment,
-        repository::appointment_get,
+        row::AppointmentRow,
         service::{Service, check_own, check_period},
         status::AppointmentStatus,
     },
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     domain::{
         availability::{AvailabilityError, open_slot},
-        rules::InvalidValue,
+        rules::{InvalidValue, StaleVersion},
     },
     event::Events,
     identity::{Caller, Role},
@@ -35,8 +35,8 @@ impl Service {
         change: &RescheduleAppointment,
     ) -> Result<Appointment, AppointmentError> {
         let (mut tx, standing) = self.locked(caller, id, change.specialist_id).await?;
-        if change.version.is_some_and(|version| version != standing.version) {
-            return Err(AppointmentError::StaleVersion { current: standing.version });
+        if let Some(version) = change.version {
+            StaleVersion::check(version, standing.version)?;
         }
         if !standing.status.is_booked() {
             let to = AppointmentStatus::Scheduled;
@@ -84,7 +84,7 @@ impl Service {
         paging: Paging,
     ) -> Result<Page<Reschedule>, AppointmentError> {
         let mut reader = self.database.read(caller).open().await?;
-        appointment_get(&mut reader, id).await?.ok_or(AppointmentError::NotFound)?;
+        reader.get::<AppointmentRow>(id).await?.ok_or(AppointmentError::NotFound)?;
         Ok(repository::reschedule_page(&mut reader, id, paging).await?)
     }
 }

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     database::{DatabaseError, Lock, WriteTx},
-    domain::rules::InvalidValue,
+    domain::rules::{InvalidValue, StaleVersion},
     event::Events,
     identity::Caller,
     ids::{AppointmentId, AppointmentSeriesId, OrganizationId, SpecialistId},
@@ -49,9 +49,7 @@ impl Service {
         check_own(caller, change.specialist_id)?;
         let seal = TitleSeal::of(&self.keys, organization).await?;
         let (mut tx, series, standings) = self.series_locked(caller, id, Some(change.specialist_id)).await?;
-        if series.version != change.version {
-            return Err(AppointmentError::StaleVersion { current: series.version });
-        }
+        StaleVersion::check(change.version, series.version)?;
         let anchor = anchor_of(&standings, change.appointment_id)?;
         if !anchor.status.is_booked() {
             let to = AppointmentStatus::Scheduled;
@@ -171,7 +169,7 @@ impl Service {
         let series = repository::series_lock(&mut tx, id).await?.ok_or(AppointmentError::SeriesNotFound)?;
         // Between the two one became another's, whose lock is not held.
         if standings.iter().any(|standing| !specialists.contains(&standing.specialist_id)) {
-            return Err(AppointmentError::StaleVersion { current: series.version });
+            return Err(StaleVersion::now(series.version).into());
         }
         Ok((tx, series, standings))
     }

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     database::{Lock, Tx, WriteTx},
+    domain::rules::StaleVersion,
     identity::{Caller, Role},
     ids::{AppointmentId, SpecialistId},
 };
@@ -38,7 +39,7 @@ impl Service {
         let standing = self.standing(&mut tx, id).await?;
         // Between the two it became another's, whose lock is not held.
         if (standing.specialist_id, standing.patient_id) != (seen.specialist_id, seen.patient_id) {
-            return Err(AppointmentError::StaleVersion { current: standing.version });
+            return Err(StaleVersion::now(standing.version).into());
         }
         Ok((tx, standing))
     }

@@ -1,0 +1,14 @@
+//! Events of sessions.
+
+use super::service::SessionOf;
+use crate::event::events;
+
+events! {
+    /// Something that happened to a session.
+    SessionEvent of SessionOf {
+        /// The session has begun.
+        Created => "created",
+        /// The session has ended.
+        Ended => "ended",
+    }
+}

@@ -1,0 +1,103 @@
+mod holding;
+mod person;
+
+pub(super) use holding::{HeldKey, HeldRow, Reach, RowKey, bytes, holding_change, holding_page, is_held};
+pub(super) use person::{
+    Person, account_hold, clerk_id, clerk_id_forget, memberships_hold, patient_user, person_get, person_locks,
+};
+
+use uuid::Uuid;
+
+use super::model::Subject;
+use crate::{
+    database::{DatabaseError, OpenReader, Tx},
+    ids::{OrganizationId, UserId},
+    jobs::{Job, JobState},
+};
+
+/// Returns true if a user may have somebody erased: administrators may in their organization, superadmins everywhere,
+/// and everybody may have themselves erased everywhere. To be called above organizations.
+pub(super) async fn may_erase(
+    tx: &mut impl Tx,
+    asker: Option<UserId>,
+    organization: Option<OrganizationId>,
+    subject: Subject,
+) -> Result<bool, DatabaseError> {
+    let Some(asker) = asker else { return Ok(false) };
+    if organization.is_none() && matches!(subject, Subject::User(user) if user == asker) {
+        return Ok(true);
+    }
+    let may = sqlx::query_scalar!(
+        r#"
+        select exists (
+            select from users u
+            where u.id = $1 and u.deleted_at is null
+              and (u.superadmin
+                   or exists (select from memberships m
+                              where m.user_id = u.id and m.organization_id = $2 and m.role = 'admin'))) as "may!"
+        "#,
+        asker.0,
+        organization.map(|id| id.0)
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    Ok(may)
+}
+
+/// Whether a forwarder has audit rows of the user's in hand, as they were before erasure took the
+/// personal part of them. Rows that Telemetry refused wait longer than a lease, in nobody's hand.
+pub(super) async fn outbox_in_hand(tx: &mut impl Tx, user: i64) -> Result<bool, DatabaseError> {
+    let in_hand = sqlx::query_scalar!(
+        r#"
+        select exists (
+            select from audit_outbox o join audit_log l on l.id = o.audit_id
+            where o.leased_until between clock_timestamp() and clock_timestamp() + interval '15 seconds'
+              and (l.actor_user_id = $1 or l.impersonator_user_id = $1)) as "in_hand!"
+        "#,
+        user
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    Ok(in_hand)
+}
+
+/// An erasure, if the caller may see it, and the organization that it is in.
+pub(super) async fn erasure_get(
+    reader: &mut OpenReader,
+    kind: &str,
+    id: Uuid,
+) -> Result<Option<(Option<OrganizationId>, Job)>, DatabaseError> {
+    let (connection, (user, organization, role, patient, specialist)) = reader.parts();
+    let row = sqlx::query!(
+        r#"
+        select j.id, j.organization_id, j.payload, j.state as "state: JobState", j.attempts, j.last_error, j.progress,
+               j.created_at, j.started_at, j.finished_at
+        from context_enter($1, $2, $3, $4, $5) as ctx
+        cross join lateral (select * from jobs where id = $6 and kind = $7 and ctx offset 0) j
+        "#,
+        user,
+        organization,
+        role,
+        patient,
+        specialist,
+        id,
+        kind
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| {
+        let organization = Some(row.organization_id).filter(|id| *id != 0).map(OrganizationId);
+        let job = Job {
+            id: row.id,
+            payload: row.payload,
+            state: row.state,
+            attempts: row.attempts,
+            last_error: row.last_error,
+            progress: row.progress,
+            created_at: row.created_at,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+        };
+        (organization, job)
+    }))
+}

@@ -1,0 +1,164 @@
+//! SQL on the people whose data is meant: their ids, and what holds them while they are erased.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::model::Subject;
+use crate::{
+    database::{DatabaseError, Lock, Tx, WriteTx},
+    ids::{OrganizationId, PatientId, UserId},
+};
+
+/// The ids by which a person's rows are found. They are kept with the job: once the rows are shells,
+/// nothing says any more whose they were.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::domain::gdpr) struct Person {
+    pub(in crate::domain::gdpr) user: Option<i64>,
+    /// Whether the user belongs to an organization that the context shows.
+    #[serde(default)]
+    pub(in crate::domain::gdpr) member: bool,
+    pub(in crate::domain::gdpr) patients: Vec<i64>,
+    pub(in crate::domain::gdpr) specialists: Vec<i64>,
+    /// Prefixes of the keys of its files.
+    pub(in crate::domain::gdpr) files: Vec<String>,
+}
+
+impl Person {
+    /// Selects the user's data above organizations, and nothing else.
+    pub(in crate::domain::gdpr) fn account(user: UserId) -> Self {
+        Self { user: Some(user.0), ..Self::default() }
+    }
+}
+
+/// The user of a patient record who is a patient in the organization and nothing else: the two are one
+/// person, and are erased as one. The record of somebody who works there is a thing of its own.
+pub(in crate::domain::gdpr) async fn patient_user(
+    tx: &mut impl Tx,
+    patient: PatientId,
+) -> Result<Option<UserId>, DatabaseError> {
+    let user = sqlx::query_scalar!(
+        r#"
+        select m.user_id as "user_id: UserId" from patients p
+        join memberships m on m.organization_id = p.organization_id and m.user_id = p.user_id and m.role = 'patient'
+        where p.id = $1 and p.erased_at is null
+          and not exists (select from memberships w where w.user_id = m.user_id and w.role <> 'patient')
+          and (p.deleted_at is null
+               or not exists (select from patients o where o.organization_id = p.organization_id
+                                                       and o.user_id = p.user_id and o.id <> p.id and o.deleted_at is null))
+        "#,
+        patient.0
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(user)
+}
+
+/// The person's ids, as far as the context goes.
+pub(in crate::domain::gdpr) async fn person_get(tx: &mut impl Tx, subject: Subject) -> Result<Person, DatabaseError> {
+    let (user, patient) = match subject {
+        Subject::User(user) => (Some(user.0), None),
+        Subject::Patient(patient) => (None, Some(patient.0)),
+    };
+    let patients = sqlx::query!(
+        r#"
+        select id, organization_id, uid from patients
+        where (user_id = $1 or id = $2) and erased_at is null
+        order by id
+        "#,
+        user,
+        patient
+    )
+    .fetch_all(tx.connection()?)
+    .await?;
+    let specialists =
+        sqlx::query_scalar!("select id from specialists where user_id = $1 and erased_at is null order by id", user)
+            .fetch_all(tx.connection()?)
+            .await?;
+    let organizations = sqlx::query_scalar!(
+        "select organization_id from memberships where user_id = $1 order by organization_id",
+        user
+    )
+    .fetch_all(tx.connection()?)
+    .await?;
+    let of_records = patients.iter().map(|row| format!("organizations/{}/patients/{}/", row.organization_id, row.uid));
+    let of_user = organizations
+        .iter()
+        .filter_map(|organization| user.map(|user| format!("organizations/{organization}/users/{user}/")));
+    let files = of_records.chain(of_user).collect();
+    let (member, patients) = (!organizations.is_empty(), patients.iter().map(|row| row.id).collect());
+    Ok(Person { user, member, patients, specialists, files })
+}
+
+/// Keeps the user from being linked to further records to the end of the transaction: a link refers to
+/// the membership, so who makes one waits here, or is waited for.
+pub(in crate::domain::gdpr) async fn memberships_hold(tx: &mut WriteTx, subject: Subject) -> Result<(), DatabaseError> {
+    let Subject::User(user) = subject else { return Ok(()) };
+    sqlx::query!(
+        "select organization_id from memberships where user_id = $1 order by organization_id for update",
+        user.0
+    )
+    .fetch_all(tx.connection()?)
+    .await?;
+    Ok(())
+}
+
+/// Returns the locks that keep everybody from booking for the person and from changing the administrators of its
+/// organizations.
+pub(in crate::domain::gdpr) async fn person_locks(
+    tx: &mut WriteTx,
+    person: &Person,
+) -> Result<Vec<Lock>, DatabaseError> {
+    let patients = sqlx::query!(
+        r#"select organization_id as "organization_id: OrganizationId", id as "id: PatientId"
+           from patients where id = any($1)"#,
+        &person.patients
+    )
+    .fetch_all(tx.connection()?)
+    .await?;
+    let organizations = sqlx::query_scalar!(
+        r#"select organization_id as "organization_id: OrganizationId" from memberships where user_id = $1"#,
+        person.user
+    )
+    .fetch_all(tx.connection()?)
+    .await?;
+    let patients = patients.into_iter().map(|patient| Lock::Patient(patient.organization_id, patient.id));
+    Ok(organizations.into_iter().map(Lock::Members).chain(patients).collect())
+}
+
+/// Keeps the user's account to the end of the transaction: a membership that is being accepted waits, and
+/// then finds the account gone.
+pub(in crate::domain::gdpr) async fn account_hold(tx: &mut WriteTx, user: i64) -> Result<(), DatabaseError> {
+    sqlx::query!("select id from users where id = $1 for update", user).fetch_optional(tx.connection()?).await?;
+    Ok(())
+}
+
+/// Reads the identity provider's name of a user that is erased here; `None` when the name is gone already.
+pub(in crate::domain::gdpr) async fn clerk_id(tx: &mut impl Tx, user: i64) -> Result<Option<String>, DatabaseError> {
+    let clerk_id = sqlx::query_scalar!(
+        "select clerk_id from users where id = $1 and deleted_at is not null and clerk_id not like 'erased:%'",
+        user
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(clerk_id)
+}
+
+/// Puts `erased` in the place of what the identity provider called the user; see `user::Service::erased_name`.
+pub(in crate::domain::gdpr) async fn clerk_id_forget(
+    tx: &mut WriteTx,
+    user: i64,
+    erased: &str,
+) -> Result<u64, DatabaseError> {
+    // In turn with news of the user: it is known by the one name or by the other at any moment.
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended($1, 0))", erased).execute(tx.connection()?).await?;
+    let done = sqlx::query!(
+        r#"
+        update users set clerk_id = $2, updated_at = now()
+        where id = $1 and deleted_at is not null and clerk_id not like 'erased:%'
+        "#,
+        user,
+        erased
+    )
+    .execute(tx.connection()?)
+    .await?;
+    Ok(done.rows_affected())
+}

@@ -1,0 +1,44 @@
+use crate::holding::{Column, Fate, Found, HOLDING, Holding, SealedBy, clear, hidden, sealed};
+
+const ACCOUNTABLE: Fate = Fate::Retain {
+    reason: "proof of who acted as a patient (Art. 5(2) and 32 GDPR). It holds the id alone, which names nobody once the \
+             account is erased",
+    until: "the patient's own erasure",
+};
+
+const IMPERSONATION: &[Column] = &[
+    clear("patient_id"),
+    clear("patient_user_id"),
+    clear("reason"),
+    sealed("reason_encrypted", "reason"),
+    clear("created_at"),
+];
+
+/// Personal data in impersonations: of the patient, and of who acted as it.
+pub(crate) const HOLDINGS: &[Holding] = &[
+    Holding {
+        table: "impersonations",
+        found: Found::Patient("patient_id"),
+        sealed_by: SealedBy::Organization,
+        columns: IMPERSONATION,
+        ..HOLDING
+    },
+    Holding {
+        table: "impersonations",
+        found: Found::User("impersonator_user_id"),
+        columns: &[clear("impersonator_user_id"), clear("created_at")],
+        erase: ACCOUNTABLE,
+        anonymize: ACCOUNTABLE,
+        ..HOLDING
+    },
+    // It names a session at the identity provider for as long as that one knows it.
+    Holding {
+        table: "impersonations",
+        found: Found::User("impersonator_user_id"),
+        only: "t.session_id is not null",
+        columns: &[hidden("session_id")],
+        erase: Fate::Anonymize("session_id = null"),
+        anonymize: Fate::Anonymize("session_id = null"),
+        ..HOLDING
+    },
+];

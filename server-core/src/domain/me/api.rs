@@ -1,0 +1,59 @@
+use poem_openapi::{OpenApi, payload::Json};
+use server_shared::{
+    ApiError,
+    http::{Body, Created},
+};
+
+use super::model::{Me, SwitchOrganization};
+use crate::{
+    domain::{
+        Tag, invitation,
+        user::{self, TelemetryToken},
+    },
+    identity::Person,
+};
+
+/// `/v1/me`
+pub(crate) struct Api {
+    pub(crate) users: user::Service,
+    pub(crate) invitations: invitation::Service,
+}
+
+#[OpenApi(tag = "Tag::Identity")]
+impl Api {
+    /// Say who the caller is
+    ///
+    /// With every membership, the role and permissions in the organization of the request, and what the caller is
+    /// invited to.
+    #[oai(path = "/v1/me", method = "get", operation_id = "me_get")]
+    async fn me_get(&self, caller: Person) -> Result<Json<Me>, ApiError> {
+        let invitations = self.invitations.of(&caller).await?;
+        Ok(Json(Me::of(&caller, invitations)))
+    }
+
+    /// Work in another organization from now on
+    ///
+    /// Requests that name no organization go to it. 403 `not_a_member` for one the caller doesn't
+    /// belong to.
+    #[oai(path = "/v1/me/switch-organization", method = "put", operation_id = "me_organization_switch")]
+    async fn me_organization_switch(
+        &self,
+        caller: Person,
+        body: Body<SwitchOrganization>,
+    ) -> Result<Json<Me>, ApiError> {
+        caller.in_person()?;
+        let invitations = self.invitations.of(&caller).await?;
+        let switched = self.users.switch(&caller, body.organization_id).await?;
+        Ok(Json(Me::of(&switched, invitations)))
+    }
+
+    /// Get a token for Telemetry
+    ///
+    /// Good for ten minutes, for the caller in the organization of the request, and no longer than the caller is
+    /// there what it is now. There is none while acting as somebody else.
+    #[oai(path = "/v1/me/telemetry-token", method = "post", operation_id = "me_telemetry_token_create")]
+    async fn me_telemetry_token_create(&self, caller: Person) -> Result<Created<TelemetryToken>, ApiError> {
+        caller.in_person()?;
+        Ok(Created(self.users.telemetry_token(&caller, caller.organization()?).await?))
+    }
+}

@@ -1,0 +1,19 @@
+use crate::holding::{Found, HOLDING, Holding, clear};
+
+/// Personal data in entries of the waitlist.
+pub(crate) const HOLDINGS: &[Holding] = &[
+    // Before the appointments, for what it was offered is held by it.
+    Holding {
+        table: "waitlist_entries",
+        found: Found::Patient("patient_id"),
+        columns: &[
+            clear("patient_id"),
+            clear("specialist_id"),
+            clear("template_id"),
+            clear("requested_from"),
+            clear("requested_to"),
+            clear("created_at"),
+        ],
+        ..HOLDING
+    },
+];
