@@ -1,6 +1,9 @@
 //! The places that keys and values are bound to, spelled out: what was stored under them has to open for ever.
 
-use server_shared::crypto::{Binding, Key32};
+use server_shared::{
+    crypto::{Binding, Key32},
+    mark::Phi,
+};
 
 use super::*;
 
@@ -32,7 +35,8 @@ fn what_is_stored_opens() {
         let place = Binding { organization_id, table: "patients", column: "phone", row: ROW };
         let sealed = key.seal_text("+49 30 1234567", &place);
         let open = encryption().open(holder, wrapped.as_ref()).unwrap();
-        assert_eq!(open.row("patients", ID).open("phone", Some(&sealed)).unwrap().as_deref(), Some("+49 30 1234567"));
+        let opened = open.row("patients", ID).open("phone", Some(&sealed)).unwrap().map(Phi::into_inner);
+        assert_eq!(opened.as_deref(), Some("+49 30 1234567"));
         assert!(open.row("patients", ID).open("address", Some(&sealed)).is_err(), "it is bound to its column");
         assert!(open.row("people", ID).open("phone", Some(&sealed)).is_err(), "to its table");
         assert!(open.row("patients", Uuid::nil()).open("phone", Some(&sealed)).is_err(), "and to its row");
@@ -52,7 +56,7 @@ fn what_is_made_opens_and_for_nobody_else() {
         let new = encryption().create(holder);
         let sealed = new.key.row("patients", ID).seal("phone", Some("0721 234 567"));
         let open = encryption().open(holder, &new.wrapped).unwrap();
-        let opened = open.row("patients", ID).open("phone", sealed.as_deref()).unwrap();
+        let opened = open.row("patients", ID).open("phone", sealed.as_deref()).unwrap().map(Phi::into_inner);
         assert_eq!((new.id, opened.as_deref()), (ID, Some("0721 234 567")));
     }
     let of_a_clinic = encryption().create(HOLDERS[0].0);
