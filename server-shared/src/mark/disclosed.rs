@@ -49,7 +49,7 @@ pub trait Door {}
 /// let name = Disclosed::new("Grace", &database::commit());
 /// ```
 ///
-/// ```compile_fail,E0423
+/// ```compile_fail,E0603
 /// # use server_shared::mark::{Disclosed, Door};
 /// # mod database {
 /// #     pub struct Audited(());
