@@ -23,7 +23,7 @@ pub(super) struct Import {
     pub(super) file: String,
 }
 
-/// What the files of a server import.
+/// Imports of the files of a server.
 #[derive(Debug, Default)]
 pub(super) struct Imports {
     /// Paths within the crate.
@@ -97,7 +97,7 @@ pub(super) fn room(path: &[String]) -> String {
     }
 }
 
-/// What the tokens of a file name.
+/// Paths that the tokens of a file name.
 #[derive(Default)]
 struct Found {
     /// Paths within the crate.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use super::imports::room;
 
-/// What rooms may import.
+/// Rules for the imports of rooms.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
     /// Names that stand below their room, so that importing them is no arrow to the room: `audit::Audit`.
