@@ -137,7 +137,7 @@ impl Service {
 
     /// Everything that is held on a person, as one JSON document. Whose it is, is audited before the first
     /// byte is sent; the document is written as it is read.
-    pub(super) async fn export(&self, caller: &Caller, subject: Subject) -> Result<Disclosed<Body>, GdprError> {
+    pub(super) async fn export(&self, caller: &Caller, subject: Subject) -> Result<Disclosed<Export>, GdprError> {
         let exported_at = Utc::now();
         // The account is no organization's, and the application role sees its own alone. So this runs as
         // the owner, who is bound to the caller's organization all the same.
@@ -162,8 +162,16 @@ impl Service {
         };
         let (encryption, keys, holdings) = (Arc::clone(&self.encryption), self.keys.clone(), self.holdings);
         let platform = caller.organization.is_none();
-        Ok(disclosed.map(|pages| {
-            streamed::body(Export { head, pages, encryption, keys, holdings, person, platform, files, telemetry })
+        Ok(disclosed.map(|pages| Export {
+            head,
+            pages,
+            encryption,
+            keys,
+            holdings,
+            person,
+            platform,
+            files,
+            telemetry,
         }))
     }
 
