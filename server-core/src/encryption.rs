@@ -11,6 +11,9 @@ mod repository;
 mod row;
 mod wrapped;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use server_shared::crypto::{BlindIndex, MasterKeys};

@@ -3,6 +3,8 @@
 //! What the caller sees (`code`, `message`, `details`) and what went wrong inside (`cause`) are
 //! different fields: only the first three can be rendered, the cause goes to the log once.
 
+mod fault;
+
 use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
 use poem::{
@@ -18,6 +20,8 @@ use poem_openapi::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use fault::{Fault, FaultKind};
 
 /// The body of every error answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Object)]
@@ -66,6 +70,22 @@ pub const FAULTS_LISTED: usize = 100;
 const FAULTS_TEXT: usize = 32 * 1024;
 /// Longest pointer in bytes: names in it are the caller's own text.
 const LONGEST_POINTER: usize = 200;
+
+/// Details that list faults under `fields`, as far as [`FAULTS_LISTED`] of them, and count them all under `count`.
+pub fn fields(faults: &[FieldFault]) -> Value {
+    fields_of(faults, faults.len())
+}
+
+fn fields_of(faults: &[FieldFault], count: usize) -> Value {
+    let mut left = FAULTS_TEXT;
+    let fitting = faults.iter().take(FAULTS_LISTED).take_while(|fault| {
+        let text = fault.pointer.len() + fault.rule.len() + fault.message.len();
+        left = left.saturating_sub(text);
+        left > 0
+    });
+    let fields: Vec<&FieldFault> = fitting.collect();
+    serde_json::json!({ "fields": fields, "count": count })
+}
 
 fn shortened(mut pointer: String) -> String {
     if pointer.len() > LONGEST_POINTER {
@@ -211,14 +231,7 @@ impl ApiError {
     /// The same where `faults` are only the first of `count`.
     #[must_use]
     pub fn with_fields_of(self, faults: &[FieldFault], count: usize) -> Self {
-        let mut left = FAULTS_TEXT;
-        let fitting = faults.iter().take(FAULTS_LISTED).take_while(|fault| {
-            let text = fault.pointer.len() + fault.rule.len() + fault.message.len();
-            left = left.saturating_sub(text);
-            left > 0
-        });
-        let fields: Vec<&FieldFault> = fitting.collect();
-        self.with_details(serde_json::json!({ "fields": fields, "count": count }))
+        self.with_details(fields_of(faults, count))
     }
 
     /// Adds a `Retry-After` header, rounded up to whole seconds, at least one.
@@ -361,74 +374,6 @@ fn error_headers(status: u16) -> Vec<MetaHeader> {
         405 => vec![header("Allow", "The methods that the path has.", MetaSchema::new("string"))],
         401 => vec![header("WWW-Authenticate", "The scheme to authenticate with.", MetaSchema::new("string"))],
         _ => Vec::new(),
-    }
-}
-
-/// A domain's typed error: free of HTTP, with what the one conversion to [`ApiError`] needs.
-///
-/// The `Display` text of the error is the public message; its `source` is the cause that is logged.
-pub trait Fault: StdError + Send + Sync + Sized + 'static {
-    /// Which kind of fault it is.
-    fn kind(&self) -> FaultKind;
-
-    /// The stable code.
-    fn code(&self) -> Cow<'static, str>;
-
-    /// Facts for a program.
-    fn details(&self) -> Option<Value> {
-        None
-    }
-
-    /// How long a dependency that is down asks to be left alone, if it said so.
-    fn retry_after(&self) -> Option<Duration> {
-        None
-    }
-}
-
-/// What a domain error means to its caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FaultKind {
-    /// The request makes no sense (400).
-    Malformed,
-    /// The request proves nothing of who sends it (401).
-    Unauthenticated,
-    /// The caller may not do this (403).
-    Forbidden,
-    /// No such thing, or none that the caller may know of (404).
-    NotFound,
-    /// Conflicts with the present state (409).
-    Conflict,
-    /// A value of the body is wrong (422).
-    Invalid,
-    /// A dependency answers, but not what it should (502).
-    Upstream,
-    /// A dependency is down (503).
-    Unavailable,
-    /// A bug (500).
-    Internal,
-}
-
-impl<F: Fault> From<F> for ApiError {
-    fn from(fault: F) -> Self {
-        let status = match fault.kind() {
-            FaultKind::Malformed => StatusCode::BAD_REQUEST,
-            FaultKind::Unauthenticated => StatusCode::UNAUTHORIZED,
-            FaultKind::Forbidden => StatusCode::FORBIDDEN,
-            FaultKind::NotFound => StatusCode::NOT_FOUND,
-            FaultKind::Conflict => StatusCode::CONFLICT,
-            FaultKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
-            FaultKind::Upstream => StatusCode::BAD_GATEWAY,
-            FaultKind::Unavailable => {
-                let after = fault.retry_after();
-                let error = Self::unavailable(fault.code(), fault.to_string(), fault);
-                return after.into_iter().fold(error, Self::with_retry_after);
-            }
-            FaultKind::Internal => return Self::internal(fault),
-        };
-        let mut error = Self::new(status, fault.code(), fault.to_string());
-        error.0.details = fault.details();
-        error.0.cause = Some(Box::new(fault));
-        error
     }
 }
 

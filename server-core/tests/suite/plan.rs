@@ -1,26 +1,27 @@
-//! Reads of one statement set the context in the statement that reads. Taken from the wire as Core
-//! sends them, each is shown to do so first, by its plan, and to read nothing when it doesn't.
+//! Reads of one statement set the context in the statement that reads. Taken from the wire as Core sends them for each
+//! operation that reads, each is shown to do so first, by its plan, to read nothing when it doesn't, and to come to its
+//! rows by an index.
 
 use std::collections::BTreeMap;
 
+use reqwest::Method;
 use restartix_sdk::core::types::{SpecialistInput, SpecialtyInput};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Column, Executor, PgConnection, Row, postgres::PgRow};
-use test_support::{CoreApp, Statement, granted, in_days, refused};
+use test_support::{Answer, CoreApp, Fixture, Kind, Operation, Statement, granted, in_days};
+
+use crate::matrix::{Asker, Surroundings, World, granted_to};
 
 const ENTER: &str = "context_enter($1, $2, $3, $4, $5) as ctx";
 /// Takes the same parameters and sets nothing.
 const PRETEND: &str =
     "(select num_nulls($1::bigint, $2::bigint, $3::text, $4::bigint, $5::bigint) >= 0 as ctx) as pretended";
 
-/// Every statement of one operation that enters the context itself.
-async fn reads(app: &CoreApp, request: impl Future<Output = ()>) -> Vec<Statement> {
-    app.proxy().listen();
-    request.await;
-    let said = app.proxy().said();
-    let reads: Vec<Statement> = said.statements().into_iter().filter(|s| s.sql.contains(ENTER)).cloned().collect();
-    assert!(!reads.is_empty(), "no read of one statement was seen: {said:?}");
-    reads
+/// Every statement of a caller's since the proxy began to listen that enters the context itself; the service's own
+/// reads go by the owner.
+fn reads(app: &CoreApp) -> Vec<Statement> {
+    let trips = app.proxy().said().0.into_iter().filter(|trip| trip.user == Kind::Core.app());
+    trips.flat_map(|trip| trip.statements).filter(|statement| statement.sql.contains(ENTER)).collect()
 }
 
 /// A value of the wire as a literal.
@@ -105,96 +106,167 @@ fn scans(plan: &Value) -> usize {
     usize::from(plan["Function Name"] == "context_enter") + children.iter().map(scans).sum::<usize>()
 }
 
-#[tokio::test]
-async fn the_context_is_entered_before_anything_is_read() {
-    let app = CoreApp::builder().proxied().start().await;
-    let (staff, home) = (app.staff(), app.home());
-    let body = SpecialtyInput { name: "Knees".to_owned(), description: None };
-    let specialty = granted(app.admin().specialty_create().body(body).send().await, 201).id;
-    let template = app.appointment_template_create(&app.admin(), CoreApp::new_appointment_template("Talk")).await;
-    app.schedule_set(&app.admin(), home.specialist_id, CoreApp::new_schedule()).await;
-    let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
-    let booked = app.appointment_create(&staff, home.specialist_id, patient, in_days(2, 9)).await;
-    let (id, uid) = (booked.id, booked.uid);
-
-    let mut shapes: BTreeMap<String, (Statement, &str)> = BTreeMap::new();
-    let mut collect = |operation: &'static str, statements: Vec<Statement>| {
-        for statement in statements {
-            shapes.insert(statement.sql.clone(), (statement, operation));
-        }
+/// How the plan comes to the rows of its tables, where that is not by what an index is searched for: its cost grows
+/// with the table.
+fn unbounded(plan: &Value, found: &mut Vec<String>) {
+    let node = plan["Node Type"].as_str().unwrap_or_default();
+    let searched = match node {
+        "Seq Scan" => false,
+        "Index Scan" | "Index Only Scan" | "Bitmap Index Scan" => !plan["Index Cond"].is_null(),
+        _ => true,
     };
-    macro_rules! read {
-        ($operation:ident $(. $argument:ident ( $value:expr ))*) => {
-            collect(stringify!($operation), reads(&app, async {
-                granted(staff.$operation()$(.$argument($value))*.send().await, 200);
-            }).await)
-        };
+    if !searched {
+        let name = plan["Relation Name"].as_str().or(plan["Index Name"].as_str()).unwrap_or_default();
+        found.push(format!("{node} of {name}"));
     }
-    read!(organization_list.page_size(1));
-    read!(organization_find.slug(&home.slug));
-    read!(organization_get.organization_id(home.id));
-    read!(organization_settings_get.organization_id(home.id));
-    read!(specialty_list.page_size(1));
-    read!(specialty_list.page_size(1).sort("-name"));
-    read!(specialty_get.specialty_id(specialty));
-    let knees = SpecialistInput { specialty_ids: vec![specialty], ..CoreApp::new_specialist("Dr. Knee") };
-    granted(app.admin().specialist_create().body(knees).send().await, 201);
-    read!(specialist_list.page_size(1).bookable(true));
-    read!(specialist_list.page_size(1).sort("-name").specialty_id(specialty));
-    read!(specialist_get.specialist_id(home.specialist_id));
-    read!(specialist_schedule_get.specialist_id(home.specialist_id));
-    read!(specialist_availability_get.specialist_id(home.specialist_id).template_id(template.id));
-    read!(appointment_template_list);
-    read!(appointment_template_get.appointment_template_id(template.id));
-    read!(appointment_template_find.slug(&template.slug));
-    read!(appointment_list);
-    read!(appointment_list.page_size(1).page(2));
-    read!(appointment_list.page_size(1).from(in_days(1, 0)).to(in_days(9, 0)));
-    read!(
-        appointment_list
-            .page_size(1)
-            .sort("-started_at")
-            .specialist_id(home.specialist_id)
-            .patient_id(patient)
-            .status("scheduled")
-    );
-    read!(appointment_get.appointment_id(id));
-    read!(appointment_find.uid(uid));
-    read!(calendar_get.from(in_days(1, 0)).to(in_days(9, 0)));
-    read!(calendar_get.from(in_days(1, 0)).to(in_days(9, 0)).specialist_id(home.specialist_id).status("scheduled"));
-    let away = app.specialist_create(&app.admin(), "Dr. Away").await.id;
-    let wish = crate::waitlist::wish(away, Some(patient), in_days(1, 0), in_days(9, 0));
-    let waits = crate::waitlist::wait(&staff, wish).await.id;
-    crate::waitlist::settled(&app).await;
-    read!(waitlist_entry_list);
-    read!(waitlist_entry_list.page_size(1).specialist_id(away).patient_id(patient).status("waiting"));
-    let token = granted(staff.calendar_feed_create().send().await, 201).token;
-    read!(calendar_feed_get.token(&token));
-    let accepting = reads(&app, async {
-        let accept = staff.waitlist_entry_accept().waitlist_entry_id(waits).send().await;
-        refused(accept, 409, "no_offer");
-    });
-    collect("waitlist_entry_accept", accepting.await);
-    assert!(shapes.len() >= 24, "fewer shapes than the operations have: {}", shapes.len());
+    plan["Plans"].as_array().into_iter().flatten().for_each(|child| unbounded(child, found));
+}
 
-    let mut database = app.database.app().await;
+/// What the parameters of lists can name.
+struct Named {
+    specialist: i64,
+    patient: i64,
+    template: i64,
+    specialty: i64,
+}
+
+impl Named {
+    async fn of(world: &World) -> Self {
+        let (app, admin) = (&world.app, world.app.admin());
+        let template = CoreApp::new_appointment_template("Talk");
+        let body = SpecialtyInput { name: "Knees".to_owned(), description: None };
+        let specialty = granted(admin.specialty_create().body(body).send().await, 201).id;
+        let knees = SpecialistInput { specialty_ids: vec![specialty], ..CoreApp::new_specialist("Dr. Knee") };
+        granted(admin.specialist_create().body(knees).send().await, 201);
+        Self {
+            specialist: app.home().specialist_id,
+            patient: world.patient.id,
+            template: app.appointment_template_create(&admin, template).await.id,
+            specialty,
+        }
+    }
+}
+
+/// Requests for a read: as the fixture makes it, one entry a page, which is full, so that it is counted too, and with
+/// each parameter that may be left out, alone and all together.
+fn requests(named: &Named, operation: &Operation, fixture: &Fixture) -> Vec<Fixture> {
+    let value = |name: &str, schema: &Value| match (name, schema["type"].as_str()) {
+        ("page", _) => vec!["2".to_owned()],
+        ("page_size", _) => vec!["1".to_owned()],
+        ("specialist_id", _) => vec![named.specialist.to_string()],
+        ("patient_id", _) => vec![named.patient.to_string()],
+        ("template_id", _) => vec![named.template.to_string()],
+        ("specialty_id", _) => vec![named.specialty.to_string()],
+        ("timezone", _) => vec!["Europe/Berlin".to_owned()],
+        ("from", _) => vec![in_days(1, 0).format("%Y-%m-%dT%H:%M:%SZ").to_string()],
+        ("to", _) => vec![in_days(9, 0).format("%Y-%m-%dT%H:%M:%SZ").to_string()],
+        (_, Some("boolean")) => vec!["true".to_owned(), "false".to_owned()],
+        _ if schema["enum"].is_array() => {
+            let values = schema["enum"].as_array().into_iter().flatten();
+            values.filter_map(|value| value.as_str().map(str::to_owned)).collect()
+        }
+        _ => panic!("{}: say in plan.rs what {name} may be", operation.id),
+    };
+    let mut requests = vec![fixture.clone()];
+    let mut together = fixture.clone();
+    for (name, schema) in &operation.optional {
+        for value in value(name, schema) {
+            // A page after the first holds nothing where there is but one entry; with one entry a page it is counted.
+            let alone = if name == "page" { fixture.clone().with("page_size", &1) } else { fixture.clone() };
+            requests.push(alone.with(name, &value));
+            together = together.with(name, &value);
+        }
+    }
+    requests.push(together);
+    requests
+}
+
+/// Every shape of statement that reads, by its text, with one that was sent and the operation that sent it.
+async fn shapes(world: &World) -> BTreeMap<String, (Statement, String)> {
+    let named = Named::of(world).await;
+    let mut shapes = BTreeMap::new();
+    // What the service says of itself is no clinic's. What is protected health information is read in a transaction,
+    // which begins by entering the context.
+    let of_clinics = |operation: &&Operation| operation.path.starts_with("/v1/") && !operation.phi;
+    for operation in world.operations.iter().filter(of_clinics) {
+        let id = operation.id.as_str();
+        let asker = match id {
+            _ if operation.public => Asker::nobody(&world.app),
+            "me_delete" => world.leaver("staff").await,
+            _ => world.asker(granted_to(id, &["staff", "admin", "specialist", "patient", "superadmin"])).await,
+        };
+        world.listed(operation).await;
+        let fixture = world.fixture(id).await;
+        // Some mutations read first; what they change they read in its transaction.
+        let reading = operation.method == Method::GET;
+        let requests = if reading { requests(&named, operation, &fixture) } else { vec![fixture] };
+        let mut seen = 0;
+        for request in requests {
+            world.app.proxy().listen();
+            let answer = Answer::to(asker.request(operation, &request)).await;
+            assert!(answer.status.is_success(), "{id}: {} {}", answer.status, answer.body);
+            let reads = reads(&world.app);
+            seen += reads.len();
+            // As it was sent first, when it found something.
+            for read in reads {
+                shapes.entry(read.sql.clone()).or_insert_with(|| (read, id.to_owned()));
+            }
+        }
+        assert!(seen > 0 || !reading, "{id} reads nothing in the context of who asks");
+    }
+    shapes
+}
+
+/// The plan of a prepared statement with its values.
+async fn plan(database: &mut PgConnection, mode: &str, call: &str) -> Value {
+    database.execute(AssertSqlSafe(format!("set plan_cache_mode = {mode}"))).await.unwrap();
+    let explain = format!("explain (format json, costs off) execute {call}");
+    let mut plan: Value = sqlx::query_scalar(AssertSqlSafe(explain)).fetch_one(database).await.unwrap();
+    plan[0]["Plan"].take()
+}
+
+/// How a statement comes to rows otherwise than by what an index is searched for.
+async fn scanned(database: &mut PgConnection, name: &str, statement: &Statement) -> Vec<String> {
+    // A test's tables are so small that any way is as good; what is left without this one is what indexes allow.
+    database.execute("set enable_seqscan = off").await.unwrap();
+    let literals = prepare(database, name, statement).await;
+    let plan = plan(database, "force_generic_plan", &format!("{name}({literals})")).await;
+    database.execute("reset enable_seqscan").await.unwrap();
+    let mut found = Vec::new();
+    unbounded(&plan, &mut found);
+    found
+}
+
+#[tokio::test]
+async fn the_context_is_entered_before_anything_is_read_by_an_index() {
+    let around = Surroundings::start().await;
+    let world = World::proxied(&around).await;
+    let shapes = shapes(&world).await;
+    let mut read = BTreeMap::<&str, i64>::new();
+    let mut database = world.app.database.app().await;
     for (number, (statement, operation)) in shapes.values().enumerate() {
         let name = format!("shape_{number}");
         let literals = prepare(&mut database, &name, statement).await;
         for mode in ["force_generic_plan", "force_custom_plan"] {
-            database.execute(AssertSqlSafe(format!("set plan_cache_mode = {mode}"))).await.unwrap();
-            let explain = format!("explain (format json, costs off) execute {name}({literals})");
-            let plan: Value = sqlx::query_scalar(AssertSqlSafe(explain)).fetch_one(&mut database).await.unwrap();
-            let plan = &plan[0]["Plan"];
-            assert_eq!((entered_first(plan), scans(plan)), (1, 1), "{operation}, {mode}: {}\n{plan:#}", statement.sql);
-            let found = rows(&mut database, &format!("execute {name}({literals})")).await;
-            assert!(found > 0, "{operation}, {mode}: reads nothing with the context: {}", statement.sql);
+            let plan = plan(&mut database, mode, &format!("{name}({literals})")).await;
+            assert_eq!(
+                (entered_first(&plan), scans(&plan)),
+                (1, 1),
+                "{operation}, {mode}: {}\n{plan:#}",
+                statement.sql
+            );
         }
+        let scanned = scanned(&mut database, &format!("indexed_{number}"), statement).await;
+        assert!(scanned.is_empty(), "{operation} needs an index instead of {scanned:?}: {}", statement.sql);
+        *read.entry(operation).or_default() += rows(&mut database, &format!("execute {name}({literals})")).await;
         let pretending = Statement { sql: statement.sql.replace(ENTER, PRETEND), values: statement.values.clone() };
         let name = format!("pretended_{number}");
         let literals = prepare(&mut database, &name, &pretending).await;
         let found = rows(&mut database, &format!("execute {name}({literals})")).await;
         assert_eq!(found, 0, "{operation}: reads rows without a context: {}", statement.sql);
     }
+    let gets = world.operations.iter().filter(|operation| operation.method == Method::GET);
+    let nothing: Vec<_> = gets.map(|get| get.id.as_str()).filter(|id| read.get(id) == Some(&0)).collect();
+    assert!(nothing.is_empty(), "read nothing with the context, so nothing is shown: {nothing:?}");
     println!("{} shapes of reads, each under a generic and a custom plan", shapes.len());
 }

@@ -3,7 +3,7 @@
 
 use restartix_sdk::core::types::{CancelAppointment, CancellationReason, RescheduleAppointment, Scope, SpecialtyInput};
 use sqlx::AssertSqlSafe;
-use test_support::{CoreApp, Kind, RowAsker, RowRights, granted, in_days};
+use test_support::{CoreApp, Kind, Operation, RowAsker, RowRights, granted, in_days};
 
 const FILE: &str = "server-core/tests/suite/rls_grid.txt";
 const GRID: &str = include_str!("rls_grid.txt");
@@ -54,6 +54,7 @@ async fn execute(app: &CoreApp, sql: String) {
 /// two records.
 async fn seed(app: &CoreApp) -> (i64, i64) {
     let (admin, home) = (app.admin(), app.home());
+    crate::matrix::make_all(&admin, &Operation::all(&app.server)).await;
     let own = app.patient_record().await.id;
     let other = app.patient_create(&app.staff(), "Ann", "Other").await.id;
     let colleague = app.specialist_create(&admin, "Dr. Colleague").await.id;

@@ -67,6 +67,7 @@ fn client(rules: Rules, names: &Names) -> Outbound {
 /// Counts the requests that a server has seen.
 type Visits = Arc<AtomicUsize>;
 
+#[allow(clippy::needless_pass_by_value, reason = "extractors give values")]
 #[handler]
 fn echo(Data(visits): Data<&Visits>, headers: &HeaderMap, body: String) -> String {
     visits.fetch_add(1, Ordering::SeqCst);

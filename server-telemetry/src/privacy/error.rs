@@ -1,40 +1,42 @@
 //! What can go wrong with decisions on consent.
 
-use server_shared::ApiError;
-use thiserror::Error;
+use std::borrow::Cow;
+
+use server_shared::{
+    error::{Fault, FaultKind},
+    errors,
+};
 
 use crate::storage::StoreError;
 
-/// Why there was no answer.
-#[derive(Debug, Error)]
-pub(crate) enum ConsentError {
-    /// The person is being erased.
-    #[error("an erasure of the person is under way")]
-    ErasureInProgress,
-    /// A store is down or in disorder.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+/// An erasure of the person is under way, which ends with nothing being held.
+#[derive(Debug, thiserror::Error)]
+#[error("The data of this person is being erased; try again once that is finished.")]
+pub(crate) struct ErasureInProgress;
+
+impl Fault for ErasureInProgress {
+    fn kind(&self) -> FaultKind {
+        FaultKind::Conflict
+    }
+
+    fn code(&self) -> Cow<'static, str> {
+        Cow::Borrowed("erasure_in_progress")
+    }
+}
+
+errors! {
+    /// Why there was no answer.
+    pub(crate) enum ConsentError {}
+    and those of {
+        /// The person is being erased.
+        Erasure(#[from] ErasureInProgress),
+        /// A store is down or in disorder.
+        Store(#[from] StoreError),
+    }
 }
 
 impl From<sqlx::Error> for ConsentError {
     fn from(error: sqlx::Error) -> Self {
         Self::Store(error.into())
     }
-}
-
-impl From<ConsentError> for ApiError {
-    fn from(error: ConsentError) -> Self {
-        match error {
-            ConsentError::ErasureInProgress => erasure_in_progress(),
-            ConsentError::Store(error) => error.into(),
-        }
-    }
-}
-
-/// What is refused while a person is being erased, as it is answered.
-pub(super) fn erasure_in_progress() -> ApiError {
-    ApiError::conflict(
-        "erasure_in_progress",
-        "The data of this person is being erased; try again once that is finished.",
-    )
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     cache::{ConsentCache, Subject},
-    error::ConsentError,
+    error::{ConsentError, ErasureInProgress},
     model::{Consent, ConsentUpdate, Purpose},
     repository::ConsentRepository,
 };
@@ -43,6 +43,6 @@ impl ConsentService {
         let consent = self.repository.add(member, &update).await;
         // Also after a failure: a commit whose answer was lost has been made.
         self.cache.forget(Subject::from(member)).await;
-        consent?.ok_or(ConsentError::ErasureInProgress)
+        consent?.ok_or(ConsentError::Erasure(ErasureInProgress))
     }
 }

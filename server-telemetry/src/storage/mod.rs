@@ -5,7 +5,12 @@ pub(crate) mod clickhouse;
 pub(crate) mod postgres;
 pub(crate) mod redis;
 
-use server_shared::{ApiError, token::SignError};
+use std::borrow::Cow;
+
+use server_shared::{
+    error::{Fault, FaultKind},
+    token::SignError,
+};
 use thiserror::Error;
 
 use self::clickhouse::WriteError;
@@ -27,24 +32,33 @@ pub(crate) enum StoreError {
     Write(#[from] WriteError),
 }
 
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
-        let down = match &error {
-            StoreError::Postgres(error) => postgres::is_down(error),
-            StoreError::ClickHouse(error) => clickhouse::is_down(error),
-            StoreError::Write(_) => true,
-            StoreError::Sign(_) => false,
+impl Fault for StoreError {
+    fn kind(&self) -> FaultKind {
+        let down = match self {
+            Self::Postgres(error) => postgres::is_down(error),
+            Self::ClickHouse(error) => clickhouse::is_down(error),
+            Self::Write(_) => true,
+            Self::Sign(_) => false,
         };
-        if !down {
-            return Self::internal(error);
-        }
-        let (code, message) = match &error {
-            StoreError::Postgres(_) => ("database_unavailable", "The database does not answer; try again."),
-            StoreError::Write(WriteError::Full) => ("overloaded", "Too much is waiting to be stored; try again."),
-            StoreError::ClickHouse(_) | StoreError::Write(_) | StoreError::Sign(_) => {
-                ("storage_unavailable", "The event store does not answer; nothing was stored, try again.")
+        if down { FaultKind::Unavailable } else { FaultKind::Internal }
+    }
+
+    fn code(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Postgres(_) => "database_unavailable",
+            Self::Write(WriteError::Full) => "overloaded",
+            Self::ClickHouse(_) | Self::Write(_) | Self::Sign(_) => "storage_unavailable",
+        })
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::Postgres(_) => "The database does not answer; try again.",
+            Self::Write(WriteError::Full) => "Too much is waiting to be stored; try again.",
+            Self::ClickHouse(_) | Self::Write(_) | Self::Sign(_) => {
+                "The event store does not answer; nothing was stored, try again."
             }
-        };
-        Self::unavailable(code, message, error)
+        }
+        .to_owned()
     }
 }

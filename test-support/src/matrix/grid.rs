@@ -88,7 +88,9 @@ impl Grid {
             (operation, column, of(committed), of(self))
         });
         let changed = both.filter(|(.., before, now)| before != now);
-        changed.map(|(operation, column, before, now)| format!("  {operation}, {column}: {before} is now {now}")).collect()
+        changed
+            .map(|(operation, column, before, now)| format!("  {operation}, {column}: {before} is now {now}"))
+            .collect()
     }
 }
 

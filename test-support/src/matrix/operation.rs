@@ -44,6 +44,8 @@ pub struct Operation {
     pub path: String,
     /// Whether it asks for no credentials.
     pub public: bool,
+    /// Whether its answer is protected health information.
+    pub phi: bool,
     /// The statuses it succeeds with.
     pub successes: Vec<u16>,
     /// Every parameter of path and query, and those fields of the body that are ids.
@@ -54,6 +56,8 @@ pub struct Operation {
     pub(super) uuids: Vec<String>,
     /// The names of the schemes, one of which lets a caller in.
     pub security: Vec<String>,
+    /// The parameters of the query that may be left out, with their schemas.
+    pub optional: Vec<(String, Value)>,
     /// The headers that it needs.
     pub(super) headers: Vec<String>,
     /// The parameters of the query that it needs, with their schemas.
@@ -159,10 +163,12 @@ impl Operation {
             parameters.push(Parameter { location, pointer: name.clone(), name });
         }
         let body = &stated["requestBody"]["content"]["application/json"]["schema"];
-        let needed = |place: &str| -> Vec<(String, Value)> {
+        let found = |place: &str, required: bool| -> Vec<(String, Value)> {
             let parameters = stated["parameters"].as_array().into_iter().flatten();
-            let needed = parameters.filter(|one| one["in"] == place && one["required"] == true);
-            needed.filter_map(|one| Some((one["name"].as_str()?.to_owned(), one["schema"].clone()))).collect()
+            let found = parameters.filter(|one| one["in"] == place && (one["required"] == true) == required);
+            found
+                .filter_map(|one| Some((one["name"].as_str()?.to_owned(), resolved(document, &one["schema"]))))
+                .collect()
         };
         let schemes = stated["security"].as_array().into_iter().flatten().filter_map(Value::as_object);
         ids(document, body, "", "", DEEPEST, &mut parameters);
@@ -173,16 +179,29 @@ impl Operation {
             method: Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method of HTTP"),
             path: path.to_owned(),
             public: stated["security"].as_array().is_none_or(Vec::is_empty),
+            phi: stated["x-phi"] == true,
             successes: statuses.filter_map(|(status, _)| status.parse().ok()).filter(|s| *s < 300).collect(),
             parameters,
             path_ids: Self::ids_of_path(stated, |_| true),
             uuids: Self::ids_of_path(stated, |schema| schema["format"] == "uuid"),
             security: schemes.flat_map(Map::keys).cloned().collect(),
-            headers: needed("header").into_iter().map(|(name, _)| name).collect(),
-            needed: needed("query"),
+            optional: found("query", false),
+            headers: found("header", true).into_iter().map(|(name, _)| name).collect(),
+            needed: found("query", true),
             body: body.clone(),
             document: Arc::clone(document),
         })
+    }
+
+    /// The example that the specification gives for its body; `None` if it has no body, or no example of it.
+    pub fn example(&self) -> Option<Value> {
+        Some(resolved(&self.document, &self.body)["example"].take()).filter(Value::is_object)
+    }
+
+    /// The values of an enumeration of the specification.
+    pub fn enumerated(&self, schema: &str) -> Vec<String> {
+        let values = self.document["components"]["schemas"][schema]["enum"].as_array().into_iter().flatten();
+        values.filter_map(|value| value.as_str().map(str::to_owned)).collect()
     }
 
     /// The path and query of a request.
@@ -210,6 +229,15 @@ impl Operation {
         }
         assert!(!path.contains('{'), "the fixture of {} leaves out a parameter: {path}", self.id);
         if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) }
+    }
+}
+
+/// A schema, or the one that it refers to.
+fn resolved(document: &Value, schema: &Value) -> Value {
+    let alone = schema["allOf"].as_array().and_then(|parts| parts.first()).unwrap_or(schema);
+    match alone["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).cloned().unwrap_or_default(),
+        None => schema.clone(),
     }
 }
 
@@ -248,13 +276,15 @@ mod tests {
                 "specialty_ids": { "items": { "type": "integer" } },
                 "events": { "items": { "$ref": "#/components/schemas/Event" } },
             } },
+            "Kind": { "enum": ["small", "large"] },
             "Event": { "properties": { "id": { "type": "string" }, "name": { "type": "string" } } },
         } } });
         let stated = json!({
             "operationId": "thing_update",
             "security": [{ "session_token": [] }],
             "parameters": [
-                { "in": "path", "name": "thing_id" }, { "in": "query", "name": "kind" }, { "in": "header", "name": "x" },
+                { "in": "path", "name": "thing_id" }, { "in": "header", "name": "x" },
+                { "in": "query", "name": "kind", "schema": { "$ref": "#/components/schemas/Kind" } },
             ],
             "requestBody": { "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Batch" } } } },
             "responses": { "200": {}, "404": {} },
@@ -269,6 +299,7 @@ mod tests {
             (operation.method.as_str(), operation.public, operation.successes.as_slice()),
             ("PUT", false, &[200][..])
         );
+        assert_eq!(operation.optional, [("kind".to_owned(), json!({ "enum": ["small", "large"] }))]);
         let pointers: Vec<_> =
             operation.parameters.iter().map(|p| (p.location, p.name.as_str(), p.pointer.as_str())).collect();
         let expected = [

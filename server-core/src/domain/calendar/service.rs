@@ -83,7 +83,7 @@ fn check(search: &SearchCalendar) -> Result<Option<Tz>, CalendarError> {
         faults.push(FieldFault::new("/timezone", "timezone", message));
         None
     });
-    if faults.is_empty() { Ok(timezone) } else { Err(CalendarError::Search(faults)) }
+    if faults.is_empty() { Ok(timezone) } else { Err(CalendarError::Search { faults }) }
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
+    job::{Run, Scope, Stage},
     model::{ErasureItem, HoldingService, SubjectKind},
     repository,
-    work::{Run, Scope, Stage},
 };
 use crate::{encryption::NO_ORGANIZATION, integration::s3::StorageError, jobs::JobError};
 

@@ -1,47 +1,20 @@
-use std::borrow::Cow;
+use server_shared::errors;
 
-use server_shared::error::{Fault, FaultKind};
+use crate::{database::DatabaseError, integration::s3::StorageError};
 
-use crate::database::DatabaseError;
-
-/// What can go wrong with the rights of a person to its data.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum GdprError {
-    #[error("There is no such user in this organization.")]
-    UserNotFound,
-    #[error("There is no such patient.")]
-    PatientNotFound,
-    #[error("There is no such erasure.")]
-    JobNotFound,
-    #[error("This is the organization's last admin; make another one first.")]
-    LastAdmin,
-    #[error("Telemetry can't be reached, and holds a part of the data. Try again.")]
-    Telemetry(#[source] restartix_sdk::Failure),
-    #[error("The files of the person can't be listed. Try again.")]
-    Storage(#[source] crate::integration::s3::StorageError),
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-}
-
-impl Fault for GdprError {
-    fn kind(&self) -> FaultKind {
-        match self {
-            Self::UserNotFound | Self::PatientNotFound | Self::JobNotFound => FaultKind::NotFound,
-            Self::LastAdmin => FaultKind::Conflict,
-            Self::Telemetry(_) | Self::Storage(_) => FaultKind::Unavailable,
-            Self::Database(error) => error.kind(),
-        }
+errors! {
+    /// What can go wrong with the rights of a person to its data.
+    pub(crate) enum GdprError {
+        UserNotFound => NotFound "user_not_found" "There is no such user in this organization.",
+        PatientNotFound => NotFound "patient_not_found" "There is no such patient.",
+        JobNotFound => NotFound "erasure_not_found" "There is no such erasure.",
+        LastAdmin => Conflict "last_admin" "This is the organization's last admin; make another one first.",
+        Telemetry(#[source] restartix_sdk::Failure) => Unavailable "telemetry_unavailable"
+            "Telemetry can't be reached, and holds a part of the data. Try again.",
+        Storage(#[source] StorageError) => Unavailable "storage_unavailable"
+            "The files of the person can't be listed. Try again.",
     }
-
-    fn code(&self) -> Cow<'static, str> {
-        match self {
-            Self::UserNotFound => "user_not_found".into(),
-            Self::PatientNotFound => "patient_not_found".into(),
-            Self::JobNotFound => "erasure_not_found".into(),
-            Self::LastAdmin => "last_admin".into(),
-            Self::Telemetry(_) => "telemetry_unavailable".into(),
-            Self::Storage(_) => "storage_unavailable".into(),
-            Self::Database(error) => error.code(),
-        }
+    and those of {
+        Database(#[from] DatabaseError),
     }
 }

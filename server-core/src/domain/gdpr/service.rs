@@ -8,9 +8,9 @@ use super::{
     error::GdprError,
     event::ErasureEvent,
     export::{Export, ExportHead},
+    job::{Erasure, Progress, Scope},
     model::{ErasureAccepted, ErasureJob, ErasureMode, ErasureRecord, Subject},
     repository::{self, Person},
-    work::{Erasure, Progress, Scope},
 };
 use crate::{
     audit::Audit,

@@ -3,20 +3,20 @@
 //!
 //! Nothing that a clinic is answered depends on whether anybody has an account; see
 //! `docs/decisions/0025-invitations.md`. Beside the usual rooms: [`answer`], what the invited person does, and
-//! [`work`], the job that has the identity provider write to who has no account.
+//! [`job`], which has the identity provider write to who has no account.
 
 mod answer;
 mod api;
 mod error;
 mod event;
 mod holdings;
+mod job;
 mod model;
 mod repository;
 mod service;
-mod work;
 
 pub(crate) use api::Api;
 pub(crate) use holdings::HOLDINGS;
+pub(crate) use job::Inviter;
 pub(crate) use model::MyInvitation;
 pub(crate) use service::{Service, sweep};
-pub(crate) use work::Inviter;

@@ -9,9 +9,9 @@ use uuid::Uuid;
 use super::{
     error::InvitationError,
     event::InvitationEvent,
+    job::InvitationSend,
     model::{ConnectUser, Invitation, InvitationStatus, LinkRecord, MyInvitation, Offer},
     repository::{self, InvitationRow, SealedAddress},
-    work::InvitationSend,
 };
 use crate::{
     audit::Audit,

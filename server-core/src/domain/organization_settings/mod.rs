@@ -1,11 +1,11 @@
 mod api;
 mod error;
 mod event;
+mod job;
 mod model;
 mod repository;
 mod service;
-mod work;
 
 pub(crate) use api::Api;
+pub(crate) use job::SettingsPusher;
 pub(crate) use service::Service;
-pub(crate) use work::SettingsPusher;

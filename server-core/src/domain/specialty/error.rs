@@ -1,34 +1,14 @@
-use std::borrow::Cow;
-
-use server_shared::error::{Fault, FaultKind};
+use server_shared::errors;
 
 use crate::database::DatabaseError;
 
-/// What can go wrong with specialties.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SpecialtyError {
-    #[error("There is no such specialty.")]
-    NotFound,
-    #[error("Another specialty in use has this name.")]
-    NameTaken,
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-}
-
-impl Fault for SpecialtyError {
-    fn kind(&self) -> FaultKind {
-        match self {
-            Self::NotFound => FaultKind::NotFound,
-            Self::NameTaken => FaultKind::Conflict,
-            Self::Database(error) => error.kind(),
-        }
+errors! {
+    /// What can go wrong with specialties.
+    pub(crate) enum SpecialtyError {
+        NotFound => NotFound "specialty_not_found" "There is no such specialty.",
+        NameTaken => Conflict "specialty_name_taken" "Another specialty in use has this name.",
     }
-
-    fn code(&self) -> Cow<'static, str> {
-        match self {
-            Self::NotFound => "specialty_not_found".into(),
-            Self::NameTaken => "specialty_name_taken".into(),
-            Self::Database(error) => error.code(),
-        }
+    and those of {
+        Database(#[from] DatabaseError),
     }
 }

@@ -9,12 +9,12 @@ mod api;
 mod error;
 mod event;
 mod holdings;
+mod job;
 mod model;
 mod repository;
 mod service;
-mod work;
 
 pub(crate) use api::Api;
 pub(crate) use holdings::HOLDINGS;
+pub(crate) use job::{RoomFollower, room_follow};
 pub(crate) use service::Service;
-pub(crate) use work::{RoomFollower, room_follow};

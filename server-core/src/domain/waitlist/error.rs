@@ -1,69 +1,26 @@
-use std::borrow::Cow;
-
-use serde_json::Value;
-use server_shared::error::{Fault, FaultKind};
+use server_shared::errors;
 
 use crate::{
     database::DatabaseError,
     domain::{appointment::AppointmentError, rules::InvalidValue},
 };
 
-/// What can go wrong with the waitlist.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum WaitlistError {
-    #[error("There is no such entry of the waitlist.")]
-    NotFound,
-    #[error("The patient already waits for this.")]
-    AlreadyWaiting,
-    #[error("The patient waits for as much as it may at a time; take it off the waitlist elsewhere first.")]
-    WaitlistFull,
-    #[error("Nothing has been offered yet.")]
-    NoOffer,
-    #[error("The offer can't be accepted any more; the entry waits for the next one.")]
-    OfferExpired,
-    #[error("The offer has already been accepted.")]
-    AlreadyBooked,
-    #[error(transparent)]
-    Appointment(AppointmentError),
-    #[error(transparent)]
-    Invalid(#[from] InvalidValue),
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-}
-
-impl Fault for WaitlistError {
-    fn kind(&self) -> FaultKind {
-        match self {
-            Self::NotFound => FaultKind::NotFound,
-            Self::AlreadyWaiting | Self::WaitlistFull | Self::NoOffer | Self::OfferExpired | Self::AlreadyBooked => {
-                FaultKind::Conflict
-            }
-            Self::Appointment(error) => error.kind(),
-            Self::Invalid(error) => error.kind(),
-            Self::Database(error) => error.kind(),
-        }
+errors! {
+    /// What can go wrong with the waitlist.
+    pub(crate) enum WaitlistError {
+        NotFound => NotFound "waitlist_entry_not_found" "There is no such entry of the waitlist.",
+        AlreadyWaiting => Conflict "already_waiting" "The patient already waits for this.",
+        WaitlistFull => Conflict "waitlist_full"
+            "The patient waits for as much as it may at a time; take it off the waitlist elsewhere first.",
+        NoOffer => Conflict "no_offer" "Nothing has been offered yet.",
+        OfferExpired => Conflict "offer_expired"
+            "The offer can't be accepted any more; the entry waits for the next one.",
+        AlreadyBooked => Conflict "already_booked" "The offer has already been accepted.",
     }
-
-    fn code(&self) -> Cow<'static, str> {
-        match self {
-            Self::NotFound => "waitlist_entry_not_found".into(),
-            Self::AlreadyWaiting => "already_waiting".into(),
-            Self::WaitlistFull => "waitlist_full".into(),
-            Self::NoOffer => "no_offer".into(),
-            Self::OfferExpired => "offer_expired".into(),
-            Self::AlreadyBooked => "already_booked".into(),
-            Self::Appointment(error) => error.code(),
-            Self::Invalid(error) => error.code(),
-            Self::Database(error) => error.code(),
-        }
-    }
-
-    fn details(&self) -> Option<Value> {
-        match self {
-            Self::Appointment(error) => error.details(),
-            Self::Invalid(error) => error.details(),
-            _ => None,
-        }
+    and those of {
+        Appointment(AppointmentError),
+        Invalid(#[from] InvalidValue),
+        Database(#[from] DatabaseError),
     }
 }
 

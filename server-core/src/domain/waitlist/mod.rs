@@ -8,13 +8,13 @@ mod api;
 mod error;
 mod event;
 mod holdings;
+mod job;
 mod model;
 mod offer;
 mod repository;
 mod service;
-mod work;
 
 pub(crate) use api::Api;
 pub(crate) use holdings::HOLDINGS;
+pub(crate) use job::{Offerer, offer_freed, offer_open, sweep};
 pub(crate) use service::Service;
-pub(crate) use work::{Offerer, offer_freed, offer_open, sweep};

@@ -5,7 +5,7 @@ use restartix_sdk::core::types::Scope;
 use test_support::{Actor, CoreApp, Fixture, Operation, Program};
 
 /// Somebody who calls.
-pub(super) enum Asker {
+pub(crate) enum Asker {
     /// With a session.
     Person(Actor),
     /// With an API key.
@@ -16,12 +16,12 @@ pub(super) enum Asker {
 
 impl Asker {
     /// Somebody without credentials.
-    pub(super) fn nobody(app: &CoreApp) -> Self {
+    pub(crate) fn nobody(app: &CoreApp) -> Self {
         Self::Nobody(reqwest::Client::builder().build().unwrap(), app.url())
     }
 
     /// A request of this asker's.
-    pub(super) fn request(&self, operation: &Operation, fixture: &Fixture) -> RequestBuilder {
+    pub(crate) fn request(&self, operation: &Operation, fixture: &Fixture) -> RequestBuilder {
         self.request_to(operation, &operation.target(fixture), fixture)
     }
 
@@ -38,9 +38,7 @@ impl Asker {
 }
 
 /// Every scope there is.
-pub(super) fn scopes() -> Vec<Scope> {
-    let resources =
-        ["patients", "appointments", "specialists", "specialties", "calendar", "forms", "documents", "webhooks"];
-    let names = resources.iter().flat_map(|resource| ["read", "write"].map(|verb| format!("{resource}:{verb}")));
-    names.map(|name| name.parse().expect("a scope of the specification")).collect()
+pub(super) fn scopes(all: &[Operation]) -> Vec<Scope> {
+    let names = all.first().map(|operation| operation.enumerated("Scope")).unwrap_or_default();
+    names.iter().map(|name| name.parse().expect("a scope of the specification")).collect()
 }

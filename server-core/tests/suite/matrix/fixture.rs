@@ -1,13 +1,12 @@
 //! A request for each operation that everybody who may do it is answered 2xx.
 
-use std::cell::Cell;
+use std::{borrow::Cow, cell::Cell};
 
-use restartix_sdk::core::types::{
-    Appointment, BeginImpersonation, ConnectUser, CreateApiKey, JobState, MemberRole, Patient, Scope, SpecialtyInput,
-};
+use restartix_sdk::core::types::{Appointment, BeginImpersonation, JobState, Patient};
 use serde_json::{Value, json};
 use test_support::{
-    Actor, ClerkApi, CoreApp, DailyApi, Fixture, Person, Role, TelemetryApp, eventually, granted, in_days,
+    Actor, ClerkApi, CoreApp, CoreBuilder, DailyApi, Fixture, Operation, Person, Role, TelemetryApp, eventually,
+    granted, in_days,
 };
 use uuid::Uuid;
 
@@ -15,37 +14,48 @@ use super::asker::{Asker, scopes};
 
 /// What several Cores share: Telemetry, which holds a part of everybody's data, the identity provider,
 /// where accounts are deleted, and Daily, where appointments by video take place.
-pub(super) struct Surroundings {
+pub(crate) struct Surroundings {
     telemetry: TelemetryApp,
     clerk: ClerkApi,
     daily: DailyApi,
 }
 
 impl Surroundings {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let (clerk, daily) = (ClerkApi::start([]).await, DailyApi::start().await);
         Self { telemetry: TelemetryApp::start().await, clerk, daily }
     }
 }
 
 /// A clinic where something waits for every operation.
-pub(super) struct World {
-    pub(super) app: CoreApp,
+pub(crate) struct World {
+    pub(crate) app: CoreApp,
+    /// Every operation of its specification.
+    pub(crate) operations: Vec<Operation>,
     /// Home's patient.
-    pub(super) patient: Patient,
+    pub(crate) patient: Patient,
     /// In which home's specialist treats the patient.
     pub(super) appointment: Appointment,
     /// Until when the calendar is full, in days from today.
     day: Cell<u64>,
     /// User id of the asker; home's staff for a program.
-    asker: Cell<i64>,
+    pub(super) asker: Cell<i64>,
     /// A clinic that whoever tries is no member of.
-    elsewhere: Cell<i64>,
+    pub(super) elsewhere: Cell<i64>,
 }
 
 impl World {
     pub(super) async fn start(around: &Surroundings) -> Self {
-        let builder = CoreApp::builder().env("TELEMETRY_INTERNAL_URL", around.telemetry.url());
+        Self::of(CoreApp::builder(), around).await
+    }
+
+    /// Starts it with a proxy before PostgreSQL.
+    pub(crate) async fn proxied(around: &Surroundings) -> Self {
+        Self::of(CoreApp::builder().proxied(), around).await
+    }
+
+    async fn of(builder: CoreBuilder, around: &Surroundings) -> Self {
+        let builder = builder.env("TELEMETRY_INTERNAL_URL", around.telemetry.url());
         let builder = builder.env("CLERK_API_URL", around.clerk.url());
         let builder = builder.env("CLERK_SECRET_KEY", around.clerk.secret_key());
         let builder = builder.env("DAILY_REST_DOMAIN", around.daily.url());
@@ -54,13 +64,13 @@ impl World {
         let specialist = app.home().specialist_id;
         app.works_always(specialist).await;
         let appointment = app.appointment_create(&app.admin(), specialist, patient.id, in_days(1, 9)).await;
-        let asker = Cell::new(app.home().staff.user_id);
+        let (asker, operations) = (Cell::new(app.home().staff.user_id), Operation::all(&app.server));
         let elsewhere = Cell::new(app.organization_add("Lakeview Clinic").await.id);
-        Self { app, patient, appointment, day: Cell::new(1), asker, elsewhere }
+        Self { app, operations, patient, appointment, day: Cell::new(1), asker, elsewhere }
     }
 
     /// Somebody of the clinic.
-    pub(super) async fn asker(&self, name: &str) -> Asker {
+    pub(crate) async fn asker(&self, name: &str) -> Asker {
         let app = &self.app;
         let person = match name {
             "superadmin" => app.superadmin().in_organization(app.home().id),
@@ -68,7 +78,7 @@ impl World {
             "specialist" => app.specialist(),
             "staff" => app.staff(),
             "patient" => app.patient(),
-            "key" => return Asker::Program(app.program(&scopes()).await),
+            "key" => return Asker::Program(app.program(&scopes(&self.operations)).await),
             "other-specialist" => self.other_specialist().await,
             "other-patient" => self.other_patient().await,
             _ => panic!("nobody is called {name}"),
@@ -83,7 +93,7 @@ impl World {
     }
 
     /// Somebody like that asker, who is not needed any more.
-    pub(super) async fn leaver(&self, name: &str) -> Asker {
+    pub(crate) async fn leaver(&self, name: &str) -> Asker {
         let role = match name {
             "admin" => Role::Admin,
             "specialist" | "other-specialist" => Role::Specialist,
@@ -126,8 +136,16 @@ impl World {
         }
     }
 
+    /// Has something be there for a list to hold: what could be deleted from it.
+    pub(crate) async fn listed(&self, list: &Operation) {
+        let deleted = list.id.strip_suffix("list").map(|noun| format!("{noun}delete"));
+        if let Some(delete) = self.operations.iter().find(|operation| Some(&operation.id) == deleted.as_ref()) {
+            self.fixture(&delete.id).await;
+        }
+    }
+
     /// A request for the operation, about what is there.
-    pub(super) async fn fixture(&self, operation: &str) -> Fixture {
+    pub(crate) async fn fixture(&self, operation: &str) -> Fixture {
         let fixture = match operation.split('_').next().unwrap_or_default() {
             "health" | "ready" | "jwks" | "clerk" => public(operation),
             "calendar" => self.of_calendar(operation).await,
@@ -139,7 +157,6 @@ impl World {
             "member" => self.of_member(operation).await,
             "api" => self.of_api_key(operation).await,
             "impersonation" => self.of_impersonation(operation).await,
-            "specialty" => self.of_specialty(operation).await,
             "specialist" => match self.of_specialist(operation).await {
                 None => self.of_schedule(operation).await,
                 fixture => fixture,
@@ -154,19 +171,24 @@ impl World {
                 fixture => fixture,
             },
             "gdpr" => self.of_person(operation).await,
-            _ => None,
+            _ => self.of_plain(operation).await,
         };
         fixture.unwrap_or_else(|| panic!("add a fixture for {operation} to matrix/fixture.rs"))
     }
 
-    fn home(&self) -> Fixture {
+    pub(super) fn home(&self) -> Fixture {
         Fixture::default().with("organization_id", &self.app.home().id)
     }
 
     async fn of_organization(&self, operation: &str) -> Option<Fixture> {
         let home = self.app.home();
         Some(match operation {
-            "me_get" | "me_delete" | "me_telemetry_token_create" | "organization_list" => Fixture::default(),
+            // Which shows what the asker is invited to.
+            "me_get" => {
+                self.of_own_invitation().await;
+                Fixture::default()
+            }
+            "me_delete" | "me_telemetry_token_create" | "organization_list" => Fixture::default(),
             "me_organization_switch" => Fixture::default().body(json!({ "organization_id": home.id })),
             "organization_create" => {
                 Fixture::default().body(json!({ "name": "Lakeside Clinic", "timezone": "Europe/Berlin" }))
@@ -175,94 +197,9 @@ impl World {
             "organization_get" | "organization_settings_get" => self.home(),
             "organization_settings_update" => {
                 let version = crate::organization_settings::settings(&self.app.admin(), home.id).await.version;
-                self.home().body(json!({ "version": version }))
+                self.home().body(json!({ "version": version, "record_access": { "after_treatment_days": 300 } }))
             }
             "organization_update" => self.home().body(json!({ "name": "Riverside", "timezone": "Europe/Berlin" })),
-            _ => return None,
-        })
-    }
-
-    async fn of_member(&self, operation: &str) -> Option<Fixture> {
-        let member = || async { self.home().with("user_id", &self.app.member_add(Role::Staff).await.user_id) };
-        Some(match operation {
-            "member_list" => self.home(),
-            // Somebody who was a member before.
-            "member_connect" => {
-                let user = self.app.member_add(Role::Staff).await.user_id;
-                let (admin, home) = (self.app.admin(), self.app.home().id);
-                granted(admin.member_delete().organization_id(home).user_id(user).send().await, 204);
-                self.home().body(json!({ "user_id": user, "role": "staff" }))
-            }
-            "member_update" => member().await.body(json!({ "role": "specialist" })),
-            "member_delete" => member().await,
-            _ => return None,
-        })
-    }
-
-    /// Another clinic's, to whoever tries.
-    async fn of_own_invitation(&self) -> Option<Fixture> {
-        let sql = "insert into invitations (organization_id, uid, kind, role, user_id)
-                   values ($1, gen_random_uuid(), 'membership', 'staff', $2) returning id";
-        let invited: i64 = sqlx::query_scalar(sql)
-            .bind(self.elsewhere.get())
-            .bind(self.asker.get())
-            .fetch_one(&mut self.app.owner().await)
-            .await
-            .expect("an invitation can be seeded");
-        // A member of nowhere else: it is not one there yet.
-        self.elsewhere.set(self.app.organization_add(&format!("Clinic {}", Uuid::new_v4().simple())).await.id);
-        Some(Fixture::default().with("invitation_id", &invited))
-    }
-
-    async fn of_invitation(&self, operation: &str) -> Option<Fixture> {
-        Some(match operation {
-            "invitation_list" => self.home(),
-            "invitation_delete" => {
-                let email = Some(format!("{}@example.org", Uuid::new_v4().simple()));
-                let body = ConnectUser { email, user_id: None, role: MemberRole::Staff };
-                let admin = self.app.admin();
-                let invite = admin.member_connect().organization_id(self.app.home().id).body(body);
-                self.home().with("invitation_id", &granted(invite.send().await, 201).id)
-            }
-            _ => return None,
-        })
-    }
-
-    async fn of_api_key(&self, operation: &str) -> Option<Fixture> {
-        Some(match operation {
-            "api_key_list" => self.home(),
-            "api_key_create" => self.home().body(json!({ "name": "A program", "scopes": ["patients:read"] })),
-            "api_key_delete" | "api_key_rotate" => {
-                let body =
-                    CreateApiKey { expires_at: None, name: "A program".to_owned(), scopes: vec![Scope::PatientsRead] };
-                let create =
-                    self.app.admin().api_key_create().organization_id(self.app.home().id).body(body).send().await;
-                self.home().with("api_key_id", &granted(create, 201).api_key.id)
-            }
-            _ => return None,
-        })
-    }
-
-    async fn of_impersonation(&self, operation: &str) -> Option<Fixture> {
-        if operation != "impersonation_delete" {
-            return None;
-        }
-        let admin = self.app.admin();
-        let begun = admin.patient_impersonate().patient_id(self.patient.id).body(impersonating()).send().await;
-        Some(Fixture::default().with("impersonation_id", &granted(begun, 201).impersonation.id))
-    }
-
-    async fn of_specialty(&self, operation: &str) -> Option<Fixture> {
-        let input = || SpecialtyInput { name: Uuid::new_v4().to_string(), description: None };
-        let specialty = || async {
-            let created = granted(self.app.admin().specialty_create().body(input()).send().await, 201);
-            Fixture::default().with("specialty_id", &created.id)
-        };
-        Some(match operation {
-            "specialty_list" => Fixture::default(),
-            "specialty_create" => Fixture::default().body(value(&input())),
-            "specialty_get" | "specialty_delete" => specialty().await,
-            "specialty_update" => specialty().await.body(value(&input())),
             _ => return None,
         })
     }
@@ -403,26 +340,20 @@ pub(super) async fn planned(admin: &Actor, patient: i64) -> Uuid {
     asked.job_id
 }
 
-/// The code with which what an operation names in its path is said not to be there.
-pub(super) fn not_found(operation: &str) -> &'static str {
-    match operation.split('_').next().unwrap_or_default() {
-        "organization" => "organization_not_found",
-        "member" => "member_not_found",
-        "api" => "api_key_not_found",
-        "impersonation" => "impersonation_not_found",
-        "invitation" | "me" => "invitation_not_found",
-        "specialty" => "specialty_not_found",
-        "specialist" => "specialist_not_found",
-        "patient" => "patient_not_found",
-        "calendar" => "calendar_feed_not_found",
-        "waitlist" => "waitlist_entry_not_found",
-        "appointment" if operation.starts_with("appointment_template_") => "appointment_template_not_found",
-        "appointment" if operation.starts_with("appointment_series_") => "appointment_series_not_found",
-        "appointment" | "video" => "appointment_not_found",
-        "gdpr" if operation.starts_with("gdpr_user") => "user_not_found",
-        "gdpr" if operation.starts_with("gdpr_patient") => "patient_not_found",
-        "gdpr" => "erasure_not_found",
-        _ => panic!("say in matrix/fixture.rs with which code {operation} finds nothing"),
+/// The code with which what an operation names in its path is said not to be there: that of its noun, unless it is
+/// something else that is looked for.
+pub(super) fn not_found(operation: &str) -> Cow<'static, str> {
+    let noun = operation.rsplit_once('_').map_or(operation, |(noun, _)| noun);
+    match (operation.split('_').next().unwrap_or_default(), noun) {
+        ("organization", _) => "organization_not_found".into(),
+        ("me", _) => "invitation_not_found".into(),
+        ("specialist", _) => "specialist_not_found".into(),
+        ("appointment", "appointment_template" | "appointment_series") => format!("{noun}_not_found").into(),
+        ("appointment" | "video", _) => "appointment_not_found".into(),
+        ("gdpr", "gdpr_user") => "user_not_found".into(),
+        ("gdpr", "gdpr_patient") => "patient_not_found".into(),
+        ("gdpr", _) => "erasure_not_found".into(),
+        _ => format!("{noun}_not_found").into(),
     }
 }
 

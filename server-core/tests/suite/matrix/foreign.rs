@@ -1,10 +1,12 @@
 //! An administrator names what is another clinic's, wherever an operation takes an id: nothing is
 //! found, shown or changed.
 
+use std::{borrow::Cow, collections::BTreeMap};
+
 use reqwest::Method;
 use restartix_sdk::core::types::{
     AppointmentTemplate, ConnectUser, CreateApiKey, CreateAppointmentSeries, CreatePatient, HoldAppointment,
-    MemberRole, Patient, Scope, SpecialtyInput,
+    MemberRole, Patient, Scope,
 };
 use serde_json::{Value, json};
 use test_support::{Answer, Contents, CoreApp, Fixture, Location, Operation, Parameter, granted, in_days};
@@ -13,6 +15,7 @@ use uuid::Uuid;
 use super::{
     asker::Asker,
     fixture::{Surroundings, World, impersonating, not_found, planned},
+    plain::make,
     stores::Stores,
 };
 use crate::waitlist::{settled, wait, wish};
@@ -48,7 +51,6 @@ struct Foreign {
     user_id: i64,
     patient: Patient,
     specialist_id: i64,
-    specialty_id: i64,
     appointment_id: i64,
     appointment_uid: Uuid,
     series_id: i64,
@@ -59,10 +61,12 @@ struct Foreign {
     impersonation_id: i64,
     invitation_id: i64,
     job_id: Uuid,
+    /// What takes no more than an example to make, by the parameter that names it.
+    plain: BTreeMap<String, Value>,
 }
 
 impl Foreign {
-    async fn new(app: &CoreApp) -> Self {
+    async fn new(app: &CoreApp, all: &[Operation]) -> Self {
         let (admin, away) = (app.other_admin(), app.away());
         let name = |what: &str| format!("{MARK} {what}");
         let record = CreatePatient {
@@ -73,8 +77,6 @@ impl Foreign {
         };
         let patient = granted(admin.patient_create().body(record).send().await, 201);
         app.patient_link(&admin, patient.id, &away.patient).await;
-        let input = SpecialtyInput { name: name("specialty"), description: None };
-        let specialty_id = granted(admin.specialty_create().body(input).send().await, 201).id;
         let specialist_id = app.specialist_create(&admin, &name("specialist")).await.id;
         let mut booking = CoreApp::new_appointment(specialist_id, patient.id, in_days(2, 9));
         booking.title = Some(name("title"));
@@ -104,12 +106,11 @@ impl Foreign {
         };
         let invited = granted(admin.member_connect().organization_id(away.id).body(invited).send().await, 201);
         let gone = app.patient_create(&admin, MARK, "Gone").await.id;
-        Self {
+        let mut foreign = Self {
             organization_id: away.id,
             slug: away.slug.clone(),
             user_id: away.specialist.user_id,
             specialist_id,
-            specialty_id,
             appointment_id: appointment.id,
             appointment_uid: appointment.uid,
             series_id,
@@ -121,7 +122,18 @@ impl Foreign {
             invitation_id: invited.id,
             job_id: planned(&admin, gone).await,
             patient,
+            plain: BTreeMap::new(),
+        };
+        for (operation, parameter) in all.iter().flat_map(|all| all.parameters.iter().map(move |one| (all, one))) {
+            let name = parameter.name.as_str();
+            let id = name.strip_suffix('s').filter(|id| id.ends_with("_id")).unwrap_or(name);
+            if foreign.value(&operation.id, name).is_none()
+                && let Some(made) = make(&admin, all, id, MARK).await
+            {
+                foreign.plain.insert(name.to_owned(), made["id"].clone());
+            }
         }
+        foreign
     }
 
     /// What a parameter of this name would name there.
@@ -138,7 +150,6 @@ impl Foreign {
             "invitation_id" => json!(self.invitation_id),
             "patient_id" => json!(self.patient.id),
             "specialist_id" | "specialist_ids" => json!(self.specialist_id),
-            "specialty_id" | "specialty_ids" => json!(self.specialty_id),
             "appointment_id" => json!(self.appointment_id),
             "appointment_series_id" => json!(self.series_id),
             "uid" => json!(self.appointment_uid),
@@ -149,7 +160,7 @@ impl Foreign {
             "email" => json!("hidden@example.org"),
             "phone" => json!("+49 555 0199"),
             "national_id" => json!("HIDDEN777"),
-            _ => return None,
+            _ => return self.plain.get(name).cloned(),
         })
     }
 
@@ -165,7 +176,7 @@ impl Foreign {
 /// What becomes of a request that names something foreign.
 enum Outcome {
     /// Refused, with this status and code.
-    Refused(u16, &'static str),
+    Refused(u16, Cow<'static, str>),
     /// The body is not valid: the field refers to nothing.
     Unknown,
     /// A list of nothing.
@@ -175,16 +186,16 @@ enum Outcome {
 fn outcome(operation: &Operation, parameter: &Parameter) -> Outcome {
     match (operation.id.as_str(), parameter.name.as_str(), parameter.location) {
         // By id a clinic finds only who was its member.
-        ("member_connect", "user_id", Location::Body) => Outcome::Refused(404, "user_not_found"),
-        ("me_organization_switch", _, _) => Outcome::Refused(403, "not_a_member"),
+        ("member_connect", "user_id", Location::Body) => Outcome::Refused(404, "user_not_found".into()),
+        ("me_organization_switch", _, _) => Outcome::Refused(403, "not_a_member".into()),
         // For who meets there, which no administrator does; and for superadmins alone.
-        ("video_token_create" | "organization_create", _, _) => Outcome::Refused(403, "permission_denied"),
+        ("video_token_create" | "organization_create", _, _) => Outcome::Refused(403, "permission_denied".into()),
         ("appointment_template_find", _, _) | ("specialist_availability_get", "template_id", _) => {
-            Outcome::Refused(404, "appointment_template_not_found")
+            Outcome::Refused(404, "appointment_template_not_found".into())
         }
         // Whichever offer there is, it is another one.
-        ("waitlist_entry_accept", "appointment_id", _) => Outcome::Refused(409, "offer_expired"),
-        (_, "organization_id" | "slug", Location::Path) => Outcome::Refused(404, "organization_not_found"),
+        ("waitlist_entry_accept", "appointment_id", _) => Outcome::Refused(409, "offer_expired".into()),
+        (_, "organization_id" | "slug", Location::Path) => Outcome::Refused(404, "organization_not_found".into()),
         (id, _, Location::Path) => Outcome::Refused(404, not_found(id)),
         ("calendar_search", _, _) | (_, _, Location::Query) => Outcome::Nothing,
         (_, _, Location::Body) => Outcome::Unknown,
@@ -195,12 +206,12 @@ fn outcome(operation: &Operation, parameter: &Parameter) -> Outcome {
 async fn what_is_another_clinics_is_not_there_in_the_matrix() {
     let around = Surroundings::start().await;
     let world = World::start(&around).await;
-    let (app, foreign) = (&world.app, Foreign::new(&world.app).await);
+    let (app, foreign) = (&world.app, Foreign::new(&world.app, &world.operations).await);
     settled(app).await;
     let admin = Asker::Person(app.admin());
     let mut stores = Stores::of(app).await;
     let mut tried = 0;
-    for operation in Operation::all(&app.server).iter().filter(|operation| !operation.public) {
+    for operation in world.operations.iter().filter(|operation| !operation.public) {
         // Nothing that is refused uses it up.
         let home = world.fixture(&operation.id).await;
         let mut before = stores.take().await;
@@ -223,7 +234,7 @@ async fn what_is_another_clinics_is_not_there_in_the_matrix() {
             // Which tables must be as they were.
             let mut kept: fn(&str) -> bool = |_| true;
             match outcome {
-                Outcome::Refused(status, code) => drop(answer.refusal(status, code)),
+                Outcome::Refused(status, code) => drop(answer.refusal(status, &code)),
                 Outcome::Unknown => {
                     let refusal = answer.refusal(422, "validation_failed");
                     assert_eq!(refusal.fields(), [(parameter.pointer.as_str(), "unknown_reference")], "{what}");

@@ -2,9 +2,12 @@
 //! clinician can read, `permissions.txt`. A change of policy is a change of that file.
 
 mod asker;
+mod disclosed;
 mod fixture;
 mod foreign;
 mod left;
+mod people;
+mod plain;
 mod role_change;
 mod scheduling;
 mod spelling;
@@ -12,13 +15,14 @@ mod stores;
 
 use futures_util::future::join_all;
 use reqwest::Method;
-use test_support::{Answer, Grid, Operation};
+use test_support::{Answer, Grid};
 
-use self::{
-    asker::{Asker, scopes},
+pub(crate) use self::{
+    asker::Asker,
     fixture::{Surroundings, World},
-    stores::Stores,
+    plain::make_all,
 };
+use self::{asker::scopes, stores::Stores};
 
 const FILE: &str = "server-core/tests/suite/matrix/permissions.txt";
 const GRID: &str = include_str!("permissions.txt");
@@ -34,13 +38,20 @@ What each operation of Core answers to whom, about something that is there and w
 key: an API key with every scope. other-…: of the same clinic, but it is the specialist's and the patient's.
 Written by the test beside it, which compares all of it.";
 
+/// Returns the first of `who` that the grid grants an operation.
+pub(crate) fn granted_to(operation: &str, who: &[&'static str]) -> &'static str {
+    let granted = Grid::parse(GRID);
+    let first = who.iter().copied().find(|name| granted.grants(operation, name));
+    first.unwrap_or_else(|| panic!("{operation} is for none of {who:?}"))
+}
+
 /// Tries every operation as one asker, in a clinic of its own; the statuses by operation.
 async fn column(around: &Surroundings, name: &str, committed: &Grid) -> Vec<(String, String)> {
     let world = World::start(around).await;
     let asker = world.asker(name).await;
     let mut stores = Stores::of(&world.app).await;
     let mut cells = Vec::new();
-    for operation in Operation::all(&world.app.server).iter().filter(|operation| !operation.public) {
+    for operation in world.operations.iter().filter(|operation| !operation.public) {
         let id = operation.id.as_str();
         let fixture = world.fixture(id).await;
         // It is not the last thing that is asked.
@@ -56,7 +67,7 @@ async fn column(around: &Surroundings, name: &str, committed: &Grid) -> Vec<(Str
             }
             403 => drop(answer.refusal(403, fixture::forbidden(id, name))),
             404 if name.starts_with("other") || (id, name) == ("calendar_feed_delete", "superadmin") => {
-                drop(answer.refusal(404, fixture::not_found(id)));
+                drop(answer.refusal(404, &fixture::not_found(id)));
             }
             422 if name.starts_with("other") => {
                 let own = if name == "other-patient" { "/patient_id" } else { "/specialist_id" };
@@ -89,16 +100,15 @@ async fn a_key_without_the_scope_gets_nowhere_in_the_matrix() {
     let around = Surroundings::start().await;
     let world = World::start(&around).await;
     let mut stores = Stores::of(&world.app).await;
-    let all = scopes();
-    for operation in Operation::all(&world.app.server).iter().filter(|operation| !operation.public) {
+    let all = scopes(&world.operations);
+    for operation in world.operations.iter().filter(|operation| !operation.public) {
         // Every scope but those of the operation's own resource, and none of another's is enough.
         let resource = operation.id.split('_').next().unwrap();
         let plural = match resource {
-            "specialty" => "specialties".to_owned(),
             "calendar" => "calendar".to_owned(),
             // An offer is an appointment on its way.
             "waitlist" => "appointments".to_owned(),
-            _ => format!("{resource}s"),
+            _ => resource.strip_suffix('y').map_or_else(|| format!("{resource}s"), |stem| format!("{stem}ies")),
         };
         let others: Vec<_> = all.iter().filter(|scope| !scope.to_string().starts_with(&plural)).copied().collect();
         let program = Asker::Program(world.app.program(&others).await);
@@ -117,17 +127,17 @@ async fn strangers_get_nowhere_in_the_matrix() {
     let nobody = Asker::nobody(&world.app);
     // A member of another clinic that names this one.
     let stranger = Asker::Person(world.app.other_admin().in_organization(world.app.home().id));
-    for operation in Operation::all(&world.app.server) {
+    for operation in &world.operations {
         let fixture = world.fixture(&operation.id).await;
         let before = stores.take().await;
-        let anonymous = Answer::to(nobody.request(&operation, &fixture)).await;
+        let anonymous = Answer::to(nobody.request(operation, &fixture)).await;
         if operation.public {
             // What others send is signed instead.
             let expected = if operation.method == Method::GET { 200 } else { 401 };
             assert_eq!(anonymous.status.as_u16(), expected, "{}", operation.id);
         } else {
             anonymous.refusal(401, "unauthenticated");
-            Answer::to(stranger.request(&operation, &fixture)).await.refusal(404, "organization_not_found");
+            Answer::to(stranger.request(operation, &fixture)).await.refusal(404, "organization_not_found");
         }
         assert_eq!(stores.take().await, before, "a stranger did {}", operation.id);
     }

@@ -94,7 +94,7 @@ async fn member(world: &World, was: Role, becomes: Option<Role>) -> Member {
         let body = restartix_sdk::core::types::CreateApiKey {
             expires_at: None,
             name: "Made by a former administrator".to_owned(),
-            scopes: super::scopes(),
+            scopes: super::scopes(&world.operations),
         };
         let key = granted(actor.api_key_create().organization_id(home).body(body).send().await, 201);
         program = Some(Program::new(&app.url(), &key.secret));

@@ -2,7 +2,7 @@
 
 use chrono::{TimeDelta, Utc};
 use restartix_sdk::core::types::{
-    Appointment, AppointmentSeries, BookAppointment, CreateAppointmentSeries, HoldAppointment,
+    Appointment, AppointmentSeries, BookAppointment, CreateAppointmentSeries, HoldAppointment, RescheduleAppointment,
 };
 use serde_json::{Value, json};
 use test_support::{CoreApp, Fixture, Template, granted, in_days};
@@ -84,7 +84,13 @@ impl World {
                 let booked = granted(admin.appointment_book().body(slot).send().await, 201);
                 by_id(&booked).body(json!({ "started_at": in_days(self.next_day(), 14) }))
             }
-            "appointment_reschedule_list" => by_id(&self.appointment),
+            "appointment_reschedule_list" => {
+                let appointment = self.booked().await;
+                let started_at = in_days(self.next_day(), 9);
+                let body = RescheduleAppointment { specialist_id: None, started_at, version: None };
+                let moved = admin.appointment_reschedule().appointment_id(appointment.id).body(body);
+                by_id(&granted(moved.send().await, 200))
+            }
             _ => return None,
         })
     }

@@ -23,6 +23,7 @@ fn table<E>(rows: Vec<Result<Vec<Cell>, E>>) -> Table<impl Stream<Item = Result<
     of(stream::iter(rows))
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "a row of a source that could fail")]
 fn text(cells: [&str; 2]) -> Result<Vec<Cell>, Infallible> {
     Ok(cells.map(|cell| Cell::text(cell.to_owned())).into())
 }

@@ -1,40 +1,28 @@
 //! What can go wrong with erasures.
 
-use server_shared::ApiError;
+use server_shared::errors;
 use thiserror::Error;
 
 use crate::storage::StoreError;
 
-/// Why there was no answer.
-#[derive(Debug, Error)]
-pub(crate) enum ErasureError {
-    /// No such job.
-    #[error("no such job")]
-    NotFound,
-    /// The id of the request was used for another one.
-    #[error("the id was used for another request")]
-    RequestReused,
-    /// A store is down or in disorder.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+errors! {
+    /// Why there was no answer.
+    pub(crate) enum ErasureError {
+        /// No such job.
+        NotFound => NotFound "privacy_job_not_found" "There is no such job.",
+        /// The id of the request was used for another one.
+        RequestReused => Conflict "request_id_reused"
+            "This request_id belongs to a request for something else; use a new one.",
+    }
+    and those of {
+        /// A store is down or in disorder.
+        Store(#[from] StoreError),
+    }
 }
 
 impl From<sqlx::Error> for ErasureError {
     fn from(error: sqlx::Error) -> Self {
         Self::Store(error.into())
-    }
-}
-
-impl From<ErasureError> for ApiError {
-    fn from(error: ErasureError) -> Self {
-        match error {
-            ErasureError::NotFound => Self::not_found("privacy_job_not_found", "There is no such job."),
-            ErasureError::RequestReused => Self::conflict(
-                "request_id_reused",
-                "This request_id belongs to a request for something else; use a new one.",
-            ),
-            ErasureError::Store(error) => error.into(),
-        }
     }
 }
 

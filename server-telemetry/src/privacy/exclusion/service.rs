@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     identity::Member,
-    privacy::cache::{ConsentCache, Subject},
+    privacy::{
+        cache::{ConsentCache, Subject},
+        error::ErasureInProgress,
+    },
 };
 
 /// Exclusions, and what is remembered of them.
@@ -32,7 +35,7 @@ impl ExclusionService {
         let added = self.repository.add(member, subject_id, source(member, subject_id)).await;
         // Also after a failure: a commit whose answer was lost has been made.
         self.forget(member, subject_id).await;
-        added?.ok_or(ExclusionError::ErasureInProgress)
+        added?.ok_or(ExclusionError::Erasure(ErasureInProgress))
     }
 
     /// Lifts an exclusion.

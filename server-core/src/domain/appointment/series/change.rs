@@ -79,7 +79,7 @@ impl Service {
         }
         skipped.sort_unstable_by_key(|conflict| conflict.started_at);
         if !skipped.is_empty() && (on_conflict == OnConflict::Fail || changes.is_empty()) {
-            return Err(AppointmentError::SeriesConflict(skipped));
+            return Err(AppointmentError::SeriesConflict { conflicts: skipped });
         }
 
         let specialists: BTreeSet<_> = changes.iter().map(|change| change.specialist_id).collect();

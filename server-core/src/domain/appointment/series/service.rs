@@ -120,7 +120,7 @@ impl Service {
             }
         }
         if !conflicts.is_empty() && (on_conflict == OnConflict::Fail || slots.is_empty()) {
-            return Err(AppointmentError::SeriesConflict(conflicts));
+            return Err(AppointmentError::SeriesConflict { conflicts });
         }
 
         let blocks: Vec<_> = slots.iter().map(block_of).collect();

@@ -157,8 +157,8 @@ fn held_row(sealed_by: SealedBy, row: Value) -> Result<(HeldRow, Option<String>)
     let mut key_part = |name: &str| columns.shift_remove(name).filter(|value| !value.is_null());
     let (organization, key, wrapped, row) = (key_part(ORGANIZATION), key_part(KEY), key_part(WRAPPED), key_part(ROW));
     let organization = OrganizationId(organization.as_ref().and_then(Value::as_i64).unwrap_or_default());
-    let uuid = |value: Value| value.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| damaged("no UUID"));
-    let (key, row) = (key.map(uuid).transpose()?, row.map(uuid).transpose()?);
+    let parsed = |value: Value| value.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| damaged("no UUID"));
+    let (key, row) = (key.map(parsed).transpose()?, row.map(parsed).transpose()?);
     let holder = match (sealed_by, key, row) {
         (SealedBy::DataKey, Some(id), _) => Some(Holder::Record { organization, id }),
         (SealedBy::OwnKey, _, Some(uid)) => Some(Holder::User { uid }),
