@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::{
     Service,
+    export::Export,
     model::{ErasureAccepted, ErasureJob, ErasureMode, PersonExport, Subject},
 };
 use crate::{
@@ -43,7 +44,7 @@ impl Api {
         user_id: Path<UserId>,
     ) -> Result<Disclosed<Exported>, ApiError> {
         caller.may(Permission::GdprManage)?;
-        Ok(self.gdpr.export(&caller, Subject::User(user_id.0)).await?.map(|export| Exported(streamed::body(export))))
+        Ok(self.gdpr.export(&caller, Subject::User(user_id.0)).await?.map(Exported::of))
     }
 
     /// Erase a user
@@ -95,11 +96,7 @@ impl Api {
         patient_id: Path<PatientId>,
     ) -> Result<Disclosed<Exported>, ApiError> {
         caller.may(Permission::GdprManage)?;
-        Ok(self
-            .gdpr
-            .export(&caller, Subject::Patient(patient_id.0))
-            .await?
-            .map(|export| Exported(streamed::body(export))))
+        Ok(self.gdpr.export(&caller, Subject::Patient(patient_id.0)).await?.map(Exported::of))
     }
 
     /// Erase a patient
@@ -180,6 +177,10 @@ struct Exported(Body);
 
 impl Exported {
     const CONTENT_TYPE: &'static str = "application/vnd.restartix.person+json";
+
+    fn of(export: Export) -> Self {
+        Self(streamed::body(export))
+    }
 }
 
 impl ApiResponse for Exported {
