@@ -223,7 +223,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Who reacts to what happens. A line that is missing is work that nobody does.
+/// Lists the reactions to events. A line that is missing is work that nobody does.
 fn reactions() -> Reactions {
     Reactions::default()
         .on("rooms follow their appointments", video::room_follow)

@@ -1,4 +1,4 @@
-//! Who listens in each organization, remembered in process: a write of a hot organization costs no query for it.
+//! Audiences of organizations, remembered in process: a write of a hot organization costs no query for it.
 
 use std::sync::Arc;
 

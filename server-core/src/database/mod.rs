@@ -68,7 +68,7 @@ pub(crate) struct Database {
     listeners: Listeners,
     /// React to what a write leaves.
     reactions: Arc<Reactions>,
-    /// Who listens in each organization.
+    /// The audience of each organization.
     audiences: Audiences,
     /// The keys of requests under way.
     claims: Claims,

@@ -29,7 +29,7 @@ impl Entity for Clinic {
 }
 
 events! {
-    /// What the tests write.
+    /// Texts that the tests write.
     OrganizationAdded of Clinic {
         /// A clinic is there.
         Created => "created",

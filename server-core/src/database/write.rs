@@ -36,10 +36,10 @@ pub(crate) struct WriteTx {
     reacting: Reacting,
 }
 
-/// Who reacts to what the write leaves.
+/// Reactions to the events of a write, with the audience that they see.
 #[derive(Debug)]
 pub(super) struct Reacting {
-    /// Who listens in the organization.
+    /// The audience of the organization.
     pub(super) audience: Audience,
     /// The reactions of the service.
     pub(super) reactions: Arc<Reactions>,

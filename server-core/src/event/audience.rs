@@ -1,6 +1,6 @@
-//! Who listens to what happens in an organization.
+//! Listeners to the events of an organization.
 
-/// Who in an organization listens to what happens there, as every reaction sees it: where nobody does, a write leaves
+/// Listeners to the events of an organization, as every reaction sees them: where nobody listens, a write leaves
 /// no job. It may be out of date for as long as other processes take to hear of a change, a second at most while they
 /// hear at all, so whoever begins to listen looks by itself at what happened before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

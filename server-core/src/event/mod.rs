@@ -1,4 +1,4 @@
-//! What happens, and who reacts to it.
+//! Events, and the reactions to them.
 //!
 //! A domain states its events as a type; a write ends with one or several of them. The audit entry follows from the
 //! event, and so do the jobs of whoever reacts: [`Reactions`] is one table, in `app.rs`, so that a new listener
@@ -87,7 +87,7 @@ pub(crate) fn changed<T: ToJSON>(before: &T, after: &T, fields: &[&'static str])
     fields.iter().copied().filter(|field| before.get(field) != after.get(field)).collect()
 }
 
-/// What one write leaves: one event or several, in the order in which they happened.
+/// Events of one write: one or several, in the order in which they happened.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Events {

@@ -1,4 +1,4 @@
-//! Who reacts to which event.
+//! Reactions to events.
 
 use std::{any::Any, fmt};
 

@@ -23,7 +23,7 @@ pub(crate) enum Changed {
     ApiKey(ApiKeyId),
     /// An impersonation.
     Impersonation(ImpersonationId),
-    /// Who listens to what happens in an organization.
+    /// The audience of an organization.
     Audience(OrganizationId),
 }
 

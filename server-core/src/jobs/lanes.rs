@@ -65,7 +65,7 @@ struct Place {
     organization: i64,
 }
 
-/// What may be claimed, as the statement takes it.
+/// Kinds and places that a claim may fill, as the statement takes them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Room {
     /// Kinds whose lanes have places left.

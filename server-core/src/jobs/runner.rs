@@ -106,7 +106,7 @@ impl Runner {
         self
     }
 
-    /// Has periodic work done: in all processes together once in `every`, by one at a time. `task` says how many rows it
+    /// Runs periodic work: in all processes together once in `every`, by one at a time. `task` says how many rows it
     /// removed, or whatever it counts.
     pub(crate) fn every<F>(
         mut self,

@@ -122,7 +122,7 @@ fn unbounded(plan: &Value, found: &mut Vec<String>) {
     plan["Plans"].as_array().into_iter().flatten().for_each(|child| unbounded(child, found));
 }
 
-/// What the parameters of lists can name.
+/// Rows that the parameters of lists can name.
 struct Named {
     specialist: i64,
     patient: i64,

@@ -18,14 +18,14 @@ use crate::{matrix, rls_catalogue::walk};
 /// A table that is attacked.
 struct Target {
     table: String,
-    /// What the application role is granted on it, of any column: Select, Insert, Update, Delete.
+    /// Grants of the application role on it, of any column: Select, Insert, Update, Delete.
     verbs: String,
     /// A column to update.
     touch: String,
     of: Special,
 }
 
-/// What is special about a table; of most there is nothing.
+/// Exceptions of a table; most have none.
 #[derive(Clone, Copy)]
 struct Special {
     table: &'static str,

@@ -69,7 +69,7 @@ async fn tables(database: &mut PgConnection, kind: Kind) -> Vec<Table> {
     .unwrap()
 }
 
-/// What the walk says of the tables of a database.
+/// Findings of the walk over the tables of a database.
 #[derive(Debug, Default)]
 pub(crate) struct Walked {
     /// Those that are guarded as a tenant's.

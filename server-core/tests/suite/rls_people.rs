@@ -1,4 +1,4 @@
-//! What the application role makes of people, in SQL and in contexts of its own choice: nobody becomes a member or is
+//! Changes that the application role makes to people, in SQL and in contexts of its own choice: nobody becomes a member or is
 //! linked by an administrator's word, and a user reaches itself alone.
 
 use restartix_sdk::core::types::{ConnectUser, MemberRole};

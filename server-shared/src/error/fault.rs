@@ -18,7 +18,7 @@ use super::ApiError;
 /// # use server_shared::{error::Fault, errors};
 /// # use serde_json::json;
 /// errors! {
-///     /// What can go wrong with bookings.
+///     /// Errors of bookings.
 ///     #[derive(Clone)]
 ///     pub enum BookingError {
 ///         NotFound => NotFound "booking_not_found" "There is no such booking.",
@@ -137,7 +137,7 @@ pub trait Fault: StdError + Send + Sync + Sized + 'static {
     }
 }
 
-/// What a domain error means to its caller.
+/// Meaning of a domain error to its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
     /// The request makes no sense (400).

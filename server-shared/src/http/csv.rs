@@ -154,7 +154,7 @@ where
 
 struct Writing<S> {
     columns: usize,
-    /// What the first chunk begins with.
+    /// Bytes that the first chunk begins with.
     header: Option<(Vec<Cell>, bool)>,
     rows: S,
 }

@@ -59,6 +59,6 @@ pub(crate) struct State {
     pub(crate) tokens: Vec<Token>,
     pub(crate) heard: Vec<String>,
     pub(crate) failure: Option<Failure>,
-    /// What a request has to contain to be answered.
+    /// Contents that a request must have to be answered.
     pub(crate) answered: Option<String>,
 }

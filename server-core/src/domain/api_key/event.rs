@@ -1,4 +1,4 @@
-//! What happens to API keys.
+//! Events of API keys.
 
 use crate::{event::events, ids::ApiKeyId};
 

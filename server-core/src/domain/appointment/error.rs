@@ -12,7 +12,7 @@ use crate::{
 };
 
 errors! {
-    /// What can go wrong with appointments.
+    /// Errors of appointments.
     pub(crate) enum AppointmentError {
         NotFound => NotFound "appointment_not_found" "There is no such appointment.",
         SeriesNotFound => NotFound "appointment_series_not_found" "There is no such series of appointments.",

@@ -1,4 +1,4 @@
-//! What happens to appointments.
+//! Events of appointments.
 
 use chrono::{DateTime, Utc};
 

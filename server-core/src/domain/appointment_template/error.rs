@@ -3,7 +3,7 @@ use server_shared::errors;
 use crate::{database::DatabaseError, domain::rules::InvalidValue};
 
 errors! {
-    /// What can go wrong with appointment templates.
+    /// Errors of appointment templates.
     pub(crate) enum AppointmentTemplateError {
         NotFound => NotFound "appointment_template_not_found" "There is no such appointment template.",
         SlugTaken => Conflict "slug_taken" "Another appointment template in use has this slug.",

@@ -1,4 +1,4 @@
-//! What happens to appointment templates.
+//! Events of appointment templates.
 
 use crate::{event::events, ids::AppointmentTemplateId};
 

@@ -4,7 +4,7 @@ use server_shared::{error::FieldFault, errors};
 use crate::database::DatabaseError;
 
 errors! {
-    /// What can go wrong with open slots.
+    /// Errors of open slots.
     pub(crate) enum AvailabilityError {
         SpecialistNotFound => NotFound "specialist_not_found" "There is no such specialist.",
         TemplateNotFound => NotFound "appointment_template_not_found" "There is no such appointment template.",

@@ -4,7 +4,7 @@ use server_shared::{ApiError, error::FieldFault, errors};
 use crate::database::DatabaseError;
 
 errors! {
-    /// What can go wrong with calendars.
+    /// Errors of calendars.
     pub(crate) enum CalendarError {
         Search { faults: Vec<FieldFault> } => Invalid "validation_failed"
             "Some values are not valid; see details.fields."

@@ -1,4 +1,4 @@
-//! What happens to calendar feeds.
+//! Events of calendar feeds.
 
 use crate::{event::events, ids::CalendarFeedId};
 

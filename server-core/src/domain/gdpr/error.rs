@@ -3,7 +3,7 @@ use server_shared::errors;
 use crate::{database::DatabaseError, integration::s3::StorageError};
 
 errors! {
-    /// What can go wrong with the rights of a person to its data.
+    /// Errors of the rights of a person to its data.
     pub(crate) enum GdprError {
         UserNotFound => NotFound "user_not_found" "There is no such user in this organization.",
         PatientNotFound => NotFound "patient_not_found" "There is no such patient.",

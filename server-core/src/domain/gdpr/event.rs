@@ -1,4 +1,4 @@
-//! What happens to erasures.
+//! Events of erasures.
 
 use super::model::ErasureRecord;
 use crate::event::events;

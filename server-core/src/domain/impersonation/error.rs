@@ -3,7 +3,7 @@ use server_shared::errors;
 use crate::database::DatabaseError;
 
 errors! {
-    /// What can go wrong with impersonations.
+    /// Errors of impersonations.
     pub(crate) enum ImpersonationError {
         NotFound => NotFound "impersonation_not_found" "There is no such impersonation.",
         PatientNotFound => NotFound "patient_not_found" "There is no such patient.",

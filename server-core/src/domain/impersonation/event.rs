@@ -1,4 +1,4 @@
-//! What happens to impersonations.
+//! Events of impersonations.
 
 use crate::{event::events, ids::ImpersonationId};
 

@@ -1,4 +1,4 @@
-//! What happens to invitations.
+//! Events of invitations.
 
 use crate::{event::events, ids::InvitationId};
 

@@ -3,7 +3,7 @@ use server_shared::errors;
 use crate::{database::DatabaseError, domain::user::UserError};
 
 errors! {
-    /// What can go wrong with members.
+    /// Errors of members.
     pub(crate) enum MemberError {
         NotFound => NotFound "member_not_found" "This user is no member of the organization.",
         AlreadyMember => Conflict "already_member" "The user already is a member; change its role instead.",

@@ -1,4 +1,4 @@
-//! What happens to memberships.
+//! Events of memberships.
 
 use super::model::MembershipOf;
 use crate::event::events;

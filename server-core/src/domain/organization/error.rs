@@ -3,7 +3,7 @@ use server_shared::errors;
 use crate::{database::DatabaseError, domain::rules::InvalidValue};
 
 errors! {
-    /// What can go wrong with organizations.
+    /// Errors of organizations.
     pub(crate) enum OrganizationError {
         NotFound => NotFound "organization_not_found" "There is no such organization among yours.",
         SlugTaken => Conflict "slug_taken" "Another organization has this slug; choose another.",

@@ -1,4 +1,4 @@
-//! What happens to organizations.
+//! Events of organizations.
 
 use crate::{event::events, ids::OrganizationId};
 

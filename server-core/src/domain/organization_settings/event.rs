@@ -1,4 +1,4 @@
-//! What happens to the settings of organizations.
+//! Events of the settings of organizations.
 
 use super::model::SettingsOf;
 use crate::event::events;

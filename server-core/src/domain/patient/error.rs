@@ -8,7 +8,7 @@ use crate::{
 };
 
 errors! {
-    /// What can go wrong with patients.
+    /// Errors of patients.
     pub(crate) enum PatientError {
         NotFound => NotFound "patient_not_found" "There is no such patient.",
         EmailTaken { patient_id: Option<PatientId> } => Conflict "patient_email_taken"

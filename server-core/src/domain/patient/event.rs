@@ -1,4 +1,4 @@
-//! What happens to patients.
+//! Events of patients.
 
 use crate::{event::events, ids::PatientId};
 

@@ -65,7 +65,7 @@ impl Example for Patient {
     }
 }
 
-/// What a patient is created from.
+/// Values of a new patient.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CreatePatient {
@@ -106,7 +106,7 @@ pub(crate) struct CreatePatient {
     pub(crate) clinical_notes: Option<String>,
 }
 
-/// What a patient is replaced by; what is left out is removed.
+/// New values of a patient; a value that is left out is removed.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct UpdatePatient {

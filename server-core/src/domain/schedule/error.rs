@@ -6,7 +6,7 @@ use crate::{
 };
 
 errors! {
-    /// What can go wrong with schedules.
+    /// Errors of schedules.
     pub(crate) enum ScheduleError {
         NotFound => NotFound "specialist_not_found" "There is no such specialist.",
     }

@@ -3,7 +3,7 @@ use server_shared::errors;
 use crate::{database::DatabaseError, domain::rules::InvalidValue};
 
 errors! {
-    /// What can go wrong with specialists.
+    /// Errors of specialists.
     pub(crate) enum SpecialistError {
         NotFound => NotFound "specialist_not_found" "There is no such specialist.",
         UserTaken => Conflict "specialist_user_taken" "This user already is another specialist of the organization.",

@@ -1,4 +1,4 @@
-//! What happens to specialists.
+//! Events of specialists.
 
 use crate::{event::events, ids::SpecialistId};
 

@@ -1,4 +1,4 @@
-//! What happens to specialties.
+//! Events of specialties.
 
 use crate::{event::events, ids::SpecialtyId};
 

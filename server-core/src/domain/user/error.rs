@@ -3,7 +3,7 @@ use server_shared::{errors, token::SignError};
 use crate::database::DatabaseError;
 
 errors! {
-    /// What can go wrong with a user's account.
+    /// Errors of a user's account.
     pub(crate) enum UserError {
         NotAMember => Forbidden "not_a_member" "You are no member of this organization.",
         OrganizationNotFound => NotFound "organization_not_found" "There is no such organization.",

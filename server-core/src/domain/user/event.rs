@@ -1,4 +1,4 @@
-//! What happens to users.
+//! Events of users.
 
 use crate::{event::events, ids::UserId};
 

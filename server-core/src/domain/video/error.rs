@@ -5,7 +5,7 @@ use server_shared::errors;
 use crate::{database::DatabaseError, integration::daily::DailyError};
 
 errors! {
-    /// What can go wrong with video.
+    /// Errors of video.
     pub(crate) enum VideoError {
         NotFound => NotFound "appointment_not_found" "There is no such appointment.",
         NotAParticipant => Forbidden "not_a_participant"

@@ -1,4 +1,4 @@
-//! What happens to rooms.
+//! Events of rooms.
 
 use super::model::RoomOf;
 use crate::event::events;

@@ -6,7 +6,7 @@ use crate::{
 };
 
 errors! {
-    /// What can go wrong with the waitlist.
+    /// Errors of the waitlist.
     pub(crate) enum WaitlistError {
         NotFound => NotFound "waitlist_entry_not_found" "There is no such entry of the waitlist.",
         AlreadyWaiting => Conflict "already_waiting" "The patient already waits for this.",

@@ -1,4 +1,4 @@
-//! What happens to entries of the waitlist.
+//! Events of entries of the waitlist.
 
 use crate::{
     event::Event,

@@ -1,4 +1,4 @@
-//! What a change leaves: its row, and the one that goes to Telemetry. That every mutation does is asked in
+//! Rows of a change: its row, and the one that goes to Telemetry. That every mutation does is asked in
 //! `matrix/left.rs`; here stand those whose changed fields say more than names of the document.
 
 use restartix_sdk::core::types::{UpdateOrganizationSettings, UpdatePatient, UpdateRecordAccess};

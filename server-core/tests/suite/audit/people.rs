@@ -1,4 +1,4 @@
-//! What memberships and links leave, each of which concerns several people.
+//! Entries of memberships and links, each of which concerns several people.
 
 use restartix_sdk::core::types::{ConnectUser, LinkRecord, MemberRole, UpdateMember};
 use test_support::{CoreApp, Role, granted};

@@ -1,4 +1,4 @@
-//! What is disclosed is named, record by record.
+//! Disclosures are named, record by record.
 
 use test_support::{CoreApp, granted};
 

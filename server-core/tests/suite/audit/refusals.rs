@@ -1,4 +1,4 @@
-//! What is refused has not succeeded in the trail.
+//! Refusals have not succeeded in the trail.
 
 use restartix_sdk::core::types::UpdatePatient;
 use test_support::{CoreApp, granted, in_days, refused};

@@ -1,4 +1,4 @@
-//! What each read leaves: where it discloses protected health information, an entry for each record that it shows,
+//! Entries of each read: where it discloses protected health information, an entry for each record that it shows,
 //! and otherwise none.
 
 use reqwest::Method;
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::audit::{Row, Trail};
 
-/// Who may try, the first who is granted it.
+/// Askers, of whom the first who is granted the operation tries it.
 const WHO: [&str; 4] = ["admin", "staff", "specialist", "patient"];
 
 /// The records that an answer shows, by their ids: those of a list, or the one that it is. A document of everything

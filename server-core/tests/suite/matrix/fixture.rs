@@ -136,7 +136,7 @@ impl World {
         }
     }
 
-    /// Has something be there for a list to hold: what could be deleted from it.
+    /// Makes something for a list to hold, of what could be deleted from it.
     pub(crate) async fn listed(&self, list: &Operation) {
         let deleted = list.id.strip_suffix("list").map(|noun| format!("{noun}delete"));
         if let Some(delete) = self.operations.iter().find(|operation| Some(&operation.id) == deleted.as_ref()) {

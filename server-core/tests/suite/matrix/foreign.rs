@@ -61,7 +61,7 @@ struct Foreign {
     impersonation_id: i64,
     invitation_id: i64,
     job_id: Uuid,
-    /// What takes no more than an example to make, by the parameter that names it.
+    /// Nouns that take no more than an example to make, by the parameter that names them.
     plain: BTreeMap<String, Value>,
 }
 

@@ -1,4 +1,4 @@
-//! What each mutation leaves: what the trail says happened, and the jobs of whoever reacts to it. A line that is
+//! Events and jobs of each mutation: entries in the trail, and the jobs of whoever reacts. A line that is
 //! missing in the table of reactions shows here as the mutations that lost it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,16 +25,16 @@ What each operation that changes something leaves, about something that is there
 appointments take place by video and somebody is on the waitlist.
 events: what happened to what, in alphabetical order; *2 to two of them. jobs: what is done afterwards because of it.
 Written by the test beside it, which compares all of it.";
-/// Who may try, the first who is granted it.
+/// Askers, of whom the first who is granted the operation tries it.
 const WHO: [&str; 5] = ["admin", "staff", "specialist", "patient", "superadmin"];
 
-/// What changes nothing that is stored, though it is no GET.
+/// Operations that change nothing that is stored, though they are no GET.
 const READS: [&str; 2] = ["calendar_search", "me_telemetry_token_create"];
 
-/// What happens in other organizations than the request's, or in none.
+/// Events in other organizations than the request's, or in none.
 const ELSEWHERE: [&str; 4] = ["me_delete", "me_invitation_accept", "me_invitation_decline", "organization_create"];
 
-/// Whose ids neither request nor answer names: the caller's own feed, and whose the record was.
+/// Operations whose ids neither request nor answer names: the caller's own feed, and whose the record was.
 const UNNAMED: [(&str, &str); 3] =
     [("calendar_feed_delete", "calendar_feed"), ("patient_unlink", "user"), ("specialist_unlink", "user")];
 
@@ -48,7 +48,7 @@ fn cell(values: &[String]) -> String {
     if values.is_empty() { "-".to_owned() } else { values.join(",") }
 }
 
-/// What happened, and to how many.
+/// The event, and the number of rows that it concerns.
 fn events(rows: &[Row]) -> Vec<String> {
     let mut counted = BTreeMap::<String, usize>::new();
     for row in rows {
@@ -134,7 +134,7 @@ async fn somebody_waits(app: &CoreApp) {
     wait(&admin, wish(never, Some(patient), in_days(1, 9), in_days(90, 9))).await;
 }
 
-/// Has every appointment, and whatever is booked by a template, take place by video.
+/// Moves every appointment and template to video.
 async fn everything_by_video(app: &CoreApp) {
     for table in ["appointment_templates", "appointments"] {
         let sql = format!("update {table} set modality = 'video' where modality <> 'video'");
