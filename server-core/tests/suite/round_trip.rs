@@ -99,7 +99,9 @@ async fn requests_keep_within_their_round_trips() {
 async fn lists_and_deletions_keep_within_their_round_trips() {
     let app = CoreApp::builder().proxied().start().await;
     let (admin, staff) = (app.admin(), app.staff());
-    app.patients_add(3).await;
+    for name in ["Lee", "Moe", "Nye"] {
+        app.patient_create(&staff, "Ann", name).await;
+    }
     let create = async |name: String| {
         let body = SpecialtyInput { name, description: None };
         granted(admin.specialty_create().body(body).send().await, 201).id
