@@ -1,7 +1,8 @@
 -- Jobs are claimed lane by lane, a kind being a lane, and in turn by the organizations that have any open.
 create index jobs_lane_idx on jobs (kind, organization_id, coalesce(leased_until, run_at), id)
     where state in ('queued', 'running');
--- Whoever looks for the earliest job of one organization must not be led past those of all others, as by this one.
+-- This index orders the jobs of all organizations together; a search for one organization's earliest job would read
+-- through everybody else's.
 drop index jobs_due_idx;
 create index jobs_failed_idx on jobs (kind) where state = 'failed';
 

@@ -22,8 +22,13 @@ begin
                    name || '_owner', relation, format('(select context_organization()) is null or %s', own));
     execute format('create policy %1$I on %2$s for select to restartix_app using (%3$s)',
                    name || '_read', relation, format('%s and (%s)', own, reads));
-    execute format('create policy %1$I on %2$s to restartix_app using (%3$s) with check (%3$s)',
-                   name || '_write', relation, format('%s and (%s)', own, writes));
+    -- One for each verb: a policy for all of them would let `writes` decide on reading, too.
+    execute format('create policy %1$I on %2$s for insert to restartix_app with check (%3$s)',
+                   name || '_insert', relation, format('%s and (%s)', own, writes));
+    execute format('create policy %1$I on %2$s for update to restartix_app using (%3$s) with check (%3$s)',
+                   name || '_update', relation, format('%s and (%s)', own, writes));
+    execute format('create policy %1$I on %2$s for delete to restartix_app using (%3$s)',
+                   name || '_delete', relation, format('%s and (%s)', own, writes));
     execute format('grant %s on %s to restartix_app', grants, relation);
 end $$;
 revoke execute on function tenant_table(regclass, text, text, text) from public;

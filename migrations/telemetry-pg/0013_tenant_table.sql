@@ -24,9 +24,16 @@ begin
                    name || '_owner', relation, organization);
     execute format('create policy %I on %s for select to restartix_telemetry_app using (organization_id = %s and (%s))',
                    name || '_app_read', relation, organization, reads);
-    execute format('create policy %1$I on %2$s to restartix_telemetry_app
+    -- One for each verb: a policy for all of them would let `writes` decide on reading, too.
+    execute format('create policy %1$I on %2$s for insert to restartix_telemetry_app
+                        with check (organization_id = %3$s and (%4$s))',
+                   name || '_app_insert', relation, organization, writes);
+    execute format('create policy %1$I on %2$s for update to restartix_telemetry_app
                         using (organization_id = %3$s and (%4$s)) with check (organization_id = %3$s and (%4$s))',
-                   name || '_app_write', relation, organization, writes);
+                   name || '_app_update', relation, organization, writes);
+    execute format('create policy %1$I on %2$s for delete to restartix_telemetry_app
+                        using (organization_id = %3$s and (%4$s))',
+                   name || '_app_delete', relation, organization, writes);
     execute format('grant %s on %s to restartix_telemetry_app', grants, relation);
 end $$;
 revoke execute on function ops.tenant_table(regclass, text, text, text) from public;

@@ -872,7 +872,7 @@ the buffers around each, its modality and its cut-offs.*/
             Default::default()
         }
     }
-    ///What a patient is created from.
+    ///Values of a new patient.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CreatePatient {
         ///Postal address.
@@ -3141,7 +3141,7 @@ others, too, and what stays of it stays of them; a time moves by as much on the 
             Default::default()
         }
     }
-    ///What a patient is replaced by; what is left out is removed.
+    ///New values of a patient; a value that is left out is removed.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct UpdatePatient {
         ///Postal address.

@@ -11,7 +11,7 @@ impl WriteTx {
     /// Deletes the row of that id or, if any other refers to it, archives it; false when there is no such row. One
     /// that is archived stays as it is until nothing refers to it.
     ///
-    /// The database knows which tables refer to this one, rows that the caller doesn\'t see and
+    /// The database knows which tables refer to this one, rows that the caller doesn't see and
     /// references that are being made included. Deleting takes one round trip, archiving two.
     pub(crate) async fn delete_or_archive<T: Archived>(&mut self, id: i64) -> Result<bool, DatabaseError> {
         let table = T::TABLE;

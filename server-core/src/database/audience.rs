@@ -1,6 +1,6 @@
 //! Audiences of organizations, remembered in process: a write of a hot organization costs no query for it.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use super::{Across, DatabaseError};
 use crate::{
@@ -28,17 +28,23 @@ impl Audiences {
         Self { across, remembered }
     }
 
-    /// Returns who listens in the organization.
-    pub(super) async fn of(&self, organization: Option<OrganizationId>) -> Result<Audience, DatabaseError> {
-        let Some(organization) = organization else { return Ok(Audience::EVERYBODY) };
+    /// Loads who listens in the organization, unless it is remembered.
+    pub(super) async fn find(&self, organization: Option<OrganizationId>) -> Result<(), DatabaseError> {
+        let Some(organization) = organization else { return Ok(()) };
         let (key, remembered) = (organization.to_string(), &self.remembered.0);
-        if let Some(audience) = remembered.get(&key) {
-            return Ok(*audience);
+        if remembered.get(&key).is_none() {
+            let begun = remembered.begin();
+            let audience = Arc::new(self.load(organization).await?);
+            remembered.keep(begun, &key, &audience);
         }
-        let begun = remembered.begin();
-        let audience = Arc::new(self.load(organization).await?);
-        remembered.keep(begun, &key, &audience);
-        Ok(*audience)
+        Ok(())
+    }
+
+    /// Returns who listens in the organization as far as this process remembers, and everybody where it does not. A write
+    /// asks at its end, for somebody may have begun to listen since it began.
+    pub(super) fn remembered(&self, organization: Option<OrganizationId>) -> Audience {
+        let remembered = organization.and_then(|id| self.remembered.0.get(&id.to_string()));
+        remembered.map_or(Audience::EVERYBODY, |audience| *audience)
     }
 
     async fn load(&self, organization: OrganizationId) -> Result<Audience, DatabaseError> {
@@ -54,6 +60,12 @@ impl Audiences {
         .fetch_one(self.across.pool())
         .await?;
         Ok(audience)
+    }
+}
+
+impl fmt::Debug for Audiences {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Audiences").finish_non_exhaustive()
     }
 }
 

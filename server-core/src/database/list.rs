@@ -26,7 +26,7 @@ pub(crate) trait Listed: for<'r> FromRow<'r, PgRow> + Send + Unpin {
     const TABLE: &'static str;
     /// Columns to read.
     const COLUMNS: &'static str;
-    /// Which of its rows are there at all.
+    /// Condition that a row meets to be visible at all, e.g. `deleted_at is null`.
     const PRESENT: &'static str;
     /// The column, one of `COLUMNS`, that no row is without.
     const KEY: &'static str = "id";
@@ -287,14 +287,14 @@ impl WriteTx {
         List::new(self.connection()?, Entry::Before(None), false).of_key(key).await
     }
 
-    /// Reads the row with this key and keeps it from other changes to the end of the transaction; `None` when there
-    /// is none.
+    /// Reads the row with this key and keeps it from other changes to the end of the transaction, but not from being
+    /// referred to; `None` when there is none.
     pub(crate) async fn lock<'v, T: Listed>(
         &mut self,
         key: impl Encode<'v, Postgres> + Type<Postgres> + Send + 'v,
     ) -> Result<Option<T>, DatabaseError> {
         let (table, columns, present, name) = (T::TABLE, T::COLUMNS, T::PRESENT, T::KEY);
-        let sql = format!("select {columns} from {table} where {present} and {name} = $1 for update");
+        let sql = format!("select {columns} from {table} where {present} and {name} = $1 for no key update");
         let row = sqlx::query_as(AssertSqlSafe(sql)).bind(key).fetch_optional(self.connection()?).await?;
         Ok(row)
     }

@@ -1,9 +1,9 @@
 //! The way to PostgreSQL: three doors for callers, one for the service itself, and no fifth.
 //!
-//! [`Database::read`] for what is no protected health information, [`Database::disclose`] for what
-//! is, [`Database::write`] for changes, [`Database::across`] for what no caller asks for. Each sets the caller's context before anything else runs, in
-//! the round trip that opens the transaction; rows behind row-level security are not there without
-//! it. Superadmins and the service's own jobs use the owner's pool, everybody else the restricted
+//! [`Database::read`] for what is no protected health information, [`Database::disclose`] for what is,
+//! [`Database::write`] for changes, [`Database::across`] for what no caller asks for. The first three set the caller's
+//! context before anything else runs, in the round trip that opens the transaction; rows behind row-level security are not
+//! there without it. Superadmins and the service's own jobs use the owner's pool, everybody else the restricted
 //! role's.
 
 mod across;
@@ -132,10 +132,8 @@ impl Database {
     async fn begin(&self, caller: &Caller, locks: Vec<Lock>, claim: Option<Claim>) -> Result<WriteTx, DatabaseError> {
         let context = Context::of(caller);
         let (wake, jobs, listeners) = (self.wake.clone(), self.jobs.clone(), self.listeners.clone());
-        let reactions = Reacting {
-            audience: self.audiences.of(caller.organization).await?,
-            reactions: Arc::clone(&self.reactions),
-        };
+        self.audiences.find(caller.organization).await?;
+        let reactions = Reacting { audiences: self.audiences.clone(), reactions: Arc::clone(&self.reactions) };
         let surroundings = (caller.request.clone(), wake, jobs, listeners, reactions);
         WriteTx::begin(self.pool(&context), &context, locks, claim.as_ref(), surroundings).await
     }

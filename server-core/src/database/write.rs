@@ -7,12 +7,13 @@ use uuid::Uuid;
 
 use super::{
     Context, DatabaseError, Disclosed, Lock, Sealed, Tx,
+    audience::Audiences,
     claim::{Beginning, Claim, Hold},
     context::PoolKind,
     session::Session,
 };
 use crate::{
-    event::{Audience, Events, Reactions},
+    event::{Events, Reactions},
     identity::{Changed, Listeners, Origin},
     jobs::{NewJob, Work, jobs_enqueue},
     wake::Wake,
@@ -39,8 +40,8 @@ pub(crate) struct WriteTx {
 /// Reactions to the events of a write, with the audience that they see.
 #[derive(Debug)]
 pub(super) struct Reacting {
-    /// The audience of the organization.
-    pub(super) audience: Audience,
+    /// The audiences of organizations.
+    pub(super) audiences: Audiences,
     /// The reactions of the service.
     pub(super) reactions: Arc<Reactions>,
 }
@@ -186,7 +187,8 @@ impl WriteTx {
     /// the COMMIT, in one message. For a request with an `Idempotency-Key` that is when its answer is known.
     pub(crate) async fn commit(mut self, events: impl Into<Events>) -> Result<Committed, DatabaseError> {
         let (audit, facts) = events.into().into_parts();
-        let jobs = self.reacting.reactions.jobs(&facts, self.reacting.audience, &self.origin)?;
+        let audience = self.reacting.audiences.remembered(self.origin.organization);
+        let jobs = self.reacting.reactions.jobs(&facts, audience, &self.origin)?;
         if !jobs.is_empty() {
             self.wake_after_commit();
         }

@@ -7,7 +7,7 @@
 mod audience;
 mod reaction;
 
-use std::any::Any;
+use std::{any::Any, fmt};
 
 use poem_openapi::types::ToJSON;
 
@@ -96,10 +96,14 @@ pub(crate) struct Events {
 }
 
 /// An event, for the reactions to its type.
-type Fact = Box<dyn Any + Send + Sync>;
+pub(crate) struct Fact {
+    event: Box<dyn Any + Send + Sync>,
+    /// The organization in which it happened, if not in the request's.
+    organization: Option<OrganizationId>,
+}
 
 impl Events {
-    /// Together with these, which the same write brought about.
+    /// Adds further events of the same write.
     pub(crate) fn and(mut self, others: impl IntoIterator<Item = impl Into<Self>>) -> Self {
         for other in others {
             let Self { audit, facts } = other.into();
@@ -109,8 +113,12 @@ impl Events {
         self
     }
 
-    /// It happened in this organization, whatever the request's is: one message may concern several.
-    pub(crate) fn in_organization(self, organization: OrganizationId) -> Self {
+    /// Moves the events, and the jobs that follow, to an organization other than the request's: one message may concern
+    /// several. The application role may leave no job there, so such a write runs as the owner.
+    pub(crate) fn in_organization(mut self, organization: OrganizationId) -> Self {
+        for fact in &mut self.facts {
+            fact.organization = Some(organization);
+        }
         Self { audit: self.audit.in_organization(organization), ..self }
     }
 
@@ -120,9 +128,15 @@ impl Events {
     }
 }
 
+impl fmt::Debug for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fact").field("organization", &self.organization).finish_non_exhaustive()
+    }
+}
+
 impl<E: Event> From<E> for Events {
     fn from(event: E) -> Self {
         let audit = Audit::action(event.verb(), &event.of()).changing(event.changed());
-        Self { audit, facts: vec![Box::new(event)] }
+        Self { audit, facts: vec![Fact { event: Box::new(event), organization: None }] }
     }
 }

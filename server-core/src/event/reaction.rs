@@ -6,6 +6,7 @@ use super::{Audience, Event, Fact};
 use crate::{
     database::DatabaseError,
     identity::Origin,
+    ids::{OrganizationId, UserId},
     jobs::{NewJob, Work},
 };
 
@@ -19,22 +20,27 @@ struct Reaction {
     react: React,
 }
 
-/// From an event, who listens and where it comes from to jobs; none for an event of another type.
-type React = Box<dyn Fn(&dyn Any, Audience, &Origin) -> Result<Vec<NewJob>, DatabaseError> + Send + Sync>;
+/// From an event, who listens, where it happened and who did it to jobs; none for an event of another type.
+type React = Box<
+    dyn Fn(&dyn Any, Audience, Option<OrganizationId>, Option<UserId>) -> Result<Vec<NewJob>, DatabaseError>
+        + Send
+        + Sync,
+>;
 
 impl Reactions {
     /// Adds a reaction to events of one type; its name says in a clause what it does.
     #[must_use]
     pub(crate) fn on<E: Event, W: Work>(mut self, name: &'static str, react: fn(&E, Audience) -> Vec<W>) -> Self {
-        let react = move |fact: &dyn Any, audience: Audience, origin: &Origin| {
-            let works = fact.downcast_ref::<E>().map(|event| react(event, audience)).unwrap_or_default();
-            works.iter().map(|work| NewJob::of(work, origin.organization, origin.actor.person())).collect()
+        let react = move |event: &dyn Any, audience: Audience, organization, person| {
+            let works = event.downcast_ref::<E>().map(|event| react(event, audience)).unwrap_or_default();
+            works.iter().map(|work| NewJob::of(work, organization, person)).collect()
         };
         self.0.push(Reaction { name, react: Box::new(react) });
         self
     }
 
-    /// Returns the jobs that events leave, each once: several events may ask for the same.
+    /// Returns the jobs that events leave, each once: several events may ask for the same. `audience` is that of the
+    /// request's organization; for events of another everybody is taken to listen.
     pub(crate) fn jobs(
         &self,
         facts: &[Fact],
@@ -43,7 +49,9 @@ impl Reactions {
     ) -> Result<Vec<NewJob>, DatabaseError> {
         let mut jobs: Vec<NewJob> = Vec::new();
         for (fact, reaction) in facts.iter().flat_map(|fact| self.0.iter().map(move |reaction| (fact, reaction))) {
-            for job in (reaction.react)(fact.as_ref(), audience, origin)? {
+            let organization = fact.organization.or(origin.organization);
+            let audience = if organization == origin.organization { audience } else { Audience::EVERYBODY };
+            for job in (reaction.react)(fact.event.as_ref(), audience, organization, origin.actor.person())? {
                 if !jobs.iter().any(|known| known.is_same_work(&job)) {
                     jobs.push(job);
                 }
@@ -124,6 +132,7 @@ mod tests {
         let moved = || Events::from(Moved(4)).and([Moved(5), Moved(6)]);
         assert_eq!(jobs(moved(), true), [expected(2), expected(3)]);
         assert_eq!(jobs(moved(), false), [], "nobody listens");
+        assert_eq!(jobs(moved().in_organization(OrganizationId(2)), false).len(), 2, "elsewhere somebody may");
         assert_eq!(jobs(StayedEvent::Stayed(Thing(4)).into(), true), []);
     }
 }

@@ -57,13 +57,14 @@ impl NewJob {
         })
     }
 
-    /// Returns true if the other one would do the same in the same organization.
+    /// Returns true if the other one would do the same in the same organization, and is left under the same key.
     pub(crate) fn is_same_work(&self, other: &Self) -> bool {
-        (self.kind, self.organization, &self.payload) == (other.kind, other.organization, &other.payload)
+        (self.kind, self.organization, &self.key, &self.payload)
+            == (other.kind, other.organization, &other.key, &other.payload)
     }
 
-    /// The statement that leaves jobs, but those whose key is open; none for no job. The rows are hexadecimal
-    /// text: whatever they hold, it is of `[0-9a-f]` alone.
+    /// Returns the statement that inserts the jobs, without those for which a job with the same key is open; empty if
+    /// there are no jobs. The rows are hexadecimal text: whatever they hold, it is of `[0-9a-f]` alone.
     pub(crate) fn statement(jobs: &[Self]) -> String {
         if jobs.is_empty() {
             return String::new();

@@ -95,6 +95,15 @@ async fn conditions_decide_within_the_organization() {
     let add = |note: &str| format!("insert into scratch values ({home}, '{note}')");
     assert_eq!(run(&mut role, &add("secret")).await, Err(DENIED.to_owned()));
     assert_eq!(run(&mut role, &add("more")).await, Ok(1));
+    let appended = "alter table scratch rename to restricted;
+                    create table scratch (organization_id bigint not null, note text not null);
+                    select tenant_table('scratch', 'select, insert', reads => $$(select context_role()) = 'admin'$$,
+                                        writes => 'true')";
+    run(&mut owner, appended).await.unwrap();
+    assert_eq!(run(&mut role, &add("appended")).await, Ok(1));
+    assert_eq!(notes(&mut role).await, [""; 0], "who may write does not read for that");
+    enter(&mut role, &home, "admin").await;
+    assert_eq!(notes(&mut role).await, ["appended"]);
     let without = "create table nobodys (note text not null); select tenant_table('nobodys', 'select')";
     assert_eq!(run(&mut owner, without).await, Err("P0001".to_owned()), "it needs a tenant to compare");
 }

@@ -19,9 +19,9 @@ pub(crate) trait Linked: for<'q> Encode<'q, Postgres> + Type<Postgres> + Copy + 
     const TABLE: &'static str;
     /// Assignments that go with every change of a record.
     const CHANGED: &'static str;
-    /// The constraint that leaves a user one record an organization.
+    /// Name of the constraint by which a user has at most one record in each organization.
     const USER_KEY: &'static str;
-    /// The constraint that the user is a member.
+    /// Name of the constraint by which the user is a member.
     const MEMBER_KEY: &'static str;
 
     /// Returns the event of a record that nobody signs in as any more.

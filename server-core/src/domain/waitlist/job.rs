@@ -18,7 +18,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct OfferOpen {
     specialist_id: SpecialistId,
-    /// Whether the sweep finds it, too, should it not be asked for now.
+    /// True if the job may be skipped while another for the specialist is open, because the sweep asks again anyway.
     #[serde(skip)]
     swept: bool,
 }

@@ -777,7 +777,7 @@ export type CreateOrganization = {
 /**
  * CreatePatient
  *
- * What a patient is created from.
+ * Values of a new patient.
  */
 export type CreatePatient = {
     /**
@@ -2359,7 +2359,7 @@ export type UpdateOrganizationSettings = {
 /**
  * UpdatePatient
  *
- * What a patient is replaced by; what is left out is removed.
+ * New values of a patient; a value that is left out is removed.
  */
 export type UpdatePatient = {
     /**
