@@ -41,12 +41,24 @@ impl Cell {
     /// A cell without a value.
     pub const EMPTY: Self = Self(Cow::Borrowed(""));
 
-    /// Text that somebody wrote, guarded.
+    /// Text that somebody wrote, guarded: an apostrophe stands before whatever a spreadsheet would run as a formula, at
+    /// its beginning and where a spreadsheet of another region ends a cell.
     pub fn text(text: impl Into<Cow<'static, str>>) -> Self {
         let text = text.into();
         // The full-width forms are formulas to spreadsheets of East Asia.
         let formula = |c| matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠');
-        Self(if text.starts_with(formula) { format!("'{text}").into() } else { text })
+        // Where a comma separates decimals, a semicolon separates cells, and quotes are read by that.
+        let ends_cell = |c: Option<char>| c.is_none_or(|c| matches!(c, ';' | '\t' | '\r' | '\n'));
+        let mut guarded = String::with_capacity(text.len() + 1);
+        let mut before = None;
+        for c in text.chars() {
+            if ends_cell(before) && formula(c) {
+                guarded.push('\'');
+            }
+            guarded.push(c);
+            before = Some(c);
+        }
+        Self(if guarded.len() == text.len() { text } else { guarded.into() })
     }
 
     /// A telephone number: in the form of E.164 as it is (`+` and at most 15 digits), in any other as text.

@@ -166,10 +166,15 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// Returns true for a text without a mark, and for a list of them.
 fn is_plain_text(schema: &MetaSchemaRef) -> bool {
-    matches!(schema, MetaSchemaRef::Inline(schema) if schema.ty == "string" && schema.rust_typename.is_none())
+    let MetaSchemaRef::Inline(schema) = schema else { return false };
+    schema.rust_typename.is_none() && (schema.ty == "string" || schema.items.as_deref().is_some_and(is_plain_text))
 }
 
 fn is_called_secret(field: &str) -> bool {
-    field.rsplit('_').next().is_some_and(|noun| ["secret", "token", "password"].contains(&noun))
+    field
+        .rsplit('_')
+        .next()
+        .is_some_and(|noun| ["secret", "token", "password"].contains(&noun.strip_suffix('s').unwrap_or(noun)))
 }

@@ -50,6 +50,13 @@ struct CarelessKey {
     access_token: String,
 }
 
+/// Secrets that are no ShownOnce, in a list.
+#[derive(Object)]
+struct CarelessKeys {
+    /// Secrets.
+    former_secrets: Vec<String>,
+}
+
 fn person() -> Disclosed<Person, Audited> {
     Disclosed::new(Person::example(), &Audited(()))
 }
@@ -153,6 +160,12 @@ impl Careless {
         Created(CarelessKey { access_token: "rxkey_4f7a".to_owned() })
     }
 
+    /// List.
+    #[oai(path = "/keys", method = "get", operation_id = "key_list")]
+    async fn key_list(&self) -> Json<CarelessKeys> {
+        Json(CarelessKeys { former_secrets: vec!["rxkey_4f7a".to_owned()] })
+    }
+
     /// Change.
     #[oai(path = "/keys", method = "put", operation_id = "key_update")]
     async fn key_update(&self, body: Body<Key>) -> Json<i64> {
@@ -162,17 +175,18 @@ impl Careless {
 
 #[test]
 fn an_operation_that_forgets_its_mark_is_named() {
-    let info = Info { public: &["person_get", "visit_list", "key_create", "key_update"], ..SOUND };
+    let info = Info { public: &["person_get", "visit_list", "key_create", "key_list", "key_update"], ..SOUND };
     let fault = Document::of::<Careless>(&info).unwrap_err().to_string();
     for told in [
         "person_get answers with Person.name, which is protected health information: return it as Disclosed",
         "visit_list answers with Person.name, which is protected health information: return it as Disclosed",
         "key_create answers with CarelessKey.access_token, which is called like a secret: make it ShownOnce",
+        "key_list answers with CarelessKeys.former_secrets, which is called like a secret: make it ShownOnce",
         "key_update takes Key.secret, which is only ever answered: make it another type than ShownOnce",
     ] {
         assert!(fault.contains(told), "{told}\nis not in\n{fault}");
     }
-    assert_eq!(fault.matches("; ").count(), 3, "{fault}");
+    assert_eq!(fault.matches("; ").count(), 4, "{fault}");
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ const NOTES: &str = "\
 What each operation that changes something leaves, about something that is there and waits for it, where
 appointments take place by video and somebody is on the waitlist.
 events: what happened to what, in alphabetical order; *2 to two of them. jobs: what is done afterwards because of it.
+changed: names of the fields that the entries say have changed.
 Written by the test beside it, which compares all of it.";
 /// Askers, of whom the first who is granted the operation tries it.
 const WHO: [&str; 5] = ["admin", "staff", "specialist", "patient", "superadmin"];
@@ -147,7 +148,7 @@ async fn every_mutation_leaves_what_the_grid_says() {
     let around = Surroundings::start().await;
     let world = World::start(&around).await;
     let mut trail = Trail::new(&world.app).await;
-    let mut grid = Grid::new(NOTES, &["events", "jobs"]);
+    let mut grid = Grid::new(NOTES, &["events", "jobs", "changed"]);
     somebody_waits(&world.app).await;
     let all = &world.operations;
     for operation in all.iter().filter(|operation| !operation.public && operation.method != Method::GET) {
@@ -187,7 +188,9 @@ async fn every_mutation_leaves_what_the_grid_says() {
             let named = row.changed_fields.iter().map(|field| field.split('.').next().unwrap_or_default());
             assert_eq!(named.collect::<BTreeSet<_>>(), differing, "{id} names other fields than have changed");
         }
-        grid.line(id, vec![cell(&events(&rows)), cell(&jobs)]);
+        let changed: BTreeSet<String> = rows.iter().flat_map(|row| row.changed_fields.iter().cloned()).collect();
+        let changed: Vec<String> = changed.into_iter().collect();
+        grid.line(id, vec![cell(&events(&rows)), cell(&jobs), cell(&changed)]);
     }
     grid.assert_committed(FILE, LEFT);
 }
