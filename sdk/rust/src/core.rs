@@ -1647,7 +1647,7 @@ acts as the user.*/
         pub invitations: ::std::vec::Vec<MyInvitation>,
         ///Every organization the user belongs to, by name.
         pub memberships: ::std::vec::Vec<MyMembership>,
-        ///What to call the user.
+        ///Name that the user goes by.
         pub name: ::std::string::String,
         ///The organization of this request; absent for a person in none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -1655,9 +1655,9 @@ acts as the user.*/
         ///The user's own patient record in it.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub patient_id: ::std::option::Option<i64>,
-        ///What the user may do in it, e.g. `appointment_write`; there may be more names in a later version.
+        ///Permissions of the user in it, e.g. `appointment_write`; a later version may have more names.
         pub permissions: ::std::vec::Vec<::std::string::String>,
-        ///What the user is in it.
+        ///Role of the user in it.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub role: ::std::option::Option<Role>,
         ///The user's own specialist record in it.
@@ -1677,7 +1677,7 @@ acts as the user.*/
         ///The e-mail address that the user has proved to own.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub email: ::std::option::Option<::std::string::String>,
-        ///What to call the user.
+        ///Name that the user goes by.
         pub name: ::std::string::String,
         ///What the user is in the organization.
         pub role: MemberRole,
@@ -1840,7 +1840,7 @@ the address may have been mistyped.*/
         pub organization_name: ::std::string::String,
         ///Its name in links.
         pub organization_slug: ::std::string::String,
-        ///What the user is in it.
+        ///Role of the user in it.
         pub role: Role,
     }
     impl MyMembership {

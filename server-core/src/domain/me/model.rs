@@ -12,7 +12,7 @@ use crate::{
 pub(crate) struct Me {
     /// The user's id.
     pub(crate) id: UserId,
-    /// What to call the user.
+    /// Name that the user goes by.
     pub(crate) name: String,
     /// Whether the user runs the platform.
     pub(crate) superadmin: bool,
@@ -20,9 +20,9 @@ pub(crate) struct Me {
     pub(crate) memberships: Vec<MyMembership>,
     /// The organization of this request; absent for a person in none.
     pub(crate) organization_id: Option<OrganizationId>,
-    /// What the user is in it.
+    /// Role of the user in it.
     pub(crate) role: Option<Role>,
-    /// What the user may do in it, e.g. `appointment_write`; there may be more names in a later version.
+    /// Permissions of the user in it, e.g. `appointment_write`; a later version may have more names.
     pub(crate) permissions: Vec<String>,
     /// The user's own patient record in it.
     pub(crate) patient_id: Option<PatientId>,

@@ -44,7 +44,7 @@ impl MemberRole {
 pub(crate) struct Member {
     /// The user.
     pub(crate) user_id: UserId,
-    /// What to call the user.
+    /// Name that the user goes by.
     pub(crate) name: Phi<String>,
     /// The e-mail address that the user has proved to own.
     pub(crate) email: Option<Phi<String>>,

@@ -15,7 +15,7 @@ pub(crate) struct MyMembership {
     pub(crate) organization_name: String,
     /// Its name in links.
     pub(crate) organization_slug: String,
-    /// What the user is in it.
+    /// Role of the user in it.
     pub(crate) role: Role,
 }
 
@@ -35,7 +35,7 @@ impl Example for MyMembership {
 pub(crate) struct Profile {
     /// The user, as the identity provider calls it.
     pub(crate) clerk_id: String,
-    /// What to call the user.
+    /// Name that the user goes by.
     pub(crate) name: String,
     /// The address that it proved to own.
     pub(crate) email: Option<String>,

@@ -1282,7 +1282,7 @@ export type Me = {
      */
     id: number;
     /**
-     * What to call the user.
+     * Name that the user goes by.
      */
     name: string;
     /**
@@ -1298,11 +1298,11 @@ export type Me = {
      */
     organization_id?: number;
     /**
-     * What the user is in it.
+     * Role of the user in it.
      */
     role?: Role;
     /**
-     * What the user may do in it, e.g. `appointment_write`; there may be more names in a later version.
+     * Permissions of the user in it, e.g. `appointment_write`; a later version may have more names.
      */
     permissions: Array<string>;
     /**
@@ -1331,7 +1331,7 @@ export type Member = {
      */
     user_id: number;
     /**
-     * What to call the user.
+     * Name that the user goes by.
      */
     name: string;
     /**
@@ -1410,7 +1410,7 @@ export type MyMembership = {
      */
     organization_slug: string;
     /**
-     * What the user is in it.
+     * Role of the user in it.
      */
     role: Role;
 };
