@@ -56,7 +56,7 @@ pub(crate) fn document(plan: Plan, machine: &[(&'static str, String)], results: 
            outbox nor locks. The scripts are `xtask/bench/sql/naive-*.sql`.\n\
          - The organization that is read has {APPOINTMENTS} appointments and shares its tables with another of that \
            size. Bookings go to two organizations that were empty, one for each side, in calendars that only one \
-           connection books.\n\
+           connection books. Their titles are sealed before anything is measured; naive reads them in clear.\n\
          - Telemetry is a stand-in that acknowledges everything, while Core's forwarder works through its outbox as in \
            production. The server's and PostgreSQL's processor time counts until every event is forwarded; the rate \
            counts bookings alone, and the last table says how long the forwarder had still to work after a round. \
