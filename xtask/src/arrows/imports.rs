@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// The folders whose subfolders are rooms of their own.
-const FOLDERS: [&str; 2] = ["domain", "integration"];
+pub(super) const FOLDERS: [&str; 2] = ["domain", "integration"];
 
 /// By room and imported room, the files that import it.
 pub(super) type Arrows = BTreeMap<(String, String), BTreeSet<String>>;
@@ -117,7 +117,16 @@ fn walk(tokens: TokenStream, module: &[String], found: &mut Found) {
             TokenTree::Group(group) => walk(group.stream(), module, found),
             // `$crate` is the crate of the macro, which is this one or is not looked at.
             TokenTree::Ident(ident) if ident == "crate" => at = branch(&tokens, at, Vec::new(), &mut found.own),
-            TokenTree::Ident(ident) if ident == "super" => {
+            TokenTree::Ident(ident) if ident == "mod" && is_brace(tokens.get(at + 1)) => {
+                if let (Some(TokenTree::Ident(name)), Some(TokenTree::Group(group))) =
+                    (tokens.get(at), tokens.get(at + 1))
+                {
+                    walk(group.stream(), &[module, &[name.to_string()]].concat(), found);
+                }
+                at += 2;
+            }
+            // In `pub(super)` it begins no path.
+            TokenTree::Ident(ident) if ident == "super" && separator(&tokens, at) => {
                 let mut start = module.to_vec();
                 start.pop();
                 while separator(&tokens, at) && is_ident(tokens.get(at + 2), "super") {
@@ -171,12 +180,12 @@ fn branch(tokens: &[TokenTree], mut at: usize, mut path: Vec<String>, found: &mu
     at
 }
 
-/// Goes on to `name`; `super` leads back.
+/// Goes on to `name`; `super` leads back, and `self` nowhere.
 fn step(path: &mut Vec<String>, name: String) {
-    if name == "super" {
-        path.pop();
-    } else {
-        path.push(name);
+    match name.as_str() {
+        "super" => _ = path.pop(),
+        "self" => {}
+        _ => path.push(name),
     }
 }
 

@@ -23,7 +23,7 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 
 use self::{
-    imports::{Arrows, Import, Imports, room},
+    imports::{Arrows, FOLDERS, Import, Imports, room},
     rules::{Rules, stands_for},
 };
 use crate::stack::paths;
@@ -67,9 +67,18 @@ fn check(rules: &Rules, imports: &Imports) -> Vec<String> {
         }
     }
     faults.extend(circles(&arrows).iter().map(|circle| format!("a circle: {}", circle.join(" "))));
+    faults.extend(folders(imports));
     faults.extend(upwards(rules, imports));
     faults.extend(kept_out(rules, imports));
     faults
+}
+
+/// Faults of files that import a folder of rooms as one name: no path says then which rooms they mean.
+fn folders(imports: &Imports) -> Vec<String> {
+    let whole = imports.own.iter().filter(|import| {
+        import.path.len() == 1 && FOLDERS.contains(&import.path[0].as_str()) && import.path != import.module
+    });
+    whole.map(|Import { path, file, .. }| format!("{file} imports {} as a whole: name the room", path[0])).collect()
 }
 
 /// Faults of files that import a layer above their own, in their room.

@@ -117,3 +117,24 @@ fn a_crate_that_is_kept_out_is_found_wherever_it_is_named() {
     let faults = check(&Rules::read("without poem: database").unwrap(), &imports);
     assert!(faults[0].contains("neither a room nor a layer"), "{faults:?}");
 }
+
+#[test]
+fn a_folder_of_rooms_is_imported_room_by_room() {
+    let visit = ("domain/visit/service", "pub struct Service;");
+    for source in [
+        "use crate::domain; fn f(x: domain::visit::Service) {}",
+        "use crate::domain as rooms; fn f(x: rooms::visit::Service) {}",
+        "use super::super::{self as rooms};",
+        "use crate::{domain::{self, Tag}};",
+    ] {
+        let imports = imports(&[visit, ("domain/mod", "pub enum Tag {}"), ("domain/patient/service", source)]);
+        let faults = check(&Rules::read("domain/*: domain").unwrap(), &imports);
+        assert!(faults.iter().any(|fault| fault.contains("imports domain as a whole")), "{source}: {faults:?}");
+    }
+    let within = imports(&[
+        visit,
+        ("domain/visit/mod", "pub(super) fn f() {} mod tests { use super::*; }"),
+        ("domain/mod", "pub enum Tag {}"),
+    ]);
+    assert_eq!(check(&Rules::default(), &within), Vec::<String>::new());
+}
