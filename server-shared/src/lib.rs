@@ -17,5 +17,6 @@ pub mod rate_limit;
 pub mod shutdown;
 pub mod slug;
 pub mod token;
+pub mod value;
 
 pub use error::{ApiError, ErrorEnvelope, causes};

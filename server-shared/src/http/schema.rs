@@ -19,7 +19,7 @@ use self::{
     dialect::{each_schema, json_schema, name_items},
     fault::{NO_FORM, describe, escape},
 };
-use crate::error::FieldFault;
+use crate::{error::FieldFault, value::FORMATS};
 
 /// Most values of any body: some 20 MB once they are parsed.
 const MOST_VALUES: usize = 150_000;
@@ -189,7 +189,11 @@ fn compiled<'a>(
             "$ref": format!("#/components/schemas/{name}"),
             "components": { "schemas": schemas },
         });
-        jsonschema::options()
+        let mut options = jsonschema::options();
+        for format in FORMATS {
+            options = options.with_format(format.name, format.is_valid);
+        }
+        options
             .with_draft(Draft::Draft202012)
             .should_validate_formats(true)
             // Linear in the text, whatever the pattern.

@@ -5,7 +5,10 @@ use jsonschema::{
     error::{TypeKind, ValidationErrorKind as Kind},
 };
 
-use crate::error::{FAULTS_LISTED, FieldFault};
+use crate::{
+    error::{FAULTS_LISTED, FieldFault},
+    value::FORMATS,
+};
 
 /// Faults of a request body.
 #[derive(Debug, Default)]
@@ -85,7 +88,11 @@ fn rule(kind: &Kind) -> (&'static str, String) {
     match kind {
         Kind::Type { kind } => ("type", format!("must be {}", type_names(kind))),
         Kind::Enum { options } => ("enum", format!("must be one of {options}")),
-        Kind::Format { format } => ("format", format!("must have the format {format}")),
+        Kind::Format { format } => {
+            let known = FORMATS.iter().find(|known| known.name == format);
+            let message = known.map_or_else(|| format!("must have the format {format}"), |known| known.rule.to_owned());
+            ("format", message)
+        }
         Kind::Pattern { pattern } => ("pattern", format!("must match {pattern}")),
         Kind::MinLength { limit } => ("min_length", format!("must have at least {limit} characters")),
         Kind::MaxLength { limit } => ("max_length", format!("must have at most {limit} characters")),

@@ -1,0 +1,87 @@
+//! Text as search and uniqueness compare it.
+
+use icu_casemap::{CaseMapper, CaseMapperBorrowed};
+use icu_normalizer::DecomposingNormalizerBorrowed;
+use icu_properties::{CodePointMapData, CodePointMapDataBorrowed, props::CanonicalCombiningClass};
+
+use super::text::{is_invisible, is_white};
+
+const NFKD: DecomposingNormalizerBorrowed<'static> = DecomposingNormalizerBorrowed::new_nfkd();
+const CASES: CaseMapperBorrowed<'static> = CaseMapper::new();
+const CLASSES: CodePointMapDataBorrowed<'static, CanonicalCombiningClass> =
+    CodePointMapData::<CanonicalCombiningClass>::new();
+
+/// Returns the key by which texts are equal: full case folding, compatibility decomposition, accents off, quotes and
+/// hyphens unified, one space between words. `folded(folded(t)) == folded(t)`.
+///
+/// `Groß` and `GROSS` have one key, as `Σίσυφος` and `ΣΊΣΥΦΟΣ` have, and `O’Connor` and `o'connor`.
+pub fn folded(text: &str) -> String {
+    let mut key = String::with_capacity(text.len());
+    let decomposed = NFKD.normalize(text);
+    let cased = CASES.fold_string(&decomposed);
+    let letters = NFKD.normalize(&cased);
+    let mut gap = false;
+    for letter in letters.chars() {
+        // Some capitals that NFKD uncovers are folded to letters that have no case of their own left.
+        if is_white(letter) {
+            gap = !key.is_empty();
+            continue;
+        }
+        if is_invisible(letter) || is_accent(letter) {
+            continue;
+        }
+        if gap {
+            key.push(' ');
+            gap = false;
+        }
+        push_plain(&mut key, letter);
+    }
+    key
+}
+
+/// Returns the words of [`folded`] text, each once: a search finds a text that holds all of them, in any order.
+pub fn folded_words(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = folded(text).split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
+/// Tells whether a character is an accent: a mark above, below or across a letter, or a point of Hebrew or Arabic script. Vowel
+/// signs, viramas, nuktas and kana's voicing marks are letters to those who write them, and stay.
+fn is_accent(letter: char) -> bool {
+    use CanonicalCombiningClass as Class;
+    let class = CLASSES.get(letter);
+    class == Class::Overlay
+        || (Class::CCC10..=Class::CCC36).contains(&class)
+        || (Class::AttachedBelowLeft..=Class::IotaSubscript).contains(&class)
+}
+
+/// Appends `letter` without what Unicode does not take for an accent: strokes, and the shapes of quotes and hyphens.
+fn push_plain(key: &mut String, letter: char) {
+    let plain = match letter {
+        // Letters with a stroke; the root collation has them equal to the plain letter but for accents, too.
+        'ø' => 'o',
+        'ł' => 'l',
+        'đ' | 'ð' => 'd',
+        'ħ' => 'h',
+        'ŧ' => 't',
+        'ı' => 'i',
+        'æ' => return key.push_str("ae"),
+        'œ' => return key.push_str("oe"),
+        'þ' => return key.push_str("th"),
+        '\u{2018}'..='\u{201b}'
+        | '\u{2032}'
+        | '\u{2035}'
+        | '\u{02b9}'..='\u{02bc}'
+        | '\u{02c8}'
+        | '\u{00b4}'
+        | '`'
+        | '\u{ff07}'
+        | '\u{a78c}' => '\'',
+        '\u{201c}'..='\u{201f}' | '\u{2033}' | '\u{00ab}' | '\u{00bb}' | '\u{ff02}' => '"',
+        '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' | '\u{058a}' | '\u{05be}' => '-',
+        letter => letter,
+    };
+    key.push(plain);
+}

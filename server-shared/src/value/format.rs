@@ -1,0 +1,54 @@
+//! Formats of the specification that are not JSON Schema's own, or are stricter here.
+
+use super::{
+    email::EmailAddress,
+    moment::Moment,
+    phone::PhoneNumber,
+    text::{as_line, as_name, as_prose},
+};
+
+/// A format of the specification.
+#[derive(Debug, Clone, Copy)]
+pub struct Format {
+    /// Name of the format, as `format` has it.
+    pub name: &'static str,
+    /// Tells a text that has the format.
+    pub is_valid: fn(&str) -> bool,
+    /// The rule, as an error tells it.
+    pub rule: &'static str,
+}
+
+/// Formats that bodies are checked for. Lengths and blankness are stated by the schema's own keywords.
+pub const FORMATS: [Format; 6] = [
+    Format {
+        name: "name",
+        // A blank text is told by the pattern.
+        is_valid: |text| as_name(text).is_some() || as_line(text).is_some_and(|line| line.is_empty()),
+        rule: "must have a visible character and no control characters",
+    },
+    Format {
+        name: "line",
+        is_valid: |text| as_line(text).is_some(),
+        rule: "must be one line, with a visible character unless it is empty, without control characters",
+    },
+    Format {
+        name: "text",
+        is_valid: |text| as_prose(text).is_some(),
+        rule: "must have a visible character unless it is empty, and no control characters but line ends and tabs",
+    },
+    Format {
+        name: "idn-email",
+        is_valid: |text| EmailAddress::parse(text).is_some(),
+        rule: "must be an e-mail address with a valid host name",
+    },
+    Format {
+        name: "phone",
+        is_valid: |text| PhoneNumber::parse(text).is_some(),
+        rule: "must be a telephone number of 3 to 20 digits",
+    },
+    Format {
+        name: "date-time",
+        is_valid: |text| Moment::parse(text).is_some(),
+        rule: "must be a moment of RFC 3339 between the years 1900 and 9999",
+    },
+];

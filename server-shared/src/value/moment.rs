@@ -1,0 +1,123 @@
+//! Moments as PostgreSQL keeps them.
+
+use std::{borrow::Cow, fmt, ops::Deref};
+
+use chrono::{DateTime, Datelike as _, SubsecRound as _, TimeDelta, TimeZone as _, Timelike as _, Utc};
+use poem_openapi::{
+    registry::{MetaSchema, MetaSchemaRef},
+    types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type},
+};
+use serde_json::Value;
+
+/// First year that a moment may be in, in UTC.
+const FIRST_YEAR: i32 = 1900;
+/// Last year that a moment may be in, in UTC.
+const LAST_YEAR: i32 = 9999;
+/// The years, as the text has them.
+const PATTERN: &str = "^(1899|19[0-9]{2}|[2-9][0-9]{3})-";
+
+/// A moment that a caller sent: UTC, in microseconds, from 1900 to 9999.
+///
+/// Finer fractions are cut off before anything is checked, as PostgreSQL would round them afterwards; a leap second is the
+/// next second, as PostgreSQL has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(DateTime<Utc>);
+
+impl Moment {
+    const RULE: &'static str = "must be a moment of RFC 3339 between the years 1900 and 9999";
+
+    /// Reads RFC 3339; `None` if it is not that, or in a year that is out of bounds.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::of(DateTime::parse_from_rfc3339(text).ok()?.to_utc())
+    }
+
+    /// Brings a moment into its form; `None` if its year is out of bounds.
+    pub fn of(moment: DateTime<Utc>) -> Option<Self> {
+        const SECOND: u32 = 1_000_000_000;
+        let moment = match moment.nanosecond().checked_sub(SECOND) {
+            // chrono writes a leap second as a second of two billion nanoseconds.
+            Some(nanoseconds) => moment
+                .with_nanosecond(nanoseconds)
+                .and_then(|second| second.checked_add_signed(TimeDelta::seconds(1)))?,
+            None => moment,
+        };
+        let moment = moment.trunc_subsecs(6);
+        (FIRST_YEAR..=LAST_YEAR).contains(&moment.year()).then_some(Self(moment))
+    }
+
+    /// Returns the moment.
+    pub fn get(self) -> DateTime<Utc> {
+        self.0
+    }
+
+    /// Returns the first moment there is.
+    pub fn first() -> Self {
+        Self(Utc.with_ymd_and_hms(FIRST_YEAR, 1, 1, 0, 0, 0).single().unwrap_or(DateTime::UNIX_EPOCH))
+    }
+}
+
+impl Deref for Moment {
+    type Target = DateTime<Utc>;
+
+    fn deref(&self) -> &DateTime<Utc> {
+        &self.0
+    }
+}
+
+impl From<Moment> for DateTime<Utc> {
+    fn from(moment: Moment) -> Self {
+        moment.0
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Type for Moment {
+    const IS_REQUIRED: bool = true;
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        "string_date-time".into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Inline(Box::new(MetaSchema {
+            pattern: Some(PATTERN.to_owned()),
+            ..MetaSchema::new_with_format("string", "date-time")
+        }))
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
+    }
+}
+
+impl ParseFromJSON for Moment {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        match value {
+            Some(Value::String(text)) => Self::parse(&text).ok_or_else(|| ParseError::custom(Self::RULE)),
+            other => Err(ParseError::expected_type(other.unwrap_or_default())),
+        }
+    }
+}
+
+impl ParseFromParameter for Moment {
+    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
+        Self::parse(text).ok_or_else(|| ParseError::custom(Self::RULE))
+    }
+}
+
+impl ToJSON for Moment {
+    fn to_json(&self) -> Option<Value> {
+        self.0.to_json()
+    }
+}

@@ -1,0 +1,57 @@
+//! Keys that are stored beside names: for search, for uniqueness and for the order of lists.
+
+use std::sync::LazyLock;
+
+use icu_collator::{Collator, CollatorBorrowed, CollatorPreferences, options::CollatorOptions};
+
+use super::fold::folded;
+
+/// Version of the stored keys: of the collation's data, of folding, and of how keys are made of names.
+///
+/// A row with another version has keys that are made anew. A test computes a fingerprint of many keys and fails when a new
+/// version of the libraries changes one; the constant is raised then.
+pub const KEYS_VERSION: i32 = 1;
+
+/// Sorts below every character, so that `last U+FFFE first` sorts by the last name first (UTS #35, "merge sort keys").
+const SEPARATOR: char = '\u{fffe}';
+
+static ROOT: LazyLock<Option<CollatorBorrowed<'static>>> =
+    LazyLock::new(|| Collator::try_new(CollatorPreferences::default(), CollatorOptions::default()).ok());
+
+/// Returns bytes that compare as the Unicode collation (root, CLDR) compares `parts`, the first one first.
+pub fn sort_key(parts: &[&str]) -> Vec<u8> {
+    let mut text = String::new();
+    for part in parts {
+        if !text.is_empty() {
+            text.push(SEPARATOR);
+        }
+        // One that stands in a name must not end it.
+        text.extend(part.chars().filter(|letter| *letter != SEPARATOR));
+    }
+    let mut key = Vec::with_capacity(3 * text.len());
+    match &*ROOT {
+        // Writing into memory can't fail.
+        Some(collator) => _ = collator.write_sort_key_to(&text, &mut key),
+        // The data is compiled in; were it not, lists would at least sort by letters.
+        None => key.extend_from_slice(folded(&text).as_bytes()),
+    }
+    key
+}
+
+/// Keys of a name, stored in its row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameKeys {
+    /// What search and uniqueness compare; see [`folded`].
+    pub folded: String,
+    /// What lists sort by; see [`sort_key`].
+    pub sort: Vec<u8>,
+    /// The version that both have.
+    pub version: i32,
+}
+
+impl NameKeys {
+    /// Makes the keys of a name of `parts`, in the order in which they sort.
+    pub fn of(parts: &[&str]) -> Self {
+        Self { folded: folded(&parts.join(" ")), sort: sort_key(parts), version: KEYS_VERSION }
+    }
+}

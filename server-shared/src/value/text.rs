@@ -1,0 +1,164 @@
+//! Names, lines and longer texts.
+
+use icu_normalizer::ComposingNormalizerBorrowed;
+use icu_properties::{
+    CodePointSetData, CodePointSetDataBorrowed,
+    props::{DefaultIgnorableCodePoint, WhiteSpace},
+};
+use poem_openapi::registry::MetaSchema;
+
+use super::text_type;
+
+const NFC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfc();
+const IGNORABLE: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+const WHITE_SPACE: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<WhiteSpace>();
+
+/// One line without control characters that is not blank, in the terms of JSON Schema.
+pub(super) const LINE_PATTERN: &str = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$";
+/// The same, and it may be empty.
+const OPTIONAL_LINE_PATTERN: &str = r"^[^\x00-\x1f\x7f]*$";
+/// Lines without other control characters than line ends and tabs, not all blank.
+const PROSE_PATTERN: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$";
+/// The same, and they may be empty.
+const OPTIONAL_PROSE_PATTERN: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$";
+
+/// Name of a person or a thing: 1 to `MAX` characters.
+///
+/// NFC, trimmed, one space between words. It has a visible character and no control characters.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name<const MAX: usize>(String);
+
+/// One line of text: `MIN` to `MAX` characters; with `MIN` 0 it may be blank, which is the empty text.
+///
+/// NFC, trimmed. It has no control characters.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Line<const MIN: usize, const MAX: usize>(String);
+
+/// Text of any number of lines: `MIN` to `MAX` characters; with `MIN` 0 it may be blank, which is the empty text.
+///
+/// NFC, trimmed, lines end with a line feed. It has no control characters but line feeds and tabs.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Prose<const MIN: usize, const MAX: usize>(String);
+
+impl<const MAX: usize> Name<MAX> {
+    const RULE: &'static str = "must be a name: a visible character and no control characters";
+
+    /// Brings `text` into the form of a name; `None` if it is none, or is longer than `MAX` characters.
+    pub fn parse(text: &str) -> Option<Self> {
+        let name = as_name(text)?;
+        fits(&name, 1, MAX).then_some(Self(name))
+    }
+}
+
+impl<const MIN: usize, const MAX: usize> Line<MIN, MAX> {
+    const RULE: &'static str = "must be one line of text without control characters";
+
+    /// Brings `text` into the form of a line; `None` if it is none, or has not `MIN` to `MAX` characters.
+    pub fn parse(text: &str) -> Option<Self> {
+        let line = as_line(text)?;
+        fits(&line, MIN, MAX).then_some(Self(line))
+    }
+}
+
+impl<const MIN: usize, const MAX: usize> Prose<MIN, MAX> {
+    const RULE: &'static str = "must be text without control characters but line ends and tabs";
+
+    /// Brings `text` into the form of a longer text; `None` if it has other control characters, or has not `MIN` to
+    /// `MAX` characters.
+    pub fn parse(text: &str) -> Option<Self> {
+        let prose = as_prose(text)?;
+        fits(&prose, MIN, MAX).then_some(Self(prose))
+    }
+}
+
+text_type!([const MAX: usize] Name<MAX>, "name", schema("name", LINE_PATTERN, 1, MAX));
+text_type!(
+    [const MIN: usize, const MAX: usize] Line<MIN, MAX>,
+    "line",
+    schema("line", if MIN == 0 { OPTIONAL_LINE_PATTERN } else { LINE_PATTERN }, MIN, MAX)
+);
+text_type!(
+    [const MIN: usize, const MAX: usize] Prose<MIN, MAX>,
+    "text",
+    schema("text", if MIN == 0 { OPTIONAL_PROSE_PATTERN } else { PROSE_PATTERN }, MIN, MAX)
+);
+
+fn schema(format: &'static str, pattern: &str, min: usize, max: usize) -> MetaSchema {
+    MetaSchema {
+        format: Some(format),
+        min_length: (min > 0).then_some(min),
+        max_length: Some(max),
+        pattern: Some(pattern.to_owned()),
+        ..MetaSchema::new("string")
+    }
+}
+
+fn fits(text: &str, min: usize, max: usize) -> bool {
+    let most = text.len();
+    // A text has at most as many characters as bytes: short ones need no count.
+    if most <= max && (min == 0 || (min == 1 && most >= 1)) {
+        return true;
+    }
+    (min..=max).contains(&text.chars().count())
+}
+
+/// Returns the form of a name; `None` without a visible character or with a control character.
+pub(super) fn as_name(text: &str) -> Option<String> {
+    let line = as_line(text).filter(|line| !line.is_empty())?;
+    let mut name = String::with_capacity(line.len());
+    for word in line.split(is_white).filter(|word| !word.is_empty()) {
+        if !name.is_empty() {
+            name.push(' ');
+        }
+        name.push_str(word);
+    }
+    Some(name)
+}
+
+/// Returns the form of a line, which is empty for a blank one; `None` with a control character, or with characters of
+/// which none is visible.
+pub(super) fn as_line(text: &str) -> Option<String> {
+    if text.chars().any(|letter| letter.is_control() || breaks_direction(letter)) {
+        return None;
+    }
+    seen(text)
+}
+
+/// Returns the form of a longer text, which is empty for a blank one; `None` with a control character, or with
+/// characters of which none is visible.
+pub(super) fn as_prose(text: &str) -> Option<String> {
+    let text = text.replace("\r\n", "\n");
+    let allowed = |letter: char| matches!(letter, '\n' | '\t') || !(letter.is_control() || breaks_direction(letter));
+    text.chars().all(allowed).then(|| seen(&text)).flatten()
+}
+
+/// NFC, trimmed; empty if it is blank, and `None` if something is there that nobody sees.
+fn seen(text: &str) -> Option<String> {
+    let text = NFC.normalize(text);
+    let trimmed = text.trim_matches(|letter| is_white(letter) || IGNORABLE.contains(letter));
+    if trimmed.is_empty() {
+        return text.chars().all(is_white).then(String::new);
+    }
+    // The braille blank is a symbol by its category and nothing to the eye.
+    trimmed.chars().any(|letter| !is_white(letter) && !is_invisible(letter)).then(|| trimmed.to_owned())
+}
+
+pub(super) fn is_white(letter: char) -> bool {
+    WHITE_SPACE.contains(letter)
+}
+
+/// Tells whether a character shows nothing: default-ignorable by Unicode, or the blank pattern of braille.
+pub(super) fn is_invisible(letter: char) -> bool {
+    IGNORABLE.contains(letter) || letter == '\u{2800}'
+}
+
+/// Tells whether a character has the text after it shown in another order than it is stored in: embeddings, overrides and
+/// isolates of the bidirectional algorithm. The marks that single words need (U+061C, U+200E, U+200F) do not.
+fn breaks_direction(letter: char) -> bool {
+    matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Returns the composed form (NFC).
+pub(super) fn composed(text: &str) -> std::borrow::Cow<'_, str> {
+    NFC.normalize(text)
+}
