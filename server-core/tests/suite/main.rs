@@ -34,6 +34,7 @@ mod leak;
 mod link;
 mod matrix;
 mod member;
+mod moments;
 mod organization;
 mod organization_key;
 mod organization_settings;

@@ -171,7 +171,7 @@ impl Operation {
                 .collect()
         };
         let schemes = stated["security"].as_array().into_iter().flatten().filter_map(Value::as_object);
-        ids(document, body, "", "", DEEPEST, &mut parameters);
+        fields(document, body, &is_id, "", "", DEEPEST, &mut parameters);
         parameters.sort_unstable();
         parameters.dedup();
         Some(Self {
@@ -196,6 +196,18 @@ impl Operation {
     /// The example that the specification gives for its body; `None` if it has no body, or no example of it.
     pub fn example(&self) -> Option<Value> {
         Some(resolved(&self.document, &self.body)["example"].take()).filter(Value::is_object)
+    }
+
+    /// Returns the parameters of the query and the fields of the body that are moments.
+    pub fn moments(&self) -> Vec<Parameter> {
+        let mut found = Vec::new();
+        fields(&self.document, &self.body, &is_moment, "", "", DEEPEST, &mut found);
+        for (name, schema) in self.optional.iter().chain(&self.needed) {
+            if is_moment(name, schema) {
+                found.push(Parameter { location: Location::Query, name: name.clone(), pointer: name.clone() });
+            }
+        }
+        found
     }
 
     /// The values of an enumeration of the specification.
@@ -241,25 +253,41 @@ fn resolved(document: &Value, schema: &Value) -> Value {
     }
 }
 
-/// The fields of a body that are ids, however deep.
-fn ids(document: &Value, schema: &Value, name: &str, pointer: &str, deepest: usize, found: &mut Vec<Parameter>) {
+fn is_id(name: &str, _: &Value) -> bool {
+    name == "id" || name.ends_with("_id") || name.ends_with("_ids")
+}
+
+fn is_moment(_: &str, schema: &Value) -> bool {
+    schema["format"] == "date-time"
+}
+
+/// Collects the fields of a body that are `wanted` by their names and schemas, however deep.
+fn fields(
+    document: &Value,
+    schema: &Value,
+    wanted: &impl Fn(&str, &Value) -> bool,
+    name: &str,
+    pointer: &str,
+    deepest: usize,
+    found: &mut Vec<Parameter>,
+) {
     if deepest == 0 {
         return;
     }
     if let Some(reference) = schema["$ref"].as_str() {
         let schema = document.pointer(reference.trim_start_matches('#')).expect("a reference refers to a schema");
-        return ids(document, schema, name, pointer, deepest - 1, found);
+        return fields(document, schema, wanted, name, pointer, deepest - 1, found);
     }
     for part in ["allOf", "anyOf", "oneOf"].iter().filter_map(|part| schema[part].as_array()).flatten() {
-        ids(document, part, name, pointer, deepest - 1, found);
+        fields(document, part, wanted, name, pointer, deepest - 1, found);
     }
     for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
-        ids(document, schema, name, &format!("{pointer}/{name}"), deepest - 1, found);
+        fields(document, schema, wanted, name, &format!("{pointer}/{name}"), deepest - 1, found);
     }
     if schema["items"].is_object() {
-        return ids(document, &schema["items"], name, &format!("{pointer}/0"), deepest - 1, found);
+        return fields(document, &schema["items"], wanted, name, &format!("{pointer}/0"), deepest - 1, found);
     }
-    if name == "id" || name.ends_with("_id") || name.ends_with("_ids") {
+    if wanted(name, schema) {
         found.push(Parameter { location: Location::Body, name: name.to_owned(), pointer: pointer.to_owned() });
     }
 }

@@ -45,7 +45,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(super) async fn start(around: &Surroundings) -> Self {
+    pub(crate) async fn start(around: &Surroundings) -> Self {
         Self::of(CoreApp::builder(), around).await
     }
 

@@ -11,7 +11,7 @@ pub(super) const AWAY: i64 = 2;
 pub(super) const PATIENT: i64 = 7;
 
 /// The columns of the grid.
-pub(super) const ASKERS: [&str; 10] = [
+pub(crate) const ASKERS: [&str; 10] = [
     "anonymous",
     "superadmin",
     "platform",
@@ -25,11 +25,11 @@ pub(super) const ASKERS: [&str; 10] = [
 ];
 
 /// Somebody who calls, by the token it has.
-pub(super) struct Asker(Option<String>);
+pub(crate) struct Asker(Option<String>);
 
 impl Asker {
     /// By the name of the column.
-    pub(super) fn named(name: &str) -> Self {
+    pub(crate) fn named(name: &str) -> Self {
         Self(match name {
             "anonymous" => None,
             "service" => Some(Stack::get().telemetry_internal_token.clone()),
@@ -39,7 +39,7 @@ impl Asker {
     }
 
     /// A request of this asker's.
-    pub(super) fn request(&self, app: &TelemetryApp, operation: &Operation, fixture: &Fixture) -> RequestBuilder {
+    pub(crate) fn request(&self, app: &TelemetryApp, operation: &Operation, fixture: &Fixture) -> RequestBuilder {
         self.request_to(app, operation, &operation.target(fixture), fixture)
     }
 

@@ -15,15 +15,15 @@ use crate::{audit, support};
 pub(super) const SOON: Duration = Duration::from_mins(1);
 
 /// An organization where something waits for every operation.
-pub(super) struct World {
-    pub(super) app: TelemetryApp,
+pub(crate) struct World {
+    pub(crate) app: TelemetryApp,
     /// Whether the patient may be excluded.
     excluded: Cell<bool>,
 }
 
 impl World {
     /// Everybody of the organization agreed to everything.
-    pub(super) async fn new(app: TelemetryApp) -> Self {
+    pub(crate) async fn new(app: TelemetryApp) -> Self {
         for name in ASKERS.iter().filter(|name| !["anonymous", "platform", "service", "session"].contains(*name)) {
             let agreed = app.person(&person(name)).consent_put().body(support::decision(true, true, true)).send().await;
             granted(agreed, 200);
@@ -32,7 +32,7 @@ impl World {
     }
 
     /// A request for the operation, about what is there.
-    pub(super) async fn fixture(&self, operation: &str) -> Fixture {
+    pub(crate) async fn fixture(&self, operation: &str) -> Fixture {
         let none = Fixture::default;
         match operation {
             "analytics_summary_get"

@@ -9,14 +9,14 @@ mod stores;
 
 use test_support::{Answer, Grid, Operation, TelemetryApp};
 
-use self::{
+use self::stores::Stores;
+pub(crate) use self::{
     asker::{ASKERS, Asker},
     fixture::World,
-    stores::Stores,
 };
 
 const FILE: &str = "server-telemetry/tests/api/matrix/permissions.txt";
-const GRID: &str = include_str!("permissions.txt");
+pub(crate) const GRID: &str = include_str!("permissions.txt");
 
 const NOTES: &str = "\
 What each operation of Telemetry answers to whom, about something that is there and waits for it.
