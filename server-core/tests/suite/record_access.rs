@@ -1,5 +1,5 @@
-//! By which appointments, and for how long, a specialist opens a patient's record: `record_access.txt`, shown
-//! through the API and in SQL as the application role.
+//! Access of specialists to patients' records: `record_access.txt` lists the appointments that open a record and for
+//! how long, checked through the API and in SQL as the application role.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ const COLUMNS: [&str; 6] = ["specialist", "30-days", "unlimited", "other-special
 
 const STATES: [&str; 8] =
     ["held", "expired", "scheduled", "confirmed", "in_progress", "completed", "cancelled", "no_show"];
-/// When the appointment ends, in minutes from now.
+/// End of the appointment, in minutes from now.
 const TIMES: [(&str, i64); 8] = [
     ("ends-in-300-days", 300 * DAY),
     ("under-way", 10),
@@ -35,7 +35,7 @@ const TIMES: [(&str, i64); 8] = [
 ];
 const DAY: i64 = 24 * 60;
 
-/// An appointment of home's specialist that ends then, each at a time of its own.
+/// Inserts an appointment of the home clinic's specialist that ends then; no two are at the same time.
 async fn appointment(owner: &mut PgConnection, app: &CoreApp, patient: i64, state: &str, minutes: i64, deleted: bool) {
     let hold = if state == "held" { "now() + interval '10 minutes', 'user:1'" } else { "null, null" };
     let sql = format!(
@@ -57,7 +57,7 @@ async fn appointment(owner: &mut PgConnection, app: &CoreApp, patient: i64, stat
         .unwrap();
 }
 
-/// The context of somebody at home, as the application role.
+/// Enters the context of a person of the home clinic, as the application role.
 async fn enter(database: &mut PgConnection, app: &CoreApp, user: i64, role: &str, specialist: Option<i64>) {
     sqlx::query(
         "select set_config('app.current_org_id', $1, true), set_config('app.current_user_id', $2, true),
@@ -119,7 +119,7 @@ async fn a_record_is_open_by_state_and_time_as_it_is_written() {
     let deleted = ["confirmed", "completed"].map(|state| (state, TIMES[2], true));
     for (number, (state, (time, minutes), deleted)) in (0..).zip(cases.chain(deleted)) {
         let patient = app.patient_create(&app.staff(), "Pat", &format!("Number {number}")).await.id;
-        // Apart from each other by minutes: a specialist is not in two places at once.
+        // The appointments are minutes apart, because a specialist can't have two at once.
         appointment(&mut owner, &app, patient, state, minutes + 2 * number, deleted).await;
         let line = if deleted { format!("{state}.{time}.deleted") } else { format!("{state}.{time}") };
         lines.insert(line, patient);
@@ -153,7 +153,7 @@ async fn a_record_closes_when_the_appointment_is_called_off() {
     refused(specialist.patient_get().patient_id(patient).send().await, 404, "patient_not_found");
     let booked = app.appointment_create(&staff, app.home().specialist_id, patient, test_support::in_days(2, 9)).await;
     granted(specialist.patient_get().patient_id(patient).send().await, 200);
-    // Whom it does not see, it can't book: no appointment of its own making opens a record.
+    // A specialist can't book a patient that it can't see, so it can't open a record by an appointment of its own.
     let stranger = app.patient_create(&staff, "Nora", "Lee").await.id;
     let body = CoreApp::new_appointment(app.home().specialist_id, stranger, test_support::in_days(3, 9));
     refused(specialist.appointment_create().body(body).send().await, 422, "validation_failed");
@@ -163,18 +163,18 @@ async fn a_record_closes_when_the_appointment_is_called_off() {
     refused(specialist.patient_get().patient_id(patient).send().await, 404, "patient_not_found");
     let list = granted(specialist.patient_list().search("Mara").send().await, 200);
     assert_eq!(list.meta.total, 0);
-    // What it did is its own to see; who it was with is not.
+    // The specialist still sees the past appointment, but not the patient's record.
     granted(specialist.appointment_get().appointment_id(booked.id).send().await, 200);
 }
 
-/// The plans, as the planner makes them without having looked at what is there.
+/// Checks the plans that the planner makes without statistics of the current rows.
 #[tokio::test]
 async fn whether_a_record_is_open_is_asked_of_an_index() {
     let app = CoreApp::start().await;
     let home = app.home();
     let mut owner = app.owner().await;
     let busy = app.specialist_create(&app.admin(), "Dr. Busy").await.id;
-    // 10,000 patients that were not there when the tables were last analyzed, an appointment with somebody each.
+    // Adds 10,000 patients after the last analyze, each with an appointment.
     owner.execute("alter table patients set (autovacuum_enabled = false)").await.unwrap();
     owner.execute("alter table appointments set (autovacuum_enabled = false)").await.unwrap();
     owner.execute("analyze patients, appointments").await.unwrap();
@@ -209,7 +209,7 @@ async fn whether_a_record_is_open_is_asked_of_an_index() {
         let explain = format!("explain (analyze, format json, costs off, timing off) {sql}");
         let plan: Value = sqlx::query_scalar(AssertSqlSafe(explain)).fetch_one(&mut *tx).await.unwrap();
         assert_eq!(plan[0]["Plan"]["Actual Rows"].as_f64(), Some(rows), "{sql}");
-        // One record costs a look at the index; for many, the appointments are gone through once at most.
+        // One record costs an index lookup; for many, the appointments are scanned at most once.
         let passes = scans(&plan[0]["Plan"], "appointments");
         let most = if rows > 1.0 { 1.0 } else { 0.0 };
         assert!(passes <= most, "{sql} goes through all appointments {passes} times: {plan:#}");

@@ -14,7 +14,7 @@ none. A line of an insert says whose like can be written; one of an update and a
 none: in no role; superadmin: a context that says what the application role never is. What isn't granted has no line.
 Written by the test beside it, which compares all of it.";
 
-/// Clinics' people and keys as contexts.
+/// Returns the contexts of the clinics' people and keys.
 async fn askers(app: &CoreApp, specialist: i64, patient: i64) -> Vec<RowAsker> {
     let home = app.home();
     let key = "select min(id) from api_keys where organization_id = $1";
@@ -23,7 +23,7 @@ async fn askers(app: &CoreApp, specialist: i64, patient: i64) -> Vec<RowAsker> {
         format!("select context_enter({user}, {}, '{role}', {patient}, {specialist}, {key}, null)", home.id)
     };
     let person = |person: &test_support::Person| person.user_id.to_string();
-    // Each says both records: that it has one of them is not enough.
+    // Each context names both records: having one of them must not be enough without the role.
     let (record, own) = (patient.to_string(), specialist.to_string());
     let claimed = format!(
         "select set_config('app.current_role', 'superadmin', true), set_config('app.current_org_id', '{}', true),
@@ -50,7 +50,7 @@ async fn execute(app: &CoreApp, sql: String) {
         .unwrap_or_else(|e| panic!("{sql}: {e}"));
 }
 
-/// Rows of everybody's in each table: of the specialist and the patient, and of others of the clinic. The ids of the
+/// Inserts rows into each table, of the specialist and the patient and of others of the clinic; returns the ids of the
 /// two records.
 async fn seed(app: &CoreApp) -> (i64, i64) {
     let (admin, home) = (app.admin(), app.home());
@@ -85,8 +85,8 @@ async fn seed(app: &CoreApp) -> (i64, i64) {
     (home.specialist_id, own)
 }
 
-/// Inserts rows as each person of the clinic and its key could have written them, and rows that no operation writes
-/// right away.
+/// Inserts rows as each person and the API key of the clinic could have written them, and rows that no operation writes
+/// directly.
 async fn seed_in_each_name(app: &CoreApp, own: i64, (colleague, specialty): (i64, i64)) {
     let home = app.home();
     let (id, admin, specialist) = (home.id, home.admin.user_id, home.specialist_id);
@@ -99,7 +99,7 @@ async fn seed_in_each_name(app: &CoreApp, own: i64, (colleague, specialty): (i64
             );
             execute(app, sql).await;
         }
-        // Holds of theirs, and booked as theirs.
+        // Holds and bookings of each person.
         let holder = if user == "null" {
             format!("(select 'api_key:' || min(id) from api_keys where organization_id = {id})")
         } else {
@@ -141,13 +141,13 @@ async fn seed_in_each_name(app: &CoreApp, own: i64, (colleague, specialty): (i64
             .to_owned(),
         "insert into clerk_events (id) values ('msg_1')".to_owned(),
         "insert into revoked_sessions values ('sess_1', now(), now() + interval '1 day')".to_owned(),
-        // Of an administrator's invitations, and of nobody's.
+        // An invitation by an administrator, and one by nobody.
         format!(
             "insert into invitations (organization_id, uid, kind, role, user_id, invited_by)
              values ({id}, gen_random_uuid(), 'membership', 'staff', {}, {admin}),
                     ({id}, gen_random_uuid(), 'membership', 'staff', {}, null)", people[2], people[3]
         ),
-        // Another administrator's, with other keys and other people's.
+        // Rows of another administrator.
         format!(
             "insert into api_keys (organization_id, name, prefix, secret_hash, scopes, created_by)
              select {id}, 'Another', 'rxkey_', 'hash', '{{}}', {}", people[2]
@@ -162,7 +162,7 @@ async fn seed_in_each_name(app: &CoreApp, own: i64, (colleague, specialty): (i64
     }
 }
 
-/// Changes of columns that are none by themselves.
+/// Changes of columns that can't be changed alone.
 const CHANGES: &[(&str, &str, &str)] = &[
     (
         "public.appointments",
@@ -182,7 +182,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
         "ended_at",
         "ended_at = ended_at + interval '1 hour', block = tstzrange(lower(block), upper(block) + interval '1 hour')",
     ),
-    // A hold becomes booked, and nothing else a hold.
+    // A hold may become an appointment, and nothing may become a hold.
     (
         "public.appointments",
         "holder",

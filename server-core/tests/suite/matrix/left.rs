@@ -1,5 +1,5 @@
-//! Events and jobs of each mutation: entries in the trail, and the jobs of whoever reacts. A line that is
-//! missing in the table of reactions shows here as the mutations that lost it.
+//! Events and jobs of each mutation: its entries in the trail, and the jobs of its reactions. A line missing from the
+//! table of reactions shows here as mutations without the job.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,30 +26,31 @@ appointments take place by video and somebody is on the waitlist.
 events: what happened to what, in alphabetical order; *2 to two of them. jobs: what is done afterwards because of it.
 changed: names of the fields that the entries say have changed.
 Written by the test beside it, which compares all of it.";
-/// Askers, of whom the first who is granted the operation tries it.
+/// Callers, of whom the first with permission for the operation is used.
 const WHO: [&str; 5] = ["admin", "staff", "specialist", "patient", "superadmin"];
 
-/// Operations that change nothing that is stored, though they are no GET.
+/// Operations that change no stored data, though their method is not GET.
 const READS: [&str; 2] = ["calendar_search", "me_telemetry_token_create"];
 
-/// Events in other organizations than the request's, or in none.
+/// Operations with events in another organization than the request's, or in none.
 const ELSEWHERE: [&str; 4] = ["me_delete", "me_invitation_accept", "me_invitation_decline", "organization_create"];
 
-/// Operations whose ids neither request nor answer names: the caller's own feed, and whose the record was.
+/// Operations whose entity's id is in neither the request nor the answer: the caller's own feed, and the user of a
+/// record.
 const UNNAMED: [(&str, &str); 3] =
     [("calendar_feed_delete", "calendar_feed"), ("patient_unlink", "user"), ("specialist_unlink", "user")];
 
-/// Fields by which a document keeps its own books.
+/// Fields that change with every update of a document.
 const BOOKS: [&str; 3] = ["sequence", "updated_at", "version"];
 
 const AGENT: &str = "left/1";
 
-/// Values in one cell: none is a dash.
+/// Formats the values of a cell; a dash stands for none.
 fn cell(values: &[String]) -> String {
     if values.is_empty() { "-".to_owned() } else { values.join(",") }
 }
 
-/// The event, and the number of rows that it concerns.
+/// Returns the events, each with the number of its rows.
 fn events(rows: &[Row]) -> Vec<String> {
     let mut counted = BTreeMap::<String, usize>::new();
     for row in rows {
@@ -58,7 +59,7 @@ fn events(rows: &[Row]) -> Vec<String> {
     counted.into_iter().map(|(event, count)| if count > 1 { format!("{event}*{count}") } else { event }).collect()
 }
 
-/// Every text and number in a document.
+/// Collects every text and number in a document.
 fn scalars(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Array(all) => all.iter().for_each(|one| scalars(one, found)),
@@ -73,11 +74,11 @@ fn scalars(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// A mutation, who asked for it, and what came of it.
+/// A mutation with its caller and its result.
 struct Done<'a> {
     operation: &'a Operation,
     by: &'a Actor,
-    /// The organization of the request.
+    /// Organization of the request.
     organization: i64,
     target: String,
     fixture: Fixture,
@@ -85,7 +86,7 @@ struct Done<'a> {
 }
 
 impl Done<'_> {
-    /// Each row says who did it from where, and is about something that the request or its answer names.
+    /// Asserts that each row names the actor and its address, and an entity that the request or the answer names.
     fn check(&self, rows: &[Row], erased: bool) {
         let id = self.operation.id.as_str();
         assert!(!rows.is_empty(), "{id} changed something, and no event says so");
@@ -99,7 +100,7 @@ impl Done<'_> {
             if !ELSEWHERE.contains(&id) {
                 assert_eq!(row.organization_id, self.organization, "{id}");
             }
-            // What is erased takes its people's addresses with it.
+            // An erasure also deletes the addresses in its audit rows.
             if !erased {
                 assert_eq!((row.ip.as_deref(), row.user_agent.as_deref()), (Some("127.0.0.1"), Some(AGENT)), "{id}");
             }
@@ -110,7 +111,7 @@ impl Done<'_> {
     }
 }
 
-/// The document that an operation replaces, as the one that reads it shows it; `None` if there is no such operation.
+/// Reads the document that an operation replaces; `None` if there is no operation that reads it.
 async fn replaced(operation: &Operation, all: &[Operation], by: &Actor, target: &str) -> Option<Value> {
     let reads = |other: &&Operation| other.method == Method::GET && other.path == operation.path;
     all.iter().find(reads).filter(|_| operation.method == Method::PUT)?;
@@ -120,14 +121,14 @@ async fn replaced(operation: &Operation, all: &[Operation], by: &Actor, target: 
     Some(serde_json::from_str(&answer.body).unwrap())
 }
 
-/// The names of the fields that two states of a document differ in.
+/// Returns the names of the fields in which two states of a document differ.
 fn differing<'a>(before: &'a Value, after: &'a Value) -> BTreeSet<&'a str> {
     let fields = [before, after].into_iter().filter_map(Value::as_object).flat_map(|fields| fields.keys());
     let differing = fields.filter(|field| before.get(field.as_str()) != after.get(field.as_str()));
     differing.map(String::as_str).filter(|field| !BOOKS.contains(field)).collect()
 }
 
-/// Somebody waits for a specialist who has never time, so that whatever frees time is offered.
+/// Adds an entry to the waitlist for a specialist without free time, so that freed time is offered.
 async fn somebody_waits(app: &CoreApp) {
     let admin = app.admin();
     let never = app.specialist_create(&admin, "Dr. Nowhere").await.id;
@@ -169,7 +170,7 @@ async fn every_mutation_leaves_what_the_grid_says() {
         let since: DateTime<Utc> = sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut owner).await.unwrap();
         let answer = Answer::to(asker.request(operation, &fixture).header("user-agent", AGENT)).await;
         assert!(answer.status.is_success(), "{id} by {name}: {} {}", answer.status, answer.body);
-        // Others' are the service's own, which works meanwhile.
+        // Other rows are from the service's own concurrent work.
         let rows: Vec<Row> = trail.next().await.into_iter().filter(|row| row.operation_id == id).collect();
         let jobs: Vec<String> =
             sqlx::query_scalar("select distinct kind from jobs where created_by = $1 and created_at >= $2 order by 1")
@@ -181,7 +182,7 @@ async fn every_mutation_leaves_what_the_grid_says() {
         let erased = jobs.iter().any(|kind| kind == "gdpr_erasure");
         let after = replaced(operation, all, by, &target).await;
         Done { operation, by, organization: world.app.home().id, target, fixture, answer }.check(&rows, erased);
-        // What changes several things says of each what changed.
+        // Only a mutation with a single row is compared: one that changes several entities names the fields of each.
         if let (Some(before), Some(after), [row]) = (before, after, &rows[..]) {
             let differing = differing(&before, &after);
             assert!(!differing.is_empty(), "the fixture of {id} changes nothing");

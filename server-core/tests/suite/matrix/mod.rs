@@ -1,5 +1,5 @@
-//! Every operation of the specification, tried by everybody: the whole policy as a grid that a
-//! clinician can read, `permissions.txt`. A change of policy is a change of that file.
+//! Every operation of the specification, called by every kind of caller: the whole policy as a grid that a clinician
+//! can read, `permissions.txt`. A change of the policy is a change of that file.
 
 mod asker;
 mod disclosed;
@@ -27,8 +27,8 @@ use self::{asker::scopes, stores::Stores};
 const FILE: &str = "server-core/tests/suite/matrix/permissions.txt";
 const GRID: &str = include_str!("permissions.txt");
 
-/// Who tries. What a request is about belongs to the clinic's specialist and patient; the others are
-/// another specialist and another patient of the same clinic.
+/// Callers. Requests are about records of the clinic's specialist and patient; the "other" ones are another specialist
+/// and another patient of the same clinic.
 const ASKERS: [&str; 8] =
     ["superadmin", "admin", "specialist", "staff", "patient", "key", "other-specialist", "other-patient"];
 
@@ -38,14 +38,14 @@ What each operation of Core answers to whom, about something that is there and w
 key: an API key with every scope. other-…: of the same clinic, but it is the specialist's and the patient's.
 Written by the test beside it, which compares all of it.";
 
-/// Returns the first of `who` that the grid grants an operation.
+/// Returns the first of `who` with permission for an operation.
 pub(crate) fn granted_to(operation: &str, who: &[&'static str]) -> &'static str {
     let granted = Grid::parse(GRID);
     let first = who.iter().copied().find(|name| granted.grants(operation, name));
     first.unwrap_or_else(|| panic!("{operation} is for none of {who:?}"))
 }
 
-/// Tries every operation as one asker, in a clinic of its own; the statuses by operation.
+/// Calls every operation as one caller, in a clinic of its own; returns the status of each.
 async fn column(around: &Surroundings, name: &str, committed: &Grid) -> Vec<(String, String)> {
     let world = World::start(around).await;
     let asker = world.asker(name).await;
@@ -54,9 +54,9 @@ async fn column(around: &Surroundings, name: &str, committed: &Grid) -> Vec<(Str
     for operation in world.operations.iter().filter(|operation| !operation.public) {
         let id = operation.id.as_str();
         let fixture = world.fixture(id).await;
-        // It is not the last thing that is asked.
+        // The caller is still needed for the operations that follow.
         let leaver = if id == "me_delete" { Some(world.leaver(name).await) } else { None };
-        // What the grid grants changes something; if it doesn't after all, the grid is wrong already.
+        // A granted operation changes data; if it is refused after all, the comparison with the grid fails anyway.
         let before = if committed.grants(id, name) { None } else { Some(stores.take().await) };
         let answer = Answer::to(leaver.as_ref().unwrap_or(&asker).request(operation, &fixture)).await;
         let status = answer.status.as_u16();
@@ -102,11 +102,11 @@ async fn a_key_without_the_scope_gets_nowhere_in_the_matrix() {
     let mut stores = Stores::of(&world.app).await;
     let all = scopes(&world.operations);
     for operation in world.operations.iter().filter(|operation| !operation.public) {
-        // Every scope but those of the operation's own resource, and none of another's is enough.
+        // Every scope except those of the operation's own resource: no scope of another resource is enough.
         let resource = operation.id.split('_').next().unwrap();
         let plural = match resource {
             "calendar" => "calendar".to_owned(),
-            // An offer is an appointment on its way.
+            // The waitlist belongs to the scopes of appointments.
             "waitlist" => "appointments".to_owned(),
             _ => resource.strip_suffix('y').map_or_else(|| format!("{resource}s"), |stem| format!("{stem}ies")),
         };
@@ -125,14 +125,14 @@ async fn strangers_get_nowhere_in_the_matrix() {
     let world = World::start(&around).await;
     let mut stores = Stores::of(&world.app).await;
     let nobody = Asker::nobody(&world.app);
-    // A member of another clinic that names this one.
+    // A member of another clinic who names this one in the header.
     let stranger = Asker::Person(world.app.other_admin().in_organization(world.app.home().id));
     for operation in &world.operations {
         let fixture = world.fixture(&operation.id).await;
         let before = stores.take().await;
         let anonymous = Answer::to(nobody.request(operation, &fixture)).await;
         if operation.public {
-            // What others send is signed instead.
+            // Public operations that are not reads are authenticated by a signature.
             let expected = if operation.method == Method::GET { 200 } else { 401 };
             assert_eq!(anonymous.status.as_u16(), expected, "{}", operation.id);
         } else {
