@@ -90,7 +90,8 @@ pub(crate) const INFO: Info = Info {
     headers: &[
         HeaderParameter {
             name: "X-Organization-Id",
-            description: "Id of the organization to work in. Without it, the request goes to the caller's current organization.",
+            description: "Id of the organization to work in. Without it, the request goes to the caller's current \
+            organization.",
             holds: HeaderValue::Id,
             method: None,
         },
@@ -104,8 +105,8 @@ pub(crate) const INFO: Info = Info {
     ],
 };
 
-/// Holdings of every module, in the order in which an erasure processes them: first logins, last the rows by which
-/// others are found.
+/// Holdings of every module, in the order in which an erasure processes them: logins come first, and the rows by which
+/// others are found come last.
 pub(crate) const HOLDINGS: Holdings = Holdings::new(&[
     http::HOLDINGS,
     invitation::HOLDINGS,
@@ -223,7 +224,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Lists the reactions to events. Without its line here, a reaction never runs.
+/// Lists the reactions to events. A reaction that is missing here never runs.
 fn reactions() -> Reactions {
     Reactions::default()
         .on("rooms follow their appointments", video::room_follow)

@@ -48,7 +48,7 @@ const ANSWERS: (&str, &str) = ("idempotency_keys", "answer");
 pub(crate) const NO_ORGANIZATION: OrganizationId = OrganizationId(0);
 
 impl Encryption {
-    /// Builds it with the installation's keys.
+    /// Builds the encryption with the installation's keys.
     pub(crate) fn new(config: EncryptionConfig) -> Self {
         Self { master: config.master, blind: BlindIndex::new(config.blind_index) }
     }

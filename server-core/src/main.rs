@@ -1,4 +1,4 @@
-//! RestartiX Core API: `server-core serve | migrate | bootstrap | rotate-keys | openapi`.
+//! RestartiX Core API: `server-core serve | migrate | bootstrap | rotate-keys | personal-data | openapi`.
 
 mod app;
 mod audit;

@@ -46,7 +46,7 @@ impl<V: Send + Sync + 'static> Remembered<V> {
         self.values.get(key)
     }
 
-    /// Marks the begin of a load. Call it before a value is loaded.
+    /// Marks the start of a load. Call it before a value is loaded.
     pub(crate) fn begin(&self) -> Begun {
         Begun(self.generation.load(Ordering::SeqCst))
     }

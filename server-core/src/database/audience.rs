@@ -21,8 +21,8 @@ pub(super) struct Audiences {
 struct ByOrganization(Remembered<Audience>);
 
 impl Audiences {
-    /// Builds an empty cache. It loads from the owner's pool, because not every caller may see who listens, and drops
-    /// entries when `listeners` announce a change.
+    /// Builds an empty cache and registers it with `listeners`, which announce changes. It loads from the owner's pool,
+    /// because not every caller may see who listens.
     pub(super) fn new(across: Across, listeners: &Listeners) -> Self {
         let remembered = Arc::new(ByOrganization(Remembered::new()));
         listeners.add(Changed::AUDIENCE, Arc::<ByOrganization>::clone(&remembered));

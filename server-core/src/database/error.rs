@@ -13,7 +13,8 @@ pub(crate) enum DatabaseError {
     Unavailable(#[source] sqlx::Error),
     /// The connection was lost while the commit was under way.
     #[error(
-        "The database's answer was lost: check whether the change was made, or repeat the request with its Idempotency-Key."
+        "The database's answer was lost: check whether the change was made, or repeat the request with its \
+         Idempotency-Key."
     )]
     Unsure(#[source] sqlx::Error),
     /// Any other error of a query: a bug.
@@ -72,7 +73,7 @@ impl From<sqlx::Error> for DatabaseError {
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => true,
             // 08: connection lost; 53: out of connections, memory or disk; 57P: shutting down; 40001 and 40P01:
-            // serialization failure or deadlock, which a repetition may not meet.
+            // serialization failure or deadlock, after which a retry may succeed.
             sqlx::Error::Database(database) => {
                 let code = database.code().unwrap_or(Cow::Borrowed(""));
                 ["08", "53", "57P", "40001", "40P01"].iter().any(|class| code.starts_with(class))

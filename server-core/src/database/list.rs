@@ -196,7 +196,7 @@ impl<'c> List<'c> {
         let rows =
             format!("select {columns} from {table} where {present}{of_organization}{ctx}{conditions} order by {order}");
         let page = match offset {
-            // PostgreSQL assumes that a limit given as a parameter returns a tenth of the table, and would plan each
+            // PostgreSQL assumes that a limit given as a parameter returns a tenth of the rows, and would plan each
             // page anew. A constant limit around it tells the planner that every page is small.
             None => format!("select * from ({rows} limit {LARGEST_SIZE}) as first limit ${limit}"),
             Some(offset) => format!("{rows} limit ${limit} offset ${offset}"),

@@ -1,9 +1,9 @@
-//! Access to PostgreSQL: three entry points for callers, one for the service itself, and no other.
+//! Access to PostgreSQL through three entry points for callers and one for the service itself.
 //!
 //! - [`Database::read`] reads data that is not protected health information.
 //! - [`Database::disclose`] reads protected health information.
 //! - [`Database::write`] changes data.
-//! - [`Database::across`] is the owner's pool, for work that no caller asks for.
+//! - [`Database::across`] returns the owner's pool, for work that no caller asks for.
 //!
 //! The first three set the caller's context before any other statement, in the round trip that opens the transaction;
 //! without a context, row-level security shows no row. Statements of superadmins and of the service's own jobs run on

@@ -20,7 +20,7 @@ use super::{
     list::List,
 };
 
-/// Read of a caller that has sent nothing yet.
+/// A caller's read before its first statement.
 pub(crate) struct Reader {
     pool: PgPool,
     context: Context,

@@ -1,4 +1,4 @@
-//! Markers of protected health information between repositories and answers.
+//! Types that keep protected health information sealed until its audit entry is committed.
 
 use server_shared::mark::{self, Door};
 

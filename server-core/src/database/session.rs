@@ -1,4 +1,4 @@
-//! Connection with an open transaction, which is ended even if the session is just dropped.
+//! Connection with an open transaction. Dropping it rolls back.
 
 use sqlx::{AssertSqlSafe, Executor, PgConnection, PgPool, Postgres, pool::PoolConnection};
 

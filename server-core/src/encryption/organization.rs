@@ -33,7 +33,7 @@ struct Inner {
 }
 
 impl OrganizationKeys {
-    /// Builds it on the owner's pool, because no caller's context shows a key.
+    /// Builds an empty cache of keys. It uses the owner's pool, because no caller's context shows a key.
     pub(crate) fn new(across: Across, encryption: Arc<Encryption>) -> Self {
         let opened = Cache::builder().max_capacity(CAPACITY).time_to_idle(IDLE).time_to_live(TIME_TO_LIVE).build();
         Self(Arc::new(Inner { across, encryption, opened }))

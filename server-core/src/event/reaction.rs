@@ -10,8 +10,8 @@ use crate::{
     jobs::{NewJob, Work},
 };
 
-/// Reactions of the service. A reaction is a pure function from an event and the audience to jobs: it reads nothing and
-/// can't fail.
+/// Reactions of the service. A reaction is a pure function that maps an event and the audience to jobs: it reads
+/// nothing and can't fail.
 #[derive(Default)]
 pub(crate) struct Reactions(Vec<Reaction>);
 
@@ -20,8 +20,8 @@ struct Reaction {
     react: React,
 }
 
-/// Function from an event, the audience, the organization and the user who caused it to jobs; returns none for an event
-/// of another type.
+/// Maps an event, the audience, the organization of the event and the user who caused it to jobs; returns none for an
+/// event of another type.
 type React = Box<
     dyn Fn(&dyn Any, Audience, Option<OrganizationId>, Option<UserId>) -> Result<Vec<NewJob>, DatabaseError>
         + Send

@@ -100,8 +100,7 @@ impl Caller {
         if self.role().is_some_and(|role| role.may(permission)) {
             return Ok(());
         }
-        // A person without a role is in no organization, and gets the error that says so; nobody else gets here without
-        // one.
+        // Only a person in no organization gets here without a role; the error names that reason.
         self.organization()?;
         Err(Denied::Role { permission, role: self.role() })
     }

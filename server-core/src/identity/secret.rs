@@ -40,7 +40,7 @@ impl Secrets {
         NewSecret { prefix, hash: self.hash(&secret), secret: ShownOnce::new(secret) }
     }
 
-    /// Returns true if a text begins like a secret of this kind.
+    /// Returns true if a text has the prefix of this kind.
     pub(crate) fn claims(&self, text: &str) -> bool {
         text.starts_with(self.kind)
     }

@@ -4,9 +4,9 @@
 //! in `app.rs` for the kind of work, does it. Periodic housekeeping is a job as well ([`Runner::every`]). Each kind has
 //! a lane of its own, and within a lane organizations take turns ([`Work::WIDTH`]).
 //!
-//! A handler runs at least once, unless another run does the work as well ([`JobRun::absorb`]). Its process may be killed
-//! at any moment, and another one begins again; so each step must be harmless when repeated, or be recorded in the
-//! transaction that does it ([`JobRun::record`]).
+//! A handler runs at least once, unless another run does the work as well ([`JobRun::absorb`]). Its process may be
+//! killed at any moment, and another one begins again; so each step must be harmless when repeated, or be recorded in
+//! the transaction that does it ([`JobRun::record`]).
 
 mod handler;
 mod holdings;

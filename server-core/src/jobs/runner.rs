@@ -148,7 +148,7 @@ impl Runner {
                         let organization = job.organization_id;
                         in_hand.start(name, organization, Arc::clone(&runner).attempt(job, stop.clone()));
                     }
-                    // A claim takes at most one job of each organization, so more may be due.
+                    // A claim takes at most one job of each kind and organization, so more may be due.
                     if may_be_more {
                         continue;
                     }
@@ -192,7 +192,7 @@ impl Runner {
 
     async fn attempt(self: Arc<Self>, job: ClaimedJob, stop: CancellationToken) {
         let Some((&name, kind)) = self.kinds.get_key_value(job.kind.as_str()) else { return };
-        // All its runs ended with their process and have no result; another one would probably end the same way.
+        // Every earlier run ended with its process and has no result; another one would probably end the same way.
         if kind.attempts.is_some_and(|most| job.attempts > most) {
             let exhausted = Err(JobError::fatal("attempts_exhausted", "every run ended with its process"));
             return self.settle(name, kind, &job, Held::Done(exhausted)).await;
