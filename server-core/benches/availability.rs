@@ -1,7 +1,7 @@
-//! What it costs to work out a month of open slots, without the query: `cargo bench --bench availability`.
+//! Benchmark of the computation of a month of open slots, without the query: `cargo bench --bench availability`.
 //!
-//! The arithmetic is a module of the service that needs nothing of the service, so it is compiled here once
-//! more; the service is a program and has no library to take it from.
+//! The computation is a module that depends on nothing else of the service. It is compiled here once more, because the
+//! service is a program and has no library.
 #![allow(missing_docs, reason = "criterion's macros write functions")]
 
 use std::hint::black_box;
@@ -19,7 +19,7 @@ use engine::{Busy, Hours, Offer, Schedule, slots};
 const BOOKINGS_A_DAY: i64 = 20;
 const DAYS: i64 = 31;
 
-/// Works from eight to noon and from one to eight, every day.
+/// Builds a schedule from eight to noon and from one to eight, on every day.
 fn schedule() -> Schedule {
     let time = |hour| NaiveTime::MIN + TimeDelta::hours(hour);
     let week = [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
@@ -35,7 +35,7 @@ fn schedule() -> Schedule {
     }
 }
 
-/// Twenty bookings of 25 minutes on each day, with the end of summer time among the days.
+/// Measures a month with twenty bookings of 25 minutes a day and the end of summer time.
 fn month(criterion: &mut Criterion) {
     let now = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(20_745);
     let (schedule, minutes) = (schedule(), TimeDelta::minutes);

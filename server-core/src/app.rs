@@ -1,4 +1,4 @@
-//! The composition root: every service is built here, once, by constructor.
+//! Composition root: builds every service once, by constructor.
 
 use std::{error::Error, sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ use server_shared::{
 use sqlx::PgPool;
 
 use crate::{
-    audit::{self, AttemptWriter, Forwarder},
+    audit::{self, Forwarder, RefusedRequestWriter},
     config::{Config, TelemetryConfig},
     database::{self, Across, AppProbe, Database, PoolProbe},
     domain::{
@@ -46,10 +46,10 @@ use crate::{
     jobs::{self, Runner},
 };
 
-/// How long an export may take that Telemetry sends; its own requests have the client's usual limit.
+/// Longest time that an export by Telemetry may take; Telemetry's other requests have the client's usual timeout.
 const LONGEST_EXPORT: Duration = Duration::from_mins(30);
 
-/// Every operation of the service.
+/// All operations of the service.
 pub(crate) type Api = (
     HealthApi,
     Accounts,
@@ -68,44 +68,45 @@ pub(crate) type Api = (
     gdpr::Api,
 );
 
-/// The keys that tokens are verified with, and the caller itself.
+/// Public keys of tokens, and the caller's own account.
 type Accounts = (user::KeyApi, me::Api);
-/// Clinics, and what they have decided.
+/// Clinics and their settings.
 type Organizations = (organization::Api, organization_settings::Api);
-/// Members of organizations, invitations to them, and the end of a person's account.
+/// Members of organizations, invitations, and the deletion of accounts.
 type Members = (member::Api, invitation::Api, gdpr::AccountApi);
 
-/// When specialists can be booked, what for, and who waits for that.
+/// Schedules of specialists, kinds of appointments, open slots, and the waitlist.
 type Scheduling = (schedule::Api, appointment_template::Api, availability::Api, waitlist::Api);
 
-/// Head of the specification, and which operations are public.
+/// Header of the specification, and the list of public operations.
 pub(crate) const INFO: Info = Info {
     title: "RestartiX Core API",
     version: "2.0.0",
     description: "Organizations, people and appointments of rehabilitation and telehealth clinics.\n\n\
         Send a session token as `Authorization: Bearer …` and the organization to work in as \
-        `X-Organization-Id`; without it, requests go to the organization last switched to. Errors come in \
+        `X-Organization-Id`; without it, requests go to the caller's current organization. Errors come in \
         one envelope whose `code` never changes. Lists are paged by `page` and `page_size`.",
     public: &["health_get", "ready_get", "jwks_get", "clerk_webhook_receive", "calendar_feed_get"],
     headers: &[
         HeaderParameter {
             name: "X-Organization-Id",
-            description: "Id of the organization to work in; the one last switched to when left out.",
+            description: "Id of the organization to work in. Without it, the request goes to the caller's current \
+            organization.",
             holds: HeaderValue::Id,
             method: None,
         },
         HeaderParameter {
             name: "Idempotency-Key",
             description: "Makes the request safe to repeat for a day: sent again with the same key and body, it is \
-            answered like the first time and does nothing. A UUID for example.",
+            answered as the first time and changes nothing. For example a UUID.",
             holds: HeaderValue::Text,
             method: Some("post"),
         },
     ],
 };
 
-/// Personal data of every room, in the order of an erasure's work: logins go first, and rows by which others are found
-/// last.
+/// Holdings of every module, in the order in which an erasure processes them: logins come first, and the rows by which
+/// others are found come last.
 pub(crate) const HOLDINGS: Holdings = Holdings::new(&[
     http::HOLDINGS,
     invitation::HOLDINGS,
@@ -140,7 +141,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let keys = OrganizationKeys::new(across.clone(), Arc::clone(&encryption));
 
     let (forwarder, wake) = Forwarder::new(across.clone(), telemetry.clone());
-    let (attempts, attempt_writer) = AttemptWriter::new(across.clone(), wake.clone());
+    let (refused, refused_writer) = RefusedRequestWriter::new(across.clone(), wake.clone());
     let runner = Runner::new(across.clone());
     let database = Database::new(
         across.clone(),
@@ -178,7 +179,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let runner = domains.workers(runner, &stores, &telemetry, provider);
     let changes = Changes::new(config.database.url.clone(), callers.listeners.clone()).ring(runner.wake());
     let uses = callers.api_keys.clone();
-    jobs.spawn("audit attempts", |stop| attempt_writer.run(stop));
+    jobs.spawn("audit attempts", |stop| refused_writer.run(stop));
     jobs.spawn("audit forwarder", |stop| forwarder.run(stop));
     jobs.spawn("job runner", |stop| runner.run(stop));
     jobs.spawn("identity listener", |stop| changes.listen(stop));
@@ -194,7 +195,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         failures.clone(),
     );
     let verifier = session_verifier(config.clerk.keys, config.clerk.issuer, config.clerk.authorized_parties, &jobs)?;
-    let authentication = Authentication::new(callers.directory(verifier), across, attempts.clone());
+    let authentication = Authentication::new(callers.directory(verifier), across, refused.clone());
     let limits = CallerLimits::new(authentication, budgets, failures);
     let gate = Arc::new(Idempotency::new(limits, domains.database.clone(), encryption));
 
@@ -209,29 +210,29 @@ pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         metrics_token: config.server.metrics_token,
         edge: config.edge,
         limiter,
-        on_blocked: Some(scanners(attempts)),
+        on_blocked: Some(scanners(refused)),
     };
     let endpoint = endpoint(api, frame)?;
 
     let bound = Bound::bind(&config.server.host, config.server.port).await?;
     bound.announce(config.server.port_file.as_deref())?;
     bound.serve(endpoint, &connections, config.server.trusted_proxies, stop, config.server.shutdown_timeout).await?;
-    // Requests have ended; what they left for the jobs is durable, so these may stop at once.
+    // All requests have ended and their jobs are stored, so the background tasks may stop at once.
     if !jobs.drain(config.server.shutdown_timeout).await {
-        tracing::warn!("some jobs did not stop in time");
+        tracing::warn!("some background tasks did not stop in time");
     }
     Ok(())
 }
 
-/// Lists the reactions to events. A line that is missing is work that nobody does.
+/// Lists the reactions to events. A reaction that is missing here never runs.
 fn reactions() -> Reactions {
     Reactions::default()
         .on("rooms follow their appointments", video::room_follow)
-        .on("time that is free again is offered to who waits", waitlist::offer_freed)
-        .on("who begins to wait is offered what is open", waitlist::offer_open)
+        .on("freed time is offered to waiting patients", waitlist::offer_freed)
+        .on("open slots are offered to patients who join the waitlist", waitlist::offer_open)
 }
 
-/// Connections to what holds state.
+/// Connections to the stores.
 struct Stores {
     across: Across,
     app: PgPool,
@@ -244,7 +245,8 @@ impl Stores {
     async fn connect(config: &Config) -> Result<Self, Box<dyn Error>> {
         let owner = database::connect(&config.database.url, &config.database.pool)?;
         let app = database::connect(&config.database.app_url, &config.database.pool)?;
-        // Unknown while the database is down; `/ready` says no until it is known.
+        // The role can't be checked while the database is down; until then `/ready` answers that the service is not
+        // ready.
         if let Ok(false) = database::is_restricted(&app).await {
             return Err(database::UNRESTRICTED.into());
         }
@@ -257,7 +259,7 @@ impl Stores {
         })
     }
 
-    /// Returns the health operations: which stores `/ready` asks, and whether the service can do without each.
+    /// Returns the health operations, with the stores that `/ready` checks and whether the service needs each.
     fn health(self) -> HealthApi {
         let dependencies = vec![
             Dependency { name: "postgresql", required: true, probe: Box::new(PoolProbe(self.across.pool().clone())) },
@@ -269,7 +271,7 @@ impl Stores {
     }
 }
 
-/// Secrets that the service makes itself, by kind.
+/// Secrets that the service generates, by kind.
 struct KnownSecrets {
     api_keys: Arc<Secrets>,
     impersonations: Arc<Secrets>,
@@ -283,7 +285,7 @@ impl KnownSecrets {
     }
 }
 
-/// Caches of callers, each told of changes.
+/// Caches of callers, each notified of changes.
 struct Callers {
     identities: Identities,
     sessions: Sessions,
@@ -312,7 +314,7 @@ impl Callers {
     }
 }
 
-/// Services that operations and jobs share.
+/// Services used by both operations and jobs.
 struct Domains {
     database: Database,
     keys: OrganizationKeys,
@@ -323,7 +325,7 @@ struct Domains {
 }
 
 impl Domains {
-    /// Registers every kind of job.
+    /// Registers every kind of job with the runner.
     fn workers(
         &self,
         runner: Runner,
@@ -418,7 +420,7 @@ fn waiting(database: &Database, keys: &OrganizationKeys) -> waitlist::Service {
     waitlist::Service::new(database.clone(), appointment::Service::new(database.clone(), keys.clone()))
 }
 
-/// Knows session tokens of the identity provider's by its keys, which are kept fresh.
+/// Builds the verifier of the identity provider's session tokens, whose keys are refreshed in the background.
 fn session_verifier(
     keys: KeySource,
     issuer: String,
@@ -438,14 +440,14 @@ fn session_verifier(
     Ok(Verifier::new(keys, rules))
 }
 
-/// Telemetry's client, and one that waits for the longest export.
+/// Builds a client of Telemetry with the usual timeout, and one that waits for the longest export.
 fn telemetry_clients(config: &TelemetryConfig) -> Result<(telemetry::Client, telemetry::Client), Box<dyn Error>> {
     let client = || ClientBuilder::new(config.url.as_str()).token(config.token.expose_secret());
     Ok((client().telemetry()?, client().timeout(LONGEST_EXPORT).telemetry()?))
 }
 
-/// What comes back by itself: rows that make no difference any more are removed, holds that have run out
-/// are ended, and what is open by now is offered to who waits.
+/// Registers the periodic tasks: they delete rows that are no longer needed, expire lapsed holds, offer open slots to
+/// waiting patients and seal remaining clear texts.
 fn housekeeping(runner: Runner, across: &Across, database: &Database, keys: &OrganizationKeys) -> Runner {
     let [answers, sessions, holds, awaited, invited, texts] = [(); 6].map(|()| across.clone());
     let keys = keys.clone();

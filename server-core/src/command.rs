@@ -1,4 +1,4 @@
-//! The commands of the program, each to its exit code.
+//! Commands of the program; each returns its exit code.
 
 use std::{io::Write as _, process::ExitCode};
 
@@ -83,14 +83,14 @@ pub(crate) async fn bootstrap(plan: &bootstrap::Plan) -> ExitCode {
     if is_refused { ExitCode::from(bootstrap::REFUSED) } else { code }
 }
 
-/// Configuration faults: all of them, and a status of their own.
+/// Prints all faults of the configuration and returns the exit code for them.
 #[allow(clippy::print_stderr, reason = "the log is not set up without a configuration")]
 fn refused(faults: &ConfigFaults) -> ExitCode {
     eprintln!("{faults}");
     ExitCode::from(2)
 }
 
-#[allow(clippy::print_stderr, reason = "the last words of a command")]
+#[allow(clippy::print_stderr, reason = "a command reports its error on standard error")]
 fn ended(outcome: Result<(), String>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! Every variable of this service, its default and its check; a struct a concern.
+//! Variables of this service with their defaults and checks, in one struct for each concern.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use server_shared::{
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
-/// Everything the service reads from its environment.
+/// Configuration of the service, read from its environment.
 pub(crate) struct Config {
     pub(crate) server: ServerConfig,
     pub(crate) edge: EdgeConfig,
@@ -34,15 +34,15 @@ pub(crate) struct Config {
 pub(crate) struct ServerConfig {
     /// `HOST`, default `0.0.0.0`
     pub(crate) host: String,
-    /// `PORT`, default 9000; 0 takes a free one
+    /// `PORT`, default 9000; 0 takes any free port
     pub(crate) port: u16,
-    /// `PORT_FILE`: where to write `host:port` once bound
+    /// `PORT_FILE`: file to which `host:port` is written once the server listens
     pub(crate) port_file: Option<String>,
     /// `LOG_LEVEL`, default `info`
     pub(crate) log_level: LogLevel,
-    /// `TRUSTED_PROXIES`: networks whose `X-Forwarded-For` is believed
+    /// `TRUSTED_PROXIES`: networks of proxies whose `X-Forwarded-For` is trusted
     pub(crate) trusted_proxies: Vec<IpNet>,
-    /// `METRICS_TOKEN`: bearer token for `/metrics`; unset, there is no `/metrics`
+    /// `METRICS_TOKEN`: bearer token for `/metrics`; without it there is no `/metrics`
     pub(crate) metrics_token: Option<SecretString>,
     /// `REQUEST_TIMEOUT`, default 30s
     pub(crate) request_timeout: Duration,
@@ -66,7 +66,7 @@ impl DatabaseConfig {
     }
 }
 
-/// A pool of connections; there are two.
+/// Connection pool; the owner's and the restricted role's have the same settings.
 pub(crate) struct PoolConfig {
     /// `DB_POOL_MIN`, default 5
     pub(crate) min: u32,
@@ -84,11 +84,11 @@ pub(crate) struct PoolConfig {
 pub(crate) struct ClerkConfig {
     /// `CLERK_ISSUER`: the `iss` of session tokens
     pub(crate) issuer: String,
-    /// `CLERK_JWT_KEY` (a PEM), else `CLERK_JWKS_URL`, else the issuer's well-known address
+    /// `CLERK_JWT_KEY` (a PEM), else `CLERK_JWKS_URL`, else the JWKS at the issuer's well-known URL
     pub(crate) keys: KeySource,
-    /// `CLERK_AUTHORIZED_PARTIES`: the `azp` that are accepted; empty accepts any
+    /// `CLERK_AUTHORIZED_PARTIES`: accepted values of `azp`; an empty list accepts any
     pub(crate) authorized_parties: Vec<String>,
-    /// `CLERK_WEBHOOK_SECRET`: signs what comes to `/webhooks/clerk`
+    /// `CLERK_WEBHOOK_SECRET`: verifies messages to `/webhooks/clerk`
     pub(crate) webhook_secret: WebhookSecret,
     /// `CLERK_API_URL`, default `https://api.clerk.com`
     pub(crate) api_url: Url,
@@ -96,21 +96,21 @@ pub(crate) struct ClerkConfig {
     pub(crate) secret_key: SecretString,
 }
 
-/// Keys for what is encrypted at rest.
+/// Keys for encryption at rest.
 pub(crate) struct EncryptionConfig {
-    /// `ENCRYPTION_KEY`: 64 hexadecimal characters; `ENCRYPTION_KEYS_OLD`: still open what they wrapped
+    /// `ENCRYPTION_KEY`: 64 hexadecimal characters; `ENCRYPTION_KEYS_OLD`: former keys, which still unwrap
     pub(crate) master: MasterKeys,
     /// `BLIND_INDEX_KEY`: 64 hexadecimal characters
     pub(crate) blind_index: Key32,
 }
 
-/// The sibling service.
+/// The Telemetry service.
 pub(crate) struct TelemetryConfig {
     /// `TELEMETRY_INTERNAL_URL`
     pub(crate) url: Url,
     /// `TELEMETRY_INTERNAL_TOKEN`
     pub(crate) token: SecretString,
-    /// `TELEMETRY_TOKEN_KEY`: Ed25519 private key (PKCS#8 PEM) that signs people's telemetry tokens
+    /// `TELEMETRY_TOKEN_KEY`: Ed25519 private key (PKCS#8 PEM) that signs users' tokens for Telemetry
     pub(crate) signing_key: SecretString,
 }
 
@@ -124,7 +124,7 @@ pub(crate) struct StorageConfig {
     pub(crate) region: String,
     /// `AWS_BUCKET_NAME`
     pub(crate) bucket: String,
-    /// `S3_ENDPOINT`: another server than AWS, addressed by path
+    /// `S3_ENDPOINT`: S3 server other than AWS, addressed by path
     pub(crate) endpoint: Option<Url>,
 }
 
@@ -132,12 +132,12 @@ pub(crate) struct StorageConfig {
 pub(crate) struct DailyConfig {
     /// `DAILY_REST_DOMAIN`, default `https://api.daily.co/v1`
     pub(crate) url: Url,
-    /// `DAILY_API_KEY`; unset, nobody joins by video
+    /// `DAILY_API_KEY`; without it nobody can join by video
     pub(crate) api_key: Option<SecretString>,
 }
 
 impl Config {
-    /// Reads everything; every fault of every variable comes back at once.
+    /// Reads the configuration; reports every fault of every variable together.
     pub(crate) fn load() -> Result<Self, ConfigFaults> {
         Self::read(Settings::load())
     }
@@ -181,7 +181,7 @@ pub(crate) fn owner_url() -> Result<SecretString, ConfigFaults> {
     s.finish(|| url)
 }
 
-/// What `server-core rotate-keys` needs.
+/// Configuration of `server-core rotate-keys`.
 pub(crate) struct RotationConfig {
     /// `DATABASE_URL`: the owner's role
     pub(crate) url: SecretString,
@@ -190,7 +190,7 @@ pub(crate) struct RotationConfig {
 }
 
 impl RotationConfig {
-    /// Reads these variables and no other; every fault comes back at once.
+    /// Reads these variables and no other; reports every fault together.
     pub(crate) fn load() -> Result<Self, ConfigFaults> {
         let mut s = Settings::load();
         let url = postgres_url(&mut s, "DATABASE_URL");
@@ -222,7 +222,7 @@ fn server(s: &mut Settings) -> Option<ServerConfig> {
 
 fn database(s: &mut Settings) -> Option<DatabaseConfig> {
     let url = postgres_url(s, "DATABASE_URL");
-    // Never falls back to the owner's: that pool is not bound by row-level security.
+    // No fallback to the owner's URL: row-level security does not bind that pool.
     let app_url = postgres_url(s, "DATABASE_APP_URL");
     let min = s.or("DB_POOL_MIN", 5);
     let max = s.or("DB_POOL_MAX", 25);
@@ -247,7 +247,7 @@ fn database(s: &mut Settings) -> Option<DatabaseConfig> {
     })
 }
 
-/// Looked at as an address, kept as a secret: there is a password in it.
+/// Reads a URL, checks it, and returns it as a secret, because it contains a password.
 fn postgres_url(s: &mut Settings, name: &'static str) -> Option<SecretString> {
     let url = s.required::<SecretString>(name)?;
     let scheme = Url::parse(url.expose_secret()).map(|url| url.scheme().to_owned());
@@ -287,7 +287,7 @@ fn clerk(s: &mut Settings) -> Option<ClerkConfig> {
         (None, Some(url)) => KeySource::Url(url),
         (None, None) => KeySource::Url(issuer.join("/.well-known/jwks.json").ok()?),
     };
-    // The issuer of a token is compared as text, and issuers don't end in a slash.
+    // The `iss` of a token is compared as text, and Clerk's issuers don't end in a slash.
     let issuer = issuer.as_str().trim_end_matches('/').to_owned();
     let api_url = match api_url? {
         Some(url) => url,
@@ -315,8 +315,9 @@ fn master_keys(s: &mut Settings) -> Option<MasterKeys> {
     if let (Some(current), Some(old)) = (&current, &old)
         && old.iter().any(|key| key.id() == current.id() && key.expose() != current.expose())
     {
-        // One in four thousand million; but what the one wrapped would be taken for the other's work.
-        s.fault("ENCRYPTION_KEY", "another key: by chance this one has the id of one in ENCRYPTION_KEYS_OLD");
+        // The probability is one in four thousand million, but values wrapped by one key would be taken for those of
+        // the other.
+        s.fault("ENCRYPTION_KEY", "another key: this one happens to have the same id as one in ENCRYPTION_KEYS_OLD");
     }
     Some(MasterKeys::new(current?, old?))
 }
@@ -358,7 +359,7 @@ fn daily(s: &mut Settings) -> Option<DailyConfig> {
     Some(DailyConfig { url, api_key: api_key? })
 }
 
-/// Reports settings that production must not have, because they are fit for one machine only.
+/// Reports settings that production must not have because they suit only a development machine.
 fn production(s: &mut Settings, clerk: Option<&ClerkConfig>, database: Option<&DatabaseConfig>) {
     s.production()
         .secrets()
@@ -367,10 +368,13 @@ fn production(s: &mut Settings, clerk: Option<&ClerkConfig>, database: Option<&D
         .sheltered(&["CLERK_JWKS_URL", "CLERK_API_URL", "TELEMETRY_INTERNAL_URL", "S3_ENDPOINT", "DAILY_REST_DOMAIN"])
         .browsed(&["CLERK_AUTHORIZED_PARTIES", "CORS_ALLOWED_ORIGINS"]);
     if clerk.is_some_and(|clerk| clerk.authorized_parties.is_empty()) {
-        s.fault("CLERK_AUTHORIZED_PARTIES", "the origins that tokens may be made for; without any, all are accepted");
+        s.fault(
+            "CLERK_AUTHORIZED_PARTIES",
+            "the origins whose tokens are accepted; an empty list accepts tokens of any origin",
+        );
     }
     if database.is_some_and(DatabaseConfig::has_one_role) {
-        s.fault("DATABASE_APP_URL", "another role than DATABASE_URL: that one sees every organization");
+        s.fault("DATABASE_APP_URL", "a URL with another role than DATABASE_URL, whose role sees every organization");
     }
 }
 

@@ -1,8 +1,8 @@
-//! Encryption at rest: a data key a record, values bound to where they stand.
+//! Encryption at rest: each record has a data key, and each value is bound to its place in the database.
 //!
-//! One way for every domain: [`Encryption::create`] makes the key of a new [`Holder`], [`Encryption::open`] opens one
-//! that was read along with its row, and [`OrganizationKeys::of`] finds the key of an organization. Each returns an
-//! [`OpenKey`], and only [`OpenKey::row`] seals and opens.
+//! Every domain uses the same calls: [`Encryption::create`] makes the key of a new [`Holder`], [`Encryption::open`]
+//! opens a key that was read with its row, and [`OrganizationKeys::of`] finds the key of an organization. Each returns
+//! an [`OpenKey`], and only [`OpenKey::row`] seals and opens values.
 
 mod backfill;
 mod holder;
@@ -27,34 +27,34 @@ pub(crate) use organization::OrganizationKeys;
 pub(crate) use row::OpenKey;
 pub(crate) use wrapped::{WRAPPED, WrappedColumn};
 
-/// Wraps data keys and makes blind indexes.
+/// Wraps data keys and computes blind indexes.
 pub(crate) struct Encryption {
     master: MasterKeys,
     blind: BlindIndex,
 }
 
-/// A data key on its way into the row that holds it.
+/// New data key that is about to be stored.
 pub(crate) struct NewKey {
-    /// The id of the row that holds it.
+    /// Id of the row that holds it.
     pub(crate) id: Uuid,
     pub(crate) wrapped: Vec<u8>,
     pub(crate) key: OpenKey,
 }
 
-/// The table and the column of answers that are kept for repeated requests.
+/// Table and column of the answers that are kept for repeated requests.
 const ANSWERS: (&str, &str) = ("idempotency_keys", "answer");
 
-/// The organization of data that belongs to a person rather than to a clinic.
+/// Organization of data that belongs to a person rather than to a clinic.
 pub(crate) const NO_ORGANIZATION: OrganizationId = OrganizationId(0);
 
 impl Encryption {
-    /// With the installation's keys.
+    /// Builds the encryption with the installation's keys.
     pub(crate) fn new(config: EncryptionConfig) -> Self {
         Self { master: config.master, blind: BlindIndex::new(config.blind_index) }
     }
 
-    /// Makes the data key of a new holder. The wrapped form is to be stored in its row, in the transaction that
-    /// stores what is sealed.
+    /// Generates the data key of a new holder. Store the wrapped form in the holder's row, in the transaction that
+    /// stores the sealed values.
     pub(crate) fn create(&self, holder: Holder) -> NewKey {
         let row = holder.id().to_string();
         let (key, wrapped) = self.master.generate_data_key(&holder.binding(&row));
@@ -62,8 +62,8 @@ impl Encryption {
         NewKey { id: holder.id(), wrapped: wrapped.into_bytes(), key }
     }
 
-    /// Opens the data key of a holder, as its row has it. It takes some ten microseconds, so nobody needs to keep
-    /// it: read the wrapped key in the query that reads what is sealed.
+    /// Opens the data key of a holder, as its row holds it. Opening takes about ten microseconds, so nobody needs to
+    /// cache keys: read the wrapped key in the query that reads the sealed values.
     pub(crate) fn open(&self, holder: Holder, wrapped: &[u8]) -> Result<OpenKey, DatabaseError> {
         let row = holder.id().to_string();
         let key = self
@@ -73,7 +73,7 @@ impl Encryption {
         Ok(OpenKey::new(holder.organization(), Arc::new(key)))
     }
 
-    /// Seals an answer under a data key of its own: the wrapped key and the ciphertext.
+    /// Seals an answer under a data key of its own; returns the wrapped key and the ciphertext.
     pub(crate) fn seal_answer(&self, organization: i64, id: Uuid, plain: &[u8]) -> (Vec<u8>, Vec<u8>) {
         let (table, column) = ANSWERS;
         let new = self.create(Holder::Answer { organization: OrganizationId(organization), id });
@@ -93,7 +93,7 @@ impl Encryption {
         key.row(table, id).open_bytes(column, sealed)
     }
 
-    /// The keyed hash under which a normalized value can be found.
+    /// Returns the keyed hash by which a normalized value can be looked up.
     pub(crate) fn index(&self, organization: OrganizationId, column: &str, normalized: &str) -> Vec<u8> {
         self.blind.of(organization.0, column, normalized).to_vec()
     }

@@ -1,18 +1,20 @@
-//! Every column that identifies or describes a person: how the person is found in it, what erasure
-//! does with it, and what an export shows of it. Each room states its own in its `holdings.rs`, and `app.rs` collects
-//! them. Erasure and export read that list and no other; a test walks the real schema and fails for a column that is
-//! neither in it nor on the test's list of impersonal ones.
+//! Holdings: every column that identifies or describes a person, with the way in which the person's rows are found,
+//! their treatment by an erasure, and their form in an export.
+//!
+//! Each module lists its own holdings in `holdings.rs`, and `app.rs` collects them. Erasure and export read that list
+//! and no other. A test compares it with the real schema and fails for a column that is neither in it nor on the test's
+//! list of impersonal columns.
 
 use std::fmt;
 
-/// How the rows of a person are found.
+/// Way in which the rows of a person are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
     /// The column holds the user's id.
     User(&'static str),
-    /// The column holds the hash of the address that the user has proved to own. A clinic finds so whom it has
-    /// as a member and nobody else: its list of members shows the address, and from its invitations it must
-    /// not learn who has which.
+    /// The column holds the hash of an e-mail address that the user has proved to own. A clinic can use it only for its
+    /// members: its list of members shows their addresses, and from invitations a clinic must not learn who has which
+    /// address.
     Address(&'static str),
     /// The column holds the id of one of the person's patient records.
     Patient(&'static str),
@@ -20,13 +22,13 @@ pub(crate) enum Found {
     Specialist(&'static str),
     /// The column holds the id of the data key of one of the person's patient records.
     DataKey(&'static str),
-    /// The column holds the id of an audit row of what the user did. Who impersonates does it, not who
-    /// is impersonated.
+    /// The column holds the id of an audit row about an action of the user. Under impersonation, the actor is the
+    /// administrator, not the patient.
     AuditEntry(&'static str),
-    /// The column holds one of the person's organizations. Nothing says whose the row is, so each may be
-    /// about the person.
+    /// The column holds the id of one of the person's organizations. Nothing in the row tells whom it is about, so it
+    /// may be about the person.
     Organization(&'static str),
-    /// `entity_type` and `entity_id` name the user or one of its records.
+    /// The columns `entity_type` and `entity_id` name the user or one of the user's records.
     Entity,
 }
 
@@ -48,18 +50,18 @@ impl fmt::Display for Found {
 /// Treatment of the rows by an erasure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// They go.
+    /// Deletes the rows.
     Delete,
-    /// They stay, after these assignments, and name nobody.
+    /// Keeps the rows and removes what identifies the person, by these assignments.
     Anonymize(&'static str),
-    /// The key in them is destroyed, by these assignments: what was sealed with it opens nowhere any
-    /// more, in backups and replicas neither.
+    /// Destroys the key in the rows by these assignments, so that nothing sealed under it can be opened any more, not
+    /// even in replicas and in backups that don't hold the key.
     DestroyKey(&'static str),
-    /// They stay as they are.
+    /// Keeps the rows unchanged.
     Retain {
-        /// Why the law lets them, or makes them, stay.
+        /// Legal ground for keeping them.
         reason: &'static str,
-        /// How long.
+        /// Time until which they are kept.
         until: &'static str,
     },
 }
@@ -67,22 +69,22 @@ pub(crate) enum Fate {
 /// Form in which an export shows a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shown {
-    /// The value that stands in it.
+    /// The stored value.
     Clear,
-    /// The value that is sealed in it, under this name.
+    /// The opened value of a sealed column, under this name.
     Sealed(&'static str),
     /// Nothing: keys, hashes and indexes tell a person nothing that another column doesn't.
     Nothing,
 }
 
-/// A column that is about a person.
+/// Column that holds personal data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Column {
     pub(crate) name: &'static str,
     pub(crate) shown: Shown,
 }
 
-/// Returns a column that an export shows as it is.
+/// Returns a column that an export shows unchanged.
 pub(crate) const fn clear(name: &'static str) -> Column {
     Column { name, shown: Shown::Clear }
 }
@@ -97,48 +99,47 @@ pub(crate) const fn hidden(name: &'static str) -> Column {
     Column { name, shown: Shown::Nothing }
 }
 
-/// Where the key of a table's sealed columns is.
+/// Place of the key of a table's sealed columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SealedBy {
-    /// Nothing in it is sealed.
+    /// No column is sealed.
     Nothing,
-    /// The row names a row of `data_keys`.
+    /// The row refers to a row of `data_keys`.
     DataKey,
-    /// The user's key stands in the row itself, wrapped.
+    /// The row holds the wrapped key of the user.
     OwnKey,
-    /// It is the key of the row's organization.
+    /// The key is that of the row's organization.
     Organization,
-    /// The invitation's key does.
+    /// The row holds the wrapped key of the invitation.
     InvitationKey,
 }
 
-/// By what an export goes through a person's rows of a holding, page by page: what no two of them have
-/// the same.
+/// Unique key by which an export pages through a person's rows of a holding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PageKey {
     Number(&'static str),
     Uuid(&'static str),
-    /// Of several columns, as an expression on `t`.
+    /// A key of several columns, as an expression on `t`.
     Text(&'static str),
 }
 
-/// The columns of a table in which a person is found one way. A table where people are found in
-/// several ways has several.
+/// Columns of a table in which a person is found in one way. A table in which people are found in several ways has
+/// several holdings.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Holding {
     pub(crate) table: &'static str,
     pub(crate) found: Found,
-    /// Which of the rows found are meant; the rest are another holding's.
+    /// Condition on the rows found; the others belong to another holding.
     pub(crate) only: &'static str,
-    /// True if the rows belong to the person rather than to an organization, and are erased with the account. The
-    /// same goes for rows of every other holding that belong to no organization.
+    /// `true` if the rows belong to the person rather than to an organization, and are erased with the account. So are
+    /// rows of every other holding that belong to no organization.
     pub(crate) account: bool,
     pub(crate) sealed_by: SealedBy,
     pub(crate) page_key: PageKey,
     pub(crate) columns: &'static [Column],
-    /// Treatment by erasing.
+    /// Treatment by an erasure in the mode `erase`.
     pub(crate) erase: Fate,
-    /// Treatment by anonymizing, which keeps what can be kept without naming anybody.
+    /// Treatment by an erasure in the mode `anonymize`, which keeps everything that does not identify a person.
     pub(crate) anonymize: Fate,
 }
 
@@ -155,23 +156,23 @@ pub(crate) const HOLDING: Holding = Holding {
     anonymize: Fate::Delete,
 };
 
-/// All that is held on people, in the order in which an erasure goes through it.
+/// All holdings, in the order in which an erasure processes them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Holdings(&'static [&'static [Holding]]);
 
 impl Holdings {
-    /// Collects what each room holds.
+    /// Collects the holdings of each module.
     pub(crate) const fn new(rooms: &'static [&'static [Holding]]) -> Self {
         Self(rooms)
     }
 
-    /// Goes through them in their order.
+    /// Iterates over the holdings in their order.
     pub(crate) fn iter(self) -> impl Iterator<Item = &'static Holding> {
         self.0.iter().copied().flatten()
     }
 
-    /// Returns the list as text, a line a column: table, column, how the person is found, treatment by erasing and by
-    /// anonymizing, and the name in an export; separated by tabs.
+    /// Returns the list as text with a line for each column: table, column, way of finding the person, treatments by
+    /// the modes `erase` and `anonymize`, and the name in an export, separated by tabs.
     pub(crate) fn printed(self) -> String {
         let lines = self.iter().flat_map(|holding| {
             holding.columns.iter().map(|column| {

@@ -1,6 +1,6 @@
-//! Record ids that can't be swapped for one another.
+//! Typed record ids, so that ids of different kinds can't be confused.
 //!
-//! On the wire an id is a JSON number from 1 to 2^53 − 1, which JavaScript keeps whole.
+//! In JSON an id is a number from 1 to 2^53 − 1, which JavaScript represents exactly.
 
 use poem_openapi::{
     registry::{MetaSchema, MetaSchemaRef},
@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use server_shared::http::{document::LARGEST_INTEGER, path::id_number};
 
-/// Something that events and audit entries name.
+/// Entity that events and audit entries can name.
 pub(crate) trait Entity {
-    /// The noun, e.g. `appointment`: the stable name of its kind.
+    /// Stable name of the entity's type, e.g. `appointment`.
     const TYPE: &'static str;
 
-    /// Its id, as text.
+    /// Returns the entity's id as text.
     fn entity_id(&self) -> String;
 }
 
@@ -95,58 +95,58 @@ fn out_of_range<T: Type>() -> ParseError<T> {
 }
 
 record_id!(
-    /// A clinic.
+    /// Id of a clinic.
     OrganizationId of "organization"
 );
 record_id!(
-    /// A person who can sign in.
+    /// Id of a person who can sign in.
     UserId of "user"
 );
 record_id!(
-    /// An organization's invitation of a person.
+    /// Id of an organization's invitation to a person.
     InvitationId of "invitation"
 );
 record_id!(
-    /// A medical specialty of a clinic.
+    /// Id of a medical specialty of a clinic.
     SpecialtyId of "specialty"
 );
 record_id!(
-    /// A person who treats patients.
+    /// Id of a person who treats patients.
     SpecialistId of "specialist"
 );
 record_id!(
-    /// A person who is treated.
+    /// Id of a person who receives treatment.
     PatientId of "patient"
 );
 record_id!(
-    /// A kind of appointment that a clinic offers.
+    /// Id of a kind of appointment that a clinic offers.
     AppointmentTemplateId of "appointment_template"
 );
 record_id!(
-    /// A booked time.
+    /// Id of an appointment.
     AppointmentId of "appointment"
 );
 record_id!(
-    /// Appointments that repeat.
+    /// Id of a series of appointments.
     AppointmentSeriesId of "appointment_series"
 );
 record_id!(
-    /// A move of an appointment to another time.
+    /// Id of a move of an appointment to another time.
     RescheduleId of "reschedule"
 );
 record_id!(
-    /// A patient who waits for a slot.
+    /// Id of an entry of the waitlist.
     WaitlistEntryId of "waitlist_entry"
 );
 record_id!(
-    /// A key with which an organization's programs call.
+    /// Id of an API key of an organization.
     ApiKeyId of "api_key"
 );
 record_id!(
-    /// A link by which a calendar program reads a member's appointments.
+    /// Id of a link by which a calendar program reads a member's appointments.
     CalendarFeedId of "calendar_feed"
 );
 record_id!(
-    /// A stretch of time in which an administrator acts as a patient.
+    /// Id of a period in which an administrator acts as a patient.
     ImpersonationId of "impersonation"
 );

@@ -1,4 +1,4 @@
-//! RestartiX Core API: `server-core serve | migrate | bootstrap | rotate-keys | openapi`.
+//! RestartiX Core API: `server-core serve | migrate | bootstrap | rotate-keys | personal-data | openapi`.
 
 mod app;
 mod audit;
@@ -35,27 +35,27 @@ struct Cli {
 enum Command {
     /// Serve the API until SIGTERM or SIGINT
     Serve,
-    /// Bring the database to this version's schema; does nothing when it is
+    /// Migrate the database to this version's schema; does nothing if it is up to date
     Migrate,
-    /// Make the first superadmin and the first clinic of an installation
+    /// Create the first superadmin and the first clinic of an installation
     ///
-    /// Reads DATABASE_URL alone. Does nothing where all of it is there, and refuses where somebody else is a
-    /// superadmin already. Whoever is named signs in at Clerk as usual, before or afterwards.
+    /// Reads DATABASE_URL alone. Does nothing if all of it exists, and refuses if another user is a superadmin already.
+    /// The people named sign in at Clerk as usual, before or afterwards.
     #[command(after_help = bootstrap::EXIT_CODES)]
     Bootstrap(bootstrap::Plan),
-    /// Bring every data key under the current ENCRYPTION_KEY, while servers serve
+    /// Rewrap every data key with the current ENCRYPTION_KEY, while servers run
     ///
-    /// Reads DATABASE_URL, ENCRYPTION_KEY and ENCRYPTION_KEYS_OLD alone. Can be ended at any moment and
-    /// run again: it goes on where it was.
+    /// Reads DATABASE_URL, ENCRYPTION_KEY and ENCRYPTION_KEYS_OLD alone. Can be interrupted at any moment and run
+    /// again: it continues where it stopped.
     #[command(after_help = rotation::EXIT_CODES)]
     RotateKeys {
-        /// Change nothing: only count what is under which key
+        /// Change nothing; only count the values under each key
         #[arg(long)]
         dry_run: bool,
     },
-    /// Print which columns are about people, how they are found, and what erasure does with them
+    /// Print the columns that hold personal data, how a person's rows are found, and how erasure treats them
     PersonalData,
-    /// Print the specification; needs no database, secret or network
+    /// Print the OpenAPI specification; needs no database, secret or network
     Openapi,
 }
 

@@ -1,7 +1,7 @@
-//! What processes remember of the database, so that a hot caller costs no query.
+//! In-process cache of database rows, so that a frequent caller costs no query.
 //!
-//! Nothing is remembered for long, nothing while this process doesn't hear of changes, and a load
-//! that began before something was forgotten is not kept (generation counter).
+//! Entries live for a short time, none is kept while this process receives no notifications of changes, and a value
+//! whose load began before an invalidation is not kept (generation counter).
 
 use std::{
     sync::{
@@ -15,24 +15,24 @@ use moka::sync::Cache;
 
 use crate::identity::Remembers;
 
-/// Nothing is older than this, even if no word of its change ever arrives.
+/// Longest life of an entry, even if the notification of its change never arrives.
 pub(crate) const TIME_TO_LIVE: Duration = Duration::from_secs(30);
-/// How many values are remembered at most, of each kind.
+/// Largest number of entries in each cache.
 pub(crate) const CAPACITY: u64 = 100_000;
 
-/// Values by the text that they are looked up by.
+/// Cached values, by the text that they are looked up by.
 pub(crate) struct Remembered<V> {
     values: Cache<String, Arc<V>>,
     generation: AtomicU64,
     hearing: AtomicBool,
 }
 
-/// The moment at which a load began.
+/// Generation at which a load began.
 #[derive(Clone, Copy)]
 pub(crate) struct Begun(u64);
 
 impl<V: Send + Sync + 'static> Remembered<V> {
-    /// Nothing is remembered at first.
+    /// Builds an empty cache.
     pub(crate) fn new() -> Self {
         Self {
             values: Cache::builder().max_capacity(CAPACITY).time_to_live(TIME_TO_LIVE).build(),
@@ -41,30 +41,30 @@ impl<V: Send + Sync + 'static> Remembered<V> {
         }
     }
 
-    /// The value, if it is remembered.
+    /// Returns the value, if it is cached.
     pub(crate) fn get(&self, key: &str) -> Option<Arc<V>> {
         self.values.get(key)
     }
 
-    /// To be called before a value is loaded.
+    /// Marks the start of a load. Call it before a value is loaded.
     pub(crate) fn begin(&self) -> Begun {
         Begun(self.generation.load(Ordering::SeqCst))
     }
 
-    /// Keeps a loaded value, unless something was forgotten meanwhile.
+    /// Caches a loaded value, unless an entry was invalidated since the load began.
     pub(crate) fn keep(&self, begun: Begun, key: &str, value: &Arc<V>) {
         let outdated = || self.generation.load(Ordering::SeqCst) != begun.0;
         if !self.hearing.load(Ordering::SeqCst) || outdated() {
             return;
         }
         self.values.insert(key.to_owned(), Arc::clone(value));
-        // What changed between the load and the insert has already been announced: undo.
+        // A change between the check and the insert has already been announced, so the insert is undone.
         if outdated() {
             self.values.invalidate(key);
         }
     }
 
-    /// Forgets a value, and keeps none whose load is under way.
+    /// Invalidates a value, and every value whose load is in progress.
     pub(crate) fn forget(&self, key: Option<&str>) {
         self.generation.fetch_add(1, Ordering::SeqCst);
         if let Some(key) = key {
@@ -73,7 +73,7 @@ impl<V: Send + Sync + 'static> Remembered<V> {
     }
 }
 
-/// What changes seldom is forgotten as a whole, so that it need not be known which value an id is.
+/// Rows that seldom change are invalidated all together, so the cache need not know which value an id belongs to.
 impl<V: Send + Sync + 'static> Remembers for Remembered<V> {
     fn changed(&self, _id: &str) {
         self.forget_all();

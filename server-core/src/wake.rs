@@ -1,20 +1,20 @@
-//! Tells a job of this process that there is something to do.
+//! In-memory wake-up of a task of this process.
 
 use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-/// Rings at the job that waits for it. Clones ring at the same one.
+/// Handle that wakes the task that waits for it. Clones wake the same task.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Wake(Arc<Notify>);
 
 impl Wake {
-    /// To be called after a commit.
+    /// Wakes the task. Call it after a commit.
     pub(crate) fn wake(&self) {
         self.0.notify_one();
     }
 
-    /// Resolves when it rings, or at once when it rang since.
+    /// Waits until [`Wake::wake`] is called; returns at once if it was called since the last wait.
     pub(crate) async fn woken(&self) {
         self.0.notified().await;
     }

@@ -1,4 +1,4 @@
-//! The audit entry that `commit` and `disclose` demand.
+//! The audit entry that `commit` and `disclose` require.
 
 use chrono::Utc;
 use serde_json::{Value, json};
@@ -9,12 +9,12 @@ use crate::{
     ids::{Entity, OrganizationId},
 };
 
-/// How an attempt that did not succeed ended.
+/// Outcome of a request that did not succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Refusal {
-    /// The caller was not allowed to, or not known.
+    /// The caller lacks the permission or is not authenticated.
     Denied,
-    /// It was allowed, but not possible.
+    /// The caller was allowed to do it, but it failed.
     Failed,
 }
 
@@ -27,7 +27,7 @@ impl Refusal {
     }
 }
 
-/// What happened to what; never a value of a field.
+/// Audit entry: an action on entities, without the value of any field.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Audit {
@@ -35,19 +35,19 @@ pub(crate) struct Audit {
     entity_type: &'static str,
     entity_ids: Vec<String>,
     changed_fields: Vec<&'static str>,
-    /// Where it happened, if not in the organization of the request.
+    /// Organization of the entry, if it is not the organization of the request.
     organization: Option<OrganizationId>,
-    /// What else happened in the same transaction.
+    /// Further entries of the same transaction.
     also: Vec<Self>,
 }
 
 impl Audit {
-    /// `entity` came to be.
+    /// Describes the creation of `entity`.
     pub(crate) fn created<E: Entity>(entity: &E) -> Self {
         Self::action("created", entity)
     }
 
-    /// Something with a name of its own happened to `entity`, e.g. `cancelled`.
+    /// Describes a named action on `entity`, e.g. `cancelled`.
     pub(crate) fn action<E: Entity>(action: &'static str, entity: &E) -> Self {
         Self {
             action,
@@ -59,7 +59,7 @@ impl Audit {
         }
     }
 
-    /// These records were read: one row each. A search that found nothing leaves one row too.
+    /// Describes a read of these records, with one row for each. A search without results leaves one row too.
     pub(crate) fn read<'a, E: Entity + 'a>(entities: impl IntoIterator<Item = &'a E>) -> Self {
         let entity_ids = entities.into_iter().map(Entity::entity_id).collect();
         Self {
@@ -72,29 +72,29 @@ impl Audit {
         }
     }
 
-    /// The named fields changed.
+    /// Adds the names of the changed fields.
     pub(crate) fn changing(self, changed_fields: Vec<&'static str>) -> Self {
         Self { changed_fields, ..self }
     }
 
-    /// It happened in this organization, whatever the request's is: one message may concern several.
+    /// Sets the organization of the entry, if it is another one than the request's: one message may concern several.
     pub(crate) fn in_organization(self, organization: OrganizationId) -> Self {
         Self { organization: Some(organization), ..self }
     }
 
-    /// Together with these, which the same change brought about.
+    /// Adds further entries caused by the same change.
     pub(crate) fn and(mut self, others: impl IntoIterator<Item = Self>) -> Self {
         self.also.extend(others);
         self
     }
 
-    /// The statement that appends the rows.
+    /// Returns the statement that appends the rows.
     pub(crate) fn statement(&self, origin: &Origin) -> String {
         format!(" select audit_append('{}');", self.payload(origin))
     }
 
-    /// The rows as the hexadecimal text that `audit_append` takes: whatever they hold, the text is
-    /// of `[0-9a-f]` alone.
+    /// Returns the rows as the hexadecimal text that `audit_append` takes: whatever they contain, the text consists of
+    /// `[0-9a-f]` alone.
     fn payload(&self, origin: &Origin) -> String {
         encode(self.rows(origin))
     }
@@ -124,7 +124,7 @@ impl Audit {
 }
 
 impl Origin {
-    /// What every row of the request says.
+    /// Returns the fields that every row of the request has in common.
     fn row(&self) -> Value {
         json!({
             "id": Uuid::now_v7(),
@@ -143,27 +143,27 @@ impl Origin {
     }
 }
 
-/// Something that was tried and not done: there is no transaction it could be part of.
+/// Request that was refused or failed. There is no transaction that its audit entry could be a part of.
 #[derive(Debug, Clone)]
-pub(crate) struct Attempt {
-    /// Who tried, and from where.
+pub(crate) struct RefusedRequest {
+    /// Actor and origin of the request.
     pub(crate) origin: Origin,
-    /// How it ended.
+    /// Outcome of the request.
     pub(crate) refusal: Refusal,
-    /// What was meant, where the path of the request says it; else the operation's name does.
+    /// Type of the entity, if the path of the request names it; otherwise it is taken from the operation id.
     pub(crate) entity_type: Option<&'static str>,
-    /// Id in the path of the request, if there is one.
+    /// Id of the entity in the path of the request, if there is one.
     pub(crate) entity_id: Option<String>,
-    /// The stable code of the answer.
+    /// Stable error code of the answer.
     pub(crate) error_code: String,
-    /// How many such attempts this stands for.
+    /// Number of requests that this entry stands for.
     pub(crate) occurrences: u32,
 }
 
-impl Attempt {
+impl RefusedRequest {
     fn row(&self) -> Value {
-        // `appointment_cancel`: the noun is what was meant, the verb what was to be done to it. In
-        // `appointment_no_show` only the path tells where the one ends.
+        // `appointment_cancel`: the noun is the entity, the verb the action. For `appointment_no_show`, only the entity
+        // type from the path tells where the noun ends.
         let operation = self.origin.operation_id;
         let named = self.entity_type.and_then(|noun| Some((noun, operation.strip_prefix(noun)?.strip_prefix('_')?)));
         let (noun, verb) = named.or_else(|| operation.rsplit_once('_')).unwrap_or((operation, "called"));
@@ -177,9 +177,9 @@ impl Attempt {
         row
     }
 
-    /// As [`Audit::payload`].
-    pub(super) fn payload(attempts: &[Self]) -> String {
-        encode(attempts.iter().map(Self::row).collect())
+    /// Returns the rows as hexadecimal text, like [`Audit::payload`].
+    pub(super) fn payload(requests: &[Self]) -> String {
+        encode(requests.iter().map(Self::row).collect())
     }
 }
 

@@ -1,8 +1,7 @@
-//! Brings audit rows to Telemetry: at least once, oldest first, for as long as it takes.
+//! Forwards audit rows to Telemetry: at least once, oldest first, retrying until Telemetry accepts them.
 //!
-//! Woken in memory by the commits of its own process; those of other processes, and what an earlier
-//! process left behind, it finds by looking every 250 ms. (NOTIFY in each mutation would take a
-//! database-wide lock through commit.)
+//! Commits of this process wake the forwarder in memory. It finds rows of other processes, and rows left by an earlier
+//! process, by polling every 250 ms. (NOTIFY in each mutation would take a database-wide lock through commit.)
 
 use std::time::{Duration, Instant};
 
@@ -20,73 +19,74 @@ use crate::{
     wake::Wake,
 };
 
-/// Rows a batch holds at most; what Telemetry takes.
+/// Largest number of rows in a batch, which is Telemetry's limit.
 const BATCH: i64 = 1000;
-/// How long a forwarder that died keeps its batch from the others.
+/// Time for which the batch of a forwarder that died stays reserved.
 const LEASE: Duration = Duration::from_secs(10);
-/// How long a row that Telemetry refuses waits for the next attempt.
+/// Time until a row that Telemetry has rejected is sent again.
 const REFUSED_PAUSE: Duration = Duration::from_hours(1);
-/// How long it gathers after a batch that was not full: under load each commit wakes it, and batches
-/// of a row or two would cost the database more than the bookings do.
+/// Pause after a batch that was not full, in which rows collect. Under load each commit wakes the forwarder, and
+/// batches of a row or two would cost the database more than the bookings do.
 const GATHER: Duration = Duration::from_millis(30);
-/// How often it looks without being woken.
+/// Interval of polling.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Pauses after failures.
 const OUTAGE: Backoff = Backoff::new(LOOK_EVERY, Duration::from_secs(5));
-/// How often the lag is measured.
+/// Interval at which the lag is measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 
-/// The job that empties the outbox.
+/// Task that sends the rows of the outbox to Telemetry.
 pub(crate) struct Forwarder {
     across: Across,
     telemetry: telemetry::Client,
     wake: Wake,
 }
 
-/// What became of a row that was sent.
+/// Result of sending a row.
 #[derive(Debug, Clone)]
-enum Fate {
-    /// Telemetry has it.
+enum Delivery {
+    /// Telemetry has stored it.
     Stored,
-    /// Telemetry will not take it as it is.
+    /// Telemetry rejects the row.
     Refused(String),
-    /// Nobody knows: it is sent again.
+    /// The result is unknown: the row is sent again.
     Waiting,
 }
 
-/// What became of a batch.
+/// Result of sending a batch.
 enum Answer {
-    /// Telemetry looked at every row.
-    Taken(Vec<Fate>),
-    /// Telemetry will not take the batch as it is.
+    /// Telemetry has processed every row.
+    Taken(Vec<Delivery>),
+    /// Telemetry rejects the batch as a whole.
     Refused(String),
-    /// Telemetry could not answer, or not now.
+    /// Telemetry can't be reached, or answers with an error that may pass.
     Failed(String),
 }
 
 #[derive(Debug, thiserror::Error)]
 enum ForwardError {
-    #[error("the outbox can't be read: {0:?}")]
+    #[error("the outbox could not be read or updated: {0:?}")]
     Outbox(#[from] DatabaseError),
-    #[error("Telemetry did not take the batch: {0}")]
+    #[error("Telemetry did not accept the batch: {0}")]
     Telemetry(String),
 }
 
 impl Forwarder {
-    /// Works on the owner's pool, for every organization; `telemetry` carries the service token.
+    /// Builds a forwarder that works on the owner's pool, for every organization, and returns what wakes it.
+    /// `telemetry` carries the service token.
     pub(crate) fn new(across: Across, telemetry: telemetry::Client) -> (Self, Wake) {
         let wake = Wake::default();
         (Self { across, telemetry, wake: wake.clone() }, wake)
     }
 
-    /// Forwards until `stop`.
+    /// Forwards rows until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut failures = 0;
         let mut gather;
         let mut measured = Instant::now();
         loop {
             match self.forward().await {
-                // A full batch: there is more.
+                // The batch was full, so more rows are likely to be waiting.
                 Ok(sent) if sent == BATCH => continue,
                 Ok(sent) => {
                     failures = 0;
@@ -94,7 +94,7 @@ impl Forwarder {
                 }
                 Err(error) => {
                     failures += 1;
-                    tracing::warn!(%error, failures, "audit rows wait");
+                    tracing::warn!(%error, failures, "audit rows could not be forwarded; retrying");
                     metrics::counter!("audit_forward_failures_total").increment(1);
                     gather = Duration::ZERO;
                 }
@@ -110,62 +110,63 @@ impl Forwarder {
             let pause = if failures == 0 { LOOK_EVERY } else { OUTAGE.after(failures) };
             tokio::select! {
                 () = stop.cancelled() => return,
-                // While Telemetry is down a commit is no reason to try it sooner.
+                // While Telemetry is down, a commit is no reason to try sooner.
                 () = self.wake.woken(), if failures == 0 => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
     }
 
-    /// One batch; says how many rows it was.
+    /// Forwards one batch and returns its number of rows.
     async fn forward(&self) -> Result<i64, ForwardError> {
         let rows = repository::outbox_claim(&self.across, BATCH, LEASE).await?;
         if rows.is_empty() {
             return Ok(0);
         }
         let taken = i64::try_from(rows.len()).unwrap_or(BATCH);
-        let (fates, failure) = self.send(&rows).await;
-        let seqs = |wanted: fn(&Fate) -> bool| -> Vec<i64> {
-            rows.iter().zip(&fates).filter(|(_, fate)| wanted(fate)).map(|(row, _)| row.seq).collect()
+        let (deliveries, failure) = self.send(&rows).await;
+        let seqs = |wanted: fn(&Delivery) -> bool| -> Vec<i64> {
+            rows.iter().zip(&deliveries).filter(|(_, delivery)| wanted(delivery)).map(|(row, _)| row.seq).collect()
         };
-        let stored = seqs(|fate| matches!(fate, Fate::Stored));
+        let stored = seqs(|delivery| matches!(delivery, Delivery::Stored));
         repository::outbox_delete(&self.across, &stored).await?;
         metrics::counter!("audit_forwarded_total").increment(stored.len() as u64);
-        let refused = seqs(|fate| matches!(fate, Fate::Refused(_)));
+        let refused = seqs(|delivery| matches!(delivery, Delivery::Refused(_)));
         if !refused.is_empty() {
-            // Nothing is lost: they wait in the outbox, out of the way of the others, for a version
-            // of either service that agrees with the other.
-            let reason =
-                fates.iter().find_map(|fate| if let Fate::Refused(reason) = fate { Some(reason) } else { None });
-            tracing::error!(rows = refused.len(), reason, "Telemetry refuses audit rows; they are kept");
+            // Nothing is lost: the rows wait in the outbox without delaying others, until a version of one of the
+            // services is deployed that agrees with the other.
+            let reason = deliveries
+                .iter()
+                .find_map(|delivery| if let Delivery::Refused(reason) = delivery { Some(reason) } else { None });
+            tracing::error!(rows = refused.len(), reason, "Telemetry rejects audit rows; they stay in the outbox");
             metrics::counter!("audit_refused_total").increment(refused.len() as u64);
             repository::outbox_lease(&self.across, &refused, Some(REFUSED_PAUSE)).await?;
         }
         let Some(failure) = failure else { return Ok(taken) };
-        repository::outbox_lease(&self.across, &seqs(|fate| matches!(fate, Fate::Waiting)), None).await?;
+        repository::outbox_lease(&self.across, &seqs(|delivery| matches!(delivery, Delivery::Waiting)), None).await?;
         Err(ForwardError::Telemetry(failure))
     }
 
-    /// What became of each row, and what kept the rest from being sent.
-    async fn send(&self, rows: &[Pending]) -> (Vec<Fate>, Option<String>) {
+    /// Sends the rows. Returns the result of each, and the reason if some could not be sent.
+    async fn send(&self, rows: &[Pending]) -> (Vec<Delivery>, Option<String>) {
         match self.send_batch(rows).await {
-            Answer::Taken(fates) => (fates, None),
-            Answer::Failed(reason) => (vec![Fate::Waiting; rows.len()], Some(reason)),
-            Answer::Refused(reason) if rows.len() == 1 => (vec![Fate::Refused(reason)], None),
-            // The batch as such is refused: one by one, a row that can't be taken holds up no other.
+            Answer::Taken(deliveries) => (deliveries, None),
+            Answer::Failed(reason) => (vec![Delivery::Waiting; rows.len()], Some(reason)),
+            Answer::Refused(reason) if rows.len() == 1 => (vec![Delivery::Refused(reason)], None),
+            // The batch as a whole was rejected: sent one by one, a row that can't be accepted delays no other.
             Answer::Refused(_) => {
-                let mut fates = Vec::with_capacity(rows.len());
+                let mut deliveries = Vec::with_capacity(rows.len());
                 for row in rows.chunks(1) {
                     match self.send_batch(row).await {
-                        Answer::Taken(fate) => fates.extend(fate),
-                        Answer::Refused(reason) => fates.push(Fate::Refused(reason)),
+                        Answer::Taken(delivery) => deliveries.extend(delivery),
+                        Answer::Refused(reason) => deliveries.push(Delivery::Refused(reason)),
                         Answer::Failed(reason) => {
-                            fates.resize(rows.len(), Fate::Waiting);
-                            return (fates, Some(reason));
+                            deliveries.resize(rows.len(), Delivery::Waiting);
+                            return (deliveries, Some(reason));
                         }
                     }
                 }
-                (fates, None)
+                (deliveries, None)
             }
         }
     }
@@ -177,15 +178,15 @@ impl Forwarder {
         };
         match self.telemetry.audit_ingest().body(telemetry::types::AuditBatch { events }).send().await {
             Ok(receipt) => {
-                let fate = |row: &Pending| match receipt.results.iter().find(|result| result.id == row.id) {
+                let delivery = |row: &Pending| match receipt.results.iter().find(|result| result.id == row.id) {
                     Some(result) if result.result == AuditResultKind::Rejected => {
-                        Fate::Refused(result.reason.clone().unwrap_or_default())
+                        Delivery::Refused(result.reason.clone().unwrap_or_default())
                     }
-                    // Stored now or before: both are acknowledged.
-                    Some(_) => Fate::Stored,
-                    None => Fate::Waiting,
+                    // Both stored and duplicate rows are acknowledged.
+                    Some(_) => Delivery::Stored,
+                    None => Delivery::Waiting,
                 };
-                Answer::Taken(rows.iter().map(fate).collect())
+                Answer::Taken(rows.iter().map(delivery).collect())
             }
             Err(error) => {
                 let failure = Failure::read(error).await;
@@ -206,7 +207,7 @@ impl Forwarder {
                 metrics::gauge!("audit_outbox_lag_seconds")
                     .set(f64::from(u32::try_from(age).unwrap_or(u32::MAX)) / 1e3);
             }
-            Err(error) => tracing::warn!(?error, "the audit lag can't be measured"),
+            Err(error) => tracing::warn!(?error, "the lag of the audit outbox could not be measured"),
         }
     }
 }
@@ -226,11 +227,11 @@ fn event(row: &Pending) -> Result<telemetry::types::NewAuditEvent, String> {
         entity_ids: Vec::new(),
         changed_fields: row.changed_fields.clone(),
         operation_id: Some(row.operation_id.clone()),
-        // A row that stands for many attempts is of no one request.
+        // A row that stands for several requests belongs to no single one.
         request_id: Some(row.request_id.clone()).filter(|id| !id.is_empty()),
         outcome: row.outcome.parse().map_err(|_| unknown("outcome", &row.outcome))?,
         error_code: row.error_code.clone(),
-        // Left out where it says nothing.
+        // Left out if the row stands for one request.
         occurrences: (row.occurrences != 1).then_some(row.occurrences.into()),
         ip: row.ip.clone(),
         user_agent: row.user_agent.clone(),

@@ -41,7 +41,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         anonymize: TRAIL,
         ..HOLDING
     },
-    // Of those who acted on the person's record an export tells nothing.
+    // An export shows nothing about the people who acted on the person's record.
     Holding {
         table: "audit_log",
         found: Found::Entity,

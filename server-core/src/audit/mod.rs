@@ -1,15 +1,15 @@
-//! Who did what: one row a mutating request, one a record of protected health information read.
+//! Audit log: one row for each mutating request, and one for each record of protected health information read.
 //!
-//! The rows are written in the transaction of the change they speak of, together with their outbox
-//! rows; [`forwarder`] brings those to Telemetry.
+//! The rows are written in the transaction of the change that they describe, together with their outbox rows;
+//! [`forwarder`] sends those to Telemetry.
 
-mod attempts;
 mod entry;
 mod forwarder;
 mod holdings;
+mod refused;
 mod repository;
 
-pub(crate) use attempts::{AttemptWriter, Attempts};
-pub(crate) use entry::{Attempt, Audit, Refusal};
+pub(crate) use entry::{Audit, Refusal, RefusedRequest};
 pub(crate) use forwarder::Forwarder;
 pub(crate) use holdings::HOLDINGS;
+pub(crate) use refused::{RefusedRequestWriter, RefusedRequests};

@@ -1,4 +1,4 @@
-//! The outbox on the owner's pool: a job's work, for every organization.
+//! Queries of the outbox on the owner's pool: the forwarder works for every organization.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use chrono::{DateTime, Utc};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use super::Attempt;
+use super::RefusedRequest;
 use crate::database::{Across, DatabaseError};
 
-/// An audit row that Telemetry has not acknowledged yet.
+/// Audit row that Telemetry has not acknowledged yet.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) seq: i64,
@@ -34,8 +34,8 @@ pub(super) struct Pending {
     pub(super) client_request_id: Option<Uuid>,
 }
 
-/// Takes the oldest rows for as long as `lease`; none while another forwarder has rows in hand, for
-/// those come first. Any number of forwarders can ask at once.
+/// Reserves the oldest rows for the duration of `lease`. Returns none while another forwarder has rows reserved,
+/// because those are older. Any number of forwarders may call it concurrently.
 pub(super) async fn outbox_claim(across: &Across, limit: i64, lease: Duration) -> Result<Vec<Pending>, DatabaseError> {
     let claimed = sqlx::query_scalar!(
         r#"select seq as "seq!" from audit_outbox_claim($1, make_interval(secs => $2))"#,
@@ -47,8 +47,8 @@ pub(super) async fn outbox_claim(across: &Across, limit: i64, lease: Duration) -
     if claimed.is_empty() {
         return Ok(Vec::new());
     }
-    // In a statement of its own: the function sees what was committed while it waited for its turn,
-    // the statement that calls it does not, and would lease such rows without finding them.
+    // A separate statement: the function sees rows that were committed while it waited for its lock; the statement that
+    // calls it does not, and would reserve such rows without returning them.
     let rows = sqlx::query_as!(
         Pending,
         r#"
@@ -69,13 +69,13 @@ pub(super) async fn outbox_claim(across: &Across, limit: i64, lease: Duration) -
     Ok(rows)
 }
 
-/// Removes what Telemetry has acknowledged.
+/// Deletes rows that Telemetry has acknowledged.
 pub(super) async fn outbox_delete(across: &Across, seqs: &[i64]) -> Result<(), DatabaseError> {
     sqlx::query!("delete from audit_outbox where seq = any($1)", seqs).execute(across.pool()).await?;
     Ok(())
 }
 
-/// Keeps rows from every forwarder for as long as `lease`, or gives them back at once.
+/// Reserves rows for the duration of `lease`, so that no forwarder takes them; without a lease, releases them at once.
 pub(super) async fn outbox_lease(across: &Across, seqs: &[i64], lease: Option<Duration>) -> Result<(), DatabaseError> {
     sqlx::query!(
         "update audit_outbox set leased_until = clock_timestamp() + make_interval(secs => $2) where seq = any($1)",
@@ -87,7 +87,7 @@ pub(super) async fn outbox_lease(across: &Across, seqs: &[i64], lease: Option<Du
     Ok(())
 }
 
-/// How many rows wait and since when the oldest does.
+/// Number of waiting rows, and the time of the oldest.
 pub(super) struct Lag {
     pub(super) rows: i64,
     pub(super) oldest: Option<DateTime<Utc>>,
@@ -106,10 +106,10 @@ pub(super) async fn outbox_lag(across: &Across) -> Result<Lag, DatabaseError> {
     Ok(lag)
 }
 
-/// Appends denied and failed attempts, for any organization.
-pub(super) async fn attempts_append(across: &Across, attempts: &[Attempt]) -> Result<(), DatabaseError> {
+/// Appends the audit entries of refused and failed requests, for any organization.
+pub(super) async fn refused_append(across: &Across, requests: &[RefusedRequest]) -> Result<(), DatabaseError> {
     // The payload is hexadecimal: see `audit_append`.
-    let sql = format!("select audit_append('{}')", Attempt::payload(attempts));
+    let sql = format!("select audit_append('{}')", RefusedRequest::payload(requests));
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(across.pool()).await?;
     Ok(())
 }

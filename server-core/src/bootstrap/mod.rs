@@ -1,10 +1,10 @@
-//! `server-core bootstrap`: the first person and the first clinic of an installation.
+//! `server-core bootstrap`: creates the first superadmin and the first clinic of an installation.
 //!
-//! Everything else is done by somebody who may: this makes the one who may everything. People are known by
-//! what the identity provider calls them and need not have signed in: the row that is made here is the one
-//! that Clerk's `user.created` fills with name and e-mail, whichever comes first.
+//! Everything else is created by people with the permission for it; this command creates the one person who has every
+//! permission. People are identified by their id at the identity provider and need not have signed in yet: Clerk's
+//! `user.created` fills the same row with name and e-mail address, whichever comes first.
 //!
-//! One transaction, and what it did is in the audit trail with it. Run again it changes nothing.
+//! The command is one transaction that includes its audit entries. Running it again changes nothing.
 
 mod repository;
 
@@ -24,69 +24,69 @@ use crate::{
     ids::{Entity, OrganizationId, UserId},
 };
 
-/// Exit code when there is a superadmin already.
+/// Exit code if there is a superadmin already.
 pub(crate) const REFUSED: u8 = 3;
 
 /// Text below the help that lists the exit codes.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
-  0  it is as asked: made now, or before
-  1  it failed; nothing was changed, run it again
+  0  everything exists: created now, or before
+  1  the run failed; nothing was changed, run it again
   2  an argument or the configuration is wrong; nothing was changed
-  3  there is a superadmin already, and --force was not said; nothing was changed";
+  3  there is a superadmin already, and --force was not given; nothing was changed";
 
 /// Longest name of a clinic, in characters.
 const NAME_MAX: usize = 200;
-/// Longest id of a user at the identity provider.
+/// Longest id of a user at Clerk, in bytes.
 const CLERK_ID_MAX: usize = 100;
 
 /// Arguments of `bootstrap`: the first superadmin, the first clinic and its administrators.
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
-    /// The id of the first superadmin at Clerk (its dashboard shows it: user_…)
+    /// Id of the first superadmin at Clerk (user_…, shown in its dashboard)
     #[arg(long, value_name = "CLERK_ID", value_parser = clerk_id)]
     superadmin: String,
-    /// The name in links of the first clinic; never changes
+    /// Slug of the first clinic, used in links; can't be changed later
     #[arg(long, value_name = "SLUG", value_parser = slug)]
     organization: String,
-    /// Name of the clinic; its slug if left out. A clinic that exists already keeps its name
+    /// Name of the clinic; defaults to its slug. A clinic that exists already keeps its name
     #[arg(long, value_parser = name)]
     name: Option<String>,
-    /// The clinic's zone of the IANA database
+    /// Time zone of the clinic, from the IANA database
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = timezone)]
     timezone: String,
-    /// The id at Clerk of who administers the clinic; may be said more than once, and be the superadmin
+    /// Id at Clerk of an administrator of the clinic; may be given more than once, and may be the superadmin
     #[arg(long, value_name = "CLERK_ID", value_parser = clerk_id)]
     admin: Vec<String>,
-    /// Do it although there is a superadmin
+    /// Proceed although there is a superadmin already
     #[arg(long)]
     force: bool,
 }
 
-/// Why nothing was done.
+/// Failure of the command.
 #[derive(Debug, Error)]
 pub(crate) enum BootstrapError {
-    /// PostgreSQL refused or did not answer.
+    /// PostgreSQL returned an error or did not answer.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
     /// A superadmin exists already.
     #[error(
-        "there is a superadmin already, so this installation is not new. Ask that person; or say --force, if nobody \
+        "there is a superadmin already, so this installation is not new. Ask that person; or use --force, if nobody \
          can be asked"
     )]
     SuperadminExists,
-    /// Accounts that were deleted are closed for good.
-    #[error("{0} was deleted here, and nobody takes a deleted account over: name another user")]
+    /// The account was deleted; deleted accounts stay closed.
+    #[error("the account of {0} was deleted, and a deleted account can't be used again: name another user")]
     Deleted(String),
-    /// Row-level security would hide what is there.
+    /// The role does not own the tables, so row-level security would hide rows.
     #[error("DATABASE_URL is not the role that owns the tables")]
     NotOwner,
-    /// Nobody reads what is told.
+    /// The output can't be written; the changes are committed already.
     #[error("the output can't be written: {0}")]
     Output(#[from] io::Error),
 }
 
-/// A user, for the audit log.
+/// User, for the audit log.
 struct User(UserId);
 
 impl Entity for User {
@@ -97,7 +97,7 @@ impl Entity for User {
     }
 }
 
-/// A user's membership in the organization of the audit row.
+/// Membership of a user in the organization of the audit row.
 struct Membership(UserId);
 
 impl Entity for Membership {
@@ -108,7 +108,7 @@ impl Entity for Membership {
     }
 }
 
-/// A clinic, for the audit log.
+/// Clinic, for the audit log.
 struct Organization(OrganizationId);
 
 impl Entity for Organization {
@@ -119,7 +119,7 @@ impl Entity for Organization {
     }
 }
 
-/// Changes that were made, for the audit log and for the operator's terminal.
+/// Changes made, for the audit log and for the operator's terminal.
 #[derive(Default)]
 struct Done {
     audits: Vec<Audit>,
@@ -133,14 +133,14 @@ impl Done {
     }
 }
 
-/// Makes what is not there.
+/// Creates whatever is missing.
 pub(crate) async fn run(url: &SecretString, plan: &Plan) -> Result<(), BootstrapError> {
     let options: PgConnectOptions = url.expose_secret().parse()?;
     let options = options.application_name("server-core bootstrap").disable_statement_logging();
     let mut connection = options.connect().await?;
     let said = make(&mut connection, plan).await?;
     connection.close().await?;
-    let said = if said.is_empty() { vec!["nothing to do: all of it is there".to_owned()] } else { said };
+    let said = if said.is_empty() { vec!["nothing to do: everything exists already".to_owned()] } else { said };
     writeln!(io::stdout(), "{}", said.join("\n"))?;
     Ok(())
 }
@@ -150,7 +150,7 @@ async fn make(connection: &mut PgConnection, plan: &Plan) -> Result<Vec<String>,
         return Err(BootstrapError::NotOwner);
     }
     let mut tx = connection.begin().await?;
-    // Two at once would both find that there is nobody.
+    // Concurrent runs would both find no superadmin.
     repository::turn_take(&mut tx).await?;
     let is_new = !repository::superadmin_exists(&mut tx).await?;
     let mut done = Done::default();

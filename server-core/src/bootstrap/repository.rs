@@ -1,4 +1,4 @@
-//! The rows of the first people and the first clinic, on the owner's connection.
+//! Queries of `server-core bootstrap`, on the owner's connection.
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -13,7 +13,7 @@ pub(super) async fn owns_tables(connection: &mut PgConnection) -> Result<bool, s
     .await
 }
 
-/// Waits until no other run is under way.
+/// Waits until no other run is in progress.
 pub(super) async fn turn_take(tx: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query!("select pg_advisory_xact_lock(hashtextextended('bootstrap', 0))").execute(tx).await?;
     Ok(())
@@ -24,7 +24,7 @@ pub(super) async fn superadmin_exists(tx: &mut PgConnection) -> Result<bool, sql
     sqlx::query_scalar!(r#"select exists (select from users where superadmin) as "exists!""#).fetch_one(tx).await
 }
 
-/// Makes the clinic; none if the slug is taken, by itself mostly.
+/// Creates the clinic; `None` if the slug is taken, usually because the clinic exists already.
 pub(super) async fn organization_create(
     tx: &mut PgConnection,
     slug: &str,
@@ -45,14 +45,14 @@ pub(super) async fn organization_create(
     .await
 }
 
-/// The clinic that has the slug.
+/// Returns the clinic with this slug.
 pub(super) async fn organization_find(tx: &mut PgConnection, slug: &str) -> Result<OrganizationId, sqlx::Error> {
     sqlx::query_scalar!(r#"select id as "id: OrganizationId" from organizations where slug = $1"#, slug)
         .fetch_one(tx)
         .await
 }
 
-/// Makes a user; none if the identity provider's id is known.
+/// Creates a user; `None` if one with this id at Clerk exists.
 pub(super) async fn user_create(tx: &mut PgConnection, clerk_id: &str) -> Result<Option<UserId>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
@@ -66,7 +66,7 @@ pub(super) async fn user_create(tx: &mut PgConnection, clerk_id: &str) -> Result
     .await
 }
 
-/// The user who has the id, locked; none if that account was deleted.
+/// Locks and returns the user with this id at Clerk; `None` if the account was deleted.
 pub(super) async fn user_lock(tx: &mut PgConnection, clerk_id: &str) -> Result<Option<UserId>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select id as "id: UserId" from users where clerk_id = $1 and deleted_at is null for update"#,
@@ -76,7 +76,8 @@ pub(super) async fn user_lock(tx: &mut PgConnection, clerk_id: &str) -> Result<O
     .await
 }
 
-/// Makes the user a superadmin, at work in the clinic unless it is at work in another; whether it was none.
+/// Makes the user a superadmin, and the clinic the user's current organization unless there is one; returns `false` if
+/// the user was a superadmin already.
 pub(super) async fn superadmin_grant(
     tx: &mut PgConnection,
     user: UserId,
@@ -94,7 +95,7 @@ pub(super) async fn superadmin_grant(
     Ok(granted.rows_affected() == 1)
 }
 
-/// Makes the user an administrator of the clinic, whatever it was there; whether it was none.
+/// Makes the user an administrator of the clinic, whatever role the user had; returns `false` if it was that already.
 pub(super) async fn admin_put(
     tx: &mut PgConnection,
     organization: OrganizationId,

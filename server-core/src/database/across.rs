@@ -1,21 +1,21 @@
-//! The owner's pool outside of any caller's context.
+//! The owner's pool, used without a caller's context.
 
 use sqlx::PgPool;
 
-/// The owner's pool, for what no caller asks for: jobs, caches and sweeps, which work for every organization.
+/// The owner's pool, for jobs, caches and sweeps, which work for every organization and have no caller.
 ///
-/// Row-level security lets it see every row, so a function that takes it says so in its signature; whatever
-/// has a caller goes through [`super::Database::read`], `disclose` or `write`.
+/// Row-level security lets this pool see every row, so a function that takes `Across` states that in its signature.
+/// Code that has a caller goes through [`super::Database::read`], `disclose` or `write`.
 #[derive(Debug, Clone)]
 pub(crate) struct Across(PgPool);
 
 impl Across {
-    /// The door over the owner's pool.
+    /// Wraps the owner's pool.
     pub(crate) fn new(owner: PgPool) -> Self {
         Self(owner)
     }
 
-    /// The pool, for a statement of its own.
+    /// Returns the pool, for a statement that is a transaction of its own.
     pub(crate) fn pool(&self) -> &PgPool {
         &self.0
     }

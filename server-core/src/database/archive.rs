@@ -1,18 +1,19 @@
-//! Deleting what nothing refers to, and archiving what something does: the foreign keys tell the two apart.
+//! Deletion of rows, or their archiving while foreign keys refer to them.
 
 use sqlx::{AssertSqlSafe, Executor};
 
 use super::{DatabaseError, Listed, Tx, WriteTx};
 
-/// Rows that are archived while others refer to them. Their table has `id`, `archived_at` and `updated_at`.
+/// Rows that are archived instead of deleted while other rows refer to them. Their table has `id`, `archived_at` and
+/// `updated_at`.
 pub(crate) trait Archived: Listed {}
 
 impl WriteTx {
-    /// Deletes the row of that id or, if any other refers to it, archives it; false when there is no such row. One
-    /// that is archived stays as it is until nothing refers to it.
+    /// Deletes the row with this id or, if another row refers to it, archives it. Returns `false` if there is no such
+    /// row. An archived row stays unchanged until nothing refers to it.
     ///
-    /// The database knows which tables refer to this one, rows that the caller doesn't see and
-    /// references that are being made included. Deleting takes one round trip, archiving two.
+    /// The foreign keys decide, so rows that the caller can't see and references that are just being inserted count
+    /// too. Deleting takes one round trip, archiving two.
     pub(crate) async fn delete_or_archive<T: Archived>(&mut self, id: i64) -> Result<bool, DatabaseError> {
         let table = T::TABLE;
         let delete = format!("savepoint referred; delete from {table} where id = {id};");

@@ -1,4 +1,4 @@
-//! Audiences of organizations, remembered in process: a write of a hot organization costs no query for it.
+//! In-process cache of the audiences of organizations, so that a write costs no query for them.
 
 use std::{fmt, sync::Arc};
 
@@ -10,25 +10,26 @@ use crate::{
     remembered::Remembered,
 };
 
-/// Finds and remembers audiences.
+/// Loads and caches audiences.
 #[derive(Clone)]
 pub(super) struct Audiences {
     across: Across,
     remembered: Arc<ByOrganization>,
 }
 
-/// Audiences by the id of their organization.
+/// Cached audiences, by the id of their organization.
 struct ByOrganization(Remembered<Audience>);
 
 impl Audiences {
-    /// Loads from the owner's pool, for not every caller sees who listens, and forgets what `listeners` hear of.
+    /// Builds an empty cache and registers it with `listeners`, which announce changes. It loads from the owner's pool,
+    /// because not every caller may see who listens.
     pub(super) fn new(across: Across, listeners: &Listeners) -> Self {
         let remembered = Arc::new(ByOrganization(Remembered::new()));
         listeners.add(Changed::AUDIENCE, Arc::<ByOrganization>::clone(&remembered));
         Self { across, remembered }
     }
 
-    /// Loads who listens in the organization, unless it is remembered.
+    /// Loads the audience of the organization unless it is cached.
     pub(super) async fn find(&self, organization: Option<OrganizationId>) -> Result<(), DatabaseError> {
         let Some(organization) = organization else { return Ok(()) };
         let (key, remembered) = (organization.to_string(), &self.remembered.0);
@@ -40,8 +41,8 @@ impl Audiences {
         Ok(())
     }
 
-    /// Returns who listens in the organization as far as this process remembers, and everybody where it does not. A write
-    /// asks at its end, for somebody may have begun to listen since it began.
+    /// Returns the cached audience of the organization, or [`Audience::EVERYBODY`] if none is cached. A write calls
+    /// this at its end, because somebody may have begun to listen since it began.
     pub(super) fn remembered(&self, organization: Option<OrganizationId>) -> Audience {
         let remembered = organization.and_then(|id| self.remembered.0.get(&id.to_string()));
         remembered.map_or(Audience::EVERYBODY, |audience| *audience)

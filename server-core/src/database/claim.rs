@@ -1,12 +1,12 @@
-//! An `Idempotency-Key` on its way through the transaction it belongs to.
+//! Idempotency keys inside transactions.
 //!
-//! The key's row is inserted by the message that opens the transaction, so that another request with
-//! the same key waits for this one to end. What the service then commits is held back until the answer
-//! is known: change, audit and answer are committed together, or not at all. A second write of the same
-//! request joins the transaction of the first.
+//! The message that opens a transaction also inserts the row of the key, so that another request with the same key
+//! waits for this one to end. When the service commits, the commit is held back until the answer is known: change,
+//! audit entry and answer are committed together or not at all. A second write of the same request joins the
+//! transaction of the first.
 //!
-//! A transaction finds the claim of its request by the request's id: nothing between the gate and the
-//! database has to know of it.
+//! A transaction finds the claim by the id of its request, so no code between the request gate and the database has to
+//! pass it on.
 
 use std::{
     collections::HashMap,
@@ -17,25 +17,25 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{DatabaseError, broken_constraint, write::Held};
+use super::{DatabaseError, broken_constraint, write::PendingCommit};
 
-/// How long a request waits for another one with the same key.
+/// Longest time for which a request waits for another one with the same key.
 const WAIT: &str = "5s";
-/// `lock_not_available`: that was too long.
+/// SQLSTATE `lock_not_available`: the wait took longer than [`WAIT`].
 const LOCK_TIMEOUT: &str = "55P03";
 
-/// The claims of requests under way in this process, by the id of the request. Clones are the same claims.
+/// Claims of the requests in progress in this process, by request id. Clones share the same claims.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Claims(Arc<Mutex<HashMap<String, Claim>>>);
 
 impl Claims {
-    /// Adds a claim, which is found until what this returns is dropped.
+    /// Adds a claim. It is found until the returned value is dropped.
     pub(super) fn enter(&self, request_id: &str, claim: Claim) -> Claimed {
         self.lock().insert(request_id.to_owned(), claim.clone());
         Claimed(Arc::new(Entry { claims: self.clone(), request_id: request_id.to_owned(), claim }))
     }
 
-    /// The claim of a request.
+    /// Returns the claim of a request.
     pub(super) fn of(&self, request_id: &str) -> Option<Claim> {
         self.lock().get(request_id).cloned()
     }
@@ -46,7 +46,7 @@ impl Claims {
     }
 }
 
-/// A claim that the transactions of its request find until the last clone of this is dropped.
+/// A registered claim: the transactions of its request find it until the last clone of this value is dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Claimed(Arc<Entry>);
 
@@ -71,7 +71,7 @@ impl Drop for Entry {
     }
 }
 
-/// A request's key. Clones are the same claim.
+/// Claim of a request on its `Idempotency-Key`. Clones share the same state.
 #[derive(Debug, Clone)]
 pub(crate) struct Claim(Arc<Inner>);
 
@@ -84,16 +84,17 @@ struct Inner {
     progress: Mutex<Progress>,
 }
 
-/// Hash by which a request is recognized, computed once its body has been read: by the time that it writes.
+/// Hash that identifies a request, to detect another request with the same key. It is computed when the request first
+/// writes, because its body has been read by then.
 pub(crate) struct RequestHash(Box<dyn Fn() -> Vec<u8> + Send + Sync>);
 
 impl RequestHash {
-    /// The hash that `of` computes.
+    /// Builds a hash that `of` computes.
     pub(crate) fn new(of: impl Fn() -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self(Box::new(of))
     }
 
-    /// Computes the hash of what has been read so far.
+    /// Computes the hash of what has been read of the request so far.
     pub(crate) fn compute(&self) -> Vec<u8> {
         self.0()
     }
@@ -107,38 +108,38 @@ impl fmt::Debug for RequestHash {
 
 #[derive(Debug)]
 enum Progress {
-    /// Nothing has been written.
+    /// No transaction is open.
     Open,
     /// A transaction is open.
     Begun,
-    /// The service has committed; the transaction waits for the answer.
-    Held(Box<Held>),
-    /// Another request with the key was first.
+    /// The service has committed; the transaction is held open until the answer is known.
+    Held(Box<PendingCommit>),
+    /// Another request with the key has committed first.
     Taken,
-    /// Another request with the key is still under way.
+    /// Another request with the key is still in progress.
     Waited,
-    /// The transaction ended when a second write was to join it: nothing of the request is left.
+    /// The transaction ended when a second write tried to join it: nothing of the request has been kept.
     Lost,
     /// Committed with its answer.
     Done,
 }
 
-/// How far a claim got.
+/// State of a claim, as the request gate needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClaimState {
-    /// Nothing to commit: the request wrote nothing, or failed.
+    /// Nothing is held back: the request has written nothing, or its write has been rolled back or committed.
     Nothing,
-    /// Something to commit together with the answer.
+    /// A commit is held back for the answer.
     Held,
-    /// Another request with the key was first.
+    /// Another request with the key has committed first.
     Taken,
-    /// Another request with the key is still under way.
+    /// Another request with the key is still in progress.
     Waited,
-    /// The transaction has ended: what the service believes to be committed has been rolled back.
+    /// The transaction has ended: changes that the service takes for committed have been rolled back.
     Lost,
 }
 
-/// The answer as it is stored.
+/// Encrypted answer, as it is stored.
 #[derive(Debug)]
 pub(crate) struct SealedAnswer {
     pub(crate) status: u16,
@@ -148,33 +149,33 @@ pub(crate) struct SealedAnswer {
 }
 
 impl Claim {
-    /// A key of `organization`, 0 for none.
+    /// Builds the claim on a key of `organization`, 0 for none.
     pub(crate) fn new(organization: i64, key_hash: Vec<u8>, request_hash: RequestHash) -> Self {
         let (id, progress) = (Uuid::now_v7(), Mutex::new(Progress::Open));
         Self(Arc::new(Inner { id, organization, key_hash, request_hash, progress }))
     }
 
-    /// The id of the row.
+    /// Returns the id of the row in `idempotency_keys`.
     pub(crate) fn id(&self) -> Uuid {
         self.0.id
     }
 
-    /// The organization it belongs to, 0 for none.
+    /// Returns the organization that the key belongs to, 0 for none.
     pub(crate) fn organization(&self) -> i64 {
         self.0.organization
     }
 
-    /// Keyed hash by which the key is found.
+    /// Returns the keyed hash by which the key is looked up.
     pub(crate) fn key_hash(&self) -> &[u8] {
         &self.0.key_hash
     }
 
-    /// Hash by which the request is recognized.
+    /// Computes the hash that identifies the request.
     pub(crate) fn request_hash(&self) -> Vec<u8> {
         self.0.request_hash.compute()
     }
 
-    /// How far it got.
+    /// Returns the state of the claim.
     pub(crate) fn state(&self) -> ClaimState {
         match *self.lock() {
             Progress::Open | Progress::Begun | Progress::Done => ClaimState::Nothing,
@@ -185,7 +186,7 @@ impl Claim {
         }
     }
 
-    /// Commits what the service has held back, together with the answer: one round trip.
+    /// Commits the writes that were held back, together with the answer: one round trip.
     pub(crate) async fn commit(&self, answer: SealedAnswer) -> Result<(), DatabaseError> {
         let Progress::Held(held) = std::mem::replace(&mut *self.lock(), Progress::Begun) else {
             return Err(DatabaseError::ended());
@@ -204,17 +205,17 @@ impl Claim {
         Ok(())
     }
 
-    /// Drops what was held back: it rolls back, and the key is free again.
+    /// Rolls back the writes that were held back, which frees the key.
     pub(crate) fn abandon(&self) {
         *self.lock() = Progress::Begun;
     }
 
-    /// Returns how the transaction that comes next has to begin.
+    /// Returns what the next transaction of the request begins with.
     pub(super) fn begin(&self) -> Beginning {
         let mut progress = self.lock();
         match std::mem::replace(&mut *progress, Progress::Begun) {
-            Progress::Open => Beginning::Insert(Hold(self.clone()), self.insert()),
-            Progress::Held(held) => Beginning::Join(Hold(self.clone()), held),
+            Progress::Open => Beginning::Insert(ClaimGuard(self.clone()), self.insert()),
+            Progress::Held(held) => Beginning::Join(ClaimGuard(self.clone()), held),
             other => {
                 *progress = other;
                 Beginning::Without
@@ -222,7 +223,7 @@ impl Claim {
         }
     }
 
-    /// Takes the key. Everything in it is a number, a UUID or hexadecimal.
+    /// Returns the statements that take the key. They are built from numbers, UUIDs and hexadecimal text alone.
     fn insert(&self) -> String {
         let Inner { id, organization, key_hash, request_hash, .. } = &*self.0;
         let (key_hash, request_hash) = (hex::encode(key_hash), hex::encode(request_hash.compute()));
@@ -242,33 +243,33 @@ impl Claim {
     }
 }
 
-/// How a transaction begins.
+/// Beginning of a transaction.
 pub(super) enum Beginning {
-    /// With the key's row.
-    Insert(Hold, String),
-    /// As a part of the transaction of the request's first write.
-    Join(Hold, Box<Held>),
-    /// As if there were no key.
+    /// The transaction inserts the row of the key, by these statements.
+    Insert(ClaimGuard, String),
+    /// The write becomes a part of the transaction of the request's first write.
+    Join(ClaimGuard, Box<PendingCommit>),
+    /// The transaction has nothing to do with a key.
     Without,
 }
 
-/// A transaction's hold on its claim. Dropped without [`Hold::keep`], the transaction has rolled back
-/// and the next one may try.
+/// Guard that a transaction has on its claim. If it is dropped without a call of [`ClaimGuard::keep`], the transaction
+/// has rolled back and the next one may take the key.
 #[derive(Debug)]
-pub(super) struct Hold(Claim);
+pub(super) struct ClaimGuard(Claim);
 
-impl Hold {
-    /// Holds the transaction back until there is an answer.
-    pub(super) fn keep(self, held: Held) {
+impl ClaimGuard {
+    /// Holds the commit back until the answer is known.
+    pub(super) fn keep(self, held: PendingCommit) {
         *self.0.lock() = Progress::Held(Box::new(held));
     }
 
-    /// Notes that the transaction has ended with what it held.
+    /// Records that the transaction has ended and the writes held back in it are lost.
     pub(super) fn lost(self) {
         *self.0.lock() = Progress::Lost;
     }
 
-    /// Notes why the key could not be had, if that is what the error says.
+    /// Records the reason why the key could not be taken, if `error` states one.
     pub(super) fn refused(self, error: &sqlx::Error) {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         if broken_constraint(error) == Some("idempotency_keys_key") {
@@ -279,7 +280,7 @@ impl Hold {
     }
 }
 
-impl Drop for Hold {
+impl Drop for ClaimGuard {
     fn drop(&mut self) {
         let mut progress = self.0.lock();
         if matches!(*progress, Progress::Begun) {

@@ -1,4 +1,4 @@
-//! Who asks, and in which organization: what every row-level policy compares with.
+//! Context of a caller: its user, role and organization, which every row-level policy compares with.
 
 use std::fmt::Write as _;
 
@@ -10,13 +10,13 @@ use crate::{
 /// The two pools: the owner's, and the one that row-level security binds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PoolKind {
-    /// For superadmins and the service's own jobs.
+    /// The owner's pool, for superadmins and the service's own jobs.
     Owner,
-    /// For everybody else.
+    /// The restricted role's pool, for everybody else.
     App,
 }
 
-/// The transaction-local settings of one caller.
+/// Transaction-local settings of one caller.
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     user: Option<i64>,
@@ -25,23 +25,22 @@ pub(crate) struct Context {
     pool: PoolKind,
     patient: Option<i64>,
     specialist: Option<i64>,
-    /// The key that calls.
+    /// API key of the caller.
     api_key: Option<i64>,
-    /// The administrator who acts as the user.
+    /// Administrator who acts as the user.
     impersonator: Option<i64>,
 }
 
-/// The context as `context_enter` takes it from statements that only read: user, organization, role, patient,
-/// specialist.
+/// Parameters of `context_enter` in statements that only read: user, organization, role, patient, specialist.
 pub(super) type ContextParameters = (Option<i64>, Option<i64>, &'static str, Option<i64>, Option<i64>);
 
-/// A lock on something whose changes must not race; held to the end of the transaction.
+/// Advisory lock on something that must not change concurrently; held to the end of the transaction.
 ///
-/// The order is that of the derive: organization-wide the same for everybody, so that two bookings
-/// that need the same two locks can't deadlock.
+/// Transactions take their locks in the order of the derived `Ord`, so two bookings that need the same two locks can't
+/// deadlock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Lock {
-    /// Who belongs to an organization, and as what.
+    /// The members of an organization and their roles.
     Members(OrganizationId),
     /// The calendar of a specialist.
     Specialist(OrganizationId, SpecialistId),
@@ -50,7 +49,7 @@ pub(crate) enum Lock {
 }
 
 impl Context {
-    /// The context of `caller`.
+    /// Returns the context of `caller`.
     pub(crate) fn of(caller: &Caller) -> Self {
         Self {
             user: caller.user_id.map(|id| id.0),
@@ -64,28 +63,28 @@ impl Context {
         }
     }
 
-    /// Which pool the caller's statements run on.
+    /// Returns the pool that the caller's statements run on.
     pub(super) fn pool(&self) -> PoolKind {
         self.pool
     }
 
-    /// The organization whose rows it shows, unless it is above organizations.
+    /// Returns the organization whose rows the context shows; `None` for a context above organizations.
     pub(super) fn organization(&self) -> Option<i64> {
         self.organization
     }
 
-    /// As parameters of `context_enter($1, $2, $3, $4, $5)`.
+    /// Returns the parameters of `context_enter($1, $2, $3, $4, $5)`.
     pub(super) fn parameters(&self) -> ContextParameters {
         (self.user, self.organization, self.role, self.patient, self.specialist)
     }
 
-    /// Everything that opens a transaction, as one simple message. Built from integers and our own
-    /// enum alone; no caller's text can get in.
+    /// Returns the statements that open a transaction, as one message of the simple query protocol. They are built from
+    /// integers and constants of this crate alone, so no text of a caller can get in.
     pub(crate) fn begin(&self, locks: Vec<Lock>) -> String {
         self.begin_with("", locks)
     }
 
-    /// The same, with more statements after the context and before the locks.
+    /// Returns the statements of [`Context::begin`] with `first` between the context and the locks.
     pub(super) fn begin_with(&self, first: &str, locks: Vec<Lock>) -> String {
         if first.is_empty() {
             return format!("begin;{}", self.enter(locks));
@@ -99,7 +98,7 @@ impl Context {
         sql
     }
 
-    /// The statement that enters the context and takes the locks, in a transaction that is open already.
+    /// Returns the statement that enters the context and takes the locks in an open transaction.
     pub(super) fn enter(&self, locks: Vec<Lock>) -> String {
         format!("{}{};", self.entering(), taking(locks))
     }
@@ -129,8 +128,8 @@ fn taking(mut locks: Vec<Lock>) -> String {
             Lock::Specialist(organization, specialist) => ("specialist", organization.0, specialist.0),
             Lock::Patient(organization, patient) => ("patient", organization.0, patient.0),
         };
-        // In the select of the context, which evaluates from left to right: a statement each costs more
-        // than the lock. Writing to a String can't fail.
+        // A part of the select that enters the context, which evaluates from left to right: a statement for each lock
+        // would cost more than the lock. Writing to a String can't fail.
         let _ = write!(sql, ", pg_advisory_xact_lock(hashtextextended('{kind}:{organization}:{id}', 0))");
     }
     sql

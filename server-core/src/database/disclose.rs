@@ -1,4 +1,4 @@
-//! The door for protected health information.
+//! Reads of protected health information.
 
 use sqlx::{PgConnection, PgPool};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{audit::Audit, identity::Origin, wake::Wake};
 
-/// Reads rows that come out only together with an audit entry.
+/// Transaction that reads rows and releases them only together with an audit entry.
 pub(crate) struct DiscloseTx {
     session: Session,
     origin: Origin,
@@ -19,14 +19,14 @@ pub(crate) struct DiscloseTx {
     context: Context,
 }
 
-/// Reads what an audit entry has been committed for, page by page, as long as it takes. It holds no connection: whoever
-/// takes what is read may be slow.
+/// Reader of data whose audit entry has been committed, page by page. Between pages it holds no connection, because the
+/// recipient may be slow.
 pub(crate) struct Pages {
     pool: PgPool,
     context: Context,
 }
 
-/// A transaction in which a page of what is disclosed is read.
+/// Transaction that reads one page of disclosed data.
 pub(crate) struct PageTx(Session);
 
 impl DiscloseTx {
@@ -40,13 +40,13 @@ impl DiscloseTx {
         Ok(Self { session, origin, wake, pool: pool.clone(), context: context.clone() })
     }
 
-    /// Rows of a table, to be told which.
+    /// Begins a read of the rows of a table.
     pub(crate) fn list(&mut self) -> Result<SealedList<'_>, DatabaseError> {
         let (organization, confined) = (self.context.organization(), self.context.pool() == PoolKind::App);
         Ok(SealedList::new(List::entered(self.session.connection()?, organization, confined)))
     }
 
-    /// Writes the audit entry that `audit` makes of the value, commits, and hands the value out.
+    /// Writes the audit entry that `audit` builds from the value, commits, and releases the value.
     pub(crate) async fn disclose<T>(
         self,
         sealed: Sealed<T>,
@@ -58,8 +58,8 @@ impl DiscloseTx {
         Ok(sealed.open())
     }
 
-    /// For what is too much to be held at once: writes the audit entry first, of all that is going to be
-    /// read, and commits.
+    /// Discloses data that is too large to be held in memory: first writes the audit entry of all the data that is
+    /// going to be read and commits, then returns the reader of its pages.
     pub(crate) async fn disclose_in_pages(self, audit: Audit) -> Result<Disclosed<Pages>, DatabaseError> {
         let Self { session, origin, wake, pool, context } = self;
         session.commit(&audit.statement(&origin)).await?;
@@ -69,7 +69,7 @@ impl DiscloseTx {
 }
 
 impl Pages {
-    /// Opens a transaction for a page.
+    /// Opens a transaction that reads a page.
     pub(crate) async fn page(&self) -> Result<PageTx, DatabaseError> {
         Ok(PageTx(Session::begin(&self.pool, &self.context.begin(Vec::new())).await?))
     }

@@ -1,32 +1,35 @@
-//! What can go wrong between the service and PostgreSQL, and what it means.
+//! Database errors and their meaning for callers.
 
 use std::{borrow::Cow, error::Error as _, fmt, sync::Arc};
 
 use server_shared::error::{Fault, FaultKind};
 use sqlx::postgres::PgQueryResult;
 
-/// A fault of the database or of the way to it.
+/// Failure of the database or of the connection to it.
 #[derive(thiserror::Error)]
 pub(crate) enum DatabaseError {
-    /// PostgreSQL can't be reached, is stopping, or every connection is taken.
+    /// PostgreSQL can't be reached or is shutting down, or every connection is in use.
     #[error("The database can't be reached; nothing was changed. Try again.")]
     Unavailable(#[source] sqlx::Error),
     /// The connection was lost while the commit was under way.
-    #[error("The database's answer was lost: look whether it was done, or repeat it with its Idempotency-Key.")]
+    #[error(
+        "The database's answer was lost: check whether the change was made, or repeat the request with its \
+         Idempotency-Key."
+    )]
     Unsure(#[source] sqlx::Error),
-    /// Anything else: a bug.
+    /// Any other error of a query: a bug.
     #[error("a query failed")]
     Failed(#[source] sqlx::Error),
-    /// What was read can't be what was written, e.g. a ciphertext that does not open.
+    /// Stored data is not as the service wrote it, e.g. a ciphertext that can't be decrypted.
     #[error("stored data is damaged: {0}")]
     Damaged(String),
-    /// The fault of a lookup that several callers waited for.
+    /// Error of a lookup that several callers waited for together.
     #[error(transparent)]
     Shared(Arc<DatabaseError>),
 }
 
-/// The messages alone, down to the cause: what sqlx's `Debug` shows besides are details that quote rows
-/// ("Failing row contains …"), and what shows itself by `{:?}` is what gets logged.
+/// Formats the messages alone, from the error down to its first cause. sqlx's own `Debug` also prints details that
+/// quote rows ("Failing row contains …"), and whatever is formatted with `{:?}` may be logged.
 impl fmt::Debug for DatabaseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)?;
@@ -40,7 +43,8 @@ impl fmt::Debug for DatabaseError {
 }
 
 impl DatabaseError {
-    /// What a failed commit means: without the database's word it may have been done.
+    /// Classifies the error of a commit: if the connection broke before the database answered, the commit may have been
+    /// done.
     pub(super) fn of_commit(self) -> Self {
         match self {
             Self::Unavailable(
@@ -53,7 +57,7 @@ impl DatabaseError {
         }
     }
 
-    /// A transaction was used after its end; the types make that impossible, so it is a bug.
+    /// Returns the error for a transaction used after its end. The types make that impossible, so it is a bug.
     pub(super) fn ended() -> Self {
         Self::Damaged("the transaction has ended".to_owned())
     }
@@ -68,8 +72,8 @@ impl From<sqlx::Error> for DatabaseError {
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => true,
-            // 08: connection lost; 53: out of connections, memory or disk; 57P: shutting down; 40001
-            // and 40P01: lost a race, which may go right the next time.
+            // 08: connection lost; 53: out of connections, memory or disk; 57P: shutting down; 40001 and 40P01:
+            // serialization failure or deadlock, after which a retry may succeed.
             sqlx::Error::Database(database) => {
                 let code = database.code().unwrap_or(Cow::Borrowed(""));
                 ["08", "53", "57P", "40001", "40P01"].iter().any(|class| code.starts_with(class))
@@ -94,9 +98,11 @@ impl Fault for DatabaseError {
     }
 }
 
-/// Fails unless a statement changed the one row that it was for. For a row that the transaction holds
-/// locked, so that only a policy can be in the way; where it may be gone, the domain has its own error.
-/// Nothing is committed, and no audit row says that it was done.
+/// Fails unless a statement changed exactly one row, so that the transaction is not committed with an audit entry of a
+/// change that did not happen.
+///
+/// Use it for a row that the transaction has locked, where only a policy can keep the statement from changing it. Where
+/// the row may have been deleted, the domain returns its own error instead.
 pub(crate) fn one_row(done: &PgQueryResult) -> Result<(), DatabaseError> {
     match done.rows_affected() {
         1 => Ok(()),
@@ -104,7 +110,7 @@ pub(crate) fn one_row(done: &PgQueryResult) -> Result<(), DatabaseError> {
     }
 }
 
-/// The constraint that a query broke, to be matched by name where the query stands.
+/// Returns the name of the constraint that a query violated; callers match it next to the query.
 pub(crate) fn broken_constraint(error: &sqlx::Error) -> Option<&str> {
     error.as_database_error().and_then(|database| database.constraint())
 }

@@ -1,12 +1,12 @@
-//! Reads in one form: a page of a list with how many there are in all, or one row, in one statement.
+//! Reads composed from conditions: a page of a list with its total, or one row, in one statement.
 //!
-//! The statement is composed of the conditions that a request has, so each combination of them is a
-//! statement of its own that PostgreSQL prepares once and plans once. Conditions of the kind
-//! `$6 is null or ended_at > $6` would keep it from both: what is read then depends on the values, so
-//! it plans anew each time, which takes longer than the list does.
+//! The statement contains only the conditions that a request has, so each combination of conditions is a statement of
+//! its own, which PostgreSQL prepares and plans once. Conditions of the form `$6 is null or ended_at > $6` would
+//! prevent that: the best plan then depends on the values, so PostgreSQL plans anew for each execution, which takes
+//! longer than the read itself.
 //!
-//! Through [`Database::read`](super::Database::read) the statement enters the context itself; in a transaction,
-//! which [`Database::disclose`](super::Database::disclose) and `write` open, the context is there already.
+//! Statements of [`Database::read`](super::Database::read) enter the context themselves; in a transaction opened by
+//! [`Database::disclose`](super::Database::disclose) or `write`, the context has been entered already.
 
 use std::fmt::Write as _;
 
@@ -20,46 +20,46 @@ use sqlx::{
 
 use super::{DatabaseError, DiscloseTx, OpenReader, Sealed, Tx, WriteTx, context::ContextParameters};
 
-/// Rows of one kind, and which columns each is made of: stated once for every read.
+/// Rows of one kind: their table, columns and visibility, stated once for every read.
 pub(crate) trait Listed: for<'r> FromRow<'r, PgRow> + Send + Unpin {
-    /// The table, or the function that gives the rows.
+    /// Table, or the function that returns the rows.
     const TABLE: &'static str;
     /// Columns to read.
     const COLUMNS: &'static str;
     /// Condition that a row meets to be visible at all, e.g. `deleted_at is null`.
     const PRESENT: &'static str;
-    /// The column, one of `COLUMNS`, that no row is without.
+    /// Column that is never null and identifies a row; one of `COLUMNS`.
     const KEY: &'static str = "id";
-    /// Whether the rows have `organization_id`; without it they are those of the context anyway, as a function gives
-    /// them that decides by it.
+    /// `true` if the rows have `organization_id`. Rows without it come from a function that returns only rows of the
+    /// context's organization.
     const OF_ORGANIZATIONS: bool = true;
 }
 
-/// Where a statement's context comes from.
+/// Place at which the context of a statement is entered.
 #[derive(Debug, Clone, Copy)]
 enum Entry {
-    /// The statement enters it, by its first five parameters.
+    /// The statement enters it with its first five parameters.
     Here,
-    /// The transaction has entered it; this is its organization.
+    /// The transaction has entered it already; the value is its organization.
     Before(Option<i64>),
 }
 
-/// A read in the making. Its text is made of `'static` pieces and numbers of parameters; values are
+/// Builder of a read. The text of the statement consists of `'static` pieces and numbers of parameters; values are
 /// bound.
 pub(crate) struct List<'c> {
     connection: &'c mut PgConnection,
     entry: Entry,
-    /// Whether the policies of the connection's role let one organization through at most.
+    /// `true` if the policies of the connection's role show rows of at most one organization.
     confined: bool,
     conditions: String,
     arguments: Result<PgArguments, BoxDynError>,
 }
 
-/// A read in the making of which the rows come out sealed.
+/// Builder of a read that returns its rows sealed.
 pub(crate) struct SealedList<'c>(List<'c>);
 
 impl<'c> List<'c> {
-    /// A statement that enters the context.
+    /// Begins a statement that enters the context itself.
     pub(super) fn entering(connection: &'c mut PgConnection, context: ContextParameters, confined: bool) -> Self {
         let (user, organization, role, patient, specialist) = context;
         let mut list = Self::new(connection, Entry::Here, confined);
@@ -71,7 +71,7 @@ impl<'c> List<'c> {
         list
     }
 
-    /// A statement in a transaction whose context is that of `organization`.
+    /// Begins a statement in a transaction that has entered the context of `organization`.
     pub(super) fn entered(connection: &'c mut PgConnection, organization: Option<i64>, confined: bool) -> Self {
         Self::new(connection, Entry::Before(organization), confined)
     }
@@ -80,8 +80,8 @@ impl<'c> List<'c> {
         Self { connection, entry, confined, conditions: String::new(), arguments: Ok(PgArguments::default()) }
     }
 
-    /// Takes only rows where `comparison`, a column and an operator, holds with `value`; every row
-    /// when there is none.
+    /// Restricts the read to rows for which `comparison`, a column and an operator, is true of `value`; without a
+    /// value, adds no condition.
     pub(crate) fn filter<'v, T>(mut self, comparison: &'static str, value: Option<T>) -> Self
     where
         T: Encode<'v, Postgres> + Type<Postgres>,
@@ -94,8 +94,8 @@ impl<'c> List<'c> {
         self
     }
 
-    /// Takes only rows whose `id` is among those that `query`, which ends with a column and an operator, finds with
-    /// `value`; every row when there is none.
+    /// Restricts the read to rows whose `id` the subquery `query` returns for `value`; `query` ends with a column and
+    /// an operator. Without a value, adds no condition.
     pub(crate) fn among<'v, T>(mut self, query: &'static str, value: Option<T>) -> Self
     where
         T: Encode<'v, Postgres> + Type<Postgres>,
@@ -108,7 +108,8 @@ impl<'c> List<'c> {
         self
     }
 
-    /// Takes only rows of the context's organization, as a page does anyway: for keys that are unique in one.
+    /// Restricts the read to rows of the context's organization, for keys that are unique only within one. A page is
+    /// restricted to it anyway.
     pub(crate) fn of_organization(mut self) -> Self {
         let place = self.organization();
         // Writing to a String can't fail.
@@ -116,7 +117,7 @@ impl<'c> List<'c> {
         self
     }
 
-    /// Reads the page in this order, which an index should have.
+    /// Reads the page in this order, for which there should be an index.
     pub(crate) async fn page<T>(self, order: &'static str, paging: Paging) -> Result<Page<T>, DatabaseError>
     where
         T: Listed + ParseFromJSON + ToJSON + Example + Sync,
@@ -125,8 +126,7 @@ impl<'c> List<'c> {
         Ok(paging.page(entries, total))
     }
 
-    /// The same, of rows that are something else to who asked: those of the page, and how many there are in
-    /// all.
+    /// Reads the rows of the page and the total, for rows that the caller gets in another form.
     pub(crate) async fn rows<T>(mut self, order: &'static str, paging: Paging) -> Result<(Vec<T>, i64), DatabaseError>
     where
         T: Listed,
@@ -135,16 +135,16 @@ impl<'c> List<'c> {
         let arguments = self.arguments.map_err(sqlx::Error::Encode)?;
         let rows = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(self.connection).await?;
         let total = rows.first().map_or(Ok(0), |row| row.try_get("total"))?;
-        // Past the last page the total stands alone.
+        // Past the last page, the only row has the total and no entry.
         let there = |row: &&PgRow| row.try_get_raw(T::KEY).is_ok_and(|key| !key.is_null());
         let entries: Vec<T> = rows.iter().filter(there).map(T::from_row).collect::<Result<_, sqlx::Error>>()?;
         Ok((entries, total))
     }
 
-    /// Reads the one row that passes the filters, which name a key; `None` when there is none.
+    /// Reads the one row that meets the conditions, which compare a unique key; `None` if there is none.
     ///
-    /// The policies compare the organization; said here too, the planner would be tempted by an index that starts
-    /// with it.
+    /// Adds no condition on the organization: the policies compare it already, and with the condition the planner might
+    /// prefer an index that begins with the organization.
     pub(crate) async fn one<T: Listed>(self) -> Result<Option<T>, DatabaseError> {
         let (table, columns, present, conditions) = (T::TABLE, T::COLUMNS, T::PRESENT, &self.conditions);
         let sql = match self.entry {
@@ -190,13 +190,14 @@ impl<'c> List<'c> {
         let limit = self.bind(paging.limit());
         let offset = (paging.offset() > 0).then(|| self.bind(paging.offset()));
         let conditions = &self.conditions;
-        // Where the policy says it already, saying it again would have every counted row compared twice.
+        // A policy compares the organization already; the condition would compare it a second time for every counted
+        // row.
         let counted = if self.confined { "" } else { of_organization.as_str() };
         let rows =
             format!("select {columns} from {table} where {present}{of_organization}{ctx}{conditions} order by {order}");
         let page = match offset {
-            // PostgreSQL takes a limit that it can't see for a tenth of the table, and so would plan each
-            // page by itself. Below one that it can see it knows that any page is small.
+            // PostgreSQL assumes that a limit given as a parameter returns a tenth of the rows, and would plan each
+            // page anew. A constant limit around it tells the planner that every page is small.
             None => format!("select * from ({rows} limit {LARGEST_SIZE}) as first limit ${limit}"),
             Some(offset) => format!("{rows} limit ${limit} offset ${offset}"),
         };
@@ -208,7 +209,7 @@ impl<'c> List<'c> {
         )
     }
 
-    /// The number of the parameter that holds the context's organization.
+    /// Returns the number of the parameter that holds the context's organization.
     fn organization(&mut self) -> usize {
         match self.entry {
             Entry::Here => 2,
@@ -216,7 +217,7 @@ impl<'c> List<'c> {
         }
     }
 
-    /// Binds a value; gives the number of its parameter.
+    /// Binds a value and returns the number of its parameter.
     fn bind<'v, T>(&mut self, value: T) -> usize
     where
         T: Encode<'v, Postgres> + Type<Postgres>,
@@ -237,7 +238,7 @@ impl<'c> SealedList<'c> {
         Self(list)
     }
 
-    /// Takes only rows where `comparison` holds with `value`, like [`List::filter`].
+    /// Restricts the read like [`List::filter`].
     pub(crate) fn filter<'v, T>(self, comparison: &'static str, value: Option<T>) -> Self
     where
         T: Encode<'v, Postgres> + Type<Postgres>,
@@ -245,7 +246,7 @@ impl<'c> SealedList<'c> {
         Self(self.0.filter(comparison, value))
     }
 
-    /// Reads the rows of the page, and how many there are in all, like [`List::rows`].
+    /// Reads the rows of the page and the total like [`List::rows`].
     pub(crate) async fn rows<T>(
         self,
         order: &'static str,
@@ -287,8 +288,8 @@ impl WriteTx {
         List::new(self.connection()?, Entry::Before(None), false).of_key(key).await
     }
 
-    /// Reads the row with this key and keeps it from other changes to the end of the transaction, but not from being
-    /// referred to; `None` when there is none.
+    /// Reads the row with this key and locks it against changes to the end of the transaction; other rows may still be
+    /// made to refer to it. `None` if there is none.
     pub(crate) async fn lock<'v, T: Listed>(
         &mut self,
         key: impl Encode<'v, Postgres> + Type<Postgres> + Send + 'v,

@@ -1,10 +1,13 @@
-//! The way to PostgreSQL: three doors for callers, one for the service itself, and no fifth.
+//! Access to PostgreSQL through three entry points for callers and one for the service itself.
 //!
-//! [`Database::read`] for what is no protected health information, [`Database::disclose`] for what is,
-//! [`Database::write`] for changes, [`Database::across`] for what no caller asks for. The first three set the caller's
-//! context before anything else runs, in the round trip that opens the transaction; rows behind row-level security are not
-//! there without it. Superadmins and the service's own jobs use the owner's pool, everybody else the restricted
-//! role's.
+//! - [`Database::read`] reads data that is not protected health information.
+//! - [`Database::disclose`] reads protected health information.
+//! - [`Database::write`] changes data.
+//! - [`Database::across`] returns the owner's pool, for work that no caller asks for.
+//!
+//! The first three set the caller's context before any other statement, in the round trip that opens the transaction;
+//! without a context, row-level security shows no row. Statements of superadmins and of the service's own jobs run on
+//! the owner's pool, everybody else's on the pool of the restricted role.
 
 mod across;
 mod archive;
@@ -49,35 +52,36 @@ use crate::{
     wake::Wake,
 };
 
-/// A transaction that has the caller's context; what repositories take.
+/// A transaction in the caller's context. Repositories take it as their parameter.
 pub(crate) trait Tx: Send {
-    /// The connection to run a query on.
+    /// Returns the connection on which queries run.
     fn connection(&mut self) -> Result<&mut PgConnection, DatabaseError>;
 }
 
-/// The two pools.
+/// The two connection pools, and everything that a write needs besides.
 #[derive(Clone)]
 pub(crate) struct Database {
     across: Across,
     app: PgPool,
-    /// Tells the forwarder that there is something to forward.
+    /// Wakes the audit forwarder.
     wake: Wake,
-    /// Tells the runner that there is a job.
+    /// Wakes the job runner.
     jobs: Wake,
-    /// Hear of changes to callers.
+    /// Caches that are told of changes to callers.
     listeners: Listeners,
-    /// React to what a write leaves.
+    /// Functions that turn the events of a write into jobs.
     reactions: Arc<Reactions>,
-    /// The audience of each organization.
+    /// Cached audience of each organization.
     audiences: Audiences,
-    /// The keys of requests under way.
+    /// Idempotency claims of requests in progress.
     claims: Claims,
 }
 
 impl Database {
-    /// `across` is the owner's pool, `app` the restricted role's; every commit leaves audit rows to
-    /// forward and says so to `wake`, those that enqueue work say so to `jobs`, and those that change
-    /// callers to `listeners`. `reactions` say which jobs an event leaves.
+    /// Builds the database access from the owner's pool (`across`) and the restricted role's pool (`app`).
+    ///
+    /// Every commit wakes the forwarder (the first `Wake`), a commit that enqueues jobs wakes the runner (the second),
+    /// and a commit that changes callers tells `listeners`. `reactions` turn events into jobs.
     pub(crate) fn new(
         across: Across,
         app: PgPool,
@@ -90,41 +94,42 @@ impl Database {
         Self { across, app, wake, jobs, listeners, reactions, audiences, claims: Claims::default() }
     }
 
-    /// The owner's pool, for what no caller asks for.
+    /// Returns the owner's pool, for work that no caller asks for.
     pub(crate) fn across(&self) -> &Across {
         &self.across
     }
 
-    /// Lets the transactions of a request find its `Idempotency-Key`, until the answer is dropped.
+    /// Registers the `Idempotency-Key` of a request, so that the transactions of the request find it until the returned
+    /// value is dropped.
     pub(crate) fn claim(&self, request_id: &str, claim: Claim) -> Claimed {
         self.claims.enter(request_id, claim)
     }
 
-    /// Reads what is no protected health information. Nothing is sent before the first query.
+    /// Opens a read of data that is not protected health information. Sends nothing before the first query.
     pub(crate) fn read(&self, caller: &Caller) -> Reader {
         let context = Context::of(caller);
         Reader::new(self.pool(&context).clone(), context)
     }
 
-    /// Reads protected health information: what comes out is audited in the same transaction.
+    /// Opens a read of protected health information; the values are released only once their audit entry is committed.
     pub(crate) async fn disclose(&self, caller: &Caller) -> Result<DiscloseTx, DatabaseError> {
         let context = Context::of(caller);
         DiscloseTx::begin(self.pool(&context), &context, caller.request.clone(), self.wake.clone()).await
     }
 
-    /// Changes rows; commits only with an audit entry.
+    /// Opens a transaction that changes rows; it commits only together with an audit entry.
     pub(crate) async fn write(&self, caller: &Caller) -> Result<WriteTx, DatabaseError> {
         self.write_locked(caller, Vec::new()).await
     }
 
-    /// Like [`Database::write`], holding `locks` from the start to the end of the transaction; they
-    /// are taken in the same round trip, in one order for everybody.
+    /// Opens a transaction like [`Database::write`] that takes `locks` at its start and holds them to its end. The
+    /// locks are taken in the same round trip, in the same order by every transaction.
     pub(crate) async fn write_locked(&self, caller: &Caller, locks: Vec<Lock>) -> Result<WriteTx, DatabaseError> {
         self.begin(caller, locks, self.claims.of(&caller.request.request_id)).await
     }
 
-    /// Like [`Database::write_locked`], for what stays although its request is refused: it is committed
-    /// by itself, whether the request has an `Idempotency-Key` or not.
+    /// Opens a transaction like [`Database::write_locked`] for changes that must be kept although the request is
+    /// refused: it commits independently of the answer, even if the request has an `Idempotency-Key`.
     pub(crate) async fn write_apart(&self, caller: &Caller, locks: Vec<Lock>) -> Result<WriteTx, DatabaseError> {
         self.begin(caller, locks, None).await
     }

@@ -1,4 +1,4 @@
-//! Pools, tuned for what a request costs.
+//! Connection pools, configured to keep requests fast.
 
 use std::str::FromStr;
 
@@ -12,11 +12,11 @@ use sqlx::{
 
 use crate::config::PoolConfig;
 
-/// A pool that connects when it is first used, so that the service starts while PostgreSQL is down.
+/// Builds a pool that connects on its first use, so that the service starts while PostgreSQL is down.
 pub(crate) fn connect(url: &SecretString, config: &PoolConfig) -> Result<PgPool, sqlx::Error> {
     let options = PgConnectOptions::from_str(url.expose_secret())?
         .application_name("server-core")
-        // A statement is logged by its operation, never by its text.
+        // The log names operations and never contains the text of statements.
         .disable_statement_logging();
     Ok(PgPoolOptions::new()
         .min_connections(config.min)
@@ -24,8 +24,8 @@ pub(crate) fn connect(url: &SecretString, config: &PoolConfig) -> Result<PgPool,
         .acquire_timeout(config.acquire_timeout)
         .max_lifetime(config.max_lifetime)
         .idle_timeout(config.idle_timeout)
-        // A ping before each use would cost every request a round trip; a dead connection shows
-        // itself as a 503 once and is replaced.
+        // A ping before each use would cost every request a round trip. Without it, a dead connection causes one 503
+        // and is replaced.
         .test_before_acquire(false)
         .connect_lazy_with(options))
 }
@@ -40,8 +40,8 @@ pub(crate) async fn is_restricted(pool: &PgPool) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(sql).fetch_one(pool).await
 }
 
-/// Asks PostgreSQL through the pool of the role that callers are served as, and whether it is one that they
-/// may be served as.
+/// Readiness check of the restricted role's pool: queries PostgreSQL, and fails if row-level security does not bind the
+/// role.
 pub(crate) struct AppProbe(pub(crate) PgPool);
 
 #[async_trait]
@@ -51,11 +51,11 @@ impl Probe for AppProbe {
     }
 }
 
-/// Said where a service would show every organization to everybody.
+/// Message for a configuration in which every caller would see every organization.
 pub(crate) const UNRESTRICTED: &str = "row-level security does not bind the role of DATABASE_APP_URL: it owns the \
                                        tables, or stands above policies. Give it a role of its own";
 
-/// Asks PostgreSQL through a pool.
+/// Readiness check of a pool: queries PostgreSQL through it.
 pub(crate) struct PoolProbe(pub(crate) PgPool);
 
 #[async_trait]

@@ -1,27 +1,27 @@
-//! Protected health information on its way out.
+//! Types that keep protected health information sealed until its audit entry is committed.
 
 use server_shared::mark::{self, Door};
 
-/// A value that holds protected health information. It opens only where an audit entry is written
-/// in the same transaction: [`super::DiscloseTx::disclose`] and [`super::WriteTx::commit_sealed`].
+/// Value that holds protected health information. It is released only by functions that write an audit entry in the
+/// same transaction: [`super::DiscloseTx::disclose`] and [`super::WriteTx::commit_sealed`].
 #[must_use]
 pub(crate) struct Sealed<T>(T);
 
-/// Proof that an audit entry was committed for what comes out; only [`Sealed::open`] makes one.
+/// Proof that an audit entry has been committed for a released value; only [`Sealed::open`] creates one.
 pub(crate) struct Audited(());
 
 impl Door for Audited {}
 
-/// A value whose audit entry is committed; it ends in the answer of a handler.
+/// Value whose audit entry has been committed; handlers return it as their answer.
 pub(crate) type Disclosed<T> = mark::Disclosed<T, Audited>;
 
 impl<T> Sealed<T> {
-    /// Seals what a repository read.
+    /// Seals a value that a repository has read.
     pub(crate) fn new(value: T) -> Self {
         Self(value)
     }
 
-    /// Works on the value without letting it out.
+    /// Transforms the value without releasing it.
     pub(crate) fn try_map<U, E>(self, map: impl FnOnce(T) -> Result<U, E>) -> Result<Sealed<U>, E> {
         map(self.0).map(Sealed)
     }
@@ -32,7 +32,7 @@ impl<T> Sealed<T> {
         &self.0
     }
 
-    /// Opens the value, whose audit entry has been committed.
+    /// Releases the value after its audit entry has been committed.
     pub(super) fn open(self) -> Disclosed<T> {
         Disclosed::new(self.0, &Audited(()))
     }

@@ -1,4 +1,4 @@
-//! Several writes of one request, against PostgreSQL.
+//! Tests of several writes in one request, against PostgreSQL.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -29,14 +29,14 @@ impl Entity for Clinic {
 }
 
 events! {
-    /// Texts that the tests write.
+    /// Events that the tests commit.
     OrganizationAdded of Clinic {
-        /// A clinic is there.
+        /// A clinic was created.
         Created => "created",
     }
 }
 
-/// A database of its own, and the doors to it.
+/// A test's own database, and the access to it.
 struct Fixture {
     stored: test_support::Database,
     database: Database,
@@ -101,7 +101,7 @@ async fn the_writes_of_a_request_with_a_key_are_durable_together_with_its_answer
     let fixture = Fixture::new().await;
     let claim = fixture.claim();
     assert_eq!(fixture.add("a").await, Committed::WithAnswer);
-    // Given up, as the last one and between others: it alone is undone.
+    // A write that is dropped is undone alone, whether it is the last one or stands between others.
     drop(fixture.adding("b").await);
     assert_eq!(fixture.add("c").await, Committed::WithAnswer);
     drop(fixture.adding("d").await);

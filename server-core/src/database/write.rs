@@ -1,4 +1,4 @@
-//! The door for changes.
+//! Transactions that change rows.
 
 use std::{fmt, sync::Arc};
 
@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     Context, DatabaseError, Disclosed, Lock, Sealed, Tx,
     audience::Audiences,
-    claim::{Beginning, Claim, Hold},
+    claim::{Beginning, Claim, ClaimGuard},
     context::PoolKind,
     session::Session,
 };
@@ -19,25 +19,25 @@ use crate::{
     wake::Wake,
 };
 
-/// Changes rows. Dropped, it rolls back; committed, it leaves an audit entry.
+/// Transaction that changes rows. Dropping it rolls back; committing it leaves an audit entry.
 ///
-/// A request with an `Idempotency-Key` has one transaction, however many writes it makes: each is a part that
-/// rolls back by itself, and all that were committed become durable together with the answer.
+/// A request with an `Idempotency-Key` has one transaction, however many writes it makes: each write is a part that can
+/// be rolled back by itself, and all committed parts become durable together with the answer.
 #[derive(Debug)]
 pub(crate) struct WriteTx {
-    /// `None` once it has ended.
-    held: Option<Held>,
-    /// The request has an `Idempotency-Key`: what is committed waits for its answer.
-    hold: Option<Hold>,
+    /// `None` once the transaction has ended.
+    held: Option<PendingCommit>,
+    /// Present if the request has an `Idempotency-Key`: the commit then waits for the answer.
+    guard: Option<ClaimGuard>,
     origin: Origin,
     /// Wakes the job runner.
     jobs: Wake,
-    /// Hear of changes to callers.
+    /// Caches that are told of changes to callers.
     listeners: Listeners,
     reacting: Reacting,
 }
 
-/// Reactions to the events of a write, with the audience that they see.
+/// Reactions to the events of a write, and the audiences that they are given.
 #[derive(Debug)]
 pub(super) struct Reacting {
     /// The audiences of organizations.
@@ -46,30 +46,30 @@ pub(super) struct Reacting {
     pub(super) reactions: Arc<Reactions>,
 }
 
-/// How far a commit has got.
+/// Result of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Committed {
     /// The change is durable.
     Durable,
-    /// The change becomes durable together with the answer of its request, which has an `Idempotency-Key`;
-    /// a request that fails after this undoes it.
+    /// The change becomes durable together with the answer of its request, which has an `Idempotency-Key`. A request
+    /// that fails afterwards undoes it.
     WithAnswer,
 }
 
-/// Something to be done once the change is committed, and not otherwise.
+/// Action that runs after the commit, and only if it succeeds.
 type Effect = Box<dyn FnOnce() + Send>;
 
-/// An open transaction and what goes with its commit.
-pub(super) struct Held {
+/// Open transaction together with everything that its commit includes.
+pub(super) struct PendingCommit {
     session: Session,
     pool: PoolKind,
     wake: Wake,
     effects: Vec<Effect>,
-    /// The statements that append what the write leaves: audit rows, jobs.
+    /// Statements that append audit rows and jobs.
     leaves: String,
-    /// Effects of the parts before the last one; `None` while there is one part.
+    /// Number of effects of the parts before the last one; `None` while there is one part.
     before: Option<usize>,
-    /// The last part has been given up: its changes are to be undone before anything else is run.
+    /// `true` if the last part was dropped: its changes must be undone before any other statement runs.
     undo: bool,
 }
 
@@ -78,12 +78,12 @@ const PART: &str = " savepoint part;";
 /// Undoes the last part.
 const UNDO: &str = " rollback to savepoint part;";
 
-impl Held {
+impl PendingCommit {
     fn new(session: Session, pool: PoolKind, wake: Wake) -> Self {
         Self { session, pool, wake, effects: Vec::new(), leaves: String::new(), before: None, undo: false }
     }
 
-    /// Runs `last` and commits: one round trip. Then come the effects.
+    /// Runs `last` and commits in one round trip, then runs the effects.
     pub(super) async fn commit(self, last: &str) -> Result<(), DatabaseError> {
         let undo = if self.undo { UNDO } else { "" };
         self.session.commit(&format!("{undo}{last}{}", self.leaves)).await?;
@@ -92,8 +92,8 @@ impl Held {
         Ok(())
     }
 
-    /// Begins another part, in a context of its own: one round trip. The audit rows of the parts before are
-    /// written under theirs.
+    /// Begins another part in its own context: one round trip. The audit rows of the parts before are written before
+    /// the context changes.
     async fn join(&mut self, context: &Context, locks: Vec<Lock>) -> Result<(), DatabaseError> {
         if context.pool() != self.pool {
             return Err(DatabaseError::Damaged("two writes of one request need two roles".to_owned()));
@@ -106,7 +106,7 @@ impl Held {
         Ok(())
     }
 
-    /// Gives up the last part; `None` if there is no other.
+    /// Drops the last part; `None` if it is the only one.
     fn give_up_part(mut self) -> Option<Self> {
         self.effects.truncate(self.before?);
         self.leaves.clear();
@@ -115,9 +115,9 @@ impl Held {
     }
 }
 
-impl fmt::Debug for Held {
+impl fmt::Debug for PendingCommit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Held").field("effects", &self.effects.len()).finish_non_exhaustive()
+        f.debug_struct("PendingCommit").field("effects", &self.effects.len()).finish_non_exhaustive()
     }
 }
 
@@ -129,45 +129,45 @@ impl WriteTx {
         claim: Option<&Claim>,
         (origin, wake, jobs, listeners, reacting): (Origin, Wake, Wake, Listeners, Reacting),
     ) -> Result<Self, DatabaseError> {
-        let fresh = |session| Held::new(session, context.pool(), wake);
-        let (pending, hold) = match claim.map_or(Beginning::Without, Claim::begin) {
+        let fresh = |session| PendingCommit::new(session, context.pool(), wake);
+        let (pending, guard) = match claim.map_or(Beginning::Without, Claim::begin) {
             Beginning::Without => (fresh(Session::begin(pool, &context.begin(locks)).await?), None),
-            Beginning::Insert(hold, insert) => match Session::begin(pool, &context.begin_with(&insert, locks)).await {
-                Ok(session) => (fresh(session), Some(hold)),
+            Beginning::Insert(guard, insert) => match Session::begin(pool, &context.begin_with(&insert, locks)).await {
+                Ok(session) => (fresh(session), Some(guard)),
                 Err(DatabaseError::Failed(error) | DatabaseError::Unavailable(error)) => {
-                    hold.refused(&error);
+                    guard.refused(&error);
                     return Err(error.into());
                 }
                 Err(error) => return Err(error),
             },
-            Beginning::Join(hold, mut before) => {
+            Beginning::Join(guard, mut before) => {
                 if let Err(error) = before.join(context, locks).await {
-                    hold.lost();
+                    guard.lost();
                     return Err(error);
                 }
-                (*before, Some(hold))
+                (*before, Some(guard))
             }
         };
-        Ok(Self { held: Some(pending), hold, origin, jobs, listeners, reacting })
+        Ok(Self { held: Some(pending), guard, origin, jobs, listeners, reacting })
     }
 
-    /// Runs `effect` when the change is committed, before anybody is answered.
-    /// It must be quick; what takes time or can fail is a job.
+    /// Runs `effect` after the commit, before the request is answered. It must be quick; work that takes time or can
+    /// fail is a job.
     fn after_commit(&mut self, effect: impl FnOnce() + Send + 'static) {
         if let Some(held) = &mut self.held {
             held.effects.push(Box::new(effect));
         }
     }
 
-    /// Tells this process of a change to callers when it is committed, before anybody is answered; the others
-    /// hear of it from the database.
+    /// Tells the caches of this process of a change to callers after the commit, before the request is answered. Other
+    /// processes are notified by the database.
     pub(crate) fn changed(&mut self, changed: Changed) {
         let listeners = self.listeners.clone();
         self.after_commit(move || listeners.tell(&changed));
     }
 
-    /// Leaves work that the caller has asked for, for after the commit, in the caller's organization: its job's id,
-    /// or nothing when a job with the work's key is open. What follows from an event is a reaction instead.
+    /// Enqueues a job in the caller's organization that starts after the commit, and returns its id; `None` if a job
+    /// with the same key is open. For work that the caller asked for: work that follows from an event is a reaction.
     pub(crate) async fn enqueue<W: Work>(&mut self, work: &W) -> Result<Option<Uuid>, DatabaseError> {
         let job = NewJob::of(work, self.origin.organization, self.origin.actor.person())?;
         let id = job.id;
@@ -183,8 +183,8 @@ impl WriteTx {
         self.after_commit(move || wake.wake());
     }
 
-    /// Commits the changes together with what happened: the audit entry and the jobs of whoever reacts go with
-    /// the COMMIT, in one message. For a request with an `Idempotency-Key` that is when its answer is known.
+    /// Commits the changes together with their events: the audit entry and the jobs of the reactions are sent with the
+    /// COMMIT in one message. For a request with an `Idempotency-Key`, the commit waits for the answer.
     pub(crate) async fn commit(mut self, events: impl Into<Events>) -> Result<Committed, DatabaseError> {
         let (audit, facts) = events.into().into_parts();
         let audience = self.reacting.audiences.remembered(self.origin.organization);
@@ -195,16 +195,16 @@ impl WriteTx {
         let mut pending = self.held.take().ok_or_else(DatabaseError::ended)?;
         pending.leaves.push_str(&audit.statement(&self.origin));
         pending.leaves.push_str(&NewJob::statement(&jobs));
-        match self.hold.take() {
-            Some(hold) => {
-                hold.keep(pending);
+        match self.guard.take() {
+            Some(guard) => {
+                guard.keep(pending);
                 Ok(Committed::WithAnswer)
             }
             None => pending.commit("").await.map(|()| Committed::Durable),
         }
     }
 
-    /// Commits, and hands out what the change left, which is protected health information.
+    /// Commits and releases `sealed`, the protected health information that the change has produced.
     pub(crate) async fn commit_sealed<T, E: Into<Events>>(
         self,
         sealed: Sealed<T>,
@@ -224,10 +224,9 @@ impl Tx for WriteTx {
 
 impl Drop for WriteTx {
     fn drop(&mut self) {
-        // Not committed: what earlier writes of the request have left goes back to the claim; a transaction of
-        // one part rolls back.
-        if let (Some(held), Some(hold)) = (self.held.take().and_then(Held::give_up_part), self.hold.take()) {
-            hold.keep(held);
+        // Not committed: the earlier writes of the request return to the claim; a transaction of one part rolls back.
+        if let (Some(held), Some(guard)) = (self.held.take().and_then(PendingCommit::give_up_part), self.guard.take()) {
+            guard.keep(held);
         }
     }
 }

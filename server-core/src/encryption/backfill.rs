@@ -1,6 +1,6 @@
-//! Texts that stood in the clear before there was a column for them to be sealed in.
+//! Sealing of texts that were stored in the clear before a sealed column existed.
 //!
-//! Readers accept either form, so nothing waits for this; it goes when the old columns do.
+//! Readers accept either form, so nothing waits for this. It is removed together with the old columns.
 
 use super::{
     OrganizationKeys,
@@ -8,17 +8,16 @@ use super::{
 };
 use crate::database::{Across, DatabaseError};
 
-/// Rows that are sealed by one statement.
+/// Largest number of rows sealed by one statement.
 const BATCH: i64 = 500;
 
-/// A column of texts in the clear, and the one that takes its place. The table has `id`, `uid` and
-/// `organization_id`.
+/// Column of clear texts, and the sealed column that replaces it. The table has `id`, `uid` and `organization_id`.
 #[derive(Debug)]
 pub(super) struct ClearText {
     pub(super) table: &'static str,
     pub(super) column: &'static str,
     pub(super) sealed: &'static str,
-    /// SQL for what the old column holds once it is done.
+    /// SQL for the value of the old column after sealing.
     pub(super) emptied: &'static str,
 }
 
@@ -28,9 +27,8 @@ static CLEAR_TEXTS: [ClearText; 3] = [
     ClearText { table: "appointment_series", column: "title", sealed: "title_encrypted", emptied: "''" },
 ];
 
-/// Seals what stands in the clear, of every organization; says how many texts that was. Any number of
-/// processes can do it at once, and be stopped at any moment: a text is replaced only where it is still the
-/// one that was read.
+/// Seals the clear texts of every organization; returns the number of texts sealed. Any number of processes can do it
+/// concurrently and be stopped at any moment: a text is replaced only if it is still the one that was read.
 pub(crate) async fn texts_seal(across: Across, keys: OrganizationKeys) -> Result<u64, DatabaseError> {
     let mut done = 0;
     for place in &CLEAR_TEXTS {

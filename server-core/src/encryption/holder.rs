@@ -1,4 +1,4 @@
-//! The rows that hold data keys.
+//! Rows that hold data keys.
 
 use std::fmt;
 
@@ -11,15 +11,15 @@ use super::{
 };
 use crate::ids::OrganizationId;
 
-/// A row that holds a data key: where the key ends, what is sealed under it ends.
+/// Row that holds a data key. When the key is deleted, the values sealed under it can't be opened any more.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Holder {
-    /// The row `id` of `data_keys`: the key of a patient, or of an organization. Rows of other domains that belong
-    /// to a patient are sealed under the patient's.
+    /// The row `id` of `data_keys`: the key of a patient or of an organization. Rows of other domains that belong to a
+    /// patient are sealed under the patient's key.
     Record { organization: OrganizationId, id: Uuid },
-    /// The user `uid`, who belongs to no organization.
+    /// The user `uid`; the key belongs to no organization.
     User { uid: Uuid },
-    /// The invitation `uid`, which ends with its row.
+    /// The invitation `uid`; the key is deleted with its row.
     Invitation { organization: OrganizationId, uid: Uuid },
     /// The answer `id` that is kept for repeated requests.
     Answer { organization: OrganizationId, id: Uuid },
@@ -42,7 +42,7 @@ impl Holder {
         }
     }
 
-    /// Where the wrapped key belongs; `row` is the holder's id as text.
+    /// Returns the place that the wrapped key is bound to; `row` is the holder's id as text.
     pub(super) fn binding(self, row: &str) -> Binding<'_> {
         self.column().binding(self.organization().0, row)
     }

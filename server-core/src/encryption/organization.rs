@@ -1,5 +1,4 @@
-//! The data key of each organization: under it stands what people write in a clinic and no patient's record
-//! holds.
+//! Data keys of organizations. They seal texts that people write in a clinic and that belong to no patient's record.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,19 +11,18 @@ use crate::{
     ids::OrganizationId,
 };
 
-/// Keys that are open at a time; some 200 bytes each.
+/// Largest number of open keys; some 200 bytes each.
 const CAPACITY: u64 = 10_000;
-/// For how long a key stays open that nobody asks for.
+/// Time for which an unused key stays open.
 const IDLE: Duration = Duration::from_mins(10);
-/// For how long a key stays open at all.
+/// Longest time for which a key stays open.
 const TIME_TO_LIVE: Duration = Duration::from_hours(1);
 
-/// Finds the keys of organizations, makes those that are missing, and keeps them open.
+/// Finds the keys of organizations, generates missing ones, and keeps them open in memory.
 ///
-/// A key of a patient is read along with the patient and opened each time. An organization's would cost
-/// each appointment a round trip; nothing else in memory is worth less to who could read it there, for
-/// `ENCRYPTION_KEY` lies beside it. The key that is kept is the one under the values, which never changes:
-/// rotation only wraps it anew.
+/// A patient's key is read with the patient and opened each time. Reading an organization's key that way would cost
+/// each appointment a round trip. Keeping it in memory adds little risk, because `ENCRYPTION_KEY` is in the same
+/// memory. The key kept is the one under the values, which never changes: rotation only wraps it with another key.
 #[derive(Clone)]
 pub(crate) struct OrganizationKeys(Arc<Inner>);
 
@@ -35,15 +33,14 @@ struct Inner {
 }
 
 impl OrganizationKeys {
-    /// Reads and makes keys on the owner's pool: no caller's context shows one.
+    /// Builds an empty cache of keys. It uses the owner's pool, because no caller's context shows a key.
     pub(crate) fn new(across: Across, encryption: Arc<Encryption>) -> Self {
         let opened = Cache::builder().max_capacity(CAPACITY).time_to_idle(IDLE).time_to_live(TIME_TO_LIVE).build();
         Self(Arc::new(Inner { across, encryption, opened }))
     }
 
-    /// Returns the key of `organization`, and makes it where there is none. To be called before a transaction
-    /// is open, for it may take a connection of its own. Hundreds of callers who need the same key at once
-    /// take one connection between them.
+    /// Returns the key of `organization`, and generates it if there is none. Call it before a transaction is open,
+    /// because it may need a connection of its own. Concurrent callers that need the same key share one connection.
     pub(crate) async fn of(&self, organization: OrganizationId) -> Result<OpenKey, DatabaseError> {
         self.0.opened.try_get_with(organization, self.load(organization)).await.map_err(DatabaseError::Shared)
     }
@@ -54,7 +51,7 @@ impl OrganizationKeys {
         if stored.is_none() {
             let new = new_key(encryption, organization);
             repository::organization_key_create(across.pool(), organization, &new).await?;
-            // Another process may have been first: the one that stands there counts.
+            // Another process may have been first: the stored key counts.
             stored = repository::organization_key_get(across.pool(), organization).await?;
         }
         let Some(stored) = stored else {
@@ -63,7 +60,7 @@ impl OrganizationKeys {
         encryption.open(Holder::Record { organization, id: stored.id }, &stored.wrapped)
     }
 
-    /// Gives an organization its key in the transaction that makes the organization.
+    /// Creates the key of an organization in the transaction that creates the organization.
     pub(crate) async fn create(&self, tx: &mut WriteTx, organization: OrganizationId) -> Result<(), DatabaseError> {
         let key = new_key(&self.0.encryption, organization);
         repository::organization_key_create(tx.connection()?, organization, &key).await

@@ -1,5 +1,5 @@
-//! The rows of organizations' data keys, and texts that are to be sealed under them. No caller's context shows
-//! the keys: the service itself reads and makes them, with the owner's role.
+//! Queries of organizations' data keys, and of texts that are to be sealed under them. No caller's context shows the
+//! keys: the service reads and creates them with the owner's role.
 
 use sqlx::{AssertSqlSafe, PgExecutor};
 use uuid::Uuid;
@@ -10,13 +10,13 @@ use crate::{
     ids::OrganizationId,
 };
 
-/// A key as it is stored.
+/// Key as it is stored.
 pub(super) struct StoredKey {
     pub(super) id: Uuid,
     pub(super) wrapped: Vec<u8>,
 }
 
-/// The key of an organization, if it has one.
+/// Returns the key of an organization, if it has one.
 pub(super) async fn organization_key_get<'e>(
     executor: impl PgExecutor<'e>,
     organization: OrganizationId,
@@ -31,7 +31,8 @@ pub(super) async fn organization_key_get<'e>(
     Ok(key)
 }
 
-/// Gives an organization a key, unless it has one. Who is second waits here for who was first.
+/// Inserts the key of an organization unless it has one. If two transactions insert at once, the second waits for the
+/// first.
 pub(super) async fn organization_key_create<'e>(
     executor: impl PgExecutor<'e>,
     organization: OrganizationId,
@@ -49,7 +50,7 @@ pub(super) async fn organization_key_create<'e>(
     Ok(())
 }
 
-/// A text that stands in the clear.
+/// Clear text of a row.
 #[derive(sqlx::FromRow)]
 pub(super) struct StoredText {
     pub(super) id: i64,
@@ -58,7 +59,7 @@ pub(super) struct StoredText {
     pub(super) value: String,
 }
 
-/// The same, sealed.
+/// Sealed text of a row.
 pub(super) struct SealedText {
     pub(super) id: i64,
     /// Clear text that was encrypted; the row is changed only if it still holds this text.
@@ -66,7 +67,7 @@ pub(super) struct SealedText {
     pub(super) sealed: Vec<u8>,
 }
 
-/// Texts of a column that are left, in the order of their rows, after the row `after`.
+/// Returns the next clear texts of a column in the order of `id`, beginning after the row `after`.
 pub(super) async fn texts_page(
     across: &Across,
     ClearText { table, column, .. }: &ClearText,
@@ -80,7 +81,7 @@ pub(super) async fn texts_page(
     Ok(sqlx::query_as(AssertSqlSafe(sql)).bind(after).bind(limit).fetch_all(across.pool()).await?)
 }
 
-/// Puts sealed texts in the place of those that they were made of; how many were still there.
+/// Replaces clear texts by the sealed ones, where the clear text is unchanged; returns the number replaced.
 pub(super) async fn texts_replace(
     across: &Across,
     ClearText { table, column, sealed, emptied }: &ClearText,

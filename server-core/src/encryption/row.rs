@@ -1,4 +1,4 @@
-//! Values of a row, sealed under an open data key.
+//! Sealing and opening of the values of a row under an open data key.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{database::DatabaseError, ids::OrganizationId};
 
-/// A data key, open, and the organization that its values are bound to.
+/// Open data key, and the organization that its values are bound to.
 #[derive(Debug, Clone)]
 pub(crate) struct OpenKey {
     organization: OrganizationId,
@@ -22,13 +22,13 @@ impl OpenKey {
         Self { organization, key }
     }
 
-    /// Seals and opens values of the row of `table` that is called `uid`.
+    /// Returns the cipher for the values of the row of `table` with this `uid`.
     pub(crate) fn row(&self, table: &'static str, uid: Uuid) -> RowCipher<'_> {
         RowCipher { key: &self.key, organization: self.organization, table, row: uid.to_string() }
     }
 }
 
-/// Seals and opens the values of one row.
+/// Cipher that seals and opens the values of one row.
 pub(crate) struct RowCipher<'a> {
     key: &'a DataKey,
     organization: OrganizationId,
@@ -42,7 +42,7 @@ impl RowCipher<'_> {
         value.map(|value| self.key.seal_text(value, &self.binding(column)))
     }
 
-    /// Opens what stands in `column`; what is sealed is protected.
+    /// Opens the sealed value of `column`, which is protected health information.
     pub(crate) fn open(&self, column: &str, sealed: Option<&[u8]>) -> Result<Option<Phi<String>>, DatabaseError> {
         let opened = sealed.map(|sealed| self.key.open_text(sealed, &self.binding(column)).map(Phi::from));
         opened.transpose().map_err(|error| self.damaged(column, error))
@@ -53,7 +53,7 @@ impl RowCipher<'_> {
         self.key.seal(value, &self.binding(column))
     }
 
-    /// Opens the bytes that stand in `column`.
+    /// Opens the sealed bytes of `column`.
     pub(super) fn open_bytes(&self, column: &str, sealed: &[u8]) -> Result<Vec<u8>, DatabaseError> {
         self.key.open(sealed, &self.binding(column)).map_err(|error| self.damaged(column, error))
     }

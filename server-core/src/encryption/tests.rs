@@ -1,4 +1,4 @@
-//! The places that keys and values are bound to, spelled out: what was stored under them has to open for ever.
+//! Tests that spell out the places to which keys and values are bound: stored values must stay readable for ever.
 
 use server_shared::{
     crypto::{Binding, Key32},
@@ -20,7 +20,7 @@ fn encryption() -> Encryption {
     Encryption::new(EncryptionConfig { master: masters(), blind_index: Key32::from_bytes([8; 32]) })
 }
 
-/// Each kind of holder: the organization, the table and the column that its wrapped key is bound to.
+/// Each kind of holder, with the organization, the table and the column that its wrapped key is bound to.
 const HOLDERS: [(Holder, i64, &str, &str); 4] = [
     (Holder::Record { organization: CLINIC, id: ID }, 5, "data_keys", "wrapped"),
     (Holder::User { uid: ID }, 0, "users", "data_key_wrapped"),

@@ -1,8 +1,9 @@
-//! Listeners to the events of an organization.
+//! Audience: a summary of the listeners to the events of an organization.
 
-/// Listeners to the events of an organization, as every reaction sees them: where nobody listens, a write leaves
-/// no job. It may be out of date for as long as other processes take to hear of a change, a second at most while they
-/// hear at all, so whoever begins to listen looks by itself at what happened before.
+/// Listeners to the events of an organization, as reactions see them: without a listener, a write leaves no job.
+///
+/// The value may be out of date until this process hears of a change, for a second at most while notifications arrive.
+/// So a listener that is added has to look by itself for events that happened before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Audience {
     /// Somebody is on the waitlist.
@@ -10,6 +11,6 @@ pub(crate) struct Audience {
 }
 
 impl Audience {
-    /// Everybody: where it isn't known who listens, or what happens concerns no organization.
+    /// Every listener, assumed where the audience is unknown or the event concerns no organization.
     pub(crate) const EVERYBODY: Self = Self { waiting: true };
 }

@@ -1,8 +1,8 @@
 //! Events, and the reactions to them.
 //!
-//! A domain states its events as a type; a write ends with one or several of them. The audit entry follows from the
-//! event, and so do the jobs of whoever reacts: [`Reactions`] is one table, in `app.rs`, so that a new listener
-//! touches no write and a new write forgets no listener.
+//! A domain defines its events as a type, and a write ends with one or several of them. The audit entry and the jobs of
+//! the reactions follow from the event. [`Reactions`] is one table, in `app.rs`, so a new listener changes no write,
+//! and a new write can't forget a listener.
 
 mod audience;
 mod reaction;
@@ -19,25 +19,26 @@ use crate::{
 pub(crate) use audience::Audience;
 pub(crate) use reaction::Reactions;
 
-/// Something that happened to an entity. It holds ids, states and times, never a value that a person typed.
+/// Event: something that happened to an entity. It holds ids, states and times, never a value that a person typed.
 pub(crate) trait Event: Any + Send + Sync {
-    /// The entity.
+    /// Type of the entity's id.
     type Of: Entity;
 
-    /// The entity's id.
+    /// Returns the entity's id.
     fn of(&self) -> Self::Of;
 
-    /// The verb, in the past: with the entity's type it is the stable name of the event, e.g. `appointment.booked`.
+    /// Returns the verb in the past tense; with the entity's type it forms the stable name of the event, e.g.
+    /// `appointment.booked`.
     fn verb(&self) -> &'static str;
 
-    /// Names of the fields that really changed.
+    /// Returns the names of the fields whose values changed.
     fn changed(&self) -> Vec<&'static str> {
         Vec::new()
     }
 }
 
-/// States the events of an entity: each variant holds the id, and one with `[changed]` the names of the fields that
-/// really changed.
+/// Defines the events of an entity. Each variant holds the id, and one with `[changed]` also the names of the fields
+/// whose values changed.
 macro_rules! events {
     (
         $(#[$doc:meta])*
@@ -87,7 +88,7 @@ pub(crate) fn changed<T: ToJSON>(before: &T, after: &T, fields: &[&'static str])
     fields.iter().copied().filter(|field| before.get(field) != after.get(field)).collect()
 }
 
-/// Events of one write: one or several, in the order in which they happened.
+/// Events of one write, in the order in which they happened.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Events {
@@ -95,10 +96,10 @@ pub(crate) struct Events {
     facts: Vec<Fact>,
 }
 
-/// An event, for the reactions to its type.
+/// Event as the reactions to its type take it.
 pub(crate) struct Fact {
     event: Box<dyn Any + Send + Sync>,
-    /// The organization in which it happened, if not in the request's.
+    /// Organization of the event, if it is not the request's.
     organization: Option<OrganizationId>,
 }
 
@@ -113,8 +114,8 @@ impl Events {
         self
     }
 
-    /// Moves the events, and the jobs that follow, to an organization other than the request's: one message may concern
-    /// several. The application role may leave no job there, so such a write runs as the owner.
+    /// Moves the events and their jobs to an organization other than the request's: one message may concern several.
+    /// The application role may not insert jobs there, so such a write runs as the owner.
     pub(crate) fn in_organization(mut self, organization: OrganizationId) -> Self {
         for fact in &mut self.facts {
             fact.organization = Some(organization);
@@ -122,7 +123,7 @@ impl Events {
         Self { audit: self.audit.in_organization(organization), ..self }
     }
 
-    /// The audit entry, and the events for whoever reacts.
+    /// Splits into the audit entry and the events for the reactions.
     pub(crate) fn into_parts(self) -> (Audit, Vec<Fact>) {
         (self.audit, self.facts)
     }

@@ -10,8 +10,8 @@ use crate::{
     jobs::{NewJob, Work},
 };
 
-/// The reactions of a service. A reaction is a pure function from an event, and who listens where it happened, to jobs:
-/// it reads nothing and can't fail.
+/// Reactions of the service. A reaction is a pure function that maps an event and the audience to jobs: it reads
+/// nothing and can't fail.
 #[derive(Default)]
 pub(crate) struct Reactions(Vec<Reaction>);
 
@@ -20,7 +20,8 @@ struct Reaction {
     react: React,
 }
 
-/// From an event, who listens, where it happened and who did it to jobs; none for an event of another type.
+/// Maps an event, the audience, the organization of the event and the user who caused it to jobs; returns none for an
+/// event of another type.
 type React = Box<
     dyn Fn(&dyn Any, Audience, Option<OrganizationId>, Option<UserId>) -> Result<Vec<NewJob>, DatabaseError>
         + Send
@@ -28,7 +29,7 @@ type React = Box<
 >;
 
 impl Reactions {
-    /// Adds a reaction to events of one type; its name says in a clause what it does.
+    /// Adds a reaction to events of one type; `name` is a short clause that says what it does.
     #[must_use]
     pub(crate) fn on<E: Event, W: Work>(mut self, name: &'static str, react: fn(&E, Audience) -> Vec<W>) -> Self {
         let react = move |event: &dyn Any, audience: Audience, organization, person| {
@@ -39,8 +40,8 @@ impl Reactions {
         self
     }
 
-    /// Returns the jobs that events leave, each once: several events may ask for the same. `audience` is that of the
-    /// request's organization; for events of another everybody is taken to listen.
+    /// Returns the jobs that follow from events, each once, because several events may ask for the same. `audience` is
+    /// that of the request's organization; for events of another organization, every listener is assumed.
     pub(crate) fn jobs(
         &self,
         facts: &[Fact],
@@ -103,9 +104,9 @@ mod tests {
     }
 
     crate::event::events! {
-        /// Nobody reacts to it.
+        /// Events without a reaction.
         StayedEvent of Thing {
-            /// It stays.
+            /// The thing stayed.
             Stayed => "stayed",
         }
     }

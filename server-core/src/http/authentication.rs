@@ -24,7 +24,7 @@ use super::{
     repository,
 };
 use crate::{
-    audit::{Attempt, Attempts, Refusal},
+    audit::{Refusal, RefusedRequest, RefusedRequests},
     database::Across,
     identity::{Actor, Caller, Capacity, Credential, Identity, Origin, Person, Role},
     ids::OrganizationId,
@@ -64,7 +64,7 @@ pub(crate) struct Authentication {
     across: Across,
     /// Organizations that exist, for superadmins, who are members of none.
     existing: Cache<i64, ()>,
-    attempts: Attempts,
+    attempts: RefusedRequests,
 }
 
 /// A request before its caller is known, kept for the record of what became of it.
@@ -77,7 +77,7 @@ struct Visit {
 
 impl Authentication {
     /// `across` is asked only whether an organization that a superadmin names exists.
-    pub(crate) fn new(directory: Directory, across: Across, attempts: Attempts) -> Self {
+    pub(crate) fn new(directory: Directory, across: Across, attempts: RefusedRequests) -> Self {
         let existing = Cache::builder().max_capacity(10_000).time_to_live(Duration::from_secs(30)).build();
         Self { directory, across, existing, attempts }
     }
@@ -251,7 +251,7 @@ impl Gate for Authentication {
             && let Some(seen) = visit.get::<Visit>()
         {
             let origin = visit.get::<Caller>().map_or(&seen.origin, |caller| &caller.request);
-            self.attempts.record(Attempt {
+            self.attempts.record(RefusedRequest {
                 origin: origin.clone(),
                 refusal,
                 entity_type: last_noun(operation),

@@ -79,7 +79,7 @@ impl<G> Idempotency<G> {
         }
         let target = request.uri().path_and_query().map_or("", |target| target.as_str()).to_owned();
         // An answer is for who was allowed to ask: with another role or other scopes it is another request.
-        let standing = caller.standing();
+        let standing = caller.authority();
         let body = operation.takes_body.then(|| BodyDigest::of(request));
         let organization = organization.unwrap_or(NO_ORGANIZATION);
         let key_hash = format!("{caller_name}\0{}\0{key}", operation.id);

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use server_shared::http::attack::OnBlocked;
 use uuid::Uuid;
 
-use crate::audit::{Attempt, Attempts, Refusal};
+use crate::audit::{Refusal, RefusedRequest, RefusedRequests};
 use crate::identity::{Actor, Origin};
 
 /// What audit rows call it: an attack that was blocked.
 const OPERATION: &str = "attack_blocked";
 
 /// Records each request of a scan; they are counted together.
-pub(crate) fn scanners(attempts: Attempts) -> OnBlocked {
+pub(crate) fn scanners(attempts: RefusedRequests) -> OnBlocked {
     Arc::new(move |ip, kind| {
         let origin = Origin { ip, ..Origin::own(Actor::Anonymous, OPERATION, Uuid::now_v7()) };
-        attempts.record(Attempt {
+        attempts.record(RefusedRequest {
             origin,
             refusal: Refusal::Denied,
             entity_type: None,

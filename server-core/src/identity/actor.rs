@@ -1,4 +1,4 @@
-//! The actor of a request, and where the request comes from.
+//! Actor and origin of a request.
 
 use std::net::IpAddr;
 
@@ -6,30 +6,30 @@ use uuid::Uuid;
 
 use crate::ids::{ApiKeyId, OrganizationId, UserId};
 
-/// Longest user agent that is kept, in characters.
+/// Largest number of characters kept of a user agent.
 const USER_AGENT_LENGTH: usize = 300;
 
-/// Shortens a user agent to `USER_AGENT_LENGTH` characters and removes control characters: a PostgreSQL text cannot
-/// hold NUL, nobody needs the rest of a long one, and refused requests of strangers wait in memory.
+/// Shortens a user agent to `USER_AGENT_LENGTH` characters and removes control characters. A PostgreSQL text can't hold
+/// NUL, the rest of a long user agent is of no use, and entries of unknown callers wait in memory.
 pub(crate) fn user_agent(sent: &str) -> String {
     sent.chars().filter(|c| !c.is_control()).take(USER_AGENT_LENGTH).collect()
 }
 
-/// The actor of a request or job.
+/// Actor of a request or job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Actor {
     /// A person.
     User(UserId),
-    /// A program with an organization's key.
+    /// A program with an API key of an organization.
     ApiKey(ApiKeyId),
-    /// The service itself, told by the identity provider.
+    /// The service itself: in jobs, and on messages of the identity provider.
     System,
-    /// Nobody who is known.
+    /// An unknown caller.
     Anonymous,
 }
 
 impl Actor {
-    /// As the column and Telemetry's API write it.
+    /// Returns the kind as the column `actor_kind` and Telemetry's API write it.
     pub(crate) fn kind(self) -> &'static str {
         match self {
             Self::User(_) => "user",
@@ -39,45 +39,45 @@ impl Actor {
         }
     }
 
-    /// The person.
+    /// Returns the user, if the actor is one.
     pub(crate) fn person(self) -> Option<UserId> {
         if let Self::User(user) = self { Some(user) } else { None }
     }
 
-    /// The id of the person, as the column and Telemetry's API write it.
+    /// Returns the id of the user, as the column and Telemetry's API write it.
     pub(crate) fn user(self) -> Option<i64> {
         if let Self::User(user) = self { Some(user.0) } else { None }
     }
 
-    /// The id of the key.
+    /// Returns the id of the API key.
     pub(crate) fn api_key(self) -> Option<i64> {
         if let Self::ApiKey(key) = self { Some(key.0) } else { None }
     }
 }
 
-/// Where an audited request came from; the same for every row of the request.
+/// Origin of an audited request; the same for every row of the request.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
     /// The actor.
     pub(crate) actor: Actor,
-    /// The administrator behind the actor, while impersonating.
+    /// Administrator who acts as the user, while impersonating.
     pub(crate) impersonator: Option<UserId>,
-    /// In which organization; `None` is written as 0.
+    /// Organization of the request; `None` is written as 0.
     pub(crate) organization: Option<OrganizationId>,
-    /// The operation called.
+    /// Id of the operation.
     pub(crate) operation_id: &'static str,
-    /// Id of the request, ours.
+    /// Id that this service gave the request.
     pub(crate) request_id: String,
-    /// Id that the caller gave the request; kept with the data that erasure removes.
+    /// Id that the caller gave the request; stored with the data that an erasure deletes.
     pub(crate) client_request_id: Option<Uuid>,
-    /// The caller's address.
+    /// IP address of the caller.
     pub(crate) ip: Option<IpAddr>,
-    /// The caller's program, as it calls itself.
+    /// `User-Agent` of the caller.
     pub(crate) user_agent: Option<String>,
 }
 
 impl Origin {
-    /// Of what no request asked for; `run_id` ties the rows of one run together.
+    /// Returns the origin of work that no request asked for; `run_id` links the rows of one run.
     pub(crate) fn own(actor: Actor, operation_id: &'static str, run_id: Uuid) -> Self {
         Self {
             actor,

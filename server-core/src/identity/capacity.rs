@@ -1,26 +1,26 @@
-//! Role of a person in an organization, together with the record that belongs to the role.
+//! Role of a person in an organization, together with the record of the role.
 
 use super::Role;
 use crate::ids::{PatientId, SpecialistId};
 
-/// Role of a person in the organization of a request. The record belongs to the role that it was given for: neither
-/// is carried without the other, so none outlives a change of the other.
+/// Role of a person in the organization of a request, with the record that it was given for. Both are always carried
+/// together, so neither can outlive a change of the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Capacity {
-    /// Runs the platform; above organizations.
+    /// Operates the platform, above organizations.
     Superadmin,
-    /// Runs a clinic.
+    /// Administers a clinic.
     Admin,
-    /// Treats patients; `None` before there is a record.
+    /// Treats patients; `None` if there is no record yet.
     Specialist(Option<SpecialistId>),
-    /// Front desk.
+    /// Works at the front desk.
     Staff,
-    /// Is treated; `None` before there is a record.
+    /// Receives treatment; `None` if there is no record yet.
     Patient(Option<PatientId>),
 }
 
 impl Capacity {
-    /// The capacity of a member: of the records that the user is linked to, the one of its role.
+    /// Returns the capacity of a member: its role, with that one of the user's linked records that belongs to the role.
     pub(crate) fn of_membership(
         role: &str,
         patient: Option<PatientId>,
@@ -35,7 +35,7 @@ impl Capacity {
         })
     }
 
-    /// The role.
+    /// Returns the role.
     pub(crate) fn role(self) -> Role {
         match self {
             Self::Superadmin => Role::Superadmin,
@@ -46,12 +46,12 @@ impl Capacity {
         }
     }
 
-    /// The patient record of a patient.
+    /// Returns the patient record of a patient.
     pub(crate) fn patient_id(self) -> Option<PatientId> {
         if let Self::Patient(record) = self { record } else { None }
     }
 
-    /// The specialist record of a specialist.
+    /// Returns the specialist record of a specialist.
     pub(crate) fn specialist_id(self) -> Option<SpecialistId> {
         if let Self::Specialist(record) = self { record } else { None }
     }

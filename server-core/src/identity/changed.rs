@@ -1,7 +1,7 @@
-//! Changes to callers, told to what remembers callers.
+//! Notifications of changes to callers, for the caches of this process.
 //!
-//! A process hears of every change twice: from the database, whoever made it, and from its own
-//! transaction, before the request that made it is answered.
+//! A process is notified of its own changes twice: by the transaction, before the request that made the change is
+//! answered, and by the database, which notifies every process of every change.
 
 use std::{
     fmt,
@@ -10,28 +10,28 @@ use std::{
 
 use crate::ids::{ApiKeyId, ImpersonationId, OrganizationId, UserId};
 
-/// A change of something that processes remember about callers and their organizations.
+/// Change of something about callers or their organizations that processes cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Changed {
-    /// A user, or one of its memberships and records.
+    /// A user, or one of the user's memberships or records.
     User(UserId),
-    /// Any number of users: the name of an organization is part of each of its members.
+    /// Any number of users: the name of an organization is cached with each of its members.
     Users,
-    /// A session has ended; its id at the identity provider.
+    /// A session that ended, by its id at the identity provider.
     Session(String),
     /// An API key.
     ApiKey(ApiKeyId),
     /// An impersonation.
     Impersonation(ImpersonationId),
-    /// The audience of an organization.
+    /// The listeners of an organization.
     Audience(OrganizationId),
 }
 
 impl Changed {
-    /// The kind of changes to who listens.
+    /// Kind of the changes to listeners.
     pub(crate) const AUDIENCE: &str = "audience";
 
-    /// The kind and id by which listeners know it: the two parts of a notification of the database's.
+    /// Returns the kind and the id, which are the two parts of a notification by the database.
     fn parts(&self) -> (&'static str, String) {
         match self {
             Self::User(user) => ("user", user.to_string()),
@@ -44,19 +44,19 @@ impl Changed {
     }
 }
 
-/// Something that remembers rows and is told when they change.
+/// Cache of rows that is notified of their changes.
 pub(crate) trait Remembers: Send + Sync {
-    /// The row with this id changed.
+    /// Handles a change of the row with this id.
     fn changed(&self, id: &str);
 
-    /// Anything may have changed.
+    /// Drops everything, because any row may have changed.
     fn forget_all(&self);
 
-    /// Tells whether changes are heard of from now on; while not, nothing may be remembered.
+    /// Sets whether notifications arrive from now on; while they don't, nothing may be cached.
     fn hearing(&self, hearing: bool);
 }
 
-/// Everything in this process that remembers callers. Clones are the same list.
+/// Caches of callers in this process. Clones share the same list.
 #[derive(Clone, Default)]
 pub(crate) struct Listeners(Arc<RwLock<Vec<Listener>>>);
 
@@ -68,13 +68,13 @@ impl Listeners {
         self.0.write().unwrap_or_else(PoisonError::into_inner).push((kind, listener));
     }
 
-    /// Tells what this process has committed.
+    /// Notifies listeners of a change that this process has committed.
     pub(crate) fn tell(&self, changed: &Changed) {
         let (kind, id) = changed.parts();
         self.tell_of(kind, &id);
     }
 
-    /// Tells what the database said of a row.
+    /// Notifies listeners of a change that the database has announced.
     pub(crate) fn tell_of(&self, kind: &str, id: &str) {
         self.each(|of, listener| {
             if of == kind {
@@ -83,9 +83,9 @@ impl Listeners {
         });
     }
 
-    /// Does something with every listener.
+    /// Calls `act` with every listener.
     pub(crate) fn each(&self, act: impl Fn(&str, &dyn Remembers)) {
-        // Read once: a listener that adds another one must not wait for itself.
+        // Cloned first: a listener that adds another one must not wait for its own lock.
         let listeners = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
         for (kind, listener) in &listeners {
             act(kind, listener.as_ref());

@@ -1,25 +1,25 @@
-//! The grant of an API key: its organization, scopes and end.
+//! Grant of an API key: its organization, scopes and expiry.
 
 use chrono::{DateTime, Utc};
 
 use super::Scope;
 use crate::ids::{ApiKeyId, OrganizationId};
 
-/// An API key, and what it allows.
+/// API key with its organization, scopes and expiry.
 #[derive(Debug)]
 pub(crate) struct ApiKeyGrant {
-    /// The key.
+    /// Id of the key.
     pub(crate) id: ApiKeyId,
-    /// The organization it belongs to; it is good nowhere else.
+    /// Organization of the key, the only one in which it is valid.
     pub(crate) organization: OrganizationId,
-    /// Scopes that it was given.
+    /// Scopes of the key.
     pub(crate) scopes: Vec<Scope>,
-    /// End of the time in which the secret that was sent is good; `None` for no end.
+    /// Time until which the presented secret is valid; `None` for no end.
     pub(crate) expires_at: Option<DateTime<Utc>>,
 }
 
 impl ApiKeyGrant {
-    /// Returns true until it expires.
+    /// Returns true until the secret expires.
     pub(crate) fn is_good(&self) -> bool {
         self.expires_at.is_none_or(|end| end > Utc::now())
     }

@@ -1,32 +1,32 @@
-//! A user and its memberships.
+//! Users and their memberships.
 
 use super::Capacity;
 use crate::ids::{OrganizationId, UserId};
 
-/// A user with everything that authentication needs to know.
+/// User, with everything that authentication needs.
 #[derive(Debug)]
 pub(crate) struct Identity {
-    /// The user.
+    /// Id of the user.
     pub(crate) user_id: UserId,
     /// Name of the user.
     pub(crate) name: String,
-    /// Whether the user runs the platform.
+    /// `true` if the user is a superadmin.
     pub(crate) superadmin: bool,
-    /// Where requests go that name no organization.
+    /// Organization of requests that name none.
     pub(crate) current_organization_id: Option<OrganizationId>,
-    /// One entry an organization, by name.
+    /// Memberships, one for each organization, ordered by its name.
     pub(crate) memberships: Vec<Membership>,
 }
 
 /// Membership of a user in one organization.
 #[derive(Debug, Clone)]
 pub(crate) struct Membership {
-    /// The organization.
+    /// Id of the organization.
     pub(crate) organization_id: OrganizationId,
-    /// Its name.
+    /// Name of the organization.
     pub(crate) organization_name: String,
-    /// Its slug.
+    /// Slug of the organization.
     pub(crate) organization_slug: String,
-    /// Role of the user in it, with the record that belongs to the role.
+    /// Role of the user in the organization, with the record of the role.
     pub(crate) capacity: Capacity,
 }

@@ -1,4 +1,4 @@
-//! Callers, and what they may do: types that everything may know. Knows no HTTP and no SQL.
+//! Callers and their permissions: types that every module may import. They depend on neither HTTP nor SQL.
 
 mod actor;
 mod caller;

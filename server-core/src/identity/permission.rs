@@ -1,93 +1,95 @@
-//! Who may do what: the whole policy on one page. What is not listed is denied.
+//! Permissions of roles and scopes: the whole policy on one page. Whatever is not listed is denied.
 
 use poem_openapi::{
     Enum,
     types::{ParseFromJSON, ToJSON},
 };
 
-/// What a caller is in the organization of the request.
+/// Role of a caller in the organization of the request.
+///
+/// - `superadmin`: Operates the platform, above organizations.
+/// - `admin`: Administers the clinic.
+/// - `specialist`: Treats patients.
+/// - `staff`: Works at the front desk.
+/// - `patient`: Receives treatment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum Role {
-    /// Runs the platform; above organizations.
     Superadmin,
-    /// Runs a clinic.
     Admin,
-    /// Treats patients.
     Specialist,
-    /// Front desk.
     Staff,
-    /// Is treated.
     Patient,
 }
 
-/// What an API key may do; with it, what the front desk may do there.
+/// Scope of an API key. A key may do what its scopes name, and no more than `staff` may.
+///
+/// - `patients:read`: See patients.
+/// - `patients:write`: Create, change and delete patients.
+/// - `appointments:read`: See appointments.
+/// - `appointments:write`: Book, change and cancel appointments.
+/// - `specialists:read`: See specialists.
+/// - `specialists:write`: Change specialists.
+/// - `specialties:read`: See specialties.
+/// - `specialties:write`: Change specialties.
+/// - `calendar:read`: See calendars.
+/// - `calendar:write`: Create and revoke calendar feeds.
+/// - `forms:read`: See forms.
+/// - `forms:write`: Fill in forms.
+/// - `documents:read`: See documents.
+/// - `documents:write`: Write documents.
+/// - `webhooks:read`: See webhooks.
+/// - `webhooks:write`: Change webhooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Enum)]
 pub(crate) enum Scope {
-    /// See patients.
     #[oai(rename = "patients:read")]
     PatientsRead,
-    /// Create, change and delete patients.
     #[oai(rename = "patients:write")]
     PatientsWrite,
-    /// See appointments.
     #[oai(rename = "appointments:read")]
     AppointmentsRead,
-    /// Book, change and cancel appointments.
     #[oai(rename = "appointments:write")]
     AppointmentsWrite,
-    /// See specialists.
     #[oai(rename = "specialists:read")]
     SpecialistsRead,
-    /// Change specialists, as far as the front desk may.
     #[oai(rename = "specialists:write")]
     SpecialistsWrite,
-    /// See specialties.
     #[oai(rename = "specialties:read")]
     SpecialtiesRead,
-    /// Change specialties, as far as the front desk may.
     #[oai(rename = "specialties:write")]
     SpecialtiesWrite,
-    /// See calendars.
     #[oai(rename = "calendar:read")]
     CalendarRead,
-    /// Give and revoke calendar feeds.
     #[oai(rename = "calendar:write")]
     CalendarWrite,
-    /// See forms.
     #[oai(rename = "forms:read")]
     FormsRead,
-    /// Fill forms.
     #[oai(rename = "forms:write")]
     FormsWrite,
-    /// See documents.
     #[oai(rename = "documents:read")]
     DocumentsRead,
-    /// Write documents.
     #[oai(rename = "documents:write")]
     DocumentsWrite,
-    /// See webhooks.
     #[oai(rename = "webhooks:read")]
     WebhooksRead,
-    /// Change webhooks, as far as the front desk may.
     #[oai(rename = "webhooks:write")]
     WebhooksWrite,
 }
 
 impl Scope {
-    /// As the database and the specification write it.
+    /// Returns the scope as the database and the specification write it.
     pub(crate) fn as_text(self) -> String {
         self.to_json().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
     }
 
-    /// A scope as [`Scope::as_text`] wrote it.
+    /// Parses a scope written by [`Scope::as_text`].
     pub(crate) fn from_text(text: &str) -> Option<Self> {
         Self::parse_from_json(Some(text.into())).ok()
     }
 }
 
 impl Role {
-    /// As the database and the tokens write it.
+    /// Returns the role as the database and the tokens write it.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Superadmin => "superadmin",
@@ -98,7 +100,7 @@ impl Role {
         }
     }
 
-    /// A role that a membership can have.
+    /// Parses a role that a membership can have.
     pub(crate) fn of_membership(text: &str) -> Option<Self> {
         [Self::Admin, Self::Specialist, Self::Staff, Self::Patient].into_iter().find(|role| role.as_str() == text)
     }
@@ -108,7 +110,7 @@ use Role::{Admin, Patient, Specialist, Staff};
 
 macro_rules! permissions {
     ($($(#[$doc:meta])* $name:ident $(@ $scope:ident)?: [$($role:ident),*];)*) => {
-        /// Something a caller may or may not do. Which rows it may do it to is row-level security's.
+        /// Permission to use certain operations. Row-level security decides on which rows.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
         #[oai(rename_all = "snake_case")]
         pub(crate) enum Permission {
@@ -119,20 +121,20 @@ macro_rules! permissions {
             /// Every permission, in the order of the table.
             pub(crate) const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// The roles of an organization that have it; a superadmin has every one.
+            /// Returns the roles within an organization that have the permission; a superadmin has every one.
             fn roles(self) -> &'static [Role] {
                 match self {
                     $(Self::$name => &[$($role),*],)*
                 }
             }
 
-            /// As answers name it.
+            /// Returns the name of the permission in answers.
             pub(crate) fn name(self) -> String {
                 self.to_json().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
             }
 
-            /// The scope with which an API key has it, as far as the front desk has it; without one
-            /// no key does.
+            /// Returns the scope with which an API key has the permission, if staff have it too; without a scope, no
+            /// API key has it.
             pub(crate) fn scope(self) -> Option<Scope> {
                 match self {
                     $(Self::$name => [$(Scope::$scope)?].first().copied(),)*
@@ -145,15 +147,15 @@ macro_rules! permissions {
 permissions! {
     /// Create organizations.
     OrganizationCreate: [];
-    /// See one's own organization.
+    /// See the organization.
     OrganizationRead: [Admin, Specialist, Staff, Patient];
-    /// Change one's own organization.
+    /// Change the organization.
     OrganizationUpdate: [Admin];
-    /// See who belongs to one's own organization.
+    /// See the members of the organization.
     MemberRead: [Admin];
-    /// Invite members, change what they are, remove them.
+    /// Invite members, change their roles, remove them.
     MemberWrite: [Admin];
-    /// Link records of patients and specialists to logins, and end that.
+    /// Link records of patients and specialists to logins, and remove such links.
     RecordLink: [Admin];
     /// Create, rotate and revoke API keys.
     ApiKeyManage: [Admin];
@@ -181,14 +183,14 @@ permissions! {
     PatientWrite @ PatientsWrite: [Admin, Staff];
     /// Change a patient.
     PatientUpdate @ PatientsWrite: [Admin, Specialist, Staff];
-    /// Say by what a patient is found, its e-mail address and national id: those who see every patient, for an
-    /// address that is taken tells of another.
+    /// Set the data by which a patient is found: e-mail address and national id. For roles that see every patient,
+    /// because the error about an address in use reveals another patient.
     PatientIdentify @ PatientsWrite: [Admin, Staff];
     /// See and write clinical notes.
     ClinicalNotes: [Admin, Specialist];
     /// See appointments; specialists and patients their own.
     AppointmentRead @ AppointmentsRead: [Admin, Specialist, Staff, Patient];
-    /// Create and change appointments and say how they go; specialists their own.
+    /// Create and change appointments and set their status; specialists their own.
     AppointmentWrite @ AppointmentsWrite: [Admin, Specialist, Staff];
     /// Hold and book open slots; patients for themselves.
     AppointmentBook @ AppointmentsWrite: [Admin, Staff, Patient];
@@ -202,25 +204,25 @@ permissions! {
     AppointmentSeriesRead @ AppointmentsRead: [Admin, Specialist, Staff];
     /// Book, change and cancel series of appointments; specialists their own.
     AppointmentSeriesWrite @ AppointmentsWrite: [Admin, Specialist, Staff];
-    /// See who waits for a slot; patients themselves.
+    /// See the waitlist; patients their own entries.
     WaitlistRead @ AppointmentsRead: [Admin, Staff, Patient];
-    /// Put patients on the waitlist, take them off it and accept offers; patients for themselves.
+    /// Add and remove entries of the waitlist and accept offers; patients for themselves.
     WaitlistWrite @ AppointmentsWrite: [Admin, Staff, Patient];
     /// See the calendar; specialists and patients their own.
     CalendarRead @ CalendarRead: [Admin, Specialist, Staff, Patient];
     /// Join appointments by video; specialists and patients their own.
     VideoJoin: [Specialist, Patient];
-    /// Export, erase and anonymize what is held on a person.
+    /// Export, erase and anonymize the data of a person.
     GdprManage: [Admin];
 }
 
 impl Role {
-    /// Whether the role has the permission.
+    /// Returns true if the role has the permission.
     pub(crate) fn may(self, permission: Permission) -> bool {
         self == Self::Superadmin || permission.roles().contains(&self)
     }
 
-    /// The names of every permission the role has.
+    /// Returns the names of the role's permissions.
     pub(crate) fn permissions(self) -> Vec<String> {
         Permission::ALL.iter().filter(|permission| self.may(**permission)).map(|permission| permission.name()).collect()
     }

@@ -1,21 +1,21 @@
-//! A caller that is a person.
+//! Callers that are persons.
 
 use std::{ops::Deref, sync::Arc};
 
 use super::{Caller, Capacity, Credential, Denied, Identity};
 use crate::ids::{OrganizationId, UserId};
 
-/// A caller that is a person, where a program has no business: keys get 403 here, whatever their
+/// Caller that is a person, for operations that programs have no use for: API keys get 403 there, whatever their
 /// scopes.
 #[derive(Debug, Clone)]
 pub(crate) struct Person {
     caller: Caller,
-    /// The user with every membership.
+    /// The user, with every membership.
     identity: Arc<Identity>,
 }
 
 impl Person {
-    /// `None` for a key.
+    /// Returns the caller as a person; `None` for an API key or the service itself.
     pub(crate) fn of(caller: Caller) -> Option<Self> {
         let identity = match &caller.credential {
             Credential::Session(identity, _) | Credential::Impersonation(identity) | Credential::Feed(identity) => {
@@ -26,12 +26,12 @@ impl Person {
         Some(Self { caller, identity })
     }
 
-    /// The user.
+    /// Returns the id of the user.
     pub(crate) fn id(&self) -> UserId {
         self.identity.user_id
     }
 
-    /// The user with every membership.
+    /// Returns the user, with every membership.
     pub(crate) fn identity(&self) -> &Identity {
         &self.identity
     }
@@ -41,7 +41,7 @@ impl Person {
         if let Credential::Session(_, sid) = &self.caller.credential { Some(sid) } else { None }
     }
 
-    /// 403 while an administrator acts as the person.
+    /// Fails with 403 while an administrator acts as the person.
     pub(crate) fn in_person(&self) -> Result<(), Denied> {
         if self.is_impersonated() {
             return Err(Denied::Impersonated);
@@ -49,9 +49,10 @@ impl Person {
         Ok(())
     }
 
-    /// The same person, with no organization: what concerns its account rather than a clinic.
+    /// Returns the person without an organization, for operations on the account rather than on a clinic.
     ///
-    /// Acted as by an administrator, it stays where it is: what concerns the account is not for them.
+    /// While an administrator acts as the person, the organization is kept: operations on the account are not for the
+    /// administrator.
     pub(crate) fn above_organizations(&self) -> Caller {
         if self.is_impersonated() {
             return self.caller.clone();
@@ -62,7 +63,7 @@ impl Person {
         person
     }
 
-    /// The same person in another of its organizations; `None` when it is no member.
+    /// Returns the person in another organization; `None` if the person is not a member of it.
     pub(crate) fn in_organization(&self, organization: OrganizationId) -> Option<Self> {
         let membership = self.identity.memberships.iter().find(|m| m.organization_id == organization);
         let mut person = self.clone();
@@ -75,7 +76,7 @@ impl Person {
         Some(person)
     }
 
-    /// As the database and the gate take it.
+    /// Returns the caller, as the database and the request gate take it.
     pub(crate) fn into_caller(self) -> Caller {
         self.caller
     }

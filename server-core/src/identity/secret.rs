@@ -1,4 +1,4 @@
-//! Secrets that this service makes itself: shown once, then known only by their keyed hash.
+//! Secrets that this service generates: shown once, then recognized only by their keyed hash.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use server_shared::{
@@ -6,33 +6,33 @@ use server_shared::{
     mark::ShownOnce,
 };
 
-/// Characters of a secret that are stored and shown, to tell secrets apart.
+/// Number of characters of a secret that are stored and shown, to tell secrets apart.
 const SHOWN: usize = 8;
 
-/// Makes and recognizes secrets of one kind, e.g. `rxkey_…`.
+/// Generates and recognizes secrets of one kind, e.g. `rxkey_…`.
 pub(crate) struct Secrets {
     kind: &'static str,
     pepper: KeyedHash,
 }
 
-/// A new secret.
+/// Newly generated secret.
 pub(crate) struct NewSecret {
-    /// The whole of it, for the one answer that shows it.
+    /// The secret itself, for the one answer that shows it.
     pub(crate) secret: ShownOnce<String>,
-    /// Its beginning, which may be shown ever after.
+    /// Beginning of the secret, which may be shown at any time.
     pub(crate) prefix: String,
-    /// Keyed hash, which is stored.
+    /// Keyed hash of the secret, which is stored.
     pub(crate) hash: Vec<u8>,
 }
 
 impl Secrets {
-    /// Secrets that begin with `kind`, hashed under `pepper` (`API_KEY_PEPPER`). The kind is part of
-    /// the hash, so that no secret is taken for one of another kind.
+    /// Builds the generator of secrets that begin with `kind`, hashed with `pepper` (`API_KEY_PEPPER`). The kind is
+    /// part of the hash, so that a secret never matches one of another kind.
     pub(crate) fn new(kind: &'static str, pepper: Key32) -> Self {
         Self { kind, pepper: KeyedHash::new(pepper) }
     }
 
-    /// A new secret of 256 random bits.
+    /// Generates a secret of 256 random bits.
     pub(crate) fn make(&self) -> NewSecret {
         let random = URL_SAFE_NO_PAD.encode(Key32::generate().expose());
         let secret = format!("{}{random}", self.kind);
@@ -40,12 +40,12 @@ impl Secrets {
         NewSecret { prefix, hash: self.hash(&secret), secret: ShownOnce::new(secret) }
     }
 
-    /// Whether a text claims to be of this kind.
+    /// Returns true if a text has the prefix of this kind.
     pub(crate) fn claims(&self, text: &str) -> bool {
         text.starts_with(self.kind)
     }
 
-    /// Returns the keyed hash of a secret, which is stored.
+    /// Returns the keyed hash of a secret.
     pub(crate) fn hash(&self, secret: &str) -> Vec<u8> {
         self.pepper.bytes(secret).to_vec()
     }

@@ -1,4 +1,4 @@
-//! Clerk, the identity provider: its users, by its Backend API. What it tells of them comes in at
+//! Client of Clerk's Backend API, which manages the users of the identity provider. Clerk's events are received in
 //! `domain/clerk_event`.
 
 use std::time::Duration;
@@ -10,10 +10,11 @@ use url::Url;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Days for which the link in an invitation e-mail is valid: as long as an invitation here, before it is renewed.
+/// Days for which the link in an invitation e-mail is valid: as long as an invitation of this service before it is
+/// renewed.
 const INVITED_DAYS: i32 = 14;
 
-/// Ends users at the identity provider, and has it write to people who are to become some.
+/// Deletes users at the identity provider, and has it e-mail invitations to sign up.
 #[derive(Clone)]
 pub(crate) struct Users {
     client: Client,
@@ -21,20 +22,20 @@ pub(crate) struct Users {
     secret_key: SecretString,
 }
 
-/// Why Clerk did not do what it was asked for. Never says of whom.
+/// Failure of a call to Clerk. It never names the user.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UsersError {
     #[error("Clerk can't be reached")]
     Unreachable(#[source] reqwest::Error),
     #[error("Clerk answers {0}")]
     Refused(StatusCode),
-    #[error("the id of a user makes no path")]
+    #[error("the URL of a user can't be built")]
     Path,
 }
 
 impl UsersError {
-    /// Returns true if Clerk would refuse the same request again. False for a wrong key, a timeout and a rate limit:
-    /// those can be mended, or pass.
+    /// Returns true if Clerk would refuse the same request again. Returns false for a wrong key, a timeout and a rate
+    /// limit, which can be fixed or pass.
     pub(crate) fn is_final(&self) -> bool {
         let passes = [
             StatusCode::UNAUTHORIZED,
@@ -47,15 +48,15 @@ impl UsersError {
 }
 
 impl Users {
-    /// The users of the instance whose secret key this is, at `base` (`https://api.clerk.com`).
+    /// Builds the client of the Clerk instance with this secret key, at `base` (`https://api.clerk.com`).
     pub(crate) fn new(base: Url, secret_key: SecretString) -> Result<Self, reqwest::Error> {
-        // Another one may be installed already; any will do.
+        // Another provider may be installed already; any of them will do.
         rustls::crypto::ring::default_provider().install_default().ok();
         let client = Client::builder().timeout(TIMEOUT).redirect(Policy::none()).build()?;
         Ok(Self { client, base, secret_key })
     }
 
-    /// Deletes a user; one who isn't there is deleted already.
+    /// Deletes a user. Succeeds if there is no such user.
     pub(crate) async fn delete(&self, clerk_id: &str) -> Result<(), UsersError> {
         let mut url = self.base.clone();
         url.path_segments_mut().map_err(|()| UsersError::Path)?.pop_if_empty().extend(["v1", "users", clerk_id]);
@@ -65,7 +66,7 @@ impl Users {
         }
     }
 
-    /// Asks Clerk to e-mail an invitation to sign up to an address, even if it has done so before.
+    /// Asks Clerk to e-mail an invitation to sign up to an address, even if the address was invited before.
     pub(crate) async fn invite(&self, address: &str) -> Result<(), UsersError> {
         let mut url = self.base.clone();
         url.path_segments_mut().map_err(|()| UsersError::Path)?.pop_if_empty().extend(["v1", "invitations"]);
@@ -78,7 +79,7 @@ impl Users {
 
     async fn send(&self, request: RequestBuilder) -> Result<StatusCode, UsersError> {
         let request = request.bearer_auth(self.secret_key.expose_secret());
-        // The address holds the user's id, and errors are logged.
+        // The URL contains the user's id, and errors are logged.
         let answer = request.send().await.map_err(|error| UsersError::Unreachable(error.without_url()))?;
         Ok(answer.status())
     }

@@ -1,4 +1,4 @@
-//! Core's way to services that are not its own.
+//! Clients of external services.
 
 pub(crate) mod clerk;
 pub(crate) mod daily;

@@ -1,4 +1,4 @@
-//! Redis: what instances share for a short while.
+//! Redis, which holds short-lived state that instances share.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use bb8_redis::{RedisConnectionManager, bb8::Pool};
 use secrecy::{ExposeSecret, SecretString};
 use server_shared::http::health::Probe;
 
-/// How long a request may wait for a connection; it goes on without Redis after that.
+/// Longest wait of a request for a connection; without one it continues without Redis.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A pool that connects when it is first used.
+/// Builds a pool that connects on its first use.
 pub(crate) fn connect(url: &SecretString) -> Result<Pool<RedisConnectionManager>, redis::RedisError> {
     let manager = RedisConnectionManager::new(url.expose_secret())?;
     Ok(Pool::builder().max_size(16).connection_timeout(ACQUIRE_TIMEOUT).build_unchecked(manager))
 }
 
-/// Asks Redis.
+/// Readiness check of Redis: sends `PING`.
 pub(crate) struct RedisProbe(pub(crate) Pool<RedisConnectionManager>);
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! S3: where files live.
+//! S3, which stores files.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use server_shared::http::health::Probe;
 
 use crate::config::StorageConfig;
 
-/// How many objects S3 deletes in one request.
+/// Largest number of objects that S3 deletes in one request.
 const DELETE_BATCH: usize = 1000;
 
-/// A bucket.
+/// Client of one bucket.
 #[derive(Clone)]
 pub(crate) struct Storage {
     client: Client,
@@ -28,7 +28,7 @@ pub(crate) struct Storage {
 }
 
 impl Storage {
-    /// Nothing is sent before the first use.
+    /// Builds the client. It sends nothing before its first use.
     pub(crate) fn new(config: &StorageConfig) -> Self {
         let key = config.access_key_id.expose_secret();
         let secret = config.secret_access_key.expose_secret();
@@ -40,14 +40,14 @@ impl Storage {
             .timeout_config(TimeoutConfig::builder().operation_timeout(Duration::from_secs(30)).build())
             .http_client(http);
         if let Some(endpoint) = &config.endpoint {
-            // Servers other than AWS's have no DNS name a bucket.
+            // Servers other than AWS have no DNS name for each bucket.
             builder = builder.endpoint_url(endpoint.as_str()).force_path_style(true);
         }
         Self { client: Client::from_conf(builder.build()), bucket: config.bucket.clone() }
     }
 }
 
-/// Asks S3 for the bucket.
+/// Readiness check of S3: asks for the bucket.
 pub(crate) struct StorageProbe(pub(crate) Storage);
 
 #[async_trait]
@@ -58,12 +58,12 @@ impl Probe for StorageProbe {
     }
 }
 
-/// S3 did not do what it was asked for.
+/// Failure of a request to S3.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StorageError {
-    #[error("S3 can't be reached or refuses")]
+    #[error("S3 can't be reached or refuses the request")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("S3 keeps {0} objects that were to be deleted")]
+    #[error("S3 did not delete {0} objects")]
     Kept(usize),
 }
 
@@ -74,7 +74,7 @@ impl StorageError {
 }
 
 impl Storage {
-    /// The keys that begin with `prefix`.
+    /// Returns the keys that begin with `prefix`.
     pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
         let mut keys = Vec::new();
         let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix);
@@ -86,7 +86,7 @@ impl Storage {
         Ok(keys)
     }
 
-    /// Deletes objects; those that aren't there are deleted already.
+    /// Deletes objects. Ignores those that don't exist.
     pub(crate) async fn delete(&self, keys: &[String]) -> Result<(), StorageError> {
         for batch in keys.chunks(DELETE_BATCH) {
             let objects = batch.iter().map(|key| ObjectIdentifier::builder().key(key).build());

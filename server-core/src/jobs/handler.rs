@@ -1,4 +1,4 @@
-//! What a kind of work is, who does it, and how an attempt can end.
+//! Kinds of work, their handlers, and the results of a run.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -14,72 +14,73 @@ use crate::{
     ids::{OrganizationId, UserId},
 };
 
-/// Pauses of a kind that has no reason for others.
+/// Default pauses between runs that fail.
 pub(super) const PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(10));
 
-/// What is to be done: ids and choices, never a personal value.
+/// Description of the work of a job. It holds ids and choices, never a personal value.
 pub(crate) trait Work: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// The kind's name; it stays as it is for as long as such rows may wait.
+    /// Name of the kind. It must not change while rows of the kind may exist.
     const KIND: &'static str;
-    /// Width of the kind's lane: how many of its jobs a process works on at a time. One organization holds half of it
-    /// at most, and one place at least.
+    /// Width of the kind's lane: the number of its jobs that a process runs at once. One organization may have half of
+    /// them, rounded down, but at least one.
     const WIDTH: usize = 4;
-    /// After how many attempts it is given up; `None` is never.
+    /// Number of runs after which the job fails for good; `None` for no limit. Runs that the process stopped, or that
+    /// ended with [`Outcome::Again`], do not count.
     const ATTEMPTS: Option<i32> = Some(20);
-    /// Pauses between attempts that fail.
+    /// Pauses between runs that fail.
     const PAUSES: Backoff = PAUSES;
-    /// How many days its row stays once it has ended.
+    /// Number of days for which the row of a finished job is kept.
     const KEEP_DAYS: i32 = 30;
 
-    /// Of work with the same key in one organization, one job may be open at a time.
+    /// Key of the work: in one organization, only one job with the same key may be open at a time.
     fn key(&self) -> Option<String> {
         None
     }
 }
 
-/// Does one kind of work.
+/// Handler of one kind of work.
 #[async_trait]
 pub(crate) trait Handler: Send + Sync + 'static {
-    /// The kind.
+    /// Kind of work.
     type Work: Work;
 
-    /// One attempt. Dropped at any `await` when the process stops or the lease is lost.
-    async fn run(&self, work: Self::Work, attempt: &Attempt) -> Result<Outcome, JobError>;
+    /// Runs the job once. The future may be dropped at any `await`, when the process stops or the lease is lost.
+    async fn run(&self, work: Self::Work, run: &JobRun) -> Result<Outcome, JobError>;
 }
 
-/// How an attempt ended that did not fail.
+/// Result of a run that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// There is nothing left to do.
+    /// The job is done.
     Done,
-    /// Something else has to happen first: look again after this long. No failure.
+    /// Something else has to happen first: the job runs again after this time. Not counted as a failure.
     Again(Duration),
 }
 
-/// A job under way, in the hands of this process.
+/// Run of a job by this process.
 #[derive(Debug)]
-pub(crate) struct Attempt {
-    /// The job.
+pub(crate) struct JobRun {
+    /// Id of the job.
     pub(crate) id: Uuid,
-    /// Whose it is.
+    /// Organization of the job.
     pub(crate) organization: Option<OrganizationId>,
-    /// User who asked for it; `None` if nobody did, or if the user was erased.
+    /// User who asked for the job; `None` if nobody did, or if the user was erased.
     pub(crate) asked_by: Option<UserId>,
-    /// What former attempts have recorded.
+    /// Progress recorded by earlier runs.
     pub(crate) progress: Value,
     pub(super) lease: Uuid,
 }
 
-impl Attempt {
-    /// Ends the jobs that would do just the same and wait for their first turn. To be called before the attempt reads
-    /// anything, so that it does what they were left for.
+impl JobRun {
+    /// Finishes other jobs with the same work that have not run yet. Call it before this run reads anything, so that
+    /// the run covers the changes for which those jobs were enqueued.
     pub(crate) async fn absorb<W: Work>(&self, across: &Across, work: &W) -> Result<(), JobError> {
         let payload = serde_json::to_value(work).map_err(|error| JobError::fatal("payload_unwritable", error))?;
         Ok(repository::jobs_absorb(across, self.organization, W::KIND, &payload, self.id).await?)
     }
 
-    /// Records how far the job is, in the transaction of the step that got it there: either both are
-    /// true after a crash or neither. Fails when another process has taken the job over.
+    /// Records the progress of the job in the transaction of the step that made it, so that after a crash both have
+    /// happened or neither. Fails if another process has taken the job over.
     pub(crate) async fn record(&self, tx: &mut impl Tx, progress: &impl Serialize) -> Result<(), JobError> {
         let progress = serde_json::to_value(progress).map_err(|error| JobError::fatal("progress_unwritable", error))?;
         if repository::job_record(tx, self.id, self.lease, &progress).await? {
@@ -89,7 +90,7 @@ impl Attempt {
     }
 }
 
-/// Why an attempt failed. The code is stored and shown; the cause is logged.
+/// Failure of a run. The code is stored and shown; the cause is logged.
 #[derive(Debug, thiserror::Error)]
 #[error("{code}")]
 pub(crate) struct JobError {
@@ -100,7 +101,7 @@ pub(crate) struct JobError {
 }
 
 impl JobError {
-    /// Another attempt may go right.
+    /// Builds a failure after which the job runs again.
     pub(crate) fn retry(
         code: impl Into<Cow<'static, str>>,
         cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -108,7 +109,7 @@ impl JobError {
         Self { code: code.into(), fatal: false, cause: cause.into() }
     }
 
-    /// No attempt ever will.
+    /// Builds a failure that no further run can avoid: the job fails for good.
     pub(crate) fn fatal(
         code: impl Into<Cow<'static, str>>,
         cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,

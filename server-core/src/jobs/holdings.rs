@@ -1,6 +1,6 @@
 use crate::holding::{Fate, Found, HOLDING, Holding, PageKey, clear};
 
-/// Personal data in jobs: who asked for them.
+/// Personal data in jobs: the user who asked for each.
 pub(crate) const HOLDINGS: &[Holding] = &[Holding {
     table: "jobs",
     found: Found::User("created_by"),

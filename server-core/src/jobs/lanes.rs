@@ -1,10 +1,10 @@
-//! How many jobs of each kind this process has in hand, of which organizations, and who had the last turn.
+//! Lanes: the jobs that this process runs, by kind and organization, and the organization of each lane's latest job.
 
 use std::collections::{BTreeMap, HashMap};
 
 use tokio::task::{Id, JoinSet};
 
-/// The jobs under way, each with its place in a lane.
+/// Running jobs, each with its place in a lane.
 #[derive(Debug)]
 pub(super) struct InHand {
     running: JoinSet<()>,
@@ -13,17 +13,17 @@ pub(super) struct InHand {
 }
 
 impl InHand {
-    /// None yet, in lanes of these kinds and widths.
+    /// Builds empty lanes of these kinds and widths.
     pub(super) fn new(lanes: impl IntoIterator<Item = (&'static str, usize)>) -> Self {
         Self { running: JoinSet::new(), places: HashMap::new(), lanes: Lanes::new(lanes) }
     }
 
-    /// Returns what may be claimed; `None` while every lane is full.
+    /// Returns the free places that a claim may fill; `None` while every lane is full.
     pub(super) fn room(&self) -> Option<Room> {
         self.lanes.room()
     }
 
-    /// Starts an attempt at a job of an organization, 0 for none.
+    /// Starts a run of a job of an organization, 0 for none.
     pub(super) fn start(
         &mut self,
         kind: &'static str,
@@ -34,7 +34,7 @@ impl InHand {
         self.places.insert(self.running.spawn(attempt).id(), place);
     }
 
-    /// Waits until an attempt has ended; `None` if there is none.
+    /// Waits until a run has ended; `None` if none is in progress.
     pub(super) async fn ended(&mut self) -> Option<()> {
         let ended = self.running.join_next_with_id().await?;
         let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
@@ -45,37 +45,38 @@ impl InHand {
     }
 }
 
-/// The lanes of a process, one for each kind of work, so that no kind waits for another's jobs.
+/// Lanes of a process, one for each kind of work, so that no kind waits for the jobs of another.
 #[derive(Debug)]
 struct Lanes(BTreeMap<&'static str, Lane>);
 
 #[derive(Debug)]
 struct Lane {
     width: usize,
-    /// How many jobs are in hand, by organization; of none that number is zero.
+    /// Number of running jobs by organization; 0 is the key of jobs without one.
     in_hand: BTreeMap<i64, usize>,
-    /// The organization that had the last turn.
+    /// Organization whose job was started last.
     last: i64,
 }
 
-/// A place in a lane that a job has taken.
+/// Place in a lane that a running job occupies.
 #[derive(Debug)]
 struct Place {
     kind: &'static str,
     organization: i64,
 }
 
-/// Kinds and places that a claim may fill, as the statement takes them.
+/// Kinds and places that a claim may fill, as parameters of the claim statement.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Room {
-    /// Kinds whose lanes have places left.
+    /// Kinds whose lanes have free places.
     pub(super) kinds: Vec<String>,
-    /// How many places, kind by kind.
+    /// Number of free places of each kind.
     pub(super) free: Vec<i32>,
-    /// The organization that had the last turn, kind by kind; -1 before the first.
+    /// Organization whose job was started last, of each kind; -1 before the first.
     pub(super) after: Vec<i64>,
-    /// Kinds and organizations, pair by pair, that hold all they may.
+    /// Kinds of the pairs of kind and organization that have as many running jobs as they may.
     pub(super) full_kinds: Vec<String>,
+    /// Organizations of those pairs, in the same order.
     pub(super) full_organizations: Vec<i64>,
 }
 
@@ -125,7 +126,7 @@ impl Lanes {
 }
 
 impl Lane {
-    /// Returns how many places one organization may hold, even if no other wants them: whoever comes next shall not
+    /// Returns the number of places that one organization may occupy even if no other wants them: the next one must not
     /// have to wait for jobs that hang.
     fn share(&self) -> usize {
         (self.width / 2).max(1)
@@ -147,7 +148,7 @@ mod tests {
 
     const KINDS: [&str; 2] = ["hooks", "rooms"];
 
-    /// Whether a claim may give `organization` another job of `kind`, by what the statement is told.
+    /// Returns true if a claim may start another job of `kind` for `organization`, by the parameters of the statement.
     fn admits(room: Option<&Room>, kind: &str, organization: i64) -> bool {
         room.is_some_and(|room| {
             let full = room.full_kinds.iter().zip(&room.full_organizations);
@@ -158,9 +159,9 @@ mod tests {
 
     #[derive(Debug, Clone)]
     enum Step {
-        /// A claim finds that this organization has a job of this kind.
+        /// A claim finds a due job of this kind and organization.
         Due(usize, i64),
-        /// One of the attempts ends.
+        /// One of the runs ends.
         Ended(prop::sample::Index),
     }
 

@@ -9,22 +9,23 @@ use crate::{
     ids::{OrganizationId, UserId},
 };
 
-/// How far a job is.
+/// State of a job.
+///
+/// - `queued`: Waits to be run, for the first time or again.
+/// - `running`: A process is running it.
+/// - `succeeded`: Done.
+/// - `failed`: Failed for good; `last_error` states the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
 #[oai(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub(crate) enum JobState {
-    /// Waits for its turn, or for the next attempt.
     Queued,
-    /// Under way.
     Running,
-    /// Done.
     Succeeded,
-    /// Given up; `last_error` says why.
     Failed,
 }
 
-/// Work on its way into the table.
+/// Job that is about to be inserted.
 #[derive(Debug)]
 pub(crate) struct NewJob {
     pub(crate) id: Uuid,
@@ -38,7 +39,7 @@ pub(crate) struct NewJob {
 }
 
 impl NewJob {
-    /// A job for `work`.
+    /// Builds a job for `work`.
     pub(crate) fn of<W: Work>(
         work: &W,
         organization: Option<OrganizationId>,
@@ -57,14 +58,14 @@ impl NewJob {
         })
     }
 
-    /// Returns true if the other one would do the same in the same organization, and is left under the same key.
+    /// Returns true if the other job has the same work, organization and key.
     pub(crate) fn is_same_work(&self, other: &Self) -> bool {
         (self.kind, self.organization, &self.key, &self.payload)
             == (other.kind, other.organization, &other.key, &other.payload)
     }
 
-    /// Returns the statement that inserts the jobs, without those for which a job with the same key is open; empty if
-    /// there are no jobs. The rows are hexadecimal text: whatever they hold, it is of `[0-9a-f]` alone.
+    /// Returns the statement that inserts the jobs, except those for whose key a job is open; empty without jobs. The
+    /// rows are passed as hexadecimal text: whatever they contain, it consists of `[0-9a-f]` alone.
     pub(crate) fn statement(jobs: &[Self]) -> String {
         if jobs.is_empty() {
             return String::new();
@@ -86,7 +87,7 @@ impl NewJob {
     }
 }
 
-/// A job as it stands.
+/// Job as it is stored.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) id: Uuid,
@@ -100,9 +101,9 @@ pub(crate) struct Job {
     pub(crate) finished_at: Option<DateTime<Utc>>,
 }
 
-/// A job that this process has in hand.
+/// Job that this process has claimed.
 #[derive(Debug)]
-pub(super) struct Claimed {
+pub(super) struct ClaimedJob {
     pub(super) id: Uuid,
     pub(super) organization_id: i64,
     pub(super) kind: String,

@@ -1,5 +1,5 @@
-//! The table of jobs: rows are written in a caller's transaction, and worked off on the owner's pool,
-//! for every organization.
+//! Queries of the table `jobs`. Rows are inserted in a caller's transaction, and processed on the owner's pool for
+//! every organization.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use uuid::Uuid;
 
 use super::{
     lanes::Room,
-    model::{Claimed, Job, JobState, NewJob},
+    model::{ClaimedJob, Job, JobState, NewJob},
 };
 use crate::{
     database::{Across, DatabaseError, Tx},
     ids::{OrganizationId, UserId},
 };
 
-/// Writes jobs, all in one statement, but those whose key is open; says how many.
+/// Inserts jobs in one statement, except those whose key is open already; returns the number inserted.
 pub(crate) async fn jobs_enqueue<'e>(executor: impl PgExecutor<'e>, jobs: &[NewJob]) -> Result<u64, DatabaseError> {
     let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
     let organizations: Vec<i64> = jobs.iter().map(|job| job.organization.map_or(0, |id| id.0)).collect();
@@ -47,7 +47,7 @@ pub(crate) async fn jobs_enqueue<'e>(executor: impl PgExecutor<'e>, jobs: &[NewJ
     Ok(done.rows_affected())
 }
 
-/// The youngest job of a kind with a key, if the caller may see it.
+/// Returns the latest job with this kind and key, if the caller may see it.
 pub(crate) async fn job_latest(
     tx: &mut impl Tx,
     organization: i64,
@@ -71,7 +71,7 @@ pub(crate) async fn job_latest(
     Ok(job)
 }
 
-/// Stores how far a job is; `false` when the lease is another's by now.
+/// Stores the progress of a job; `false` if another process holds the lease by now.
 pub(super) async fn job_record(
     tx: &mut impl Tx,
     id: Uuid,
@@ -84,10 +84,15 @@ pub(super) async fn job_record(
     Ok(done.rows_affected() == 1)
 }
 
-/// Takes jobs that there is room for, of each organization one at most; the function `jobs_claim` says in which order.
-pub(super) async fn jobs_claim(across: &Across, room: &Room, lease: Duration) -> Result<Vec<Claimed>, DatabaseError> {
+/// Claims jobs for the free places, at most one of each organization and kind; the function `jobs_claim` documents the
+/// order.
+pub(super) async fn jobs_claim(
+    across: &Across,
+    room: &Room,
+    lease: Duration,
+) -> Result<Vec<ClaimedJob>, DatabaseError> {
     let claimed = sqlx::query_as!(
-        Claimed,
+        ClaimedJob,
         r#"
         select id as "id!", organization_id as "organization_id!", kind as "kind!", payload as "payload!",
                progress as "progress!", attempts as "attempts!", created_by as "created_by: UserId", lease as "lease!"
@@ -105,7 +110,7 @@ pub(super) async fn jobs_claim(across: &Across, room: &Room, lease: Duration) ->
     Ok(claimed)
 }
 
-/// Keeps a job in hand; `false` when it is another's by now.
+/// Renews the lease of a job; `false` if another process holds it by now.
 pub(super) async fn job_renew(across: &Across, id: Uuid, lease: Uuid, by: Duration) -> Result<bool, DatabaseError> {
     let done = sqlx::query!(
         r#"
@@ -120,7 +125,7 @@ pub(super) async fn job_renew(across: &Across, id: Uuid, lease: Uuid, by: Durati
     Ok(done.rows_affected() == 1)
 }
 
-/// Ends a job.
+/// Marks a job as finished.
 pub(super) async fn job_finish(
     across: &Across,
     id: Uuid,
@@ -143,7 +148,8 @@ pub(super) async fn job_finish(
     Ok(())
 }
 
-/// Ends jobs that wait for their first turn and would do the same; those that failed are to be seen to fail.
+/// Finishes queued jobs with the same work that have never run. Jobs that have failed before are left, so that their
+/// failure stays visible.
 pub(super) async fn jobs_absorb(
     across: &Across,
     organization: Option<OrganizationId>,
@@ -166,7 +172,7 @@ pub(super) async fn jobs_absorb(
     Ok(())
 }
 
-/// Gives a job back, to be taken up after a pause; `attempts` as they are to be counted from then on.
+/// Returns a job to the queue, to run after a pause; `attempts` is the number of runs counted from then on.
 pub(super) async fn job_release(
     across: &Across,
     id: Uuid,
@@ -193,7 +199,7 @@ pub(super) async fn job_release(
     Ok(())
 }
 
-/// Writes the one row of a periodic task, unless it is there.
+/// Inserts the single row of a periodic task, unless it exists.
 pub(super) async fn task_ensure(across: &Across, kind: &str, key: &str) -> Result<(), DatabaseError> {
     sqlx::query!(
         r#"
@@ -208,7 +214,7 @@ pub(super) async fn task_ensure(across: &Across, kind: &str, key: &str) -> Resul
     Ok(())
 }
 
-/// Removes rows that have ended long enough ago; says how many.
+/// Deletes the rows of jobs that finished longer ago than they are kept; returns the number deleted.
 pub(super) async fn job_expire(across: &Across) -> Result<u64, DatabaseError> {
     let done = sqlx::query!("delete from jobs where finished_at < now() - make_interval(days => keep_days)")
         .execute(across.pool())
@@ -216,19 +222,19 @@ pub(super) async fn job_expire(across: &Across) -> Result<u64, DatabaseError> {
     Ok(done.rows_affected())
 }
 
-/// Jobs of a kind that wait or were given up.
+/// Number of waiting and of failed jobs of a kind.
 #[derive(Default)]
 pub(super) struct Backlog {
     pub(super) kind: String,
-    /// How many are due.
+    /// Number of jobs that are due.
     pub(super) due: i64,
-    /// Since how many seconds the one is that waits longest.
+    /// Seconds for which the longest-waiting job has been due.
     pub(super) lag: f64,
-    /// How many were given up.
+    /// Number of jobs that failed for good.
     pub(super) failed: i64,
 }
 
-/// Counts what waits and what was given up, for each kind that has any.
+/// Counts due and failed jobs, for each kind that has any.
 pub(super) async fn jobs_backlog(across: &Across) -> Result<Vec<Backlog>, DatabaseError> {
     let backlog = sqlx::query_as!(
         Backlog,

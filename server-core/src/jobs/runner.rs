@@ -1,8 +1,8 @@
-//! The loop that works jobs off.
+//! The loop that claims and runs jobs.
 //!
-//! Woken in memory by the commits of its own process; those of other processes it finds by looking
-//! every second. A job in hand is leased, and the lease renewed for as long as the attempt takes: a
-//! process that was killed loses its jobs to the others within [`LEASE`].
+//! Commits of this process wake the runner in memory; it finds jobs of other processes by polling every second. A
+//! running job is leased, and the lease is renewed for as long as the run takes: if a process is killed, others take
+//! over its jobs within [`LEASE`].
 
 use std::{
     collections::BTreeMap,
@@ -20,10 +20,10 @@ use server_shared::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Attempt, Handler, JobError, JobState, Outcome, Work,
+    Handler, JobError, JobRun, JobState, Outcome, Work,
     handler::PAUSES,
     lanes::{InHand, Room},
-    model::Claimed,
+    model::ClaimedJob,
     repository::{self, Backlog},
 };
 use crate::{
@@ -32,34 +32,35 @@ use crate::{
     wake::Wake,
 };
 
-/// How often it looks without being woken.
+/// Interval of polling.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Pauses while the database can't be reached.
 const OUTAGE: Backoff = Backoff::new(LOOK_EVERY, Duration::from_secs(5));
-/// How long an attempt may go on when the process stops; then it is dropped and left to another.
+/// Time for which a run may continue after the process was asked to stop; then it is dropped and left to another
+/// process.
 const GRACE: Duration = Duration::from_secs(3);
-/// How often the backlog is measured.
+/// Interval at which the backlog is measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(15);
-/// The key of the one row of a periodic task.
+/// Key of the single row of a periodic task.
 const TASK: &str = "periodic";
-/// The label of kinds that this version doesn't know.
+/// Label of kinds that this version doesn't know, in metrics.
 const OTHERS: &str = "others";
 /// Longest pause of a periodic task that fails.
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
-type Run = Box<dyn Fn(Attempt, serde_json::Value) -> BoxFuture<'static, Result<Outcome, JobError>> + Send + Sync>;
+type RunFn = Box<dyn Fn(JobRun, serde_json::Value) -> BoxFuture<'static, Result<Outcome, JobError>> + Send + Sync>;
 
-/// A kind of job.
+/// Kind of job, with its handler and limits.
 struct Kind {
-    run: Run,
+    run: RunFn,
     width: usize,
     attempts: Option<i32>,
     pauses: Backoff,
-    /// For what comes back by itself: how long after it was done.
+    /// Pause after each run of a periodic task; `None` for a kind that is not periodic.
     every: Option<Duration>,
 }
 
-/// Works jobs off, with what handlers it is given.
+/// Runs jobs with the handlers that are registered.
 pub(crate) struct Runner {
     across: Across,
     wake: Wake,
@@ -67,7 +68,8 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    /// Works on the owner's pool, for every organization. Knows how to expire its own rows.
+    /// Builds a runner on the owner's pool, for every organization. It registers the task that deletes old rows of
+    /// jobs.
     pub(crate) fn new(across: Across) -> Self {
         let own = across.clone();
         let runner = Self { across, wake: Wake::default(), kinds: BTreeMap::new() };
@@ -77,22 +79,22 @@ impl Runner {
         })
     }
 
-    /// Returns what tells it that there is work.
+    /// Returns the handle that wakes the runner.
     pub(crate) fn wake(&self) -> Wake {
         self.wake.clone()
     }
 
-    /// Lets `handler` do the work of its kind.
+    /// Registers the handler of a kind of work.
     pub(crate) fn handle<H: Handler>(mut self, handler: H) -> Self {
         let handler = Arc::new(handler);
-        let run: Run = Box::new(move |attempt, payload| {
+        let run: RunFn = Box::new(move |run, payload| {
             let handler = Arc::clone(&handler);
             Box::pin(async move {
                 let work = serde_json::from_value(payload).map_err(|error| {
-                    // serde repeats what it could not read; its line and column are enough.
+                    // serde's message quotes the input; its category and column are enough.
                     JobError::fatal("payload_unreadable", format!("{:?} at {}", error.classify(), error.column()))
                 })?;
-                handler.run(work, &attempt).await
+                handler.run(work, &run).await
             })
         });
         let kind = Kind {
@@ -106,8 +108,8 @@ impl Runner {
         self
     }
 
-    /// Runs periodic work: in all processes together once in `every`, by one at a time. `task` says how many rows it
-    /// removed, or whatever it counts.
+    /// Registers a periodic task: it runs again `every` after it has ended, in one process at a time. `task` returns a
+    /// number for the metrics, such as that of the rows it deleted.
     pub(crate) fn every<F>(
         mut self,
         kind: &'static str,
@@ -117,7 +119,7 @@ impl Runner {
     where
         F: Future<Output = Result<u64, DatabaseError>> + Send + 'static,
     {
-        let run: Run = Box::new(move |_, _| {
+        let run: RunFn = Box::new(move |_, _| {
             let task = task();
             Box::pin(async move {
                 metrics::counter!("housekeeping_rows_total", "task" => kind).increment(task.await?);
@@ -129,7 +131,7 @@ impl Runner {
         self
     }
 
-    /// Works until `stop`.
+    /// Runs jobs until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let runner = Arc::new(self);
         let mut in_hand = InHand::new(runner.kinds.iter().map(|(name, kind)| (*name, kind.width)));
@@ -146,14 +148,14 @@ impl Runner {
                         let organization = job.organization_id;
                         in_hand.start(name, organization, Arc::clone(&runner).attempt(job, stop.clone()));
                     }
-                    // Of each organization it was one at most.
+                    // A claim takes at most one job of each kind and organization, so more may be due.
                     if may_be_more {
                         continue;
                     }
                 }
                 Err(error) => {
                     failures += 1;
-                    tracing::warn!(?error, failures, "jobs wait");
+                    tracing::warn!(?error, failures, "jobs could not be claimed; retrying");
                 }
             }
             if measured.elapsed() >= MEASURE_EVERY {
@@ -163,48 +165,48 @@ impl Runner {
             let pause = if failures == 0 { LOOK_EVERY } else { OUTAGE.after(failures) };
             tokio::select! {
                 () = stop.cancelled() => {}
-                // What it was or what it led to may leave work behind.
+                // The run may have enqueued jobs, and its place is free now.
                 Some(()) = in_hand.ended() => {}
-                // While the database is down a commit is no reason to try it sooner.
+                // While the database is down, a commit is no reason to try sooner.
                 () = runner.wake.woken(), if failures == 0 => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
-        // Each attempt hears the same `stop`.
+        // Every run receives the same `stop`.
         while in_hand.ended().await.is_some() {}
     }
 
-    async fn claim(&self, room: Option<Room>, tasks_planned: &mut bool) -> Result<Vec<Claimed>, DatabaseError> {
+    async fn claim(&self, room: Option<Room>, tasks_planned: &mut bool) -> Result<Vec<ClaimedJob>, DatabaseError> {
         if !*tasks_planned {
             for (kind, _) in self.kinds.iter().filter(|(_, known)| known.every.is_some()) {
                 repository::task_ensure(&self.across, kind, TASK).await?;
             }
             *tasks_planned = true;
         }
-        // Rows of kinds that this version doesn't know have no lane, and wait for one that does.
+        // Rows of kinds that this version doesn't know have no lane, and wait for a version that does.
         match room {
             Some(room) => repository::jobs_claim(&self.across, &room, LEASE).await,
             None => Ok(Vec::new()),
         }
     }
 
-    async fn attempt(self: Arc<Self>, job: Claimed, stop: CancellationToken) {
+    async fn attempt(self: Arc<Self>, job: ClaimedJob, stop: CancellationToken) {
         let Some((&name, kind)) = self.kinds.get_key_value(job.kind.as_str()) else { return };
-        // Its attempts ended with their process and were never judged: this one would too.
+        // Every earlier run ended with its process and has no result; another one would probably end the same way.
         if kind.attempts.is_some_and(|most| job.attempts > most) {
-            let exhausted = Err(JobError::fatal("attempts_exhausted", "every attempt ended with its process"));
+            let exhausted = Err(JobError::fatal("attempts_exhausted", "every run ended with its process"));
             return self.settle(name, kind, &job, Held::Done(exhausted)).await;
         }
         let began = Instant::now();
-        let attempt = Attempt {
+        let run = JobRun {
             id: job.id,
             organization: Some(job.organization_id).filter(|id| *id != 0).map(OrganizationId),
             asked_by: job.created_by,
             progress: job.progress.clone(),
             lease: job.lease,
         };
-        let work = AssertUnwindSafe((kind.run)(attempt, job.payload.clone())).catch_unwind().map(|done| {
-            // The panic itself has been logged by the hook, with its place.
+        let work = AssertUnwindSafe((kind.run)(run, job.payload.clone())).catch_unwind().map(|done| {
+            // The panic hook has logged the panic with its location.
             done.unwrap_or_else(|_| Err(JobError::retry("panicked", "the handler panicked")))
         });
         let renew = || repository::job_renew(&self.across, job.id, job.lease, LEASE);
@@ -214,23 +216,23 @@ impl Runner {
         self.settle(name, kind, &job, held).await;
     }
 
-    /// Stores how an attempt ended. Where that fails, the lease ends by itself, and the job is taken up again.
-    async fn settle(&self, name: &'static str, kind: &Kind, job: &Claimed, held: Held<Result<Outcome, JobError>>) {
+    /// Stores the result of a run. If that fails, the lease expires and the job runs again.
+    async fn settle(&self, name: &'static str, kind: &Kind, job: &ClaimedJob, held: Held<Result<Outcome, JobError>>) {
         if let Err(error) = self.store(kind, job, held).await {
-            tracing::warn!(?error, kind = name, job_id = %job.id, "the end of a job could not be stored");
+            tracing::warn!(?error, kind = name, job_id = %job.id, "the result of a job could not be stored");
         }
     }
 
     async fn store(
         &self,
         kind: &Kind,
-        job: &Claimed,
+        job: &ClaimedJob,
         held: Held<Result<Outcome, JobError>>,
     ) -> Result<(), DatabaseError> {
         let (across, id, lease) = (&self.across, job.id, job.lease);
         match held {
             Held::Lost => Ok(()),
-            // Not its fault: the attempt does not count.
+            // The process was stopped, so the run does not count.
             Held::Stopped => repository::job_release(across, id, lease, job.attempts - 1, Duration::ZERO, None).await,
             Held::Done(Ok(Outcome::Again(after))) => {
                 repository::job_release(across, id, lease, job.attempts - 1, after, None).await
@@ -243,11 +245,11 @@ impl Runner {
                 let given_up = error.fatal || kind.attempts.is_some_and(|most| job.attempts >= most);
                 let cause = causes(error.cause.as_ref());
                 if given_up {
-                    tracing::error!(kind = job.kind, job_id = %id, attempts = job.attempts, code = %error.code, cause, "a job was given up");
+                    tracing::error!(kind = job.kind, job_id = %id, attempts = job.attempts, code = %error.code, cause, "a job failed for good");
                     return repository::job_finish(across, id, lease, JobState::Failed, Some(&error.code)).await;
                 }
                 let pause = kind.pauses.after(u32::try_from(job.attempts).unwrap_or(1));
-                tracing::warn!(kind = job.kind, job_id = %id, attempts = job.attempts, code = %error.code, cause, retry_in_ms = millis(pause), "a job failed and is tried again");
+                tracing::warn!(kind = job.kind, job_id = %id, attempts = job.attempts, code = %error.code, cause, retry_in_ms = millis(pause), "a job failed and will run again");
                 repository::job_release(across, id, lease, job.attempts, pause, Some(&error.code)).await
             }
         }
@@ -256,9 +258,9 @@ impl Runner {
     async fn measure(&self) {
         let backlog = match repository::jobs_backlog(&self.across).await {
             Ok(backlog) => backlog,
-            Err(error) => return tracing::warn!(?error, "the backlog of jobs can't be measured"),
+            Err(error) => return tracing::warn!(?error, "the backlog of jobs could not be measured"),
         };
-        // A kind without any has zeros, and those that this version doesn't know have one line together.
+        // A kind without jobs gets zeros; kinds that this version doesn't know share one label.
         let mut known: BTreeMap<&'static str, Backlog> =
             self.kinds.keys().copied().chain([OTHERS]).map(|name| (name, Backlog::default())).collect();
         for found in backlog {

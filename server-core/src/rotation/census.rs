@@ -1,4 +1,4 @@
-//! What is under which key.
+//! Count of wrapped values by the key that wraps them.
 
 use std::fmt;
 
@@ -8,57 +8,57 @@ use sqlx::PgConnection;
 use super::repository;
 use crate::encryption::{WRAPPED, WrappedColumn};
 
-/// How a key stands in the configuration.
+/// Place of a key in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    /// `ENCRYPTION_KEY`
+enum KeyStatus {
+    /// The key in `ENCRYPTION_KEY`.
     Current,
-    /// One of `ENCRYPTION_KEYS_OLD`
+    /// One of the keys in `ENCRYPTION_KEYS_OLD`.
     Old,
-    /// Neither: what it wrapped can't be opened here.
+    /// A key that is not configured: values that it wraps can't be opened here.
     Unknown,
 }
 
-/// How many values are under one key.
+/// Number of values of a column that one key wraps.
 #[derive(Debug)]
 struct Count {
     column: &'static WrappedColumn,
     key_id: String,
-    standing: Standing,
+    status: KeyStatus,
     values: i64,
 }
 
-/// The values of every column by the key they are under.
+/// Number of wrapped values in every column, by key.
 #[derive(Debug)]
 pub(super) struct Census(Vec<Count>);
 
 impl Census {
-    /// Counts them.
+    /// Counts the wrapped values.
     pub(super) async fn take(connection: &mut PgConnection, master: &MasterKeys) -> Result<Self, sqlx::Error> {
         let mut counts = Vec::new();
         for column in &WRAPPED {
             for (key_id, values) in repository::count(connection, column).await? {
-                let standing = if key_id == master.current_key_id().as_bytes() {
-                    Standing::Current
+                let status = if key_id == master.current_key_id().as_bytes() {
+                    KeyStatus::Current
                 } else if master.old_key_ids().any(|id| key_id == id.as_bytes()) {
-                    Standing::Old
+                    KeyStatus::Old
                 } else {
-                    Standing::Unknown
+                    KeyStatus::Unknown
                 };
-                counts.push(Count { column, key_id: hex::encode(key_id), standing, values });
+                counts.push(Count { column, key_id: hex::encode(key_id), status, values });
             }
         }
         Ok(Self(counts))
     }
 
-    /// Whether nothing needs another key than the current one.
+    /// Returns true if the current key wraps every value.
     pub(super) fn is_clear(&self) -> bool {
-        self.0.iter().all(|count| count.standing == Standing::Current)
+        self.0.iter().all(|count| count.status == KeyStatus::Current)
     }
 
-    /// How many values of a column are under old keys.
+    /// Returns the number of values of a column that old keys wrap.
     pub(super) fn old(&self, column: &WrappedColumn) -> i64 {
-        self.of(column).filter(|count| count.standing == Standing::Old).map(|count| count.values).sum()
+        self.of(column).filter(|count| count.status == KeyStatus::Old).map(|count| count.values).sum()
     }
 
     fn of(&self, column: &WrappedColumn) -> impl Iterator<Item = &Count> {
@@ -70,11 +70,11 @@ impl fmt::Display for Census {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for column in &WRAPPED {
             writeln!(f, "{column}: {} values", self.of(column).map(|count| count.values).sum::<i64>())?;
-            for Count { key_id, standing, values, .. } in self.of(column) {
-                let key = match standing {
-                    Standing::Current => "the current key",
-                    Standing::Old => "the old key",
-                    Standing::Unknown => "a key that is not here,",
+            for Count { key_id, status, values, .. } in self.of(column) {
+                let key = match status {
+                    KeyStatus::Current => "the current key",
+                    KeyStatus::Old => "the old key",
+                    KeyStatus::Unknown => "a key that is not configured,",
                 };
                 writeln!(f, "  {values} under {key} {key_id}")?;
             }
@@ -83,7 +83,7 @@ impl fmt::Display for Census {
             f,
             "{}",
             if self.is_clear() {
-                "Every value is under the current key: ENCRYPTION_KEYS_OLD can be withdrawn."
+                "Every value is under the current key: ENCRYPTION_KEYS_OLD can be removed."
             } else {
                 "Not every value is under the current key: ENCRYPTION_KEYS_OLD must stay."
             }

@@ -1,9 +1,8 @@
-//! `server-core rotate-keys`: brings every wrapped data key under the current `ENCRYPTION_KEY`.
+//! `server-core rotate-keys`: rewraps every data key with the current `ENCRYPTION_KEY`.
 //!
-//! Tables are walked a few blocks at a time, in short transactions, and rows that somebody has locked are
-//! left for the next walk. What is done is known by the rows alone: each names the master key that it is under, so a
-//! run that was killed is continued by the next one, and two at once get in nobody's way. Sealed values
-//! are not touched.
+//! Each table is walked a few blocks at a time in short transactions; rows locked by others are left for the next walk.
+//! The rows alone show the progress, because each names the master key that wraps it. So a run that was killed is
+//! continued by the next one, and two runs at once don't disturb each other. Sealed values are not touched.
 
 mod census;
 mod repository;
@@ -29,49 +28,49 @@ use crate::{
 use census::Census;
 use repository::Wrapped;
 
-/// Exit code when the old keys are still needed.
+/// Exit code if the old keys are still needed.
 pub(crate) const KEPT: u8 = 3;
 
-/// What an operator reads below the help.
+/// Text below the help that lists the exit codes.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
-  0  every value is under the current key: the old ones can be withdrawn
-  1  it failed; run it again
+  0  every value is under the current key: the old keys can be removed
+  1  the run failed; run it again
   2  the configuration is wrong
-  3  something is not under the current key: the old ones must stay";
+  3  not every value is under the current key: the old keys must stay";
 
-/// Blocks of a table that are worked on at once: about a thousand rows, some milliseconds' work.
+/// Blocks of a table that one transaction processes: about a thousand rows, some milliseconds' work.
 const BATCH: u32 = 16;
-/// How long rows that others keep locked are waited for, after the last one that could be rewrapped.
+/// Time for which a run waits for rows locked by others, after the last row that it could rewrap.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often such rows are tried.
+/// Interval at which locked rows are tried again.
 const TRY_EVERY: Duration = Duration::from_millis(250);
-/// How often progress is told.
+/// Interval at which progress is reported.
 const TELL_EVERY: Duration = Duration::from_secs(2);
-/// Damaged values of one column that are told and left alone; with more of them, it is not the values.
+/// Largest number of damaged values of one column that are reported and skipped; more indicate another fault.
 const MOST_DAMAGED: usize = 100;
 
-/// Why a run ended before its time.
+/// Failure of a run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RotationError {
-    /// PostgreSQL refused or did not answer; what was committed stays.
+    /// PostgreSQL returned an error or did not answer; committed batches stay.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
-    /// Row-level security would hide what is to be found.
+    /// The role does not own the table, so row-level security would hide rows.
     #[error("DATABASE_URL is not the role that owns {0}")]
     NotOwner(&'static str),
-    /// Rows moved although they were locked: a bug.
-    #[error("{0} rows were locked in {1}, {2} written; nothing of the batch was kept")]
+    /// Locked rows were moved: a bug.
+    #[error("{0} rows of {1} were locked, but {2} were written; the batch was rolled back")]
     Moved(usize, &'static WrappedColumn, u64),
-    /// Values that don't open are the exception; if they are the rule, something else is wrong.
-    #[error("more than {MOST_DAMAGED} values of {0} do not open")]
+    /// Too many values don't open, so the cause is another fault than single damaged values.
+    #[error("more than {MOST_DAMAGED} values of {0} can't be decrypted")]
     Damaged(&'static WrappedColumn),
-    /// Nobody reads what is told.
+    /// The output can't be written.
     #[error("the output can't be written: {0}")]
     Output(#[from] io::Error),
 }
 
-/// Rotates, or only counts; whether the old keys can be withdrawn.
+/// Rewraps the keys, or only counts them; returns true if the old keys can be removed.
 pub(crate) async fn run(config: &RotationConfig, dry_run: bool) -> Result<bool, RotationError> {
     let options: PgConnectOptions = config.url.expose_secret().parse()?;
     let options = options.application_name("server-core rotate-keys").disable_statement_logging();
@@ -93,7 +92,7 @@ pub(crate) async fn run(config: &RotationConfig, dry_run: bool) -> Result<bool, 
     Ok(census.is_clear())
 }
 
-/// One run.
+/// State of a run.
 struct Rotation<'a> {
     connection: &'a mut PgConnection,
     master: &'a MasterKeys,
@@ -103,15 +102,15 @@ struct Rotation<'a> {
     told: Instant,
 }
 
-/// How far one column is.
+/// Progress in one column.
 struct Progress {
     column: &'static WrappedColumn,
     rewrapped: usize,
-    /// The rows whose keys don't open.
+    /// Ids of the rows whose keys don't open.
     damaged: Vec<String>,
 }
 
-/// The master key, as audit rows name it.
+/// Master key, as audit rows name it.
 struct EncryptionKey(KeyId);
 
 impl Entity for EncryptionKey {
@@ -134,11 +133,11 @@ impl<'a> Rotation<'a> {
         }
     }
 
-    /// Works until nothing is left under an old key, or only what can't be done.
+    /// Rewraps until no value is left under an old key, or only values that are damaged or stay locked.
     async fn run(mut self, before: &Census) -> Result<(), RotationError> {
         self.audit("rotation_started").await?;
         let mut moved_on = Instant::now();
-        // Servers may go on wrapping under an old key while this works, so it looks until nothing is left.
+        // Servers may still wrap new keys with an old key, so walks are repeated until nothing is left.
         while self.is_left().await? {
             let mut rewrapped = 0;
             for column in 0..self.columns.len() {
@@ -147,7 +146,7 @@ impl<'a> Rotation<'a> {
             if rewrapped > 0 {
                 moved_on = Instant::now();
             } else if moved_on.elapsed() > PATIENCE {
-                tell("some rows stayed locked by others; run it again")?;
+                tell("some rows stayed locked by other transactions; run it again")?;
                 break;
             } else {
                 tokio::time::sleep(TRY_EVERY).await;
@@ -168,10 +167,10 @@ impl<'a> Rotation<'a> {
         Ok(false)
     }
 
-    /// Walks a table once and rewraps what nobody has locked; how many that were.
+    /// Walks a table once and rewraps the values that nobody has locked; returns their number.
     async fn column(&mut self, index: usize, before: &Census) -> Result<usize, RotationError> {
         let mut total = 0;
-        // What is appended meanwhile comes with the next walk.
+        // Blocks appended meanwhile are left for the next walk.
         let blocks = repository::blocks(self.connection, self.columns[index].column).await?;
         for start in (0..blocks).step_by(BATCH as usize) {
             total += self.batch(index, start..start + i64::from(BATCH)).await?;
@@ -184,7 +183,7 @@ impl<'a> Rotation<'a> {
         Ok(total)
     }
 
-    /// One transaction; how many values it rewrapped.
+    /// Processes some blocks in one transaction; returns the number of values rewrapped.
     async fn batch(&mut self, index: usize, blocks: Range<i64>) -> Result<usize, RotationError> {
         let Progress { column, ref mut damaged, ref mut rewrapped } = self.columns[index];
         let mut tx = self.connection.begin().await?;
@@ -196,10 +195,10 @@ impl<'a> Rotation<'a> {
                     places.push(place.as_str());
                     wrapped.push(key.into_bytes());
                 }
-                // It was found by the id of an old key.
+                // Can't happen: the row was selected by the id of an old key.
                 Ok(None) => {}
                 Err(error) => {
-                    tell(format_args!("{column} of {bound_row}: {error}; left as it is"))?;
+                    tell(format_args!("{column} of {bound_row}: {error}; skipped"))?;
                     damaged.push(bound_row.clone());
                 }
             }
@@ -222,7 +221,7 @@ impl<'a> Rotation<'a> {
     }
 }
 
-/// Progress goes to standard error, the result to standard output.
+/// Reports progress on standard error; the result goes to standard output.
 fn tell(what: impl std::fmt::Display) -> io::Result<()> {
     writeln!(io::stderr(), "{what}")
 }

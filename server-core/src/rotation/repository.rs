@@ -1,9 +1,8 @@
-//! SQL for any wrapped column. The names in it are those of the registry, which are constants; what
-//! varies is bound.
+//! SQL for any wrapped column. The names in it come from the registry, which is constant; values are bound.
 //!
-//! Rows are addressed by `ctid`, so a table may have whatever key it likes, and tables are walked a few
-//! blocks at a time. An index on the key id would not be used: under forced row-level security only
-//! leakproof operators may look at a row before its policy, and `substring` is none; those of `ctid` are.
+//! Rows are addressed by `ctid`, so a table may have any primary key, and tables are walked a few blocks at a time. An
+//! index on the key id would not be used: under forced row-level security, only leakproof operators may look at a row
+//! before its policy does. `substring` is not leakproof; the operators of `ctid` are.
 
 use std::ops::Range;
 
@@ -11,7 +10,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::encryption::WrappedColumn;
 
-/// A wrapped key, locked.
+/// Wrapped key of a locked row.
 #[derive(Debug, sqlx::FromRow)]
 pub(super) struct Wrapped {
     pub(super) place: String,
@@ -20,13 +19,13 @@ pub(super) struct Wrapped {
     pub(super) value: Vec<u8>,
 }
 
-/// Makes the session one that holds nobody up: a migration's lock on a table, say.
+/// Sets timeouts, so that the session delays nobody, e.g. a migration that waits for a lock on a table.
 pub(super) async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::raw_sql("set lock_timeout = '5s'; set statement_timeout = '60s'").execute(connection).await?;
     Ok(())
 }
 
-/// Whether the session's role owns the table, so that the owner's policy shows it every row.
+/// Returns true if the session's role owns the table, so that the owner's policy shows it every row.
 pub(super) async fn owns(connection: &mut PgConnection, column: &WrappedColumn) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("select pg_has_role(relowner, 'usage') from pg_class where oid = $1::regclass")
         .bind(column.table)
@@ -34,7 +33,7 @@ pub(super) async fn owns(connection: &mut PgConnection, column: &WrappedColumn) 
         .await
 }
 
-/// How many values are under which key id.
+/// Counts the values by the id of their key.
 pub(super) async fn count(
     connection: &mut PgConnection,
     WrappedColumn { table, column, .. }: &WrappedColumn,
@@ -47,7 +46,7 @@ pub(super) async fn count(
     .await
 }
 
-/// Whether a value is under one of these keys, but for the rows named.
+/// Returns true if one of these keys wraps a value, other than in the rows of `without`.
 pub(super) async fn is_left(
     connection: &mut PgConnection,
     WrappedColumn { table, column, row, .. }: &WrappedColumn,
@@ -63,7 +62,7 @@ pub(super) async fn is_left(
     .await
 }
 
-/// How many blocks the table has.
+/// Returns the number of blocks of the table.
 pub(super) async fn blocks(
     connection: &mut PgConnection,
     WrappedColumn { table, .. }: &WrappedColumn,
@@ -74,8 +73,8 @@ pub(super) async fn blocks(
         .await
 }
 
-/// Locks such values in some blocks, but for those that somebody else has locked. A foreign key may still
-/// be checked against the rows: the lock is the one of an update that touches no key.
+/// Locks and returns the rows in some blocks whose value one of these keys wraps, except those that others have locked.
+/// Foreign keys can still be checked against the rows: the lock is that of an update that changes no key.
 pub(super) async fn batch_lock(
     connection: &mut PgConnection,
     WrappedColumn { table, column, organization, row }: &WrappedColumn,
@@ -97,7 +96,7 @@ pub(super) async fn batch_lock(
     .await
 }
 
-/// Writes the values of locked rows, all in one statement; how many there were.
+/// Writes the values of locked rows in one statement; returns the number of rows written.
 pub(super) async fn batch_write(
     connection: &mut PgConnection,
     WrappedColumn { table, column, .. }: &WrappedColumn,
@@ -115,7 +114,7 @@ pub(super) async fn batch_write(
     Ok(done.rows_affected())
 }
 
-/// An audit row and its outbox row; a server's forwarder brings it to Telemetry.
+/// Appends an audit row and its outbox row, which the forwarder of a server sends to Telemetry.
 pub(super) async fn audit_append(connection: &mut PgConnection, statement: String) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await?;
     Ok(())

@@ -1,5 +1,5 @@
-//! Tokens for Telemetry end when what they say ends: with the role, the membership, the session, the account.
-//! Two processes of Telemetry refuse what was issued before, and none what is issued after.
+//! Telemetry tokens are revoked when their claims become wrong: when the role, the membership, the session or the
+//! account ends. Two processes of Telemetry refuse every token issued before the change, and none issued after it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -38,7 +38,8 @@ impl World {
         }
     }
 
-    /// Waits until both refuse the token. It lives for ten minutes: what refuses it is that it was called back.
+    /// Waits until both processes refuse the token. It would be valid for ten minutes, so the refusal comes from the
+    /// revocation.
     async fn ends(&self, what: &str, token: &str) {
         for base in self.bases() {
             let ((), took) = until(format!("{what}: the token is refused"), CoreApp::HEARD, || async {
@@ -70,8 +71,8 @@ fn claims(token: &str) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).expect("it is base64")).expect("it is JSON")
 }
 
-/// A token of a new one as soon as Telemetry takes it: one from between a change and what is asked because of it
-/// is refused as well, and the clients of the SDKs then get the next.
+/// Waits until Telemetry accepts a new token and returns its claims. A token issued between the change and the
+/// revocation is refused too; the clients of the SDKs then fetch the next.
 async fn fresh(world: &World, actor: &Actor) -> Value {
     let (token, _) = until("a new token is good", CoreApp::HEARD, || async {
         let token = token(actor).await;
@@ -96,7 +97,7 @@ async fn told(app: &CoreApp, kind: &str, of: Value) {
     assert_eq!(answer.status.as_u16(), 204, "{kind}: {}", answer.body);
 }
 
-/// Signed in with a session of this name.
+/// Returns the person signed in with a session of this name.
 fn signed_in(app: &CoreApp, person: &Person, sid: &str) -> Actor {
     app.actor(person).holding(&Clerk::token(&SessionClaims::of(&person.clerk_id).with("sid", json!(sid)).0))
 }
@@ -122,7 +123,7 @@ async fn a_token_ends_with_the_role_and_with_the_membership() {
     granted(app.admin().member_delete().organization_id(app.home().id).user_id(person.user_id).send().await, 204);
     world.ends("an ended membership", &then).await;
     refused(actor.me_telemetry_token_create().send().await, 404, "organization_not_found");
-    // What it is elsewhere, and what others are, is as it was.
+    // The tokens for another organization and of another person still work.
     world.works(&elsewhere).await;
     world.works(&bystander).await;
 }
@@ -139,7 +140,7 @@ async fn a_token_ends_with_the_session_and_with_the_account() {
     world.ends("an ended session", &old).await;
     refused(actor.me_telemetry_token_create().send().await, 401, "session_ended");
 
-    // Signed in anew, the person goes on.
+    // With a new session the person can go on.
     let actor = signed_in(app, &person, "sess_next");
     assert_eq!(fresh(&world, &actor).await["role"], "staff");
     let then = token(&actor).await;
@@ -177,7 +178,7 @@ async fn a_token_ends_with_an_erasure_with_the_patient_record_and_with_running_t
     world.ends("who ran the platform", &above).await;
 }
 
-/// Nobody asks a second process of Core to wait until it has heard: it reads what it vouches for.
+/// No request makes the second process of Core wait for the notification: it reads the claims from the database.
 #[tokio::test]
 async fn no_process_issues_a_token_of_what_was_after_it_was_called_back() {
     let world = World::start().await;
@@ -219,7 +220,7 @@ async fn telemetry_is_told_when_it_is_there_again_and_remembers() {
     let actor = app.actor(&person);
     let old = token(&actor).await;
     telemetry.server.kill();
-    // Several changes of one person.
+    // Several changes of the same person.
     for role in [MemberRole::Patient, MemberRole::Specialist, MemberRole::Admin, MemberRole::Patient] {
         role_set(&app, person.user_id, role).await;
     }

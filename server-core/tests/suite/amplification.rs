@@ -1,4 +1,4 @@
-//! No request makes Core work, answer or remember much more than was sent.
+//! No request costs Core much more work, output or memory than the size of the request.
 
 use test_support::{CoreApp, assert_bounded};
 

@@ -1,4 +1,4 @@
-//! What was refused or went wrong is in the audit log too, and comes to Telemetry.
+//! Refused and failed requests are in the audit log and are forwarded to Telemetry.
 
 use reqwest::Method;
 use sqlx::FromRow;
@@ -16,7 +16,7 @@ struct Row {
     error_code: Option<String>,
 }
 
-/// The denied and failed attempts, once there are as many as are expected.
+/// Waits for the expected number of audit rows of refused and failed requests, and returns them.
 async fn attempts(app: &CoreApp, expected: usize) -> Vec<Row> {
     let (rows, _) = until("the attempts are recorded", CoreApp::PATIENCE, || async {
         let rows: Vec<Row> = sqlx::query_as(
@@ -57,7 +57,7 @@ async fn denied_and_failed_attempts_are_recorded() {
     refused(staff.appointment_delete().appointment_id(7).send().await, 403, "permission_denied");
     let twice = CoreApp::new_appointment(app.home().specialist_id, patient, in_days(2, 9));
     refused(staff.appointment_create().body(twice).send().await, 409, "slot_taken");
-    // A read that finds nothing is recorded where it looked for protected health information alone.
+    // A read that finds nothing is recorded only where protected health information is read.
     refused(staff.specialist_get().specialist_id(99).send().await, 404, "specialist_not_found");
     refused(staff.patient_get().patient_id(99).send().await, 404, "patient_not_found");
     refused(stranger.appointment_list().send().await, 404, "organization_not_found");
@@ -71,13 +71,13 @@ async fn denied_and_failed_attempts_are_recorded() {
         row(0, Some(app.away().admin.user_id), ("appointment", "list"), None, ("denied", "organization_not_found")),
         row(0, None, ("patient", "list"), None, ("denied", "invalid_api_key")),
     ];
-    // Strangers are counted for a minute, or until the service stops.
+    // Failures of unknown callers are collected for a minute, or until the service stops.
     app.server.stop().await;
     let recorded = attempts(&app, expected.len()).await;
     assert_eq!(recorded, expected);
 }
 
-/// Reads the recorded attempts of strangers, as (first operation, code, occurrences, address).
+/// Reads the audit rows of unknown callers, as (first operation, code, occurrences, address).
 async fn strangers(app: &CoreApp) -> Vec<(String, String, i32, Option<String>)> {
     sqlx::query_as(
         "select l.operation_id, l.error_code, l.occurrences, host(p.ip)
@@ -139,7 +139,7 @@ async fn telemetry_hears_of_the_error_and_of_how_many_attempts() {
     let clinic = Clinic::start().await;
     let (app, admin) = (&clinic.core, clinic.core.admin());
     refused(app.staff().appointment_delete().appointment_id(7).send().await, 403, "permission_denied");
-    // What a queue that is full leaves: one row for many.
+    // A full queue leaves one row for many requests.
     let collapsed = "select audit_append(encode(convert_to(jsonb_build_array(jsonb_build_object(
                          'id', uuidv7(), 'occurred_at', now(), 'organization_id', $1, 'actor_kind', 'user',
                          'actor_user_id', $2, 'action', 'delete', 'entity_type', 'appointment', 'operation_id',
@@ -158,7 +158,7 @@ async fn telemetry_hears_of_the_error_and_of_how_many_attempts() {
     let mut occurrences: Vec<i64> = entries.iter().map(|entry| entry.occurrences).collect();
     occurrences.sort_unstable();
     assert_eq!(occurrences, [1, 250]);
-    // Which is what it makes a security event of.
+    // The number makes Telemetry record a security event.
     let events = granted(telemetry.security_event_list().kind("denied_access").send().await, 200).data;
     assert_eq!(events.len(), 1, "{events:?}");
     assert_eq!((events[0].actor_user_id, events[0].organization_id), (Some(user), home));

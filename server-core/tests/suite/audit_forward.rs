@@ -1,4 +1,4 @@
-//! The way of audit rows to Telemetry: each arrives once, in order, whatever dies meanwhile.
+//! Forwarding of audit rows to Telemetry: each arrives once and in order, whichever process is killed meanwhile.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use test_support::{Actor, Clinic, CoreApp, granted, until};
 use uuid::Uuid;
 
-/// What a row is about, and the request it came from.
+/// Id, entity type, entity id and request id of a row.
 type Event = (Uuid, String, Option<String>, String);
 
 async fn of_core(app: &CoreApp) -> Vec<Event> {
@@ -16,13 +16,13 @@ async fn of_core(app: &CoreApp) -> Vec<Event> {
     sqlx::query_as(sql).fetch_all(&mut app.owner().await).await.unwrap()
 }
 
-/// In the order of arrival.
+/// Reads Telemetry's rows in the order of their arrival.
 async fn of_telemetry(database: &mut PgConnection) -> Vec<Event> {
     let sql = "select id, entity_type, entity_id, request_id from audit.audit_logs order by received_at, id";
     sqlx::query_as(sql).fetch_all(database).await.unwrap()
 }
 
-/// Waits until the outbox is empty and Telemetry has as many rows as Core; gives Telemetry's.
+/// Waits until the outbox is empty and Telemetry has as many rows as Core; returns Telemetry's rows.
 async fn arrived(clinic: &Clinic) -> Vec<Event> {
     let what = "every audit row arrives";
     until(what, Duration::from_mins(1), || async {
@@ -36,7 +36,7 @@ async fn arrived(clinic: &Clinic) -> Vec<Event> {
     .0
 }
 
-/// Everything of Core's is at Telemetry once, and each entity's rows came in order.
+/// Asserts that Telemetry has each of Core's rows once, and the rows of each entity in order.
 fn check(core: &[Event], telemetry: &[Event]) {
     let mut sorted = telemetry.to_vec();
     sorted.sort();
@@ -123,7 +123,7 @@ async fn a_telemetry_killed_meanwhile_misses_and_doubles_nothing() {
     let specialties = specialties(&admin, 4).await;
     let app = &clinic.core;
     let work = async {
-        // Four entities at once, each one's changes in order.
+        // Changes four entities concurrently, each one's changes in order.
         join_all(specialties.iter().map(async |id| {
             for number in 0..MUTATIONS / 4 {
                 rename(&admin, *id, format!("{id} {number}")).await;

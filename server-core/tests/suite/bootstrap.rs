@@ -1,4 +1,4 @@
-//! `server-core bootstrap`: the first person and the first clinic, once.
+//! `server-core bootstrap`: creates the first superadmin and the first clinic once.
 
 use std::process::Output;
 
@@ -10,14 +10,14 @@ const SUPERADMIN: &str = "user_2superadmin";
 const ADMIN: &str = "user_2admin";
 const SLUG: &str = "first-clinic";
 
-/// An installation that nobody runs yet.
+/// Starts an installation without a superadmin.
 async fn installation() -> CoreApp {
     let app = CoreApp::start().await;
     sqlx::query("update users set superadmin = false").execute(&mut app.owner().await).await.unwrap();
     app
 }
 
-/// Runs it to its end with the one variable that it needs: exit code, and all that it says.
+/// Runs the command with the one variable that it needs; returns the exit code and all output.
 fn bootstrap(app: &CoreApp, arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = app.server.tool(&[&["bootstrap"][..], arguments].concat());
     command.env_clear().env("DATABASE_URL", app.database.owner_url());
@@ -79,9 +79,9 @@ async fn the_first_people_can_do_everything_else() {
     let second = Answer::to(superadmin.request(Method::POST, "/v1/organizations").json(&body)).await;
     assert_eq!(second.status, 201, "who runs the platform adds clinics: {second:?}");
 
-    // Run again it does nothing, whatever the clinic is called by now.
+    // Run again, it does nothing, even if the clinic has been renamed.
     let (code, said) = bootstrap(&app, &["--superadmin", SUPERADMIN, "--organization", SLUG, "--admin", ADMIN]);
-    assert_eq!((code, said.trim()), (Some(0), "nothing to do: all of it is there"));
+    assert_eq!((code, said.trim()), (Some(0), "nothing to do: everything exists already"));
     assert_eq!(trail(&app).await, left);
     assert_eq!(granted(admin.organization_get().organization_id(home.id).send().await, 200).name, "First Clinic");
 }

@@ -1,4 +1,5 @@
-//! What both servers say of a wrong configuration: everything at once, by name, and no value.
+//! Reports of both servers on a wrong configuration: all faults at once, by the name of the variable, without any
+//! value.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,14 +8,14 @@ use std::{
 
 use test_support::{CoreApp, Stack, TelemetryApp};
 
-/// Values that are nothing a variable can be, but for those of free text.
+/// Value that is invalid for every variable except those of free text.
 const PLANTED: &str = "planted-c0ffee";
 
-/// A server and the source of its configuration.
+/// Server, and the source of its configuration.
 struct Subject {
     name: &'static str,
     sources: &'static [&'static str],
-    /// What can be wrong by itself; a variable that is any text can only be missing.
+    /// Variables whose value can be malformed; a variable of free text can only be missing.
     malformed: &'static [&'static str],
 }
 
@@ -80,12 +81,12 @@ const SUBJECTS: [Subject; 2] = [
 ];
 
 impl Subject {
-    /// Its sources before their unit tests.
+    /// Returns its sources without their unit tests.
     fn code(&self) -> impl Iterator<Item = &'static str> {
         self.sources.iter().map(|source| source.split("#[cfg(test)]").next().unwrap())
     }
 
-    /// The names in its sources that look like variables.
+    /// Returns the names in its sources that look like variables.
     fn variables(&self) -> BTreeSet<&'static str> {
         let quoted = self.code().flat_map(|source| source.split('"').skip(1).step_by(2));
         let name = |text: &&str| {
@@ -94,7 +95,7 @@ impl Subject {
         quoted.filter(name).collect()
     }
 
-    /// The variables that must be there.
+    /// Returns the required variables.
     fn required(&self) -> BTreeSet<&'static str> {
         let calls = self.code().flat_map(|source| source.split("required").skip(1));
         let quoted = calls.filter_map(|call| call.split('\n').next()?.split('"').nth(1));
@@ -102,11 +103,11 @@ impl Subject {
         quoted.filter(|name| variables.contains(name)).collect()
     }
 
-    /// Starts it with these variables alone; what it says, all of it.
+    /// Starts the server with these variables alone and asserts that it refuses to run; returns all its output.
     fn refuse(&self, environment: &[(&str, String)]) -> String {
         let mut command = Command::new(Stack::get().binary(self.name));
         command.arg("serve").env_clear().stdin(Stdio::null());
-        // Nobody's file is read: the checkout may hold a developer's.
+        // No `restartix.toml` is read here; the checkout may contain a developer's.
         command.current_dir(std::env::temp_dir());
         command.envs(environment.iter().map(|(name, value)| (*name, value.as_str())));
         let output = command.output().expect("the server's program runs");
@@ -184,10 +185,10 @@ const FIXED: [&str; 10] = [
     "CLICKHOUSE_URL",
     "CORE_JWKS_URL",
 ];
-/// For processes that share a file system with whoever waits for them.
+/// Variables for processes that share a file system with the process that waits for them.
 const NO_CONTAINERS: [&str; 1] = ["PORT_FILE"];
 
-/// The block of the compose file that begins with this line, with its indented lines.
+/// Returns the indented lines below this line of the compose file.
 fn block(first: &str) -> Vec<&'static str> {
     let mut lines = COMPOSE.lines().skip_while(|line| line.trim() != first);
     let indent = |line: &str| line.len() - line.trim_start().len();
@@ -211,8 +212,8 @@ fn compose_passes_every_variable_on() {
     }
 }
 
-/// The pairs of name and value of a file, commented or not, defaults in the place of what stands for them. A reading
-/// of its own: that of the servers is what is tried.
+/// Returns the pairs of name and value of a file, including those in comments, with defaults substituted. It does not
+/// use the parser of the servers, because that is under test.
 fn pairs(file: &'static str) -> Vec<(&'static str, String)> {
     let is_name =
         |text: &&str| text.len() > 2 && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
@@ -232,7 +233,7 @@ fn pairs(file: &'static str) -> Vec<(&'static str, String)> {
     file.lines().filter_map(of_line).collect()
 }
 
-/// Variables that hold no secret and name nobody: production accepts their published values.
+/// Variables that hold no secret and identify nobody: production accepts their published values.
 const HARMLESS: [&str; 16] = [
     "APP_ENV",
     "HOST",
@@ -263,7 +264,7 @@ fn is_harmless(name: &str) -> bool {
 }
 
 impl Subject {
-    /// An environment that production takes; only its port is wrong, so that nothing is ever started.
+    /// Returns an environment that production accepts, except for its port, so that no server is ever started.
     fn production(&self) -> BTreeMap<&'static str, String> {
         let stack = Stack::get();
         let environment = if self.name == "server-core" { &stack.env.core } else { &stack.env.telemetry };
@@ -292,7 +293,7 @@ impl Subject {
         environment
     }
 
-    /// The variables that production names when these are set.
+    /// Returns the variables that production reports when these are set.
     fn refuses(&self, wrong: &[(&'static str, &str)]) -> BTreeSet<String> {
         let mut environment = self.production();
         environment.extend(wrong.iter().map(|(name, value)| (*name, (*value).to_owned())));

@@ -1,4 +1,4 @@
-//! Connections for nothing, and how many there may be.
+//! Idle connections, and the limits on the number of connections.
 
 use std::net::{IpAddr, Ipv4Addr};
 

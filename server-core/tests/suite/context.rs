@@ -31,7 +31,7 @@ async fn attempt(app: &mut PgConnection, enter: &str, sql: &str) -> Result<u64, 
     outcome
 }
 
-/// The context that the door sets for a person of home's.
+/// Returns the statement by which Core enters the context of a person of the home clinic.
 fn enter(app: &CoreApp, user: i64, role: &str, patient: Option<i64>, impersonator: Option<i64>) -> String {
     let number = |id: Option<i64>| id.map_or_else(|| "null".to_owned(), |id| id.to_string());
     format!(
@@ -42,7 +42,7 @@ fn enter(app: &CoreApp, user: i64, role: &str, patient: Option<i64>, impersonato
     )
 }
 
-/// An audit row as the service would append it, with these fields.
+/// Returns the statement by which the service would append an audit row with these fields.
 fn append(fields: &Value) -> String {
     let mut row = json!({
         "id": Uuid::now_v7(), "occurred_at": chrono::Utc::now(), "action": "updated", "entity_type": "thing",
@@ -98,18 +98,19 @@ async fn the_trail_names_nobody_but_the_contexts_actor() {
             assert_eq!(attempt(&forged).await, Err(DENIED.to_owned()), "{enter}: {forged}");
         }
     }
-    // Nor does the impersonator hide.
+    // The impersonator can't be left out.
     let mut hidden = contexts[4].1.clone();
     hidden["impersonator_user_id"] = Value::Null;
     assert_eq!(attempt(&mut restricted, &contexts[4].0, &append(&hidden)).await, Err(DENIED.to_owned()));
-    // Without a context nobody did anything; and the trail has no other entrance.
+    // Without a context no actor can be recorded, and the tables of the trail can't be written directly.
     let (enter, own) = &contexts[0];
     assert_eq!(attempt(&mut restricted, "select 1", &append(own)).await, Err(DENIED.to_owned()));
     for table in ["audit_log", "audit_personal", "audit_outbox"] {
         let insert = format!("insert into {table} default values");
         assert_eq!(attempt(&mut restricted, enter, &insert).await, Err(DENIED.to_owned()), "{table}");
     }
-    // On the owner's pool, too, whoever acts is who the context says; the service itself may say who tried what.
+    // On the owner's pool, too, the actor is the context's; only the service itself, without a context, may name any
+    // actor.
     let mut owner = app.owner().await;
     let forged = json!({ "organization_id": home, "actor_kind": "user", "actor_user_id": patient });
     let superadmin = format!("select context_enter({}, {home}, 'superadmin', null, null, null, null)", admin + 1);
@@ -128,7 +129,7 @@ async fn the_application_role_never_runs_the_platform() {
         ] {
             assert_eq!(attempt(&mut restricted, &enter, "select 1").await, Err(DENIED.to_owned()), "{enter}");
         }
-        // However it came to be set.
+        // The role has no effect even if it is set directly.
         for organization in ["", &home.to_string()] {
             let enter = format!(
                 "select set_config('app.current_role', '{role}', true), set_config('app.current_user_id', '{admin}', true),
@@ -148,7 +149,7 @@ async fn the_application_role_never_runs_the_platform() {
     }
 }
 
-/// A job that asks for a patient's erasure, left by whoever writes it.
+/// Returns the id and the insert of a job that erases a patient, created by this user.
 fn erasure(organization: i64, created_by: &str, patient: i64) -> (Uuid, String) {
     let id = Uuid::now_v7();
     let sql = format!(
@@ -183,7 +184,7 @@ async fn a_job_of_the_wrong_role_is_not_taken_and_does_nothing() {
             assert_eq!(attempt(&mut restricted, &enter, &work(another)).await, Err(DENIED.to_owned()), "{role:?}");
         }
     }
-    // Should one come to be there all the same, its runner asks again.
+    // If such a job is inserted anyway, its runner checks the permission again.
     let admin = app.admin();
     let (patient, away) = (home.patient.user_id.to_string(), app.away().admin.user_id.to_string());
     for by in [patient.as_str(), away.as_str(), &home.staff.user_id.to_string(), "null"] {
@@ -259,12 +260,12 @@ async fn a_patient_changes_its_appointments_as_a_patient_may() {
     ] {
         assert_eq!(change(set, id).await, Err(DENIED.to_owned()), "{set}");
     }
-    // What it was promised binds it, whoever it asks.
+    // The cut-offs stored with the appointment bind the patient, also in SQL.
     app.appointment_set(booked, "cancellation_cutoff_minutes = 20000, reschedule_cutoff_minutes = 20000").await;
     for set in [cancel, moved] {
         assert_eq!(change(set, booked).await, Err(DENIED.to_owned()), "{set}");
     }
-    // And what it books says what its template says.
+    // A booking has to take its values from the template.
     let template = test_support::Template { cancellation_cutoff_minutes: 90, ..test_support::Template::of_minutes(30) };
     let template = app.template_add(template).await;
     let slot = |holder: &str, columns: &str, values: &str| {

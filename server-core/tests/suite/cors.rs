@@ -1,4 +1,4 @@
-//! Calls from browsers: which applications may make them, and what they are told.
+//! Calls from browsers: the origins that are allowed, and the CORS headers of the answers.
 
 use reqwest::{Method, StatusCode};
 use test_support::{Answer, CoreApp};

@@ -1,4 +1,4 @@
-//! What every answer has, whoever asks for whatever.
+//! Headers and envelopes that every answer has.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ async fn a_request_has_an_id_of_ours_and_the_callers_beside_it() {
         assert_eq!(id.get_version_num(), 7);
         assert!(made.insert(id), "{id} names two requests");
     };
-    // A UUID, and the id of a trace, in the spelling of the caller.
+    // A UUID, and the id of a trace, returned in the caller's spelling.
     for id in ["5f0c7d3e-4a0b-4c6f-9a55-0d2b6d1f3c11", "5F0C7D3E4A0B4C6F9A550D2B6D1F3C11"] {
         let answer = Answer::to(ask("/v1/me", id)).await;
         assert_eq!(answer.header("x-client-request-id"), id);

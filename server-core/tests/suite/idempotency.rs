@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a POST that is sent again does nothing again.
+//! `Idempotency-Key`: a repeated POST changes nothing.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ async fn what_comes_out_again_is_audited_and_for_whom_it_was_meant() {
     let replays = "select count(*) from audit_log where action = 'replayed' and operation_id = 'patient_create'";
     assert_eq!(app.count(replays).await, 1);
 
-    // Whoever lost the role is shown nothing of what it did with it.
+    // A caller who has lost the role is not shown the stored answer.
     let user = app.home().staff.user_id;
     let demote = format!("update memberships set role = 'patient' where user_id = {user}");
     sqlx::raw_sql(sqlx::AssertSqlSafe(demote)).execute(&mut app.owner().await).await.unwrap();
@@ -104,7 +104,8 @@ async fn every_operation_that_shows_a_secret_keeps_none() {
         let again = send().await;
         assert!(again.body.contains("secret_already_shown"), "{operation}: {}", again.body);
     }
-    // By video in `video.rs`. A telemetry token is made anew by each call, which writes nothing that could be repeated.
+    // Video tokens are tested in `video.rs`. A Telemetry token is made anew by each call, which writes nothing that
+    // could be repeated.
     let tried = ["me_telemetry_token_create", "video_token_create"];
     let mut tried: Vec<_> = requests.iter().map(|(operation, ..)| *operation).chain(tried).collect();
     tried.sort_unstable();
@@ -184,7 +185,7 @@ async fn a_secret_is_shown_once() {
 async fn who_waits_too_long_for_another_is_told_so() {
     let app = CoreApp::start().await;
     let key = key();
-    // The name is being taken by somebody who doesn't finish, so the first request waits, its key in hand.
+    // Another transaction has inserted the name and stays open, so the first request waits while it holds its key.
     let mut blocker = app.owner().await;
     let hold = format!("begin; insert into specialties (organization_id, name) values ({}, 'Knees')", app.home().id);
     sqlx::raw_sql(sqlx::AssertSqlSafe(hold)).execute(&mut blocker).await.unwrap();
@@ -222,7 +223,8 @@ async fn a_process_that_dies_leaves_the_key_free_or_the_answer_stored() {
     racers.join_next().await;
     second.kill();
     racers.join_all().await;
-    // What PostgreSQL has not noticed yet ends by itself; then both counts are final.
+    // PostgreSQL may take a moment to end the transactions of the killed process. Each key's repetition waits for it,
+    // so both counts are final afterwards.
     for (number, key) in keys.iter().enumerate() {
         let request = app.admin().request(Method::POST, "/v1/specialties").header("idempotency-key", key);
         Answer::to(request.json(&json!({ "name": format!("Part {number}") }))).await.json(201);

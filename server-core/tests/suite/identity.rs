@@ -1,4 +1,4 @@
-//! The cache of callers hears of every change, whoever makes it.
+//! The cache of callers is notified of every change, whichever process makes it.
 
 use std::time::Instant;
 
@@ -72,7 +72,7 @@ fn specialty() -> restartix_sdk::core::types::SpecialtyInput {
 async fn a_process_that_hears_of_no_change_serves_nobody_from_its_memory() {
     let app = CoreApp::builder().proxied().env("DB_ACQUIRE_TIMEOUT", "500ms").start().await;
     let staff = app.staff();
-    // Refused by what is remembered of the caller; a caller that is not remembered can't be looked up.
+    // The refusal comes from the cached caller; an uncached caller can't be looked up.
     let members = format!("/v1/organizations/{}/members", app.home().id);
     let refused = || async { Answer::to(staff.request(Method::GET, &members)).await.status.as_u16() };
     assert_eq!(refused().await, 403);

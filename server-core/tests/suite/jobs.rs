@@ -1,17 +1,17 @@
-//! The runner of background jobs: what is due is done once, whoever dies meanwhile, and no organization's jobs stop
-//! another's or those of another kind.
+//! The runner of background jobs: each due job is done once, whichever process is killed meanwhile, and no
+//! organization's jobs delay those of another organization or kind.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 use test_support::{CoreApp, DailyApi, Organization, in_days, until};
 
-/// The runner's own housekeeping: removes rows of jobs that ended long ago.
+/// Housekeeping task of the runner itself, which deletes rows of jobs that ended long ago.
 const EXPIRE: &str = "jobs_expire";
 
 /// Half of the width of the lane of `video_room_follow`.
 const HALF: i64 = 4;
 
-/// A finished job that ended some days ago.
+/// Inserts a job that ended some days ago.
 async fn finished(owner: &mut PgConnection, days_ago: i32, keep_days: i32) -> uuid::Uuid {
     sqlx::query_scalar(
         "insert into jobs (id, organization_id, kind, state, finished_at, keep_days)
@@ -32,7 +32,7 @@ async fn ids(owner: &mut PgConnection) -> Vec<uuid::Uuid> {
         .unwrap()
 }
 
-/// (state, attempts, in seconds) of the housekeeping's one row.
+/// Returns (state, attempts, seconds until it is due) of the housekeeping task's row.
 async fn task(owner: &mut PgConnection) -> Option<(String, i32, f64)> {
     sqlx::query_as("select state, attempts, extract(epoch from run_at - now())::float8 from jobs where kind = $1")
         .bind(EXPIRE)
@@ -45,7 +45,7 @@ async fn due_now(owner: &mut PgConnection) {
     sqlx::query("update jobs set run_at = now() where kind = $1").bind(EXPIRE).execute(owner).await.unwrap();
 }
 
-/// Waits until housekeeping is done and planned again; in how many seconds.
+/// Waits until housekeeping has run and is scheduled again; returns the seconds until it is due.
 async fn task_done(app: &CoreApp) -> f64 {
     let (task, _) = until("housekeeping is done and planned again", CoreApp::PATIENCE, || async {
         let task = task(&mut app.owner().await).await;
@@ -89,7 +89,7 @@ async fn a_job_whose_process_was_killed_is_taken_over() {
     let mut owner = app.owner().await;
     task_done(&app).await;
     app.server.kill();
-    // As a process leaves it that is killed at work.
+    // The state in which a process leaves the row if it is killed during the run.
     sqlx::query(
         "update jobs set state = 'running', attempts = 1, lease = gen_random_uuid(),
                          leased_until = clock_timestamp() + interval '2 seconds' where kind = $1",
@@ -119,7 +119,7 @@ async fn a_job_of_an_unknown_kind_waits_for_a_version_that_knows_it() {
     assert_eq!(app.count(untouched).await, 1);
 }
 
-/// Appointments by video at these times, which want rooms that no job makes yet.
+/// Inserts video appointments at these times, whose rooms no job has created yet.
 async fn by_video(app: &CoreApp, organization: &Organization, times: impl IntoIterator<Item = DateTime<Utc>>) {
     let staff = app.actor(&organization.staff);
     let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
@@ -133,7 +133,7 @@ async fn by_video(app: &CoreApp, organization: &Organization, times: impl IntoIt
         .unwrap();
 }
 
-/// Leaves a job for each of the organization's rooms.
+/// Enqueues a job for each of the organization's rooms.
 async fn rooms_wanted(app: &CoreApp, organization: &Organization) {
     sqlx::query(
         "insert into jobs (id, organization_id, kind, payload)
@@ -146,7 +146,7 @@ async fn rooms_wanted(app: &CoreApp, organization: &Organization) {
     .unwrap();
 }
 
-/// How many of an organization's jobs of a kind are in a state.
+/// Counts an organization's jobs of a kind in a state.
 async fn jobs(app: &CoreApp, organization: &Organization, kind: &str, state: &str) -> i64 {
     sqlx::query_scalar("select count(*) from jobs where organization_id = $1 and kind = $2 and state = $3")
         .bind(organization.id)
@@ -211,7 +211,7 @@ async fn who_has_one_job_has_its_turn_before_the_second_job_of_who_has_many() {
     let app = CoreApp::start().await;
     let mut owner = app.owner().await;
     task_done(&app).await;
-    // As if the one clinic had been waiting for an hour when the other comes.
+    // One clinic's jobs have been due for an hour when the other's is added.
     sqlx::query(
         "insert into jobs (id, organization_id, kind, payload, run_at)
          select gen_random_uuid(), $1, 'waitlist_offer', jsonb_build_object('specialist_id', 1000000 + n),
@@ -242,7 +242,7 @@ async fn who_has_one_job_has_its_turn_before_the_second_job_of_who_has_many() {
     assert!(before <= 1, "{before} jobs of the other clinic were begun before it");
 }
 
-/// Which jobs a claim takes, by kind and organization, in order.
+/// Returns the jobs that a claim takes, by kind and organization, in order.
 async fn claim(owner: &mut PgConnection, lanes: &[(&str, i32, i64)], full: &[(&str, i64)]) -> Vec<(String, i64)> {
     let (full_kinds, full_organizations): (Vec<&str>, Vec<i64>) = full.iter().copied().unzip();
     sqlx::query_as("select kind, organization_id from jobs_claim($1, $2, $3, $4, $5, interval '1 minute')")
@@ -260,7 +260,7 @@ async fn claim(owner: &mut PgConnection, lanes: &[(&str, i32, i64)], full: &[(&s
 async fn a_claim_goes_round_the_organizations_and_passes_over_those_that_hold_enough() {
     let app = CoreApp::start().await;
     let mut owner = app.owner().await;
-    // Of kinds that no runner knows. Three clinics have two jobs each, a fourth has one that is not due.
+    // Jobs of kinds that no runner knows. Three clinics have two jobs each, a fourth has one that is not due.
     sqlx::query(
         "insert into jobs (id, organization_id, kind, run_at)
          select gen_random_uuid(), organization, kind, now() + case when organization = 9 then interval '1 hour' else '0' end
@@ -279,7 +279,7 @@ async fn a_claim_goes_round_the_organizations_and_passes_over_those_that_hold_en
     assert!(claim(&mut owner, &[("first", 4, -1)], &[]).await.is_empty(), "what is in hand is nobody else's");
     let lanes = [("second", 2, -1), ("first", 1, -1)];
     assert_eq!(claim(&mut owner, &lanes, &[("second", 3), ("first", 5)]).await, of("second", &[5, 7]));
-    // Those whose holder is dead are due again.
+    // Jobs whose lease has expired are due again.
     sqlx::query("update jobs set leased_until = now() where kind = 'first' and organization_id = 5")
         .execute(&mut owner)
         .await

@@ -1,4 +1,4 @@
-//! What is sealed stays sealed, and what is secret stays out of the logs.
+//! Sealed values and secrets appear neither in the database dump nor in the logs.
 
 use reqwest::Method;
 use restartix_sdk::core::types::{BeginImpersonation, CreatePatient, UpdatePatient};
@@ -6,7 +6,7 @@ use test_support::{Answer, Clinic, CoreApp, Issuer, Stack, granted, in_days, ref
 
 use crate::patient::unchanged;
 
-/// A value for every encrypted column, none of which can come about by accident.
+/// Returns a patient with a unique value in every encrypted column.
 fn planted() -> CreatePatient {
     CreatePatient {
         address: Some("9917 Planted-Address Row".to_owned()),
@@ -20,7 +20,7 @@ fn planted() -> CreatePatient {
     }
 }
 
-/// What must not be readable, in the spellings it could have.
+/// Values that must not be readable, in every spelling they could have.
 const PLANTED: [&str; 10] = [
     "planted-address",
     "planted-clinical-note",
@@ -39,7 +39,7 @@ fn readable(text: &[u8]) -> Vec<&'static str> {
     PLANTED.into_iter().filter(|planted| text.contains(planted)).collect()
 }
 
-/// Hexadecimal, as `pg_dump` writes bytes.
+/// Returns the hexadecimal form in which `pg_dump` writes bytes.
 fn hexadecimal(text: &str) -> String {
     text.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
@@ -62,7 +62,7 @@ async fn a_dump_of_the_database_holds_no_value_in_clear() {
     let body = BeginImpersonation { minutes: None, reason: "planted-contact".to_owned() };
     granted(admin.patient_impersonate().patient_id(record).body(body).send().await, 201);
 
-    // Every encrypted column is planted in: a new one without a value fails here.
+    // Every encrypted column must have a planted value; a new column without one fails here.
     let empty: Vec<String> = sqlx::query_scalar(
         "select a.attname::text from pg_attribute a
          where a.attrelid = 'patients'::regclass and a.attname like '%\\_encrypted'
@@ -161,7 +161,7 @@ async fn the_logs_hold_no_value_token_or_key() {
         for (what, secret) in secrets {
             assert!(!log.contains(&secret), "{name} logs {what}");
         }
-        // Not even the parts that are readable by themselves.
+        // The check includes the readable parts of the tokens.
         for token in [admin.token(), staff.token(), token.as_str()] {
             let payload = token.split('.').nth(1).unwrap();
             assert!(!log.contains(payload), "{name} logs the claims of a token");

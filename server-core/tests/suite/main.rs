@@ -1,5 +1,5 @@
-//! Tests of the running service, one file a noun. One program, for it links once; nextest runs each
-//! test in a process of its own all the same.
+//! Tests of the running service, one file for each noun. They are one program, so it is linked once; nextest still runs
+//! each test in a process of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "test code")]
 
 mod access;

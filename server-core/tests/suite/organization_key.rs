@@ -1,4 +1,4 @@
-//! The data key of each organization, and what is sealed under it.
+//! Data keys of organizations, and the texts sealed under them.
 
 use restartix_sdk::core::types::{BeginImpersonation, CreateOrganization};
 use sqlx::AssertSqlSafe;
@@ -11,7 +11,7 @@ async fn act_as(admin: &Actor, patient: i64, reason: &str) {
     granted(admin.patient_impersonate().patient_id(patient).body(body).send().await, 201);
 }
 
-/// In which columns a text is found, sealed or not.
+/// Returns the columns in which a text is found, sealed or clear.
 async fn columns(app: &CoreApp, text: &str) -> Vec<String> {
     app.search(text).await.into_iter().map(|place| format!("{}.{}", place.table, place.column)).collect()
 }
@@ -89,7 +89,7 @@ async fn what_stood_in_the_clear_is_sealed() {
     let app = CoreApp::start().await;
     let (home, patient) = (app.home(), app.patient_record().await.id);
     let due = format!("update jobs set run_at = now() where kind = '{TASK}' and state = 'queued'");
-    // As the version before wrote it.
+    // The row is inserted as the previous version wrote it.
     let written = format!(
         "insert into impersonations (organization_id, token_hash, impersonator_user_id, patient_id, patient_user_id, reason,
                                      expires_at)

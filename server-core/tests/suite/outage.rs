@@ -1,4 +1,4 @@
-//! What Core does while something it depends on is gone.
+//! Behaviour of Core while a service that it depends on is unavailable.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +6,11 @@ use reqwest::Method;
 use serde_json::Value;
 use test_support::{Actor, Answer, CoreApp, Kind, Throwaway, granted, in_days, refused, until};
 
-/// Recovery takes at most this long, without a restart.
+/// Longest time that recovery takes, without a restart.
 const RECOVERY: Duration = Duration::from_secs(5);
 
-/// Well below the 30 seconds after which a request would be given up: who is refused before has not hung.
+/// Longest time until a refusal, well below the 30 seconds of the request timeout: a request refused within it did not
+/// hang.
 const GIVEN_UP: Duration = Duration::from_secs(15);
 
 fn retry_after(answer: &test_support::Refusal) -> u64 {
@@ -51,7 +52,7 @@ async fn without_the_database_requests_are_503_and_come_back_by_themselves() {
     assert!(retry_after(&refusal) >= 1);
     assert!(!up(&refusal.details["dependencies"], "postgresql"));
     assert!(up(&refusal.details["dependencies"], "s3"));
-    // The process lives, and says so.
+    // The process reports that it is alive.
     assert_eq!(Answer::to(staff.request(Method::GET, "/health")).await.json(200)["status"], "ok");
 
     app.proxy().open();
@@ -74,7 +75,7 @@ async fn with_every_connection_taken_requests_are_503_within_the_acquire_timeout
     let staff = app.staff();
     granted(staff.appointment_list().send().await, 200);
     app.proxy().settle(Kind::Core.app()).await;
-    // PostgreSQL stops answering: of two requests, one holds the one connection.
+    // PostgreSQL stops answering: one of two requests holds the only connection.
     app.proxy().hold();
     let began = Instant::now();
     let ask = |actor: Actor| tokio::spawn(async move { (actor.appointment_list().send().await, began.elapsed()) });
@@ -105,7 +106,7 @@ async fn a_request_that_takes_too_long_is_given_up_and_leaves_nothing_behind() {
         let refusal = refused(staff.appointment_create().body(body).send().await, 503, "request_timeout");
         assert!(retry_after(&refusal) >= 1);
         app.proxy().open();
-        // No connection is handed on with the transaction of the one that was given up.
+        // No connection returns to the pool with the open transaction of the cancelled request.
         until("the next request is answered", RECOVERY, || async { staff.appointment_list().send().await.ok() }).await;
     }
     assert_eq!(app.count("select count(*) from appointments").await, 0);

@@ -1,6 +1,6 @@
-//! Reads of one statement set the context in the statement that reads. Taken from the wire as Core sends them for each
-//! operation that reads, each is shown to do so first, by its plan, to read nothing when it doesn't, and to come to its
-//! rows by an index.
+//! Reads of one statement set the context in the statement that reads. The statements of each operation that reads are
+//! recorded as Core sends them. The plan of each must enter the context first, read nothing without a context, and find
+//! its rows by an index.
 
 use std::collections::BTreeMap;
 
@@ -13,18 +13,18 @@ use test_support::{Answer, CoreApp, Fixture, Kind, Operation, Statement, granted
 use crate::matrix::{Asker, Surroundings, World, granted_to};
 
 const ENTER: &str = "context_enter($1, $2, $3, $4, $5) as ctx";
-/// Takes the same parameters and sets nothing.
+/// Replacement of `context_enter` that takes the same parameters and sets nothing.
 const PRETEND: &str =
     "(select num_nulls($1::bigint, $2::bigint, $3::text, $4::bigint, $5::bigint) >= 0 as ctx) as pretended";
 
-/// Every statement of a caller's since the proxy began to listen that enters the context itself; the service's own
-/// reads go by the owner.
+/// Returns the callers' statements since the proxy began to listen that enter the context themselves; the service's own
+/// reads run as the owner.
 fn reads(app: &CoreApp) -> Vec<Statement> {
     let trips = app.proxy().said().0.into_iter().filter(|trip| trip.user == Kind::Core.app());
     trips.flat_map(|trip| trip.statements).filter(|statement| statement.sql.contains(ENTER)).collect()
 }
 
-/// A value of the wire as a literal.
+/// Formats a value of the wire protocol as a literal.
 fn literal(kind: &str, value: Option<&Vec<u8>>) -> String {
     let Some(bytes) = value else { return "null".to_owned() };
     match kind {
@@ -48,8 +48,8 @@ fn literal(kind: &str, value: Option<&Vec<u8>>) -> String {
     }
 }
 
-/// The elements of an array of one dimension, none of them null: after its head of twenty bytes, each
-/// after its length.
+/// Returns the elements of a one-dimensional array without nulls: a head of twenty bytes, then each element after its
+/// length.
 fn elements(array: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = array.get(20..).unwrap_or_default();
     std::iter::from_fn(move || {
@@ -60,7 +60,7 @@ fn elements(array: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Prepares a statement under a name; gives the literals of its parameters.
+/// Prepares a statement under a name; returns the literals of its parameters.
 async fn prepare(database: &mut PgConnection, name: &str, statement: &Statement) -> String {
     database.execute(AssertSqlSafe(format!("prepare {name} as {}", statement.sql))).await.unwrap();
     let kinds: Vec<String> =
@@ -75,23 +75,23 @@ async fn prepare(database: &mut PgConnection, name: &str, statement: &Statement)
     literals.join(", ")
 }
 
-/// How many rows it reads; a count of rows counts as so many.
+/// Returns the number of rows that the statement reads; the value of a count is taken as so many rows.
 async fn rows(database: &mut PgConnection, execute: &str) -> i64 {
     let rows = database.fetch_all(AssertSqlSafe(execute.to_owned())).await.unwrap();
     let has = |row: &PgRow, name: &str| row.columns().iter().any(|column| column.name() == name);
     match rows.first() {
-        // A list says its total in each row, and in one where there is no entry.
+        // Each row of a list has the total, as has the single row without an entry.
         Some(row) if has(row, "total") => {
             let entries = rows.iter().filter(|row| row.get::<Option<i64>, _>("id").is_some()).count();
             row.get::<i64, _>("total") + i64::try_from(entries).unwrap()
         }
-        // A count is one row, called so by its query.
+        // A count returns one row with this column.
         Some(row) if row.columns().iter().map(Column::name).eq(["total!"]) => row.get(0),
         _ => i64::try_from(rows.len()).unwrap(),
     }
 }
 
-/// The joins of a plan whose outer side is the function that enters the context.
+/// Counts the joins of a plan whose outer side is the function that enters the context.
 fn entered_first(plan: &Value) -> usize {
     let children = plan["Plans"].as_array().map(Vec::as_slice).unwrap_or_default();
     let outer = children.iter().find(|child| child["Parent Relationship"] == "Outer");
@@ -100,14 +100,13 @@ fn entered_first(plan: &Value) -> usize {
     here + children.iter().map(entered_first).sum::<usize>()
 }
 
-/// How often the plan scans the function at all.
+/// Counts the scans of the function in the plan.
 fn scans(plan: &Value) -> usize {
     let children = plan["Plans"].as_array().map(Vec::as_slice).unwrap_or_default();
     usize::from(plan["Function Name"] == "context_enter") + children.iter().map(scans).sum::<usize>()
 }
 
-/// How the plan comes to the rows of its tables, where that is not by what an index is searched for: its cost grows
-/// with the table.
+/// Collects the nodes of a plan that read a table without an index condition, so that their cost grows with the table.
 fn unbounded(plan: &Value, found: &mut Vec<String>) {
     let node = plan["Node Type"].as_str().unwrap_or_default();
     let searched = match node {
@@ -122,7 +121,7 @@ fn unbounded(plan: &Value, found: &mut Vec<String>) {
     plan["Plans"].as_array().into_iter().flatten().for_each(|child| unbounded(child, found));
 }
 
-/// Rows that the parameters of lists can name.
+/// Ids for the parameters of lists.
 struct Named {
     specialist: i64,
     patient: i64,
@@ -147,8 +146,8 @@ impl Named {
     }
 }
 
-/// Requests for a read: as the fixture makes it, one entry a page, which is full, so that it is counted too, and with
-/// each parameter that may be left out, alone and all together.
+/// Builds the requests for a read: the one of the fixture, one with a page of one entry, which is full and therefore
+/// counted, and one with each optional parameter alone and with all of them.
 fn requests(named: &Named, operation: &Operation, fixture: &Fixture) -> Vec<Fixture> {
     let value = |name: &str, schema: &Value| match (name, schema["type"].as_str()) {
         ("page", _) => vec!["2".to_owned()],
@@ -171,7 +170,7 @@ fn requests(named: &Named, operation: &Operation, fixture: &Fixture) -> Vec<Fixt
     let mut together = fixture.clone();
     for (name, schema) in &operation.optional {
         for value in value(name, schema) {
-            // A page after the first holds nothing where there is but one entry; with one entry a page it is counted.
+            // With a single entry a later page is empty; with one entry a page, the total is counted as well.
             let alone = if name == "page" { fixture.clone().with("page_size", &1) } else { fixture.clone() };
             requests.push(alone.with(name, &value));
             together = together.with(name, &value);
@@ -181,12 +180,12 @@ fn requests(named: &Named, operation: &Operation, fixture: &Fixture) -> Vec<Fixt
     requests
 }
 
-/// Every shape of statement that reads, by its text, with one that was sent and the operation that sent it.
+/// Returns the reading statements by their text, each with an instance that was sent and the operation that sent it.
 async fn shapes(world: &World) -> BTreeMap<String, (Statement, String)> {
     let named = Named::of(world).await;
     let mut shapes = BTreeMap::new();
-    // What the service says of itself is no clinic's. What is protected health information is read in a transaction,
-    // which begins by entering the context.
+    // Operations outside `/v1/` read no clinic's data. Protected health information is read in a transaction, which
+    // begins by entering the context.
     let of_clinics = |operation: &&Operation| operation.path.starts_with("/v1/") && !operation.phi;
     for operation in world.operations.iter().filter(of_clinics) {
         let id = operation.id.as_str();
@@ -197,7 +196,7 @@ async fn shapes(world: &World) -> BTreeMap<String, (Statement, String)> {
         };
         world.listed(operation).await;
         let fixture = world.fixture(id).await;
-        // Some mutations read first; what they change they read in its transaction.
+        // Some mutations read first; the rows that they change are read in their transaction.
         let reading = operation.method == Method::GET;
         let requests = if reading { requests(&named, operation, &fixture) } else { vec![fixture] };
         let mut seen = 0;
@@ -207,7 +206,7 @@ async fn shapes(world: &World) -> BTreeMap<String, (Statement, String)> {
             assert!(answer.status.is_success(), "{id}: {} {}", answer.status, answer.body);
             let reads = reads(&world.app);
             seen += reads.len();
-            // As it was sent first, when it found something.
+            // The first instance of each is kept, whose values found something.
             for read in reads {
                 shapes.entry(read.sql.clone()).or_insert_with(|| (read, id.to_owned()));
             }
@@ -217,7 +216,7 @@ async fn shapes(world: &World) -> BTreeMap<String, (Statement, String)> {
     shapes
 }
 
-/// The plan of a prepared statement with its values.
+/// Returns the plan of a prepared statement with its values.
 async fn plan(database: &mut PgConnection, mode: &str, call: &str) -> Value {
     database.execute(AssertSqlSafe(format!("set plan_cache_mode = {mode}"))).await.unwrap();
     let explain = format!("explain (format json, costs off) execute {call}");
@@ -225,9 +224,10 @@ async fn plan(database: &mut PgConnection, mode: &str, call: &str) -> Value {
     plan[0]["Plan"].take()
 }
 
-/// How a statement comes to rows otherwise than by what an index is searched for.
+/// Returns the nodes by which a statement reads tables without an index condition.
 async fn scanned(database: &mut PgConnection, name: &str, statement: &Statement) -> Vec<String> {
-    // A test's tables are so small that any way is as good; what is left without this one is what indexes allow.
+    // The tables of a test are so small that every plan costs the same; without sequential scans, the plan shows what
+    // the indexes allow.
     database.execute("set enable_seqscan = off").await.unwrap();
     let literals = prepare(database, name, statement).await;
     let plan = plan(database, "force_generic_plan", &format!("{name}({literals})")).await;
@@ -243,7 +243,7 @@ async fn the_context_is_entered_before_anything_is_read_by_an_index() {
     let world = World::proxied(&around).await;
     let shapes = shapes(&world).await;
     let mut read = BTreeMap::<&str, i64>::new();
-    // How few rows a test has would tempt the planner to read them all, if it knew.
+    // If the planner knew how few rows a test has, it would read them all.
     let forget = "select pg_clear_relation_stats(n.nspname::text, c.relname::text)
                   from pg_class c join pg_namespace n on n.oid = c.relnamespace
                   where n.nspname = 'public' and c.relkind = 'r'";

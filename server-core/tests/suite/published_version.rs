@@ -1,10 +1,10 @@
-//! The function by which a migration makes a table hold drafts and published versions: whoever asks, what is published
-//! stays as it is.
+//! The function `published_versions`, with which a migration makes a table of drafts and published versions: a
+//! published version can't be changed by any role.
 
 use sqlx::{AssertSqlSafe, PgConnection};
 use test_support::CoreApp;
 
-/// Runs statements; the number of rows of the last, or PostgreSQL's error code.
+/// Runs statements; returns the number of rows of the last one, or PostgreSQL's error code.
 async fn run(database: &mut PgConnection, sql: &str) -> Result<u64, String> {
     let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(database).await;
     done.map(|done| done.rows_affected()).map_err(|error| {
@@ -22,7 +22,7 @@ const FROZEN: &str = "23001";
 const TWICE: &str = "23505";
 const UNFIT: &str = "23514";
 
-/// Publishes the draft of a template.
+/// Returns the statement that publishes the draft of a template.
 fn publish(template: i64, version: i64) -> String {
     format!(
         "update scratch set version = {version}, content_hash = sha256(content::bytea), published_at = now()
@@ -50,13 +50,13 @@ async fn what_is_published_stays_as_it_is() {
     assert_eq!(run(&mut role, make).await, refused(DENIED), "it is for migrations");
     run(&mut owner, make).await.unwrap();
 
-    // A draft is written and changed, and there is one a template.
+    // A draft can be inserted and changed, one for each template.
     assert_eq!(run(&mut role, &draft(&app, 1, "first")).await, Ok(1));
     assert_eq!(run(&mut role, &draft(&app, 1, "second")).await, refused(TWICE));
     assert_eq!(run(&mut role, &draft(&app, 2, "of another")).await, Ok(1));
     assert_eq!(run(&mut role, "update scratch set content = 'changed' where template_id = 1").await, Ok(1));
 
-    // Publishing sets all three columns, and in their form.
+    // Publishing has to set all three columns, in the required form.
     for (set, why) in [
         ("version = 1", "a version without a hash"),
         ("version = 1, content_hash = sha256('x')", "one that was published at no time"),
@@ -69,7 +69,7 @@ async fn what_is_published_stays_as_it_is() {
     }
     assert_eq!(run(&mut role, &publish(1, 1)).await, Ok(1));
 
-    // Now it is frozen, for the application, the owner and a superuser alike.
+    // The published version can't be changed by the application, the owner or a superuser.
     for database in [&mut role, &mut owner, &mut superuser] {
         for sql in [
             "update scratch set content = 'forged' where template_id = 1",
@@ -85,7 +85,7 @@ async fn what_is_published_stays_as_it_is() {
         assert_eq!(run(database, "truncate scratch").await, refused(FROZEN));
     }
 
-    // The next draft begins beside it; it becomes the next version and no version twice.
+    // The next draft can exist beside it and becomes the next version; no version exists twice.
     assert_eq!(run(&mut role, &draft(&app, 1, "next")).await, Ok(1));
     assert_eq!(run(&mut role, &publish(1, 1)).await, refused(TWICE));
     assert_eq!(run(&mut role, &publish(1, 2)).await, Ok(1));

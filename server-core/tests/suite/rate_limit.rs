@@ -1,4 +1,4 @@
-//! Limits: by caller, by address, by failure; with two processes, and without Redis.
+//! Rate limits by caller, by address and by failures; with two processes, and without Redis.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -9,21 +9,21 @@ use reqwest::{Method, StatusCode};
 use test_support::{Actor, Answer, CoreApp, Issuer, SessionClaims, Throwaway, until};
 use tokio::task::JoinSet;
 
-/// Writes a minute, and how long until one of them is back.
+/// Writes allowed in a minute, and the interval after which one of them is allowed again.
 const WRITES: usize = 120;
 const WRITE_INTERVAL: Duration = Duration::from_millis(500);
-/// Writes that a process may have admitted without word from Redis: a quarter of the last tenth.
+/// Writes that a process may admit without confirmation from Redis: a quarter of a tenth of the budget.
 const UNTOLD: usize = WRITES / 10 / 4;
 
-/// Failures to authenticate a minute, and how long until one of them is back.
+/// Failed authentications allowed in a minute, and the interval after which one of them is allowed again.
 const FAILURES: usize = 20;
 const FAILURE_INTERVAL: Duration = Duration::from_secs(3);
-/// Probes a minute of one address, and how long until one of them is back.
+/// Probes allowed in a minute from one address, and the interval after which one of them is allowed again.
 const PROBES: usize = 1_200;
 const PROBE_INTERVAL: Duration = Duration::from_millis(50);
-/// An operation for anybody that is no probe.
+/// Public operation that is no probe.
 const PUBLIC: &str = "/.well-known/jwks.json";
-/// What the log says when Redis is lost, and when it is found.
+/// Messages in the log when Redis is lost, and when it is found again.
 const AWAY: &str = "Redis is away; each process keeps the rate limits by itself meanwhile";
 const SHARED: &str = "rate limits are shared through Redis";
 
@@ -31,12 +31,12 @@ fn limited() -> test_support::CoreBuilder {
     CoreApp::builder().env("RATE_LIMIT_SCALE", "1")
 }
 
-/// A write that changes nothing: it is counted before its body is looked at.
+/// Sends a write that changes nothing: it is counted before its body is validated.
 async fn write(actor: &Actor) -> Answer {
     Answer::to(actor.request(Method::POST, "/v1/specialties").json(&serde_json::json!({}))).await
 }
 
-/// Writes, twenty at a time, until one is refused; how many were not, and the refusal.
+/// Sends writes, twenty at a time, until one is refused; returns the number admitted, and the refusal.
 async fn spend(actors: &[&Actor]) -> (usize, Answer) {
     let mut admitted = 0;
     loop {
@@ -53,19 +53,19 @@ async fn spend(actors: &[&Actor]) -> (usize, Answer) {
     }
 }
 
-/// What a budget allows in this time.
+/// Returns the number of writes allowed since `began`.
 fn share(began: Instant) -> usize {
     allowed(WRITES, WRITE_INTERVAL, began)
 }
 
-/// What a budget allows in this time, one of it being back each `interval`.
+/// Returns the number allowed by a budget since `began`, with one more after each `interval`.
 fn allowed(budget: usize, interval: Duration, began: Instant) -> usize {
     let back = began.elapsed().as_millis() / interval.as_millis();
     budget + usize::try_from(back).unwrap() + 1
 }
 
-/// Asks one after the other while `admitted` is the answer's status; how often it was, and the answer
-/// that was another.
+/// Sends requests one after the other while the answer's status is `admitted`; returns their number, and the first
+/// other answer.
 async fn ask_until_refused<F: Future<Output = Answer>>(admitted: u16, mut ask: impl FnMut() -> F) -> (usize, Answer) {
     let mut count = 0;
     loop {
@@ -113,7 +113,7 @@ async fn two_processes_have_one_budget() {
     let (here, there) = (app.admin(), app.admin().at(&second.url()));
     let began = Instant::now();
     let (admitted, _) = spend(&[&here, &there]).await;
-    // What a process has admitted and Redis has not confirmed comes on top, at most so much (decision 14).
+    // Writes that a process has admitted before Redis confirmed them come on top, up to this number (decision 14).
     let most = share(began) + 2 * UNTOLD;
     assert!((WRITES..=most).contains(&admitted), "{admitted} in {:?}", began.elapsed());
     let mut total = admitted;
@@ -145,7 +145,7 @@ async fn without_redis_requests_go_on_and_the_request_after_the_last_is_still_42
     for _ in 0..60 {
         assert_eq!(write(&admin).await.status, 422);
     }
-    // It hangs, which is worse than being gone: whoever asks it waits.
+    // Redis hangs, which is worse than being down: requests to it wait.
     redis.stop_answering();
     let (admitted, refused) = spend(&[&admin]).await;
     refused.refusal(429, "rate_limited");
@@ -153,7 +153,7 @@ async fn without_redis_requests_go_on_and_the_request_after_the_last_is_still_42
     assert_eq!(Answer::to(admin.request(Method::GET, "/v1/me")).await.status, 200);
     assert_eq!(app.server.log().matches(AWAY).count(), 1, "requests go on, and the log says once that Redis is away");
 
-    // Gone, then back and empty: what was spent stays spent.
+    // Redis is killed and comes back empty: the budget that was spent stays spent.
     redis.kill();
     redis.start().await;
     let total = AtomicUsize::new(60 + admitted);
@@ -290,7 +290,7 @@ async fn probes_are_answered_whatever_else_comes_from_their_address() {
 #[tokio::test]
 async fn names_in_redis_tell_nobody_who_is_meant() {
     let redis = Throwaway::valkey().await;
-    // A small budget takes long enough to come back that its name is seen.
+    // A small budget recovers slowly enough for the test to see its name.
     let app = limited().env("REDIS_URL", redis.url()).env("RATE_LIMIT_PER_ADDRESS", "30").start().await;
     let client = redis::Client::open(redis.url()).unwrap();
     let connection = client.get_multiplexed_async_connection().await.unwrap();

@@ -1,5 +1,5 @@
-//! Every tenant table that the catalogues of both databases show, attacked in SQL as the application role with four verbs:
-//! without a context, from another organization, and used from its own. Which verbs a role has at all, `rls_grid.txt` says.
+//! Attacks in SQL on every tenant table in the catalogues of both databases, as the application role with four verbs:
+//! without a context, from another organization, and from its own. `rls_grid.txt` lists the verbs that each role has.
 
 use restartix_sdk::{
     core::types::{
@@ -15,29 +15,29 @@ use uuid::Uuid;
 
 use crate::{matrix, rls_catalogue::walk};
 
-/// A table that is attacked.
+/// Table under attack.
 struct Target {
     table: String,
     /// Grants of the application role on it, of any column: Select, Insert, Update, Delete.
     verbs: String,
-    /// A column to update.
+    /// Column to update.
     touch: String,
     of: Special,
 }
 
-/// Exceptions of a table; most have none.
+/// Exceptions for a table; most tables have none.
 #[derive(Clone, Copy)]
 struct Special {
     table: &'static str,
-    /// The column that says whose a row is.
+    /// Column that holds the organization.
     tenant: &'static str,
-    /// A column to update, if not the first that may be.
+    /// Column to update, if not the first that may be updated.
     touch: Option<&'static str>,
-    /// Which rows the application role reaches.
+    /// Condition on the rows that the application role reaches.
     rows: &'static str,
-    /// Of which row a copy is tried, where there is one: not each could have been written by who asks.
+    /// Condition on the row that is copied, because the caller could not have written every row.
     copied: &'static str,
-    /// Verbs that are granted, but not on what is tried.
+    /// Verbs that are granted, but not for what the attack tries.
     without: &'static str,
 }
 
@@ -49,32 +49,32 @@ const fn touched(table: &'static str, touch: &'static str) -> Special {
 }
 
 const CORE: [Special; 11] = [
-    // The tenants themselves are exempt from the walk; they are attacked all the same.
+    // The table of tenants is exempt from the walk, but attacked all the same.
     Special { table: "public.organizations", tenant: "id", ..NOTHING },
     touched("public.invitations", "role"),
-    // Links are written by nobody here.
+    // The application role may not write links to users.
     Special { copied: "user_id is null", ..touched("public.specialists", "name") },
-    // The organization's own key is for the service alone.
+    // Only the service reaches the organization's own key.
     Special { table: "public.data_keys", rows: "not of_organization", ..NOTHING },
     Special { copied: "user_id is null", ..touched("public.patients", "last_name") },
-    // No offer of the waitlist's.
+    // Not the offers of the waitlist.
     Special { copied: "user_id is not null", ..touched("public.appointments", "version") },
     touched("public.appointment_series", "title"),
     touched("public.waitlist_entries", "updated_at"),
     touched("public.api_keys", "updated_at"),
     touched("public.calendar_feeds", "revoked_at"),
-    // Other work is the service's to leave.
+    // Other kinds of jobs are enqueued by the service alone.
     Special { table: "public.jobs", copied: "kind = 'waitlist_offer' and created_by is not null", ..NOTHING },
 ];
 
 const TELEMETRY: [Special; 2] = [
-    // It may add that it read the trail, which is no copy of what others did.
+    // The role may insert an entry of its own read, but no copy of another's entry.
     Special { table: "audit.audit_logs", without: "I", ..NOTHING },
-    // Exempt from the walk, for they may be of every tenant.
+    // Exempt from the walk, because a row may concern every tenant.
     Special { table: "privacy.erasures", ..NOTHING },
 ];
 
-/// Every table that is guarded as a tenant's, and those of the special ones that are exempt.
+/// Returns every table guarded as a tenant's, and the exempt ones among the special tables.
 async fn targets(owner: &mut PgConnection, kind: Kind, special: &[Special]) -> Vec<Target> {
     let guarded = walk(owner, kind).await.guarded;
     let tables: Vec<(String, String, Option<String>)> = sqlx::query_as(
@@ -102,14 +102,14 @@ async fn targets(owner: &mut PgConnection, kind: Kind, special: &[Special]) -> V
         }
         let of = of.unwrap_or(NOTHING);
         let verbs = verbs.replace(|verb: char| of.without.contains(verb), "");
-        // What nobody may update is tried with the column that nobody may change.
+        // A table without a column that may be updated is attacked with the tenant's column.
         let touch = of.touch.map(str::to_owned).or(touch).unwrap_or_else(|| of.tenant.to_owned());
         targets.push(Target { table, verbs, touch, of });
     }
     targets
 }
 
-/// Who asks.
+/// Context of the attacker.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asker {
     pub(crate) organization: i64,
@@ -117,7 +117,7 @@ pub(crate) struct Asker {
     pub(crate) role: &'static str,
 }
 
-/// What became of an attempt: how many rows it reached, or PostgreSQL's error code.
+/// Result of an attempt: the number of rows it reached, or PostgreSQL's error code.
 pub(crate) type Outcome = Result<u64, String>;
 
 /// Insufficient privilege, by grant or by policy.
@@ -145,8 +145,9 @@ async fn execute(connection: &mut PgConnection, sql: &str) -> Outcome {
     }
 }
 
-/// A copy of a row, as an INSERT of what is granted. Policies are asked before constraints, so the copy of a
-/// row that exists shows whether the policy let it pass: then it may be refused as a duplicate.
+/// Returns the INSERT of a copy of a row, with the columns that are granted. PostgreSQL checks policies before
+/// constraints, so the copy of an existing row shows whether the policy let it pass: then it may be refused as a
+/// duplicate.
 async fn copy_of(owner: &mut PgConnection, kind: Kind, target: &Target, organization: i64) -> String {
     let (table, Special { tenant, rows, copied, .. }) = (&target.table, target.of);
     let columns =
@@ -183,17 +184,17 @@ async fn attack(database: &Database, kind: Kind, special: &[Special], home: Aske
         let select = |organization| format!("select 1 from {table} where {tenant} = {organization}");
         let update = |organization| format!("update {table} set {touch} = {touch} where {tenant} = {organization}");
         let delete = |organization| format!("delete from {table} where {tenant} = {organization}");
-        // What reaches nothing: no row where the verb is granted, a refusal where it is not.
+        // Result of an attempt that reaches nothing: no row if the verb is granted, a refusal if it is not.
         let nothing = |verb: char| if verbs.contains(verb) { Ok(0) } else { Err(DENIED.to_owned()) };
 
-        // Without a context there is nothing, whatever is asked for.
+        // Without a context no row is reached.
         for (verb, sql) in [('S', select(own)), ('U', update(own)), ('D', delete(own))] {
             assert_eq!(attempt(&mut app, None, &sql).await, nothing(verb), "no context: {sql}");
         }
         let sql = copy_of(&mut owner, kind, target, own).await;
         assert_eq!(attempt(&mut app, None, &sql).await, Err(DENIED.to_owned()), "no context: insert into {table}");
 
-        // From home, another organization's rows are not there, whoever asks.
+        // From the home organization, no role reaches rows of another organization.
         for role in ["admin", "staff", "specialist", "patient", "superadmin", ""] {
             let asker = Some(Asker { role, ..home });
             for (verb, sql) in [('S', select(foreign)), ('U', update(foreign)), ('D', delete(foreign))] {
@@ -210,7 +211,7 @@ async fn attack(database: &Database, kind: Kind, special: &[Special], home: Aske
             }
         }
 
-        // At home everything of home's is there, and nothing else.
+        // In the home organization, exactly its own rows are reached.
         let all = format!("select 1 from {table}");
         let seen = if verbs.contains('S') {
             Ok(u64::try_from(count(&mut owner, target, own).await).unwrap())
@@ -227,8 +228,8 @@ async fn attack(database: &Database, kind: Kind, special: &[Special], home: Aske
     }
 }
 
-/// Returns true if an attempt on one's own rows ended as its grant says: it reached some rows (or failed on a
-/// constraint, which PostgreSQL checks after rights), or was refused.
+/// Returns true if an attempt on rows of the own organization had the result that the grant implies: it reached some
+/// rows (or failed on a constraint, which PostgreSQL checks after permissions), or it was refused.
 fn reached(outcome: &Outcome, granted: bool) -> bool {
     match outcome {
         Ok(rows) => granted && *rows > 0,
@@ -305,7 +306,7 @@ async fn cores_tables_withstand() {
     };
     attack(&app.database, Kind::Core, &CORE, asker(app.home()), asker(app.away())).await;
 
-    // The one definer's function that looks past the policies names no organization without a context.
+    // The only `security definer` function that bypasses the policies names no organization without a context.
     let mut restricted = app.database.app().await;
     assert_eq!(attempt(&mut restricted, None, "select * from visible_organizations()").await, Ok(0));
     let home = Some(asker(app.home()));
@@ -345,7 +346,7 @@ fn consent() -> ConsentUpdate {
     }
 }
 
-/// A row of each table that no operation fills at once, of organization `$ORG`.
+/// Inserts for tables that no single operation fills, with a row for organization `$ORG`.
 const DERIVED: [&str; 6] = [
     "insert into audit.audit_pending (organization_id, audit_id) values ($ORG, uuidv7())",
     "insert into audit.audit_chain (organization_id, position, audit_id, previous, hash, encoding, sealed_at)
@@ -379,7 +380,7 @@ async fn telemetrys_tables_withstand() {
         let plan = service.privacy_subject_erase().subject_id(100 + organization).organization_id(organization);
         granted(plan.request_id(Uuid::now_v7()).dry_run(true).send().await, 202);
     }
-    // Nobody seals while the tables of the chain are attacked.
+    // Core must not seal the chain while its tables are attacked.
     app.server.kill();
     let mut owner = app.database.owner().await;
     for organization in [1, 2] {

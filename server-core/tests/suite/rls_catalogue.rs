@@ -1,5 +1,5 @@
-//! Walks the catalogues of both databases: each table is a tenant's and guarded as one, or on the
-//! committed list `rls_exempt.txt` with a reason.
+//! Checks of the catalogues of both databases: each table is guarded as a tenant's, or on the committed list
+//! `rls_exempt.txt` with a reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use test_support::{CoreApp, Kind, TelemetryApp};
 
 const EXEMPT: &str = include_str!("rls_exempt.txt");
 
-/// What is exempt of one kind in one database.
+/// Reads the exemptions of one kind in one database.
 fn exempt(kind: Kind, what: &str) -> BTreeSet<String> {
     let database = match kind {
         Kind::Core => "core",
@@ -69,25 +69,25 @@ async fn tables(database: &mut PgConnection, kind: Kind) -> Vec<Table> {
     .unwrap()
 }
 
-/// Findings of the walk over the tables of a database.
+/// Result of the walk over the tables of a database.
 #[derive(Debug, Default)]
 pub(crate) struct Walked {
-    /// Those that are guarded as a tenant's.
+    /// Tables that are guarded as a tenant's.
     pub(crate) guarded: BTreeSet<String>,
-    /// Those that need their exemption.
+    /// Tables that need their exemption.
     exempt: BTreeSet<String>,
-    /// Those that are neither, by name.
+    /// Tables that are neither, by name.
     pub(crate) unguarded: BTreeMap<String, Table>,
 }
 
-/// Judges each table of the database.
+/// Classifies each table of the database.
 pub(crate) async fn walk(database: &mut PgConnection, kind: Kind) -> Walked {
     let exempt = exempt(kind, "table");
     let mut walked = Walked::default();
     for table in tables(database, kind).await {
         let sound = table.enabled && table.forced && table.other_policies == 0;
         let ok = if table.partition {
-            // Reached through its parent, whose policies then apply, and directly by nobody.
+            // A partition: it is reached only through its parent, whose policies apply.
             sound && table.owner_policies + table.app_policies == 0 && !table.app_privileges
         } else {
             sound && table.tenant_column && table.owner_policies >= 1 && table.app_policies >= 1
@@ -105,7 +105,7 @@ pub(crate) async fn walk(database: &mut PgConnection, kind: Kind) -> Walked {
     walked
 }
 
-/// Every table is guarded or exempt; those that are guarded are attacked in `rls_attack.rs`.
+/// Asserts that every table is guarded or exempt; `rls_attack.rs` attacks the guarded ones.
 async fn tables_check(database: &mut PgConnection, kind: Kind) {
     let walked = walk(database, kind).await;
     let faults = walked.unguarded;
@@ -116,7 +116,7 @@ async fn tables_check(database: &mut PgConnection, kind: Kind) {
     assert_eq!(walked.exempt, exempt(kind, "table"), "rls_exempt.txt lists tables that need no exemption");
 }
 
-/// Constraints look past row-level security, so each of a tenant table names the tenant.
+/// Asserts that each constraint of a tenant table includes the tenant, because constraints bypass row-level security.
 async fn constraints_check(database: &mut PgConnection, kind: Kind) {
     let unbound: Vec<(String, String)> = sqlx::query_as(
         "with tenant as (
@@ -143,7 +143,8 @@ async fn constraints_check(database: &mut PgConnection, kind: Kind) {
     assert_eq!(used, exempt, "rls_exempt.txt lists constraints that need no exemption");
 }
 
-/// A definer's function without a search path of its own runs what its caller puts in front.
+/// Asserts that each `security definer` function sets its own search path; without one it runs functions that its
+/// caller puts in front.
 async fn functions_check(database: &mut PgConnection) {
     let unpinned: Vec<String> = sqlx::query_scalar(
         "select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
@@ -165,7 +166,7 @@ async fn functions_check(database: &mut PgConnection) {
     assert_eq!(views, [] as [&str; 0], "views that are not security_invoker");
 }
 
-/// Neither role can step around the policies.
+/// Asserts that neither role can bypass the policies.
 async fn roles_check(database: &mut PgConnection, kind: Kind) {
     let strong: Vec<String> = sqlx::query_scalar(
         "select rolname::text from pg_roles

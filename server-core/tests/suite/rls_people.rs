@@ -1,5 +1,5 @@
-//! Changes that the application role makes to people, in SQL and in contexts of its own choice: nobody becomes a member or is
-//! linked by an administrator's word, and a user reaches itself alone.
+//! Changes to people that the application role tries in SQL, in contexts of its choice: an administrator can't make
+//! anybody a member or linked, and a user reaches only its own row.
 
 use restartix_sdk::core::types::{ConnectUser, MemberRole};
 use test_support::{CoreApp, granted};
@@ -25,7 +25,7 @@ async fn nobody_is_a_member_or_linked_by_an_administrators_word() {
         format!(
             "insert into specialists (organization_id, user_id, name, timezone) values ({home}, {member}, 'X', 'UTC')"
         ),
-        // Nor answers anybody for somebody else, invites in another's name, or for longer than 14 days.
+        // Nobody can answer for another user, invite in another's name, or invite for longer than 14 days.
         "update invitations set status = 'accepted', ended_at = now()".to_owned(),
         format!("update invitations set user_id = {stranger}"),
         "update invitations set expires_at = now() + interval '15 days'".to_owned(),
@@ -44,7 +44,7 @@ async fn nobody_is_a_member_or_linked_by_an_administrators_word() {
             assert_eq!(attempt(&mut restricted, asker, sql).await, Ok(0), "{role}: {sql}");
         }
     }
-    // An address tells nobody who has it, but of a member, and to who administers.
+    // An e-mail address identifies only members, and only to administrators.
     let known = "select 1 where user_find(null, (select email_index from invitations)) is not null";
     assert_eq!(attempt(&mut restricted, asker, known).await, Ok(0));
 }
@@ -67,7 +67,7 @@ async fn a_user_reaches_its_own_row_alone() {
     for sql in ["select id from calendar_feeds", revoke] {
         assert_eq!(attempt(&mut restricted, asker, sql).await, Ok(1), "of two: {sql}");
     }
-    // Who administers the clinic may; nobody promotes itself.
+    // Administrators may change roles; nobody can change its own.
     assert_eq!(attempt(&mut restricted, asker, "update memberships set role = 'admin'").await, Ok(0));
     let denied = Err(DENIED.to_owned());
     for sql in [

@@ -1,4 +1,4 @@
-//! `server-core rotate-keys`: the master key changes while people work, and nobody notices.
+//! `server-core rotate-keys`: the master key changes while people work, without a failed request.
 
 use std::{
     process::{Command, Output},
@@ -23,19 +23,19 @@ const OLD: &str = "0101010101010101010101010101010101010101010101010101010101010
 const NEW: &str = "0202020202020202020202020202020202020202020202020202020202020202";
 
 const PATIENTS: usize = 20_000;
-/// The encrypted columns that are filled, by the names that values are bound to.
+/// Encrypted columns that the test fills, by the names that values are bound to.
 const COLUMNS: [&str; 5] = ["phone", "national_id", "address", "emergency_contact", "clinical_notes"];
-/// Every request has to be answered; this many at once are more than enough for 50 a second.
+/// Largest number of concurrent requests, more than enough for 50 a second. Every request has to be answered.
 const AT_ONCE: u32 = 32;
 const REQUEST_EVERY: Duration = Duration::from_millis(20);
-/// For the whole of what is waited for: a debug build on a busy machine.
+/// Longest wait for a condition: a debug build on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 fn key(hex: &str) -> Key32 {
     Key32::from_hex(hex).unwrap()
 }
 
-/// `rotate-keys` with the three variables that it needs and no other.
+/// Returns the command `rotate-keys` with the three variables that it needs and no other.
 fn rotate(app: &CoreApp, current: &str, old: &str, arguments: &[&str]) -> Command {
     let mut command = app.server.tool(&[&["rotate-keys"], arguments].concat());
     command.env_clear();
@@ -44,7 +44,7 @@ fn rotate(app: &CoreApp, current: &str, old: &str, arguments: &[&str]) -> Comman
     command
 }
 
-/// Runs it to its end: exit code, and what it says on standard output.
+/// Runs the command; returns its exit code and standard output.
 fn outcome(mut command: Command) -> (Option<i32>, String) {
     let Output { status, stdout, stderr } = command.output().unwrap();
     let said = String::from_utf8(stdout).unwrap();
@@ -54,7 +54,7 @@ fn outcome(mut command: Command) -> (Option<i32>, String) {
     (status.code(), said + &String::from_utf8_lossy(&stderr))
 }
 
-/// How many data keys are under a master key.
+/// Counts the data keys under a master key.
 async fn under(owner: &mut PgConnection, master: &str) -> i64 {
     sqlx::query_scalar("select count(*) from data_keys where substring(wrapped from 2 for 4) = $1")
         .bind(key(master).id().as_bytes().to_vec())
@@ -63,7 +63,7 @@ async fn under(owner: &mut PgConnection, master: &str) -> i64 {
         .unwrap()
 }
 
-/// What stands in a column of a seeded patient.
+/// Returns the value of a column of a seeded patient.
 fn value(column: &str, number: usize) -> String {
     if column == "phone" { format!("+49 30 {number:06}") } else { format!("{column} of {number}") }
 }
@@ -73,7 +73,7 @@ fn text(patient: &Patient) -> [Option<&str>; 5] {
     [phone, national_id, address, emergency_contact, clinical_notes].map(Option::as_deref)
 }
 
-/// Patients numbered from 0, made by the code that the service makes them by.
+/// Inserts patients numbered from 0, sealed by the code that the service uses.
 async fn seed(owner: &mut PgConnection, organization_id: i64, master: &MasterKeys) -> Vec<i64> {
     let mut ids = Vec::with_capacity(PATIENTS);
     for numbers in (0..PATIENTS).collect::<Vec<_>>().chunks(2_000) {
@@ -128,9 +128,9 @@ async fn seed(owner: &mut PgConnection, organization_id: i64, master: &MasterKey
     ids
 }
 
-/// Opens every value with this master key alone; how many there were.
+/// Opens every value with this master key alone; returns their number.
 async fn read_all(owner: &mut PgConnection, organization_id: i64, master: &MasterKeys) -> usize {
-    /// A patient: its data key, that key as it is wrapped, its uid, last name and encrypted columns.
+    /// Patient: id of its data key, the wrapped key, uid, last name and encrypted columns.
     type Row = (Uuid, Vec<u8>, Uuid, String, Vec<Vec<u8>>);
     let mut opened = 0;
     let rows: Vec<Row> = sqlx::query_as(
@@ -150,7 +150,7 @@ async fn read_all(owner: &mut PgConnection, organization_id: i64, master: &Maste
         for (column, sealed) in COLUMNS.into_iter().zip(values) {
             let place = Binding { organization_id, table: "patients", column, row: &row };
             let read = key.open_text(&sealed, &place).unwrap();
-            // What the load writes begins with what was there.
+            // Values written by the load begin with the former value.
             assert!(read.starts_with(&value(column, number)), "{column} of {number} reads {read}");
             opened += 1;
         }
@@ -158,7 +158,7 @@ async fn read_all(owner: &mut PgConnection, organization_id: i64, master: &Maste
     opened
 }
 
-/// 50 requests a second, half of them reads and half writes, at whichever Core it is sent to.
+/// Load of 50 requests a second, half reads and half writes, on the Core that it is directed to.
 struct Load {
     target: Arc<RwLock<Actor>>,
     in_flight: Arc<Semaphore>,
@@ -183,7 +183,7 @@ impl Load {
                     let permit = Arc::clone(&in_flight).acquire_owned().await.unwrap();
                     let actor = target.read().await.clone();
                     let (answered, failures) = (Arc::clone(&answered), Arc::clone(&failures));
-                    // Each patient is written once, spread over all of them; any is read.
+                    // Writes are spread over all patients, each written once; reads are of any.
                     let number = request * 7_919 % ids.len();
                     let id = ids[number];
                     tokio::spawn(async move {
@@ -204,13 +204,13 @@ impl Load {
         Self { target, in_flight, answered, failures, task }
     }
 
-    /// Sends requests elsewhere from now on; none is under way at the old place when this returns.
+    /// Directs the requests to another Core; when this returns, none is in progress at the former one.
     async fn move_to(&self, actor: Actor) {
         let _idle = self.in_flight.acquire_many(AT_ONCE).await.unwrap();
         *self.target.write().await = actor;
     }
 
-    /// Goes on until so many more requests have been answered.
+    /// Waits until this many more requests have been answered.
     async fn answer(&self, more: usize) {
         let wanted = self.answered.load(Ordering::Relaxed) + more;
         until(format!("{more} more requests are answered"), PATIENCE, || async {
@@ -219,7 +219,7 @@ impl Load {
         .await;
     }
 
-    /// Stops; how many requests were answered, and what went wrong.
+    /// Stops the load; returns the number of requests answered, and the failures.
     async fn stop(self) -> (usize, Vec<String>) {
         let _idle = self.in_flight.acquire_many(AT_ONCE).await.unwrap();
         self.task.abort();
@@ -314,7 +314,7 @@ async fn the_keys_behind_100_000_values_rotate_while_they_are_read_and_written()
     assert_eq!(audited, ["rotation_started", "rotation_started", "rotation_finished"].map(system));
 }
 
-/// docs/OPERATIONS.md, step by step, with an instance before and one after each step.
+/// Follows docs/OPERATIONS.md step by step, with requests to an instance before and after each step.
 #[tokio::test]
 async fn instances_of_two_steps_open_what_either_wrapped() {
     let mut before = CoreApp::builder().env("ENCRYPTION_KEY", OLD).start().await;
@@ -369,11 +369,11 @@ async fn what_does_not_open_is_named_and_keeps_the_old_keys() {
     let (code, said) = outcome(rotate(&app, NEW, OLD, &[]));
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains(&damaged.to_string()) && said.contains("2 rewrapped"), "{said}");
-    // A key that nobody has: not found under an old one, and not overlooked.
+    // A value under an unknown key is not rewrapped, but counted.
     let (code, said) = outcome(rotate(&app, NEW, "", &["--dry-run"]));
     assert_eq!(code, Some(3), "{said}");
-    assert!(said.contains("1 under a key that is not here"), "{said}");
-    // Destroyed is destroyed.
+    assert!(said.contains("1 under a key that is not configured"), "{said}");
+    // A destroyed key stays destroyed.
     let destroy = "update data_keys set wrapped = '', destroyed_at = now() where id = $1";
     sqlx::query(destroy).bind(damaged).execute(&mut owner).await.unwrap();
     assert_eq!(outcome(rotate(&app, NEW, "", &["--dry-run"])).0, Some(0));
@@ -402,7 +402,8 @@ async fn every_fault_of_its_variables_is_named_at_once() {
     assert!(!said.contains("planted"), "{said}");
 }
 
-/// A wrapped key that rotation does not know is lost when the old key is withdrawn.
+/// Checks that the registry has every column of wrapped keys: rotation would miss another one, and its keys would be
+/// lost with the old master key.
 #[tokio::test]
 async fn rotation_knows_every_wrapped_column_of_the_schema() {
     let app = CoreApp::start().await;

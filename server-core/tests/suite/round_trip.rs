@@ -1,14 +1,14 @@
-//! What a request costs the database: round trips, counted as the ReadyForQuery messages that pass a
-//! proxy between Core and PostgreSQL while the request runs.
+//! Database round trips of requests, counted as the ReadyForQuery messages that pass a proxy between Core and
+//! PostgreSQL while the request runs.
 
 use restartix_sdk::core::types::SpecialtyInput;
 use test_support::{Conversation, CoreApp, Kind, Trip, granted, in_days};
 
-/// How often each request is made: the first ones prepare statements, the last ones are counted.
+/// Number of repetitions of each request: the first ones prepare statements, the last ones are counted.
 const WARM_UP: usize = 5;
 const COUNTED: usize = 5;
 
-/// The costliest of several identical requests.
+/// Returns the conversation with the most round trips of several identical requests.
 async fn costliest(app: &CoreApp, what: &str, mut request: impl AsyncFnMut()) -> Conversation {
     let mut costliest: Option<Conversation> = None;
     for round in 0..WARM_UP + COUNTED {
@@ -35,7 +35,7 @@ async fn requests_keep_within_their_round_trips() {
     let app = CoreApp::builder().proxied().start().await;
     let (staff, specialist) = (app.staff(), app.home().specialist_id);
     let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
-    // With a title: that it is sealed costs no round trip.
+    // The appointment has a title: sealing it must cost no round trip.
     let titled = |at| {
         let mut body = CoreApp::new_appointment(specialist, patient, at);
         body.title = Some("Knee".to_owned());
@@ -58,7 +58,7 @@ async fn requests_keep_within_their_round_trips() {
     .await;
     assert!((1..=4).contains(&said.awaited()), "create takes at most 4 awaited round trips");
 
-    // A full page, so that its rows don't tell the total.
+    // A full page, so that the total needs a count.
     let said = costliest(&app, "appointment_list", async || {
         let page = granted(staff.appointment_list().page_size(2).send().await, 200);
         assert!(page.meta.total > 2 && page.data.iter().any(|entry| entry.title == "Knee"));
@@ -115,7 +115,7 @@ async fn lists_and_deletions_keep_within_their_round_trips() {
         granted(admin.specialist_create().body(specialist).send().await, 201);
     }
 
-    // Full pages, so that their rows don't tell the total.
+    // Full pages, so that the totals need a count.
     let said = costliest(&app, "specialty_list", async || {
         let page = granted(staff.specialty_list().page_size(2).send().await, 200);
         assert!(page.data.len() == 2 && page.meta.total > 2);
@@ -162,7 +162,7 @@ async fn a_caller_is_looked_up_once() {
     let lookups = |said: &Conversation| {
         said.statements().iter().filter(|statement| statement.sql.contains("from users u")).count()
     };
-    // Refused once it is known who asks, and before anything else is asked for.
+    // The request is refused after authentication and before any other query.
     let call = async || {
         let request = staff.request(reqwest::Method::GET, "/v1/patients?page_size=1000");
         test_support::Answer::to(request).await.refusal(400, "invalid_parameter");
@@ -170,14 +170,14 @@ async fn a_caller_is_looked_up_once() {
     app.proxy().listen();
     call().await;
     assert_eq!(lookups(&app.proxy().said()), 1, "a caller that was never seen costs the query that later ones save");
-    // Seen a second ago.
+    // The caller was seen a second ago.
     let seen = std::time::Instant::now();
     test_support::eventually("a second has passed", CoreApp::PATIENCE, || async { seen.elapsed().as_secs() >= 1 })
         .await;
     app.proxy().listen();
     call().await;
     assert_eq!(app.proxy().said().statements(), Vec::<&test_support::Statement>::new());
-    // What the caller is invited to is asked for in one.
+    // The caller's invitations are read in one round trip.
     app.proxy().listen();
     granted(staff.me_get().send().await, 200);
     assert_eq!(app.proxy().said().awaited(), 1);

@@ -1,4 +1,4 @@
-//! The end of a process, wanted or not.
+//! Shutdown and death of a process.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ async fn a_request_in_flight_finishes_and_the_process_exits_with_0() {
     let staff = app.staff();
     let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
     let specialist = app.home().specialist_id;
-    // The organization's key is open from then on, so that a booking asks the application's pool alone.
+    // After this request the organization's key is open, so that a booking uses the application's pool alone.
     app.appointment_create(&staff, specialist, patient, in_days(3, 9)).await;
     app.proxy().settle(Kind::Core.app()).await;
     app.proxy().hold();
@@ -41,14 +41,14 @@ async fn a_request_in_flight_finishes_and_the_process_exits_with_0() {
     let stored: i64 =
         sqlx::query_scalar("select max(id) from appointments").fetch_one(&mut app.owner().await).await.unwrap();
     assert_eq!(stored, booked.id);
-    // And it comes back where it was.
+    // After a restart the data is still there.
     app.server.start().await;
     granted(staff.appointment_get().appointment_id(booked.id).send().await, 200);
 }
 
 #[tokio::test]
 async fn an_idle_process_stops_at_once() {
-    // Far longer than the test waits: whoever drains anyway is caught.
+    // The limit is far longer than the test waits, so an idle process that drains anyway is noticed.
     let mut app = CoreApp::builder().env("SHUTDOWN_TIMEOUT", "5m").start().await;
     granted(app.staff().me_get().send().await, 200);
     let told = std::time::Instant::now();

@@ -1,12 +1,12 @@
-//! The function by which a migration makes a table a tenant's: what it makes passes the walk of the catalogue, and what is
-//! made without it is named by that walk.
+//! The function `tenant_table`, with which a migration makes a table a tenant's: the result passes the walk of the
+//! catalogue, and a table made without it is reported by that walk.
 
 use sqlx::{AssertSqlSafe, PgConnection};
 use test_support::{CoreApp, Kind, TelemetryApp};
 
 use crate::rls_catalogue::walk;
 
-/// Runs statements; the number of rows of the last, or PostgreSQL's error code.
+/// Runs statements; returns the number of rows of the last one, or PostgreSQL's error code.
 async fn run(database: &mut PgConnection, sql: &str) -> Result<u64, String> {
     let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(database).await;
     done.map(|done| done.rows_affected()).map_err(|error| {
@@ -15,7 +15,7 @@ async fn run(database: &mut PgConnection, sql: &str) -> Result<u64, String> {
     })
 }
 
-/// Enters a context until the next; an organization that is null is none.
+/// Enters a context that lasts until the next one; `null` is no organization.
 async fn enter(database: &mut PgConnection, organization: &str, role: &str) {
     let sql = format!(
         "select set_config('app.current_org_id', coalesce({organization}::text, ''), false),

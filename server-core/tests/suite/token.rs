@@ -1,4 +1,4 @@
-//! Session tokens against the running service: one kind is believed, every other is a 401.
+//! Session tokens: the service accepts one kind and answers every other with 401.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use test_support::{Answer, CoreApp, Issuer, SessionClaims, Stack};
 
-/// A key of nobody the service knows.
+/// Private key that the service does not know.
 const FOREIGN: &str = include_str!("foreign_key.pem");
 
 async fn me(app: &CoreApp, authorization: &str) -> Answer {
@@ -40,7 +40,7 @@ async fn without_a_token_nobody_is_anybody() {
     for authorization in ["", "Bearer", "Basic YWRtaW46YWRtaW4=", &format!("bearer{token}"), &token] {
         me(&app, authorization).await.refusal(401, "unauthenticated");
     }
-    // Credentials come before everything that could be said about the request.
+    // Credentials are checked before anything else of the request.
     let unparsed = http.post(format!("{}/v1/patients?nonsense=1", app.url())).body("{");
     Answer::to(unparsed).await.refusal(401, "unauthenticated");
 }
@@ -53,7 +53,7 @@ async fn other_algorithms_are_refused() {
     for alg in ["none", "None", "NONE", ""] {
         refused(&app, alg, &unsigned(&json!({"alg": alg, "typ": "JWT", "kid": kid}), &claims), "invalid_token").await;
     }
-    // The public key, which everybody has, as the secret of an HMAC.
+    // The public key used as the secret of an HMAC.
     let jwks = Answer::to(
         reqwest::Client::builder().build().unwrap().get(format!("{}/.well-known/jwks.json", Stack::get().issuer_url)),
     );
@@ -79,7 +79,7 @@ async fn other_keys_are_refused() {
         let token = encode(&Header { kid: kid.clone(), ..Header::new(Algorithm::RS256) }, &claims, &foreign).unwrap();
         refused(&app, &format!("a foreign key as {kid:?}"), &token, "invalid_token").await;
     }
-    // A telemetry token is signed by Core itself, and no session.
+    // A Telemetry token is signed by Core itself, but is no session token.
     let own = Issuer::sign_telemetry(&claims);
     refused(&app, "Core's own key", &own, "invalid_token").await;
 }
@@ -102,7 +102,7 @@ async fn an_altered_token_is_refused() {
     {
         refused(&app, "no token", &cut, "invalid_token").await;
     }
-    // Unaltered it is believed: what was refused was the alteration.
+    // The unaltered token is accepted, so the alteration caused the refusals.
     me(&app, &format!("Bearer {token}")).await.json(200);
 }
 
@@ -143,7 +143,7 @@ async fn clocks_may_differ_by_five_seconds() {
 #[tokio::test]
 async fn a_token_that_was_believed_expires_all_the_same() {
     let app = CoreApp::start().await;
-    // Good for two more seconds, with the five that clocks may differ by.
+    // The token is still valid for two seconds, with the leeway of five.
     let claims = SessionClaims::of(&app.home().admin.clerk_id).with("exp", json!(now() - 3));
     let authorization = format!("Bearer {}", Issuer::sign(&claims.0));
     me(&app, &authorization).await.json(200);

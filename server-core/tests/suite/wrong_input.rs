@@ -1,4 +1,4 @@
-//! Whatever is wrong with a request, the answer is the envelope.
+//! Answers to wrong requests: whatever the fault, the answer is the error envelope.
 
 use reqwest::{Method, header::CONTENT_TYPE};
 use serde_json::json;
@@ -87,7 +87,7 @@ async fn numbers_that_are_whole_are_integers_and_others_are_not() {
     let app = CoreApp::start().await;
     let admin = app.admin();
     let specialist = |id: &str| format!(r#"{{"name": "A", "timezone": "Europe/Berlin", "specialty_ids": [{id}]}}"#);
-    // Well formed, but there is no such specialty.
+    // The value is well formed, but there is no such specialty.
     let refusal = post(&admin, "/v1/specialists", specialist("4711.0")).await.refusal(422, "validation_failed");
     assert_eq!(refusal.fields(), [("/specialty_ids/0", "unknown_reference")]);
     for (id, rule) in [("9007199254740992", "maximum"), ("1e300", "maximum"), ("-1", "minimum"), ("0.5", "type")] {
@@ -129,12 +129,12 @@ async fn a_body_that_is_too_large_is_refused_announced_or_not() {
     let large = format!(r#"{{"name": "{}"}}"#, "x".repeat(1024 * 1024));
     let refusal = post(&admin, "/v1/specialties", large.clone()).await.refusal(413, "body_too_large");
     assert_eq!(refusal.details["limit"], 1024 * 1024);
-    // Chunked: no Content-Length tells before.
+    // Sent in chunks, without a Content-Length.
     let pieces: Vec<Result<Vec<u8>, std::io::Error>> =
         large.into_bytes().chunks(64 * 1024).map(|c| Ok(c.to_vec())).collect();
     let streamed = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
     post(&admin, "/v1/specialties", streamed).await.refusal(413, "body_too_large");
-    // What just fits is read, and judged.
+    // A body of exactly the largest size is read and validated.
     let rest = r#"{"name": "", "description": ""}"#.len();
     let fits = format!(r#"{{"name": "", "description": "{}"}}"#, "x".repeat(1024 * 1024 - rest));
     assert_eq!(fits.len(), 1024 * 1024);
@@ -190,7 +190,7 @@ async fn the_character_that_no_text_can_hold_is_refused_everywhere() {
     for path in ["/v1/patients?search=a%00b", "/v1/organizations/slug/a%00"] {
         get(&admin, path).await.refusal(400, "invalid_parameter");
     }
-    // In an id nothing is encoded, whatever it would be.
+    // A percent-encoded character in an id matches no route.
     get(&admin, "/v1/patients/1%00").await.refusal(404, "route_not_found");
     let refusal = post(&admin, "/v1/specialties", r#"{"name": "a\u0000b"}"#).await.refusal(422, "validation_failed");
     assert_eq!(refusal.fields(), [("/name", "pattern")]);
@@ -237,7 +237,7 @@ async fn an_organization_that_is_not_ones_own_is_not_there() {
         let request = app.admin().request(Method::GET, "/v1/me").header("x-organization-id", header);
         let answer = Answer::to(request).await;
         if header == "1 " {
-            // HTTP trims what stands around a value: this one is home's.
+            // HTTP trims white space around a header's value: this one is the home clinic's id.
             assert_eq!(answer.json(200)["organization_id"], app.home().id);
         } else {
             answer.refusal(400, "invalid_parameter");

@@ -36,7 +36,7 @@ use crate::{
     identity::{Caller, Changed},
     ids::UserId,
     integration::{clerk::Users, s3::Storage},
-    jobs::{Attempt, Handler, JobError, Outcome, Work},
+    jobs::{Handler, JobError, JobRun, Outcome, Work},
 };
 
 /// What audit rows call the operation.
@@ -132,7 +132,7 @@ pub(crate) struct Eraser {
 impl Handler for Eraser {
     type Work = Erasure;
 
-    async fn run(&self, work: Erasure, attempt: &Attempt) -> Result<Outcome, JobError> {
+    async fn run(&self, work: Erasure, attempt: &JobRun) -> Result<Outcome, JobError> {
         let progress = serde_json::from_value(attempt.progress.clone())
             .map_err(|error| JobError::fatal("progress_unreadable", error))?;
         Run { eraser: self, work, attempt, progress }.run().await
@@ -143,7 +143,7 @@ impl Handler for Eraser {
 pub(super) struct Run<'a> {
     pub(super) eraser: &'a Eraser,
     pub(super) work: Erasure,
-    pub(super) attempt: &'a Attempt,
+    pub(super) attempt: &'a JobRun,
     pub(super) progress: Progress,
 }
 

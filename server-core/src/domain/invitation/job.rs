@@ -9,7 +9,7 @@ use crate::{
     identity::Caller,
     ids::InvitationId,
     integration::clerk::Users,
-    jobs::{Attempt, Handler, JobError, Outcome, Work},
+    jobs::{Handler, JobError, JobRun, Outcome, Work},
 };
 
 /// An address was invited.
@@ -40,7 +40,7 @@ pub(crate) struct Inviter {
 impl Handler for Inviter {
     type Work = InvitationSend;
 
-    async fn run(&self, work: InvitationSend, attempt: &Attempt) -> Result<Outcome, JobError> {
+    async fn run(&self, work: InvitationSend, attempt: &JobRun) -> Result<Outcome, JobError> {
         let caller = Caller::job(attempt.organization, InvitationSend::KIND, attempt.id);
         let Some(address) = self.invitations.address_of_nobody(&caller, work.invitation_id).await? else {
             return Ok(Outcome::Done);

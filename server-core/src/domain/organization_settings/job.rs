@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::repository;
 use crate::{
     database::Across,
-    jobs::{Attempt, Handler, JobError, Outcome, Work},
+    jobs::{Handler, JobError, JobRun, Outcome, Work},
 };
 
 /// Pause before the next attempt while Telemetry does not answer.
@@ -41,7 +41,7 @@ pub(crate) struct SettingsPusher {
 impl Handler for SettingsPusher {
     type Work = SettingsPush;
 
-    async fn run(&self, work: SettingsPush, attempt: &Attempt) -> Result<Outcome, JobError> {
+    async fn run(&self, work: SettingsPush, attempt: &JobRun) -> Result<Outcome, JobError> {
         let Some(organization) = attempt.organization else {
             return Err(JobError::fatal("organization_missing", "settings belong to an organization"));
         };

@@ -15,7 +15,7 @@ use super::repository;
 use crate::{
     database::Across,
     ids::UserId,
-    jobs::{Attempt, Handler, JobError, Outcome, Work},
+    jobs::{Handler, JobError, JobRun, Outcome, Work},
 };
 
 /// Pause before the next attempt while Telemetry does not answer. It is short, as the next request that Telemetry
@@ -47,7 +47,7 @@ pub(crate) struct AccessRevoker {
 impl Handler for AccessRevoker {
     type Work = AccessRevoke;
 
-    async fn run(&self, work: AccessRevoke, attempt: &Attempt) -> Result<Outcome, JobError> {
+    async fn run(&self, work: AccessRevoke, attempt: &JobRun) -> Result<Outcome, JobError> {
         // What the others were left for is committed: the moment comes after it.
         attempt.absorb(&self.across, &work).await?;
         let body = NewAccessRevocation {

@@ -10,7 +10,7 @@ use crate::{
     event::Audience,
     identity::Caller,
     ids::AppointmentId,
-    jobs::{Attempt, Handler, JobError, Outcome, Work},
+    jobs::{Handler, JobError, JobRun, Outcome, Work},
 };
 
 /// The room of an appointment that was booked, moved or called off.
@@ -39,7 +39,7 @@ pub(crate) struct RoomFollower(pub(crate) Service);
 impl Handler for RoomFollower {
     type Work = RoomFollow;
 
-    async fn run(&self, work: RoomFollow, attempt: &Attempt) -> Result<Outcome, JobError> {
+    async fn run(&self, work: RoomFollow, attempt: &JobRun) -> Result<Outcome, JobError> {
         let caller = Caller::job(attempt.organization, RoomFollow::KIND, attempt.id);
         match self.0.follow(&caller, work.appointment_id).await {
             Ok(()) => Ok(Outcome::Done),

@@ -11,7 +11,7 @@ use crate::{
     event::Audience,
     identity::Caller,
     ids::SpecialistId,
-    jobs::{Attempt, Handler, JobError, NewJob, Outcome, Work, jobs_enqueue},
+    jobs::{Handler, JobError, JobRun, NewJob, Outcome, Work, jobs_enqueue},
 };
 
 /// Time of a specialist's that may have become free, or somebody who may be served.
@@ -76,7 +76,7 @@ pub(crate) struct Offerer {
 impl Handler for Offerer {
     type Work = OfferOpen;
 
-    async fn run(&self, work: OfferOpen, attempt: &Attempt) -> Result<Outcome, JobError> {
+    async fn run(&self, work: OfferOpen, attempt: &JobRun) -> Result<Outcome, JobError> {
         let Some(organization) = attempt.organization else {
             return Err(JobError::fatal("organization_missing", "who waits belongs to an organization"));
         };

@@ -1,4 +1,4 @@
-//! The client. Errors and logs hold no address, for a room's name is in it.
+//! Client of Daily's REST API. Errors and logs contain no URL, because a URL contains the name of a room.
 
 use std::time::Duration;
 
@@ -12,42 +12,42 @@ use url::Url;
 
 use super::error::{Answer, DailyError};
 
-/// For one request; somebody who wants to join waits for up to three.
+/// Timeout of one request; a participant who joins waits for up to three requests.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest answer that is read; a room's has about a kilobyte.
+/// Largest answer that is read, in bytes; a room's is about a kilobyte.
 const LONGEST_ANSWER: usize = 64 * 1024;
-/// Longest that Daily can make a caller wait.
+/// Longest time for which Daily can make a caller wait.
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
-/// Two, and each of them once more: who comes back is often there before Daily has noticed that the former
-/// connection is gone.
+/// Largest number of connections to a room: two participants, each twice. A participant who reconnects often arrives
+/// before Daily has noticed that the former connection is gone.
 const PARTICIPANTS: u8 = 4;
 
-/// Makes rooms and lets people in.
+/// Creates rooms and admits participants.
 pub(crate) struct Daily {
     client: Client,
     base: Url,
     api_key: SecretString,
 }
 
-/// A room as it is wanted.
+/// Settings of a room.
 #[derive(Debug)]
 pub(crate) struct Room<'a> {
-    /// Letters, digits, `-` and `_`, at most 128.
+    /// Name of the room: letters, digits, `-` and `_`, at most 128 characters.
     pub(crate) name: &'a str,
-    /// Nobody enters before.
+    /// Time before which nobody can enter.
     pub(crate) opens_at: DateTime<Utc>,
-    /// Everybody has to leave then, and the room goes.
+    /// Time at which everybody is removed and the room expires.
     pub(crate) closes_at: DateTime<Utc>,
 }
 
-/// Somebody who may enter a room.
+/// Person who may enter a room.
 #[derive(Debug)]
 pub(crate) struct Participant<'a> {
-    /// A pseudonym of at most 36 characters.
+    /// Pseudonym of at most 36 characters.
     pub(crate) user_id: &'a str,
-    /// What the others see: a role, never a name.
+    /// Name that other participants see: a role, never a person's name.
     pub(crate) user_name: &'a str,
-    /// Whether it runs the meeting.
+    /// `true` if the participant moderates the meeting.
     pub(crate) is_owner: bool,
 }
 
@@ -62,15 +62,15 @@ struct TokenAnswer {
 }
 
 impl Daily {
-    /// The domain that this key is of, at `base` (`https://api.daily.co/v1`).
+    /// Builds the client of the Daily domain with this key, at `base` (`https://api.daily.co/v1`).
     pub(crate) fn new(base: Url, api_key: SecretString) -> Result<Self, reqwest::Error> {
-        // Another one may be installed already; any will do.
+        // Another provider may be installed already; any of them will do.
         rustls::crypto::ring::default_provider().install_default().ok();
         let client = Client::builder().timeout(TIMEOUT).redirect(Policy::none()).build()?;
         Ok(Self { client, base, api_key })
     }
 
-    /// Makes the room, or changes the one that has its name; its address.
+    /// Creates the room, or updates the one with the same name; returns its URL.
     pub(crate) async fn room_put(&self, room: &Room<'_>) -> Result<String, DailyError> {
         let wanted = json!({
             "privacy": "private",
@@ -85,8 +85,8 @@ impl Daily {
         let mut named = wanted.clone();
         named["name"] = room.name.into();
         match self.post(&["rooms"], &named).await {
-            // Says that there is one of this name, though in words that may change. Is there none, it was
-            // something else.
+            // The answer says that a room with this name exists, but its wording may change. If there is no such room,
+            // the cause was another one.
             Err(DailyError::Refused(refusal)) if refusal.0 == StatusCode::BAD_REQUEST => {
                 match self.post(&["rooms", room.name], &wanted).await {
                     Err(DailyError::Refused(Answer(StatusCode::NOT_FOUND))) => Err(DailyError::Refused(refusal)),
@@ -98,7 +98,7 @@ impl Daily {
         .map(|RoomAnswer { url }| url)
     }
 
-    /// Deletes the room, with everybody in it; one that isn't there is deleted already.
+    /// Deletes the room and removes everybody in it. Succeeds if there is no such room.
     pub(crate) async fn room_delete(&self, name: &str) -> Result<(), DailyError> {
         match self.send(self.client.delete(self.url(&["rooms", name])?)).await {
             Ok(_) | Err(DailyError::Refused(Answer(StatusCode::NOT_FOUND))) => Ok(()),
@@ -106,7 +106,7 @@ impl Daily {
         }
     }
 
-    /// What lets this participant into this room, while it is open.
+    /// Creates the token that admits this participant to this room while it is open.
     pub(crate) async fn token_create(
         &self,
         room: &Room<'_>,
@@ -134,7 +134,7 @@ impl Daily {
             }
             text.extend_from_slice(&chunk);
         }
-        // What serde says repeats what it could not read.
+        // serde's error quotes the input, so it is dropped.
         serde_json::from_slice(&text).map_err(|_| DailyError::Malformed)
     }
 
@@ -151,7 +151,7 @@ impl Daily {
 
     fn url(&self, path: &[&str]) -> Result<Url, DailyError> {
         let mut url = self.base.clone();
-        // Checked with the configuration: a base that can't have a path is refused there.
+        // The configuration has checked the base URL: one that can't have a path was rejected.
         url.path_segments_mut().map_err(|()| DailyError::Malformed)?.pop_if_empty().extend(path);
         Ok(url)
     }
@@ -161,7 +161,7 @@ fn unreachable(error: reqwest::Error) -> DailyError {
     DailyError::Unreachable(error.without_url())
 }
 
-/// The pause that Daily asks for, in whole seconds as it gives it.
+/// Returns the pause that Daily asks for, which it gives in whole seconds.
 fn retry_after(answer: &Response) -> Option<Duration> {
     let seconds = answer.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds).clamp(Duration::from_secs(1), LONGEST_WAIT))

@@ -3,7 +3,7 @@ use std::{borrow::Cow, time::Duration};
 use reqwest::StatusCode;
 use server_shared::error::{Fault, FaultKind};
 
-/// Why Daily did not do what it was asked for. Never says in which room.
+/// Failure of a call to Daily. It never names the room.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DailyError {
     #[error("Video can't be reached; try again.")]
@@ -12,22 +12,22 @@ pub(crate) enum DailyError {
     Unavailable {
         #[source]
         cause: Answer,
-        /// How long Daily asks to be left alone.
+        /// Pause that Daily asks for.
         retry_after: Option<Duration>,
     },
-    #[error("The video service refuses what this one asks of it.")]
+    #[error("The video service rejected the request.")]
     Refused(#[source] Answer),
-    #[error("The video service answers what this one can't read.")]
+    #[error("The video service sent an answer that can't be read.")]
     Malformed,
 }
 
-/// An answer that is no success, for the log.
+/// Unsuccessful answer, for the log.
 #[derive(Debug, thiserror::Error)]
 #[error("Daily answers {0}")]
 pub(crate) struct Answer(pub(super) StatusCode);
 
 impl DailyError {
-    /// How long to wait before asking again, if Daily said so.
+    /// Returns the pause that Daily has asked for, if any.
     pub(crate) fn asked_to_wait(&self) -> Option<Duration> {
         if let Self::Unavailable { retry_after, .. } = self { *retry_after } else { None }
     }

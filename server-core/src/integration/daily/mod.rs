@@ -1,6 +1,6 @@
-//! Daily, which carries video: rooms and who may enter them, by its REST API.
+//! Daily, the video provider: rooms and participants, through its REST API.
 //!
-//! It learns nothing of anybody: rooms have names that say nothing, people are a role.
+//! It receives no personal data: the names of rooms are meaningless, and people are identified by their role.
 
 mod client;
 mod error;

@@ -1,5 +1,5 @@
-//! The audit trail: a row a mutation, a row a record of protected health information that was read,
-//! in the change's own transaction, and never changed again. What every operation leaves is asked in `matrix`.
+//! The audit trail: a row for each mutation and for each record of protected health information read, written in the
+//! transaction of the change and never changed again. `matrix` checks the rows of every operation.
 
 mod mutations;
 mod people;
@@ -13,7 +13,7 @@ use sqlx::{FromRow, PgConnection};
 use test_support::{Actor, CoreApp};
 use uuid::Uuid;
 
-/// An entry of the trail, with what is kept apart because it is personal.
+/// Entry of the trail, together with its personal data, which is stored separately.
 #[derive(Debug, Clone, PartialEq, FromRow)]
 pub(crate) struct Row {
     id: Uuid,
@@ -41,10 +41,11 @@ async fn rows(database: &mut PgConnection) -> Vec<Row> {
     .unwrap()
 }
 
-/// Looks at the trail after each request.
+/// Reader of the trail that returns the rows added since its last call.
 pub(crate) struct Trail {
     database: PgConnection,
-    /// By id: the service appends too, meanwhile, and which of two ids is earlier says not which came first.
+    /// Ids of the rows seen. The service itself appends rows too, and the order of two ids does not tell which row came
+    /// first.
     seen: BTreeSet<Uuid>,
 }
 
@@ -53,14 +54,14 @@ impl Trail {
         Self { database: app.owner().await, seen: BTreeSet::new() }
     }
 
-    /// The rows that came since the last look.
+    /// Returns the rows added since the last call.
     pub(crate) async fn next(&mut self) -> Vec<Row> {
         let mut new = rows(&mut self.database).await;
         new.retain(|row| self.seen.insert(row.id));
         new
     }
 
-    /// Exactly one row came, and it says this.
+    /// Asserts that exactly one row was added, with these values.
     async fn one(
         &mut self,
         actor: &Actor,
@@ -86,7 +87,7 @@ impl Trail {
         assert!(row.user_agent.as_deref().is_some_and(|agent| agent.starts_with("restartix-sdk-rust/")), "{row:?}");
     }
 
-    /// These rows came, in this order, and each is of this organization.
+    /// Asserts that these rows were added, in this order, all in this organization.
     async fn several(&mut self, operation: &str, organization: i64, expected: &[(&str, &str, i64)]) {
         let new = self.next().await;
         let said: Vec<_> = new

@@ -1,5 +1,5 @@
-//! Rows of a change: its row, and the one that goes to Telemetry. That every mutation does is asked in
-//! `matrix/left.rs`; here stand those whose changed fields say more than names of the document.
+//! Rows of a change: its audit row and the outbox row for Telemetry. `matrix/left.rs` checks that every mutation leaves
+//! them; the tests here are of those whose changed fields are not just names of the document's fields.
 
 use restartix_sdk::core::types::{UpdateOrganizationSettings, UpdatePatient, UpdateRecordAccess};
 use test_support::{CoreApp, granted};

@@ -12,7 +12,7 @@ async fn answers_to_invitations_stand_where_the_invitation_was_made() {
     let (admin, home, away) = (app.admin(), app.home().id, app.away());
     let somebody = app.actor(&away.staff);
     let id = somebody.person().user_id;
-    // Who was no member before is found by id by whoever runs the platform alone.
+    // Only a superadmin finds a user by id who has never been a member.
     let platform = app.superadmin().in_organization(home);
     let connect = async |trail: &mut Trail, role| {
         let body = ConnectUser { email: None, user_id: Some(id), role };

@@ -1,4 +1,4 @@
-//! Disclosures are named, record by record.
+//! Each disclosed record has an audit row.
 
 use test_support::{CoreApp, granted};
 

@@ -1,4 +1,4 @@
-//! Refusals have not succeeded in the trail.
+//! Refused requests are recorded in the trail with the outcome of a refusal.
 
 use restartix_sdk::core::types::UpdatePatient;
 use test_support::{CoreApp, granted, in_days, refused};

@@ -1,4 +1,4 @@
-//! The trail holds names, never values, and stays as it was written.
+//! The trail holds names of fields, never their values, and is never changed.
 
 use restartix_sdk::core::types::UpdatePatient;
 use sqlx::{AssertSqlSafe, Executor};

@@ -1,31 +1,31 @@
-//! Who tries.
+//! Callers of the matrix.
 
 use reqwest::RequestBuilder;
 use restartix_sdk::core::types::Scope;
 use test_support::{Actor, CoreApp, Fixture, Operation, Program};
 
-/// Somebody who calls.
+/// Caller of an operation.
 pub(crate) enum Asker {
-    /// With a session.
+    /// A person with a session.
     Person(Actor),
-    /// With an API key.
+    /// A program with an API key.
     Program(Program),
-    /// Without credentials.
+    /// A caller without credentials, at the address of the service.
     Nobody(reqwest::Client, String),
 }
 
 impl Asker {
-    /// Somebody without credentials.
+    /// Returns a caller without credentials.
     pub(crate) fn nobody(app: &CoreApp) -> Self {
         Self::Nobody(reqwest::Client::builder().build().unwrap(), app.url())
     }
 
-    /// A request of this asker's.
+    /// Builds this caller's request for the operation.
     pub(crate) fn request(&self, operation: &Operation, fixture: &Fixture) -> RequestBuilder {
         self.request_to(operation, &operation.target(fixture), fixture)
     }
 
-    /// The same request of this asker's, sent to another path.
+    /// Builds the same request to another path.
     pub(super) fn request_to(&self, operation: &Operation, target: &str, fixture: &Fixture) -> RequestBuilder {
         let method = operation.method.clone();
         let request = match self {
@@ -37,7 +37,7 @@ impl Asker {
     }
 }
 
-/// Every scope there is.
+/// Returns every scope of the specification.
 pub(super) fn scopes(all: &[Operation]) -> Vec<Scope> {
     let names = all.first().map(|operation| operation.enumerated("Scope")).unwrap_or_default();
     names.iter().map(|name| name.parse().expect("a scope of the specification")).collect()

@@ -1,5 +1,5 @@
-//! Entries of each read: where it discloses protected health information, an entry for each record that it shows,
-//! and otherwise none.
+//! Audit entries of each read: an operation that discloses protected health information leaves an entry for each record
+//! that it shows, any other operation leaves none.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -12,11 +12,11 @@ use super::{
 };
 use crate::audit::{Row, Trail};
 
-/// Askers, of whom the first who is granted the operation tries it.
+/// Callers, of whom the first with permission for the operation is used.
 const WHO: [&str; 4] = ["admin", "staff", "specialist", "patient"];
 
-/// The records that an answer shows, by their ids: those of a list, or the one that it is. A document of everything
-/// that is held on somebody shows `None`: its own tests say what it leaves.
+/// Returns the ids of the records in an answer: those of a list, or the single one. Returns `None` for an export of all
+/// data of a person, whose entries have tests of their own.
 fn shown(answer: &Value) -> Option<Vec<String>> {
     let id = |record: &Value| record.get("id").or_else(|| record.get("user_id")).map(ToString::to_string);
     match answer["data"].as_array() {

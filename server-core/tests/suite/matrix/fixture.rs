@@ -1,4 +1,4 @@
-//! A request for each operation that everybody who may do it is answered 2xx.
+//! Requests for every operation that succeed for every caller with permission.
 
 use std::{borrow::Cow, cell::Cell};
 
@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::asker::{Asker, scopes};
 
-/// What several Cores share: Telemetry, which holds a part of everybody's data, the identity provider,
-/// where accounts are deleted, and Daily, where appointments by video take place.
+/// Services that several Cores share: Telemetry, which holds a part of each person's data, the identity provider, where
+/// accounts are deleted, and Daily, where video appointments take place.
 pub(crate) struct Surroundings {
     telemetry: TelemetryApp,
     clerk: ClerkApi,
@@ -27,20 +27,20 @@ impl Surroundings {
     }
 }
 
-/// A clinic where something waits for every operation.
+/// Clinic with data for every operation.
 pub(crate) struct World {
     pub(crate) app: CoreApp,
-    /// Every operation of its specification.
+    /// Operations of the specification.
     pub(crate) operations: Vec<Operation>,
-    /// Home's patient.
+    /// Patient of the home clinic.
     pub(crate) patient: Patient,
-    /// In which home's specialist treats the patient.
+    /// Appointment of that patient with the home clinic's specialist.
     pub(super) appointment: Appointment,
-    /// Until when the calendar is full, in days from today.
+    /// Last day with an appointment, in days from today.
     day: Cell<u64>,
-    /// User id of the asker; home's staff for a program.
+    /// User id of the caller; that of the home clinic's staff for a program.
     pub(super) asker: Cell<i64>,
-    /// A clinic that whoever tries is no member of.
+    /// Clinic that the caller is not a member of.
     pub(super) elsewhere: Cell<i64>,
 }
 
@@ -49,7 +49,7 @@ impl World {
         Self::of(CoreApp::builder(), around).await
     }
 
-    /// Starts it with a proxy before PostgreSQL.
+    /// Starts the clinic with a proxy before PostgreSQL.
     pub(crate) async fn proxied(around: &Surroundings) -> Self {
         Self::of(CoreApp::builder().proxied(), around).await
     }
@@ -69,7 +69,7 @@ impl World {
         Self { app, operations, patient, appointment, day: Cell::new(1), asker, elsewhere }
     }
 
-    /// Somebody of the clinic.
+    /// Returns the caller with this name in the grid.
     pub(crate) async fn asker(&self, name: &str) -> Asker {
         let app = &self.app;
         let person = match name {
@@ -87,12 +87,12 @@ impl World {
         Asker::Person(person)
     }
 
-    /// Sets the person for whom fixtures are made from now on.
+    /// Sets the person for whom the next fixtures are made.
     pub(super) fn asked_by(&self, person: &Person) {
         self.asker.set(person.user_id);
     }
 
-    /// Somebody like that asker, who is not needed any more.
+    /// Returns a caller with the same role as `name` whose account may be deleted.
     pub(crate) async fn leaver(&self, name: &str) -> Asker {
         let role = match name {
             "admin" => Role::Admin,
@@ -127,7 +127,7 @@ impl World {
         self.app.actor(&person)
     }
 
-    /// Whom the patient and its appointment don't concern must not find them in an answer.
+    /// Asserts that an answer to another patient or specialist contains neither the patient nor the appointment.
     pub(super) fn assert_hides(&self, asker: &str, operation: &str, answer: &str) {
         if asker.starts_with("other") {
             for uid in [self.patient.uid, self.appointment.uid] {
@@ -136,7 +136,7 @@ impl World {
         }
     }
 
-    /// Makes something for a list to hold, of what could be deleted from it.
+    /// Creates an entry for a list, by the fixture of the operation that deletes one.
     pub(crate) async fn listed(&self, list: &Operation) {
         let deleted = list.id.strip_suffix("list").map(|noun| format!("{noun}delete"));
         if let Some(delete) = self.operations.iter().find(|operation| Some(&operation.id) == deleted.as_ref()) {
@@ -144,7 +144,7 @@ impl World {
         }
     }
 
-    /// A request for the operation, about what is there.
+    /// Builds a request for the operation on existing data.
     pub(crate) async fn fixture(&self, operation: &str) -> Fixture {
         let fixture = match operation.split('_').next().unwrap_or_default() {
             "health" | "ready" | "jwks" | "clerk" => public(operation),
@@ -183,7 +183,7 @@ impl World {
     async fn of_organization(&self, operation: &str) -> Option<Fixture> {
         let home = self.app.home();
         Some(match operation {
-            // Which shows what the asker is invited to.
+            // Its answer includes the caller's invitations.
             "me_get" => {
                 self.of_own_invitation().await;
                 Fixture::default()
@@ -262,7 +262,7 @@ impl World {
         })
     }
 
-    /// A day on which the specialist and the patient have nothing else.
+    /// Returns a day on which the specialist and the patient have no other appointment.
     pub(super) fn next_day(&self) -> u64 {
         self.day.set(self.day.get() + 1);
         self.day.get()
@@ -273,7 +273,7 @@ impl World {
         value(&CoreApp::new_appointment(self.app.home().specialist_id, self.patient.id, begins))
     }
 
-    /// An appointment of the specialist's and the patient's.
+    /// Creates an appointment of the specialist with the patient.
     pub(super) async fn booked(&self) -> Appointment {
         let (specialist, begins) = (self.app.home().specialist_id, in_days(self.next_day(), 9));
         self.app.appointment_create(&self.app.admin(), specialist, self.patient.id, begins).await
@@ -314,7 +314,7 @@ impl World {
     }
 }
 
-/// What asks for no credentials; messages of the identity provider's are signed, and this one isn't.
+/// Returns the request for a public operation. Messages of the identity provider are signed; this one is not.
 fn public(operation: &str) -> Option<Fixture> {
     Some(match operation {
         "health_get" | "ready_get" | "jwks_get" => Fixture::default(),
@@ -329,7 +329,7 @@ pub(super) fn impersonating() -> BeginImpersonation {
     BeginImpersonation { minutes: Some(10), reason: "Called on the phone".to_owned() }
 }
 
-/// The plan of an erasure, once it is made.
+/// Requests the plan of an erasure and waits until it is made.
 pub(super) async fn planned(admin: &Actor, patient: i64) -> Uuid {
     let asked = granted(admin.gdpr_patient_erase().patient_id(patient).dry_run(true).send().await, 202);
     eventually("the plan is made", 3 * CoreApp::PATIENCE, || async {
@@ -340,8 +340,8 @@ pub(super) async fn planned(admin: &Actor, patient: i64) -> Uuid {
     asked.job_id
 }
 
-/// The code with which what an operation names in its path is said not to be there: that of its noun, unless it is
-/// something else that is looked for.
+/// Returns the error code for an unknown id in the path: that of the operation's noun, unless the operation looks up
+/// something else.
 pub(super) fn not_found(operation: &str) -> Cow<'static, str> {
     let noun = operation.rsplit_once('_').map_or(operation, |(noun, _)| noun);
     match (operation.split('_').next().unwrap_or_default(), noun) {
@@ -357,10 +357,10 @@ pub(super) fn not_found(operation: &str) -> Cow<'static, str> {
     }
 }
 
-/// With which code an operation refuses somebody whom another operation of its kind may let through.
+/// Returns the code with which an operation refuses a caller who may use another operation of its kind.
 pub(super) fn forbidden(operation: &str, asker: &str) -> &'static str {
     match (operation, asker) {
-        // The administrator's, which others of the clinic see.
+        // The hold belongs to the administrator; others of the clinic may see it.
         ("appointment_hold_delete", "superadmin" | "staff" | "patient" | "key") => "hold_not_own",
         ("video_token_create", "superadmin") => "not_a_participant",
         _ => "permission_denied",

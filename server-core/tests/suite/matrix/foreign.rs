@@ -1,5 +1,4 @@
-//! An administrator names what is another clinic's, wherever an operation takes an id: nothing is
-//! found, shown or changed.
+//! An administrator passes ids of another clinic wherever an operation takes an id: nothing is found, shown or changed.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -20,7 +19,7 @@ use super::{
 };
 use crate::waitlist::{settled, wait, wish};
 
-/// Parameters that name nothing.
+/// Parameters that refer to no record.
 const PLAIN: [&str; 12] = [
     "page",
     "page_size",
@@ -36,15 +35,15 @@ const PLAIN: [&str; 12] = [
     "on_conflict",
 ];
 
-/// Whether it names nothing; a number of a document that is written down is a value like a name.
+/// Returns true if the parameter refers to no record; the number of an identity document is a value, like a name.
 fn is_plain(parameter: &Parameter) -> bool {
     PLAIN.contains(&parameter.name.as_str()) || parameter.pointer == "/national_id"
 }
 
-/// In everything of the other clinic's that has a name.
+/// Text in every name of the other clinic.
 const MARK: &str = "Hidden";
 
-/// What the other clinic has.
+/// Records of the other clinic.
 struct Foreign {
     organization_id: i64,
     slug: String,
@@ -61,7 +60,7 @@ struct Foreign {
     impersonation_id: i64,
     invitation_id: i64,
     job_id: Uuid,
-    /// Nouns that take no more than an example to make, by the parameter that names them.
+    /// Records of nouns that can be created from their example, by the parameter that refers to them.
     plain: BTreeMap<String, Value>,
 }
 
@@ -136,7 +135,7 @@ impl Foreign {
         foreign
     }
 
-    /// What a parameter of this name would name there.
+    /// Returns the id of the other clinic's record that a parameter of this name refers to.
     fn value(&self, operation: &str, name: &str) -> Option<Value> {
         Some(match name {
             "slug" if operation == "appointment_template_find" => json!(self.template.slug),
@@ -173,27 +172,27 @@ impl Foreign {
     }
 }
 
-/// What becomes of a request that names something foreign.
+/// Result of a request that refers to a foreign record.
 enum Outcome {
     /// Refused, with this status and code.
     Refused(u16, Cow<'static, str>),
-    /// The body is not valid: the field refers to nothing.
+    /// The body is invalid: the field refers to no record.
     Unknown,
-    /// A list of nothing.
+    /// The list is empty.
     Nothing,
 }
 
 fn outcome(operation: &Operation, parameter: &Parameter) -> Outcome {
     match (operation.id.as_str(), parameter.name.as_str(), parameter.location) {
-        // By id a clinic finds only who was its member.
+        // A clinic finds by id only users who have been its members.
         ("member_connect", "user_id", Location::Body) => Outcome::Refused(404, "user_not_found".into()),
         ("me_organization_switch", _, _) => Outcome::Refused(403, "not_a_member".into()),
-        // For who meets there, which no administrator does; and for superadmins alone.
+        // The first is for participants, never an administrator; the second for superadmins.
         ("video_token_create" | "organization_create", _, _) => Outcome::Refused(403, "permission_denied".into()),
         ("appointment_template_find", _, _) | ("specialist_availability_get", "template_id", _) => {
             Outcome::Refused(404, "appointment_template_not_found".into())
         }
-        // Whichever offer there is, it is another one.
+        // The current offer, if any, is for another appointment.
         ("waitlist_entry_accept", "appointment_id", _) => Outcome::Refused(409, "offer_expired".into()),
         (_, "organization_id" | "slug", Location::Path) => Outcome::Refused(404, "organization_not_found".into()),
         (id, _, Location::Path) => Outcome::Refused(404, not_found(id)),
@@ -212,7 +211,7 @@ async fn what_is_another_clinics_is_not_there_in_the_matrix() {
     let mut stores = Stores::of(app).await;
     let mut tried = 0;
     for operation in world.operations.iter().filter(|operation| !operation.public) {
-        // Nothing that is refused uses it up.
+        // A refused request changes nothing, so one fixture serves them all.
         let home = world.fixture(&operation.id).await;
         let mut before = stores.take().await;
         for parameter in operation.parameters.iter().filter(|parameter| !is_plain(parameter)) {
@@ -224,14 +223,14 @@ async fn what_is_another_clinics_is_not_there_in_the_matrix() {
             });
             let outcome = outcome(operation, parameter);
             let fixture = match parameter.name.as_str() {
-                // What it is about the hold says, and nothing else may.
+                // The hold determines the specialist and the patient, so the body must name nothing else.
                 "hold_id" => Fixture::default().body(json!({ "hold_id": value })),
                 _ => home.clone().naming(parameter, &value),
             };
             let answer = Answer::to(admin.request(operation, &fixture)).await;
             let after = stores.take().await;
             foreign.assert_hidden(&what, &answer);
-            // Which tables must be as they were.
+            // Tables that must be unchanged.
             let mut kept: fn(&str) -> bool = |_| true;
             match outcome {
                 Outcome::Refused(status, code) => drop(answer.refusal(status, &code)),
@@ -247,7 +246,7 @@ async fn what_is_another_clinics_is_not_there_in_the_matrix() {
                         assert_eq!(operation.method, Method::GET, "{what}: only lists are filtered");
                         assert_eq!((&page["data"], &page["meta"]["total"]), (&json!([]), &json!(0)), "{what}");
                     }
-                    // That it was looked for is on record.
+                    // The search itself is in the audit trail.
                     kept = |table| !table.starts_with("public.audit_");
                 }
             }

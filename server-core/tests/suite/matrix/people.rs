@@ -1,4 +1,4 @@
-//! Requests for the operations by which people join a clinic, and by which others act for it.
+//! Requests for operations by which people join a clinic, or act for others in it.
 
 use restartix_sdk::core::types::{ConnectUser, CreateApiKey, MemberRole, Scope};
 use serde_json::json;
@@ -12,7 +12,7 @@ impl World {
         let member = || async { self.home().with("user_id", &self.app.member_add(Role::Staff).await.user_id) };
         Some(match operation {
             "member_list" => self.home(),
-            // Somebody who was a member before.
+            // A user who was a member before.
             "member_connect" => {
                 let user = self.app.member_add(Role::Staff).await.user_id;
                 let (admin, home) = (self.app.admin(), self.app.home().id);
@@ -25,7 +25,7 @@ impl World {
         })
     }
 
-    /// Another clinic's, to whoever tries.
+    /// Builds a request about another clinic's invitation of the caller.
     pub(super) async fn of_own_invitation(&self) -> Option<Fixture> {
         let sql = "insert into invitations (organization_id, uid, kind, role, user_id)
                    values ($1, gen_random_uuid(), 'membership', 'staff', $2) returning id";
@@ -35,7 +35,8 @@ impl World {
             .fetch_one(&mut self.app.owner().await)
             .await
             .expect("an invitation can be seeded");
-        // A member of nowhere else: it is not one there yet.
+        // The invitation is to a clinic that the caller must not be a member of yet, so the next fixtures get another
+        // one.
         self.elsewhere.set(self.app.organization_add(&format!("Clinic {}", Uuid::new_v4().simple())).await.id);
         Some(Fixture::default().with("invitation_id", &invited))
     }

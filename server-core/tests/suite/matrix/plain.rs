@@ -1,4 +1,4 @@
-//! Requests for domains that have nothing special, made of the specification's own examples.
+//! Requests for ordinary domains, made from the examples in the specification.
 
 use serde_json::{Value, json};
 use test_support::{Actor, Answer, Fixture, Location, Operation};
@@ -10,8 +10,8 @@ fn operation<'a>(all: &'a [Operation], id: &str) -> Option<&'a Operation> {
     all.iter().find(|operation| operation.id == id)
 }
 
-/// The example of an operation's body, under a name that nothing else has; `None` for one without a body, and where
-/// the body names something by its id, which no example can know.
+/// Returns the example of an operation's body, with a unique name. Returns `None` for an operation without a body, and
+/// for a body that refers to a record by id, which no example can know.
 fn body(operation: &Operation, name: &str) -> Option<Value> {
     if operation.parameters.iter().any(|parameter| parameter.location == Location::Body) {
         return None;
@@ -23,7 +23,8 @@ fn body(operation: &Operation, name: &str) -> Option<Value> {
     Some(body)
 }
 
-/// Creates what an id of this name is the id of, e.g. `specialty_id`; `None` if that takes more than an example.
+/// Creates the record that a parameter of this name refers to, e.g. `specialty_id`; `None` if that takes more than the
+/// example.
 pub(crate) async fn make(actor: &Actor, all: &[Operation], id: &str, name: &str) -> Option<Value> {
     let create = operation(all, &format!("{}_create", id.strip_suffix("_id")?))?;
     let body = body(create, name).filter(|_| !create.path.contains('{'))?;
@@ -31,7 +32,7 @@ pub(crate) async fn make(actor: &Actor, all: &[Operation], id: &str, name: &str)
     Some(answer.json(201))
 }
 
-/// Creates one of everything that takes no more than an example, and is nobody's protected health information.
+/// Creates one record of each noun that can be created from its example and holds no protected health information.
 pub(crate) async fn make_all(actor: &Actor, all: &[Operation]) {
     for create in all.iter().filter(|operation| !operation.phi) {
         if let Some(noun) = create.id.strip_suffix("_create") {
@@ -41,7 +42,7 @@ pub(crate) async fn make_all(actor: &Actor, all: &[Operation]) {
 }
 
 impl World {
-    /// Requests about a noun that is listed, created, read, replaced and deleted like any other.
+    /// Builds requests about a noun with only the ordinary operations: list, create, get, update and delete.
     pub(super) async fn of_plain(&self, id: &str) -> Option<Fixture> {
         let (noun, verb) = id.rsplit_once('_')?;
         let asked = operation(&self.operations, id)?;

@@ -1,5 +1,5 @@
-//! Members who become something else: what they had as what they were is over, and every operation answers
-//! them as what they are, in every process.
+//! Members whose role changes or who are removed: everything they had in the former role is revoked, and every
+//! operation answers them by the new role, in every process.
 
 use reqwest::Method;
 use restartix_sdk::core::types::{BeginImpersonation, HoldAppointment, MemberRole, UpdateMember};
@@ -12,34 +12,34 @@ use super::{
     fixture::{Surroundings, World},
 };
 
-/// A member with all that one of its role can have.
+/// Member with everything that the role can have.
 struct Member {
     person: Person,
     was: Role,
-    /// `None` is nothing: it is removed.
+    /// New role; `None` if the member is removed.
     becomes: Option<Role>,
-    /// The link to its calendar.
+    /// Link to the member's calendar.
     feed: String,
-    /// The open slot that it holds, of those who book.
+    /// Slot that the member holds, for roles that can book.
     hold: Option<i64>,
-    /// Of an impersonation: of it when it is a patient, by it when it is an administrator.
+    /// Impersonation token: of the member if it is a patient, by the member if it is an administrator.
     impersonation: Option<String>,
-    /// With a key that it made as an administrator.
+    /// Program with an API key that the member created as an administrator.
     program: Option<Program>,
 }
 
 impl Member {
-    /// As test messages call it.
+    /// Returns the member's name in test messages.
     fn name(&self) -> String {
         format!("{} made {}", self.was.as_str(), self.becomes.map_or("nothing", Role::as_str))
     }
 
-    /// The column of the grid that speaks of somebody like it.
+    /// Returns the column of the grid for the new role.
     fn column(&self) -> Option<&'static str> {
         Some(match self.becomes? {
             Role::Admin => "admin",
             Role::Staff => "staff",
-            // The records that requests are about are others'.
+            // The fixtures use the records of other people.
             Role::Specialist => "other-specialist",
             Role::Patient => "other-patient",
         })
@@ -72,7 +72,7 @@ async fn member(world: &World, was: Role, becomes: Option<Role>) -> Member {
         let started_at = in_days(world.next_day(), 14);
         let slot =
             HoldAppointment { specialist_id: specialist, patient_id: Some(record), template_id: None, started_at };
-        // The link is heard of within a moment.
+        // The process is notified of the link within a moment.
         let (answer, _) = until("it can hold a slot", CoreApp::HEARD, || async {
             actor.appointment_hold_create().body(slot.clone()).send().await.ok()
         })
@@ -114,7 +114,7 @@ async fn feed_status(base: &str, token: &str) -> u16 {
     Answer::to(http.get(format!("{base}/v1/calendar.ics?token={token}"))).await.status.as_u16()
 }
 
-/// Everything that the member has works in both processes.
+/// Asserts that everything the member has works in both processes.
 async fn assert_has_it_all(world: &World, second: &Server, member: &Member) {
     let (name, home) = (member.name(), world.app.home().id);
     for base in [world.app.url(), second.url()] {
@@ -138,7 +138,7 @@ async fn change(world: &World, member: &Member) {
     }
 }
 
-/// Nothing that the member had as what it was is left, in neither process.
+/// Asserts that nothing the member had in the former role works, in either process.
 async fn assert_has_nothing_left(world: &World, second: &Server, member: &Member) {
     let (app, name, home, user) = (&world.app, member.name(), world.app.home().id, member.person.user_id);
     let (here, becomes) = (app.actor(&member.person), member.becomes.map(Role::as_str));
@@ -185,7 +185,7 @@ fn expected<'a>(grid: &'a Grid, operation: &str, column: &str) -> &'a str {
     }
 }
 
-/// Makes members of a role everything else, and asks the whole matrix as each of them.
+/// Changes members of a role to every other role, and runs the whole matrix as each of them.
 async fn change_and_ask(was: Role) {
     let around = Surroundings::start().await;
     let world = World::start(&around).await;
@@ -204,22 +204,22 @@ async fn change_and_ask(was: Role) {
 
     let grid = Grid::parse(GRID);
     let mut operations = Operation::all(&app.server);
-    // Who has left is asked nothing more.
+    // The account is deleted last: its caller can't call anything afterwards.
     operations.sort_by_key(|operation| operation.id == "me_delete");
     for (place, operation) in operations.iter().filter(|operation| !operation.public).enumerate() {
         let id = operation.id.as_str();
-        // Every fixture takes a day of the calendar, and some set the schedule.
+        // Every fixture uses up a day of the calendar, and some set the schedule.
         execute(app, format!("update specialists set horizon_days = 366 where id = {}", app.home().specialist_id))
             .await;
-        // What is refused uses nothing up.
+        // A refused request changes nothing, so all of them share this fixture.
         let waits = world.fixture(id).await;
         for (number, member) in members.iter().enumerate() {
             world.asked_by(&member.person);
             let (name, here) = (member.name(), app.actor(&member.person).in_organization(home));
-            // Both processes have heard of the change; each is asked half of it.
+            // Both processes have been notified of the change; each gets half of the requests.
             let asker = Asker::Person(if (place + number).is_multiple_of(2) { here } else { here.at(&second.url()) });
             let expected = member.column().map_or("404", |column| expected(&grid, id, column));
-            // Nor does what is read.
+            // Reads change nothing either.
             let uses_up = expected.starts_with('2') && operation.method != Method::GET;
             if uses_up && id.starts_with("waitlist_") {
                 let gone = "update appointments set status = 'expired', holder = null

@@ -1,4 +1,4 @@
-//! Requests for the operations by which times are offered, booked, moved, shown and met at.
+//! Requests for operations on schedules, slots, appointments, calendars and video meetings.
 
 use chrono::{TimeDelta, Utc};
 use restartix_sdk::core::types::{
@@ -12,7 +12,7 @@ use super::fixture::{World, value};
 use crate::waitlist::{offer, settled, wait, wish};
 
 impl World {
-    /// Requests about schedules and what they leave open.
+    /// Builds requests about schedules and the slots that they leave open.
     pub(super) async fn of_schedule(&self, operation: &str) -> Option<Fixture> {
         let specialist = self.app.home().specialist_id;
         let own = || Fixture::default().with("specialist_id", &specialist);
@@ -22,7 +22,7 @@ impl World {
                 let standing = self.app.admin().specialist_schedule_get().specialist_id(specialist).send().await;
                 let mut schedule = CoreApp::new_schedule();
                 schedule.version = granted(standing, 200).version;
-                // Slots of an hour at any time of the day, for what is booked after it.
+                // Slots of an hour at any time of the day, for the bookings that follow.
                 schedule.hours = (1..=7).map(|weekday| CoreApp::window(weekday, "00:00", "00:00")).collect();
                 own().body(value(&schedule))
             }
@@ -44,7 +44,7 @@ impl World {
         })
     }
 
-    /// An open slot of the specialist's for the patient.
+    /// Returns an open slot of the specialist for the patient.
     fn slot(&self) -> Value {
         json!({
             "specialist_id": self.app.home().specialist_id,
@@ -53,7 +53,7 @@ impl World {
         })
     }
 
-    /// Requests about holds, bookings and what becomes of them.
+    /// Builds requests about holds, bookings and their changes.
     pub(super) async fn of_booking(&self, operation: &str) -> Option<Fixture> {
         let admin = self.app.admin();
         let by_id = |appointment: &Appointment| Fixture::default().with("appointment_id", &appointment.id);
@@ -79,7 +79,7 @@ impl World {
                 by_id(&appointment)
             }
             "appointment_reschedule" => {
-                // As long as a slot is: a patient moves to a slot.
+                // The appointment is as long as a slot, because a patient can move it only to a slot.
                 let slot = serde_json::from_value::<BookAppointment>(self.slot()).expect("a slot can be booked");
                 let booked = granted(admin.appointment_book().body(slot).send().await, 201);
                 by_id(&booked).body(json!({ "started_at": in_days(self.next_day(), 14) }))
@@ -95,14 +95,14 @@ impl World {
         })
     }
 
-    /// A series of two days, on which the specialist and the patient have nothing else.
+    /// Returns a series of two days on which the specialist and the patient have no other appointment.
     fn repeating(&self) -> CreateAppointmentSeries {
         let started_at = in_days(self.next_day(), 18);
         self.next_day();
         CoreApp::new_series(self.app.home().specialist_id, self.patient.id, started_at, CoreApp::daily(2))
     }
 
-    /// Requests about series.
+    /// Builds requests about series.
     pub(super) async fn of_series(&self, operation: &str) -> Option<Fixture> {
         let admin = self.app.admin();
         let series =
@@ -141,7 +141,7 @@ impl World {
             "calendar_search" => Fixture::default().body(json!({ "from": from, "to": to })),
             "calendar_feed_create" => Fixture::default(),
             "calendar_feed_delete" => {
-                // Everybody revokes its own, and who runs the platform has none.
+                // Each member revokes a feed of its own; a superadmin has none.
                 let feeds = "insert into calendar_feeds (organization_id, user_id, token_hash)
                              select organization_id, user_id, 'of-nothing' from memberships on conflict do nothing";
                 sqlx::query(feeds).execute(&mut self.app.owner().await).await.expect("feeds can be seeded");
@@ -155,8 +155,8 @@ impl World {
         })
     }
 
-    /// Requests about the patient's place on the waitlist. Nothing is offered of itself: that is for the
-    /// service to do, when a request is not looked at.
+    /// Builds requests about the patient's entry on the waitlist. The fixture inserts the offer itself: the service
+    /// makes offers in the background, independently of requests.
     pub(super) async fn of_waitlist(&self, operation: &str) -> Option<Fixture> {
         let (admin, patient) = (self.app.admin(), self.patient.id);
         let wish = |specialist, days| wish(specialist, Some(patient), in_days(days, 18), in_days(days, 19));
@@ -177,7 +177,7 @@ impl World {
         })
     }
 
-    /// Ends what the patient waits for, for it waits for the same but once.
+    /// Deletes the patient's entries, because a patient can't have two entries for the same slots.
     async fn waits_no_more(&self) {
         sqlx::query("update waitlist_entries set deleted_at = now() where patient_id = $1 and deleted_at is null")
             .bind(self.patient.id)
@@ -186,7 +186,7 @@ impl World {
             .expect("entries can be ended");
     }
 
-    /// An appointment by video that is under way.
+    /// Creates a video appointment in progress.
     pub(super) async fn of_video(&self, operation: &str) -> Option<Fixture> {
         if operation != "video_token_create" {
             return None;

@@ -1,5 +1,5 @@
-//! An id has one spelling. Every operation with one in its path is asked with each other spelling of
-//! something that is there and that the asker may do this to: nothing is done, and no trail says it was.
+//! Ids in paths have exactly one valid spelling. Every operation with an id in its path is called with every other
+//! spelling of an id that exists and that the caller may use: nothing is done, and the audit trail records nothing.
 
 use test_support::{Answer, Grid, Operation};
 
@@ -9,7 +9,7 @@ use super::{
     stores::Stores,
 };
 
-/// One of these may do it, whatever it is.
+/// Callers, of whom at least one has permission for each operation.
 const DOERS: [&str; 5] = ["admin", "specialist", "patient", "staff", "superadmin"];
 
 #[tokio::test]
@@ -22,7 +22,7 @@ async fn an_id_in_a_path_has_one_spelling_in_the_matrix() {
     for operation in Operation::all(&world.app.server).iter().filter(|operation| !operation.path_ids.is_empty()) {
         let id = &operation.id;
         let doer = DOERS.into_iter().find(|name| committed.grants(id, name));
-        // Before the fixture, which is made for whoever asks.
+        // The caller comes before the fixture, which is made for it.
         let asker = world.asker(doer.unwrap_or_else(|| panic!("nobody of {DOERS:?} may do {id}"))).await;
         let fixture = world.fixture(id).await;
         let before = stores.take().await;
@@ -33,7 +33,7 @@ async fn an_id_in_a_path_has_one_spelling_in_the_matrix() {
             tried += 1;
         }
         assert_eq!(stores.take().await, before, "{id}: something was changed, or the trail says so");
-        // And spelt as it is, it is done: nothing else was wrong with the request.
+        // With the valid spelling it succeeds, so nothing else was wrong with the request.
         let answer = Answer::to(asker.request(operation, &fixture)).await;
         assert!(operation.successes.contains(&answer.status.as_u16()), "{id}: {} {}", answer.status, answer.body);
         if operation.changes() {

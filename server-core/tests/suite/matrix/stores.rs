@@ -1,19 +1,19 @@
-//! What must not change when a request is refused.
+//! Stored data that must not change when a request is refused.
 
 use test_support::{Checksums, Contents, CoreApp, LeftOut, eventually};
 
 const LEFT_OUT: [LeftOut; 5] = [
-    // The record of a refusal is not what was refused.
+    // The audit rows of refusals are expected.
     LeftOut::Rows("public.audit_log", "t.outcome <> 'succeeded'"),
     LeftOut::Rows(
         "public.audit_personal",
         "exists (select from audit_log a where a.id = t.audit_id and a.outcome <> 'succeeded')",
     ),
-    // On the way to Telemetry; what it speaks of stays in audit_log.
+    // Rows waiting for Telemetry; the entries that they refer to are compared in audit_log.
     LeftOut::Rows("public.audit_outbox", "true"),
-    // Housekeeping comes back by itself.
+    // Housekeeping tasks run concurrently.
     LeftOut::Rows("public.jobs", "t.kind <> 'gdpr_erasure'"),
-    // Written once a minute, for all keys that were used.
+    // Written once a minute for all keys in use.
     LeftOut::Column("public.api_keys", "last_used_at"),
 ];
 
@@ -28,7 +28,7 @@ impl<'a> Stores<'a> {
         Self { app, checksums: Checksums::of(&app.database, &LEFT_OUT).await }
     }
 
-    /// What it holds, once no erasure is under way.
+    /// Returns the checksums, once no erasure is in progress.
     pub(super) async fn take(&mut self) -> Contents {
         let open = "select count(*) from jobs where kind = 'gdpr_erasure' and state in ('queued', 'running')";
         eventually("every erasure has ended", 3 * CoreApp::PATIENCE, || async { self.app.count(open).await == 0 })

@@ -1,5 +1,5 @@
-//! Denied and failed attempts: they have no transaction to join, so a queue writes them on the owner's
-//! pool.
+//! Queue of the audit entries of refused and failed requests. They have no transaction to be part of, so the queue
+//! writes them on the owner's pool.
 
 use ipnet::IpNet;
 use server_shared::{
@@ -9,7 +9,7 @@ use server_shared::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    entry::{Attempt, Refusal},
+    entry::{Refusal, RefusedRequest},
     repository,
 };
 use crate::{
@@ -19,17 +19,17 @@ use crate::{
     wake::Wake,
 };
 
-/// Attempts that wait at most; some 5 MB.
+/// Largest number of queued entries; some 5 MB.
 const QUEUE: usize = 10_000;
-/// The operation of strangers who failed at several.
+/// Operation id of an entry that stands for failures of unknown callers at several operations.
 const STRANGERS: &str = "authentication_failed";
-/// What the column can hold.
+/// Largest number that the column `occurrences` holds.
 const MOST_COUNTED: u32 = i32::MAX.unsigned_abs();
 
-/// Takes attempts, at once and always.
-pub(crate) type Attempts = attempts::Attempts<Attempt>;
+/// Queue that takes the audit entries of refused requests; adding one never waits or fails.
+pub(crate) type RefusedRequests = attempts::Attempts<RefusedRequest>;
 
-impl attempts::Attempt for Attempt {
+impl attempts::Attempt for RefusedRequest {
     type Kind = (Actor, Option<UserId>, Option<OrganizationId>, &'static str, Refusal, String, Option<IpNet>);
 
     fn kind(&self) -> Self::Kind {
@@ -69,23 +69,23 @@ impl attempts::Attempt for Attempt {
     }
 }
 
-/// The job that writes what [`Attempts`] took.
-pub(crate) struct AttemptWriter {
-    writer: attempts::AttemptWriter<Attempt>,
+/// Task that writes the entries taken by [`RefusedRequests`].
+pub(crate) struct RefusedRequestWriter {
+    writer: attempts::AttemptWriter<RefusedRequest>,
     trail: Trail,
 }
 
-/// The audit log.
+/// Audit log, as the place where the entries are stored.
 struct Trail {
     across: Across,
     wake: Wake,
 }
 
-impl Store<Attempt> for Trail {
+impl Store<RefusedRequest> for Trail {
     type Error = DatabaseError;
 
-    async fn store(&self, attempts: &[Attempt]) -> Result<(), Unstored<DatabaseError>> {
-        repository::attempts_append(&self.across, attempts).await.map_err(|error| match error {
+    async fn store(&self, requests: &[RefusedRequest]) -> Result<(), Unstored<DatabaseError>> {
+        repository::refused_append(&self.across, requests).await.map_err(|error| match error {
             DatabaseError::Unavailable(_) => Unstored::Unavailable(error),
             _ => Unstored::Refused(error),
         })?;
@@ -94,14 +94,15 @@ impl Store<Attempt> for Trail {
     }
 }
 
-impl AttemptWriter {
-    /// A queue, and who empties it; `across` is the owner's pool, which may append for every organization.
-    pub(crate) fn new(across: Across, wake: Wake) -> (Attempts, Self) {
-        let (attempts, writer) = attempts::queue(QUEUE);
-        (attempts, Self { writer, trail: Trail { across, wake } })
+impl RefusedRequestWriter {
+    /// Creates a queue and the writer that empties it. `across` is the owner's pool, which may append entries for every
+    /// organization.
+    pub(crate) fn new(across: Across, wake: Wake) -> (RefusedRequests, Self) {
+        let (queue, writer) = attempts::queue(QUEUE);
+        (queue, Self { writer, trail: Trail { across, wake } })
     }
 
-    /// Writes until `stop`, then what is left.
+    /// Writes entries until `stop`, then those that are left.
     pub(crate) async fn run(self, stop: CancellationToken) {
         self.writer.run(self.trail, stop).await;
     }
