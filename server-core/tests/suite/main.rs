@@ -62,6 +62,7 @@ mod tenant_table;
 mod title;
 mod token;
 mod transition;
+mod typed;
 mod user;
 mod video;
 mod waitlist;
