@@ -29,37 +29,37 @@ pub(crate) mod waitlist;
 /// The chapters of the specification.
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// Who calls and what they may do.
+    /// Accounts of callers, their tokens and permissions.
     Identity,
-    /// Clinics.
+    /// Clinics and their settings.
     Organizations,
-    /// Who belongs to clinics, and as what.
+    /// Members of clinics, their roles and invitations.
     Members,
-    /// Keys of clinics' programs.
+    /// Keys with which programs of clinics call the API.
     #[oai(rename = "API keys")]
     ApiKeys,
-    /// What clinics offer.
+    /// Fields of treatment that clinics offer.
     Specialties,
-    /// Who treats.
+    /// Persons who treat patients.
     Specialists,
-    /// When specialists work, and when they can be booked.
+    /// Working hours of specialists, and times at which they can be booked.
     Availability,
-    /// What can be booked.
+    /// Kinds of appointments that can be booked.
     #[oai(rename = "Appointment templates")]
     AppointmentTemplates,
-    /// Who is treated. Every read is audited per record.
+    /// Patient records. Each record that is read is audited.
     Patients,
     /// Booked times; no specialist and no patient is booked twice.
     Appointments,
     /// Appointments that repeat.
     #[oai(rename = "Appointment series")]
     AppointmentSeries,
-    /// Who waits for a slot, and what is offered to whom.
+    /// Patients who wait for a slot, and the slots that are offered to them.
     Waitlist,
-    /// Booked times as calendars show them, here and in other programs.
+    /// Appointments in calendars, here and in other programs.
     Calendar,
-    /// Appointments by video: who enters their rooms, and when.
+    /// Appointments by video, and access to their rooms.
     Video,
-    /// A person's rights to its data: a copy of it, and its end.
+    /// Export and erasure of a person's data.
     Privacy,
 }

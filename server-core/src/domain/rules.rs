@@ -1,4 +1,4 @@
-//! Rules on values that a schema can't state, in the shape that schema faults have.
+//! Rules on values that a schema can't express; their faults have the form of schema faults.
 
 use std::borrow::Cow;
 
@@ -6,18 +6,18 @@ use chrono_tz::Tz;
 use serde_json::Value;
 use server_shared::error::{Fault, FaultKind, FieldFault};
 
-/// Values of a body break rules; one entry a field.
+/// Invalid values of a body, with one entry per field.
 #[derive(Debug, thiserror::Error)]
 #[error("Some values are not valid; see details.fields.")]
 pub(crate) struct InvalidValue(Vec<FieldFault>);
 
 impl InvalidValue {
-    /// One field breaks one rule.
+    /// Creates the error of one field and one rule.
     pub(crate) fn new(pointer: &str, rule: &'static str, message: &str) -> Self {
         Self(vec![FieldFault::new(pointer, rule, message)])
     }
 
-    /// `Ok` when there is no fault.
+    /// Returns `Ok` if there is no fault.
     pub(crate) fn check(faults: Vec<FieldFault>) -> Result<(), Self> {
         if faults.is_empty() { Ok(()) } else { Err(Self(faults)) }
     }
@@ -37,20 +37,20 @@ impl Fault for InvalidValue {
     }
 }
 
-/// A change was made from a version of its record that is not the present one.
+/// Refusal of a change that was made from an outdated version of its record.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("Somebody else changed this meanwhile; get it again and repeat the change.")]
+#[error("This was changed in the meantime; read it again and repeat the change.")]
 pub(crate) struct StaleVersion {
     current: i64,
 }
 
 impl StaleVersion {
-    /// The record has moved on to the version `current`.
+    /// Creates the error of a record whose present version is `current`.
     pub(crate) fn now(current: i64) -> Self {
         Self { current }
     }
 
-    /// Refuses a change that was made from another version than `current`, which the transaction holds locked.
+    /// Refuses a change that was made from another version than `current`, which the transaction has locked.
     pub(crate) fn check(made_from: i64, current: i64) -> Result<(), Self> {
         if made_from == current { Ok(()) } else { Err(Self::now(current)) }
     }
@@ -70,12 +70,12 @@ impl Fault for StaleVersion {
     }
 }
 
-/// The name must be one of the IANA database.
+/// Checks that a time zone is one of the IANA database.
 pub(crate) fn check_timezone(pointer: &str, name: &str) -> Result<(), InvalidValue> {
     match name.parse::<Tz>() {
         Ok(_) => Ok(()),
         Err(_) => {
-            Err(InvalidValue::new(pointer, "timezone", "must be a zone of the IANA database, e.g. Europe/Berlin"))
+            Err(InvalidValue::new(pointer, "timezone", "must be a time zone of the IANA database, e.g. Europe/Berlin"))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Keys with which a clinic's programs call.
+//! API keys of clinics.
 
 use chrono::{TimeDelta, Utc};
 use reqwest::Method;
@@ -30,7 +30,7 @@ async fn a_key_does_what_its_scopes_say_and_is_named_in_the_audit_log() {
     let booked = granted(program.appointment_create().body(body).send().await, 201);
     assert_eq!(booked.user_id, None, "no user booked it");
     assert_eq!(granted(program.patient_get().patient_id(patient).send().await, 200).clinical_notes, None);
-    // Writing is not reading, and no scope reaches what the front desk may not.
+    // A write scope does not permit reads, and no scope exceeds the permissions of `staff`.
     refused(program.appointment_list().send().await, 403, "permission_denied");
     refused(program.specialist_list().send().await, 403, "permission_denied");
     refused(program.appointment_delete().appointment_id(booked.id).send().await, 403, "permission_denied");
@@ -60,7 +60,7 @@ async fn a_key_is_good_in_its_own_clinic_only() {
     Answer::to(elsewhere).await.refusal(404, "organization_not_found");
     let here = program.request(Method::GET, "/v1/specialists").header("x-organization-id", app.home().id);
     assert_eq!(Answer::to(here).await.status.as_u16(), 200);
-    // Another clinic's admin can neither see nor touch it.
+    // An administrator of another clinic can neither read nor change it.
     let other = app.other_admin();
     let keys = granted(other.api_key_list().organization_id(app.away().id).send().await, 200);
     assert_eq!(keys.meta.total, 0);
@@ -101,14 +101,14 @@ async fn after_a_rotation_both_secrets_are_good_for_a_day() {
     for program in &programs {
         assert_eq!(status(program).await, 200);
     }
-    // The day is over; whoever remembers the key hears of it.
+    // The 24 hours are over; processes that remember the key notice it.
     sql(&app, format!("update api_keys set previous_expires_at = now() where id = {id}")).await;
     until("the former secret is refused", CoreApp::PATIENCE, || async {
         (status(&programs[0]).await == 401).then_some(())
     })
     .await;
     assert_eq!(status(&programs[1]).await, 200);
-    // Rotated again, the first is gone for good and the second in its last day.
+    // After another rotation, the first secret is refused and the second has its last 24 hours.
     let third = rotate().await;
     assert_eq!(status(&programs[0]).await, 401);
     for program in [&programs[1], &Program::new(&app.url(), &third.secret)] {

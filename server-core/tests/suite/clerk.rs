@@ -1,5 +1,4 @@
-//! `/webhooks/clerk`: what Clerk tells counts once, in any order, and nobody else is believed. Messages are
-//! made and signed by Svix's own library.
+//! `/webhooks/clerk`: signed messages take effect once, in any order. Messages are made and signed by Svix's own library.
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -18,6 +17,14 @@ fn event(kind: &str, id: &str, at: i64, name: &str, email: &str) -> ClerkEvent {
     ClerkEvent::new(kind, json!({ "id": id, "at": at, "first_name": name, "last_name": "Pop", "email": email }))
 }
 
+/// Signs a body that Clerk's library would not make.
+fn signed(id: &str, body: &str) -> ClerkMessage {
+    let at = chrono::Utc::now().timestamp();
+    let question = json!({ "ask": "signature", "secret": Clerk::secret(), "id": id, "sent_at": at, "body": body });
+    let signature = Clerk::ask_one(&question).unwrap().as_str().unwrap().to_owned();
+    ClerkMessage { id: id.to_owned(), sent_at: at, signature, body: body.to_owned() }
+}
+
 async fn deliver(app: &CoreApp, message: &ClerkMessage) {
     let answer = Answer::to(message.to(&app.url())).await;
     assert_eq!((answer.status.as_u16(), answer.body.as_str()), (204, ""), "{}", message.body);
@@ -27,7 +34,7 @@ pub(crate) async fn told(app: &CoreApp, event: ClerkEvent) {
     deliver(app, &Clerk::sign(&[event])[0]).await;
 }
 
-/// What is known of a user, but for its id and key.
+/// Stored user without its id and key.
 #[derive(Debug, Clone, PartialEq, FromRow)]
 struct User {
     name: String,
@@ -79,7 +86,7 @@ async fn a_user_of_clerks_is_a_user_here() {
     told(&app, event("user.updated", &id, 2_000, "Anne", EMAIL)).await;
     assert_eq!(me(&app.url(), &token).await.json(200)["name"], "Anne Pop", "what was remembered is forgotten");
     told(&app, event("user.updated", &id, 3_000, "Anne", "anne@example.org")).await;
-    // Whoever has proved to own no address has none.
+    // An unverified address is not stored.
     let unproved =
         json!({ "id": id, "at": 4_000, "first_name": "Anne", "last_name": "Pop", "email": EMAIL, "verified": false });
     told(&app, ClerkEvent::new("user.updated", unproved)).await;
@@ -111,7 +118,7 @@ async fn a_user_of_clerks_is_a_user_here() {
 #[tokio::test]
 async fn any_order_ends_in_the_same_state() {
     let app = CoreApp::start().await;
-    // Two of one moment: which of them counts must not depend on the order either.
+    // Two events have the same time; the order must make no difference for them either.
     let history = |id: &str, deleted: bool| {
         let mut events = vec![
             event("user.created", id, 1_000, "First", "first@example.org"),
@@ -138,7 +145,7 @@ async fn any_order_ends_in_the_same_state() {
         for index in order {
             deliver(&app, &messages[*index]).await;
         }
-        // And once more, the other way round.
+        // And once more, in reverse order.
         for index in order.iter().rev() {
             deliver(&app, &messages[*index]).await;
         }
@@ -188,7 +195,7 @@ async fn a_message_counts_once_however_often_it_comes() {
     assert_eq!(app.count("select count(*) from clerk_events").await, 1);
     assert_eq!(app.count("select count(*) from audit_log").await, 1);
     assert!(user(&app, &id).await.unwrap().sealed);
-    // Restarted, a process knows it still.
+    // The ids of messages survive a restart.
     told(&app, event("user.updated", &id, 2_000, "Anne", EMAIL)).await;
     let mut app = app;
     app.server.stop().await;
@@ -272,7 +279,7 @@ async fn only_clerk_is_believed() {
     assert_eq!(app.count("select count(*) from audit_log").await, 0);
     assert_eq!(user(&app, &id).await, None);
 
-    // Clerk's library agrees on what is good; so does Core, also when it is one of several signatures.
+    // Clerk's library and Core accept the valid message, also with several signatures.
     let headers =
         json!({ "svix-id": good.id, "svix-timestamp": good.sent_at.to_string(), "svix-signature": good.signature });
     let question = json!({ "ask": "webhook_verify", "secret": Clerk::secret(), "headers": headers, "body": good.body });
@@ -287,12 +294,6 @@ async fn what_is_of_no_concern_is_acknowledged_and_what_cant_be_read_is_not() {
     let app = CoreApp::start().await;
     told(&app, ClerkEvent::new("role.deleted", json!({ "id": "role_1", "at": 1_000 }))).await;
     assert_eq!(app.count("select count(*) from clerk_events").await, 0);
-    let sign = |id: &str, body: &str| {
-        let at = chrono::Utc::now().timestamp();
-        let question = json!({ "ask": "signature", "secret": Clerk::secret(), "id": id, "sent_at": at, "body": body });
-        let signature = Clerk::ask_one(&question).unwrap().as_str().unwrap().to_owned();
-        ClerkMessage { id: id.to_owned(), sent_at: at, signature, body: body.to_owned() }
-    };
     let faults: [(&str, u16, &str, &[&str]); 6] = [
         ("", 400, "malformed_json", &[]),
         ("{", 400, "malformed_json", &[]),
@@ -302,7 +303,7 @@ async fn what_is_of_no_concern_is_acknowledged_and_what_cant_be_read_is_not() {
         (r#"{"type":"user.created","data":{"secret":"x"}}"#, 422, "validation_failed", &[]),
     ];
     for (number, (body, status, code, pointers)) in faults.into_iter().enumerate() {
-        let answer = Answer::to(sign(&format!("msg_{number}"), body).to(&app.url())).await;
+        let answer = Answer::to(signed(&format!("msg_{number}"), body).to(&app.url())).await;
         assert!(!answer.body.contains("secret"), "{}", answer.body);
         let refusal = answer.refusal(status, code);
         assert_eq!(refusal.fields().iter().map(|(pointer, _)| *pointer).collect::<Vec<_>>(), pointers, "{body}");
@@ -310,6 +311,80 @@ async fn what_is_of_no_concern_is_acknowledged_and_what_cant_be_read_is_not() {
     let http = reqwest::Client::builder().build().unwrap();
     let plain = http.post(format!("{}/webhooks/clerk", app.url())).header("content-type", "text/plain").body("{}");
     Answer::to(plain).await.refusal(415, "unsupported_media_type");
+}
+
+#[tokio::test]
+async fn an_event_of_an_impossible_date_is_refused_and_freezes_nothing() {
+    let app = CoreApp::start().await;
+    let (id, stranger) = (clerk_id(), clerk_id());
+    told(&app, event("user.created", &id, 1_000, "Ana", EMAIL)).await;
+    let known = user(&app, &id).await;
+    let now = chrono::Utc::now().timestamp_millis();
+    let ahead = (now + 6 * 60_000).to_string();
+    let dates =
+        ["-1", "-9223372036854775808", &ahead, "253402300799000", "9223372036854775807", "18446744073709551615"];
+    let mut refused = 0;
+    for date in dates {
+        let of = |id: &str| format!(r#"{{"id":"{id}","first_name":"Mallory","updated_at":{date}}}"#);
+        let session = format!(r#"{{"id":"sess_of_no_time","user_id":"{id}","updated_at":{date}}}"#);
+        for body in [
+            format!(r#"{{"type":"user.updated","timestamp":{date},"data":{}}}"#, of(&id)),
+            format!(r#"{{"type":"user.updated","timestamp":2000,"data":{}}}"#, of(&id)),
+            format!(r#"{{"type":"user.updated","data":{}}}"#, of(&id)),
+            format!(r#"{{"type":"user.created","timestamp":{date},"data":{}}}"#, of(&stranger)),
+            format!(r#"{{"type":"user.deleted","timestamp":{date},"data":{{"id":"{id}"}}}}"#),
+            format!(r#"{{"type":"session.ended","timestamp":{date},"data":{session}}}"#),
+        ] {
+            refused += 1;
+            // Acknowledged, so that it is not sent again.
+            let answer = Answer::to(signed(&format!("msg_refused_{refused}"), &body).to(&app.url())).await;
+            assert_eq!((answer.status.as_u16(), answer.body.as_str()), (204, ""), "{body}");
+            let request_id = answer.header("x-request-id").to_owned();
+            let log = app.server.log();
+            let line = log.lines().find(|line| line.contains("its date can't be right") && line.contains(&request_id));
+            let line = line.unwrap_or_else(|| panic!("{body} is not in the log with {request_id}"));
+            assert!(line.contains(&format!("msg_refused_{refused}")) && !line.contains(&id), "{line}");
+        }
+    }
+    assert!(!app.server.log().contains("Mallory"));
+    assert_eq!((user(&app, &id).await, user(&app, &stranger).await), (known, None));
+    assert_eq!(app.count("select count(*) from clerk_events").await, 1);
+    assert_eq!(app.count("select count(*) from revoked_sessions").await, 0);
+    // The next event of the user takes effect, and so does one from a clock that is slightly ahead.
+    told(&app, event("user.updated", &id, 2_000, "Anne", EMAIL)).await;
+    assert_eq!(user(&app, &id).await.unwrap().name, "Anne Pop");
+    told(&app, event("user.updated", &id, now + 4 * 60_000, "Anna", EMAIL)).await;
+    assert_eq!(user(&app, &id).await.unwrap().name, "Anna Pop");
+}
+
+#[tokio::test]
+async fn a_profile_that_was_frozen_by_a_date_thaws() {
+    let app = CoreApp::start().await;
+    let (id, other) = (clerk_id(), clerk_id());
+    for id in [&id, &other] {
+        told(&app, event("user.created", id, 1_000, "Ana", EMAIL)).await;
+    }
+    told(&app, ClerkEvent::new("session.ended", json!({ "id": "sess_1", "user": id, "at": 1_000 }))).await;
+    let freeze = "update users set clerk_event_at = '9999-12-31', clerk_event_id = 'msg_frozen'
+                  where clerk_event_at is not null;
+                  update revoked_sessions set revoked_at = '9999-12-31', expires_at = '9999-12-31'";
+    sqlx::raw_sql(freeze).execute(&mut app.owner().await).await.unwrap();
+    // The next event takes effect, even if an older version wrote the row after the migration.
+    told(&app, event("user.updated", &id, 2_000, "Anne", EMAIL)).await;
+    let row = user(&app, &id).await.unwrap();
+    assert_eq!((row.name.as_str(), row.at), ("Anne Pop", Some(2_000)));
+    told(&app, event("user.updated", &id, 1_500, "Late", EMAIL)).await;
+    assert_eq!(user(&app, &id).await.unwrap().name, "Anne Pop", "older events count no more");
+    // The migration clears such dates.
+    let migration = include_str!("../../../migrations/core/0041_event_dates.sql");
+    sqlx::raw_sql(migration).execute(&mut app.owner().await).await.unwrap();
+    assert_eq!(user(&app, &id).await.unwrap().at, Some(2_000));
+    assert_eq!(user(&app, &other).await.unwrap().at, None);
+    let kept = "select count(*) from revoked_sessions
+                where revoked_at <= now() and expires_at between now() + interval '23 hours' and now() + interval '24 hours'";
+    assert_eq!(app.count(kept).await, 1);
+    told(&app, event("user.updated", &other, 2_000, "Anne", EMAIL)).await;
+    assert_eq!(user(&app, &other).await.unwrap().name, "Anne Pop");
 }
 
 #[tokio::test]
@@ -333,7 +408,7 @@ async fn an_ended_session_is_refused_at_once_here_and_is_heard_of_elsewhere() {
         })
         .await;
         println!("{kind}: refused by the other process {took:?} after the answer");
-        // News of its beginning that come late don't revive it, and it is the one session that ended.
+        // A late event of its beginning does not revive the session, and no other session ended.
         deliver(&app, &created).await;
         for base in [app.url(), second.url()] {
             me(&base, &token).await.refusal(401, "session_ended");
@@ -366,7 +441,7 @@ async fn what_makes_no_difference_any_more_is_removed() {
                                                    ('sess_new', now(), now() + interval '1 hour');
                insert into clerk_events values ('msg_old', now() - interval '31 days'), ('msg_new', now())";
     sqlx::raw_sql(sql).execute(&mut app.owner().await).await.unwrap();
-    // Housekeeping has been done when the service began, and is due again in an hour: now, that is.
+    // Housekeeping ran at the start and would be due in an hour; it is made due now.
     let due = "update jobs set run_at = now() where kind = 'sessions_expire'";
     sqlx::raw_sql(due).execute(&mut app.owner().await).await.unwrap();
     app.server.start().await;
@@ -395,7 +470,7 @@ async fn session_tokens_of_clerks_own_library_are_believed_and_ours_by_it() {
     let app = CoreApp::start().await;
     let stack = test_support::Stack::get();
     let id = app.home().staff.clerk_id.clone();
-    // What a session token of version 2 says, with an active organization of Clerk's.
+    // Claims of a session token of version 2, with an active organization of Clerk.
     let claims = SessionClaims::of(&id)
         .with("v", json!(2))
         .with("sts", json!("active"))
@@ -412,7 +487,7 @@ async fn session_tokens_of_clerks_own_library_are_believed_and_ours_by_it() {
         }));
         assert_eq!(verified.map(|claims| claims["sub"].clone()), Ok(Value::from(id.as_str())));
     }
-    // What its library refuses, Core refuses.
+    // Core refuses the tokens that Clerk's library refuses.
     let evil = SessionClaims::of(&id).with("azp", json!("https://evil.example")).0;
     let expired = SessionClaims::of(&id).with("exp", json!(chrono::Utc::now().timestamp() - 60)).0;
     for claims in [evil, expired] {

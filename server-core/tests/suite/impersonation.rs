@@ -68,8 +68,8 @@ async fn nothing_more_than_the_patient_may_is_allowed() {
         403,
         "permission_denied",
     );
-    // Even where the user is an admin elsewhere, or runs the platform, the token is good here alone, and
-    // doesn't tell.
+    // Even if the user is an administrator elsewhere or a superadmin, the token is valid only here, and does not disclose
+    // other roles.
     app.membership_add(&app.home().patient, app.away().id, test_support::Role::Admin).await;
     let user = app.home().patient.user_id;
     let platform = format!("update users set superadmin = true where id = {user}");
@@ -144,7 +144,7 @@ async fn it_ends_with_its_time_and_with_the_patients_record_and_for_good_with_a_
         app.owner().await.execute(AssertSqlSafe(sql(mends))).await.unwrap();
     }
     until("it lasts", CoreApp::PATIENCE, || async { (status(&acting).await == 200).then_some(()) }).await;
-    // Being an administrator again is no reason to act as somebody again.
+    // An ended impersonation stays ended when its user becomes an administrator again.
     let user = app.home().admin.user_id;
     for role in ["staff", "admin"] {
         let sql = format!("update memberships set role = '{role}' where user_id = {user}");

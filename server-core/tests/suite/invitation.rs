@@ -1,4 +1,4 @@
-//! Invitations: nobody is a member, and no record is anybody's, before the person has said so.
+//! Invitations: memberships and links begin only when the person accepts.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ pub(crate) async fn told(app: &CoreApp, event: ClerkEvent) {
     assert_eq!(answer.status.as_u16(), 204, "{}", answer.body);
 }
 
-/// Somebody who signed up, and is a member of nothing.
+/// Signs up a user without memberships.
 pub(crate) async fn signed_up(app: &CoreApp, name: &str, email: &str) -> Person {
     let clerk_id = format!("user_{}", Uuid::new_v4().simple());
     let of = json!({ "id": clerk_id, "at": 1_000, "first_name": name, "email": email });
@@ -34,7 +34,7 @@ fn by_id(user: i64, role: MemberRole) -> ConnectUser {
     ConnectUser { email: None, user_id: Some(user), role }
 }
 
-/// An address, invited to an organization.
+/// Invites an address to an organization.
 pub(crate) async fn invite(admin: &Actor, organization: i64, email: &str, role: MemberRole) -> Invitation {
     granted(admin.member_connect().organization_id(organization).body(by_email(email, role)).send().await, 201)
 }
@@ -97,13 +97,13 @@ async fn nothing_tells_who_has_an_account() {
         assert_eq!(asked[0], asked[1], "asked for again, it is renewed");
     }
     assert_eq!(shapes.len(), 1, "{shapes:?}");
-    // Nor does the list, the trail, or what was left to be done.
+    // Neither do the list, the audit trail or the jobs.
     let all = listed(&admin, home).await;
     assert!(all.iter().all(|one| one.user_id.is_none() && one.status == InvitationStatus::Pending), "{all:?}");
     let same = "select count(distinct (action, entity_type, changed_fields)) from audit_log
                 where operation_id = 'member_connect' and action = 'created'";
     assert_eq!(app.count(same).await, 1);
-    // Who has no account is written to, and nobody else; once a while, however often it is asked for.
+    // Only a person without an account receives an e-mail, and only one at a time.
     until("the letter is written", CoreApp::PATIENCE, || async {
         (app.count("select count(*) from jobs where kind = 'invitation_send' and state <> 'succeeded'").await == 0)
             .then_some(())
@@ -113,7 +113,7 @@ async fn nothing_tells_who_has_an_account() {
         clerk.invited().iter().map(|asked| asked["email_address"].as_str().unwrap().to_owned()).collect();
     assert_eq!(written, BTreeSet::from(["nobody@example.org".to_owned()]));
     assert!(clerk.invited().iter().all(|asked| asked["expires_in_days"] == 14), "{:?}", clerk.invited());
-    // The jobs hold ids alone, and the address stands sealed.
+    // Jobs store only ids, and the address is encrypted.
     let payloads = "select count(*) from jobs where kind = 'invitation_send' and payload::text like '%example%'";
     assert_eq!(app.count(payloads).await, 0);
     let sealed = app.search("nobody@example.org").await;
@@ -137,7 +137,7 @@ async fn an_identity_provider_that_fails_holds_nothing_up() {
 async fn who_accepts_is_a_member_from_the_next_request_on() {
     let app = CoreApp::start().await;
     let (admin, home) = (app.admin(), app.home().id);
-    // Invited before there is an account.
+    // The invitation precedes the account.
     let invited = invite(&admin, home, "Ana.Pop@Example.org", MemberRole::Staff).await;
     assert_eq!((invited.kind, invited.email.as_deref()), (InvitationKind::Membership, Some("Ana.Pop@Example.org")));
     let ana = app.actor(&signed_up(&app, "Ana", "ana.pop@example.org").await);
@@ -165,7 +165,7 @@ async fn who_accepts_is_a_member_from_the_next_request_on() {
         409,
         "already_member",
     );
-    // There it is told, for there it is seen; elsewhere it is nobody's business.
+    // An organization is told about its own members only.
     invite(&app.other_admin(), app.away().id, "ana.pop@example.org", MemberRole::Staff).await;
     assert_eq!(mine(&ana).await.len(), 1);
 }
@@ -184,7 +184,7 @@ async fn an_open_invitation_is_its_persons_alone() {
         refused(decline, 404, "invitation_not_found");
         assert_eq!(mine(stranger).await, []);
     }
-    // An address that nobody has proved to own leads nowhere.
+    // An unverified address gives no access to the invitation.
     let unproved = json!({ "id": format!("user_{}", Uuid::new_v4().simple()), "at": 1, "first_name": "Eve",
                            "email": "ana@example.org", "verified": false });
     told(&app, ClerkEvent::new("user.created", unproved.clone())).await;
@@ -195,7 +195,7 @@ async fn an_open_invitation_is_its_persons_alone() {
     refused(ana.me_invitation_accept().invitation_id(invited).send().await, 404, "invitation_not_found");
     assert_eq!(listed(&admin, home).await[0].status, InvitationStatus::Declined);
 
-    // Taken back, and run out; asked for again it is good for 14 days.
+    // A revoked invitation and an expired one; a repeated one is valid for 14 days.
     let taken_back = invite(&admin, home, "ana@example.org", MemberRole::Staff).await.id;
     assert_ne!(taken_back, invited);
     let revoke = || admin.invitation_delete().organization_id(home).invitation_id(taken_back);
@@ -229,15 +229,15 @@ async fn ids_are_no_directory_of_the_platform() {
     }
     let invited = granted(connect(&app.superadmin().in_organization(home), ana).await, 201);
     assert_eq!((invited.user_id, invited.email), (Some(ana), None));
-    // To be invited is not to be known.
+    // An invitation does not make a user known to the organization.
     refused(connect(&admin, ana).await, 404, "user_not_found");
     granted(actor.me_invitation_accept().invitation_id(invited.id).send().await, 200);
     refused(connect(&admin, ana).await, 409, "already_member");
-    // Who was a member is known.
+    // A former member is known.
     granted(admin.member_delete().organization_id(home).user_id(ana).send().await, 204);
     let again = granted(connect(&admin, ana).await, 201).id;
     granted(actor.me_invitation_accept().invitation_id(again).send().await, 200);
-    // There, and nowhere else.
+    // Only to that organization.
     let there = app.other_admin();
     let there = there.member_connect().organization_id(app.away().id);
     refused(there.body(by_id(ana, MemberRole::Staff)).send().await, 404, "user_not_found");
@@ -246,7 +246,7 @@ async fn ids_are_no_directory_of_the_platform() {
         let body = ConnectUser { email: whom.0, user_id: whom.1, role: MemberRole::Staff };
         refused(admin.member_connect().organization_id(home).body(body).send().await, 422, "validation_failed");
     }
-    // Nobody can grant what is above an administrator.
+    // No role above an administrator can be granted.
     let path = format!("/v1/organizations/{home}/connect-user");
     let body = json!({ "email": "tom@example.org", "role": "superadmin" });
     Answer::to(admin.request(Method::POST, &path).json(&body)).await.refusal(422, "validation_failed");
@@ -259,7 +259,7 @@ async fn an_address_that_moved_means_who_has_it_now() {
     let first = app.actor(&signed_up(&app, "First", "shared@example.org").await);
     let invited = invite(&admin, home, "shared@example.org", MemberRole::Staff).await.id;
     assert_eq!(mine(&first).await.len(), 1);
-    // The news that it moved comes before the news that the first one gave it up.
+    // The event of the address's new user arrives before the event of its former user.
     let second = Person { user_id: 0, clerk_id: format!("user_{}", Uuid::new_v4().simple()) };
     let of = json!({ "id": second.clerk_id, "at": 2_000, "first_name": "Second", "email": "shared@example.org" });
     told(&app, ClerkEvent::new("user.created", of)).await;
@@ -301,7 +301,7 @@ async fn the_right_to_invite_ends_with_the_role() {
         let accept = accomplice.me_invitation_accept().invitation_id(invited).send().await;
         refused(accept, 404, "invitation_not_found");
     }
-    // Nor does an open invitation bring back who was removed.
+    // A removed member can't return by an open invitation.
     let member = signed_up(&app, "Mem", "mem@example.org").await;
     let invited = invite(&admin, home, "mem@example.org", MemberRole::Staff).await.id;
     app.membership_add(&member, home, Role::Patient).await;
@@ -348,7 +348,7 @@ async fn who_acts_as_somebody_sees_and_answers_no_invitation() {
 
 #[tokio::test]
 async fn memberships_of_before_go_on() {
-    // As the version before wrote them: without an invitation.
+    // The former version created memberships without an invitation.
     let app = CoreApp::start().await;
     let person = app.member_add(Role::Staff).await;
     let record = app.patient_create(&app.admin(), "Ann", "Before").await.id;

@@ -1,4 +1,4 @@
-//! Links between records and logins: an administrator asks, the person accepts, and nothing else changes them.
+//! Links between records and logins: an administrator requests a link and the person accepts it; nothing else changes it.
 
 use reqwest::Method;
 use restartix_sdk::core::types::{
@@ -40,12 +40,12 @@ async fn a_write_only_key_hands_no_record_to_anybody() {
         let create = app.admin().request(Method::POST, path).json(&body);
         Answer::to(create).await.refusal(400, "unknown_field");
     }
-    // Nor by the operations that are there for it.
+    // Neither can the operations for links.
     for verb in ["link", "unlink"] {
         let request = program.request(Method::POST, &format!("{path}/{verb}"));
         Answer::to(request.json(&json!({ "user_id": other.user_id }))).await.refusal(403, "permission_denied");
     }
-    // Replaced, a record stays whose it is.
+    // Replacing a record keeps its link.
     let staff = app.staff();
     let change = staff.patient_update().patient_id(own.id).body(unchanged(&own));
     assert_eq!(granted(change.send().await, 200).user_id, Some(app.home().patient.user_id));
@@ -59,7 +59,7 @@ async fn a_record_is_the_persons_once_it_has_accepted() {
     let patient = app.patient_create(&admin, "Grace", "Sample").await.id;
     let specialist = app.specialist_create(&admin, "Dr. New").await.id;
     for (email, is_patient) in [("grace@example.org", true), ("new@example.org", false)] {
-        // Before there is an account.
+        // The request precedes the account.
         let invited = if is_patient {
             granted(admin.patient_link().patient_id(patient).body(to_email(email)).send().await, 201)
         } else {
@@ -68,7 +68,7 @@ async fn a_record_is_the_persons_once_it_has_accepted() {
         let kind = if is_patient { InvitationKind::PatientLink } else { InvitationKind::SpecialistLink };
         assert_eq!((invited.kind, invited.user_id, invited.email.as_deref()), (kind, None, Some(email)));
         let person = app.actor(&signed_up(&app, "New", email).await);
-        // Whose record it is shows to nobody who has not accepted it.
+        // The record is shown only to a person who has accepted.
         let me = Answer::to(person.request(Method::GET, "/v1/me")).await;
         assert!(!me.body.contains("Grace") && !me.body.contains("patient_id"), "{}", me.body);
         let read = granted(admin.patient_get().patient_id(patient).send().await, 200);
@@ -115,7 +115,7 @@ async fn an_unlinked_login_sees_nothing_from_the_next_request_on() {
     assert_eq!(granted(specialist.me_get().send().await, 200).specialist_id, None);
     refused(admin.specialist_unlink().specialist_id(record).send().await, 409, "specialist_has_no_user");
     refused(admin.specialist_unlink().specialist_id(4711).send().await, 404, "specialist_not_found");
-    // Both are members as before.
+    // Both stay members.
     let members = granted(admin.member_list().organization_id(app.home().id).send().await, 200).data;
     assert_eq!(members.len(), 4);
 }
@@ -134,7 +134,7 @@ async fn a_login_is_one_record_and_a_record_one_login() {
     refused(treat(home.specialist_id, to_email("x@example.org")).await, 409, "record_already_linked");
     refused(link(twin, to_member(home.patient.user_id)).await, 409, "patient_user_taken");
     refused(treat(other, to_member(home.specialist.user_id)).await, 409, "specialist_user_taken");
-    // Records belong to the role that they are given for.
+    // A record requires its role.
     refused(link(twin, to_member(home.staff.user_id)).await, 409, "member_role_conflict");
     refused(treat(other, to_member(home.admin.user_id)).await, 409, "member_role_conflict");
     for stranger in [app.away().patient.user_id, 999_999] {
@@ -166,24 +166,24 @@ async fn what_changed_since_it_was_asked_for_counts_when_it_is_accepted() {
     let patient = app.patient_create(&admin, "Ann", "Lee").await.id;
     let asked = granted(admin.patient_link().patient_id(patient).body(to_email("ana@example.org")).send().await, 201);
     let accept = || ana.me_invitation_accept().invitation_id(asked.id).send();
-    // Somebody else was faster.
+    // Another user has accepted first.
     let faster = app.member_add(Role::Patient).await;
     app.patient_link(&admin, patient, &faster).await;
     refused(accept().await, 409, "record_already_linked");
     assert_eq!(granted(ana.me_get().send().await, 200).memberships.len(), 0, "all of it or nothing");
     granted(admin.patient_unlink().patient_id(patient).send().await, 204);
-    // A member by now, in another role.
+    // The person has become a member with another role.
     let joining = invite(&admin, home, "ana@example.org", MemberRole::Staff).await.id;
     granted(ana.me_invitation_accept().invitation_id(joining).send().await, 200);
     refused(accept().await, 409, "member_role_conflict");
     let body = UpdateMember { role: MemberRole::Patient };
     granted(admin.member_update().organization_id(home).user_id(ana.person().user_id).body(body).send().await, 200);
-    // A patient already, of another record.
+    // The person is linked to another record.
     let second = app.patient_create(&admin, "Ann", "Second").await.id;
     app.patient_link(&admin, second, ana.person()).await;
     refused(accept().await, 409, "patient_user_taken");
     granted(admin.patient_unlink().patient_id(second).send().await, 204);
-    // Deleted, there is nothing to accept.
+    // A deleted record can't be accepted.
     let gone = app.patient_create(&admin, "Ann", "Gone").await.id;
     let of_gone = granted(admin.patient_link().patient_id(gone).body(to_email("ana@example.org")).send().await, 201);
     granted(admin.patient_delete().patient_id(gone).send().await, 204);
@@ -216,7 +216,7 @@ async fn one_of_email_and_user_id_says_who_is_meant() {
         let link = app.admin().patient_link().patient_id(patient).body(body).send().await;
         assert_eq!(refused(link, 422, "validation_failed").fields(), [("/email", "one_of")]);
     }
-    // By an address as by an id, a member is seen to be one.
+    // A member is recognized by its address and by its id.
     let person = signed_up(&app, "Ana", "ana@example.org").await;
     app.membership_add(&person, app.home().id, Role::Staff).await;
     let link = app.admin().patient_link().patient_id(patient).body(to_email("ana@example.org")).send().await;

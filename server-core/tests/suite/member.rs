@@ -1,4 +1,4 @@
-//! `/v1/organizations/{organization_id}/members`: who belongs to a clinic, and as what.
+//! `/v1/organizations/{organization_id}/members`: members of a clinic and their roles.
 
 use restartix_sdk::core::types::{Member, MemberRole, UpdateMember};
 use serde_json::json;
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::invitation::{invite, signed_up, told};
 
-/// Somebody who was invited to home by an address, and accepted.
+/// Invites an address to the home organization, and accepts.
 async fn joined(app: &CoreApp, name: &str, email: &str, role: MemberRole) -> Person {
     let person = signed_up(app, name, email).await;
     let invited = invite(&app.admin(), app.home().id, email, role).await;
@@ -145,7 +145,7 @@ async fn a_new_administrator_has_an_entry_of_its_own() {
     .fetch_all(&mut app.owner().await)
     .await
     .unwrap();
-    // Who accepted; who invited is on record with the invitation.
+    // The audit row names the user who accepted; the invitation's row names the inviter.
     assert_eq!(entries, [(home, Some(ana.user_id), Some(ana.user_id.to_string()))]);
 }
 
@@ -154,7 +154,7 @@ async fn another_clinics_members_are_not_there() {
     let app = CoreApp::start().await;
     let (admin, home, away) = (app.admin(), app.home().id, app.away());
     refused(admin.member_list().organization_id(away.id).send().await, 404, "organization_not_found");
-    // A member there is none here.
+    // A member there is not a member here.
     let body = UpdateMember { role: MemberRole::Admin };
     let user = away.staff.user_id;
     let answer = admin.member_update().organization_id(home).user_id(user).body(body).send().await;
@@ -195,7 +195,7 @@ async fn who_accepts_an_invitation_is_a_member_in_whatever_order_the_news_come()
     }
     let sql = "select count(*) from audit_log where entity_type = 'membership' and actor_kind = 'system'";
     assert_eq!(app.count(sql).await, 3);
-    // Gone is gone, and an organization that nobody linked has no members.
+    // A deleted user can't join, and an unlinked organization gets no members.
     let gone = format!("user_{}", Uuid::new_v4().simple());
     told(&app, ClerkEvent::new("user.deleted", json!({ "id": gone, "at": 1 }))).await;
     told(&app, told_of(&gone, 7)[1].clone()).await;

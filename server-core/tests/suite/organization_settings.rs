@@ -1,4 +1,4 @@
-//! `/v1/organizations/{organization_id}/settings`: what a clinic has decided, and what Telemetry is told of it.
+//! `/v1/organizations/{organization_id}/settings`: settings of a clinic, and their transfer to Telemetry.
 
 use restartix_sdk::core::types::{
     CreateOrganization, OrganizationSettings, UpdateOrganization, UpdateOrganizationSettings, UpdateRecordAccess,
@@ -10,7 +10,7 @@ pub(crate) async fn settings(actor: &Actor, organization: i64) -> OrganizationSe
     granted(actor.organization_settings_get().organization_id(organization).send().await, 200)
 }
 
-/// Sets how long records stay open; gives what is so then.
+/// Sets the period of access to records; returns the new settings.
 pub(crate) async fn record_access_set(
     admin: &Actor,
     organization: i64,
@@ -39,7 +39,7 @@ async fn members_read_them_and_administrators_decide() {
     assert_eq!((decided.version, decided.record_access.after_treatment_days), (2, 30));
     assert_eq!(settings(&app.patient(), home).await, decided);
 
-    // The one that came second has not seen the first.
+    // The second change was made from an outdated version.
     let stale = UpdateOrganizationSettings { version: 1, record_access: Some(days(60)) };
     let refusal = refused(
         app.admin().organization_settings_update().organization_id(home).body(stale).send().await,
@@ -59,7 +59,7 @@ async fn members_read_them_and_administrators_decide() {
     refused(away, 404, "organization_not_found");
     assert_eq!(settings(&app.admin(), home).await, decided, "what was refused changed nothing");
 
-    // What is left out becomes its default, and only what differs is said to have changed.
+    // A setting that is left out gets its default, and the audit row names only changed settings.
     let body = UpdateOrganizationSettings { version: 2, record_access: None };
     let reset = app.admin().organization_settings_update().organization_id(home).body(body).send().await;
     assert_eq!(granted(reset, 200).record_access.after_treatment_days, 90);
@@ -132,7 +132,7 @@ async fn telemetry_is_told_of_each_change_and_of_new_organizations() {
     let new = granted(app.superadmin().organization_create().body(body).send().await, 201).id;
     knows(&telemetry, new, (1, "Pacific/Auckland")).await;
 
-    // While it is down, it is told nothing, and afterwards what is so then.
+    // Telemetry receives nothing while it is down, and the current settings afterwards.
     telemetry.server.stop().await;
     for timezone in ["Europe/Vienna", "Europe/Vienna", "Europe/Paris"] {
         let body = UpdateOrganization { name: "Home".to_owned(), timezone: timezone.to_owned() };

@@ -1,4 +1,4 @@
-//! `/v1/me`: who calls, where they work, and what Telemetry is told about them.
+//! `/v1/me`: the caller's account, its current organization, and tokens for Telemetry.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{TimeDelta, Utc};
@@ -42,7 +42,7 @@ async fn a_superadmin_stands_above_organizations_until_one_is_named() {
     assert_eq!(granted(inside.me_get().send().await, 200).organization_id, Some(app.home().id));
     refused(superadmin.in_organization(4711).me_get().send().await, 404, "organization_not_found");
 
-    // Named, the organization binds the superadmin as well.
+    // A named organization restricts a superadmin, too.
     let here = app.patient_create(&app.admin(), "Ann", "Here").await;
     let there = app.patient_create(&app.other_admin(), "Tom", "There").await;
     assert_eq!(granted(inside.patient_get().patient_id(here.id).send().await, 200).first_name, "Ann");
@@ -54,7 +54,7 @@ async fn switching_holds_for_the_requests_that_follow() {
     let app = CoreApp::start().await;
     let staff = app.staff();
     app.membership_add(staff.person(), app.away().id, Seeded::Admin).await;
-    // The membership came by SQL: another name for "within a second".
+    // The membership was inserted by SQL, so it is noticed within a second.
     test_support::eventually("the membership is known", CoreApp::PATIENCE, || async {
         granted(staff.me_get().send().await, 200).memberships.len() == 2
     })
@@ -65,7 +65,7 @@ async fn switching_holds_for_the_requests_that_follow() {
     assert_eq!((me.organization_id, me.role), (Some(app.away().id), Some(Role::Admin)));
     let me = granted(staff.me_get().send().await, 200);
     assert_eq!((me.organization_id, me.role), (Some(app.away().id), Some(Role::Admin)));
-    // A header still wins.
+    // The header takes precedence.
     let me = granted(staff.in_organization(app.home().id).me_get().send().await, 200);
     assert_eq!((me.organization_id, me.role), (Some(app.home().id), Some(Role::Staff)));
 }
@@ -99,7 +99,7 @@ async fn telemetry_accepts_the_token_that_core_gives() {
     assert_eq!((&claims["role"], &claims["aud"]), (&"patient".into(), &"restartix-telemetry".into()));
 
     granted(clinic.telemetry.client(&token.token).consent_get().send().await, 200);
-    // A session token is no telemetry token.
+    // Telemetry does not accept a session token.
     refused(clinic.telemetry.client(patient.token()).consent_get().send().await, 401, "unauthenticated");
 
     refused(app.superadmin().me_telemetry_token_create().send().await, 403, "organization_required");

@@ -30,7 +30,7 @@ pub(crate) struct Api {
 impl Api {
     /// List API keys
     ///
-    /// Newest first, revoked ones included. Secrets are not shown.
+    /// Newest first, with revoked keys, but without secrets.
     #[oai(path = "/organizations/:organization_id/api-keys", method = "get", operation_id = "api_key_list")]
     async fn api_key_list(
         &self,
@@ -39,7 +39,7 @@ impl Api {
         organization_id: Path<OrganizationId>,
         /// Number of the page, from 1.
         page: Query<Option<PageNumber>>,
-        /// Entries a page, at most 100.
+        /// Entries per page, at most 100.
         page_size: Query<Option<PageSize>>,
     ) -> Result<Json<Page<ApiKey>>, ApiError> {
         caller.may(Permission::ApiKeyManage)?;
@@ -48,7 +48,8 @@ impl Api {
 
     /// Create an API key
     ///
-    /// The answer shows its secret, once. With a scope a key may do what the front desk may do there.
+    /// Returns the secret, which is shown only once. With a scope, a key has the permissions of the role `staff` in that
+    /// area.
     #[oai(path = "/organizations/:organization_id/api-keys", method = "post", operation_id = "api_key_create")]
     async fn api_key_create(
         &self,
@@ -63,7 +64,8 @@ impl Api {
 
     /// Revoke an API key
     ///
-    /// It is refused from then on, both its secrets. Repeated, it does nothing more.
+    /// Requests with the key, with its current or previous secret, are refused from then on. A repeated request has no
+    /// further effect.
     #[oai(
         path = "/organizations/:organization_id/api-keys/:api_key_id",
         method = "delete",
@@ -82,10 +84,10 @@ impl Api {
         Ok(NoContent)
     }
 
-    /// Give an API key another secret
+    /// Rotate the secret of an API key
     ///
-    /// The answer shows it, once. The present secret is accepted for 24 hours more, the one before it
-    /// no longer. 409 `api_key_revoked` for a revoked key.
+    /// Returns the new secret, which is shown only once. The current secret is accepted for another 24 hours; the
+    /// previous one is refused immediately. 409 `api_key_revoked` for a revoked key.
     #[oai(
         path = "/organizations/:organization_id/api-keys/:api_key_id/rotate",
         method = "post",

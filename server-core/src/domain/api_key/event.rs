@@ -3,13 +3,13 @@
 use crate::{event::events, ids::ApiKeyId};
 
 events! {
-    /// Something that happened to an API key.
+    /// Event of an API key.
     ApiKeyEvent of ApiKeyId {
-        /// It has been added.
+        /// The key was created.
         Created => "created",
-        /// It has a new secret.
+        /// The key got a new secret.
         Rotated => "rotated",
-        /// It opens nothing any more.
+        /// The key was revoked.
         Revoked => "revoked",
     }
 }

@@ -1,6 +1,6 @@
 use crate::holding::{Fate, Found, HOLDING, Holding, clear};
 
-/// Personal data in the rows of API keys: who made them.
+/// Personal data in API keys: the users who created them.
 pub(crate) const HOLDINGS: &[Holding] = &[Holding {
     table: "api_keys",
     found: Found::User("created_by"),

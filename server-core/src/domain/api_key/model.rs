@@ -7,31 +7,31 @@ use crate::{
     ids::{ApiKeyId, UserId},
 };
 
-/// A key with which a clinic's programs call. Its secret is known to whoever was shown it.
+/// Key with which programs of a clinic call the API. Only a hash of its secret is stored.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct ApiKey {
-    /// Its id.
+    /// Id of the key.
     pub(crate) id: ApiKeyId,
-    /// What it is for.
+    /// Name that describes the purpose of the key.
     pub(crate) name: String,
-    /// How its secret begins, to tell keys apart.
+    /// Beginning of the secret, to tell keys apart.
     pub(crate) prefix: String,
-    /// What it may be used for.
+    /// Areas in which the key may be used.
     pub(crate) scopes: Vec<Scope>,
-    /// Who created it; absent when that user is gone.
+    /// Id of the user who created the key; absent if that user was erased.
     pub(crate) created_by: Option<UserId>,
-    /// When it stops being accepted; absent if never.
+    /// Time at which the key expires; absent if it does not.
     pub(crate) expires_at: Option<DateTime<Utc>>,
-    /// Until when the secret before the last rotation is accepted too; absent when there is none.
+    /// Time until which the previous secret is accepted, too; absent if there is none.
     pub(crate) previous_expires_at: Option<DateTime<Utc>>,
-    /// When it was revoked; absent while it is in use.
+    /// Time at which the key was revoked; absent if it was not.
     pub(crate) revoked_at: Option<DateTime<Utc>>,
-    /// When it was last used, to the minute; absent if never.
+    /// Time of the last use, to the minute; absent if the key was never used.
     pub(crate) last_used_at: Option<DateTime<Utc>>,
-    /// When it was created.
+    /// Time at which the key was created.
     pub(crate) created_at: DateTime<Utc>,
-    /// When it last changed.
+    /// Time of the last change.
     pub(crate) updated_at: DateTime<Utc>,
 }
 
@@ -54,13 +54,13 @@ impl Example for ApiKey {
     }
 }
 
-/// A key with its secret.
+/// API key with its secret.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub(crate) struct ApiKeySecret {
-    /// The key.
+    /// API key.
     pub(crate) api_key: ApiKey,
-    /// Its secret, to be sent as `X-Api-Key`. This is the only time it is shown.
+    /// Secret, to be sent as `X-Api-Key`. It is shown only once.
     pub(crate) secret: ShownOnce<String>,
 }
 
@@ -71,21 +71,21 @@ impl Example for ApiKeySecret {
     }
 }
 
-/// What a key is created from.
+/// New API key.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CreateApiKey {
-    /// What it is for.
+    /// Name that describes the purpose of the key.
     #[oai(validator(
         min_length = 1,
         max_length = 100,
         pattern = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
     ))]
     pub(crate) name: String,
-    /// What it may be used for.
+    /// Areas in which the key may be used.
     #[oai(validator(min_items = 1, max_items = 16))]
     pub(crate) scopes: Vec<Scope>,
-    /// When it stops being accepted, at most two years from now; never when left out.
+    /// Time at which the key expires, at most two years from now; it does not expire if left out.
     pub(crate) expires_at: Option<DateTime<Utc>>,
 }
 

@@ -9,7 +9,7 @@ use crate::{
     ids::{ApiKeyId, OrganizationId, UserId},
 };
 
-/// A row without its hashes.
+/// Stored key without its hashes.
 #[derive(FromRow)]
 struct Row {
     id: ApiKeyId,
@@ -25,7 +25,7 @@ struct Row {
     updated_at: DateTime<Utc>,
 }
 
-/// A checked statement that gives back the key it wrote: what stands before `returning`, and the arguments.
+/// Composes a checked statement that returns the written key, from the part before `returning` and the arguments.
 macro_rules! api_key_written {
     ($statement:literal, $($arguments:tt)*) => {
         sqlx::query_as!(
@@ -69,7 +69,7 @@ impl Listed for ApiKey {
     const PRESENT: &'static str = "true";
 }
 
-/// The newest first.
+/// Reads a page of keys, newest first.
 pub(super) async fn api_key_page(
     reader: &mut OpenReader,
     organization: OrganizationId,
@@ -78,7 +78,7 @@ pub(super) async fn api_key_page(
     reader.list().filter("organization_id =", Some(organization)).page("id desc", paging).await
 }
 
-/// A key on its way into the database.
+/// Key to be stored.
 pub(super) struct NewApiKey<'a> {
     pub(super) name: &'a str,
     pub(super) prefix: &'a str,
@@ -109,7 +109,7 @@ pub(super) async fn api_key_create(
     Ok(row.into())
 }
 
-/// Whether the key was revoked, locking it against other changes; `None` if there is none.
+/// Locks a key; returns true if it is revoked, and `None` if there is no such key.
 pub(super) async fn api_key_lock(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -127,7 +127,7 @@ pub(super) async fn api_key_lock(
     Ok(revoked)
 }
 
-/// Gives the key another secret; the present one is good until `previous_expires_at`.
+/// Replaces the secret of a key; the current one is accepted until `previous_expires_at`.
 pub(super) async fn api_key_rotate(
     tx: &mut impl Tx,
     id: ApiKeyId,

@@ -16,12 +16,12 @@ use crate::{
     ids::{ApiKeyId, OrganizationId},
 };
 
-/// How long the secret before a rotation is accepted beside the new one.
+/// Period for which the previous secret is accepted after a rotation.
 const OVERLAP: TimeDelta = TimeDelta::hours(24);
-/// Furthest that an expiry may be.
+/// Longest life of a key.
 const FURTHEST: TimeDelta = TimeDelta::days(2 * 366);
 
-/// Keys of a clinic's programs.
+/// Service for the API keys of clinics.
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,

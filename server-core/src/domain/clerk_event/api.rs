@@ -21,20 +21,21 @@ pub(crate) struct Api {
 impl Api {
     /// Receive an event of the identity provider
     ///
-    /// For Clerk, which signs each message by the scheme of Svix; 401 `invalid_signature` for anybody
-    /// else, and for messages older than five minutes. Each message counts once, in whatever order they
-    /// come; events of no concern are answered like the others.
+    /// For Clerk, which signs each message by the scheme of Svix. 401 `invalid_signature` for a message without a
+    /// valid signature, or signed more than five minutes ago. Each message takes effect once, whatever the order in
+    /// which messages arrive. 204 also acknowledges a message that changes nothing: of a type that is not needed
+    /// here, or with a `timestamp` or `data.updated_at` before 1970 or more than five minutes in the future.
     #[oai(path = "/webhooks/clerk", method = "post", operation_id = "clerk_webhook_receive")]
     async fn clerk_webhook_receive(
         &self,
         request: &Request,
-        /// Id of the message; the same when it is sent again.
+        /// Id of the message, the same each time the message is sent.
         #[oai(name = "svix-id")]
         id: Header<Option<String>>,
-        /// When it was sent, in seconds since 1970.
+        /// Time at which the message was sent, in seconds since 1970.
         #[oai(name = "svix-timestamp")]
         timestamp: Header<Option<String>>,
-        /// `v1,` and the base64 of the HMAC-SHA-256 of `id.timestamp.body`; several are separated by spaces.
+        /// `v1,` and the base64 of the HMAC-SHA-256 of `id.timestamp.body`; several signatures are separated by spaces.
         #[oai(name = "svix-signature")]
         signatures: Header<Option<String>>,
         body: RawBody<ClerkEvent>,

@@ -9,8 +9,8 @@ errors! {
     /// Errors of Clerk's messages.
     pub(crate) enum ClerkError {
         NotSigned(#[from] WebhookError) => Unauthenticated "invalid_signature"
-            "The message is not signed as Clerk signs: {0}.",
-        Malformed => Invalid "validation_failed" "The message is not one that Clerk is known to send.",
+            "The message has no valid signature of Clerk: {0}.",
+        Malformed => Invalid "validation_failed" "The message does not have the form of Clerk's messages.",
     }
     and those of {
         User(#[from] UserError),

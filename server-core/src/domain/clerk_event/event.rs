@@ -1,5 +1,4 @@
-//! Clerk's messages, as far as they matter here. Fields that are not named are ignored: Clerk adds some
-//! without notice.
+//! Parser of Clerk's messages. Unknown fields are ignored: Clerk adds fields without notice.
 
 use std::borrow::Cow;
 
@@ -9,42 +8,42 @@ use poem_openapi::{
     types::Type,
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Number, Value, json};
 
 use super::error::ClerkError;
 use crate::domain::{
     member::{Invitation, MemberRole},
-    user::{Moment, Profile},
+    user::{CLOCK_LEAD, Moment, Profile},
 };
 
-/// Longest id that is stored; Clerk's have some 32 characters.
+/// Longest id that is stored; Clerk's ids have about 32 characters.
 const ID_MAX: usize = 200;
 /// Longest name that is kept, in characters.
 const NAME_MAX: usize = 200;
-/// Longest e-mail address there can be (RFC 5321).
+/// Longest valid e-mail address (RFC 5321).
 const EMAIL_MAX: usize = 254;
 
-/// One message.
+/// A message of Clerk.
 #[derive(Debug, PartialEq)]
 pub(super) struct Event {
-    /// When it happened, and the message's id.
-    pub(super) moment: Moment,
-    /// The change; `None` for one of no concern here.
+    /// Time of the event, and the message's id; `None` for a time at which no event can have happened.
+    pub(super) moment: Option<Moment>,
+    /// Change that the event reports; `None` for an event that is not needed here.
     pub(super) change: Option<Change>,
 }
 
-/// A change that a message tells of.
+/// Change that an event reports.
 #[derive(Debug, PartialEq)]
 pub(super) enum Change {
-    /// A user is like this now.
+    /// A user was created or has a new profile.
     UserPut(Profile),
-    /// The user is gone for good.
+    /// A user was deleted.
     UserDelete { clerk_id: String },
-    /// Somebody signed in.
+    /// A user signed in.
     SessionBegin { sid: String },
-    /// Tokens of the session are no longer good; whose it was, as far as it is said.
+    /// A session ended, so its tokens are no longer valid. The user is `None` if the event does not name it.
     SessionEnd { sid: String, clerk_id: Option<String> },
-    /// Somebody who was invited to an organization accepted.
+    /// A user accepted an invitation to an organization.
     InvitationAccept(Invitation),
 }
 
@@ -54,10 +53,10 @@ struct Envelope {
     kind: String,
     data: Value,
     /// Milliseconds since 1970.
-    timestamp: Option<i64>,
+    timestamp: Option<Number>,
 }
 
-/// A message as the specification describes it: open, for Clerk adds fields without notice.
+/// Schema of a message in the specification. It allows unknown fields, because Clerk adds fields without notice.
 pub(super) struct ClerkEvent;
 
 impl Type for ClerkEvent {
@@ -77,20 +76,20 @@ impl Type for ClerkEvent {
         let described = |description, schema| MetaSchemaRef::Inline(Box::new(MetaSchema { description, ..schema }));
         let open = || Some(Box::new(MetaSchemaRef::Inline(Box::new(MetaSchema::ANY))));
         registry.create_schema::<Self, _>(Self::name().into_owned(), |_| MetaSchema {
-            description: Some("An event of Clerk's; fields that are not named here are ignored."),
+            description: Some("An event of Clerk. Unknown fields are ignored."),
             properties: vec![
-                ("type", described(Some("What happened, e.g. `user.updated`."), MetaSchema::new("string"))),
+                ("type", described(Some("Type of the event, e.g. `user.updated`."), MetaSchema::new("string"))),
                 (
                     "data",
                     described(
-                        Some("What it happened to, as Clerk's API shows it."),
+                        Some("Object that the event is about, in the form of Clerk's API."),
                         MetaSchema { additional_properties: open(), ..MetaSchema::new("object") },
                     ),
                 ),
                 (
                     "timestamp",
                     described(
-                        Some("When it happened, in milliseconds since 1970."),
+                        Some("Time of the event, in milliseconds since 1970."),
                         MetaSchema::new_with_format("integer", "int64"),
                     ),
                 ),
@@ -153,18 +152,18 @@ struct Verification {
 struct InvitationData {
     organization_id: String,
     role: String,
-    /// The user who accepted; Clerk did not always say.
+    /// User who accepted; older events of Clerk have no such field.
     user_id: Option<String>,
 }
 
 impl Event {
-    /// Reads a message whose signature was valid; `sent_at` is the time that was signed, for messages
-    /// that say no other.
-    pub(super) fn parse(id: &str, sent_at: DateTime<Utc>, body: Value) -> Result<Self, ClerkError> {
+    /// Reads a message whose signature was valid; `sent_at` is the signed time, which dates messages that state no
+    /// time of their own. `now` is the present by this clock.
+    pub(super) fn parse(id: &str, sent_at: DateTime<Utc>, now: DateTime<Utc>, body: Value) -> Result<Self, ClerkError> {
         let envelope: Envelope = read(serde_json::from_value(body))?;
-        let updated_at = envelope.data.get("updated_at").and_then(Value::as_i64);
-        // A moment that no calendar has says nothing.
-        let at = envelope.timestamp.or(updated_at).and_then(DateTime::from_timestamp_millis).unwrap_or(sent_at);
+        let updated_at = envelope.data.get("updated_at").and_then(Value::as_number).cloned();
+        let stated = [envelope.timestamp, updated_at].into_iter().flatten().map(|millis| time_of(&millis, now));
+        let at = stated.collect::<Option<Vec<_>>>().map(|stated| stated.first().copied().unwrap_or(sent_at));
         let change = match envelope.kind.as_str() {
             "user.created" | "user.updated" => {
                 Some(Change::UserPut(profile(read(serde_json::from_value(envelope.data))?)?))
@@ -179,11 +178,18 @@ impl Event {
             "organizationInvitation.accepted" => invitation(read(serde_json::from_value(envelope.data))?)?,
             _ => None,
         };
-        Ok(Self { moment: Moment { at, id: id.to_owned() }, change })
+        Ok(Self { moment: at.map(|at| Moment { at, id: id.to_owned() }), change })
     }
 }
 
-/// The parser's message repeats what it read, so it goes nowhere.
+/// Returns the time of so many milliseconds since 1970; `None` for one at which no event can have happened: before
+/// 1970, or later than now.
+fn time_of(millis: &Number, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let at = millis.as_i64().and_then(DateTime::from_timestamp_millis)?;
+    (DateTime::UNIX_EPOCH..=now + CLOCK_LEAD).contains(&at).then_some(at)
+}
+
+/// Replaces the parser's error, whose text repeats the values that were read, by one without values.
 fn read<T>(parsed: serde_json::Result<T>) -> Result<T, ClerkError> {
     parsed.map_err(|_| ClerkError::Malformed)
 }
@@ -203,7 +209,7 @@ fn profile(user: UserData) -> Result<Profile, ClerkError> {
     let name = if full.is_empty() { user.username.as_deref().unwrap_or_default() } else { &full };
     let primary = user.primary_email_address_id;
     let email = user.email_addresses.into_iter().find(|email| {
-        // An address that nobody has proved to own must not lead anybody to a membership.
+        // An unverified address must not give access to a membership.
         let verified = email.verification.as_ref().is_some_and(|v| v.status.as_deref() == Some("verified"));
         verified && primary.as_deref() == Some(&email.id)
     });
@@ -214,13 +220,13 @@ fn profile(user: UserData) -> Result<Profile, ClerkError> {
     })
 }
 
-/// `None` for who accepted nobody knows as what: Clerk's instances make roles of their own.
+/// Returns `None` for an unknown role, since Clerk's instances can define their own, and for an unknown user.
 fn invitation(data: InvitationData) -> Result<Option<Change>, ClerkError> {
     let role = match data.role.strip_prefix("org:").unwrap_or(&data.role) {
         "admin" => MemberRole::Admin,
         "specialist" => MemberRole::Specialist,
         "staff" => MemberRole::Staff,
-        // Clerk's own name for somebody of no particular rights.
+        // Clerk's default roles for a member without particular rights.
         "patient" | "member" | "basic_member" => MemberRole::Patient,
         _ => return Ok(None),
     };
@@ -231,10 +237,16 @@ fn invitation(data: InvitationData) -> Result<Option<Change>, ClerkError> {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
 
     fn parse(message: &Value) -> Result<Event, ClerkError> {
-        Event::parse("msg_1", DateTime::UNIX_EPOCH, message.clone())
+        Event::parse("msg_1", DateTime::UNIX_EPOCH, now(), message.clone())
+    }
+
+    fn now() -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
     }
 
     fn user(changes: &Value) -> Value {
@@ -275,17 +287,44 @@ mod tests {
 
     #[test]
     fn the_time_is_the_events_own() {
-        let at = |message: &Value| parse(message).unwrap().moment.at.timestamp_millis();
+        let at = |message: &Value| parse(message).unwrap().moment.unwrap().at.timestamp_millis();
         assert_eq!(at(&user(&json!({}))), 1_000);
         let mut silent = user(&json!({}));
         silent.as_object_mut().unwrap().remove("timestamp");
         assert_eq!(at(&silent), 7);
         assert_eq!(at(&json!({ "type": "user.deleted", "data": { "id": "user_1", "deleted": true } })), 0);
-        assert_eq!(at(&json!({ "type": "x", "data": {}, "timestamp": i64::MAX })), 0, "no moment");
     }
 
     #[test]
-    fn what_is_of_no_concern_is_no_fault_and_what_cant_be_read_is() {
+    fn a_time_at_which_no_event_can_have_happened_is_none() {
+        let latest = (now() + CLOCK_LEAD).timestamp_millis();
+        let dated = |timestamp: Value, updated_at: Value| {
+            let mut message = user(&json!({ "updated_at": updated_at }));
+            message.as_object_mut().unwrap().insert("timestamp".to_owned(), timestamp);
+            parse(&message).unwrap().moment.map(|moment| moment.at.timestamp_millis())
+        };
+        for good in [0, 1, latest] {
+            assert_eq!(dated(json!(good), json!(7)), Some(good));
+            assert_eq!(dated(json!(7), json!(good)), Some(7));
+        }
+        let wrong = [
+            json!(-1),
+            json!(i64::MIN),
+            json!(latest + 1),
+            json!(253_402_300_799_000_i64),
+            json!(i64::MAX),
+            json!(u64::MAX),
+            json!(1e300),
+        ];
+        for wrong in wrong {
+            assert_eq!(dated(wrong.clone(), json!(7)), None, "timestamp {wrong}");
+            assert_eq!(dated(json!(7), wrong.clone()), None, "updated_at {wrong}");
+            assert_eq!(dated(Value::Null, wrong.clone()), None, "updated_at alone {wrong}");
+        }
+    }
+
+    #[test]
+    fn an_unneeded_event_is_accepted_and_an_unreadable_one_is_refused() {
         assert_eq!(parse(&json!({ "type": "sms.created", "data": {} })).unwrap().change, None);
         for message in [
             json!([]),

@@ -1,8 +1,8 @@
-//! Events of Clerk, the identity provider: what it tells of users, sessions and invitations.
+//! Events of Clerk, the identity provider, about users, sessions and invitations.
 //!
-//! Messages come unordered and repeated. Each is processed once: its id is stored in the transaction of
-//! what it did. What it says of a user counts unless something newer was said before, so that any order
-//! ends in the same state; see `docs/decisions/0011-clerk-events.md`.
+//! Messages arrive in any order and more than once. Each is processed once: its id is stored in the transaction of
+//! its changes. A user's profile is replaced only by a later event, so that any order ends in the same state; see
+//! `docs/decisions/0011-clerk-events.md`.
 
 mod api;
 mod error;

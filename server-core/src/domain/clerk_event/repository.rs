@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 
 use crate::database::{Across, DatabaseError, Tx, WriteTx};
 
-/// Takes a message for this transaction; false when it has been processed. While another transaction
-/// has it in hand, this waits for how that one ends.
+/// Claims a message for this transaction; returns false if it has been processed already. Waits while another
+/// transaction has claimed it.
 pub(super) async fn event_claim(tx: &mut WriteTx, id: &str) -> Result<bool, DatabaseError> {
     let claimed = sqlx::query!("insert into clerk_events (id) values ($1) on conflict (id) do nothing", id)
         .execute(tx.connection()?)
@@ -13,7 +13,7 @@ pub(super) async fn event_claim(tx: &mut WriteTx, id: &str) -> Result<bool, Data
     Ok(claimed.rows_affected() == 1)
 }
 
-/// Marks a session as ended, for as long as `kept` from now on or from the moment it ended.
+/// Marks a session as ended. The mark expires `kept` after the end of the session, or after now if that is later.
 pub(super) async fn session_revoke(
     tx: &mut WriteTx,
     sid: &str,
@@ -35,8 +35,8 @@ pub(super) async fn session_revoke(
     Ok(())
 }
 
-/// Removes what no longer makes a difference: sessions none of whose tokens can be valid, and ids of
-/// messages older than `events_kept`.
+/// Deletes ended sessions whose tokens have all expired, and ids of messages older than `events_kept`; returns the
+/// number of rows.
 pub(super) async fn sweep(across: &Across, events_kept: Duration) -> Result<u64, DatabaseError> {
     let sessions = sqlx::query!("delete from revoked_sessions where expires_at < now()").execute(across.pool()).await?;
     let events = sqlx::query!(

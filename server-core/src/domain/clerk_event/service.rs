@@ -18,12 +18,12 @@ use crate::{
     ids::Entity,
 };
 
-/// No token lives that long: Clerk's live for a minute.
+/// Period for which ended sessions are kept. It exceeds the life of every token: Clerk's expire after a minute.
 const ENDED_SESSION_KEPT: Duration = Duration::from_hours(24);
-/// Clerk tries for some days to deliver a message, and a person can have it sent again for some more.
+/// Period for which ids of messages are kept. Clerk retries for some days, and a person can resend a message after that.
 const MESSAGE_ID_KEPT: Duration = Duration::from_hours(30 * 24);
 
-/// A message of Clerk's as it came, its signature not looked at yet.
+/// A message whose signature has not been verified yet.
 pub(super) struct Message<'a> {
     pub(super) id: &'a str,
     pub(super) timestamp: &'a str,
@@ -31,10 +31,10 @@ pub(super) struct Message<'a> {
     pub(super) body: &'a [u8],
 }
 
-/// A message that Clerk has signed.
+/// A message with a valid signature of Clerk.
 pub(super) struct Verified<'a> {
     id: &'a str,
-    /// The time that was signed.
+    /// Signed time of sending.
     at: DateTime<Utc>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Service {
     secret: Arc<WebhookSecret>,
 }
 
-/// The session that a message speaks of. Its name opens nothing.
+/// Session that an event is about, by its id. The id gives no access.
 #[derive(Debug, Clone)]
 pub(crate) struct SessionOf(String);
 
@@ -60,7 +60,7 @@ impl Entity for SessionOf {
 }
 
 impl Service {
-    /// Believes what is signed with `secret`.
+    /// Creates the service; it accepts messages that are signed with `secret`.
     pub(crate) fn new(
         database: Database,
         users: user::Service,
@@ -70,7 +70,7 @@ impl Service {
         Self { database, users, members, secret: Arc::new(secret) }
     }
 
-    /// Whether the message is Clerk's; nothing of its body may be looked at before.
+    /// Verifies the signature of a message. Its body must not be parsed before.
     pub(super) fn verify<'a>(&self, message: &Message<'a>) -> Result<Verified<'a>, ClerkError> {
         let now = Utc::now();
         let Message { id, timestamp, signatures, body } = *message;
@@ -79,21 +79,27 @@ impl Service {
         Ok(Verified { id, at })
     }
 
-    /// Does what the message says, unless that has been done; `caller` is the service itself.
+    /// Applies a message, unless it has been applied before; `caller` is the service itself.
     pub(super) async fn receive(&self, caller: &Caller, sent: Verified<'_>, body: Value) -> Result<(), ClerkError> {
         let Verified { id, at } = sent;
-        let event = Event::parse(id, at, body)?;
+        let event = Event::parse(id, at, Utc::now(), body)?;
         let Some(change) = event.change else { return Ok(()) };
+        let Some(moment) = event.moment else {
+            // Clerk would send again whatever is not acknowledged, and the date would be as wrong.
+            let request_id = &caller.request.request_id;
+            tracing::warn!(request_id, message_id = id, "an event of Clerk's was refused: its date can't be right");
+            return Ok(());
+        };
         let mut tx = self.database.write(caller).await?;
         if !repository::event_claim(&mut tx, id).await? {
             return Ok(());
         }
         let events: Events = match change {
-            Change::UserPut(profile) => self.users.profile_put(&mut tx, &profile, &event.moment).await?.into(),
+            Change::UserPut(profile) => self.users.profile_put(&mut tx, &profile, &moment).await?.into(),
             Change::UserDelete { clerk_id } => {
                 let (user, closed, ended) = self.users.close(&mut tx, &clerk_id).await?;
                 if closed {
-                    // What the account has done above organizations goes with it.
+                    // Data of the account outside organizations is erased along with it.
                     tx.enqueue(&Erasure::of_account(user)).await?;
                 }
                 Events::from(ended).and(self.members.leave_all(&mut tx, user).await?)
@@ -104,7 +110,7 @@ impl Service {
                 if let Some(clerk_id) = clerk_id {
                     self.users.access_revoke(&mut tx, &clerk_id).await?;
                 }
-                self.session_end(&mut tx, sid, event.moment.at).await?
+                self.session_end(&mut tx, sid, moment.at).await?
             }
         };
         tx.commit(events).await?;
@@ -118,7 +124,7 @@ impl Service {
     }
 }
 
-/// Removes what no longer makes a difference; says how many rows.
+/// Deletes expired rows; returns their number.
 pub(crate) async fn sweep(across: Across) -> Result<u64, DatabaseError> {
     repository::sweep(&across, MESSAGE_ID_KEPT).await
 }

@@ -4,7 +4,7 @@ use super::service::SessionOf;
 use crate::event::events;
 
 events! {
-    /// Something that happened to a session.
+    /// Event of a session.
     SessionEvent of SessionOf {
         /// The session has begun.
         Created => "created",

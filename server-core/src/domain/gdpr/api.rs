@@ -31,11 +31,11 @@ pub(crate) struct Api {
 
 #[OpenApi(prefix_path = "/v1/gdpr", tag = "Tag::Privacy")]
 impl Api {
-    /// Export what is held on a user
+    /// Export the data of a user
     ///
-    /// One JSON document of everything that both services hold: in the organization of the request, or,
-    /// for a superadmin who names none, in all of them. It is sent as it is read: if something fails on
-    /// the way, the connection breaks off. Audited, each record of it.
+    /// Returns one JSON document with all data that both services hold on the user in the organization of the
+    /// request, or in all organizations for a superadmin who names none. The document is streamed; if reading fails,
+    /// the connection breaks off. Each exported record is audited.
     #[oai(path = "/users/:user_id/export", method = "get", operation_id = "gdpr_user_export")]
     async fn gdpr_user_export(
         &self,
@@ -49,18 +49,19 @@ impl Api {
 
     /// Erase a user
     ///
-    /// Deletes what the law doesn't require to be kept in the organization of the request and
-    /// anonymizes the rest; the membership there ends. The account stays: it is the person's own, who ends it
-    /// by `me_delete`. A superadmin who names no organization erases in all of them, and then the account, here
-    /// and at the identity provider. A job does it; asked for again, it is the same job. 409 `last_admin` where
-    /// an organization would be left without an admin.
+    /// Deletes the user's data in the organization of the request, except for data that the law requires to be kept,
+    /// which is anonymized; the membership there ends. The account stays: the person ends it by `me_delete`. For a
+    /// superadmin who names no organization, the erasure covers all organizations and the account, here and at the
+    /// identity provider. A job carries it out. A repeated request returns the same job, also when it has finished;
+    /// each dry run is a job of its own. 404 `user_not_found` if no data is held and no such job is known. 409
+    /// `last_admin` if an organization would be left without an administrator.
     #[oai(path = "/users/:user_id", method = "delete", operation_id = "gdpr_user_erase")]
     async fn gdpr_user_erase(
         &self,
         caller: Person,
         /// Id of the user.
         user_id: Path<UserId>,
-        /// With `true` only the plan is made and nothing changed.
+        /// `true` if the job should only make the plan and change nothing.
         dry_run: Query<Option<bool>>,
     ) -> Result<Accepted<ErasureAccepted>, ApiError> {
         caller.may(Permission::GdprManage)?;
@@ -70,14 +71,14 @@ impl Api {
 
     /// Anonymize a user
     ///
-    /// Like erasing, but keeps what can be kept without naming anybody.
+    /// Like an erasure, but anonymizes data instead of deleting it wherever possible.
     #[oai(path = "/users/:user_id/anonymize", method = "post", operation_id = "gdpr_user_anonymize")]
     async fn gdpr_user_anonymize(
         &self,
         caller: Person,
         /// Id of the user.
         user_id: Path<UserId>,
-        /// With `true` only the plan is made and nothing changed.
+        /// `true` if the job should only make the plan and change nothing.
         dry_run: Query<Option<bool>>,
     ) -> Result<Accepted<ErasureAccepted>, ApiError> {
         caller.may(Permission::GdprManage)?;
@@ -85,9 +86,9 @@ impl Api {
         Ok(Accepted(self.gdpr.erase(&caller, subject, ErasureMode::Anonymize, dry_run.0.unwrap_or_default()).await?))
     }
 
-    /// Export what is held on a patient
+    /// Export the data of a patient
     ///
-    /// As for users. A patient whose user is nothing but a patient here is exported as the user.
+    /// Like `gdpr_user_export`. If the patient has a login whose only role is `patient`, the user is exported.
     #[oai(path = "/patients/:patient_id/export", method = "get", operation_id = "gdpr_patient_export")]
     async fn gdpr_patient_export(
         &self,
@@ -101,16 +102,17 @@ impl Api {
 
     /// Erase a patient
     ///
-    /// As for users. The patient's data key is destroyed, which ends what was sealed with it in backups
-    /// too. A patient whose user is nothing but a patient here is erased as the user; of one who works
-    /// here, the patient record alone.
+    /// Like `gdpr_user_erase`. The patient's data key is destroyed, so that data encrypted with it can't be decrypted
+    /// any more, in backups either. If the patient has a login whose only role is `patient`, the user is erased; if
+    /// the user works here, only the patient record. A repeated request returns the same job in both cases. 404
+    /// `patient_not_found` if no data is held and no such job is known.
     #[oai(path = "/patients/:patient_id", method = "delete", operation_id = "gdpr_patient_erase")]
     async fn gdpr_patient_erase(
         &self,
         caller: Person,
         /// Id of the patient.
         patient_id: Path<PatientId>,
-        /// With `true` only the plan is made and nothing changed.
+        /// `true` if the job should only make the plan and change nothing.
         dry_run: Query<Option<bool>>,
     ) -> Result<Accepted<ErasureAccepted>, ApiError> {
         caller.may(Permission::GdprManage)?;
@@ -120,14 +122,14 @@ impl Api {
 
     /// Anonymize a patient
     ///
-    /// Like erasing, but keeps what can be kept without naming anybody.
+    /// Like an erasure, but anonymizes data instead of deleting it wherever possible.
     #[oai(path = "/patients/:patient_id/anonymize", method = "post", operation_id = "gdpr_patient_anonymize")]
     async fn gdpr_patient_anonymize(
         &self,
         caller: Person,
         /// Id of the patient.
         patient_id: Path<PatientId>,
-        /// With `true` only the plan is made and nothing changed.
+        /// `true` if the job should only make the plan and change nothing.
         dry_run: Query<Option<bool>>,
     ) -> Result<Accepted<ErasureAccepted>, ApiError> {
         caller.may(Permission::GdprManage)?;
@@ -137,8 +139,8 @@ impl Api {
 
     /// Get an erasure
     ///
-    /// Its plan, and as it goes on its receipt: place by place what was really changed, in both
-    /// services. What fails is tried again by itself.
+    /// Returns its plan, and its receipt: the changes made so far, place by place, in both services. Failed steps are
+    /// retried automatically.
     #[oai(path = "/jobs/:job_id", method = "get", operation_id = "gdpr_job_get")]
     async fn gdpr_job_get(
         &self,
@@ -151,7 +153,7 @@ impl Api {
     }
 }
 
-/// `/v1/me`, as far as it ends.
+/// `DELETE /v1/me`
 pub(crate) struct AccountApi {
     pub(crate) gdpr: Service,
 }
@@ -160,10 +162,10 @@ pub(crate) struct AccountApi {
 impl AccountApi {
     /// End the caller's own account
     ///
-    /// Every membership ends at once; then the account goes, here and at the identity provider, with what it
-    /// did above organizations. What clinics hold on the person stays theirs, without a login: each of them is
-    /// asked for that (`gdpr_user_erase`, `gdpr_patient_erase`). A job does it; asked for again, it is the same
-    /// job. 409 `last_admin` where an organization would be left without an admin.
+    /// Ends every membership immediately. A job then erases the account, here and at the identity provider, with its
+    /// data outside organizations. Records of organizations on the person stay, without a login; each organization
+    /// erases its own (`gdpr_user_erase`, `gdpr_patient_erase`). A repeated request returns the same job. 409
+    /// `last_admin` if an organization would be left without an administrator.
     #[oai(path = "/me", method = "delete", operation_id = "me_delete")]
     async fn me_delete(&self, caller: Person) -> Result<Accepted<ErasureAccepted>, ApiError> {
         caller.in_person()?;
@@ -171,8 +173,8 @@ impl AccountApi {
     }
 }
 
-/// 200 with a document that is written while it is sent. It has a media type of its own, so that
-/// clients hand out its bytes instead of holding all of it.
+/// Answer 200 with a streamed document. Its own media type makes the generated clients return a stream instead of the
+/// whole document.
 struct Exported(Body);
 
 impl Exported {
@@ -187,7 +189,7 @@ impl ApiResponse for Exported {
     fn meta() -> MetaResponses {
         MetaResponses {
             responses: vec![MetaResponse {
-                description: "Everything that is held on the person.",
+                description: "All data that is held on the person.",
                 status: Some(200),
                 status_range: None,
                 content: vec![MetaMediaType { content_type: Self::CONTENT_TYPE, schema: PersonExport::schema_ref() }],

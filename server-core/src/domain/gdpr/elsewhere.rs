@@ -14,13 +14,13 @@ use super::{
 };
 use crate::{encryption::NO_ORGANIZATION, integration::s3::StorageError, jobs::JobError};
 
-/// Erasure that Telemetry is asked for: of the data keyed by the user, or by one patient record.
+/// Erasure requested from Telemetry, of the data keyed by the user or by one patient record.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct TelemetryPart {
     request_id: Uuid,
     kind: SubjectKind,
     id: i64,
-    /// True for the user's data above organizations, which goes with the account.
+    /// `true` for the user's data outside organizations, which is erased with the account.
     #[serde(default)]
     platform: bool,
 }
@@ -39,7 +39,7 @@ impl Run<'_> {
         self.commit(tx, Stage::Outbox, self.event()).await
     }
 
-    /// Asks Telemetry to erase its part; returns true if it has.
+    /// Requests the erasures from Telemetry; returns true if they have finished.
     pub(super) async fn telemetry(&mut self) -> Result<bool, JobError> {
         let mut finished = Vec::new();
         for part in &self.progress.telemetry {
@@ -54,7 +54,7 @@ impl Run<'_> {
             if let Some(organization) = organization {
                 request = request.organization_id(organization.0);
             }
-            // Asked again with the same id, it answers how far it is.
+            // A repeated request with the same id changes nothing.
             if let Err(error) = request.send().await {
                 return Err(telemetry_failed(Failure::read(error).await));
             }
@@ -76,11 +76,11 @@ impl Run<'_> {
         Ok(true)
     }
 
-    /// Deletes the user at the identity provider, and forgets the name that it had there.
+    /// Deletes the user at the identity provider, and replaces its id there by a hash.
     pub(super) async fn identity_provider(&mut self) -> Result<(), JobError> {
         let mut tx = self.write().await?;
         if let Some(user) = self.progress.person.user.filter(|_| self.progress.account) {
-            // The network comes before the transaction that records what came of it.
+            // The request is not sent within a transaction.
             let clerk_id = repository::clerk_id(&mut tx, user).await?;
             drop(tx);
             let mut deleted = 0;
@@ -104,7 +104,7 @@ impl Run<'_> {
         self.commit(tx, Stage::Done, self.event()).await
     }
 
-    /// Returns the erasures to ask Telemetry for.
+    /// Returns the erasures to request from Telemetry.
     pub(super) fn telemetry_parts(&self) -> Vec<TelemetryPart> {
         let part = |kind, platform| move |id| TelemetryPart { request_id: Uuid::now_v7(), kind, id, platform };
         let person = &self.progress.person;

@@ -3,14 +3,14 @@ use server_shared::errors;
 use crate::{database::DatabaseError, integration::s3::StorageError};
 
 errors! {
-    /// Errors of the rights of a person to its data.
+    /// Errors of exports and erasures.
     pub(crate) enum GdprError {
-        UserNotFound => NotFound "user_not_found" "There is no such user in this organization.",
+        UserNotFound => NotFound "user_not_found" "This organization holds no data on such a user.",
         PatientNotFound => NotFound "patient_not_found" "There is no such patient.",
         JobNotFound => NotFound "erasure_not_found" "There is no such erasure.",
-        LastAdmin => Conflict "last_admin" "This is the organization's last admin; make another one first.",
+        LastAdmin => Conflict "last_admin" "This is the last administrator of an organization; appoint another one first.",
         Telemetry(#[source] restartix_sdk::Failure) => Unavailable "telemetry_unavailable"
-            "Telemetry can't be reached, and holds a part of the data. Try again.",
+            "Telemetry, which holds a part of the data, can't be reached. Try again.",
         Storage(#[source] StorageError) => Unavailable "storage_unavailable"
             "The files of the person can't be listed. Try again.",
     }

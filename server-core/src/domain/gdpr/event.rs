@@ -4,13 +4,13 @@ use super::model::ErasureRecord;
 use crate::event::events;
 
 events! {
-    /// Something that happened to an erasure.
+    /// Event of an erasure.
     ErasureEvent of ErasureRecord {
-        /// Somebody has asked for it.
+        /// The erasure was requested.
         Requested => "requested",
-        /// It is known what it takes.
+        /// The plan was made.
         Planned => "planned",
-        /// Whoever asked for it may not have it done.
+        /// The erasure was refused, because the requester is not permitted to erase the person.
         Refused => "refused",
     }
 }

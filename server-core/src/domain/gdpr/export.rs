@@ -1,5 +1,5 @@
-//! The document of an export, written as it is read: no more of it is in memory than a page and a few
-//! chunks, however much there is.
+//! Document of an export. It is written while the data is read, so that only a page of rows and a few chunks are in
+//! memory at a time.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::{
     ids::OrganizationId,
 };
 
-/// Why a document ended before its end.
+/// Cause of a document that breaks off.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ExportFault {
     #[error(transparent)]
@@ -35,7 +35,7 @@ pub(super) enum ExportFault {
     Gone(#[from] Gone),
 }
 
-/// What a document begins with.
+/// Fields at the beginning of a document.
 #[derive(Serialize)]
 pub(super) struct ExportHead {
     pub(super) subject_kind: SubjectKind,
@@ -45,20 +45,20 @@ pub(super) struct ExportHead {
     pub(super) exported_at: DateTime<Utc>,
 }
 
-/// Everything that is held on a person, on its way out.
+/// Export of all data that is held on a person.
 pub(super) struct Export {
     pub(super) head: ExportHead,
-    /// Reads what an audit entry has been written for.
+    /// Reads the data whose disclosure has been audited.
     pub(super) pages: Pages,
     pub(super) encryption: Arc<Encryption>,
     pub(super) keys: OrganizationKeys,
     pub(super) holdings: Holdings,
     pub(super) person: Person,
-    /// Whether what the person is above organizations is shown.
+    /// `true` if data outside organizations is shown.
     pub(super) platform: bool,
-    /// Keys of files by their prefix.
+    /// Prefixes of files, with the keys under each.
     pub(super) files: Vec<(String, Vec<String>)>,
-    /// Telemetry's documents, each begun.
+    /// Telemetry's documents, whose transfer has begun.
     pub(super) telemetry: Vec<ByteStream>,
 }
 
@@ -67,7 +67,7 @@ impl Document for Export {
 
     async fn write(mut self, outlet: &mut Outlet) -> Result<(), ExportFault> {
         outlet.open(&json!(self.head).to_string(), "core").await?;
-        // What somebody is called and where to write to is not for a clinic that the person has left.
+        // The account's name and address are not shown to a clinic that the person has left.
         let account = self.platform || self.person.member;
         let shows = |holding: &&Holding| {
             (account || !holding.account) && holding.columns.iter().any(|column| column.shown != Shown::Nothing)
@@ -101,7 +101,7 @@ impl Export {
         loop {
             let mut tx = self.pages.page().await?;
             let (rows, next) = repository::holding_page(&mut tx, holding, &self.person, after.as_deref()).await?;
-            // The receiver may be slow, and nobody should wait for it with a transaction open.
+            // No transaction stays open while a slow client receives the rows.
             drop(tx);
             for row in rows {
                 let mut row = self.open(holding, row).await?;
@@ -140,12 +140,12 @@ impl Export {
     }
 }
 
-/// A holding with its list of rows left open.
+/// Begins a holding and its list of rows.
 async fn open_holding(outlet: &mut Outlet, store: &str, table: &str, found_by: &str) -> Result<(), Gone> {
     outlet.open(&json!({ "store": store, "table": table, "found_by": found_by }).to_string(), "rows").await
 }
 
-/// An organization is not told where else the person is, nor what it is above organizations.
+/// Removes the columns that tell an organization about the account outside of it.
 fn without_the_platform(account: &mut Value) {
     if let Value::Object(columns) = account {
         columns.shift_remove("current_organization_id");

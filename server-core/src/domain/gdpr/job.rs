@@ -1,16 +1,14 @@
-//! The job of an erasure: stage after stage, each harmless when it is repeated, and recorded with what
-//! it has done.
+//! Job of an erasure. It has several stages; each is idempotent and recorded in the transaction of its changes.
 //!
-//! 1. **Plan.** The rows are changed in a transaction that is rolled back: what the plan counts is what
-//!    the receipt will count.
-//! 2. **Records.** What the organization holds, in one transaction: nobody ever sees half of it.
-//! 3. **Account.** Where the person itself asked for that, or whoever runs the platform did for all
-//!    organizations; never for a clinic.
-//! 4. **Files**, by their prefixes.
-//! 5. **Outbox.** Audit rows that a forwarder took before their personal part went have to arrive, so
+//! 1. **Plan.** Changes the rows in a transaction that is rolled back, so that the plan counts like the receipt.
+//! 2. **Records.** Erases the data of the organization in one transaction, so that no other one sees a part of it.
+//! 3. **Account.** Erases the account, if the person or a superadmin without an organization requested the erasure;
+//!    never for a clinic.
+//! 4. **Files.** Deletes files by their prefixes.
+//! 5. **Outbox.** Waits until audit rows that a forwarder claimed before their personal part was erased have arrived, so
 //!    that Telemetry's erasure finds them.
-//! 6. **Telemetry's** own erasure.
-//! 7. **The identity provider**, last, for its failing must hold up nothing else.
+//! 6. **Telemetry.** Requests Telemetry's own erasure.
+//! 7. **Identity provider.** Deletes the user there; last, so that a failure there delays no other stage.
 
 use std::time::Duration;
 
@@ -39,23 +37,23 @@ use crate::{
     jobs::{Handler, JobError, JobRun, Outcome, Work},
 };
 
-/// What audit rows call the operation.
+/// Name of the operation in audit rows.
 const OPERATION: &str = "gdpr_erasure";
-/// How soon to look again at what somebody else has to do first.
+/// Pause before the job looks again for work of others that it waits for.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Extent of an erasure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Scope {
-    /// All data of the job's organization; without an organization, the data of all of them, and the account.
+    /// Data of the job's organization; without an organization, data of all organizations and the account.
     #[default]
     Held,
-    /// The account, and what is above organizations. What each of them holds is its own.
+    /// The account and data outside organizations, but no data of an organization.
     Account,
 }
 
-/// An erasure that was asked for.
+/// Requested erasure.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Erasure {
     pub(super) subject: Subject,
@@ -66,8 +64,8 @@ pub(crate) struct Erasure {
 }
 
 impl Erasure {
-    /// The end of an account, with what is above organizations; of one that is left by its owner. To be
-    /// enqueued above organizations.
+    /// Creates the erasure of an account that its user leaves, with data outside organizations. It must be enqueued above
+    /// organizations.
     pub(crate) fn of_account(user: UserId) -> Self {
         Self { subject: Subject::User(user), mode: ErasureMode::Erase, dry_run: false, scope: Scope::Account }
     }
@@ -75,13 +73,13 @@ impl Erasure {
 
 impl Work for Erasure {
     const KIND: &'static str = "gdpr_erasure";
-    // A right, not a favour: tried until it is done.
+    // The person has a right to it, so it is retried until it is done.
     const ATTEMPTS: Option<i32> = None;
-    // The proof that it was done (Art. 5(2) GDPR), as long as a claim can be made.
+    // Proof of the erasure (Art. 5(2) GDPR), for as long as claims can be made.
     const KEEP_DAYS: i32 = 3 * 366;
 
     fn key(&self) -> Option<String> {
-        // What a dry run finds depends on when it looks: each one is its own.
+        // The result of a dry run depends on its time, so each request has a job of its own.
         let key = || match self.scope {
             Scope::Held => self.subject.key(self.mode),
             Scope::Account => format!("account:{}", self.subject.id()),
@@ -90,7 +88,7 @@ impl Work for Erasure {
     }
 }
 
-/// How far an erasure is.
+/// Next stage of an erasure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Stage {
@@ -105,7 +103,7 @@ pub(super) enum Stage {
     Done,
 }
 
-/// What a job has recorded: ids and counts.
+/// Recorded progress of a job: ids and counts.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Progress {
@@ -117,7 +115,7 @@ pub(super) struct Progress {
     pub(super) receipt: Vec<ErasureItem>,
 }
 
-/// Erases people.
+/// Handler of erasures.
 pub(crate) struct Eraser {
     pub(crate) database: Database,
     pub(crate) holdings: Holdings,
@@ -139,7 +137,7 @@ impl Handler for Eraser {
     }
 }
 
-/// One attempt at one erasure.
+/// Attempt at an erasure.
 pub(super) struct Run<'a> {
     pub(super) eraser: &'a Eraser,
     pub(super) work: Erasure,
@@ -166,16 +164,16 @@ impl Run<'_> {
         }
     }
 
-    /// Whoever can leave a job is not whoever may have somebody erased: that is asked again before anything is done.
-    /// Once it has begun it goes on, whatever becomes of who asked.
+    /// Checks that the requester may erase the person: the right to enqueue a job does not imply it. An erasure that has
+    /// begun goes on, even if the requester loses the right.
     async fn check_asker(&self) -> Result<(), JobError> {
         let (asker, organization) = (self.attempt.asked_by, self.attempt.organization);
         let is_account = self.work.scope == Scope::Account;
-        // Nobody asks but the service itself, told by the identity provider that the account is closed.
+        // The service itself requests it, after the identity provider has deleted the user.
         if is_account && organization.is_none() && asker.is_none() {
             return Ok(());
         }
-        // An account is no organization's.
+        // No organization may erase an account.
         if !is_account || organization.is_none() {
             let mut tx = self.write_above().await?;
             if repository::may_erase(&mut tx, asker, organization, self.work.subject).await? {
@@ -184,7 +182,7 @@ impl Run<'_> {
         }
         let tx = self.write().await?;
         tx.commit(ErasureEvent::Refused(ErasureRecord(self.attempt.id))).await?;
-        Err(JobError::fatal("asker_not_allowed", "who asked for the erasure may not have it done"))
+        Err(JobError::fatal("asker_not_allowed", "the requester is not permitted to erase the person"))
     }
 
     async fn plan(&mut self) -> Result<(), JobError> {
@@ -196,14 +194,14 @@ impl Run<'_> {
             let mut tx = self.write().await?;
             self.progress.person = repository::person_get(&mut tx, self.work.subject).await?;
             plan = self.change_records(&mut tx).await?;
-            // Rolled back.
+            // Rolls back.
             drop(tx);
         }
         self.progress.account = self.account_goes();
         if let Some(user) = self.progress.person.user.filter(|_| self.progress.account) {
             let mut tx = self.write_above().await?;
             self.change_account(&mut tx, &mut plan).await?;
-            // None where an erasure before has ended it there.
+            // None if an earlier erasure has deleted the user there.
             let named = repository::clerk_id(&mut tx, user).await?.is_some();
             plan.push(ErasureItem::deleted(HoldingService::Clerk, "users", "users".to_owned(), named.into()));
         }
@@ -228,7 +226,7 @@ impl Run<'_> {
         if let Some(user) = self.progress.person.user
             && self.eraser.members.is_last_admin(&mut tx, UserId(user)).await?
         {
-            // Goes on when there is another.
+            // Goes on when there is another administrator.
             return Err(JobError::retry("last_admin", "the organization would be left without an administrator"));
         }
         self.progress.receipt = self.change_records(&mut tx).await?;
@@ -236,14 +234,12 @@ impl Run<'_> {
         self.commit(tx, Stage::Account, self.event()).await
     }
 
-    /// A transaction in which nobody books for the person or links it to a record, and its ids as they
-    /// are in there: since the plan was made, there may be more.
+    /// Begins a transaction that locks out bookings for the person and links to it; returns it with the person's ids,
+    /// which may be more than in the plan.
     ///
-    /// A booking holds its patient's lock from its start, so it has ended and is seen, or begins when the
-    /// patient is a shell and finds none. A link refers to the membership, whose row is held here: it was
-    /// made before and is read here, or it waits, and then there is no membership to refer to.
-    /// What else refers to a patient record (acting as the patient) keeps that row from changing while it
-    /// does so, and goes after it.
+    /// A booking has its patient's lock from its start: it has ended and is visible here, or it starts after the erasure
+    /// and finds no patient. A link refers to the membership, whose row is locked here: it is committed and visible here,
+    /// or it waits and then finds no membership. An impersonation locks its patient record, and is erased after it.
     async fn hold(&self) -> Result<(WriteTx, Person), JobError> {
         let mut locks = Vec::new();
         loop {
@@ -254,20 +250,20 @@ impl Run<'_> {
             if needed.iter().all(|lock| locks.contains(lock)) {
                 return Ok((tx, person));
             }
-            // From the start of another one: a lock that is taken after rows were would be taken in
-            // another order than everybody's, and two would wait for each other.
+            // Begins another transaction: a lock taken after rows would break the common order, and two transactions
+            // could deadlock.
             locks = needed;
         }
     }
 
     async fn account(&mut self) -> Result<(), JobError> {
         let mut tx = self.write_above().await?;
-        // Asked again: an older version of this service may have planned it otherwise.
+        // Decided again: an older version of this service may have planned otherwise.
         self.progress.account = self.account_goes();
         let mut left = Vec::new();
         if let Some(user) = self.progress.person.user.filter(|_| self.progress.account) {
             repository::account_hold(&mut tx, user).await?;
-            // What was added since, by who accepted an invitation in between.
+            // Data added since, e.g. by an accepted invitation.
             match self.work.scope {
                 Scope::Held => drop(self.change_records(&mut tx).await?),
                 Scope::Account => left = self.eraser.members.leave_all(&mut tx, UserId(user)).await?,
@@ -281,20 +277,20 @@ impl Run<'_> {
         self.commit(tx, Stage::Files, self.event().and(left)).await
     }
 
-    /// An account is a person's own: it goes where the person said so, or whoever runs the platform named no
-    /// organization. What an organization asks for ends what that organization holds.
+    /// Returns true if the account is erased, too: if the person or a superadmin without an organization requested the
+    /// erasure. A request of an organization covers only the data of that organization.
     fn account_goes(&self) -> bool {
         self.attempt.organization.is_none() && matches!(self.work.subject, Subject::User(_))
     }
 
-    /// Whether audit rows of the user's are on their way as they were before.
+    /// Returns true if a forwarder still sends audit rows of the user with their personal part.
     async fn in_hand(&self) -> Result<bool, JobError> {
         let Some(user) = self.progress.person.user else { return Ok(false) };
         let mut tx = if self.progress.account { self.write_above().await? } else { self.write().await? };
         Ok(repository::outbox_in_hand(&mut tx, user).await?)
     }
 
-    /// Does with each holding of the organizations what the registry says.
+    /// Applies the registry's fate to each holding of organizations.
     async fn change_records(&self, tx: &mut WriteTx) -> Result<Vec<ErasureItem>, DatabaseError> {
         let (mode, person) = (self.work.mode, &self.progress.person);
         let mut items = Vec::new();
@@ -305,10 +301,10 @@ impl Run<'_> {
         Ok(items)
     }
 
-    /// The same with what is above organizations, which no organization's context shows.
+    /// Applies the registry's fate to each holding outside organizations.
     async fn change_account(&self, tx: &mut WriteTx, items: &mut Vec<ErasureItem>) -> Result<(), DatabaseError> {
         let (mode, person) = (self.work.mode, &self.progress.person);
-        // Of everything, these were among the records.
+        // With the scope `Held` these were among the records.
         if self.work.scope == Scope::Account {
             for holding in self.eraser.holdings.iter().filter(|holding| !holding.account) {
                 let rows = repository::holding_change(tx, holding, mode, person, Reach::Platform).await?;
@@ -322,7 +318,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Commits a stage, and with it that it is done.
+    /// Commits a stage and its completion.
     pub(super) async fn commit(
         &mut self,
         mut tx: WriteTx,
@@ -335,7 +331,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Returns the event of the person whom it is about.
+    /// Returns the event of the person.
     pub(super) fn event(&self) -> Events {
         match (self.work.subject, self.work.dry_run, self.work.mode) {
             (Subject::User(user), true, _) => UserEvent::ErasurePlanned(user).into(),
@@ -347,7 +343,7 @@ impl Run<'_> {
         }
     }
 
-    /// Other processes hear of it by the triggers on what was changed.
+    /// Makes this process forget the user after the commit; triggers notify the other processes.
     pub(super) fn forget_after(&self, tx: &mut WriteTx) {
         if let Some(user) = self.progress.person.user {
             tx.changed(Changed::User(UserId(user)));
@@ -362,7 +358,7 @@ impl Run<'_> {
         Caller::job(self.attempt.organization, OPERATION, self.attempt.id)
     }
 
-    /// For what belongs to no organization: the account, and where else its user is a member.
+    /// Begins a transaction above organizations, for the account and the user's other memberships.
     async fn write_above(&self) -> Result<WriteTx, DatabaseError> {
         self.eraser.database.write(&Caller::job(None, OPERATION, self.attempt.id)).await
     }

@@ -1,7 +1,7 @@
-//! The rights of a person to its data: a copy of it (Art. 15 and 20 GDPR), and its end (Art. 17).
+//! Export (Art. 15 and 20 GDPR) and erasure (Art. 17) of a person's data.
 //!
-//! Beside the usual rooms: [`job`], which erases what the rooms hold on people, and [`export`], the
-//! document that shows it.
+//! Beside the usual rooms: [`job`], which erases the data that the domains hold, and [`export`], the document of an
+//! export.
 
 mod api;
 mod elsewhere;

@@ -11,18 +11,19 @@ use crate::{
     jobs::JobState,
 };
 
-/// What the subject's id is the id of.
+/// Kind of the person's id.
+///
+/// - `user`: id of a user; covers every record that is linked to the user
+/// - `patient`: id of a patient record; does not cover a linked user
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize, Deserialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum SubjectKind {
-    /// A user, with every record that is linked to it.
     User,
-    /// A patient record, without its user if it has one.
     Patient,
 }
 
-/// Whose data is meant.
+/// Person of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "id", rename_all = "snake_case")]
 pub(crate) enum Subject {
@@ -52,28 +53,33 @@ impl Subject {
         }
     }
 
-    /// What tells erasures of the same person apart from others'.
+    /// Returns the key that erasures of the same person in the same mode share.
     pub(super) fn key(self, mode: ErasureMode) -> String {
-        let mode = match mode {
-            ErasureMode::Erase => "erase",
-            ErasureMode::Anonymize => "anonymize",
-        };
-        format!("{mode}:{}:{}", self.noun(), self.id())
+        format!("{}:{}:{}", mode.as_str(), self.noun(), self.id())
     }
 }
 
-/// How far an erasure goes.
+/// Extent to which data is erased.
+///
+/// - `erase`: deletes data that the law does not require to be kept, and anonymizes the rest
+/// - `anonymize`: keeps data that can be kept without identifying the person, and deletes the rest
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize, Deserialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ErasureMode {
-    /// Deletes what the law doesn't require to be kept, and anonymizes the rest.
     Erase,
-    /// Keeps what can be kept without naming anybody, and deletes what can't.
     Anonymize,
 }
 
 impl ErasureMode {
+    /// Returns the mode's name in keys and in stored work.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Erase => "erase",
+            Self::Anonymize => "anonymize",
+        }
+    }
+
     pub(super) fn fate(self, holding: &Holding) -> Fate {
         match self {
             Self::Erase => holding.erase,
@@ -89,61 +95,63 @@ impl ErasureMode {
     }
 }
 
-/// Where something is held.
+/// Service that holds data.
+///
+/// - `core`: this service
+/// - `telemetry`: the service for audit, analytics, media and pose data
+/// - `clerk`: the identity provider
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize, Deserialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum HoldingService {
-    /// This service.
     Core,
-    /// Its sibling for audit, analytics, media and pose data.
     Telemetry,
-    /// The identity provider.
     Clerk,
 }
 
-/// What becomes of something.
+/// Action of an erasure on rows.
+///
+/// - `delete`: deletes them
+/// - `anonymize`: keeps them without the person's data
+/// - `destroy_key`: destroys the key, so that data encrypted with it can't be decrypted any more, in backups either
+/// - `retain`: keeps them unchanged; see `reason` and `until`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize, Deserialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ErasureAction {
-    /// It goes.
     Delete,
-    /// It stays and names nobody any more.
     Anonymize,
-    /// The key is destroyed: what was sealed with it opens nowhere any more, backups included.
     DestroyKey,
-    /// It stays as it is; see `reason` and `until`.
     Retain,
 }
 
-/// A table, or another place, in which the person is found one way, and what becomes of it.
+/// Rows of a table, or items of another store, in which the person is found in one way, and the action on them.
 #[derive(Debug, Clone, PartialEq, Eq, Object, Serialize, Deserialize)]
 #[oai(skip_serializing_if_is_none)]
 pub(crate) struct ErasureItem {
-    /// Which service holds it.
+    /// Service that holds the data.
     pub(crate) service: HoldingService,
-    /// The store: `postgresql`, `redis`, `s3`, `clickhouse` or `users` (of the identity provider).
+    /// Store: `postgresql`, `redis`, `s3`, `clickhouse` or `users` (of the identity provider).
     pub(crate) store: String,
-    /// The table, or the prefix or pattern of keys.
+    /// Table, or prefix or pattern of keys.
     pub(crate) table: String,
     /// Way in which the person is found, and the column: `user`, `address`, `patient`, `specialist`, `data_key`,
     /// `audit_entry`, `organization`, `entity`, `erasure`, `pseudonym` or `key`, then `:` and the column.
     pub(crate) found_by: String,
-    /// The columns that are about the person.
+    /// Columns with the person's data.
     pub(crate) columns: Vec<String>,
-    /// What becomes of the rows.
+    /// Action on the rows.
     pub(crate) action: ErasureAction,
-    /// How many rows (or keys, or objects): to be changed in a plan, really changed in a receipt.
+    /// Number of rows, keys or objects: to be changed, in a plan; changed, in a receipt.
     pub(crate) rows: u64,
-    /// Why they are retained.
+    /// Reason for retaining the rows.
     pub(crate) reason: Option<String>,
-    /// How long they are retained.
+    /// End of the retention, in words.
     pub(crate) until: Option<String>,
 }
 
 impl ErasureItem {
-    /// Rows of one of Core's tables.
+    /// Creates the item of one of Core's tables.
     pub(super) fn of(holding: &Holding, mode: ErasureMode, rows: u64) -> Self {
         let (action, reason, until) = match mode.fate(holding) {
             Fate::Delete => (ErasureAction::Delete, None, None),
@@ -164,7 +172,7 @@ impl ErasureItem {
         }
     }
 
-    /// Adds it to what is listed of the same place and has the same end.
+    /// Adds the rows to the item with the same place and action, or appends the item.
     pub(super) fn add_to(self, items: &mut Vec<Self>) {
         let same = |item: &&mut Self| {
             (item.service, &item.store, &item.table, &item.found_by, item.action)
@@ -176,7 +184,7 @@ impl ErasureItem {
         }
     }
 
-    /// What is deleted elsewhere than in a table.
+    /// Creates the item of data that is deleted outside tables.
     pub(super) fn deleted(service: HoldingService, store: &str, table: String, rows: u64) -> Self {
         Self {
             service,
@@ -212,15 +220,15 @@ impl From<telemetry::ErasureItem> for ErasureItem {
     }
 }
 
-/// What was asked for is under way.
+/// Accepted request for an erasure.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub(crate) struct ErasureAccepted {
     /// Id of the job.
     pub(crate) job_id: Uuid,
-    /// How far it is.
+    /// State of the job.
     pub(crate) status: JobState,
-    /// Whether nothing is changed and only the plan made.
+    /// `true` if the job only makes the plan and changes nothing.
     pub(crate) dry_run: bool,
 }
 
@@ -230,45 +238,44 @@ impl Example for ErasureAccepted {
     }
 }
 
-/// An erasure: what it was to do and what it did.
+/// Erasure, with its plan and its receipt.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct ErasureJob {
-    /// Its id.
+    /// Id of the job.
     pub(crate) job_id: Uuid,
-    /// How far it is. What fails is tried again by itself.
+    /// State of the job. Failed attempts are retried automatically.
     pub(crate) status: JobState,
-    /// Whether nothing is changed and only the plan made.
+    /// `true` if the job only makes the plan and changes nothing.
     pub(crate) dry_run: bool,
-    /// How far it goes.
+    /// Extent to which data is erased.
     pub(crate) mode: ErasureMode,
-    /// What the subject's id is the id of.
+    /// Kind of the person's id.
     pub(crate) subject_kind: SubjectKind,
-    /// The subject's id.
+    /// Id of the person.
     pub(crate) subject_id: i64,
-    /// The organization whose data is meant; left out for all of them.
+    /// Organization whose data is covered; absent if all organizations are.
     pub(crate) organization_id: Option<OrganizationId>,
-    /// True if the user's account is erased as well.
+    /// `true` if the user's account is erased, too.
     pub(crate) account: bool,
-    /// What was found at the beginning, place by place; empty before that. Telemetry's part comes
-    /// once Telemetry has made its own.
+    /// Data found at the beginning, place by place; empty before the job has made its plan. Telemetry's items are added
+    /// when Telemetry has finished its own job.
     pub(crate) plan: Vec<ErasureItem>,
-    /// What was really changed, and what was retained; complete once the job has succeeded. Empty for
-    /// a dry run.
+    /// Changed and retained data, place by place; complete when the job has succeeded. Empty for a dry run.
     pub(crate) receipt: Vec<ErasureItem>,
-    /// How often it was begun.
+    /// Number of attempts.
     pub(crate) attempts: i32,
-    /// Code of what went wrong in the last attempt that failed.
+    /// Error code of the last failed attempt.
     pub(crate) last_error: Option<String>,
-    /// When it was asked for.
+    /// Time of the request.
     pub(crate) requested_at: DateTime<Utc>,
-    /// When it was begun.
+    /// Time at which the job was first started.
     pub(crate) started_at: Option<DateTime<Utc>>,
-    /// When all of it was done.
+    /// Time at which the job finished.
     pub(crate) finished_at: Option<DateTime<Utc>>,
 }
 
-/// An erasure in audit rows on itself.
+/// Erasure as the entity of audit rows.
 #[derive(Debug, Clone)]
 pub(crate) struct ErasureRecord(pub(super) Uuid);
 
@@ -314,34 +321,34 @@ impl Example for ErasureJob {
     }
 }
 
-/// Everything that is held on a person. This describes the document; it is sent as it is read.
+/// All data that is held on a person. The document is streamed in this form.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct PersonExport {
-    /// What the subject's id is the id of.
+    /// Kind of the person's id.
     pub(crate) subject_kind: SubjectKind,
-    /// The subject's id.
+    /// Id of the person.
     pub(crate) subject_id: i64,
-    /// The organization whose data is meant; left out for all of them.
+    /// Organization whose data is covered; absent if all organizations are.
     pub(crate) organization_id: Option<OrganizationId>,
-    /// When reading began.
+    /// Time at which the export began.
     pub(crate) exported_at: DateTime<Utc>,
-    /// What Core holds, table by table.
+    /// Data in Core, table by table.
     pub(crate) core: Vec<ExportedHolding>,
-    /// What Telemetry holds: a document of its own for the user and for each patient record.
+    /// Data in Telemetry: one document for the user and one for each patient record.
     pub(crate) telemetry: Vec<Phi<serde_json::Value>>,
 }
 
-/// The rows of a table in which the person is found one way.
+/// Rows of a table in which the person is found in one way.
 #[derive(Debug, Clone, Object)]
 pub(crate) struct ExportedHolding {
-    /// The store: `postgresql` or `s3`.
+    /// Store: `postgresql` or `s3`.
     pub(crate) store: String,
-    /// The table, or the prefix of keys.
+    /// Table, or prefix of keys.
     pub(crate) table: String,
-    /// How the person is found; see the items of an erasure.
+    /// Way in which the person is found; see `found_by` of the items of an erasure.
     pub(crate) found_by: String,
-    /// The rows, each an object with its columns. What tells of others is left out.
+    /// Rows, each an object with its columns. Columns with data of other persons are left out.
     pub(crate) rows: Vec<Phi<serde_json::Value>>,
 }
 

@@ -25,7 +25,7 @@ use crate::{
     jobs::{self, Job, JobState, Work},
 };
 
-/// Exports and erasures.
+/// Service for exports and erasures.
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,
@@ -38,7 +38,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// `telemetry` must be as patient as the longest export takes.
+    /// Creates the service. The timeout of `telemetry` must exceed the duration of the longest export.
     pub(crate) fn new(
         database: Database,
         encryption: Arc<Encryption>,
@@ -51,17 +51,17 @@ impl Service {
         Self { database, encryption, keys, holdings, storage, telemetry, members }
     }
 
-    /// Enqueues an erasure, or finds the one that was asked for before.
+    /// Enqueues an erasure, or returns the job of an earlier request for the same.
     pub(super) async fn erase(
         &self,
         caller: &Caller,
-        subject: Subject,
+        asked: Subject,
         mode: ErasureMode,
         dry_run: bool,
     ) -> Result<ErasureAccepted, GdprError> {
-        // As for an export: what is held says whether there is anybody to erase.
+        // As for an export: a person on whom no data is held is unknown.
         let mut tx = self.database.write(&caller.privileged()).await?;
-        let subject = whole_person(&mut tx, subject).await?;
+        let subject = whole_person(&mut tx, asked).await?;
         let person = repository::person_get(&mut tx, subject).await?;
         let exists = repository::is_held(&mut tx, self.holdings, &person, caller.organization.is_none()).await?;
         let work = Erasure { subject, mode, dry_run, scope: Scope::Held };
@@ -70,7 +70,9 @@ impl Service {
             return Ok(accepted(&job, dry_run));
         }
         if !exists {
-            return Err(not_found(subject));
+            // An erased record is no longer linked to its user; the user's erasure has recorded it.
+            let taken = taken_with_user(&mut tx, caller, &work).await?.ok_or_else(|| not_found(asked))?;
+            return Ok(accepted(&taken, dry_run));
         }
         if let Subject::User(user) = subject
             && self.members.is_last_admin(&mut tx, user).await?
@@ -78,7 +80,7 @@ impl Service {
             return Err(GdprError::LastAdmin);
         }
         let Some(id) = tx.enqueue(&work).await? else {
-            // Somebody asked for the same at the same time.
+            // A concurrent request has enqueued the same job.
             let job = self::latest(&mut tx, caller, &work).await?.ok_or(GdprError::JobNotFound)?;
             return Ok(accepted(&job, dry_run));
         };
@@ -86,8 +88,8 @@ impl Service {
         Ok(ErasureAccepted { job_id: id, status: JobState::Queued, dry_run })
     }
 
-    /// Ends the caller's own account: its memberships at once, and then the account, by a job. What clinics
-    /// hold stays theirs, without a login.
+    /// Ends the caller's memberships immediately, and enqueues the erasure of its account. Records of clinics stay,
+    /// without a login.
     pub(super) async fn leave(&self, caller: &identity::Person) -> Result<ErasureAccepted, GdprError> {
         let (user, above) = (caller.id(), caller.above_organizations().privileged());
         let mut tx = self.members.write_leaving(&above, user).await?;
@@ -100,7 +102,7 @@ impl Service {
         }
         let left = self.members.leave_all(&mut tx, user).await?;
         let Some(id) = tx.enqueue(&work).await? else {
-            // Asked for twice at the same time.
+            // A concurrent request has enqueued the same job.
             let job = latest(&mut tx, &above, &work).await?.ok_or(GdprError::JobNotFound)?;
             return Ok(accepted(&job, false));
         };
@@ -135,17 +137,17 @@ impl Service {
         })
     }
 
-    /// Everything that is held on a person, as one JSON document. Whose it is, is audited before the first
-    /// byte is sent; the document is written as it is read.
-    pub(super) async fn export(&self, caller: &Caller, subject: Subject) -> Result<Disclosed<Export>, GdprError> {
+    /// Exports all data on a person as one streamed JSON document. The disclosure is audited before the first byte is
+    /// sent.
+    pub(super) async fn export(&self, caller: &Caller, asked: Subject) -> Result<Disclosed<Export>, GdprError> {
         let exported_at = Utc::now();
-        // The account is no organization's, and the application role sees its own alone. So this runs as
-        // the owner, who is bound to the caller's organization all the same.
+        // The application role can read only the caller's own account. So this runs as the owner of the tables, who is
+        // restricted to the caller's organization as well.
         let mut tx = self.database.disclose(&caller.privileged()).await?;
-        let subject = whole_person(&mut tx, subject).await?;
+        let subject = whole_person(&mut tx, asked).await?;
         let person = repository::person_get(&mut tx, subject).await?;
         if !repository::is_held(&mut tx, self.holdings, &person, caller.organization.is_none()).await? {
-            return Err(not_found(subject));
+            return Err(not_found(asked));
         }
         let records = person.patients.iter().map(|id| Audit::read([&PatientId(*id)])).collect::<Vec<_>>();
         let disclosed = tx.disclose_in_pages(exported(subject).and(records)).await?;
@@ -175,7 +177,7 @@ impl Service {
         }))
     }
 
-    /// Telemetry's documents, each begun: what can fail at the start has not.
+    /// Requests Telemetry's documents; each of them has begun when this returns, so early errors can still be answered.
     async fn telemetry_parts(
         &self,
         organization: Option<OrganizationId>,
@@ -198,7 +200,7 @@ impl Service {
     }
 }
 
-/// A patient whose user is nothing else is asked for as that user.
+/// Replaces a patient by its user, if the user's only role is `patient`.
 async fn whole_person(tx: &mut impl Tx, subject: Subject) -> Result<Subject, DatabaseError> {
     Ok(match subject {
         Subject::Patient(patient) => repository::patient_user(tx, patient).await?.map_or(subject, Subject::User),
@@ -206,10 +208,16 @@ async fn whole_person(tx: &mut impl Tx, subject: Subject) -> Result<Subject, Dat
     })
 }
 
-/// The last time that the same was asked for.
+/// Returns the latest job for the same request.
 async fn latest(tx: &mut impl Tx, caller: &Caller, work: &Erasure) -> Result<Option<Job>, DatabaseError> {
     let Some(key) = work.key() else { return Ok(None) };
     jobs::job_latest(tx, caller.organization.map_or(0, |id| id.0), Erasure::KIND, &key).await
+}
+
+/// Returns the last erasure of a user that took the patient record along.
+async fn taken_with_user(tx: &mut impl Tx, caller: &Caller, work: &Erasure) -> Result<Option<Job>, DatabaseError> {
+    let (Subject::Patient(patient), false) = (work.subject, work.dry_run) else { return Ok(None) };
+    repository::erasure_of_record(tx, caller.organization, Erasure::KIND, work.mode, patient).await
 }
 
 fn is_open(job: &Job) -> bool {
@@ -234,7 +242,7 @@ fn exported(subject: Subject) -> Audit {
     }
 }
 
-/// Returns the events of an erasure that somebody has asked for.
+/// Returns the events of a requested erasure.
 fn requested(id: Uuid, subject: Subject) -> Events {
     Events::from(ErasureEvent::Requested(ErasureRecord(id))).and([match subject {
         Subject::User(user) => Events::from(UserEvent::ErasureRequested(user)),

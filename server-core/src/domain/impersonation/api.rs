@@ -23,10 +23,10 @@ pub(crate) struct Api {
 impl Api {
     /// Act as a patient
     ///
-    /// The answer shows a token, once: whoever sends it is the patient, and every audit row names both.
-    /// It lasts half an hour at most, ends with the session that asked for it and when one of the two is
-    /// something else in the organization, gives no token for Telemetry, and can be ended before. 409
-    /// `patient_has_no_user` for a patient who can't sign in.
+    /// Returns a token, which is shown only once. Requests with the token are made as the patient, and every audit row
+    /// names both persons. An impersonation lasts at most half an hour. It ends earlier on request, with the caller's
+    /// session, or when the role of one of the two changes. It can't get a token for Telemetry. 409
+    /// `patient_has_no_user` for a patient without a login.
     #[oai(path = "/patients/:patient_id/impersonate", method = "post", operation_id = "patient_impersonate")]
     async fn patient_impersonate(
         &self,
@@ -41,7 +41,7 @@ impl Api {
 
     /// End an impersonation
     ///
-    /// Its token is refused from then on. Repeated, it does nothing more.
+    /// Its token is refused from then on. A repeated request has no further effect.
     #[oai(path = "/impersonations/:impersonation_id", method = "delete", operation_id = "impersonation_delete")]
     async fn impersonation_delete(
         &self,

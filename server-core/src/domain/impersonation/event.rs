@@ -3,11 +3,11 @@
 use crate::{event::events, ids::ImpersonationId};
 
 events! {
-    /// Something that happened to an impersonation.
+    /// Event of an impersonation.
     ImpersonationEvent of ImpersonationId {
-        /// An administrator acts as a patient.
+        /// An administrator began to act as a patient.
         Began => "began",
-        /// The administrator acts as the patient no more.
+        /// The impersonation ended.
         Ended => "ended",
     }
 }

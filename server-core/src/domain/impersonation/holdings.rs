@@ -1,8 +1,8 @@
 use crate::holding::{Column, Fate, Found, HOLDING, Holding, SealedBy, clear, hidden, sealed};
 
 const ACCOUNTABLE: Fate = Fate::Retain {
-    reason: "proof of who acted as a patient (Art. 5(2) and 32 GDPR). It holds the id alone, which names nobody once the \
-             account is erased",
+    reason: "proof of access as a patient (Art. 5(2) and 32 GDPR). It holds only the user's id, which identifies nobody \
+             after the account is erased",
     until: "the patient's own erasure",
 };
 
@@ -14,7 +14,7 @@ const IMPERSONATION: &[Column] = &[
     clear("created_at"),
 ];
 
-/// Personal data in impersonations: of the patient, and of who acted as it.
+/// Personal data in impersonations, of the patient and of the impersonator.
 pub(crate) const HOLDINGS: &[Holding] = &[
     Holding {
         table: "impersonations",
@@ -31,7 +31,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         anonymize: ACCOUNTABLE,
         ..HOLDING
     },
-    // It names a session at the identity provider for as long as that one knows it.
+    // The session's id identifies the user as long as the identity provider keeps the session.
     Holding {
         table: "impersonations",
         found: Found::User("impersonator_user_id"),

@@ -4,21 +4,21 @@ use server_shared::mark::ShownOnce;
 
 use crate::ids::{ImpersonationId, PatientId, UserId};
 
-/// An administrator acting as a patient, for a stated reason and a short time.
+/// Period in which an administrator acts as a patient, for a stated reason.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct Impersonation {
-    /// Its id.
+    /// Id of the impersonation.
     pub(crate) id: ImpersonationId,
-    /// Whom the administrator acts as.
+    /// Id of the patient.
     pub(crate) patient_id: PatientId,
-    /// The user of that patient.
+    /// Id of the patient's user.
     pub(crate) patient_user_id: UserId,
-    /// The administrator.
+    /// Id of the administrator.
     pub(crate) impersonator_user_id: UserId,
-    /// Until when, unless it is ended before.
+    /// Time at which it expires, unless it is ended earlier.
     pub(crate) expires_at: DateTime<Utc>,
-    /// When it began.
+    /// Time at which it began.
     pub(crate) created_at: DateTime<Utc>,
 }
 
@@ -36,13 +36,13 @@ impl Example for Impersonation {
     }
 }
 
-/// An impersonation and the token to act with.
+/// Impersonation with its token.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub(crate) struct ImpersonationToken {
-    /// The impersonation.
+    /// Impersonation.
     pub(crate) impersonation: Impersonation,
-    /// To be sent as `Authorization: Bearer …`. This is the only time it is shown.
+    /// Token, to be sent as `Authorization: Bearer …`. It is shown only once.
     pub(crate) token: ShownOnce<String>,
 }
 
@@ -53,18 +53,18 @@ impl Example for ImpersonationToken {
     }
 }
 
-/// Why and how long to act as a patient.
+/// Reason and duration of an impersonation.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct BeginImpersonation {
-    /// Why it is necessary; kept with the impersonation.
+    /// Reason for the impersonation, which is stored with it.
     #[oai(validator(
         min_length = 1,
         max_length = 500,
         pattern = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
     ))]
     pub(crate) reason: String,
-    /// How long, in minutes.
+    /// Duration in minutes.
     #[oai(default = "quarter_of_an_hour", validator(minimum(value = "1"), maximum(value = "30")))]
     pub(crate) minutes: u32,
 }

@@ -6,17 +6,17 @@ use crate::{
     ids::{ImpersonationId, OrganizationId, PatientId, UserId},
 };
 
-/// An impersonation on its way into the database.
+/// Impersonation to be stored.
 pub(super) struct NewImpersonation<'a> {
     pub(super) impersonator: UserId,
-    /// The session of the administrator's, with which it ends.
+    /// Session of the administrator; the impersonation ends with it.
     pub(super) session: Option<&'a str>,
     pub(super) patient: PatientId,
     pub(super) patient_user: UserId,
     pub(super) token_hash: &'a [u8],
-    /// Id of the row that the encrypted reason is bound to.
+    /// UUID of the row, to which the encrypted reason is bound.
     pub(super) uid: Uuid,
-    /// Sealed.
+    /// Encrypted reason.
     pub(super) reason: Option<Vec<u8>>,
     pub(super) minutes: u32,
 }
@@ -51,7 +51,7 @@ pub(super) async fn impersonation_create(
     Ok(row)
 }
 
-/// Ends it, unless it was ended before; whether there is one.
+/// Ends an impersonation, unless it has ended already; returns false if there is none.
 pub(super) async fn impersonation_revoke(tx: &mut impl Tx, id: ImpersonationId) -> Result<bool, DatabaseError> {
     let done = sqlx::query!("update impersonations set revoked_at = coalesce(revoked_at, now()) where id = $1", id.0)
         .execute(tx.connection()?)

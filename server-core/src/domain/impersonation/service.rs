@@ -18,7 +18,7 @@ use crate::{
 
 const TABLE: &str = "impersonations";
 
-/// Administrators acting as patients.
+/// Service for impersonations of patients by administrators.
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,

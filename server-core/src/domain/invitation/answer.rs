@@ -1,5 +1,5 @@
-//! Answers of invited people. The person acts above organizations here, and the owner of the tables writes: no policy
-//! lets a person reach a clinic before being its member.
+//! Answers to invitations. The person acts above organizations here, and the owner of the tables writes: no policy lets a
+//! person write to a clinic before being its member.
 
 use super::{
     error::InvitationError,
@@ -22,7 +22,7 @@ use crate::{
 };
 
 impl Service {
-    /// From here on, and not before, the person is a member, and the record its own.
+    /// Accepts an invitation: only now the person becomes a member, and the record is linked to it.
     pub(super) async fn accept(&self, caller: &Person, id: InvitationId) -> Result<MyMembership, InvitationError> {
         let user = caller.id();
         let (mut tx, taken, offer) = self.take(caller, id).await?;
@@ -58,7 +58,7 @@ impl Service {
         })
     }
 
-    /// Nothing is left of it but that it was declined.
+    /// Declines an invitation.
     pub(super) async fn decline(&self, caller: &Person, id: InvitationId) -> Result<(), InvitationError> {
         let (mut tx, taken, _) = self.take(caller, id).await?;
         repository::invitation_answer(&mut tx, taken.id, caller.id(), InvitationStatus::Declined).await?;
@@ -79,8 +79,8 @@ impl Service {
         Ok((tx, taken, offer))
     }
 
-    /// The membership, where there is none. One that is there stays as it is: a role is an administrator's to
-    /// change, and a record belongs to the role that it was given for.
+    /// Creates the membership, unless there is one. A present membership keeps its role, which only an administrator may
+    /// change; a record is linked only if its role fits.
     async fn join(
         &self,
         tx: &mut WriteTx,
@@ -98,7 +98,7 @@ impl Service {
     }
 }
 
-/// Returns the events of a link: of the record, of the user whose it is from now on, and of who asked for it.
+/// Returns the events of a link: of the record, of its new user, and of the user who requested the link.
 fn linked(user: UserId, taken: &Taken, offer: Offer) -> Vec<Events> {
     let record: Events = match offer {
         Offer::Membership(_) => return Vec::new(),

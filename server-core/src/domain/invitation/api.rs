@@ -22,20 +22,20 @@ use crate::{
     ids::{InvitationId, OrganizationId, PatientId, SpecialistId},
 };
 
-/// Invitations of people to an organization, and their answers.
+/// Invitations to an organization, and the answers to them.
 pub(crate) struct Api {
     pub(crate) invitations: Service,
 }
 
 #[OpenApi(prefix_path = "/v1")]
 impl Api {
-    /// Invite somebody to an organization
+    /// Invite a person to an organization
     ///
-    /// By e-mail address, or by id somebody who was a member before. The person is a member once it accepts;
-    /// until then nothing about it can be seen or done. The answer is the same whether anybody has an account
-    /// with the address: one who has sees the invitation at `me_get`, one who has not is written to by the
-    /// identity provider. Good for 14 days; asked for again, it is renewed. 409 `already_member` for a
-    /// member, whose role stays as it is; 404 `user_not_found` for an id that the organization does not know.
+    /// Invites an e-mail address, or a former member by its id. The person becomes a member by accepting; until then
+    /// the organization has no access to its data. The answer is the same whether or not an account has the address: a
+    /// person with an account finds the invitation at `me_get`, another one receives an e-mail from the identity
+    /// provider. An invitation expires after 14 days; a repeated request renews it. 409 `already_member` for a
+    /// member, whose role does not change; 404 `user_not_found` for an id that is unknown to the organization.
     #[oai(
         path = "/organizations/:organization_id/connect-user",
         method = "post",
@@ -55,8 +55,8 @@ impl Api {
 
     /// List the invitations of an organization
     ///
-    /// The newest first, with the addresses as they were typed; what has ended for 30 days. The read is
-    /// audited, one row an invitation.
+    /// Newest first, with the addresses as they were typed. Ended invitations are listed for 30 days. Each invitation
+    /// that is read is audited.
     #[oai(
         path = "/organizations/:organization_id/invitations",
         method = "get",
@@ -70,7 +70,7 @@ impl Api {
         organization_id: Path<OrganizationId>,
         /// Number of the page, from 1.
         page: Query<Option<PageNumber>>,
-        /// Entries a page, at most 100.
+        /// Entries per page, at most 100.
         page_size: Query<Option<PageSize>>,
     ) -> Result<Disclosed<Json<Page<Invitation>>>, ApiError> {
         caller.may(Permission::MemberRead)?;
@@ -78,9 +78,9 @@ impl Api {
         Ok(self.invitations.list(&caller, organization_id.0, paging).await?.map(Json))
     }
 
-    /// Take back an invitation
+    /// Revoke an invitation
     ///
-    /// 404 `invitation_not_found` for one that was answered or taken back.
+    /// 404 `invitation_not_found` for an invitation that was answered or revoked.
     #[oai(
         path = "/organizations/:organization_id/invitations/:invitation_id",
         method = "delete",
@@ -102,10 +102,11 @@ impl Api {
 
     /// Accept an invitation
     ///
-    /// One of the caller's own, of any organization; see `me_get`. From here on the caller is a member, and
-    /// the record of a link its own. 404 `invitation_not_found` for one that has run out, was answered, taken
-    /// back, or is somebody else's; 409 `already_member` or `member_role_conflict` for who is a member
-    /// already, `record_already_linked` for a record that became somebody else's meanwhile.
+    /// Accepts an invitation of the caller to any organization; see `me_get`. The caller becomes a member, and a
+    /// record of the invitation is linked to it. 404 `invitation_not_found` for an invitation that has expired, was
+    /// answered or revoked, or is for another person; 409 `already_member` for a member who is invited to be one,
+    /// `member_role_conflict` for a member whose role does not fit the record, `record_already_linked` for a record
+    /// that has been linked to another user.
     #[oai(
         path = "/me/invitations/:invitation_id/accept",
         method = "post",
@@ -124,7 +125,7 @@ impl Api {
 
     /// Decline an invitation
     ///
-    /// One of the caller's own, of any organization. The organization may invite again.
+    /// Declines an invitation of the caller to any organization. The organization may invite the caller again.
     #[oai(
         path = "/me/invitations/:invitation_id/decline",
         method = "post",
@@ -144,11 +145,11 @@ impl Api {
 
     /// Link a patient to a login
     ///
-    /// Invites a person, by e-mail address or the id of a member, to have the record as its own. It is once
-    /// the person accepts, who then becomes a member with the role `patient`, if it is none. As for
-    /// `member_connect`, the answer does not tell whether anybody has the address. 409
-    /// `record_already_linked` for a record that has a login; `patient_user_taken` for a member who has
-    /// another record, `member_role_conflict` for one in another role.
+    /// Invites a person, by e-mail address or by the id of a member, to sign in as the patient. When the person
+    /// accepts, the record is linked to it, and it becomes a member with the role `patient`, unless it is a member
+    /// already. As for `member_connect`, the answer is the same whether or not an account has the address. 409
+    /// `record_already_linked` for a record that has a login, `patient_user_taken` for a member who has another
+    /// record, `member_role_conflict` for a member with another role.
     #[oai(path = "/patients/:patient_id/link", method = "post", operation_id = "patient_link", tag = "Tag::Patients")]
     async fn patient_link(
         &self,
@@ -164,8 +165,8 @@ impl Api {
 
     /// Unlink a patient from its login
     ///
-    /// At once: the person can't see the record any more, and stays a member. 409 `patient_has_no_user` for a
-    /// record without a login.
+    /// Takes effect immediately: the person loses access to the record and stays a member. 409 `patient_has_no_user` for
+    /// a record without a login.
     #[oai(
         path = "/patients/:patient_id/unlink",
         method = "post",
@@ -185,7 +186,7 @@ impl Api {
 
     /// Link a specialist to a login
     ///
-    /// As for patients; who is no member becomes one with the role `specialist`.
+    /// Like `patient_link`; a new member gets the role `specialist`.
     #[oai(
         path = "/specialists/:specialist_id/link",
         method = "post",
@@ -206,7 +207,7 @@ impl Api {
 
     /// Unlink a specialist from its login
     ///
-    /// At once: the person has no rights of the record's any more, and stays a member. 409
+    /// Takes effect immediately: the person loses the rights that come with the record and stays a member. 409
     /// `specialist_has_no_user` for a record without a login.
     #[oai(
         path = "/specialists/:specialist_id/unlink",

@@ -10,9 +10,9 @@ errors! {
     pub(crate) enum InvitationError {
         NotFound => NotFound "invitation_not_found" "There is no such invitation, or it is no longer open.",
         UserNotFound => NotFound "user_not_found"
-            "No member of the organization, present or past, has this id; invite an e-mail address instead.",
+            "No present or former member of the organization has this id; invite an e-mail address instead.",
         RoleConflict => Conflict "member_role_conflict"
-            "The person is a member in another role; change the role first, for a record belongs to its role.",
+            "The person is a member with another role, which does not fit the record; change the role first.",
     }
     and those of {
         Member(#[from] MemberError),

@@ -3,17 +3,17 @@
 use crate::{event::events, ids::InvitationId};
 
 events! {
-    /// Something that happened to an invitation.
+    /// Event of an invitation.
     InvitationEvent of InvitationId {
-        /// Somebody is invited.
+        /// A person was invited.
         Created => "created",
-        /// Somebody is invited again, and has as long to answer as the first time.
+        /// A pending invitation was repeated, and its time to answer starts anew.
         Renewed => "renewed",
-        /// The invited person has accepted.
+        /// The person accepted.
         Accepted => "accepted",
-        /// The invited person has declined.
+        /// The person declined.
         Declined => "declined",
-        /// The organization has taken it back.
+        /// The organization revoked the invitation.
         Revoked => "revoked",
     }
 }

@@ -2,8 +2,8 @@ use crate::holding::{Fate, Found, HOLDING, Holding, SealedBy, clear, hidden, sea
 
 /// Personal data in invitations.
 pub(crate) const HOLDINGS: &[Holding] = &[
-    // Before the memberships, whose end revokes them, and which say whose addresses a clinic may know. Who else
-    // was invited to a record is no business of the record's person.
+    // Before the memberships: their end revokes invitations, and they decide which addresses a clinic may know. The
+    // person of a record is not shown the other people who were invited to it.
     Holding {
         table: "invitations",
         found: Found::User("user_id"),

@@ -1,5 +1,5 @@
-//! The job that has the identity provider write to an invited address that nobody is known by. It reads the
-//! invitation anew: one that has ended meanwhile, or whose address has an account by now, is let be.
+//! Job that lets the identity provider send an e-mail to an invited address without an account. It reads the invitation
+//! again, and does nothing if it has ended or its address has an account by then.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use crate::{
     jobs::{Handler, JobError, JobRun, Outcome, Work},
 };
 
-/// An address was invited.
+/// E-mail of an invitation.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct InvitationSend {
     pub(super) invitation_id: InvitationId,
@@ -20,17 +20,17 @@ pub(crate) struct InvitationSend {
 
 impl Work for InvitationSend {
     const KIND: &'static str = "invitation_send";
-    // What is not sent in some days is asked for again.
+    // After some days the clinic renews the invitation.
     const ATTEMPTS: Option<i32> = Some(12);
     const KEEP_DAYS: i32 = 7;
 
-    /// One letter at a time, however often the invitation is renewed.
+    /// Returns the key, so that one e-mail is pending per invitation, however often it is renewed.
     fn key(&self) -> Option<String> {
         Some(self.invitation_id.to_string())
     }
 }
 
-/// Handler of the job that asks the identity provider to send an invitation e-mail.
+/// Handler of the job that makes the identity provider send the e-mail.
 pub(crate) struct Inviter {
     pub(crate) invitations: Service,
     pub(crate) clerk: Users,

@@ -1,9 +1,9 @@
-//! Invitations: what a clinic offers to a person, and counts only once that person has accepted it. A
-//! membership, or a record of a patient or specialist to be the person's own.
+//! Invitations of clinics to become a member, or to sign in as a patient or specialist. They take effect when the person
+//! accepts.
 //!
-//! Nothing that a clinic is answered depends on whether anybody has an account; see
-//! `docs/decisions/0025-invitations.md`. Beside the usual rooms: [`answer`], what the invited person does, and
-//! [`job`], which has the identity provider write to who has no account.
+//! No answer to a clinic depends on the existence of an account; see `docs/decisions/0025-invitations.md`. Beside the
+//! usual rooms: [`answer`], the answers of invited people, and [`job`], by which the identity provider sends e-mails to
+//! people without an account.
 
 mod answer;
 mod api;

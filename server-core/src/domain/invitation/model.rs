@@ -7,61 +7,63 @@ use crate::{
     ids::{InvitationId, OrganizationId, PatientId, SpecialistId, UserId},
 };
 
-/// Kind of an invitation: to become a member, or to own a record.
+/// Kind of an invitation.
+///
+/// - `membership`: to become a member of the organization
+/// - `patient_link`: to sign in as a patient
+/// - `specialist_link`: to sign in as a specialist
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
 #[oai(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub(crate) enum InvitationKind {
-    /// To become a member of the organization.
     Membership,
-    /// To have a patient record as its own.
     PatientLink,
-    /// To have a specialist record as its own.
     SpecialistLink,
 }
 
-/// Where an invitation stands.
+/// Status of an invitation.
+///
+/// - `pending`: not answered yet
+/// - `expired`: not answered in time
+/// - `accepted`: accepted by the person
+/// - `declined`: declined by the person
+/// - `revoked`: revoked by the organization
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
 #[oai(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub(crate) enum InvitationStatus {
-    /// Nobody has answered.
     Pending,
-    /// Nobody has answered in time.
     Expired,
-    /// The person accepted.
     Accepted,
-    /// The person declined.
     Declined,
-    /// The organization took it back.
     Revoked,
 }
 
-/// An invitation as the organization sees it. It tells nobody whether the person has an account.
+/// Invitation as shown to the organization. It does not disclose whether the person has an account.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Invitation {
-    /// Its id.
+    /// Id of the invitation.
     pub(crate) id: InvitationId,
     /// Kind of the invitation.
     pub(crate) kind: InvitationKind,
     /// Role that the person is to have in the organization.
     pub(crate) role: MemberRole,
-    /// The e-mail address as it was typed; absent for who was invited by its id.
+    /// Invited e-mail address, as it was typed; absent if a user was invited by its id.
     pub(crate) email: Option<Phi<String>>,
-    /// The user; absent for who was invited by an address.
+    /// Id of the invited user; absent if an e-mail address was invited.
     pub(crate) user_id: Option<UserId>,
-    /// The patient record that is to be the person's own.
+    /// Id of the patient record that is to be linked to the person.
     pub(crate) patient_id: Option<PatientId>,
-    /// The specialist record that is to be the person's own.
+    /// Id of the specialist record that is to be linked to the person.
     pub(crate) specialist_id: Option<SpecialistId>,
-    /// Where it stands.
+    /// Status of the invitation.
     pub(crate) status: InvitationStatus,
-    /// When it stops being good, unless it is renewed.
+    /// Time at which the invitation expires, unless it is renewed.
     pub(crate) expires_at: DateTime<Utc>,
-    /// When it was answered or taken back.
+    /// Time at which it was answered or revoked.
     pub(crate) ended_at: Option<DateTime<Utc>>,
-    /// When it was first made.
+    /// Time at which it was created.
     pub(crate) created_at: DateTime<Utc>,
 }
 
@@ -84,22 +86,22 @@ impl Example for Invitation {
     }
 }
 
-/// An open invitation as the invited person sees it. Whose record a link is about shows once it is accepted:
-/// the address may have been mistyped.
+/// Open invitation as shown to the invited person. The record of a link is not shown before the person accepts, since the
+/// address may have been mistyped.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct MyInvitation {
-    /// Its id.
+    /// Id of the invitation.
     pub(crate) id: InvitationId,
     /// Kind of the invitation.
     pub(crate) kind: InvitationKind,
-    /// The organization that invites.
+    /// Id of the organization that invites.
     pub(crate) organization_id: OrganizationId,
-    /// The organization's name.
+    /// Name of the organization.
     pub(crate) organization_name: String,
     /// Role that the person is to have in the organization.
     pub(crate) role: MemberRole,
-    /// When it stops being good, unless it is renewed.
+    /// Time at which the invitation expires, unless it is renewed.
     pub(crate) expires_at: DateTime<Utc>,
 }
 
@@ -117,16 +119,16 @@ impl Example for MyInvitation {
     }
 }
 
-/// Whom to invite to an organization: exactly one of `email` and `user_id` says it.
+/// Person to invite to an organization, by exactly one of `email` and `user_id`.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct ConnectUser {
-    /// An e-mail address: whoever has proved to own it, or will, can accept.
+    /// E-mail address. A user with this verified address can accept, now or later.
     #[oai(validator(min_length = 3, max_length = 254, pattern = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$"))]
     pub(crate) email: Option<String>,
-    /// Somebody who was a member of the organization before.
+    /// Id of a former member of the organization.
     pub(crate) user_id: Option<UserId>,
-    /// Role that the person is to have.
+    /// Role of the new member.
     pub(crate) role: MemberRole,
 }
 
@@ -137,14 +139,14 @@ impl Example for ConnectUser {
     }
 }
 
-/// The person who is to own a record: exactly one of `email` and `user_id`.
+/// Person to be linked to a record, by exactly one of `email` and `user_id`.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct LinkRecord {
-    /// An e-mail address: whoever has proved to own it, or will, can accept.
+    /// E-mail address. A user with this verified address can accept, now or later.
     #[oai(validator(min_length = 3, max_length = 254, pattern = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$"))]
     pub(crate) email: Option<String>,
-    /// A member of the organization.
+    /// Id of a member of the organization.
     pub(crate) user_id: Option<UserId>,
 }
 
@@ -171,7 +173,7 @@ impl Offer {
         }
     }
 
-    /// Records belong to the role that they are given for.
+    /// Returns the role of the membership; a link implies the role of its kind of record.
     pub(super) fn role(self) -> MemberRole {
         match self {
             Self::Membership(role) => role,

@@ -9,7 +9,7 @@ use crate::{
     ids::{InvitationId, OrganizationId, PatientId, SpecialistId, UserId},
 };
 
-/// An invitation as it is stored; the address is sealed with a key of the row's own.
+/// Stored invitation; the address is encrypted with the row's own key.
 #[derive(sqlx::FromRow)]
 pub(super) struct InvitationRow {
     pub(super) id: InvitationId,
@@ -28,7 +28,7 @@ pub(super) struct InvitationRow {
     pub(super) created_at: DateTime<Utc>,
 }
 
-/// An address on its way into its row.
+/// Encrypted e-mail address, to be stored.
 pub(super) struct SealedAddress {
     pub(super) uid: Uuid,
     pub(super) index: Vec<u8>,
@@ -36,16 +36,16 @@ pub(super) struct SealedAddress {
     pub(super) wrapped: Vec<u8>,
 }
 
-/// An invitation that was made or renewed.
+/// Invitation that was created or renewed.
 pub(super) struct Written {
     pub(super) id: InvitationId,
     pub(super) expires_at: DateTime<Utc>,
     pub(super) created_at: DateTime<Utc>,
-    /// True if the invitation was made, false if a pending one was renewed.
+    /// `true` if the invitation was created, `false` if a pending one was renewed.
     pub(super) is_new: bool,
 }
 
-/// Invites an address, or renews its invitation to the same.
+/// Invites an address, or renews its pending invitation to the same.
 pub(super) async fn address_invite(
     tx: &mut WriteTx,
     organization: OrganizationId,
@@ -82,7 +82,7 @@ pub(super) async fn address_invite(
     Ok(written)
 }
 
-/// Invites a user, or renews the invitation to the same.
+/// Invites a user, or renews its pending invitation to the same.
 pub(super) async fn user_invite(
     tx: &mut WriteTx,
     organization: OrganizationId,
@@ -125,7 +125,7 @@ impl Listed for InvitationRow {
     const PRESENT: &'static str = "true";
 }
 
-/// A page of invitations, the newest first, and how many there are in all.
+/// Reads a page of invitations, newest first, and their total number.
 pub(super) async fn invitation_page(
     tx: &mut DiscloseTx,
     organization: OrganizationId,
@@ -134,7 +134,7 @@ pub(super) async fn invitation_page(
     tx.list()?.filter("organization_id =", Some(organization)).rows("created_at desc, id desc", paging).await
 }
 
-/// Takes back what nobody has answered; whether there was such an invitation.
+/// Revokes a pending invitation; returns false if there is none.
 pub(super) async fn invitation_revoke(
     tx: &mut WriteTx,
     organization: OrganizationId,
@@ -153,7 +153,7 @@ pub(super) async fn invitation_revoke(
     Ok(done.rows_affected() == 1)
 }
 
-/// The open invitations of the person who asks, the first to run out first.
+/// Reads the open invitations of the caller, the first to expire first.
 pub(super) async fn invitations_of_caller(reader: &mut OpenReader) -> Result<Vec<MyInvitation>, DatabaseError> {
     let (connection, (user, organization, role, patient, specialist)) = reader.parts();
     let rows = sqlx::query_as!(
@@ -176,7 +176,7 @@ pub(super) async fn invitations_of_caller(reader: &mut OpenReader) -> Result<Vec
     Ok(rows)
 }
 
-/// An open invitation in the hands of who was invited.
+/// Open invitation that is being answered.
 pub(super) struct Taken {
     pub(super) id: InvitationId,
     pub(super) organization_id: OrganizationId,
@@ -189,20 +189,20 @@ pub(super) struct Taken {
     pub(super) invited_by: Option<UserId>,
 }
 
-/// An open invitation of the user whom the context names, locked; and the user kept from going meanwhile.
+/// Locks an open invitation of the context's user, and the user against the end of its account.
 pub(super) async fn invitation_take(
     tx: &mut WriteTx,
     user: UserId,
     id: InvitationId,
 ) -> Result<Option<Taken>, DatabaseError> {
-    // First, as the end of an account does: whoever comes second finds what the other has left.
+    // The user comes first, as in the end of an account, so that the later transaction sees the changes of the earlier.
     let present = sqlx::query!("select id from users where id = $1 and deleted_at is null for share", user.0)
         .fetch_optional(tx.connection()?)
         .await?;
     if present.is_none() {
         return Ok(None);
     }
-    // Before the invitation, as the end of a membership does, which ends invitations.
+    // Memberships come before the invitation, as in the end of a membership, which ends invitations.
     sqlx::query!("select organization_id from memberships where user_id = $1 for share", user.0)
         .fetch_all(tx.connection()?)
         .await?;
@@ -226,7 +226,7 @@ pub(super) async fn invitation_take(
     Ok(taken)
 }
 
-/// Writes the answer down, and whose it is.
+/// Stores the answer, and the user who gave it.
 pub(super) async fn invitation_answer(
     tx: &mut WriteTx,
     id: InvitationId,
@@ -244,7 +244,7 @@ pub(super) async fn invitation_answer(
     Ok(())
 }
 
-/// An invitation that is still open, of an address that nobody is known by.
+/// Reads an open invitation whose address has no account.
 pub(super) async fn unknown_address(
     reader: &mut OpenReader,
     id: InvitationId,
@@ -261,7 +261,7 @@ pub(super) async fn unknown_address(
         .await
 }
 
-/// Removes what ended, or ran out, so many days ago.
+/// Deletes invitations that ended or expired so many days ago; returns their number.
 pub(super) async fn invitations_purge(across: &Across, days: i32) -> Result<u64, DatabaseError> {
     let done = sqlx::query!(
         "delete from invitations where coalesce(ended_at, expires_at) < now() - make_interval(days => $1)",

@@ -32,10 +32,10 @@ use crate::{
 const TABLE: &str = "invitations";
 const EMAIL: &str = "email";
 
-/// Days for which an invitation is kept after its end, so that a clinic sees its outcome.
+/// Days for which an ended invitation is kept, so that the clinic sees its outcome.
 const KEPT_DAYS: i32 = 30;
 
-/// The invited person: whoever owns an e-mail address, or a user.
+/// Invited person: the owner of an e-mail address, or a user.
 enum Whom<'a> {
     Address(&'a str, SealedAddress),
     User(UserId),
@@ -74,8 +74,8 @@ impl Service {
         self.invite(caller, organization, &whom, offer).await
     }
 
-    /// Invites a person, with the same effects and the same answer whether or not anybody has the address. The answer
-    /// may tell what an administrator sees anyway: the members and their records.
+    /// Invites a person. Effects and answer are the same whether or not an account has the address; they may depend on
+    /// members and their records, which an administrator sees anyway.
     async fn invite(
         &self,
         caller: &Person,
@@ -92,7 +92,7 @@ impl Service {
             }
             Whom::Address(email, address) => {
                 let written = repository::address_invite(&mut tx, organization, offer, address, caller.id()).await?;
-                // Always: whether there is anybody to write to is the job's to find out.
+                // Enqueued always: the job checks whether the address has an account.
                 tx.enqueue(&InvitationSend { invitation_id: written.id }).await?;
                 (written, Some(Phi::from((*email).to_owned())), None)
             }
@@ -121,7 +121,7 @@ impl Service {
         Ok(tx.commit_sealed(Sealed::new(invitation), |_| events).await?)
     }
 
-    /// Refuses what could not be accepted anyway, as far as the caller may know.
+    /// Refuses an invitation that could not be accepted, as far as the caller may know the reason.
     async fn check(&self, tx: &mut WriteTx, whom: &Whom<'_>, offer: Offer) -> Result<(), InvitationError> {
         match offer {
             Offer::Membership(_) => {}
@@ -143,11 +143,11 @@ impl Service {
         match (offer, whom, member) {
             (Offer::Membership(_), _, Some(_)) => Err(MemberError::AlreadyMember.into()),
             (Offer::Membership(_), Whom::User(user), None) => {
-                // By its id, somebody whom the organization has known before.
+                // An id may name only a former member of the organization.
                 self.members.find(tx, *user).await?.map(drop).ok_or(InvitationError::UserNotFound)
             }
             (_, Whom::User(_), None) => {
-                Err(InvalidValue::new("/user_id", "unknown_reference", "is no member of this organization").into())
+                Err(InvalidValue::new("/user_id", "unknown_reference", "is not a member of this organization").into())
             }
             (_, Whom::Address(..), None) => Ok(()),
             (_, _, Some((user, role))) => self.check_member(tx, user, role, offer).await,
@@ -204,7 +204,7 @@ impl Service {
         Ok(())
     }
 
-    /// Returns the caller's open invitations from every organization; none while somebody acts as the caller.
+    /// Returns the caller's open invitations from every organization; none during an impersonation.
     pub(crate) async fn of(&self, caller: &Person) -> Result<Vec<MyInvitation>, DatabaseError> {
         if caller.is_impersonated() {
             return Ok(Vec::new());
@@ -213,7 +213,7 @@ impl Service {
         repository::invitations_of_caller(&mut reader).await
     }
 
-    /// The address of an open invitation that nobody is known by: whom the identity provider can write to.
+    /// Returns the address of an open invitation, if no account has it: then the identity provider sends an e-mail.
     pub(super) async fn address_of_nobody(
         &self,
         caller: &Caller,
@@ -256,7 +256,7 @@ impl Service {
             id: row.id,
             kind: row.kind,
             role: row.role,
-            // Who answers for an address is not told by having answered.
+            // The answer to an invited address must not disclose its user.
             user_id: if email.is_some() { None } else { row.user_id },
             email,
             patient_id: row.patient_id,
@@ -269,7 +269,7 @@ impl Service {
     }
 }
 
-/// Removes what ended a while ago; says how many.
+/// Deletes invitations that ended some time ago; returns their number.
 pub(crate) async fn sweep(across: Across) -> Result<u64, DatabaseError> {
     repository::invitations_purge(&across, KEPT_DAYS).await
 }

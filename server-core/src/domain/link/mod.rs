@@ -11,32 +11,32 @@ use crate::{database::DatabaseError, event::Events};
 
 pub(crate) use service::Links;
 
-/// The id of a record that may be one user's own. Its table has `organization_id`, `id`, `user_id` and `deleted_at`.
+/// Id of a record that may be linked to one user. Its table has `organization_id`, `id`, `user_id` and `deleted_at`.
 pub(crate) trait Linked: for<'q> Encode<'q, Postgres> + Type<Postgres> + Copy + Send + Sync + 'static {
     /// The domain's error.
     type Error: From<LinkError> + From<DatabaseError>;
-    /// The table.
+    /// Table of the records.
     const TABLE: &'static str;
-    /// Assignments that go with every change of a record.
+    /// Assignments that accompany every update of a record.
     const CHANGED: &'static str;
     /// Name of the constraint by which a user has at most one record in each organization.
     const USER_KEY: &'static str;
-    /// Name of the constraint by which the user is a member.
+    /// Name of the foreign key by which the user is a member.
     const MEMBER_KEY: &'static str;
 
-    /// Returns the event of a record that nobody signs in as any more.
+    /// Returns the event of an unlinked record.
     fn unlinked(self) -> Events;
 }
 
-/// Reasons why a record is not linked or unlinked; the error of its domain has a variant for each.
+/// Reasons for refusing to link or unlink a record; the error of each domain has a variant for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LinkError {
-    /// There is no such record, or the user is no member.
+    /// The record does not exist, or the user is not a member.
     NotFound,
-    /// The user has another record.
+    /// The user is linked to another record.
     UserTaken,
-    /// The record is somebody's.
+    /// The record is linked to a user.
     AlreadyLinked,
-    /// The record is nobody's.
+    /// The record is not linked.
     HasNoUser,
 }

@@ -1,4 +1,4 @@
-//! The statements of links, composed of what a [`Linked`] says of its table.
+//! SQL for links, composed from the constants of [`Linked`].
 
 use sqlx::AssertSqlSafe;
 
@@ -8,31 +8,31 @@ use crate::{
     ids::{OrganizationId, UserId},
 };
 
-/// Lock that keeps a row from changing to the end of the transaction.
+/// Lock of a row until the end of the transaction.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Hold {
-    /// For a look at it, which others may have too.
+pub(super) enum RowLock {
+    /// Prevents changes; several transactions may have it.
     Share,
-    /// For a change.
+    /// Precedes a change.
     Update,
 }
 
-/// Returns the user of a record and holds its row: `None` for no such record, `Some(None)` for nobody's.
+/// Locks a record and returns its user: `None` if the record does not exist, `Some(None)` if it is not linked.
 pub(super) async fn record_user<R: Linked>(
     tx: &mut WriteTx,
     record: R,
-    hold: Hold,
+    lock: RowLock,
 ) -> Result<Option<Option<UserId>>, DatabaseError> {
-    let hold = match hold {
-        Hold::Share => "share",
-        Hold::Update => "update",
+    let lock = match lock {
+        RowLock::Share => "share",
+        RowLock::Update => "update",
     };
-    let sql = format!("select user_id from {} where id = $1 and deleted_at is null for {hold}", R::TABLE);
+    let sql = format!("select user_id from {} where id = $1 and deleted_at is null for {lock}", R::TABLE);
     let user = sqlx::query_scalar(AssertSqlSafe(sql)).bind(record).fetch_optional(tx.connection()?).await?;
     Ok(user)
 }
 
-/// Returns true if a record of the context's organization is the user's.
+/// Returns true if the user is linked to a record in the context's organization.
 pub(super) async fn is_record_of<R: Linked>(tx: &mut WriteTx, user: UserId) -> Result<bool, DatabaseError> {
     let sql = format!(
         "select exists (select from {} where organization_id = context_organization() and user_id = $1 \
@@ -43,8 +43,8 @@ pub(super) async fn is_record_of<R: Linked>(tx: &mut WriteTx, user: UserId) -> R
     Ok(is)
 }
 
-/// Makes the record the user's own, unless it is somebody's; false when it is, or is not there. Run by the owner of
-/// the table: no policy lets anybody else write this.
+/// Links a record to a user; returns false if the record does not exist or is linked already. Only the owner of the table
+/// may do so: no policy lets another role write the link.
 pub(super) async fn record_link<R: Linked>(
     tx: &mut WriteTx,
     organization: OrganizationId,
@@ -60,14 +60,14 @@ pub(super) async fn record_link<R: Linked>(
     let update = sqlx::query(AssertSqlSafe(sql)).bind(organization).bind(record).bind(user);
     let done = update.execute(tx.connection()?).await.map_err(|error| match broken_constraint(&error) {
         Some(constraint) if constraint == R::USER_KEY => R::Error::from(LinkError::UserTaken),
-        // The membership has ended since it was looked for.
+        // The membership has ended since it was checked.
         Some(constraint) if constraint == R::MEMBER_KEY => LinkError::NotFound.into(),
         _ => DatabaseError::from(error).into(),
     })?;
     Ok(done.rows_affected() == 1)
 }
 
-/// Takes the record's login; run by the owner of the table.
+/// Unlinks a record. Only the owner of the table may do so.
 pub(super) async fn record_unlink<R: Linked>(tx: &mut WriteTx, record: R) -> Result<(), DatabaseError> {
     let sql = format!("update {} set user_id = null, {} where id = $1", R::TABLE, R::CHANGED);
     sqlx::query(AssertSqlSafe(sql)).bind(record).execute(tx.connection()?).await?;

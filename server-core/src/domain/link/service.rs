@@ -2,7 +2,7 @@ use std::marker::PhantomData;
 
 use super::{
     LinkError, Linked,
-    repository::{self, Hold},
+    repository::{self, RowLock},
 };
 use crate::{
     database::{Database, DatabaseError, WriteTx},
@@ -11,7 +11,7 @@ use crate::{
     ids::{OrganizationId, UserId},
 };
 
-/// Service for the links of one kind of record.
+/// Service for the links of a kind of record.
 #[derive(Clone)]
 pub(crate) struct Links<R> {
     database: Database,
@@ -23,18 +23,18 @@ impl<R: Linked> Links<R> {
         Self { database, kind: PhantomData }
     }
 
-    /// Returns the user of a record, for other domains to act on: `None` for no such record, `Some(None)` for one that
-    /// nobody signs in as. Keeps the row from changing to the end of the transaction.
+    /// Returns the user of a record, and locks the record against changes until the end of the transaction: `None` if the
+    /// record does not exist, `Some(None)` if it is not linked.
     pub(crate) async fn user_of(&self, tx: &mut WriteTx, record: R) -> Result<Option<Option<UserId>>, DatabaseError> {
-        repository::record_user(tx, record, Hold::Share).await
+        repository::record_user(tx, record, RowLock::Share).await
     }
 
-    /// Returns true if a record of the context's organization is the user's.
+    /// Returns true if the user is linked to a record in the context's organization.
     pub(crate) async fn is_record_of(&self, tx: &mut WriteTx, user: UserId) -> Result<bool, DatabaseError> {
         repository::is_record_of::<R>(tx, user).await
     }
 
-    /// Makes a record the own one of a user who has accepted it, in a transaction of the service itself.
+    /// Links a record to a user who has accepted it, in a transaction of the owner of the table.
     pub(crate) async fn link(
         &self,
         tx: &mut WriteTx,
@@ -45,15 +45,15 @@ impl<R: Linked> Links<R> {
         if repository::record_link(tx, organization, record, user).await? {
             return Ok(());
         }
-        let standing = repository::record_user(tx, record, Hold::Share).await?;
-        Err(if standing.is_some() { LinkError::AlreadyLinked } else { LinkError::NotFound }.into())
+        let present = repository::record_user(tx, record, RowLock::Share).await?;
+        Err(if present.is_some() { LinkError::AlreadyLinked } else { LinkError::NotFound }.into())
     }
 
-    /// Ends what a user had by a record, at once.
+    /// Unlinks a record; the user loses access with its next request.
     pub(crate) async fn unlink(&self, caller: &Caller, record: R) -> Result<(), R::Error> {
-        // Nobody but the owner of the table writes links.
+        // Only the owner of the table may write links.
         let mut tx = self.database.write(&caller.privileged()).await?;
-        let user = repository::record_user(&mut tx, record, Hold::Update).await?.ok_or(LinkError::NotFound)?;
+        let user = repository::record_user(&mut tx, record, RowLock::Update).await?.ok_or(LinkError::NotFound)?;
         let user = user.ok_or(LinkError::HasNoUser)?;
         repository::record_unlink(&mut tx, record).await?;
         tx.changed(Changed::User(user));

@@ -21,20 +21,19 @@ pub(crate) struct Api {
 
 #[OpenApi(tag = "Tag::Identity")]
 impl Api {
-    /// Say who the caller is
+    /// Get the caller's account
     ///
-    /// With every membership, the role and permissions in the organization of the request, and what the caller is
-    /// invited to.
+    /// Returns every membership, the role and permissions in the organization of the request, and open invitations.
     #[oai(path = "/v1/me", method = "get", operation_id = "me_get")]
     async fn me_get(&self, caller: Person) -> Result<Json<Me>, ApiError> {
         let invitations = self.invitations.of(&caller).await?;
         Ok(Json(Me::of(&caller, invitations)))
     }
 
-    /// Work in another organization from now on
+    /// Switch to another organization
     ///
-    /// Requests that name no organization go to it. 403 `not_a_member` for one the caller doesn't
-    /// belong to.
+    /// Later requests that name no organization go to this one. 403 `not_a_member` if the caller is not a member of
+    /// it.
     #[oai(path = "/v1/me/switch-organization", method = "put", operation_id = "me_organization_switch")]
     async fn me_organization_switch(
         &self,
@@ -49,8 +48,8 @@ impl Api {
 
     /// Get a token for Telemetry
     ///
-    /// Good for ten minutes, for the caller in the organization of the request, and no longer than the caller is
-    /// there what it is now. There is none while acting as somebody else.
+    /// Valid for ten minutes, for the caller in the organization of the request; revoked when the caller's role there
+    /// changes. Refused during an impersonation.
     #[oai(path = "/v1/me/telemetry-token", method = "post", operation_id = "me_telemetry_token_create")]
     async fn me_telemetry_token_create(&self, caller: Person) -> Result<Created<TelemetryToken>, ApiError> {
         caller.in_person()?;

@@ -1,4 +1,4 @@
-//! The caller itself: its account and memberships, and the invitations to further ones.
+//! Account of the caller, with its memberships and invitations.
 
 mod api;
 mod model;

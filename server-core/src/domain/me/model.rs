@@ -6,30 +6,29 @@ use crate::{
     ids::{OrganizationId, PatientId, SpecialistId, UserId},
 };
 
-/// The caller: who it is, where it belongs and what it may do.
+/// Account of the caller, with its memberships and permissions.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Me {
-    /// The user's id.
+    /// Id of the user.
     pub(crate) id: UserId,
-    /// Name that the user goes by.
+    /// Display name of the user.
     pub(crate) name: String,
-    /// Whether the user runs the platform.
+    /// `true` if the user administers the platform.
     pub(crate) superadmin: bool,
-    /// Every organization the user belongs to, by name.
+    /// Memberships of the user, sorted by the organization's name.
     pub(crate) memberships: Vec<MyMembership>,
-    /// The organization of this request; absent for a person in none.
+    /// Organization of the request; absent if the user has none.
     pub(crate) organization_id: Option<OrganizationId>,
-    /// Role of the user in it.
+    /// Role of the user in that organization.
     pub(crate) role: Option<Role>,
-    /// Permissions of the user in it, e.g. `appointment_write`; a later version may have more names.
+    /// Permissions of the user in that organization, e.g. `appointment_write`; later versions may add names.
     pub(crate) permissions: Vec<String>,
-    /// The user's own patient record in it.
+    /// Patient record of the user in that organization.
     pub(crate) patient_id: Option<PatientId>,
-    /// The user's own specialist record in it.
+    /// Specialist record of the user in that organization.
     pub(crate) specialist_id: Option<SpecialistId>,
-    /// The user's open invitations from every organization; the first to expire comes first. Empty while somebody
-    /// acts as the user.
+    /// Open invitations of the user from every organization, the first to expire first. Empty during an impersonation.
     pub(crate) invitations: Vec<MyInvitation>,
 }
 
@@ -73,11 +72,11 @@ impl Example for Me {
     }
 }
 
-/// Which organization to work in from now on.
+/// Organization to switch to.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct SwitchOrganization {
-    /// One of the caller's organizations.
+    /// Id of one of the caller's organizations.
     pub(crate) organization_id: OrganizationId,
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct Api {
 impl Api {
     /// List the members of an organization
     ///
-    /// By name, with their e-mail addresses. The read is audited, one row a member.
+    /// Sorted by name, with their e-mail addresses. Each member that is read is audited.
     #[oai(path = "/organizations/:organization_id/members", method = "get", operation_id = "member_list")]
     async fn member_list(
         &self,
@@ -41,18 +41,18 @@ impl Api {
         _organization_id: Path<OrganizationId>,
         /// Number of the page, from 1.
         page: Query<Option<PageNumber>>,
-        /// Entries a page, at most 100.
+        /// Entries per page, at most 100.
         page_size: Query<Option<PageSize>>,
     ) -> Result<Disclosed<Json<Page<Member>>>, ApiError> {
         caller.may(Permission::MemberRead)?;
         Ok(self.members.list(&caller, Paging::new(page.0, page_size.0)).await?.map(Json))
     }
 
-    /// Change what a member is
+    /// Change the role of a member
     ///
-    /// Counts from the member's next request on. What the member had in the former role ends: its calendar
-    /// feed, what it holds, impersonations of it or by it, and its link to a specialist or patient record. 409 `last_admin` when nobody would administer the
-    /// organization any more.
+    /// Takes effect with the member's next request. A new role ends the member's calendar feed, held appointments,
+    /// impersonations of it and by it, and its link to a specialist or patient record that does not fit the role. 409
+    /// `last_admin` if the organization would be left without an administrator.
     #[oai(path = "/organizations/:organization_id/members/:user_id", method = "put", operation_id = "member_update")]
     async fn member_update(
         &self,
@@ -69,9 +69,9 @@ impl Api {
 
     /// Remove a member from an organization
     ///
-    /// Specialist and patient records of the member stay, without a login; API keys that it made stay as they
-    /// are. Its calendar feed, what it holds and impersonations of it or by it end. 409 `last_admin` when nobody
-    /// would administer the organization any more.
+    /// Keeps specialist and patient records of the member, without a login, and API keys that it created. Ends its
+    /// calendar feed, held appointments, and impersonations of it and by it. 409 `last_admin` if the organization
+    /// would be left without an administrator.
     #[oai(path = "/organizations/:organization_id/members/:user_id", method = "delete", operation_id = "member_delete")]
     async fn member_delete(
         &self,

@@ -12,31 +12,31 @@ use crate::{
     ids::{AppointmentId, CalendarFeedId, ImpersonationId, PatientId, SpecialistId},
 };
 
-/// Something that a member had as what it was, and has no more.
+/// Something that ended with the former role of a member.
 pub(super) struct Ended {
     pub(super) kind: EndedKind,
     pub(super) id: i64,
-    /// Specialist whose time is free again, if a held appointment ended; otherwise `None`.
+    /// Specialist of a held appointment that ended; otherwise `None`.
     pub(super) specialist_id: Option<SpecialistId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub(super) enum EndedKind {
-    /// The link to its calendar.
+    /// Calendar feed of the member.
     CalendarFeed,
-    /// An impersonation of it, or by it.
+    /// Impersonation of the member, or by it.
     Impersonation,
-    /// An appointment that it held.
+    /// Appointment that the member held.
     Appointment,
-    /// Its login to this specialist record.
+    /// Link of a specialist record to the member.
     Specialist,
-    /// Its login to this patient record.
+    /// Link of a patient record to the member.
     Patient,
 }
 
 impl Ended {
-    /// Returns the event of it.
+    /// Returns its event.
     pub(super) fn event(&self) -> Events {
         match self.kind {
             EndedKind::CalendarFeed => CalendarFeedEvent::Revoked(CalendarFeedId(self.id)).into(),

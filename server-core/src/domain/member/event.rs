@@ -4,17 +4,17 @@ use super::model::MembershipOf;
 use crate::event::events;
 
 events! {
-    /// Something that happened to a membership.
+    /// Event of a membership.
     MembershipEvent of MembershipOf {
-        /// The user is a member from now on.
+        /// The user became a member.
         Created => "created",
-        /// Some of its fields have other values.
+        /// Fields of the membership changed.
         Updated[changed] => "updated",
-        /// The user is a member no more.
+        /// The membership ended.
         Deleted => "deleted",
-        /// The user is an administrator from now on: the event of the membership names no value, and who watches over rights has to know.
+        /// The user became an administrator. The event `updated` names no value, and reviews of rights need this one.
         AdminGranted => "admin_granted",
-        /// An invitation was accepted that is not there any more.
+        /// The acceptance of an invitation changed nothing: the user is a member already or deleted, or the organization is unknown.
         Ignored => "ignored",
     }
 }

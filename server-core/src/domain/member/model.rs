@@ -4,25 +4,26 @@ use server_shared::mark::Phi;
 
 use crate::ids::{Entity, UserId};
 
-/// What a member is in its organization. Running the platform is no membership, so nobody can grant it.
+/// Role of a member in its organization.
+///
+/// - `admin`: administers the organization
+/// - `specialist`: treats patients
+/// - `staff`: works at the front desk
+/// - `patient`: is treated
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
 #[oai(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub(crate) enum MemberRole {
-    /// Runs the clinic.
     Admin,
-    /// Treats patients.
     Specialist,
-    /// Front desk.
     Staff,
-    /// Is treated.
     Patient,
 }
 
 impl MemberRole {
     const ALL: [Self; 4] = [Self::Admin, Self::Specialist, Self::Staff, Self::Patient];
 
-    /// As the database writes it.
+    /// Returns the role's name in the database.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Admin => "admin",
@@ -32,29 +33,29 @@ impl MemberRole {
         }
     }
 
-    /// The role that the database calls so.
+    /// Returns the role with a name of the database.
     pub(super) fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.as_str() == text)
     }
 }
 
-/// A person who belongs to an organization.
+/// Member of an organization.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Member {
-    /// The user.
+    /// Id of the user.
     pub(crate) user_id: UserId,
-    /// Name that the user goes by.
+    /// Display name of the user.
     pub(crate) name: Phi<String>,
-    /// The e-mail address that the user has proved to own.
+    /// Verified e-mail address of the user.
     pub(crate) email: Option<Phi<String>>,
-    /// What the user is in the organization.
+    /// Role of the user in the organization.
     pub(crate) role: MemberRole,
-    /// Since when the user belongs to it.
+    /// Time at which the user became a member.
     pub(crate) since: DateTime<Utc>,
 }
 
-/// A user's membership in the organization of the audit row.
+/// Membership of a user as the entity of audit rows, in the organization of the row.
 #[derive(Debug, Clone)]
 pub(crate) struct MembershipOf(pub(super) UserId);
 
@@ -78,11 +79,11 @@ impl Example for Member {
     }
 }
 
-/// What a member is from now on.
+/// New role of a member.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct UpdateMember {
-    /// The role.
+    /// Role from now on.
     pub(crate) role: MemberRole,
 }
 
@@ -92,13 +93,13 @@ impl Example for UpdateMember {
     }
 }
 
-/// An invitation of the identity provider's, accepted there.
+/// Invitation by the identity provider that was accepted there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Invitation {
-    /// The organization, as the identity provider calls it.
+    /// Id of the organization at the identity provider.
     pub(crate) organization: String,
-    /// Who accepted, as the identity provider calls it.
+    /// Id of the user at the identity provider.
     pub(crate) clerk_id: String,
-    /// As what.
+    /// Role of the new member.
     pub(crate) role: MemberRole,
 }

@@ -12,7 +12,7 @@ use crate::{
     ids::{OrganizationId, SpecialistId, UserId},
 };
 
-/// A member as it is stored: the name in clear, the address sealed with the user's key.
+/// Stored member; the e-mail address is encrypted with the user's key.
 #[derive(sqlx::FromRow)]
 pub(super) struct MemberRow {
     pub(super) user_id: UserId,
@@ -32,7 +32,7 @@ impl Listed for MemberRow {
     const OF_ORGANIZATIONS: bool = false;
 }
 
-/// A page of members by name, and how many there are in all.
+/// Reads a page of members, sorted by name, and their total number.
 pub(super) async fn member_page(
     tx: &mut DiscloseTx,
     paging: Paging,
@@ -40,7 +40,7 @@ pub(super) async fn member_page(
     tx.list()?.rows("lower(name), user_id", paging).await
 }
 
-/// Whether an organization, as far as the context goes, has this administrator and no other.
+/// Returns true if an organization that the context shows has this administrator and no other.
 pub(super) async fn is_last_admin(tx: &mut WriteTx, user: UserId) -> Result<bool, DatabaseError> {
     let last = sqlx::query_scalar!(
         r#"
@@ -57,8 +57,7 @@ pub(super) async fn is_last_admin(tx: &mut WriteTx, user: UserId) -> Result<bool
     Ok(last)
 }
 
-/// Whom an administrator means by an id: somebody whom the organization has known, and for whoever runs the
-/// platform anybody.
+/// Finds a user by its id, among the present and former members of the organization; among all users for a superadmin.
 pub(super) async fn user_find(tx: &mut WriteTx, id: UserId) -> Result<Option<UserId>, DatabaseError> {
     let user = sqlx::query_scalar!(r#"select user_find($1, null) as "user: UserId""#, id.0)
         .fetch_one(tx.connection()?)
@@ -66,7 +65,7 @@ pub(super) async fn user_find(tx: &mut WriteTx, id: UserId) -> Result<Option<Use
     Ok(user)
 }
 
-/// The member of the context's organization whom an id names, or the hash of an address.
+/// Finds a member of the context's organization by its id or by the blind index of its address.
 pub(super) async fn member_named(
     tx: &mut WriteTx,
     id: Option<UserId>,
@@ -126,7 +125,7 @@ pub(super) async fn member_create(
     Ok(())
 }
 
-/// The organizations of a user, as far as the context goes.
+/// Returns the organizations of a user that the context shows.
 pub(super) async fn organizations_of(tx: &mut WriteTx, user: UserId) -> Result<Vec<OrganizationId>, DatabaseError> {
     let organizations = sqlx::query_scalar!(
         r#"
@@ -157,7 +156,7 @@ pub(super) async fn member_role_update(
     Ok(done.rows_affected() == 1)
 }
 
-/// Records that are linked to the user lose the link, and nothing else. Whether there was such a member.
+/// Deletes a membership; linked records lose their link. Returns false if there is no such member.
 pub(super) async fn member_delete(
     tx: &mut WriteTx,
     organization: OrganizationId,
@@ -170,7 +169,7 @@ pub(super) async fn member_delete(
     Ok(done.rows_affected() == 1)
 }
 
-/// Ends what the member has in its role, unless that is what it is next; `None` is nothing at all.
+/// Ends what belongs to a member's role, unless `next` is the same role; `next` is `None` at the end of a membership.
 pub(super) async fn capacity_end(
     tx: &mut WriteTx,
     user: UserId,
@@ -190,7 +189,7 @@ pub(super) async fn capacity_end(
     Ok(ended)
 }
 
-/// Ends every membership of a user; gives the organizations.
+/// Deletes every membership of a user; returns the organizations.
 pub(super) async fn memberships_end(tx: &mut WriteTx, user: UserId) -> Result<Vec<OrganizationId>, DatabaseError> {
     let organizations = sqlx::query_scalar!(
         r#"delete from memberships where user_id = $1 returning organization_id as "id: OrganizationId""#,
@@ -201,8 +200,8 @@ pub(super) async fn memberships_end(tx: &mut WriteTx, user: UserId) -> Result<Ve
     Ok(organizations)
 }
 
-/// Makes a user a member of the organization that the identity provider calls so, unless it is one:
-/// then it stays what it is. `None` when nothing changed.
+/// Adds a user to the organization with an id of the identity provider. Returns `None` if the organization is unknown, or
+/// if the user is a member already, whose role then stays.
 pub(super) async fn invitation_accept(
     tx: &mut WriteTx,
     clerk_organization: &str,

@@ -16,7 +16,7 @@ use crate::{
     ids::{OrganizationId, UserId},
 };
 
-/// Who belongs to organizations.
+/// Service for the members of organizations.
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,
@@ -80,7 +80,7 @@ impl Service {
         Ok(())
     }
 
-    /// Somebody accepted an invitation at the identity provider.
+    /// Adds a user who has accepted an invitation at the identity provider.
     pub(crate) async fn join(&self, tx: &mut WriteTx, invitation: &Invitation) -> Result<Events, MemberError> {
         let (user, present) = self.users.known(tx, &invitation.clerk_id).await?;
         let membership = MembershipOf(user);
@@ -94,12 +94,12 @@ impl Service {
         Ok(joined_as(user, invitation.role, organization))
     }
 
-    /// Whom an administrator means by an id; `None` for who was never a member.
+    /// Finds a user by its id, among the present and former members of the organization; among all users for a superadmin.
     pub(crate) async fn find(&self, tx: &mut WriteTx, id: UserId) -> Result<Option<UserId>, DatabaseError> {
         repository::user_find(tx, id).await
     }
 
-    /// The member of the context's organization whom an id names, or the hash of an address, and its role.
+    /// Finds a member of the context's organization by its id or by the blind index of its address; returns its role, too.
     pub(crate) async fn named(
         &self,
         tx: &mut WriteTx,
@@ -120,7 +120,7 @@ impl Service {
         repository::member_role_hold(tx, organization, user).await
     }
 
-    /// Makes the user a member, as it has accepted to be; what is to be said of it in the audit log.
+    /// Adds a user who has accepted to be a member; returns the events.
     pub(crate) async fn add(
         &self,
         tx: &mut WriteTx,
@@ -132,8 +132,8 @@ impl Service {
         Ok(joined_as(user, role, organization))
     }
 
-    /// A transaction above organizations in which nobody changes the members of the user's organizations, so
-    /// that whether one would be left without an administrator stays true.
+    /// Begins a transaction above organizations that locks the members of each of the user's organizations against
+    /// changes, so that a check for the last administrator stays valid.
     pub(crate) async fn write_leaving(&self, above: &Caller, user: UserId) -> Result<WriteTx, DatabaseError> {
         let mut locks = Vec::new();
         loop {
@@ -143,12 +143,12 @@ impl Service {
             if needed.iter().all(|lock| locks.contains(lock)) {
                 return Ok(tx);
             }
-            // Anew: taken behind rows, a lock would be taken in another order than everybody's.
+            // Begins anew: a lock taken after rows would break the common order, and two transactions could deadlock.
             locks = needed;
         }
     }
 
-    /// A user is gone: what is left to say in the audit log of each of its organizations.
+    /// Ends every membership of a user; returns an event for each organization.
     pub(crate) async fn leave_all(&self, tx: &mut WriteTx, user: UserId) -> Result<Vec<Events>, DatabaseError> {
         let organizations = repository::memberships_end(tx, user).await?;
         let deleted = || Events::from(MembershipEvent::Deleted(MembershipOf(user)));
@@ -156,19 +156,19 @@ impl Service {
         Ok(organizations.into_iter().map(left).collect())
     }
 
-    /// Whether an organization would be left without an administrator if the user went; every organization
-    /// that the transaction's context shows is looked at. Who acts on it holds [`Lock::Members`].
+    /// Returns true if the user is the last administrator of an organization that the transaction's context shows. The
+    /// answer stays valid while the transaction has [`Lock::Members`].
     pub(crate) async fn is_last_admin(&self, tx: &mut WriteTx, user: UserId) -> Result<bool, DatabaseError> {
         repository::is_last_admin(tx, user).await
     }
 
-    /// Whoever changes an organization's members waits for whoever else does: two administrators who
-    /// demote each other would else leave none.
+    /// Begins a transaction that serializes changes of an organization's members: two administrators who demote each
+    /// other would otherwise leave none.
     async fn write(&self, caller: &Caller, organization: OrganizationId) -> Result<WriteTx, DatabaseError> {
         self.database.write_locked(caller, vec![Lock::Members(organization)]).await
     }
 
-    /// Commits, and hands out the member as it is now.
+    /// Commits; returns the changed member.
     async fn commit(
         &self,
         mut tx: WriteTx,
@@ -196,12 +196,12 @@ fn joined_as(user: UserId, role: MemberRole, organization: OrganizationId) -> Ev
     created.and(granted.map(|granted| Events::from(granted).in_organization(organization)))
 }
 
-/// Ends what the member has in its role and may not have in the next; returns the events of it.
+/// Ends what belongs to the member's role and not to the next one; returns the events.
 async fn end(tx: &mut WriteTx, user: UserId, next: Option<MemberRole>) -> Result<Vec<Events>, DatabaseError> {
     Ok(repository::capacity_end(tx, user, next).await?.iter().map(Ended::event).collect())
 }
 
-/// Refuses what would take the organization its last administrator; 404 for who is no member.
+/// Refuses to remove the last administrator, and a user who is not a member.
 async fn leave_an_admin(tx: &mut WriteTx, user: UserId) -> Result<(), MemberError> {
     tx.get::<MemberRow>(user).await?.ok_or(MemberError::NotFound)?;
     if repository::is_last_admin(tx, user).await? { Err(MemberError::LastAdmin) } else { Ok(()) }

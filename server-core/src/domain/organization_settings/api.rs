@@ -20,7 +20,7 @@ pub(crate) struct Api {
 impl Api {
     /// Get the settings of an organization
     ///
-    /// For its members. What it has never decided has its default.
+    /// For members of the organization. A setting that was never made has its default.
     #[oai(
         path = "/organizations/:organization_id/settings",
         method = "get",
@@ -38,8 +38,8 @@ impl Api {
 
     /// Replace the settings of an organization
     ///
-    /// For its administrators. A setting that is left out becomes its default. It holds from the next request on.
-    /// 409 `stale_version` when somebody else changed them meanwhile.
+    /// For administrators of the organization. A setting that is left out gets its default. Takes effect with the next
+    /// request. 409 `stale_version` if the settings were changed in the meantime.
     #[oai(
         path = "/organizations/:organization_id/settings",
         method = "put",

@@ -4,9 +4,9 @@ use super::model::SettingsOf;
 use crate::event::events;
 
 events! {
-    /// Something that happened to the settings of an organization.
+    /// Event of the settings of an organization.
     OrganizationSettingsEvent of SettingsOf {
-        /// Some of its fields have other values.
+        /// Settings changed.
         Updated[changed] => "updated",
     }
 }

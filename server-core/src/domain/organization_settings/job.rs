@@ -1,6 +1,6 @@
-//! The job that tells Telemetry what of an organization's settings it works by. The database leaves it, by a
-//! trigger, with each change. It tells what is there then, so that neither order nor repetition makes a
-//! difference: Telemetry keeps the later state.
+//! Job that sends an organization's settings that Telemetry needs. A trigger of the database enqueues it with each
+//! change. It sends the settings at the time of its run, so order and repetition make no difference: Telemetry keeps the
+//! later revision.
 
 use std::time::Duration;
 
@@ -20,18 +20,18 @@ use crate::{
 /// Pause before the next attempt while Telemetry does not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
-/// The settings of the job's organization.
+/// Transfer of the settings of the job's organization.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct SettingsPush {}
 
 impl Work for SettingsPush {
     const KIND: &'static str = "organization_settings_push";
     const ATTEMPTS: Option<i32> = None;
-    // As the trigger `organization_settings_tell` writes it.
+    // The trigger `organization_settings_tell` writes the same number.
     const KEEP_DAYS: i32 = 1;
 }
 
-/// Tells Telemetry.
+/// Sends settings to Telemetry.
 pub(crate) struct SettingsPusher {
     pub(crate) across: Across,
     pub(crate) telemetry: telemetry::Client,
@@ -46,13 +46,15 @@ impl Handler for SettingsPusher {
             return Err(JobError::fatal("organization_missing", "settings belong to an organization"));
         };
         attempt.absorb(&self.across, &work).await?;
-        let Some(told) = repository::settings_told(&self.across, organization).await? else { return Ok(Outcome::Done) };
-        let body = NewOrganizationSettings { revision: told.revision, timezone: told.timezone };
+        let Some(pushed) = repository::pushed_settings_get(&self.across, organization).await? else {
+            return Ok(Outcome::Done);
+        };
+        let body = NewOrganizationSettings { revision: pushed.revision, timezone: pushed.timezone };
         let request = self.telemetry.organization_settings_put().organization_id(organization.0).body(body);
         let Err(error) = request.send().await else { return Ok(Outcome::Done) };
         let failure = Failure::read(error).await;
         if failure.status.is_none_or(|status| status.is_server_error()) {
-            tracing::debug!(error = %failure, "Telemetry does not answer; it is told again of an organization's settings");
+            tracing::debug!(error = %failure, "Telemetry does not answer; the settings of an organization are sent again");
             return Ok(Outcome::Again(ASK_AGAIN));
         }
         Err(JobError::retry("telemetry_refused", failure))

@@ -4,21 +4,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{Entity, OrganizationId};
 
-/// Settings of an organization; a setting that it has not made has its default.
+/// Settings of an organization. A setting that was never made has its default.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub(crate) struct OrganizationSettings {
-    /// The organization.
+    /// Id of the organization.
     pub(crate) organization_id: OrganizationId,
-    /// For how long specialists open the records of whom they treated.
+    /// Period for which specialists may open the records of their patients.
     pub(crate) record_access: RecordAccess,
-    /// Rises with each change; the next change says which one it was made from.
+    /// Version, which increases with each change; an update states the version that it was made from.
     pub(crate) version: i64,
-    /// When it last changed.
+    /// Time of the last change.
     pub(crate) updated_at: DateTime<Utc>,
 }
 
-/// The settings of an organization, by its id.
+/// Settings as the entity of events, by the organization's id.
 #[derive(Debug, Clone)]
 pub(crate) struct SettingsOf(pub(super) OrganizationId);
 
@@ -41,20 +41,20 @@ impl Example for OrganizationSettings {
     }
 }
 
-/// For how long a specialist opens the record of a patient by an appointment with it. From the booking on until
-/// the appointment has ended it always does; by one that was cancelled, deleted or only held, never.
+/// Period for which an appointment lets its specialist open the patient's record. It always begins with the booking and
+/// lasts at least until the end of the appointment. A cancelled, deleted or held appointment gives no access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Object, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct RecordAccess {
-    /// Days after the end of an appointment that took place, or may have.
+    /// Days of access after the end of an appointment that took place, or whose outcome is not recorded.
     pub(crate) after_treatment_days: i32,
-    /// True if access has no such end: a specialist who has treated a patient once may always open the record.
+    /// `true` if access by an appointment that was not missed never ends; then `after_treatment_days` has no effect.
     pub(crate) unlimited: bool,
-    /// Days after the end of an appointment that the patient did not come to.
+    /// Days of access after the end of an appointment that the patient missed.
     pub(crate) after_no_show_days: i32,
 }
 
-/// `record_open_since` in the database has the same.
+/// The function `record_open_since` of the database has the same defaults.
 impl Default for RecordAccess {
     fn default() -> Self {
         Self { after_treatment_days: 90, unlimited: false, after_no_show_days: 7 }
@@ -62,7 +62,7 @@ impl Default for RecordAccess {
 }
 
 impl RecordAccess {
-    /// The names of what differs in `other`.
+    /// Returns the names of the fields that differ in `other`.
     pub(super) fn changed(&self, other: &Self) -> Vec<&'static str> {
         let differs = [
             ("record_access.after_treatment_days", self.after_treatment_days != other.after_treatment_days),
@@ -73,47 +73,49 @@ impl RecordAccess {
     }
 }
 
-/// The document as it is stored. What it does not name has its default; what this version does not know stays.
+/// Stored document. A missing field has its default; an update keeps fields that this version does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Document {
     pub(super) record_access: RecordAccess,
 }
 
-/// New settings of an organization, in place of all the present ones.
+/// New settings of an organization, which replace all present ones.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct UpdateOrganizationSettings {
-    /// The version this change was made from; 409 `stale_version` when there is a newer one.
+    /// Version that the change was made from; 409 `stale_version` if there is a newer one.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: i64,
-    /// For how long specialists open the records of whom they treated; the default when left out.
+    /// Period for which specialists may open the records of their patients; the default if left out.
     pub(crate) record_access: Option<UpdateRecordAccess>,
 }
 
-/// For how long a specialist opens the record of a patient by an appointment with it.
+/// Period for which an appointment lets its specialist open the patient's record.
 #[derive(Debug, Clone, Copy, Default, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(crate) struct UpdateRecordAccess {
-    /// Days after the end of an appointment that took place, or may have; 90 when left out, 0 for none.
+    /// Days of access after the end of an appointment that took place, or whose outcome is not recorded; 90 if left out, 0
+    /// for none.
     #[oai(validator(minimum(value = "0"), maximum(value = "36500")))]
     pub(crate) after_treatment_days: Option<i32>,
-    /// True if a specialist who has treated a patient once may always open the record; false when left out.
+    /// `true` if access by an appointment that was not missed never ends; then `after_treatment_days` has no effect.
+    /// `false` if left out.
     pub(crate) unlimited: Option<bool>,
-    /// Days after the end of an appointment that the patient did not come to; 7 when left out, 0 for none.
+    /// Days of access after the end of an appointment that the patient missed; 7 if left out, 0 for none.
     #[oai(validator(minimum(value = "0"), maximum(value = "36500")))]
     pub(crate) after_no_show_days: Option<i32>,
 }
 
 impl UpdateOrganizationSettings {
-    /// With each default where nothing is said.
+    /// Returns the document, with defaults for the settings that are left out.
     pub(super) fn document(&self) -> Document {
-        let (said, default) = (self.record_access.unwrap_or_default(), RecordAccess::default());
+        let (given, default) = (self.record_access.unwrap_or_default(), RecordAccess::default());
         Document {
             record_access: RecordAccess {
-                after_treatment_days: said.after_treatment_days.unwrap_or(default.after_treatment_days),
-                unlimited: said.unlimited.unwrap_or(default.unlimited),
-                after_no_show_days: said.after_no_show_days.unwrap_or(default.after_no_show_days),
+                after_treatment_days: given.after_treatment_days.unwrap_or(default.after_treatment_days),
+                unlimited: given.unlimited.unwrap_or(default.unlimited),
+                after_no_show_days: given.after_no_show_days.unwrap_or(default.after_no_show_days),
             },
         }
     }

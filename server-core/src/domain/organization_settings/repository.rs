@@ -6,16 +6,16 @@ use crate::{
     ids::OrganizationId,
 };
 
-/// The settings as they are stored.
+/// Stored settings of an organization.
 #[derive(sqlx::FromRow)]
-pub(super) struct Standing {
+pub(super) struct SettingsRow {
     pub(super) organization_id: OrganizationId,
     pub(super) document: Value,
     pub(super) version: i64,
     pub(super) updated_at: DateTime<Utc>,
 }
 
-impl Listed for Standing {
+impl Listed for SettingsRow {
     const TABLE: &'static str = "organization_settings";
     const COLUMNS: &'static str = "organization_id, document, version, updated_at";
     const PRESENT: &'static str = "true";
@@ -26,9 +26,9 @@ pub(super) async fn settings_update(
     tx: &mut WriteTx,
     organization: OrganizationId,
     document: &Value,
-) -> Result<Standing, DatabaseError> {
+) -> Result<SettingsRow, DatabaseError> {
     let row = sqlx::query_as!(
-        Standing,
+        SettingsRow,
         r#"
         update organization_settings set document = $2, version = version + 1, updated_at = now()
         where organization_id = $1
@@ -42,18 +42,18 @@ pub(super) async fn settings_update(
     Ok(row)
 }
 
-/// Settings that Telemetry receives.
-pub(super) struct Told {
+/// Settings that are sent to Telemetry.
+pub(super) struct PushedSettings {
     pub(super) revision: i64,
     pub(super) timezone: String,
 }
 
-pub(super) async fn settings_told(
+pub(super) async fn pushed_settings_get(
     across: &Across,
     organization: OrganizationId,
-) -> Result<Option<Told>, DatabaseError> {
+) -> Result<Option<PushedSettings>, DatabaseError> {
     let row = sqlx::query_as!(
-        Told,
+        PushedSettings,
         r#"
         select s.revision, o.timezone
         from organization_settings s join organizations o on o.id = s.organization_id

@@ -4,7 +4,7 @@ use super::{
     error::OrganizationSettingsError,
     event::OrganizationSettingsEvent,
     model::{Document, OrganizationSettings, SettingsOf, UpdateOrganizationSettings},
-    repository::{self, Standing},
+    repository::{self, SettingsRow},
 };
 use crate::{
     database::{Database, DatabaseError},
@@ -30,8 +30,8 @@ impl Service {
         organization: OrganizationId,
     ) -> Result<OrganizationSettings, OrganizationSettingsError> {
         let mut reader = self.database.read(caller).open().await?;
-        let standing: Option<Standing> = reader.get(organization).await?;
-        Ok(shown(&standing.ok_or(OrganizationSettingsError::NotFound)?)?)
+        let row: Option<SettingsRow> = reader.get(organization).await?;
+        Ok(shown(&row.ok_or(OrganizationSettingsError::NotFound)?)?)
     }
 
     pub(super) async fn update(
@@ -41,13 +41,13 @@ impl Service {
         input: &UpdateOrganizationSettings,
     ) -> Result<OrganizationSettings, OrganizationSettingsError> {
         let mut tx = self.database.write(caller).await?;
-        let standing: Option<Standing> = tx.lock(organization).await?;
-        let standing = standing.ok_or(OrganizationSettingsError::NotFound)?;
-        StaleVersion::check(input.version, standing.version)?;
-        let (before, after) = (read(&standing)?, input.document());
-        let mut document = standing.document;
-        let said = serde_json::to_value(after).map_err(|error| DatabaseError::Damaged(error.to_string()))?;
-        merge(&mut document, said);
+        let row: Option<SettingsRow> = tx.lock(organization).await?;
+        let row = row.ok_or(OrganizationSettingsError::NotFound)?;
+        StaleVersion::check(input.version, row.version)?;
+        let (before, after) = (read(&row)?, input.document());
+        let mut document = row.document;
+        let new = serde_json::to_value(after).map_err(|error| DatabaseError::Damaged(error.to_string()))?;
+        merge(&mut document, new);
         let settings = shown(&repository::settings_update(&mut tx, organization, &document).await?)?;
         let changed = before.record_access.changed(&after.record_access);
         tx.commit(OrganizationSettingsEvent::Updated(SettingsOf(organization), changed)).await?;
@@ -55,27 +55,26 @@ impl Service {
     }
 }
 
-fn shown(standing: &Standing) -> Result<OrganizationSettings, DatabaseError> {
-    let Document { record_access } = read(standing)?;
-    let &Standing { organization_id, version, updated_at, .. } = standing;
+fn shown(row: &SettingsRow) -> Result<OrganizationSettings, DatabaseError> {
+    let Document { record_access } = read(row)?;
+    let &SettingsRow { organization_id, version, updated_at, .. } = row;
     Ok(OrganizationSettings { organization_id, record_access, version, updated_at })
 }
 
-fn read(standing: &Standing) -> Result<Document, DatabaseError> {
-    serde_json::from_value(standing.document.clone()).map_err(|error| {
-        DatabaseError::Damaged(format!("settings of organization {}: {error}", standing.organization_id))
-    })
+fn read(row: &SettingsRow) -> Result<Document, DatabaseError> {
+    serde_json::from_value(row.document.clone())
+        .map_err(|error| DatabaseError::Damaged(format!("settings of organization {}: {error}", row.organization_id)))
 }
 
-/// Puts what is said into a document. What a later version has written beside it, while both run, stays.
-fn merge(document: &mut Value, said: Value) {
-    match (document, said) {
-        (Value::Object(document), Value::Object(said)) => {
-            for (name, value) in said {
+/// Merges new values into a document, and keeps fields that a later version has written while both run.
+fn merge(document: &mut Value, new: Value) {
+    match (document, new) {
+        (Value::Object(document), Value::Object(new)) => {
+            for (name, value) in new {
                 merge(document.entry(name).or_insert(Value::Null), value);
             }
         }
-        (document, said) => *document = said,
+        (document, new) => *document = new,
     }
 }
 

@@ -3,31 +3,31 @@
 use crate::{event::events, ids::UserId};
 
 events! {
-    /// Something that happened to a user.
+    /// Event of a user.
     UserEvent of UserId {
-        /// The identity provider has a new user.
+        /// The user was created at the identity provider.
         Created => "created",
-        /// Some of its fields have other values.
+        /// Fields of the user changed.
         Updated[changed] => "updated",
-        /// The identity provider has the user no more.
+        /// The user was deleted at the identity provider.
         Deleted => "deleted",
-        /// The identity provider said something older than what is known.
+        /// An event of the identity provider was ignored, because the user's row reflects a later one or the user is deleted.
         Ignored => "ignored",
-        /// The user is invited by an organization.
+        /// An organization invited the user.
         Invited => "invited",
-        /// A record of a patient or specialist is the user's from now on.
+        /// A patient or specialist record was linked to the user.
         Linked => "linked",
-        /// A link that the user has asked for has been accepted.
+        /// A link that the user requested was accepted.
         LinkGranted => "link_granted",
-        /// A record of a patient or specialist is the user's no more.
+        /// A patient or specialist record was unlinked from the user.
         Unlinked => "unlinked",
-        /// An erasure has been asked for.
+        /// An erasure of the user was requested.
         ErasureRequested => "erasure_requested",
-        /// An erasure has been tried out: nothing has changed.
+        /// A dry run of an erasure changed nothing.
         ErasurePlanned => "planned",
-        /// What is personal is gone.
+        /// Personal data of the user was erased.
         Erased => "erased",
-        /// What is left names nobody.
+        /// Personal data of the user was anonymized.
         Anonymized => "anonymized",
     }
 }

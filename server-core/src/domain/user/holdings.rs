@@ -5,8 +5,8 @@ use crate::holding::{Fate, Found, HOLDING, Holding, SealedBy, clear, hidden, sea
 pub(crate) const HOLDINGS: &[Holding] = &[Holding {
     table: "users",
     found: Found::User("id"),
-    // `clerk_id` goes last, when the identity provider has deleted the user that it names. Until then
-    // an account that is closed is one to be erased.
+    // `clerk_id` is replaced last, after the identity provider has deleted its user. Until then a closed account still
+    // counts as one to be erased.
     only: "t.clerk_id not like 'erased:%'",
     account: true,
     sealed_by: SealedBy::OwnKey,

@@ -1,5 +1,5 @@
-//! The job that has Telemetry refuse tokens that were issued before what they say changed. The database
-//! leaves it, by triggers, with each such change.
+//! Job that makes Telemetry refuse tokens issued before a change of the claims in them. Triggers of the database
+//! enqueue it with each such change.
 
 use std::time::Duration;
 
@@ -18,11 +18,11 @@ use crate::{
     jobs::{Handler, JobError, JobRun, Outcome, Work},
 };
 
-/// Pause before the next attempt while Telemetry does not answer. It is short, as the next request that Telemetry
-/// serves may carry such a token.
+/// Pause before the next attempt while Telemetry does not answer. It is short, because revoked tokens are accepted
+/// until then.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// A person whose tokens for the job's organization, or for every one, are good no longer.
+/// Revocation of a user's tokens for the job's organization, or for all organizations.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct AccessRevoke {
     user_id: UserId,
@@ -31,13 +31,13 @@ pub(crate) struct AccessRevoke {
 impl Work for AccessRevoke {
     const KIND: &'static str = "access_revoke";
     const ATTEMPTS: Option<i32> = None;
-    // Until Telemetry has taken it, the token works.
+    // Tokens are accepted until Telemetry has stored the revocation.
     const PAUSES: Backoff = Backoff::new(ASK_AGAIN, Duration::from_secs(30));
-    // As the function `access_revoke` writes it.
+    // The function `access_revoke` writes the same number.
     const KEEP_DAYS: i32 = 1;
 }
 
-/// Asks Telemetry.
+/// Sends revocations to Telemetry.
 pub(crate) struct AccessRevoker {
     pub(crate) across: Across,
     pub(crate) telemetry: telemetry::Client,
@@ -48,7 +48,7 @@ impl Handler for AccessRevoker {
     type Work = AccessRevoke;
 
     async fn run(&self, work: AccessRevoke, attempt: &JobRun) -> Result<Outcome, JobError> {
-        // What the others were left for is committed: the moment comes after it.
+        // The changes behind the absorbed jobs are committed, so the time read below is later than all of them.
         attempt.absorb(&self.across, &work).await?;
         let body = NewAccessRevocation {
             user_id: work.user_id.0,

@@ -18,7 +18,7 @@ pub(crate) struct KeyApi {
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct KeySet {
-    /// The keys, as RFC 8037 writes Ed25519 keys.
+    /// Ed25519 keys in the form of RFC 8037.
     keys: Vec<Any<Value>>,
 }
 
@@ -31,9 +31,9 @@ impl Example for KeySet {
 
 #[OpenApi(tag = "Tag::Identity")]
 impl KeyApi {
-    /// Get the keys that telemetry tokens are signed with
+    /// Get the public keys of telemetry tokens
     ///
-    /// A JSON Web Key Set for Telemetry and for whoever else has to verify such tokens.
+    /// Returns a JSON Web Key Set with which Telemetry and other services verify such tokens.
     #[oai(path = "/.well-known/jwks.json", method = "get", operation_id = "jwks_get")]
     async fn jwks_get(&self) -> Result<Json<KeySet>, ApiError> {
         let set = self.users.key_set();

@@ -13,4 +13,4 @@ pub(crate) use holdings::HOLDINGS;
 pub(crate) use job::AccessRevoker;
 pub(crate) use key_api::KeyApi;
 pub(crate) use model::{Moment, MyMembership, Profile, TelemetryToken};
-pub(crate) use service::Service;
+pub(crate) use service::{CLOCK_LEAD, Service};

@@ -5,17 +5,17 @@ use server_shared::mark::ShownOnce;
 
 use crate::{identity::Role, ids::OrganizationId};
 
-/// One organization the user belongs to.
+/// Membership of a user in an organization.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct MyMembership {
     /// Id of the organization.
     pub(crate) organization_id: OrganizationId,
-    /// What it is called.
+    /// Name of the organization.
     pub(crate) organization_name: String,
-    /// Its name in links.
+    /// Name of the organization in links.
     pub(crate) organization_slug: String,
-    /// Role of the user in it.
+    /// Role of the user in the organization.
     pub(crate) role: Role,
 }
 
@@ -30,24 +30,24 @@ impl Example for MyMembership {
     }
 }
 
-/// What the identity provider says of a user.
+/// Profile of a user at the identity provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Profile {
-    /// The user, as the identity provider calls it.
+    /// Id of the user at the identity provider.
     pub(crate) clerk_id: String,
-    /// Name that the user goes by.
+    /// Display name of the user.
     pub(crate) name: String,
-    /// The address that it proved to own.
+    /// Verified e-mail address of the user.
     pub(crate) email: Option<String>,
 }
 
-/// When the identity provider saw something. Of two of one time, the one with the greater id counts as
-/// the later, so that every process and every order of arrival agree.
+/// Position of an event in the order of the identity provider's events. Of two events with the same time, the one with
+/// the greater id is the later, so that every process and every order of arrival agree.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment {
-    /// The time.
+    /// Time of the event.
     pub(crate) at: DateTime<Utc>,
-    /// The message that tells of it.
+    /// Id of the message.
     pub(crate) id: String,
 }
 
@@ -55,9 +55,9 @@ pub(crate) struct Moment {
 #[derive(Debug, Object)]
 #[oai(example)]
 pub(crate) struct TelemetryToken {
-    /// To be sent to Telemetry as `Authorization: Bearer …`.
+    /// Token, to be sent to Telemetry as `Authorization: Bearer …`.
     pub(crate) token: ShownOnce<String>,
-    /// When it stops being accepted.
+    /// Time at which the token expires.
     pub(crate) expires_at: DateTime<Utc>,
 }
 
@@ -70,7 +70,7 @@ impl Example for TelemetryToken {
     }
 }
 
-/// What a telemetry token says; times in seconds since 1970.
+/// Claims of a telemetry token; times are in seconds since 1970.
 #[derive(Debug, Serialize)]
 pub(super) struct TelemetryClaims {
     pub(super) iss: &'static str,
@@ -80,7 +80,7 @@ pub(super) struct TelemetryClaims {
     pub(super) role: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) patient_id: Option<i64>,
-    /// In fractions of a second: what is revoked is told from what was issued a moment later.
+    /// With fractions of a second, to tell revoked tokens from those issued just after the revocation.
     pub(super) iat: f64,
     pub(super) nbf: i64,
     pub(super) exp: i64,

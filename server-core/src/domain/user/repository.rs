@@ -13,31 +13,31 @@ use crate::{
     ids::{OrganizationId, PatientId, UserId},
 };
 
-/// A user as it is stored.
+/// Stored account of a user.
 pub(super) struct AccountRow {
     pub(super) id: UserId,
     pub(super) uid: Uuid,
     pub(super) name: String,
     pub(super) data_key_wrapped: Option<Vec<u8>>,
     pub(super) email_index: Option<Vec<u8>>,
-    /// Which event the row is the state of.
+    /// Time of the event that the row reflects.
     pub(super) clerk_event_at: Option<DateTime<Utc>>,
     pub(super) clerk_event_id: Option<String>,
     pub(super) deleted_at: Option<DateTime<Utc>>,
 }
 
 impl AccountRow {
-    /// The last thing that the identity provider said of the user.
+    /// Returns the event of the identity provider that the row reflects.
     pub(super) fn moment(&self) -> Option<Moment> {
         Some(Moment { at: self.clerk_event_at?, id: self.clerk_event_id.clone()? })
     }
 }
 
-/// The personal data of a user on its way into its row.
+/// Encrypted e-mail address of a user, to be stored.
 pub(super) struct SealedEmail {
     pub(super) sealed: Option<Vec<u8>>,
     pub(super) index: Option<Vec<u8>>,
-    /// The key it is sealed with, where the row has none yet.
+    /// Key of the user's data, if the row has none yet.
     pub(super) key: Option<NewKey>,
 }
 
@@ -56,16 +56,16 @@ pub(super) async fn user_switch(tx: &mut impl Tx, user: UserId, organization: Or
     Ok(one_row(&done)?)
 }
 
-/// The user whom the identity provider calls so, locked against other changes. One who is new here is
-/// made, and that is said.
+/// Locks the user with an id of the identity provider, and creates it if it is new; returns the row, and true if it
+/// was created. `erased` is the name of the user after an erasure.
 pub(super) async fn account_lock(
     tx: &mut WriteTx,
     clerk_id: &str,
     erased: &str,
 ) -> Result<(AccountRow, bool), DatabaseError> {
-    // In turn with the erasure that changes the one name into the other.
+    // Serializes with the erasure that replaces the one name by the other.
     sqlx::query!("select pg_advisory_xact_lock(hashtextextended($1, 0))", erased).execute(tx.connection()?).await?;
-    // Nobody can come between: whoever inserts the same user at once waits here, and updates it then.
+    // A concurrent insert of the same user waits here, and then finds the row.
     let made = sqlx::query!(
         "insert into users (clerk_id) select $1 where not exists (select from users where clerk_id = $2)
          on conflict (clerk_id) do nothing",
@@ -116,24 +116,24 @@ pub(super) async fn profile_update(
     one_row(&done)
 }
 
-/// What ends an account for good: what is personal goes, the key it was sealed with too. The identity
-/// provider's name stays, for news of the user that come late; erasure replaces it at its end.
+/// Assignments that close an account for good and clear its personal data with the key. The identity provider's id
+/// stays, to recognize late events of the user, until the erasure replaces it.
 pub(super) const CLOSED: &str = "name = '', superadmin = false, current_organization_id = null, email_encrypted = null,
      email_index = null, data_key_wrapped = null, clerk_event_at = null, clerk_event_id = null,
      deleted_at = coalesce(deleted_at, now()), updated_at = now()";
 
-/// Ends a user for good.
+/// Closes a user's account for good.
 pub(super) async fn account_close(tx: &mut WriteTx, user: UserId) -> Result<(), DatabaseError> {
     let sql = format!("update users set {CLOSED} where id = $1");
     one_row(&sqlx::query(AssertSqlSafe(sql)).bind(user.0).execute(tx.connection()?).await?)
 }
 
-/// This moment, by the clock that tokens are dated by.
+/// Returns the current time of the database, whose clock dates tokens.
 pub(super) async fn moment(across: &Across) -> Result<DateTime<Utc>, DatabaseError> {
     Ok(sqlx::query_scalar!(r#"select clock_timestamp() as "moment!""#).fetch_one(across.pool()).await?)
 }
 
-/// Leaves the job that has Telemetry refuse the tokens of a user, if there is one of this name.
+/// Enqueues the job that revokes a user's tokens at Telemetry, if the user exists.
 pub(super) async fn access_revoke(tx: &mut WriteTx, clerk_id: &str) -> Result<(), DatabaseError> {
     sqlx::query!("select access_revoke(id, 0) from users where clerk_id = $1", clerk_id)
         .execute(tx.connection()?)
@@ -141,21 +141,21 @@ pub(super) async fn access_revoke(tx: &mut WriteTx, clerk_id: &str) -> Result<()
     Ok(())
 }
 
-/// Role of a user in one organization, as of a moment of the database's clock that is not later than the snapshot
-/// that was read.
+/// Role of a user in an organization at a time of the database's clock that is not later than the snapshot that was
+/// read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PresentRole {
-    /// The moment.
+    /// Time of the reading.
     pub(super) at: DateTime<Utc>,
-    /// True if the session has ended.
+    /// `true` if the session has ended.
     pub(super) session_ended: bool,
     /// The user's role there; `None` for somebody who is not a member.
     pub(super) role: Option<Role>,
-    /// The user's patient record there, if a patient is what it is.
+    /// The user's patient record there, if its role is `patient`.
     pub(super) patient_id: Option<PatientId>,
 }
 
-/// Reads the present role of a user in an organization; `None` if there is no such user any more. `now()` is taken
+/// Reads the present role of a user in an organization; `None` if the user does not exist any more. `now()` is taken
 /// before the statement's snapshot: any change that the statement does not see was committed later.
 pub(super) async fn present_role_get(
     across: &Across,

@@ -23,13 +23,15 @@ use crate::{
 
 /// Issuer of telemetry tokens.
 const ISSUER: &str = "restartix-core";
-/// Who the tokens are for.
+/// Audience of telemetry tokens.
 const AUDIENCE: &str = "restartix-telemetry";
 const TOKEN_MINUTES: i64 = 10;
+/// Tolerated lead of the identity provider's clock over this one.
+pub(crate) const CLOCK_LEAD: TimeDelta = TimeDelta::minutes(5);
 const TABLE: &str = "users";
 const EMAIL: &str = "email";
 
-/// The caller's own account.
+/// Service for the accounts of users.
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,
@@ -42,20 +44,21 @@ impl Service {
         Self { database, signer, encryption }
     }
 
-    /// The caller in the organization that it works in from now on.
+    /// Stores the organization that the caller works in from now on; returns the caller in it.
     pub(crate) async fn switch(&self, caller: &Person, organization: OrganizationId) -> Result<Person, UserError> {
         let switched = caller.in_organization(organization).ok_or(UserError::NotAMember)?;
         let user = caller.id();
         let mut tx = self.database.write(&switched).await?;
         repository::user_switch(&mut tx, user, organization).await?;
-        // This process answers by the new organization from the very next request on.
+        // The next request at this process is answered in the new organization.
         tx.changed(Changed::User(user));
         tx.commit(UserEvent::Updated(user, vec!["current_organization_id"])).await?;
         Ok(switched)
     }
 
-    /// A token for Telemetry. What it says is read and dated by the database: Telemetry is asked to refuse what
-    /// was issued before a change, and a process that has not heard of one yet must not issue anything after it.
+    /// Issues a token for Telemetry. Its claims and its time are read from the database: Telemetry refuses tokens from
+    /// before a change, so a process that has not noticed the change must not issue a token with the former claims and a
+    /// later time.
     pub(crate) async fn telemetry_token(
         &self,
         caller: &Person,
@@ -84,12 +87,12 @@ impl Service {
         Ok(TelemetryToken { token: ShownOnce::new(self.signer.sign(&claims)?), expires_at })
     }
 
-    /// The public half of the key that signs telemetry tokens.
+    /// Returns the public keys of telemetry tokens.
     pub(super) fn key_set(&self) -> serde_json::Value {
         self.signer.jwks()
     }
 
-    /// The identity provider says what a user is like; something newer that it said stays.
+    /// Stores a user's profile from an event of the identity provider, unless the row reflects a later event.
     pub(crate) async fn profile_put(
         &self,
         tx: &mut WriteTx,
@@ -99,7 +102,10 @@ impl Service {
         let (account, is_new) =
             repository::account_lock(tx, &profile.clerk_id, &self.erased_name(&profile.clerk_id)).await?;
         let user = account.id;
-        if account.deleted_at.is_some() || account.moment().is_some_and(|known| known >= *moment) {
+        // A stored time in the future would outrank every event to come, so it is ignored.
+        let latest = Utc::now() + CLOCK_LEAD;
+        let known = account.moment().filter(|known| known.at <= latest);
+        if account.deleted_at.is_some() || known.is_some_and(|known| known >= *moment) {
             return Ok(UserEvent::Ignored(user));
         }
         let email = self.seal(&account, profile.email.as_deref())?;
@@ -113,8 +119,8 @@ impl Service {
         Ok(UserEvent::Updated(user, changed.collect()))
     }
 
-    /// The identity provider says that a user is gone: so is what is personal. Nothing that it says later
-    /// of the user counts. Gives who it was, and whether this is news.
+    /// Closes the account of a user that the identity provider has deleted, and clears its personal data. Later events of
+    /// the user are ignored. Returns the user, and true unless the account was closed before.
     pub(crate) async fn close(&self, tx: &mut WriteTx, clerk_id: &str) -> Result<(UserId, bool, UserEvent), UserError> {
         let (account, _) = repository::account_lock(tx, clerk_id, &self.erased_name(clerk_id)).await?;
         let user = account.id;
@@ -126,31 +132,31 @@ impl Service {
         Ok((account.id, true, UserEvent::Deleted(user)))
     }
 
-    /// Revokes every token for Telemetry that the user was issued until the commit: tokens don't say which session
-    /// they were issued in, and a person who is signed in elsewhere gets a new one.
+    /// Revokes every token for Telemetry that was issued to the user until the commit. Tokens don't name the session that
+    /// they were issued in; a person who is signed in elsewhere gets a new one.
     pub(crate) async fn access_revoke(&self, tx: &mut WriteTx, clerk_id: &str) -> Result<(), DatabaseError> {
         repository::access_revoke(tx, clerk_id).await
     }
 
-    /// The user whom the identity provider calls so, locked, and whether it is still there; made if nothing
-    /// has been heard of it yet.
+    /// Locks the user with an id of the identity provider, and creates it if it is new; returns the user, and true unless
+    /// its account is closed.
     pub(crate) async fn known(&self, tx: &mut WriteTx, clerk_id: &str) -> Result<(UserId, bool), UserError> {
         let (account, _) = repository::account_lock(tx, clerk_id, &self.erased_name(clerk_id)).await?;
         Ok((account.id, account.deleted_at.is_none()))
     }
 
-    /// What an erased user is called in the place of the identity provider's name: news of the user that
-    /// come late are recognized by it, and nobody can read the name from it.
+    /// Returns the keyed hash that replaces the identity provider's id of an erased user. It recognizes late events of the
+    /// user without disclosing the id.
     pub(crate) fn erased_name(&self, clerk_id: &str) -> String {
         format!("erased:{}", hex::encode(self.encryption.index(NO_ORGANIZATION, "clerk_id", clerk_id)))
     }
 
-    /// The hash under which users with this e-mail address are found.
+    /// Returns the blind index of an e-mail address.
     pub(crate) fn email_index(&self, email: &str) -> Vec<u8> {
         self.encryption.index(NO_ORGANIZATION, EMAIL, &normalize_email(email))
     }
 
-    /// The e-mail address of the user `uid`, as its row has it.
+    /// Decrypts the e-mail address of the user `uid`.
     pub(crate) fn email_open(
         &self,
         uid: Uuid,
@@ -175,7 +181,7 @@ impl Service {
     }
 }
 
-/// Seconds since 1970; a double holds today's to the microsecond.
+/// Returns the seconds since 1970; a double has room for microseconds.
 #[allow(clippy::cast_precision_loss, reason = "microseconds of this century are whole numbers below 2^53")]
 fn seconds(moment: DateTime<Utc>) -> f64 {
     moment.timestamp_micros() as f64 / 1e6

@@ -1,4 +1,4 @@
-//! The account, which is above organizations: when it goes, what goes with it, and that it stays gone.
+//! Erasure of accounts, which belong to no organization, and late events of erased users.
 
 use serde_json::{Value, json};
 use test_support::{Answer, Clerk, ClerkApi, ClerkEvent, CoreApp, Person, Role, granted, refused};
@@ -9,7 +9,7 @@ use super::{
     planting::{ELSEWHERE, Found, USER, plant},
 };
 
-/// What the person did above organizations.
+/// User agent of the person's actions outside organizations.
 const ABOVE: &str = "planted-agent-of-none";
 
 async fn told(app: &CoreApp, kind: &str, of: Value) {
@@ -25,7 +25,7 @@ async fn a_clinic_ends_what_it_holds_and_never_the_account() {
     let planted = plant(app, &clerk).await;
     outbox_empty(app).await;
 
-    // It was the last membership; account and login stay, and what is above organizations.
+    // Although it was the last membership, the account, the login and data outside organizations stay.
     let asked = granted(admin.gdpr_user_erase().user_id(USER).send().await, 202);
     let job = finished(&admin, asked.job_id).await;
     assert!(!job.account && clerk.has(&planted.person.clerk_id));
@@ -39,10 +39,10 @@ async fn a_clinic_ends_what_it_holds_and_never_the_account() {
     });
     assert_eq!(others.collect::<Vec<_>>(), Vec::<&String>::new());
     assert_eq!((app.search(ABOVE).await.len(), telemetry.search(ABOVE).await.len()), (1, 1));
-    // There is nobody left to erase here, so it is the job that was.
+    // No data is left here, so a repeated request returns the finished job.
     let again = granted(admin.gdpr_user_erase().user_id(USER).send().await, 202);
     assert_eq!(again.job_id, asked.job_id);
-    // Nor is the person known here by its id any more.
+    // The organization does not know the person's id any more.
     let body = restartix_sdk::core::types::ConnectUser {
         email: None,
         user_id: Some(USER),
@@ -50,7 +50,7 @@ async fn a_clinic_ends_what_it_holds_and_never_the_account() {
     };
     let connect = admin.member_connect().organization_id(app.home().id).body(body).send().await;
     refused(connect, 404, "user_not_found");
-    // It has a right to be asked for the rest, too, though the person never was a member there.
+    // The other organization can erase its part, although the person was never a member there.
     let elsewhere = app.other_admin();
     let asked = granted(elsewhere.gdpr_user_anonymize().user_id(USER).send().await, 202);
     assert!(!finished(&elsewhere, asked.job_id).await.account);
@@ -66,11 +66,11 @@ async fn whoever_runs_the_platform_ends_all_of_it() {
     let planted = plant(app, &clerk).await;
     app.membership_add(&planted.person, app.away().id, Role::Admin).await;
     outbox_empty(app).await;
-    // With an organization named, it is that one's.
+    // A request that names an organization covers only that one.
     let within = superadmin.in_organization(app.away().id);
     let dry = granted(within.gdpr_user_erase().user_id(USER).dry_run(true).send().await, 202);
     assert!(!finished(&within, dry.job_id).await.account);
-    // Not where a clinic would be left without an administrator.
+    // A clinic must not be left without an administrator.
     let other = format!("update memberships set role = 'staff' where user_id = {}", app.away().admin.user_id);
     execute(&mut app.owner().await, &other).await;
     refused(superadmin.gdpr_user_erase().user_id(USER).send().await, 409, "last_admin");
@@ -99,7 +99,7 @@ async fn a_person_ends_its_own_account_and_clinics_keep_theirs() {
     let me = app.actor(&planted.person);
     let path = "/v1/me";
     let asked = Answer::to(me.request(reqwest::Method::DELETE, path)).await.json(202);
-    // Not a member of anything from here on; and asked for again, it is the same job, or nobody asks any more.
+    // All memberships have ended. A repeated request returns the same job, or the account is closed already.
     let again = Answer::to(me.request(reqwest::Method::DELETE, path)).await;
     match again.status.as_u16() {
         202 => assert_eq!(again.json(202)["job_id"], asked["job_id"]),
@@ -116,12 +116,12 @@ async fn a_person_ends_its_own_account_and_clinics_keep_theirs() {
     for value in [ABOVE, "planted-login@example.org", "planted-user-name", planted.person.clerk_id.as_str()] {
         assert_eq!((app.search(value).await, telemetry.search(value).await), (Vec::new(), Vec::new()), "{value}");
     }
-    // What the clinic holds is its own: a record without a login, and who was there.
+    // The clinic keeps its data: a record without a login, and its audit rows.
     let record = granted(app.admin().patient_get().patient_id(planted.patient.id).send().await, 200);
     assert_eq!((record.first_name.as_str(), record.user_id), ("Plantedfirst", None));
     assert!(!app.search("planted-user-agent").await.is_empty());
     assert_eq!(app.count("select count(*) from calendar_feeds").await, 0, "no old link lives on");
-    // Each membership's end is on record in its organization.
+    // The end of each membership is audited in its organization.
     let ended = format!(
         "select count(*) from audit_log where action = 'deleted' and entity_type = 'membership' and entity_id = '{USER}'
                   and operation_id = 'me_delete' and organization_id in ({}, {})",
@@ -129,7 +129,7 @@ async fn a_person_ends_its_own_account_and_clinics_keep_theirs() {
         app.away().id
     );
     assert_eq!(count(app, ended).await, 2);
-    // The clinic can be asked for its part still.
+    // The clinic can still erase its part.
     let asked = granted(app.admin().gdpr_patient_erase().patient_id(planted.patient.id).send().await, 202);
     finished(&app.admin(), asked.job_id).await;
     assert_eq!(app.search("Plantedfirst").await, Vec::new());
@@ -154,7 +154,7 @@ async fn an_account_without_memberships_is_no_clinics_to_take() {
     let (app, admin) = (&clinic.core, clinic.core.admin());
     let planted = plant(app, &clerk).await;
     granted(admin.member_delete().organization_id(app.home().id).user_id(USER).send().await, 204);
-    // What it did here can be seen and erased here all the same, but not what it is called by now.
+    // Its actions here can still be exported and erased, but its current name and address are not shown.
     let path = format!("/v1/gdpr/users/{USER}/export");
     let exported = Answer::to(admin.request(reqwest::Method::GET, &path)).await;
     assert!(exported.body.contains("planted-user-agent"), "{}", exported.body);
@@ -175,8 +175,7 @@ async fn who_left_the_identity_provider_is_erased_like_anybody() {
     told(app, "user.deleted", json!({ "id": planted.person.clerk_id, "at": 5_000 })).await;
     assert_eq!(app.search("planted-login@example.org").await, Vec::new(), "the account is closed");
     assert!(!app.search("planted-user-agent").await.is_empty(), "what a clinic holds is not the provider's to take");
-    // It has said so at the identity provider: what the account did above clinics goes by itself. What it did in
-    // a clinic is for that one to be asked for.
+    // The account's data outside clinics is erased automatically. Each clinic has to erase its own data.
     test_support::eventually("the account is gone", 3 * CoreApp::PATIENCE, || async {
         app.search(ABOVE).await.is_empty() && app.search(&planted.person.clerk_id).await.is_empty()
     })
@@ -234,7 +233,7 @@ async fn late_news_of_an_erased_person_bring_nothing_back() {
     assert_eq!(count(app, format!("select count(*) from memberships where user_id = {USER}")).await, 0);
     let person = Person { user_id: USER, clerk_id: id.to_owned() };
     refused(app.actor(&person).me_get().send().await, 401, "user_unknown");
-    // Somebody else of the same address is somebody else.
+    // Another user with the same address is a new user.
     let newcomer = format!("user_{}", Uuid::new_v4().simple());
     let of = json!({ "id": newcomer, "at": 9_002, "first_name": "New", "email": "planted-login@example.org" });
     told(app, "user.created", of).await;

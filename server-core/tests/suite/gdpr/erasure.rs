@@ -1,4 +1,4 @@
-//! What an erasure takes, what it leaves, and how it gets to its end.
+//! Erasures: the data that they erase and keep, failures on the way, and repeated requests.
 
 use std::collections::BTreeMap;
 
@@ -7,19 +7,19 @@ use restartix_sdk::core::types::{CreatePatient, ErasureAction, ErasureItem, Hold
 use test_support::{Answer, ClerkApi, CoreApp, Role, TelemetryApp, granted, refused, until};
 
 use super::{
-    clinic, finished, outbox_empty,
+    clinic, execute, finished, outbox_empty,
     planting::{After, CLIENT_REQUEST, Found, plant, plant_in_telemetry, planted_record},
     registry::personal,
     with_clerk,
 };
 
-/// Core's rows by place, and what becomes of them.
+/// Returns Core's items by place, with action and number of rows.
 fn of_core(items: &[ErasureItem]) -> BTreeMap<(String, String, String), (ErasureAction, i64)> {
     let core = items.iter().filter(|item| item.service != HoldingService::Telemetry && item.table != "audit_log");
     let place = |item: &ErasureItem| (item.store.clone(), item.table.clone(), item.found_by.clone());
     let mut places = BTreeMap::new();
     for item in core {
-        // Several holdings may be found in one way, for different rows.
+        // Several holdings may share a place, for different rows.
         places.entry(place(item)).or_insert((item.action, 0)).1 += item.rows;
     }
     places
@@ -39,7 +39,7 @@ async fn an_erased_person_is_found_nowhere() {
     let other = granted(admin.patient_create().body(body).send().await, 201);
     outbox_empty(app).await;
 
-    // Before: each column of the registry holds what was planted in it, and the search finds it there.
+    // Before the erasure, the search finds each planted value in its column.
     let before = planted.search(&clinic).await;
     let registry = personal(app);
     for line in &registry {
@@ -66,7 +66,7 @@ async fn an_erased_person_is_found_nowhere() {
     let events = clinic.telemetry.search("/planted-page").await;
     assert!(events.iter().any(|place| place.store == "clickhouse"), "{events:?}");
 
-    // A dry run says what would be, and changes nothing. All of it, the account too, is the platform's to end.
+    // A dry run makes a plan and changes nothing. Only the platform can erase everything, with the account.
     let platform = app.superadmin();
     let user = planted.person.user_id;
     let asked = granted(platform.gdpr_user_erase().user_id(user).dry_run(true).send().await, 202);
@@ -75,7 +75,7 @@ async fn an_erased_person_is_found_nowhere() {
     assert!(dry.receipt.is_empty() && dry.account, "{dry:?}");
     outbox_empty(app).await;
     let unchanged = planted.search(&clinic).await;
-    // What tells of the dry run itself names the user.
+    // Rows about the dry run itself name the user.
     let of_values = |found: &Found| -> Found {
         found
             .iter()
@@ -92,7 +92,7 @@ async fn an_erased_person_is_found_nowhere() {
     let destroyed = of_core(&job.receipt)[&("postgresql".to_owned(), "data_keys".to_owned(), "data_key:id".to_owned())];
     assert_eq!(destroyed, (ErasureAction::DestroyKey, 1));
 
-    // After: the same search finds nothing that was to go, and what was to stay.
+    // After the erasure, the same search finds only the values that stay.
     outbox_empty(app).await;
     let after = planted.search(&clinic).await;
     for needle in &planted.needles {
@@ -117,23 +117,23 @@ async fn an_erased_person_is_found_nowhere() {
         1,
         "a booked time stays"
     );
-    // Rows that were to go are gone whole, and what was held is free.
+    // Rows are deleted as a whole, and held appointments are released.
     let sql = "select (select count(*) from specialist_hours) + (select count(*) from specialist_exceptions)";
     assert_eq!(app.count(sql).await, 0, "when the person worked is nowhere");
     assert_eq!(app.count("select count(*) from calendar_feeds").await, 0, "no old link lives on");
     let sql = "select count(*) from appointments where title = 'Of another' and status = 'expired' and user_id is null";
     assert_eq!(app.count(sql).await, 1, "what the person held for another is held no more");
 
-    // The trail itself stays whole.
+    // The audit trail stays complete.
     clinic.telemetry.sealed().await;
     let verified = granted(clinic.telemetry.admin(app.home().id).audit_verify().send().await, 200);
     assert!(verified.complete && verified.intact && verified.verified_to > 0, "{verified:?}");
 
-    // Others are as they were.
+    // Other patients have not changed.
     let same = granted(admin.patient_get().patient_id(other.id).send().await, 200);
     assert_eq!((same.version, same.email), (other.version, other.email));
 
-    // Asked for again, it is the same job.
+    // A repeated request returns the same job.
     let again = granted(platform.gdpr_user_erase().user_id(user).send().await, 202);
     assert_eq!((again.job_id, again.status), (asked.job_id, JobState::Succeeded));
 }
@@ -147,7 +147,7 @@ async fn anonymizing_keeps_what_is_counted() {
     let asked = granted(admin.gdpr_user_anonymize().user_id(planted.person.user_id).send().await, 202);
     finished(&admin, asked.job_id).await;
     let mut left = planted.left_in_core(app).await;
-    // When nothing happened is no name.
+    // Times of appointments identify nobody.
     left.retain(|_, places| places.iter().any(|place| !place.starts_with("postgresql public.appointments.")));
     assert_eq!(left, Found::new());
     assert_eq!(
@@ -165,7 +165,7 @@ async fn a_killed_process_finishes_when_it_is_back_and_a_failing_clerk_holds_up_
     let mut app = with_clerk(&clerk).start().await;
     let admin = app.superadmin();
     let planted = plant(&app, &clerk).await;
-    // Nobody listens where Telemetry should: the erasure stops in the middle.
+    // Telemetry is down, so the erasure stops in the middle.
     let asked = granted(admin.gdpr_user_erase().user_id(planted.person.user_id).send().await, 202);
     until("Core's part is done and Telemetry's fails", CoreApp::PATIENCE, || async {
         let job = granted(admin.gdpr_job_get().job_id(asked.job_id).send().await, 200);
@@ -227,7 +227,7 @@ async fn a_patient_without_a_user_is_erased_alone() {
     let clinic = clinic(&clerk).await;
     let (app, admin) = (&clinic.core, clinic.core.admin());
     let patient = granted(admin.patient_create().body(planted_record()).send().await, 201);
-    // One that is deleted already has the same right.
+    // A deleted record can be erased, too.
     granted(admin.patient_delete().patient_id(patient.id).send().await, 204);
     let asked = granted(admin.gdpr_patient_erase().patient_id(patient.id).send().await, 202);
     finished(&admin, asked.job_id).await;
@@ -235,9 +235,100 @@ async fn a_patient_without_a_user_is_erased_alone() {
         assert_eq!(app.search(value).await, Vec::new(), "{value}");
     }
     assert_eq!(clerk.calls(), 0);
-    // The shell can't be filled again, not even by the owner.
+    // Not even the owner of the table can write to the erased row.
     let fill = sqlx::query("update patients set email_index = 'x' where id = $1").bind(patient.id);
     assert!(fill.execute(&mut app.owner().await).await.is_err());
     let again = granted(admin.gdpr_patient_erase().patient_id(patient.id).send().await, 202);
     assert_eq!(again.job_id, asked.job_id);
+}
+
+/// Creates a patient record, and links it to a user.
+async fn patient_of(app: &CoreApp, user: Option<i64>) -> i64 {
+    let body = CoreApp::new_patient("Plantedfirst", "Plantedlast");
+    let record = granted(app.admin().patient_create().body(body).send().await, 201).id;
+    if let Some(user) = user {
+        let sql = format!("update patients set user_id = {user} where id = {record}");
+        execute(&mut app.owner().await, &sql).await;
+    }
+    record
+}
+
+#[tokio::test]
+async fn a_request_that_is_repeated_is_the_same_job_while_it_runs_and_afterwards() {
+    let clerk = ClerkApi::start([]).await;
+    let mut app = with_clerk(&clerk).start().await;
+    let (login, anonymized, worker, whole) = (
+        app.member_add(Role::Patient).await,
+        app.member_add(Role::Patient).await,
+        app.member_add(Role::Staff).await,
+        app.member_add(Role::Patient).await,
+    );
+    clerk.user_add(&whole.clerk_id);
+    let without_login = patient_of(&app, None).await;
+    let with_login = patient_of(&app, Some(login.user_id)).await;
+    let kept = patient_of(&app, Some(anonymized.user_id)).await;
+    let of_worker = patient_of(&app, Some(worker.user_id)).await;
+    let of_whole = patient_of(&app, Some(whole.user_id)).await;
+
+    // Each dry run is a job of its own.
+    let mut dry = Vec::new();
+    for _ in 0..2 {
+        let asked = granted(app.admin().gdpr_patient_erase().patient_id(with_login).dry_run(true).send().await, 202);
+        assert!(asked.dry_run);
+        dry.push(asked.job_id);
+    }
+    assert_ne!(dry[0], dry[1]);
+
+    // Returns the jobs in the order of the requests, two of which name a person by its record and by its user.
+    let ask = async |app: &CoreApp| {
+        let (admin, platform) = (app.admin(), app.superadmin());
+        let mut jobs = Vec::new();
+        for patient in [without_login, with_login, of_worker] {
+            jobs.push(granted(admin.gdpr_patient_erase().patient_id(patient).send().await, 202));
+        }
+        jobs.push(granted(admin.gdpr_user_erase().user_id(login.user_id).send().await, 202));
+        jobs.push(granted(admin.gdpr_patient_anonymize().patient_id(kept).send().await, 202));
+        jobs.push(granted(platform.gdpr_user_erase().user_id(whole.user_id).send().await, 202));
+        jobs.push(granted(platform.gdpr_patient_erase().patient_id(of_whole).send().await, 202));
+        assert!(jobs.iter().all(|job| !job.dry_run));
+        jobs.into_iter().map(|job| job.job_id).collect::<Vec<_>>()
+    };
+    let first = ask(&app).await;
+    assert_eq!((first[1], first[5]), (first[3], first[6]), "the record of a patient's login goes with the login");
+    let different: std::collections::BTreeSet<_> = first.iter().chain(&dry).collect();
+    assert_eq!(different.len(), first.len() - 2 + dry.len());
+    // Telemetry is down, so each job waits for it after Core's part.
+    for (job, admin) in first.iter().zip([0, 0, 0, 0, 0, 1, 1]) {
+        let asker = if admin == 0 { app.admin() } else { app.superadmin() };
+        until("Core's part is done", 3 * CoreApp::PATIENCE, || async {
+            let job = granted(asker.gdpr_job_get().job_id(*job).send().await, 200);
+            (job.last_error.as_deref() == Some("telemetry_unavailable") && !job.receipt.is_empty()).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(ask(&app).await, first, "while they run");
+
+    app.server.stop().await;
+    let telemetry = TelemetryApp::start().await;
+    app.server.environment_set("TELEMETRY_INTERNAL_URL", telemetry.url());
+    execute(&mut app.owner().await, "update jobs set run_at = now() where state = 'queued'").await;
+    app.server.start().await;
+    let (admin, platform) = (app.admin(), app.superadmin());
+    for job in &first[..5] {
+        finished(&admin, *job).await;
+    }
+    finished(&platform, first[5]).await;
+    assert_eq!(ask(&app).await, first, "when they have finished");
+
+    // An erased person can't be exported, planned, anonymized, or erased by another organization.
+    for patient in [without_login, with_login, kept, of_worker, of_whole] {
+        let export = admin.request(Method::GET, &format!("/v1/gdpr/patients/{patient}/export"));
+        Answer::to(export).await.refusal(404, "patient_not_found");
+        let dry = admin.gdpr_patient_erase().patient_id(patient).dry_run(true).send().await;
+        refused(dry, 404, "patient_not_found");
+        let stranger = app.other_admin();
+        refused(stranger.gdpr_patient_erase().patient_id(patient).send().await, 404, "patient_not_found");
+    }
+    refused(admin.gdpr_patient_anonymize().patient_id(with_login).send().await, 404, "patient_not_found");
+    refused(admin.gdpr_patient_erase().patient_id(of_whole).send().await, 404, "patient_not_found");
 }

@@ -21,7 +21,7 @@ async fn export(admin: &Actor, user: i64) -> String {
     String::from_utf8(body).unwrap()
 }
 
-/// What the document says of a table, found one way.
+/// Returns the document's rows of a table in which the person is found in one way.
 fn rows<'a>(document: &'a Value, table: &str, found_by: &str) -> Vec<&'a Value> {
     let holdings = document["core"].as_array().unwrap().iter();
     let here = holdings.filter(|holding| holding["table"] == table && holding["found_by"] == found_by);
@@ -38,7 +38,7 @@ async fn an_export_shows_what_is_held() {
     outbox_empty(app).await;
     let text = export(&admin, USER).await;
     for line in personal(app).iter().filter(|line| line.shown != "-") {
-        // A clinic is not told where else the person is.
+        // A clinic is not shown other organizations of the person.
         let Some(needle) = planted.needle(line).filter(|needle| needle.column != "current_organization_id") else {
             continue;
         };
@@ -47,7 +47,7 @@ async fn an_export_shows_what_is_held() {
     assert!(text.contains("scan.txt") && text.contains("photo.txt"), "{text}");
     assert!(!text.contains("Otherfirst") && !text.contains("planted-agent-of-none"), "{text}");
     serde_json::from_str::<PersonExport>(&text).expect("it is the document that the specification describes");
-    // The address that an invitation was sent to is sealed under the invitation's own key.
+    // An invited address is encrypted with the invitation's own key.
     let document: Value = serde_json::from_str(&text).unwrap();
     let invited = rows(&document, "invitations", "address:email_index");
     assert!(
@@ -56,7 +56,7 @@ async fn an_export_shows_what_is_held() {
     );
     let platform = export(&app.superadmin(), USER).await;
     assert!(platform.contains("planted-agent-of-none") && platform.contains("current_organization_id"));
-    // What was read is on record, each record of it.
+    // The export and each exported record are audited.
     let of = |action: &str, kind: &str, id: i64| {
         format!(
             "select count(*) from audit_log where action = '{action}' and entity_type = '{kind}' and entity_id = '{id}'
@@ -74,7 +74,7 @@ async fn an_export_of_many_pages_has_each_row_once() {
     let (app, admin) = (&clinic.core, clinic.core.admin());
     plant(app, &clerk).await;
     let (home, specialist) = (app.home().id, app.home().specialist_id);
-    // By a number, by a UUID that comes in no order; pages that are full to the last row among them.
+    // Pages by a number and by an unordered UUID, with full last pages among them.
     let sql = format!(
         "insert into appointments (organization_id, title, status, started_at, ended_at, block, specialist_id, patient_id)
          select {home}, 'number ' || n, 'completed', now(), now() + interval '1 hour', '[,)', {specialist}, p.id
@@ -85,12 +85,12 @@ async fn an_export_of_many_pages_has_each_row_once() {
     execute(&mut app.owner().await, &sql).await;
     let document: Value = serde_json::from_str(&export(&admin, USER).await).unwrap();
     let text = |row: &Value, name: &str| row[name].as_str().unwrap().to_owned();
-    // Those of a series have one title.
+    // The appointments of a series share a title.
     let mut booked: Vec<(String, String)> = rows(&document, "appointments", "patient:patient_id")
         .iter()
         .map(|row| (text(row, "title"), text(row, "started_at")))
         .collect();
-    // Four that are to come or did not take place are another holding's; one took place.
+    // One appointment took place; the four others, future or missed, belong to another holding.
     assert_eq!(booked.len(), 599 + 5);
     let mut kinds: Vec<(String, String)> =
         rows(&document, "jobs", "user:created_by").iter().map(|row| (text(row, "kind"), String::new())).collect();
@@ -111,7 +111,7 @@ async fn exports_have_a_small_budget_of_their_own() {
     let admin = app.admin();
     let mut admitted = 0;
     let refused = loop {
-        // Users and patients alike.
+        // Both for users and for patients.
         let path = if admitted % 2 == 0 { "/v1/gdpr/users/999999/export" } else { "/v1/gdpr/patients/999999/export" };
         let answer = Answer::to(admin.request(Method::GET, path)).await;
         assert_eq!(answer.header("ratelimit-limit"), "5");

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{clinic, finished, outbox_empty, planting::plant};
 
-/// Headers that somebody may write anything into, each with words of its own.
+/// Headers with free text, each with a text of its own.
 const WRITTEN: [&str; 12] = [
     "accept-language",
     "baggage",
@@ -24,7 +24,7 @@ const WRITTEN: [&str; 12] = [
     "x-request-id",
 ];
 
-/// Text that `who` writes into a header.
+/// Returns the text that `who` writes into a header.
 fn words(who: &str, header: &str) -> String {
     format!("planted-{who}-{header}")
 }
@@ -68,7 +68,7 @@ async fn nothing_that_was_written_into_headers_and_titles_is_left() {
     let (app, admin) = (&clinic.core, clinic.core.admin());
     let planted = plant(app, &clerk).await;
     let person = app.actor(&planted.person).in_organization(app.home().id);
-    // Ids of requests that are ids, and the programs that sent them.
+    // Request ids in the form of ids, and user agents.
     let own = Uuid::new_v4();
     for request in [
         person.request(Method::GET, "/v1/me"),
@@ -84,7 +84,7 @@ async fn nothing_that_was_written_into_headers_and_titles_is_left() {
     requests(&clinic, "own", &person, planted.patient.id, 9).await;
     requests(&clinic, "others", &admin, planted.patient.id, 11).await;
 
-    // Before: what may be kept is kept where erasure reaches it, and words nowhere.
+    // Before the erasure: ids are stored where it reaches them, and free text nowhere.
     let places = async |value: &str| {
         let mut found = app.search(value).await;
         found.extend(clinic.telemetry.search(value).await);

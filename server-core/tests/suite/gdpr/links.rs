@@ -1,4 +1,4 @@
-//! What comes to be linked to a person while it is erased.
+//! Links and bookings made during an erasure.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,7 +15,7 @@ async fn a_record_that_is_linked_in_the_middle_goes_too() {
     let person = app.member_add(Role::Patient).await;
     let body = CoreApp::new_patient("Plantedfirst", "Plantedlast");
     let record = granted(admin.patient_create().body(body).send().await, 201);
-    // Linked, and not committed yet: the plan doesn't see it, and the records wait for it.
+    // The link is not committed yet: the plan doesn't see it, and the stage of records waits for it.
     let mut owner = app.owner().await;
     let mut linking = owner.begin().await.unwrap();
     let sql = format!("update patients set user_id = {} where id = {}", person.user_id, record.id);

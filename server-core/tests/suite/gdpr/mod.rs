@@ -1,5 +1,5 @@
-//! The rights of a person to its data, over both services and all of their stores: one and the same
-//! search finds what was planted before, and nothing after.
+//! Exports and erasures over both services and all stores: the same search finds every planted value before an erasure,
+//! and none after it.
 
 mod account;
 mod erasure;
@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use test_support::{Actor, ClerkApi, Clinic, CoreApp, CoreBuilder, granted, until};
 use uuid::Uuid;
 
-/// Two processes with a Clerk of their own.
+/// Starts Core and Telemetry with a Clerk of their own.
 pub(crate) async fn clinic(clerk: &ClerkApi) -> Clinic {
     Clinic::start_with(with_clerk(clerk)).await
 }
@@ -39,7 +39,7 @@ async fn outbox_empty(app: &CoreApp) {
 }
 
 pub(crate) async fn finished(admin: &Actor, id: Uuid) -> ErasureJob {
-    // A job that failed waits longer each time.
+    // The pause after a failure grows.
     until("the erasure is done", 3 * CoreApp::PATIENCE, || async {
         let job = granted(admin.gdpr_job_get().job_id(id).send().await, 200);
         (job.status == JobState::Succeeded).then_some(job)

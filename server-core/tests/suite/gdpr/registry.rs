@@ -1,4 +1,4 @@
-//! The registry of personal columns, as the program prints it, held against the real schema.
+//! Comparison of the registry of personal columns, as printed by the program, with the schema.
 
 use std::collections::BTreeSet;
 
@@ -6,18 +6,18 @@ use test_support::CoreApp;
 
 const IMPERSONAL: &str = include_str!("../gdpr_impersonal.txt");
 
-/// A line of the registry.
+/// Line of the registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Personal {
     pub(super) table: String,
     pub(super) column: String,
     pub(super) found_by: String,
     pub(super) erase: String,
-    /// What an export calls it; `-` where it shows nothing.
+    /// Name in exports; `-` if exports don't show the column.
     pub(super) shown: String,
 }
 
-/// Everything that is about people, from the program's own list.
+/// Reads the registry that the program prints.
 pub(super) fn personal(app: &CoreApp) -> Vec<Personal> {
     let printed = String::from_utf8(app.server.run("personal-data")).unwrap();
     let lines = printed.lines().map(|line| {

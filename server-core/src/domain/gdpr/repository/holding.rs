@@ -1,5 +1,4 @@
-//! SQL on what the rooms hold. It is put together from their static names alone; what comes from a request are
-//! parameters, and these are ids.
+//! SQL for holdings. It is composed only of static names from the registry; values of requests are bound as parameters.
 
 use serde_json::{Map, Value};
 use sqlx::{AssertSqlSafe, Postgres, Row, postgres::PgArguments, query::Query};
@@ -13,7 +12,7 @@ use crate::{
     ids::OrganizationId,
 };
 
-/// Names of columns that are read along with sealed ones, to open them.
+/// Names of columns that are read along with encrypted ones, to decrypt them.
 const ORGANIZATION: &str = "$organization";
 const KEY: &str = "$key";
 const WRAPPED: &str = "$wrapped";
@@ -21,31 +20,31 @@ const ROW: &str = "$row";
 /// Name of the column by which pages are found.
 const PLACE: &str = "$place";
 
-/// Rows of a page of an export: a few hundred kilobytes at most.
+/// Rows per page of an export: a few hundred kilobytes at most.
 const PAGE: usize = 200;
 
-/// Key of the sealed columns of a row.
+/// Key of the encrypted columns of a row.
 pub(in crate::domain::gdpr) struct RowKey {
     pub(in crate::domain::gdpr) key: HeldKey,
     pub(in crate::domain::gdpr) row: Uuid,
 }
 
-/// The key of a row, as it was read with it.
+/// Key of a row, read with the row or known by its organization.
 pub(in crate::domain::gdpr) enum HeldKey {
-    /// The row that holds it, and how it stands there.
+    /// Holder of the key, and the wrapped key.
     Wrapped(Holder, Vec<u8>),
-    /// Not at all: it is the organization's.
+    /// Key of the organization.
     Organization(OrganizationId),
 }
 
-/// A row of a holding, its sealed columns still sealed, under the names of their columns.
+/// Row of a holding with its columns; encrypted columns are not decrypted.
 pub(in crate::domain::gdpr) struct HeldRow {
     pub(in crate::domain::gdpr) key: Option<RowKey>,
     pub(in crate::domain::gdpr) columns: Map<String, Value>,
 }
 
-/// Whether anything is held on the person, as far as the context goes, that erasing would change: of one
-/// that was erased nothing is. `account` asks for what is above organizations, too.
+/// Returns true if an erasure would change data on the person that the context shows, with `account` also data outside
+/// organizations. After an erasure it returns false.
 pub(in crate::domain::gdpr) async fn is_held(
     tx: &mut impl Tx,
     holdings: Holdings,
@@ -59,16 +58,16 @@ pub(in crate::domain::gdpr) async fn is_held(
     Ok(bind(&sql, person).fetch_one(tx.connection()?).await?.try_get(0)?)
 }
 
-/// Which of a holding's rows are meant.
+/// Rows of a holding that are changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::domain::gdpr) enum Reach {
-    /// Every one that the context shows.
+    /// All rows that the context shows.
     Context,
-    /// Those that belong to no organization: who signs in, or works on its own account, is in none.
+    /// Rows of no organization, e.g. of sign-ins and of changes of the user's own account.
     Platform,
 }
 
-/// Does with a holding what the mode says; how many rows that was.
+/// Applies the mode's fate to a holding; returns the number of rows.
 pub(in crate::domain::gdpr) async fn holding_change(
     tx: &mut WriteTx,
     holding: &Holding,
@@ -94,8 +93,8 @@ pub(in crate::domain::gdpr) async fn holding_change(
     Ok(bind(&sql, person).execute(tx.connection()?).await?.rows_affected())
 }
 
-/// Reads a page of a holding as an export shows it: the rows after the place `after`, and the place to go on after;
-/// `None` behind the last page.
+/// Reads a page of a holding for an export: the rows after the place `after`, and the place after which the next page
+/// begins; `None` after the last page.
 pub(in crate::domain::gdpr) async fn holding_page(
     tx: &mut PageTx,
     holding: &Holding,
@@ -151,9 +150,9 @@ pub(in crate::domain::gdpr) async fn holding_page(
     Ok((page, last.filter(|_| found.len() == PAGE)))
 }
 
-/// A row and its place.
+/// Splits a read row into its parts; returns its place, too.
 fn held_row(sealed_by: SealedBy, row: Value) -> Result<(HeldRow, Option<String>), DatabaseError> {
-    let Value::Object(mut columns) = row else { return Err(damaged("a row is no object")) };
+    let Value::Object(mut columns) = row else { return Err(damaged("a row is not an object")) };
     let mut key_part = |name: &str| columns.shift_remove(name).filter(|value| !value.is_null());
     let (organization, key, wrapped, row) = (key_part(ORGANIZATION), key_part(KEY), key_part(WRAPPED), key_part(ROW));
     let organization = OrganizationId(organization.as_ref().and_then(Value::as_i64).unwrap_or_default());
@@ -175,7 +174,7 @@ fn held_row(sealed_by: SealedBy, row: Value) -> Result<(HeldRow, Option<String>)
     Ok((HeldRow { key, columns }, place))
 }
 
-/// Bytes as PostgreSQL writes them into JSON.
+/// Parses bytes in the form that PostgreSQL writes into JSON.
 pub(in crate::domain::gdpr) fn bytes(value: &Value) -> Result<Vec<u8>, DatabaseError> {
     let digits = value.as_str().and_then(|text| text.strip_prefix("\\x"));
     digits.and_then(|digits| hex::decode(digits).ok()).ok_or_else(|| damaged("no bytes"))

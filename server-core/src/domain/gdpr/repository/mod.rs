@@ -8,15 +8,15 @@ pub(super) use person::{
 
 use uuid::Uuid;
 
-use super::model::Subject;
+use super::model::{ErasureMode, Subject};
 use crate::{
     database::{DatabaseError, OpenReader, Tx},
-    ids::{OrganizationId, UserId},
+    ids::{OrganizationId, PatientId, UserId},
     jobs::{Job, JobState},
 };
 
-/// Returns true if a user may have somebody erased: administrators may in their organization, superadmins everywhere,
-/// and everybody may have themselves erased everywhere. To be called above organizations.
+/// Returns true if a user may erase the person: administrators may in their organization, superadmins everywhere, and
+/// users may erase themselves everywhere. Must be called above organizations.
 pub(super) async fn may_erase(
     tx: &mut impl Tx,
     asker: Option<UserId>,
@@ -44,8 +44,8 @@ pub(super) async fn may_erase(
     Ok(may)
 }
 
-/// Whether a forwarder has audit rows of the user's in hand, as they were before erasure took the
-/// personal part of them. Rows that Telemetry refused wait longer than a lease, in nobody's hand.
+/// Returns true if a forwarder has leased audit rows of the user, whose personal part may be sent although it is erased
+/// here. Rows that Telemetry refused are postponed for longer than a lease, so they don't count.
 pub(super) async fn outbox_in_hand(tx: &mut impl Tx, user: i64) -> Result<bool, DatabaseError> {
     let in_hand = sqlx::query_scalar!(
         r#"
@@ -61,7 +61,7 @@ pub(super) async fn outbox_in_hand(tx: &mut impl Tx, user: i64) -> Result<bool, 
     Ok(in_hand)
 }
 
-/// An erasure, if the caller may see it, and the organization that it is in.
+/// Reads an erasure that the caller may see, and its organization.
 pub(super) async fn erasure_get(
     reader: &mut OpenReader,
     kind: &str,
@@ -100,4 +100,33 @@ pub(super) async fn erasure_get(
         };
         (organization, job)
     }))
+}
+
+/// Returns the youngest erasure in the context's organization that took the patient record, on its own or along with
+/// its user. Dry runs have no key.
+pub(super) async fn erasure_of_record(
+    tx: &mut impl Tx,
+    organization: Option<OrganizationId>,
+    kind: &str,
+    mode: ErasureMode,
+    patient: PatientId,
+) -> Result<Option<Job>, DatabaseError> {
+    let job = sqlx::query_as!(
+        Job,
+        r#"
+        select id, payload, state as "state: JobState", attempts, last_error, progress, created_at, started_at,
+               finished_at
+        from jobs
+        where organization_id = $1 and kind = $2 and key is not null and payload ->> 'mode' = $3
+          and progress -> 'person' -> 'patients' @> to_jsonb($4::bigint)
+        order by created_at desc, id desc limit 1
+        "#,
+        organization.map_or(0, |id| id.0),
+        kind,
+        mode.as_str(),
+        patient.0
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(job)
 }

@@ -1,4 +1,4 @@
-//! SQL on the people whose data is meant: their ids, and what holds them while they are erased.
+//! SQL for the ids of a person, and for locks during its erasure.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,29 +8,28 @@ use crate::{
     ids::{OrganizationId, PatientId, UserId},
 };
 
-/// The ids by which a person's rows are found. They are kept with the job: once the rows are shells,
-/// nothing says any more whose they were.
+/// Ids by which a person's rows are found. The job stores them, because erased rows are no longer linked to the person.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::domain::gdpr) struct Person {
     pub(in crate::domain::gdpr) user: Option<i64>,
-    /// Whether the user belongs to an organization that the context shows.
+    /// `true` if the user is a member of an organization that the context shows.
     #[serde(default)]
     pub(in crate::domain::gdpr) member: bool,
     pub(in crate::domain::gdpr) patients: Vec<i64>,
     pub(in crate::domain::gdpr) specialists: Vec<i64>,
-    /// Prefixes of the keys of its files.
+    /// Prefixes of the keys of the person's files.
     pub(in crate::domain::gdpr) files: Vec<String>,
 }
 
 impl Person {
-    /// Selects the user's data above organizations, and nothing else.
+    /// Selects only the user's data outside organizations.
     pub(in crate::domain::gdpr) fn account(user: UserId) -> Self {
         Self { user: Some(user.0), ..Self::default() }
     }
 }
 
-/// The user of a patient record who is a patient in the organization and nothing else: the two are one
-/// person, and are erased as one. The record of somebody who works there is a thing of its own.
+/// Returns the user of a patient record, if `patient` is its only role in the context: then user and record are erased
+/// together. The record of a user who works there is erased on its own.
 pub(in crate::domain::gdpr) async fn patient_user(
     tx: &mut impl Tx,
     patient: PatientId,
@@ -52,7 +51,7 @@ pub(in crate::domain::gdpr) async fn patient_user(
     Ok(user)
 }
 
-/// The person's ids, as far as the context goes.
+/// Reads the ids of a person that the context shows.
 pub(in crate::domain::gdpr) async fn person_get(tx: &mut impl Tx, subject: Subject) -> Result<Person, DatabaseError> {
     let (user, patient) = match subject {
         Subject::User(user) => (Some(user.0), None),
@@ -88,8 +87,8 @@ pub(in crate::domain::gdpr) async fn person_get(tx: &mut impl Tx, subject: Subje
     Ok(Person { user, member, patients, specialists, files })
 }
 
-/// Keeps the user from being linked to further records to the end of the transaction: a link refers to
-/// the membership, so who makes one waits here, or is waited for.
+/// Locks the user's memberships, which prevents new links of the user until the end of the transaction: a link refers to
+/// the membership.
 pub(in crate::domain::gdpr) async fn memberships_hold(tx: &mut WriteTx, subject: Subject) -> Result<(), DatabaseError> {
     let Subject::User(user) = subject else { return Ok(()) };
     sqlx::query!(
@@ -101,8 +100,7 @@ pub(in crate::domain::gdpr) async fn memberships_hold(tx: &mut WriteTx, subject:
     Ok(())
 }
 
-/// Returns the locks that keep everybody from booking for the person and from changing the administrators of its
-/// organizations.
+/// Returns the locks that prevent bookings for the person and changes of the administrators of its organizations.
 pub(in crate::domain::gdpr) async fn person_locks(
     tx: &mut WriteTx,
     person: &Person,
@@ -124,14 +122,14 @@ pub(in crate::domain::gdpr) async fn person_locks(
     Ok(organizations.into_iter().map(Lock::Members).chain(patients).collect())
 }
 
-/// Keeps the user's account to the end of the transaction: a membership that is being accepted waits, and
-/// then finds the account gone.
+/// Locks the user's account until the end of the transaction: the acceptance of an invitation waits, and then finds the
+/// account closed.
 pub(in crate::domain::gdpr) async fn account_hold(tx: &mut WriteTx, user: i64) -> Result<(), DatabaseError> {
     sqlx::query!("select id from users where id = $1 for update", user).fetch_optional(tx.connection()?).await?;
     Ok(())
 }
 
-/// Reads the identity provider's name of a user that is erased here; `None` when the name is gone already.
+/// Reads the identity provider's id of a user whose account is closed; `None` if it has been replaced already.
 pub(in crate::domain::gdpr) async fn clerk_id(tx: &mut impl Tx, user: i64) -> Result<Option<String>, DatabaseError> {
     let clerk_id = sqlx::query_scalar!(
         "select clerk_id from users where id = $1 and deleted_at is not null and clerk_id not like 'erased:%'",
@@ -142,13 +140,13 @@ pub(in crate::domain::gdpr) async fn clerk_id(tx: &mut impl Tx, user: i64) -> Re
     Ok(clerk_id)
 }
 
-/// Puts `erased` in the place of what the identity provider called the user; see `user::Service::erased_name`.
+/// Replaces the identity provider's id of a user by `erased`; see `user::Service::erased_name`.
 pub(in crate::domain::gdpr) async fn clerk_id_forget(
     tx: &mut WriteTx,
     user: i64,
     erased: &str,
 ) -> Result<u64, DatabaseError> {
-    // In turn with news of the user: it is known by the one name or by the other at any moment.
+    // Serializes with events of the user, which look for both names.
     sqlx::query!("select pg_advisory_xact_lock(hashtextextended($1, 0))", erased).execute(tx.connection()?).await?;
     let done = sqlx::query!(
         r#"

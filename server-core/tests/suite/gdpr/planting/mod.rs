@@ -1,5 +1,4 @@
-//! A person with a value in every personal column, none of which can come about by accident, and the one
-//! search for them.
+//! A person with a unique value in every personal column, and the search for these values.
 
 mod rows;
 mod table;
@@ -26,7 +25,7 @@ use super::{count, execute, registry::Personal};
 
 pub(super) use self::table::{After, CLIENT_REQUEST, ELSEWHERE, USER};
 
-/// Something planted: in which column, how the registry finds it, what it is, and what becomes of it.
+/// Planted value: its column, the way in which the registry finds it, and its fate.
 #[derive(Debug, Clone)]
 pub(super) struct Needle {
     pub(super) table: &'static str,
@@ -36,7 +35,7 @@ pub(super) struct Needle {
     pub(super) after: After,
 }
 
-/// A person that is in every column of the registry.
+/// Person with a value in every column of the registry.
 pub(super) struct Planted {
     pub(super) person: Person,
     pub(super) patient: Patient,
@@ -47,7 +46,7 @@ pub(super) struct Planted {
 pub(super) type Found = BTreeMap<String, BTreeSet<String>>;
 
 impl Planted {
-    /// What was planted in a column of the registry; `None` for one whose values tell nothing apart.
+    /// Returns the value planted in a column of the registry; `None` for a column whose values can't be unique.
     pub(super) fn needle(&self, line: &Personal) -> Option<&Needle> {
         let Personal { table, column, found_by, .. } = line;
         let here = |needle: &&Needle| {
@@ -62,12 +61,12 @@ impl Planted {
         needle
     }
 
-    /// The values that have to be found nowhere.
+    /// Returns the values that must not be found after an erasure.
     pub(super) fn gone(&self) -> impl Iterator<Item = &str> {
         self.needles.iter().filter(|needle| needle.after == After::Nowhere).map(|needle| needle.value.as_str())
     }
 
-    /// The one search: where in both services anything is that was planted.
+    /// Searches both services for all planted values.
     pub(super) async fn search(&self, clinic: &Clinic) -> Found {
         let mut found = self.search_core(&clinic.core).await;
         let values: Vec<String> = found.keys().cloned().collect();
@@ -77,7 +76,7 @@ impl Planted {
         found
     }
 
-    /// The same in Core alone.
+    /// Searches Core for all planted values.
     pub(super) async fn search_core(&self, app: &CoreApp) -> Found {
         let values: BTreeSet<&String> = self.needles.iter().map(|needle| &needle.value).collect();
         let values: Vec<String> = values.into_iter().cloned().collect();
@@ -85,12 +84,12 @@ impl Planted {
         values.iter().cloned().zip(places).collect()
     }
 
-    /// What is left in Core of what has to be found nowhere.
+    /// Returns the values left in Core that must not be found.
     pub(super) async fn left_in_core(&self, app: &CoreApp) -> Found {
         self.left(self.search_core(app).await)
     }
 
-    /// What is left in both services of what has to be found nowhere.
+    /// Returns the values left in both services that must not be found.
     pub(super) async fn left_in_both(&self, clinic: &Clinic) -> Found {
         self.left(self.search(clinic).await)
     }
@@ -108,7 +107,7 @@ fn names(places: Vec<Place>) -> impl Iterator<Item = String> {
     })
 }
 
-/// A patient record with something in every field.
+/// Patient record with a value in every field.
 pub(super) fn planted_record() -> CreatePatient {
     CreatePatient {
         address: Some("9917 Planted-Address Row".to_owned()),
@@ -122,7 +121,7 @@ pub(super) fn planted_record() -> CreatePatient {
     }
 }
 
-/// Plants a person at home, by operations where there are any.
+/// Plants a person in the home organization, by operations as far as possible.
 pub(super) async fn plant(app: &CoreApp, clerk: &ClerkApi) -> Planted {
     let (mut owner, home) = (app.owner().await, app.home().id);
     for (table, id) in [("users", USER), ("patients", PATIENT), ("specialists", SPECIALIST)] {
@@ -130,7 +129,7 @@ pub(super) async fn plant(app: &CoreApp, clerk: &ClerkApi) -> Planted {
     }
     let person = app.member_add(Role::Patient).await;
     clerk.user_add(&person.clerk_id);
-    // Invited before anybody was known to have the address; a member by now.
+    // The invitation was made before the address had an account; the person is a member now.
     let body = ConnectUser {
         email: Some("planted-login@example.org".to_owned()),
         user_id: None,
@@ -141,7 +140,7 @@ pub(super) async fn plant(app: &CoreApp, clerk: &ClerkApi) -> Planted {
     let told = Clerk::sign(&[ClerkEvent::new("user.updated", profile)]);
     assert_eq!(Answer::to(told[0].to(&app.url())).await.status.as_u16(), 204);
     let patient = app.patient_of(&person, planted_record()).await;
-    // What the person does itself leaves its address and program.
+    // Requests of the person leave its IP address and user agent.
     let path = format!("/v1/patients/{}", patient.id);
     let request = app.actor(&person).request(Method::GET, &path).header("user-agent", "planted-user-agent");
     Answer::to(request.header("x-request-id", CLIENT_REQUEST)).await.json(200);
@@ -153,7 +152,7 @@ pub(super) async fn plant(app: &CoreApp, clerk: &ClerkApi) -> Planted {
     for (owned_by, name) in [(format!("patients/{}", patient.uid), "scan"), (format!("users/{USER}"), "photo")] {
         app.file_put(&format!("organizations/{home}/{owned_by}/{name}.txt"), "planted-file-body").await;
     }
-    // Texts in the clear are planted, too, and are not to be sealed before they were looked for.
+    // Plaintext is planted, too, and must not be encrypted before the search.
     let once = "select count(*) from jobs where kind = 'texts_seal' and state = 'queued' and run_at > now()";
     until("what seals older texts has come round", CoreApp::PATIENCE, || async {
         (count(app, once.to_owned()).await == 1).then_some(())
@@ -166,7 +165,7 @@ pub(super) async fn plant(app: &CoreApp, clerk: &ClerkApi) -> Planted {
     Planted { person, patient, needles }
 }
 
-/// What Telemetry keeps of the person by itself.
+/// Plants data that only Telemetry holds.
 pub(super) async fn plant_in_telemetry(clinic: &Clinic, person: &Person) {
     let client = clinic.telemetry_of(&clinic.core.actor(person).in_organization(clinic.core.home().id)).await;
     let consent = ConsentUpdate {

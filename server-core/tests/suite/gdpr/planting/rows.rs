@@ -1,11 +1,11 @@
-//! The rows that plant what no operation leaves.
+//! Rows with values that no operation stores.
 
 use test_support::{CoreApp, in_days};
 use uuid::Uuid;
 
 use super::table::{CLINIC, ELSEWHERE, PATIENT, SPECIALIST, SPECIALTY, TEMPLATE, TREATING, USER};
 
-/// What no operation leaves, or not with values that stand nowhere else.
+/// Returns statements for values that no operation stores, or not as unique ones.
 pub(super) fn rows(app: &CoreApp) -> Vec<String> {
     [people(app), invitations(app), appointments(app), doings(app)].concat()
 }
@@ -23,7 +23,7 @@ fn people(app: &CoreApp) -> Vec<String> {
         ),
         format!("update memberships set created_at = '1971-01-01 00:00:01.700102+00' where user_id = {USER}"),
         format!("update patients set created_at = '1971-01-01 00:00:01.700103+00' where id = {PATIENT}"),
-        // The person works here, too: a record of its own.
+        // The person works here, too, and has a specialist record.
         format!(
             "insert into specialists (organization_id, user_id, name, title, timezone, created_at)
              values ({home}, {USER}, 'planted-specialist-name', 'planted-specialist-title', 'Europe/Berlin',
@@ -63,7 +63,7 @@ fn invitations(app: &CoreApp) -> Vec<String> {
             "update invitations set created_at = '1971-01-01 00:00:01.700161+00' where user_id = {USER};
              update invitations set created_at = '1971-01-01 00:00:01.700162+00' where email_index is not null"
         ),
-        // To others: to its records, and by itself.
+        // Invitations to its records, and by the person.
         format!(
             "insert into invitations (organization_id, uid, kind, role, user_id, patient_id, specialist_id, invited_by,
                                       created_at)
@@ -93,7 +93,7 @@ fn appointments(app: &CoreApp) -> Vec<String> {
                      '1972-01-01 09:00:01.700151+00', '1972-01-01 10:00:01.700152+00', 'weekly', 1, '{{6}}', '1974-03-07',
                      '1971-01-01 00:00:01.700153+00')"
         ),
-        // One that did not take place, one that will, and one that did.
+        // A missed appointment, a future one and a completed one.
         format!(
             "insert into appointments (organization_id, title, status, started_at, ended_at, block, specialist_id,
                                        patient_id, appointment_template_id, appointment_series_id, specialty_id, modality,
@@ -142,7 +142,7 @@ fn doings(app: &CoreApp) -> Vec<String> {
     let (home, away) = (app.home(), app.away().id);
     let (home, admin, specialist) = (home.id, home.admin.user_id, home.specialist_id);
     vec![
-        // Somebody acted as the person; and the person, when it was an administrator, as somebody else.
+        // An impersonation of the person, and one by it as an administrator.
         format!(
             "insert into impersonations (organization_id, token_hash, impersonator_user_id, patient_id, patient_user_id,
                                          reason, created_at, expires_at)
@@ -167,7 +167,7 @@ fn doings(app: &CoreApp) -> Vec<String> {
              values ({home}, 77, {specialist}, {USER}, 'Europe/Berlin', '1972-01-01 09:00+00', '1972-01-01 10:00+00',
                      'daily', 1, '{{}}', 2)"
         ),
-        // What it holds for that one, and moved.
+        // Appointments that the person holds for another patient, and moved.
         format!(
             "insert into appointments (organization_id, title, status, started_at, ended_at, block, specialist_id,
                                        patient_id, user_id, holder, hold_expires_at)
@@ -198,7 +198,7 @@ fn doings(app: &CoreApp) -> Vec<String> {
              values (gen_random_uuid(), {home}, 'planted-key-hash', 'planted-request-hash', 201, 'planted-wrapped-key',
                      'planted-answer', {USER}, {USER})"
         ),
-        // What it did here, as an administrator for another, and in no organization; what was done to it.
+        // Audit rows: by the person here, by it as an impersonator, by it in no organization, and about it.
         format!(
             "with entry as (
                  insert into audit_log (id, occurred_at, organization_id, actor_kind, actor_user_id, impersonator_user_id,
@@ -219,7 +219,7 @@ fn doings(app: &CoreApp) -> Vec<String> {
     ]
 }
 
-/// Something that the person was denied, on its way to Telemetry.
+/// Refused attempt of the person, in the outbox to Telemetry.
 fn attempt(organization: i64, user_agent: &str) -> String {
     let id = Uuid::now_v7();
     format!(

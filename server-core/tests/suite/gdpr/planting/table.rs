@@ -1,7 +1,6 @@
-//! What is planted, column by column of the registry, and what becomes of it.
+//! Planted values and their fates, by columns of the registry.
 
-/// Ids that stand nowhere else: of the person's user, patient and specialist record, and of what others
-/// have to do with it.
+/// Unique ids: of the person's user, patient and specialist record, and of rows of others that refer to it.
 pub(in crate::gdpr) const USER: i64 = 7_300_219_845;
 pub(super) const PATIENT: i64 = 8_400_329_956;
 pub(super) const SPECIALIST: i64 = 9_500_430_067;
@@ -10,20 +9,20 @@ pub(super) const SPECIALTY: i64 = 6_200_118_734;
 pub(super) const TEMPLATE: i64 = 2_800_885_401;
 pub(super) const CLINIC: i64 = 4_000_996_512;
 
-/// The program of what the person once did in the other clinic, whose own that is.
+/// User agent of a former action of the person in the other clinic, which belongs to that clinic.
 pub(in crate::gdpr) const ELSEWHERE: &str = "planted-agent-elsewhere";
 
-/// Id that the person's program once gave a request.
+/// Client request id of a former request of the person.
 pub(in crate::gdpr) const CLIENT_REQUEST: &str = "7a3d1f0e-9c55-4b7a-8e21-6d0f4b9a2c17";
 
-/// What becomes of a planted value.
+/// Fate of a planted value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::gdpr) enum After {
-    /// It is found nowhere.
+    /// The value must not be found anywhere.
     Nowhere,
-    /// It is an id that others have too, and found in this column no more.
+    /// The value is an id that occurs elsewhere, too, and must not be found in this column.
     NotThere,
-    /// It is found there still, for this reason.
+    /// The value must still be found in this column, for this reason.
     Stays(&'static str),
 }
 
@@ -37,8 +36,7 @@ const OWN: After = Stays("of a program or of work, which is nobody's any more");
 const OTHER: After = Stays("of somebody else's invitation, which nobody is said to have made");
 const OTHERS: After = Stays("of another patient's appointment, which nobody is said to have moved");
 
-/// Values that the schema doesn't let be told apart from others': they go with their rows, which other
-/// columns find.
+/// Columns whose values can't be unique; their rows are found by other columns.
 pub(super) const CLOSED: [(&str, &str, &str); 12] = [
     ("invitations", "kind", "one of three kinds"),
     ("invitations", "role", "one of four roles"),
@@ -54,11 +52,10 @@ pub(super) const CLOSED: [(&str, &str, &str); 12] = [
     ("audit_log", "entity_type", "what its id is the id of, where that is the person"),
 ];
 
-/// What is planted in a table where the registry finds the person one way: column, value, what becomes of
-/// it.
+/// Planted values of a table in which the registry finds the person in one way: column, value and fate.
 pub(super) type Planting = (&'static str, &'static str, &'static [(&'static str, &'static str, After)]);
 
-/// Everything; what begins with `$` is known once it is there.
+/// All planted values. A value that begins with `$` is replaced once it is known.
 pub(super) const PLANTINGS: &[Planting] = &[
     (
         "idempotency_keys",
