@@ -23,9 +23,10 @@ enum Program {
     Xtask,
 }
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step { name: "format", program: Program::Cargo, arguments: &["fmt", "--all", "--check"] },
     Step { name: "arrows", program: Program::Xtask, arguments: &["arrows"] },
+    Step { name: "words", program: Program::Xtask, arguments: &["words"] },
     Step { name: "deny", program: Program::Xtask, arguments: &["deny"] },
     Step {
         name: "clippy",

@@ -26,6 +26,7 @@ mod stack;
 mod test;
 mod token;
 mod tools;
+mod words;
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about = "RestartiX development tools", disable_help_subcommand = false)]
@@ -62,6 +63,8 @@ enum Task {
     Lint,
     /// Check which rooms of the servers import which others against server-*/arrows.txt.
     Arrows,
+    /// Check that doc comments, pages and descriptions begin with a verb or a noun.
+    Words,
     /// Check licences, bans and sources of all dependencies, and known vulnerabilities where their database can be had.
     Deny,
     /// Fuzz both services by their specifications and judge what came of it.
@@ -99,6 +102,7 @@ fn main() -> ExitCode {
         Task::SpecDiff { against } => spec_diff::run(against.as_deref()),
         Task::Lint => lint::run(),
         Task::Arrows => arrows::run(),
+        Task::Words => words::run(),
         Task::Deny => deny::run(),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Bench(options) => bench::run(&options),
