@@ -28,13 +28,13 @@ use crate::stack::{fetch, paths, pins, servers, tokens, wait};
 
 /// The organizations of `xtask/bench/sql/seed.sql`, each with a person at the front desk.
 const ORGANIZATIONS: u32 = 4;
-/// How long `xtask-bench` may take to end in order.
+/// Time limit for `xtask-bench` to end in order.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How much to measure.
+/// Options of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// How often each measurement is repeated.
+    /// Number of repetitions of each measurement.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Seconds each measurement takes.
@@ -51,8 +51,8 @@ pub(crate) struct Options {
 /// Builds, starts, measures and stops.
 ///
 /// # Errors
-/// What could not be built or started; a server that answered wrongly; missing programs, with where to get them. Slow
-/// is no error.
+/// Fails if something can't be built or started, if a server answers wrongly, or if a program is missing (the error
+/// says where to get it). Slowness is no error.
 pub(crate) fn run(options: &Options) -> Result<()> {
     wait::watch_signals()?;
     let state = paths::checkout().join("target/bench");
@@ -71,7 +71,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     measured
 }
 
-/// What Core needs. Dropped, it stops.
+/// Stores that Core needs. They stop when this value is dropped.
 struct Stack {
     _valkey: Valkey,
     postgres: Postgres,

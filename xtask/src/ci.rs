@@ -56,7 +56,7 @@ const STEPS: [Step; 13] = [
 /// run them already.
 ///
 /// # Errors
-/// When a step fails; the error names it.
+/// Fails if a step fails; the error names it.
 pub(crate) fn run(skip_tests: bool) -> Result<()> {
     // Asked now: should a step build this program anew, the path will lead to the new one.
     let xtask = std::env::current_exe().context("cannot find the path of this program")?;

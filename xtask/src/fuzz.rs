@@ -21,10 +21,10 @@ use report::Report;
 /// The longest that one service may take; it takes two or three minutes.
 const LONGEST_RUN: Duration = Duration::from_mins(15);
 
-/// What both services together must have been asked.
+/// Minimum number of requests to both services together.
 const CASES_WANTED: usize = 2_000;
 
-/// How to fuzz.
+/// Options of `cargo xtask fuzz`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Most generated cases for each operation.
@@ -47,7 +47,7 @@ pub(crate) struct Options {
 /// Fuzzes both services and judges the reports.
 ///
 /// # Errors
-/// When a service breaks its specification, when operations were not reached, or when too little was asked.
+/// Fails if a service breaks its specification, if operations were not reached, or if too few requests were sent.
 pub(crate) fn run(options: &Options) -> Result<()> {
     match &options.stack {
         Some(file) => judge(file, options),

@@ -11,7 +11,7 @@ const SPECIFICATIONS: [&str; 2] = ["openapi/telemetry.json", "openapi/core.json"
 /// Lints both specifications with both tools and reports all of their findings.
 ///
 /// # Errors
-/// When either tool finds fault.
+/// Fails if either tool finds a fault.
 pub(crate) fn run() -> Result<()> {
     let mut failed = Vec::new();
     let mut redocly = tools::node("redocly")?;

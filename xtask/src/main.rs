@@ -55,7 +55,7 @@ enum Task {
     },
     /// Say what changed in the specifications and whom it breaks; a breaking change needs a major version.
     SpecDiff {
-        /// What to compare with: a directory with both documents, or a git ref [default: openapi/released].
+        /// Base of the comparison: a directory with both documents, or a git ref [default: openapi/released].
         #[arg(long, value_name = "DIR_OR_GITREF")]
         against: Option<String>,
     },

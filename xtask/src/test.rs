@@ -15,13 +15,13 @@ use crate::tools;
 /// The variable by which tests find the stack: the absolute path of its `stack.json`.
 const VARIABLE: &str = "RESTARTIX_TEST_STACK";
 
-/// What to run.
+/// Arguments of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Start the stack and keep it until Ctrl-C, to run single tests against it by hand.
     #[arg(long)]
     stack_only: bool,
-    /// Where the stack's state goes; another directory is another stack.
+    /// Directory of the stack's state; another directory is another stack.
     #[arg(long, value_name = "DIR", default_value = "target/test")]
     state: PathBuf,
     /// Passed to `cargo nextest run`; then nothing else is tested.

@@ -1,4 +1,4 @@
-// How `cargo xtask codegen` turns a specification into the generated half of the TypeScript SDK.
+// Configuration by which `cargo xtask codegen` generates the TypeScript SDK from a specification.
 import { readFileSync } from 'node:fs';
 
 // A list of exactly 33 entries would become a tuple type that no array of the caller's fits; its length is the

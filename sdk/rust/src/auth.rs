@@ -1,4 +1,4 @@
-//! Who the caller is: fixed credentials, and tokens that renew themselves.
+//! Authentication of the caller: fixed credentials, and tokens that are renewed automatically.
 
 use std::fmt;
 use std::future::Future;
@@ -15,7 +15,7 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// A token is renewed this long before it expires, so that none expires on its way.
 const MARGIN: Duration = Duration::from_secs(30);
 
-/// What a request is authenticated with. `Debug` never shows a secret.
+/// Credential of a request. `Debug` never shows a secret.
 #[derive(Clone, Default)]
 pub(crate) enum Credential {
     #[default]
@@ -156,7 +156,7 @@ impl TokenSource {
     /// The present token, fetched or renewed first where necessary.
     ///
     /// # Errors
-    /// When fetching fails and no earlier token is still valid.
+    /// Fails if fetching fails and no earlier token is still valid.
     pub async fn token(&self) -> Result<String, TokenError> {
         let mut kept = self.0.kept.lock().await;
         if let Some(token) = kept.as_ref().filter(|token| token.lives_for(MARGIN)) {

@@ -28,7 +28,7 @@ pub struct ClientBuilder {
     user_agent: String,
 }
 
-/// Why no client could be made.
+/// Reason why no client could be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The base URL is no absolute `http` or `https` URL.
@@ -99,14 +99,14 @@ impl ClientBuilder {
         self
     }
 
-    /// How often and how patiently calls are tried again.
+    /// Sets the number of retries and the pauses between them.
     #[must_use]
     pub fn retries(mut self, retries: Retries) -> Self {
         self.retries = retries;
         self
     }
 
-    /// What the service's logs call this client. Default: the SDK's name and version.
+    /// Sets the `User-Agent` header. Default: the SDK's name and version.
     #[must_use]
     pub fn user_agent(mut self, name: impl Into<String>) -> Self {
         self.user_agent = name.into();
@@ -116,7 +116,7 @@ impl ClientBuilder {
     /// A client for Core.
     ///
     /// # Errors
-    /// When the base URL or the credential can't be used.
+    /// Fails if the base URL or the credential can't be used.
     #[cfg(feature = "core")]
     pub fn core(self) -> Result<crate::core::Client, BuildError> {
         let (base_url, http, inner) = self.parts(true)?;
@@ -126,7 +126,7 @@ impl ClientBuilder {
     /// A client for Telemetry.
     ///
     /// # Errors
-    /// When the base URL or the credential can't be used.
+    /// Fails if the base URL or the credential can't be used.
     #[cfg(feature = "telemetry")]
     pub fn telemetry(self) -> Result<crate::telemetry::Client, BuildError> {
         let (base_url, http, inner) = self.parts(false)?;

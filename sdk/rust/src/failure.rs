@@ -76,7 +76,7 @@ pub struct Failure {
     pub details: Option<Value>,
     /// The id to quote to support.
     pub request_id: Option<String>,
-    /// How long the service asks to wait before trying again.
+    /// Time to wait before a retry, as the service asks for (`Retry-After`).
     pub retry_after: Option<Duration>,
     /// The body of an answer that was not what the specification says.
     pub body: Option<Bytes>,

@@ -1,4 +1,4 @@
-//! When a call is tried again, and how long to wait before.
+//! Conditions under which a call is retried, and the pause before a retry.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// How often and how patiently a call is tried again.
+/// Number of retries and the pauses between them.
 ///
 /// Tried again are answers 429, 502, 503 and 504 and lost connections, for GET, HEAD, PUT and
 /// DELETE, and for POST with an `Idempotency-Key`, which each POST to Core gets; with such a key also
@@ -39,8 +39,8 @@ impl Retries {
         Self { attempts: 1, first_wait: Duration::ZERO, longest_wait: Duration::ZERO }
     }
 
-    /// How long to wait before trying again after `outcome` of attempt number `attempt` (from 1),
-    /// or nothing if the outcome stands.
+    /// Returns the pause before the next attempt after attempt number `attempt` (from 1) ended with `outcome`,
+    /// or `None` if the call is not retried.
     pub(crate) fn wait_after(
         &self,
         attempt: u32,
@@ -72,7 +72,7 @@ impl Retries {
     }
 }
 
-/// Whether sending a request twice does what sending it once does.
+/// Effect of sending a request twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
     /// It does not, or nobody knows.

@@ -1,4 +1,4 @@
-//! What the generated clients call before and around each request.
+//! Functions that the generated clients call before and around each request.
 
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ pub(crate) struct Settings {
     pub(crate) credential: Credential,
     pub(crate) organization: Option<i64>,
     pub(crate) retries: Retries,
-    /// Whether the service answers a POST that it has seen before, by its `Idempotency-Key`, without
-    /// doing it again.
+    /// `true` if the service recognizes a repeated POST by its `Idempotency-Key` and does not execute
+    /// it again.
     pub(crate) remembers_keys: bool,
 }
 

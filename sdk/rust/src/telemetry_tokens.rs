@@ -37,7 +37,7 @@ impl TelemetryTokens {
     /// A client for Telemetry that authenticates with these tokens.
     ///
     /// # Errors
-    /// When the builder's base URL can't be used.
+    /// Fails if the builder's base URL can't be used.
     pub fn client(&self, builder: ClientBuilder) -> Result<telemetry::Client, BuildError> {
         builder.token_source(self.0.clone()).telemetry()
     }

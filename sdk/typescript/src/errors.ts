@@ -71,7 +71,7 @@ export const retryAfter = (response: Response): number | undefined => {
 export const toApiError = (caught: unknown, response: Response | undefined): unknown => {
   if (caught instanceof ApiError) return caught;
   if (response === undefined) {
-    // Who aborts a call wants to see their own AbortError.
+    // A caller that aborts expects its own AbortError.
     if (caught instanceof DOMException && caught.name === 'AbortError') return caught;
     const timedOut = caught instanceof DOMException && caught.name === 'TimeoutError';
     return new ApiError({

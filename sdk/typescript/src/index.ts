@@ -50,7 +50,7 @@ export interface CoreClientOptions extends ClientOptions {
 
 export interface TelemetryClientOptions extends ClientOptions {
   /**
-   * Where tokens come from: a client of Core, through which they are fetched and renewed, or the tokens themselves.
+   * Source of the tokens: a client of Core, which fetches and renews them, or the tokens themselves.
    */
   tokens: CoreClient | Token;
 }

@@ -2,12 +2,12 @@ import { retryAfter } from './errors.js';
 import type { TokenProvider } from './tokens.js';
 
 /**
- * How often and how patiently a call is tried again.
+ * Number of retries and the pauses between them.
  *
- * Tried again are answers 429, 502, 503 and 504 and lost connections, for GET, HEAD, PUT and DELETE, and for POST
- * with an `Idempotency-Key`, which each POST to Core gets; with such a key also a 409 that has a `Retry-After`, for the
- * first attempt is still being carried out then. The wait doubles each time, half of it random, and is never shorter
- * than `Retry-After` asks for.
+ * Retries answers 429, 502, 503 and 504 and lost connections for GET, HEAD, PUT and DELETE, and for POST with an
+ * `Idempotency-Key`, which each POST to Core gets. With such a key it also retries a 409 that has a `Retry-After`,
+ * because the first attempt is then still running. The pause doubles each time, half of it is random, and it is never
+ * shorter than `Retry-After` asks for.
  */
 export interface Retries {
   /** Attempts in all, the first included. 1 means no retry. Default: 3. */

@@ -198,7 +198,7 @@ impl Operation {
         }
     }
 
-    /// Where a body has lists, objects and texts; a step of 0 is a list's first item.
+    /// Finds the lists, objects and texts of a body; a step of 0 is the first item of a list.
     fn places(&self, schema: &Value, steps: &mut Vec<String>, deepest: usize, found: &mut Vec<(Vec<String>, Place)>) {
         let schema = self.resolved(schema);
         if deepest == 0 {

@@ -1,4 +1,4 @@
-//! Whether what is measured is what was meant: the data before, and what was booked after.
+//! Checks that the measurements were valid: the data before, and the bookings after.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::psql;
 use crate::setup::Setup;
 
-/// How many appointments the organization that is read has.
+/// Number of appointments in the organization that is read.
 pub(crate) const APPOINTMENTS: u32 = 5_000;
 
 /// Fills the database; returns the id of the first appointment of organization 1, which has every other one from there.

@@ -24,7 +24,7 @@ struct Client {
     latencies: Vec<Duration>,
 }
 
-/// What a run brought.
+/// Result of a run.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) elapsed: Duration,
@@ -66,7 +66,7 @@ impl Load {
         Ok(Run { elapsed: started.elapsed(), latencies })
     }
 
-    /// How many requests were ever made of these sequences.
+    /// Returns the number of requests that these sequences have made so far.
     pub(crate) fn asked(&self) -> u64 {
         self.clients.iter().map(|client| client.requests.count()).sum()
     }

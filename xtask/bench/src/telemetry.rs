@@ -23,7 +23,7 @@ struct Event {
     id: String,
 }
 
-/// What the stand-in has acknowledged.
+/// Events that the stand-in has acknowledged.
 #[derive(Debug, Default)]
 pub(crate) struct Acknowledged {
     pub(crate) events: AtomicU64,

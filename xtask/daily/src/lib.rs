@@ -35,7 +35,7 @@ pub struct Daily {
     state: Arc<Mutex<State>>,
 }
 
-/// What is wrong with it, when it is told to fail.
+/// Fault that the stand-in simulates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// 500 to everything.
@@ -91,7 +91,7 @@ impl Daily {
         self.lock().tokens.clone()
     }
 
-    /// What it was asked: method, path and body of every request, in order.
+    /// Returns the requests it received: method, path and body of each, in order.
     pub fn heard(&self) -> Vec<String> {
         self.lock().heard.clone()
     }

@@ -1,4 +1,4 @@
-//! What a development or test stack needs beside its databases: an S3 server that keeps objects as files, the local
+//! Services of a development or test stack beside its databases: an S3 server that keeps objects as files, the local
 //! issuer's public keys, in the place where Clerk would publish them, and a stand-in for Daily's API.
 //!
 //! Prints one JSON line with its addresses when it is ready, `{"issuer":"http://…","daily":"http://…","s3":"http://…"}`,

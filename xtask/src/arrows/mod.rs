@@ -34,7 +34,7 @@ const SERVERS: [&str; 2] = ["server-core", "server-telemetry"];
 /// Checks both servers.
 ///
 /// # Errors
-/// When a room imports what it may not; the error names the room, what it imports, and the files.
+/// Fails if a room imports something that is not allowed; the error names the room, the import and the files.
 pub(crate) fn run() -> Result<()> {
     let mut faults = Vec::new();
     for server in SERVERS {

@@ -1,4 +1,4 @@
-//! How commands reach the supervisor: a line each way over a socket that only its owner may open.
+//! Sends commands to the supervisor: one line in each direction over a socket that only its owner may open.
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;

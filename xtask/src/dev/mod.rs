@@ -17,7 +17,7 @@ use crate::stack::stores::Purpose;
 use crate::stack::supervisor::Supervisor;
 use crate::stack::{paths, wait};
 
-/// How long a stack may take to stop: each of its processes has twelve seconds of its own.
+/// Time limit for a stack to stop: each of its processes has twelve seconds.
 const STOP_LIMIT: Duration = Duration::from_secs(90);
 
 /// The directory of a developer's stack.
@@ -25,7 +25,7 @@ pub(crate) fn state() -> PathBuf {
     paths::checkout().join("target/dev")
 }
 
-/// How `cargo xtask dev` was called.
+/// Arguments of `cargo xtask dev`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]

@@ -1,4 +1,4 @@
-//! What a developer wants to see of a running stack.
+//! Summary of a running stack for developers.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! What the users of each SDK will see of a breaking change.
+//! Effects of a breaking change on the users of each SDK.
 
 use super::change::{Change, Direction};
 

@@ -24,7 +24,7 @@ pub(crate) struct ClickHouse {
     pub(crate) port: u16,
 }
 
-/// How to start the launcher.
+/// Command that starts the launcher.
 #[derive(Debug)]
 pub(crate) struct Launcher {
     pub(crate) python: PathBuf,

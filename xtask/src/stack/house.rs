@@ -28,7 +28,7 @@ pub(crate) struct House {
     _lock: File,
 }
 
-/// What may differ between starts.
+/// Options of a start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Options {
     /// Use the embedded stores even where a container engine answers.
@@ -37,7 +37,7 @@ pub(crate) struct Options {
     pub(crate) unseeded: bool,
 }
 
-/// What cargo has to build for a developer's stack.
+/// Programs that cargo builds for a developer's stack.
 const DEV_BINARIES: [&str; 8] =
     ["--bin", "server-core", "--bin", "server-telemetry", "--bin", "xtask-dev-services", "--bin", "xtask-demo"];
 
@@ -45,7 +45,7 @@ impl House {
     /// Builds, starts, migrates and seeds a stack whose state lies in `state`, and writes its `stack.json` last.
     ///
     /// # Errors
-    /// What failed, with the end of the log that tells why; whatever had been started has been stopped.
+    /// Fails if a part can't be started, with the end of its log; everything that was started has then been stopped.
     pub(crate) fn start(purpose: Purpose, state: &Path, options: Options) -> Result<Self> {
         wait::watch_signals()?;
         let started = Instant::now();
@@ -112,7 +112,7 @@ impl House {
         Ok(house)
     }
 
-    /// Where this stack's `stack.json` is.
+    /// Returns the path of this stack's `stack.json`.
     pub(crate) fn stack_file(&self) -> PathBuf {
         self.state.join("stack.json")
     }

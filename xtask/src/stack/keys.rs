@@ -31,7 +31,7 @@ pub(crate) struct Keys {
     pub(crate) telemetry_kid: String,
     /// Telemetry's Ed25519 key, PKCS#8 PEM: signs the heads of the audit trail.
     pub(crate) audit_head_pem: String,
-    /// Where these are: `issuer.pem`, `telemetry.pem`, `audit-head.pem`, `jwks.json` (the issuer's public key), `secrets.json`.
+    /// Directory of `issuer.pem`, `telemetry.pem`, `audit-head.pem`, `jwks.json` (the issuer's public key) and `secrets.json`.
     pub(crate) dir: PathBuf,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct Secrets {
     /// secrets is as good.
     #[serde(default = "webhook_secret")]
     pub(crate) clerk_webhook_secret: String,
-    /// What the stand-in for Daily accepts; as with the secret before.
+    /// API key that the stand-in for Daily accepts; created like the secret above.
     #[serde(default = "daily_api_key")]
     pub(crate) daily_api_key: String,
     pub(crate) s3_access_key: String,

@@ -1,4 +1,4 @@
-//! Where the stack keeps its things.
+//! Paths of the stack's files.
 //!
 //! | what | where |
 //! |---|---|
@@ -91,7 +91,7 @@ pub(crate) fn data(state: &Path) -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// How the name of a directory for sockets begins.
+/// Prefix of the names of socket directories.
 pub(crate) const SOCKETS_PREFIX: &str = "rx-";
 
 /// A fresh short directory for sockets. It goes away with the returned handle.

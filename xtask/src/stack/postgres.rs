@@ -12,13 +12,13 @@ use super::account::{self, Account};
 use super::process::{Child, log_tail};
 use super::{ports, wait};
 
-/// Who the cluster belongs to. Connections from this machine are trusted; the server listens on loopback only.
+/// Superuser of the cluster. Connections from this machine are trusted; the server listens on loopback only.
 const SUPERUSER: &str = "postgres";
 
 /// The roles and databases, the same file that the container image runs.
 const ROLES: &str = include_str!("../../../deploy/postgres/init/01-roles.sql");
 
-/// Where and how a server runs.
+/// Options of a server.
 #[derive(Debug)]
 pub(crate) struct Options<'a> {
     /// The unpacked wheel.
@@ -30,7 +30,7 @@ pub(crate) struct Options<'a> {
     pub(crate) log: &'a Path,
     /// The port to take if it is free; 0 for any.
     pub(crate) port: u16,
-    /// Whether the data must outlive a crash. Tests throw it away and want speed.
+    /// `true` if the data must survive a crash. Tests discard the data and run faster without.
     pub(crate) durable: bool,
     pub(crate) max_connections: u16,
 }

@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-/// How long a child may take to end in order before it is killed.
+/// Time limit for a child to end in order before it is killed.
 const GRACE: Duration = Duration::from_secs(12);
 
 /// A running process that this one started.
@@ -55,7 +55,7 @@ impl Child {
         self.process.id()
     }
 
-    /// How it ended, if it has.
+    /// Returns the exit status, if the process has ended.
     pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.process.try_wait()?)
     }
@@ -136,7 +136,7 @@ pub(crate) fn ending(status: ExitStatus) -> String {
 pub(crate) struct Identity {
     pub(crate) name: String,
     pub(crate) pid: u32,
-    /// When it started, in the system's own notation.
+    /// Start time, in the system's own notation.
     started: String,
     /// The number of the signal that asks it to end in order.
     ask: i32,
@@ -156,7 +156,7 @@ impl Identity {
         Self { name: name.to_owned(), pid, started, ask: Signal::SIGTERM as i32 }
     }
 
-    /// Whether that very process still runs.
+    /// Returns `true` if that very process still runs.
     pub(crate) fn alive(&self) -> bool {
         start_time(self.pid).is_some_and(|started| started == self.started)
     }
@@ -201,7 +201,7 @@ fn pid_of(pid: u32) -> Pid {
     Pid::from_raw(i32::try_from(pid).unwrap_or(i32::MAX))
 }
 
-/// When a running process started; none when there is no such process or it only waits to be reaped.
+/// Returns the start time of a running process; `None` if there is no such process or it is a zombie.
 #[cfg(target_os = "linux")]
 fn start_time(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -213,7 +213,7 @@ fn start_time(pid: u32) -> Option<String> {
     fields.get(19).map(|ticks| (*ticks).to_owned())
 }
 
-/// When a running process started; none when there is no such process or it only waits to be reaped.
+/// Returns the start time of a running process; `None` if there is no such process or it is a zombie.
 #[cfg(not(target_os = "linux"))]
 fn start_time(pid: u32) -> Option<String> {
     let output = Command::new("ps").args(["-o", "stat=,lstart=", "-p", &pid.to_string()]).output().ok()?;

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use super::paths;
 use super::process::{Child, Identity};
 
-/// What runs, in the order it was started.
+/// Running processes, in the order in which they were started.
 #[derive(Debug)]
 pub(crate) struct Record {
     path: PathBuf,

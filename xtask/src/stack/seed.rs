@@ -14,7 +14,7 @@ use super::{paths, wait};
 /// The roles of a clinic, in the order they are shown.
 pub(crate) const ROLES: [&str; 4] = ["admin", "specialist", "staff", "patient"];
 
-/// What `xtask-demo seed` prints.
+/// Output of `xtask-demo seed`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Seed {
     superadmin: Person,
@@ -37,7 +37,7 @@ pub(crate) struct Organization {
     pub(crate) tokens: BTreeMap<String, String>,
     /// Tokens for Telemetry, by role.
     pub(crate) telemetry_tokens: BTreeMap<String, String>,
-    /// Whose tokens these are.
+    /// People that the tokens are issued for.
     pub(crate) people: BTreeMap<String, Person>,
 }
 

@@ -72,7 +72,7 @@ use super::servers::Server;
 use super::stores::{Endpoints, Stores};
 use super::{clickhouse, paths, tokens, valkey};
 
-/// What `stack.json` holds; the module's text explains it.
+/// Content of `stack.json`; the documentation of the module explains it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct StackFile {
     pub(crate) core: String,

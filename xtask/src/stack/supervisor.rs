@@ -1,4 +1,4 @@
-//! Who runs the stack of a checkout, and how to reach it.
+//! Finds the supervisor that runs the stack of a checkout.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Where a stack's supervisor says who it is.
+    /// Returns the path of the file in which a stack's supervisor identifies itself.
     pub(crate) fn path(state: &Path) -> PathBuf {
         state.join("supervisor.json")
     }

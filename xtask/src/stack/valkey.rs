@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use super::process::{Child, log_tail};
 use super::{account, ports, wait};
 
-/// How many numbered databases there are: tests take one each.
+/// Number of databases: each test takes one.
 pub(crate) const DATABASES: u16 = 1024;
 
 /// A running server.

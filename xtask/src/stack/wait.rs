@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// How often a condition is looked at.
+/// Interval at which a condition is checked.
 const STEP: Duration = Duration::from_millis(25);
 
 static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
@@ -22,7 +22,7 @@ pub(crate) fn watch_signals() -> Result<()> {
     Ok(())
 }
 
-/// Whether somebody asked this process to end.
+/// Returns `true` if this process was asked to end.
 pub(crate) fn stop_wanted() -> bool {
     STOP.get().is_some_and(|flag| flag.load(Ordering::SeqCst))
 }

@@ -24,23 +24,25 @@ fn a_text_begins_badly_with_a_forbidden_word_unless_it_asks() {
 
 #[test]
 fn each_paragraph_of_a_doc_comment_is_checked_and_named_by_its_line() {
-    let source = "\
-//! What the module does,
-//! Which is a continuation.
-
-/// Returns the thing.
-///
-/// When it is late, waits.
-///
-/// - How it waits.
-///
-/// # Errors
-/// Where it fails.
-// What an ordinary comment says.
-//// What a line of slashes says.
-fn f() {} /// Who
-";
-    let lines: Vec<String> = check("src/a.rs", source);
+    // On lines of their own, these would be doc comments of this file to the command itself.
+    let source = [
+        "//! What the module does,",
+        "//! Which is a continuation.",
+        "",
+        "/// Returns the thing.",
+        "///",
+        "/// When it is late, waits.",
+        "///",
+        "/// - How it waits.",
+        "///",
+        "/// # Errors",
+        "/// Where it fails.",
+        "// What an ordinary comment says.",
+        "//// What a line of slashes says.",
+        "fn f() {} /// Who",
+    ]
+    .join("\n");
+    let lines: Vec<String> = check("src/a.rs", &source);
     let expected = [
         "src/a.rs:1: What the module does, Which is a continuation.",
         "src/a.rs:6: When it is late, waits.",

@@ -1,7 +1,7 @@
-"""What schemathesis can't know: who may call which operation, and which ids exist.
+"""Hooks for schemathesis: credentials for each operation, and ids that exist.
 
-Loaded by schemathesis for `cargo xtask fuzz`, which names the stack and the service in the environment. Only what was
-generated as valid is changed: an id that exists instead of any number, the version a row is at, a slot that is free.
+Loaded by schemathesis for `cargo xtask fuzz`, which names the stack and the service in the environment. Only
+values that were generated as valid are changed: to an id that exists, the current version of a row, a free slot.
 """
 
 import base64
@@ -132,7 +132,7 @@ def video_appointment() -> dict:
 
 
 def sql(statements: str) -> str:
-    """What takes somebody else's word by operations, said by the database's owner."""
+    """Runs statements as the owner of the database, for states that operations reach only with another person's consent."""
     psql = [os.path.join(STACK["pg_bin"], "psql"), "-qXAtd", STACK["database_url"], "-v", "ON_ERROR_STOP=1", "-c"]
     return subprocess.run([*psql, statements], check=True, timeout=30, capture_output=True, text=True).stdout.strip()
 
@@ -485,7 +485,7 @@ def query_fill(case) -> None:
 
 
 def is_valid(case, location: str) -> bool:
-    """Whether this part of the case was generated as valid."""
+    """Return True if this part of the case was generated as valid."""
     if case.meta is None:
         return True
     return all(

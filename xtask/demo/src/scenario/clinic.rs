@@ -1,4 +1,4 @@
-//! What the clinic does, through Core.
+//! Steps of the clinic, through Core.
 
 use anyhow::{Result, ensure};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};

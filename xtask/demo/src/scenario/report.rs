@@ -15,12 +15,12 @@ macro_rules! steps {
             /// Every step, in the order in which they are done.
             const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// Who does what.
+            /// Title of the step: actor and action.
             fn title(self) -> &'static str {
                 match self { $(Self::$name => $title,)* }
             }
 
-            /// What must hold.
+            /// Condition that must hold.
             fn check(self) -> &'static str {
                 match self { $(Self::$name => $check,)* }
             }
@@ -113,7 +113,7 @@ fn rule() {
 pub(super) fn progress(text: &str) {
     let mut terminal = std::io::stderr();
     if terminal.is_terminal() {
-        // What can't be shown is no reason to fail.
+        // A progress line that can't be shown is no reason to fail.
         let _ = write!(terminal, "\r{text:<78}\r");
         let _ = terminal.flush();
     } else {

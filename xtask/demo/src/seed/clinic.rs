@@ -1,5 +1,5 @@
-//! What is in a clinic, through Core's API: specialties and specialists by its admin, patients and appointments by its
-//! front desk.
+//! Creates the data of a clinic through Core's API: specialties and specialists as its admin, patients and
+//! appointments as its front desk.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,7 +23,7 @@ struct Desk<'a> {
     staff: core::Client,
     specialist: core::Client,
     patient: core::Client,
-    /// How much was not there before.
+    /// Number of objects that were created.
     new: usize,
 }
 
@@ -121,7 +121,7 @@ impl Desk<'_> {
         Ok(ids)
     }
 
-    /// Has specialists who have no hours yet work from Monday to Friday.
+    /// Gives working hours from Monday to Friday to specialists who have none.
     async fn hours(&self, specialists: &[i64]) -> Result<()> {
         for id in specialists {
             let present = self.admin.specialist_schedule_get().specialist_id(*id).send().await;

@@ -10,7 +10,7 @@ use crate::calendar;
 const HOURS: [u32; 2] = [9, 14];
 /// Monday to Friday.
 const DAYS: u64 = 5;
-/// How long an appointment lasts, in minutes.
+/// Duration of an appointment, in minutes.
 const MINUTES: i64 = 45;
 
 /// An appointment to be booked; people by their places in the clinic's lists.
