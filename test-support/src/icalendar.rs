@@ -69,7 +69,8 @@ impl Icalendar {
 pub struct Occurrence {
     /// Start time.
     pub at: DateTime<Utc>,
-    /// `true` if the local time does not exist because clocks go forward; `at` is the moment at which they would have shown it.
+    /// `true` if the local time does not exist because clocks go forward; `at` is the moment at which they would have
+    /// shown it.
     pub skipped: bool,
 }
 

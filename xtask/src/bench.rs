@@ -43,7 +43,7 @@ pub(crate) struct Options {
     /// Connections that ask at the same time.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100))]
     connections: u32,
-    /// One round of one second, to see that it works; the report goes to target/bench.
+    /// Measure one round of one second, to check that it works; write the report to target/bench.
     #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
     quick: bool,
 }
@@ -121,7 +121,7 @@ impl Stack {
             daily_url: services.addresses.daily.clone(),
         };
         let mut environment = environment::core(&endpoints, &keys, 0, 0);
-        // As in production, but for what that refuses: issuers on this machine, and limits that tools don't meet.
+        // As in production, except for settings that it refuses: issuers on this machine, and high limits for tools.
         environment.insert("HSTS_MAX_AGE", "730d".to_owned());
         environment.insert("LOG_LEVEL", "info".to_owned());
         Ok(Self { _valkey: valkey, postgres, services, keys, endpoints, environment, _sockets: sockets })
@@ -135,7 +135,7 @@ impl Stack {
         crate::tools::run(&mut command, "server-core migrate")
     }
 
-    /// Writes what `xtask-bench` has to know; returns where.
+    /// Writes the file of settings for `xtask-bench` and returns its path.
     fn setup_write(&self, state: &Path) -> Result<PathBuf> {
         let mut people = BTreeMap::new();
         for organization in 1..=ORGANIZATIONS {

@@ -1,5 +1,5 @@
-//! `cargo xtask ci`: everything that must hold before a change is merged, in the order in which a fault is cheapest to
-//! find. The first failing step ends the run.
+//! `cargo xtask ci`: runs all checks that must pass before a change is merged, the cheapest first. The first failing
+//! step ends the run.
 
 use std::path::Path;
 use std::process::Command;
@@ -58,7 +58,7 @@ const STEPS: [Step; 13] = [
 /// # Errors
 /// Fails if a step fails; the error names it.
 pub(crate) fn run(skip_tests: bool) -> Result<()> {
-    // Asked now: should a step build this program anew, the path will lead to the new one.
+    // Read now, because a step may rebuild this program, and the path would then lead to the new one.
     let xtask = std::env::current_exe().context("cannot find the path of this program")?;
     let mut table = Vec::new();
     let mut outcome = Ok(());

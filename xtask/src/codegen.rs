@@ -51,11 +51,11 @@ pub(crate) fn run(check: bool) -> Result<()> {
     generate(fresh.path())?;
     let different = differences(&checkout, fresh.path(), &GENERATED)?;
     if different.is_empty() {
-        eprintln!("    specifications and SDKs are what the handlers say");
+        eprintln!("    specifications and SDKs match the handlers");
         return Ok(());
     }
     bail!(
-        "these files are not what the handlers say:\n  {}\nGenerate and commit them:\n  cargo xtask codegen",
+        "these files don't match the handlers:\n  {}\nGenerate and commit them:\n  cargo xtask codegen",
         different.join("\n  ")
     )
 }
@@ -81,8 +81,8 @@ fn step<T>(service: Service, what: &str, work: impl FnOnce() -> Result<T>) -> Re
 fn specification(service: Service, root: &Path) -> Result<PathBuf> {
     step(service, "specification", || {
         let mut command = tools::cargo();
-        // By `--bin` and not by `--package`: so it is built with the features of the whole workspace, as everywhere else,
-        // and nothing is built twice.
+        // By `--bin` and not by `--package`: so it is built with the features of the whole workspace, as everywhere
+        // else, and nothing is built twice.
         command.args(["run", "--quiet", "--bin", service.package, "--", "openapi"]);
         let document = tools::capture(&mut command, &format!("{} openapi", service.package))?;
         let parsed = serde_json::from_slice(&document)

@@ -1,5 +1,5 @@
-//! `cargo xtask deny`: what `deny.toml` says of dependencies, by cargo-deny: licences, banned crates, sources; and known
-//! vulnerabilities, where the database of advisories can be had.
+//! `cargo xtask deny`: checks dependencies against `deny.toml` with cargo-deny: licences, banned crates, sources, and
+//! known vulnerabilities if the database of advisories can be fetched.
 
 use std::process::Stdio;
 use std::time::Duration;

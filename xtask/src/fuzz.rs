@@ -1,7 +1,7 @@
 //! `cargo xtask fuzz`: schemathesis, bounded and with a fixed seed, against both services of a stack.
 //!
-//! Each service is called as a clinic's admin. `xtask/tools/fuzz/` says what schemathesis can't know: which ids exist
-//! and who may call the few operations an admin may not. The reports land in `target/fuzz/`.
+//! Each service is called as a clinic's admin. `xtask/tools/fuzz/` provides existing ids, and credentials for the few
+//! operations that an admin may not call. The reports are written to `target/fuzz/`.
 
 mod report;
 

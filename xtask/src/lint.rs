@@ -1,5 +1,5 @@
-//! `cargo xtask lint`: both specifications under redocly (is it valid OpenAPI, is it consistent) and spectral (does
-//! each operation say what a reader needs). The rules are in `redocly.yaml` and `.spectral.yaml`.
+//! `cargo xtask lint`: checks both specifications with redocly (validity, consistency) and spectral (completeness of
+//! the documentation). The rules are in `redocly.yaml` and `.spectral.yaml`.
 
 use anyhow::{Result, bail};
 

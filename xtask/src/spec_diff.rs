@@ -1,7 +1,7 @@
-//! `cargo xtask spec-diff [--against DIR_OR_GITREF]`: what changed in the contracts, and whom it breaks.
+//! `cargo xtask spec-diff [--against DIR_OR_GITREF]`: reports changes of the contracts and the clients that they break.
 //!
-//! The verdicts are redocly's; this command adds which operations and field a change is about, what users of each SDK
-//! will see, and the rule: a breaking change needs a new major version.
+//! redocly judges the changes; this command adds the operations and the field of each, the effects on the users of each
+//! SDK, and the rule that a breaking change needs a new major version.
 
 mod change;
 mod impact;
@@ -132,8 +132,8 @@ impl Base {
 
 /// Compares two versions of one service's specification.
 fn compare(service: &str, old: &Path, new: &Path) -> Result<Comparison> {
-    // In a directory with a redocly.yaml, `diff` follows its rules and reports nothing as breaking that they don't name,
-    // so it runs in a directory without one.
+    // In a directory with a redocly.yaml, `diff` follows its rules and reports nothing as breaking that they don't
+    // name, so it runs in a directory without one.
     let elsewhere = tempfile::tempdir()?;
     let output = tools::node("redocly")?
         .current_dir(elsewhere.path())

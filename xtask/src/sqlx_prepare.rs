@@ -16,7 +16,7 @@ use crate::stack::postgres::Postgres;
 use crate::stack::{fetch, paths, pins, postgres, wait};
 use crate::tools;
 
-/// A crate whose queries are checked, and what its database is made of.
+/// A crate whose queries are checked, and the migrations of its database.
 struct Subject {
     package: &'static str,
     migrations: &'static str,

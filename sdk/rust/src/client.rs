@@ -1,4 +1,4 @@
-//! The one way to a client.
+//! Builder for the clients.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::auth::{Credential, TokenError, TokenSource};
 use crate::retry::Retries;
 use crate::support::{Inner, Settings};
 
-/// Collects what a client needs and makes it. Everything but the base URL has a default.
+/// Collects the settings of a client and builds it. All settings except the base URL have defaults.
 ///
 /// ```no_run
 /// # fn client(token: String) -> Result<(), restartix_sdk::BuildError> {
@@ -85,14 +85,14 @@ impl ClientBuilder {
         self
     }
 
-    /// The longest one attempt may take, its body included. Default: 30 s.
+    /// Sets the time limit of one attempt, including its body. Default: 30 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// The longest that connecting may take. Default: 5 s.
+    /// Sets the time limit for connecting. Default: 5 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
@@ -146,7 +146,7 @@ impl ClientBuilder {
             .user_agent(self.user_agent)
             .timeout(self.timeout)
             .connect_timeout(self.connect_timeout)
-            // A redirect would carry credentials to wherever it points; our services send none.
+            // A redirect would send credentials to its target; our services send no redirects.
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
         let inner = Inner::new(Settings {

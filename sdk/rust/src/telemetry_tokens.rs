@@ -18,7 +18,7 @@ use crate::{BuildError, ClientBuilder, Failure, core, telemetry};
 pub struct TelemetryTokens(TokenSource);
 
 impl TelemetryTokens {
-    /// Tokens for the person, and the organization, that `core` speaks for.
+    /// Creates a source of tokens for the person and organization of `core`.
     pub fn new(core: core::Client) -> Self {
         Self(TokenSource::new(move || {
             let core = core.clone();

@@ -1,11 +1,11 @@
-//! As much HTTP/1.1 as a measurement needs, over a connection that stays open: little work for the client, so that the
-//! shared cores work for the server.
+//! Minimal HTTP/1.1 client over a connection that stays open. It does little work, so that the shared cores work for
+//! the server.
 
 use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// An open connection, at either end of it.
+/// An open connection, of a client or a server.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,

@@ -14,7 +14,7 @@ pub(crate) fn load() -> Result<String> {
     Ok(text.split_whitespace().take(3).collect::<Vec<_>>().join(" "))
 }
 
-/// Describes machine and programs: what, and which.
+/// Describes machine and programs, as pairs of name and version.
 pub(crate) async fn describe(setup: &Setup, load_before: String) -> Result<Vec<(&'static str, String)>> {
     let read = |path: &str| fs::read_to_string(path).with_context(|| format!("cannot read {path}"));
     let processors = read("/proc/cpuinfo")?;

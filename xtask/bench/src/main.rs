@@ -47,11 +47,11 @@ struct Arguments {
     report: PathBuf,
 }
 
-// One thread, as pgbench has: what asks must not take both cores from what answers.
+// One thread, like pgbench: the client must not take both cores from the server.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // Interrupted, the measurement is dropped, and with it the server it started.
+    // An interrupt drops the measurement, and with it the server that it started.
     let ended = tokio::select! {
         ended = run(&arguments) => ended,
         interrupted = interrupt() => interrupted,

@@ -73,7 +73,7 @@ pub(crate) struct Used {
     pub(crate) server: Duration,
     /// All of PostgreSQL's processes.
     pub(crate) postgres: Duration,
-    /// Whoever asks: this program or pgbench.
+    /// The load generator: this program or pgbench.
     pub(crate) client: Duration,
 }
 
@@ -174,7 +174,7 @@ impl Bench<'_> {
         (0..self.plan.connections).map(|number| Requests::new(kind(number), caller, address, number)).collect()
     }
 
-    /// Server and pgbench in turn; who begins changes from round to round.
+    /// Server and pgbench take turns; the first one alternates from round to round.
     async fn interleaved(
         &self,
         mut requests: Vec<Requests>,

@@ -40,7 +40,7 @@ pub(crate) fn program(setup: &Setup) -> Result<PathBuf> {
 }
 
 impl Script {
-    /// Asks as the front desk of `organization`; `variables` are what the script needs beyond that.
+    /// Runs as the front desk of `organization`; `variables` are the other variables of the script.
     pub(crate) fn new(
         setup: &Setup,
         name: &str,

@@ -25,7 +25,7 @@ impl Room {
         format!("https://clinic.daily.invalid/{}", self.name)
     }
 
-    /// As the API shows it.
+    /// Returns the API's representation.
     pub(crate) fn show(&self) -> Value {
         json!({
             "id": self.id,

@@ -1,4 +1,4 @@
-//! Calls through the SDK, and what may come of them.
+//! Calls through the SDK and checks of their results.
 
 use std::future::Future;
 

@@ -38,7 +38,7 @@ pub(crate) fn print(file: &StackFile) {
     println!("  `cargo xtask token --role admin [--telemetry]` makes fresh ones.");
 }
 
-/// Prints whether each server and what it needs is ready. True if all are.
+/// Prints the readiness of each server and its dependencies. Returns `true` if all are ready.
 pub(crate) fn readiness(file: &StackFile) -> bool {
     println!();
     let mut all = true;

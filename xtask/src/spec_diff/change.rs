@@ -1,4 +1,4 @@
-//! One change: which operations and which field it is about.
+//! One change, with its operations and its field.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -33,7 +33,7 @@ pub(crate) struct House {
 pub(crate) struct Options {
     /// Use the embedded stores even where a container engine answers.
     pub(crate) embedded: bool,
-    /// Go on without demo clinics if they cannot be written: to find out why, with the stack at hand.
+    /// Continue without demo clinics if they can't be written, so that the cause can be found in the running stack.
     pub(crate) unseeded: bool,
 }
 
@@ -158,7 +158,7 @@ impl House {
         Ok(pid)
     }
 
-    /// Whatever has ended by itself since the last look, for people.
+    /// Returns the processes that have ended by themselves since the last call, for display.
     pub(crate) fn ended(&mut self) -> Result<Vec<String>> {
         let mut ended = self.stores.ended()?;
         for (name, server) in [("core", &mut self.core), ("telemetry", &mut self.telemetry)] {
@@ -271,7 +271,7 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Removes what the stores keep; the keys stay, which take a second to make.
+/// Removes the data of the stores; the keys stay, because generating them takes a second.
 fn data_clear(data: &Path) -> Result<()> {
     for store in ["postgres", "valkey", "clickhouse", "s3"] {
         remove_dir(&data.join(store))?;

@@ -109,7 +109,7 @@ impl Postgres {
         let mut psql = Command::new(self.bin.join("psql"))
             .args(["--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", "--host=127.0.0.1"])
             .args([format!("--port={}", self.port), format!("--username={role}"), format!("--dbname={database}")])
-            // Notices of "if not exists" and the like say nothing to whoever starts a stack.
+            // Notices of "if not exists" and the like don't matter to the user who starts a stack.
             .env("PGOPTIONS", "-c client_min_messages=warning")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -117,7 +117,7 @@ impl Postgres {
             .spawn()
             .context("cannot run psql")?;
         let mut stdin = psql.stdin.take().context("psql has no stdin")?;
-        // psql reads everything before it complains much; a broken pipe means it has already said why.
+        // A broken pipe means that psql has already reported the cause.
         let written = stdin.write_all(sql.as_bytes());
         drop(stdin);
         let output = psql.wait_with_output()?;

@@ -1,5 +1,5 @@
-//! Child processes with a name, a log and a bounded end, and the record by which a later run finds those that a killed
-//! one left behind.
+//! Child processes with a name, a log and a time limit for their end, and the record by which a later run finds those
+//! that a killed run left behind.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -60,7 +60,7 @@ impl Child {
         Ok(self.process.try_wait()?)
     }
 
-    /// An error with the end of its log if it has ended: for whoever waits until it is ready.
+    /// Returns an error with the end of its log if it has ended; for callers that wait until it is ready.
     pub(crate) fn check_running(&mut self) -> Result<()> {
         if let Some(status) = self.ended()? {
             bail!("{} ended while starting ({status}):\n{}", self.name, log_tail(&self.log, 30));
@@ -88,7 +88,7 @@ impl Child {
         self.kill()
     }
 
-    /// Kills it at once: for stores whose data nobody wants any more.
+    /// Kills it at once; for stores whose data is not needed any more.
     pub(crate) fn kill(&mut self) -> Result<()> {
         if self.ended()?.is_none() {
             self.process.kill()?;
@@ -131,7 +131,7 @@ pub(crate) fn ending(status: ExitStatus) -> String {
     }
 }
 
-/// A process by number and by what distinguishes it from a later one with the same number.
+/// A process, by its number and its start time, which distinguishes it from a later one with the same number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
     pub(crate) name: String,
@@ -161,7 +161,8 @@ impl Identity {
         start_time(self.pid).is_some_and(|started| started == self.started)
     }
 
-    /// Waits a little until even the process's number is gone: ended, it still shows up until its parent has looked.
+    /// Waits a little until the process's number is gone: an ended process stays visible until its parent has reaped
+    /// it.
     pub(crate) fn reaped(&self) {
         let end = Instant::now() + Duration::from_secs(3);
         while kill(pid_of(self.pid), None).is_ok() && Instant::now() < end {

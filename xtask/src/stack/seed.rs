@@ -70,7 +70,7 @@ pub(crate) fn run(stack: &Path, log: &Path) -> Result<Seed> {
         child.wait()?;
     }
     let status = waited?;
-    let Ok(text) = reader.join() else { bail!("cannot read what xtask-demo prints") };
+    let Ok(text) = reader.join() else { bail!("cannot read the output of xtask-demo") };
     let text = text?;
     std::fs::write(log, &text)?;
     if !status.success() {

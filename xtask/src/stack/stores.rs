@@ -1,4 +1,4 @@
-//! All stores of a stack together, however each is provided.
+//! All stores of a stack, embedded, in containers or external.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -102,7 +102,7 @@ pub(crate) struct Stores {
 type Ports = BTreeMap<String, u16>;
 
 impl Stores {
-    /// Starts what the environment does not name. Progress goes to stderr.
+    /// Starts the stores that the environment does not name. Progress goes to stderr.
     pub(crate) fn start(
         purpose: Purpose,
         state: &Path,
@@ -206,7 +206,7 @@ impl Starter<'_> {
         let durable = self.purpose == Purpose::Dev;
         let mut others = Vec::new();
 
-        // Started first because it is quick to say what is wrong with the checkout, and everything hangs on its issuer.
+        // Started first because it reports faults of the checkout quickly, and everything depends on its issuer.
         let s3_root = self.data.join("s3");
         let root = overrides.s3.is_none().then_some(s3_root.as_path());
         let services = self.services(keys, root)?;

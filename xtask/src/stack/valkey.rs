@@ -67,7 +67,7 @@ impl Valkey {
     }
 }
 
-/// Asks for a sign of life in the protocol's inline form.
+/// Sends a PING in the protocol's inline form.
 fn pong(address: SocketAddr) -> Result<()> {
     use std::io::{Read as _, Write as _};
     let limit = Duration::from_secs(2);

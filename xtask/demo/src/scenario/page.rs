@@ -65,7 +65,7 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// Agrees to everything; what the page is told when it asks again is the same.
+    /// Consents to everything, and checks that a second read returns the same.
     pub(super) async fn consent_give(&self) -> Result<()> {
         let consent = self.decide(true).await?;
         for state in [&consent.analytics, &consent.media, &consent.pose] {

@@ -57,7 +57,7 @@ pub(super) struct Report {
 impl Report {
     /// Prints the head of the table.
     pub(super) fn begin() -> Self {
-        row("step", "what was checked", "result");
+        row("step", "check", "result");
         rule();
         Self { done: 0, fault: None }
     }
@@ -109,7 +109,7 @@ fn rule() {
     println!("|{0:-<1$}|{0:-<2$}|{0:-<9}|", "", width(Step::title) + 2, width(Step::check) + 2);
 }
 
-/// Says what is being waited for; on a terminal in one line that the next row replaces.
+/// Prints the step in progress; on a terminal in one line that the next row replaces.
 pub(super) fn progress(text: &str) {
     let mut terminal = std::io::stderr();
     if terminal.is_terminal() {

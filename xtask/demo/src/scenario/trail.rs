@@ -14,7 +14,7 @@ use crate::call::answer;
 
 /// Time limit for audit rows from Core to Telemetry. They take less than a second, but the stack may be busy.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Between two looks.
+/// Pause between two checks.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Clocks of this program and of the services may differ by so much.
 const SKEW: TimeDelta = TimeDelta::minutes(5);

@@ -113,7 +113,7 @@ impl Desk<'_> {
                 let asked = self.admin.specialist_link().specialist_id(id).body(body).send().await;
                 let asked = answer("the link of the specialist", asked).await?.id;
                 let accepted = self.specialist.me_invitation_accept().invitation_id(asked).send().await;
-                answer("what the specialist accepts", accepted).await?;
+                answer("the specialist accepts the invitation", accepted).await?;
             }
             ids.push(id);
             self.new += 1;
@@ -166,7 +166,7 @@ impl Desk<'_> {
                 let asked = self.admin.patient_link().patient_id(id).body(body).send().await;
                 let asked = answer("the link of the patient", asked).await?.id;
                 let accepted = self.patient.me_invitation_accept().invitation_id(asked).send().await;
-                answer("what the patient accepts", accepted).await?;
+                answer("the patient accepts the invitation", accepted).await?;
             }
             ids.push(id);
         }

@@ -1,4 +1,4 @@
-//! The week of a demo clinic: who sees whom, when.
+//! The week of a demo clinic: its appointments with their times and participants.
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
