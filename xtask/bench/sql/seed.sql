@@ -36,7 +36,7 @@ from generate_series(0, :appointments - 1) k, generate_series(1, 2) o,
 order by k, o;
 
 -- The naive server's look-up. Row-level security hides people from the application role until it has a context, so a
--- straightforward server asks as the owner; the view does that on the connection pgbench has.
+-- straightforward server would read as the owner; the view does the same on pgbench's connection.
 create view bench_callers as
 select u.clerk_id, u.id as user_id, m.organization_id, m.role
 from users u join memberships m on m.user_id = u.id;
