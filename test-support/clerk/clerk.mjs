@@ -1,5 +1,5 @@
-// What Clerk's and Svix's libraries make of things: one JSON array of questions on standard input, one of
-// answers on standard output.
+// Calls Clerk's and Svix's libraries: reads a JSON array of questions from standard input and writes an array
+// of answers to standard output.
 
 import { createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -23,7 +23,7 @@ const answers = {
     return new Webhook(secret).sign(id, new Date(sent_at * 1000), body);
   },
 
-  // Whether Clerk's library believes a message; its type.
+  // Verifies a webhook message with Clerk's library and returns its type.
   async webhook_verify({ secret, headers, body }) {
     const request = new Request('http://localhost/webhooks/clerk', { method: 'POST', headers, body });
     return (await verifyWebhook(request, { signingSecret: secret })).type;
@@ -34,7 +34,7 @@ const answers = {
     return signJwt(claims, pem, { algorithm: 'RS256', header: { kid, typ: 'JWT', cat: 'cl_B7d4PD111AAA' } });
   },
 
-  // What Clerk's library reads in a session token, if it believes it.
+  // Verifies a session token with Clerk's library and returns its claims.
   token_verify({ token, pem, authorized_party }) {
     const jwtKey = createPublicKey(pem).export({ type: 'spki', format: 'pem' });
     return verifyToken(token, { jwtKey, authorizedParties: [authorized_party] });

@@ -1,4 +1,4 @@
-"""Reads a rule, a zone and a first moment on standard input and writes when the rule has something happen, as JSON."""
+"""Reads a recurrence rule, a zone and a first moment from standard input and writes the occurrences as JSON."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ first = datetime.fromisoformat(question["first"].replace("Z", "+00:00")).astimez
 
 
 def occurrence(shown):
-    # Of two moments the first; where clocks leave the time out, as they went before.
+    # The first of two moments for a repeated local time; the earlier offset for a skipped one.
     moment = shown.replace(tzinfo=zone, fold=0).astimezone(timezone.utc)
     skipped = moment.astimezone(zone).replace(tzinfo=None) != shown
     return {"at": moment.isoformat(), "skipped": skipped}

@@ -1,4 +1,4 @@
-"""Reads an iCalendar on standard input and writes what it says, as JSON: of its events and of itself."""
+"""Reads an iCalendar from standard input and writes the properties of the calendar and its events as JSON."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ calendar = Calendar.from_ical(sys.stdin.buffer.read())
 
 def moment(component, name):
     value = component[name].dt
-    # A time without a zone would be whatever the reader's clock shows.
+    # A time without a zone would depend on the reader's clock.
     assert value.utcoffset().total_seconds() == 0, f"{name} is not in UTC"
     return value.isoformat()
 

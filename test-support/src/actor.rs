@@ -25,7 +25,7 @@ impl Actor {
     }
 
     fn with_token(base: &str, person: &Person, token: String, organization: Option<i64>) -> Self {
-        // No retries: a test wants to see the answer, not the patience of the client.
+        // No retries: a test checks each answer.
         let mut builder = ClientBuilder::new(base).token(&token).retries(Retries::none());
         if let Some(id) = organization {
             builder = builder.organization(id);
@@ -52,7 +52,7 @@ impl Actor {
         Self::with_token(&self.base, &self.person, token.to_owned(), self.organization)
     }
 
-    /// Who it is.
+    /// Returns the person.
     pub fn person(&self) -> &Person {
         &self.person
     }

@@ -17,7 +17,7 @@ pub(crate) fn http() -> reqwest::Client {
         .expect("an HTTP client can be made")
 }
 
-/// What an operation gave; panics unless it succeeded with exactly this status.
+/// Returns the value of an answer; panics unless the operation succeeded with exactly this status.
 #[track_caller]
 pub fn granted<T, E: Debug>(answer: Result<ResponseValue<T>, Error<E>>, status: u16) -> T {
     match answer {

@@ -1,4 +1,4 @@
-//! Clerk, as its own library and Svix's speak: nothing that tests call Clerk's was typed in by hand.
+//! Messages and tokens of Clerk, made by Clerk's and Svix's own libraries: none in the tests is written by hand.
 //!
 //! The programs are in `test-support/clerk`; `cargo xtask test` installs what their lock file names.
 
@@ -105,7 +105,7 @@ impl Clerk {
         token.expect("claims can be signed").as_str().expect("a token is text").to_owned()
     }
 
-    /// Asks Clerk's library one thing: what it says, or why it refuses.
+    /// Calls Clerk's library once and returns its answer or its error.
     pub fn ask_one(question: &Value) -> Result<Value, String> {
         Self::ask(std::slice::from_ref(question)).pop().expect("each question has an answer")
     }

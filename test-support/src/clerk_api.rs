@@ -39,7 +39,7 @@ struct State {
 }
 
 impl ClerkApi {
-    /// One that knows these users.
+    /// Starts one that knows these users.
     pub async fn start(users: impl IntoIterator<Item = String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let url = format!("http://{}", listener.local_addr().expect("the listener has an address"));
@@ -48,22 +48,22 @@ impl ClerkApi {
         Self { url, state, server }
     }
 
-    /// As `CLERK_API_URL` wants it.
+    /// Value of `CLERK_API_URL`.
     pub fn url(&self) -> String {
         self.url.clone()
     }
 
-    /// As `CLERK_SECRET_KEY` wants it.
+    /// Value of `CLERK_SECRET_KEY`.
     pub fn secret_key(&self) -> &'static str {
         SECRET_KEY
     }
 
-    /// Another user.
+    /// Adds a user.
     pub fn user_add(&self, id: &str) {
         lock(&self.state).users.insert(id.to_owned());
     }
 
-    /// Whether it has the user.
+    /// Returns `true` if the user exists.
     pub fn has(&self, id: &str) -> bool {
         lock(&self.state).users.contains(id)
     }
@@ -73,12 +73,12 @@ impl ClerkApi {
         lock(&self.state).invited.clone()
     }
 
-    /// Whether it answers everything with 500 from now on.
+    /// Makes it answer every request with 500 from now on, or ends that.
     pub fn fail(&self, failing: bool) {
         lock(&self.state).failing = failing;
     }
 
-    /// How many requests it has answered.
+    /// Returns the number of requests that it has answered.
     pub fn calls(&self) -> usize {
         lock(&self.state).calls
     }

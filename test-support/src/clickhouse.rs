@@ -26,7 +26,7 @@ impl ClickHouseDatabase {
         &self.name
     }
 
-    /// As `CLICKHOUSE_URL` wants it.
+    /// Value of `CLICKHOUSE_URL`.
     pub fn url(&self) -> String {
         let mut url = self.server.clone();
         url.set_path(&self.name);

@@ -19,7 +19,7 @@ impl Clinic {
         Self::start_with(CoreApp::builder()).await
     }
 
-    /// Starts both; something is special about Core.
+    /// Starts both, with a Core that deviates from the default.
     pub async fn start_with(core: CoreBuilder) -> Self {
         let telemetry = TelemetryApp::start().await;
         let core = core.env("TELEMETRY_INTERNAL_URL", telemetry.url()).start().await;

@@ -10,7 +10,7 @@ use crate::{
     seed, storage,
 };
 
-/// Where nobody listens: what is sent there is refused at once.
+/// Address without a listener: connections are refused at once.
 const NOBODY: &str = "http://127.0.0.1:9";
 
 /// A Core process with its own database, Redis database and bucket, and two clinics in it.
@@ -29,7 +29,7 @@ pub struct CoreApp {
     sandbox: Sandbox,
 }
 
-/// What is special about a test's Core.
+/// Builds a Core for a test, with the given deviations from the default.
 #[derive(Debug, Default)]
 pub struct CoreBuilder {
     proxied: bool,
@@ -84,8 +84,8 @@ impl CoreBuilder {
         ];
         let mut server = Server::new("server-core", "core", environment, &sandbox.dir);
         if self.proxied {
-            // What the seed left to be told to Telemetry, which nobody is: it would be tried again and again
-            // between the statements that are to be counted.
+            // No Telemetry runs, so the jobs that the seed left for it would be retried between the statements
+            // that the test counts.
             sqlx::query("delete from jobs").execute(&mut database.superuser().await).await.expect("no job is left");
         }
         server.start().await;
@@ -224,10 +224,10 @@ impl CoreApp {
         self.database.count(sql).await
     }
 
-    /// How long a test may wait for something that takes a moment.
+    /// Time limit for asynchronous effects in tests.
     pub const PATIENCE: Duration = Duration::from_secs(20);
 
-    /// How long news of a change may take to reach a process. It takes milliseconds; but what proves that
-    /// it came is that nothing else would do by then: what is remembered lives for 30 seconds.
+    /// Time limit for the notification of a change to reach a process. It takes milliseconds. The limit is below
+    /// the 30 seconds that cached values live, so that a test can't pass because a cache entry expired.
     pub const HEARD: Duration = Duration::from_secs(10);
 }

@@ -56,7 +56,7 @@ impl CoreApp {
         storage::object_put(&self.server.environment()["AWS_BUCKET_NAME"], key, body).await;
     }
 
-    /// Opens everything that a key is left for.
+    /// Opens every value whose key still exists.
     async fn search_sealed(&self, database: &mut PgConnection, value: &str) -> Vec<Place> {
         let keys = self.data_keys(database).await;
         let columns: Vec<(String, String)> = sqlx::query_as(
@@ -70,7 +70,7 @@ impl CoreApp {
         .expect("the catalogue can be read");
         let mut places = Vec::new();
         for (table, column) in columns {
-            // What belongs to no organization is sealed for organization 0.
+            // Values that belong to no organization are sealed for organization 0.
             let sql = format!(
                 "select coalesce((to_jsonb(t) ->> 'organization_id')::bigint, 0), uid::text, {column} from {table} t
                  where {column} is not null"

@@ -17,7 +17,7 @@ pub struct DailyApi {
 }
 
 impl DailyApi {
-    /// A domain without rooms.
+    /// Starts one without rooms.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let url = format!("http://{}/v1", listener.local_addr().expect("the listener has an address"));
@@ -26,12 +26,12 @@ impl DailyApi {
         Self { url, daily, server }
     }
 
-    /// As `DAILY_REST_DOMAIN` wants it.
+    /// Value of `DAILY_REST_DOMAIN`.
     pub fn url(&self) -> String {
         self.url.clone()
     }
 
-    /// As `DAILY_API_KEY` wants it.
+    /// Value of `DAILY_API_KEY`.
     pub fn api_key(&self) -> &'static str {
         API_KEY
     }

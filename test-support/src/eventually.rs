@@ -11,7 +11,7 @@ const EVERY: Duration = Duration::from_millis(20);
 /// Asks `condition` every 20 ms until it gives a value; how long that took comes with it.
 ///
 /// # Panics
-/// When `within` has passed; the message says `what` was waited for.
+/// Panics if `within` passes first; the message says `what` was waited for.
 pub async fn until<T, F>(what: impl Display, within: Duration, mut condition: impl FnMut() -> F) -> (T, Duration)
 where
     F: Future<Output = Option<T>>,
@@ -30,7 +30,7 @@ where
 /// Asks `condition` every 20 ms until it holds.
 ///
 /// # Panics
-/// When `within` has passed; the message says `what` was waited for.
+/// Panics if `within` passes first; the message says `what` was waited for.
 pub async fn eventually<F>(what: impl Display, within: Duration, mut condition: impl FnMut() -> F)
 where
     F: Future<Output = bool>,

@@ -1,4 +1,4 @@
-//! What tests book and treat, made through the API as a front end makes it.
+//! Patients, specialists, appointments and templates for tests, created through the API as a front end does.
 
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use restartix_sdk::core::types::{
@@ -17,7 +17,7 @@ pub fn in_days(days: u64, hour: u32) -> DateTime<Utc> {
 }
 
 impl CoreApp {
-    /// What a patient with nothing but a name is created from.
+    /// Returns the body that creates a patient with nothing but a name.
     pub fn new_patient(first_name: &str, last_name: &str) -> CreatePatient {
         CreatePatient {
             address: None,
@@ -72,7 +72,7 @@ impl CoreApp {
         granted(self.actor(person).me_invitation_accept().invitation_id(invited.id).send().await, 200);
     }
 
-    /// What a specialist without a login is created from.
+    /// Returns the body that creates a specialist without a login.
     pub fn new_specialist(name: &str) -> SpecialistInput {
         SpecialistInput {
             bookable: None,
@@ -88,7 +88,7 @@ impl CoreApp {
         granted(actor.specialist_create().body(Self::new_specialist(name)).send().await, 201)
     }
 
-    /// What an appointment of an hour is created from.
+    /// Returns the body that creates an appointment of one hour.
     pub fn new_appointment(specialist: i64, patient: i64, started_at: DateTime<Utc>) -> CreateAppointment {
         CreateAppointment {
             ended_at: started_at + TimeDelta::hours(1),
@@ -112,7 +112,7 @@ impl CoreApp {
         granted(actor.appointment_create().body(body).send().await, 201)
     }
 
-    /// What a series of hours is created from.
+    /// Returns the body that creates a series of appointments of one hour.
     pub fn new_series(
         specialist: i64,
         patient: i64,
@@ -182,7 +182,7 @@ impl CoreApp {
         granted(actor.specialist_schedule_update().specialist_id(specialist).body(schedule).send().await, 200)
     }
 
-    /// What a template of 45 minutes is created from.
+    /// Returns the body that creates a template of 45 minutes.
     pub fn new_appointment_template(name: &str) -> AppointmentTemplateInput {
         AppointmentTemplateInput {
             buffer_after_minutes: None,

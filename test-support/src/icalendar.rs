@@ -12,16 +12,16 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-/// What a text of type `text/calendar` says.
+/// Content of a `text/calendar` document.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Icalendar {
-    /// What the reader stumbled over.
+    /// Faults that the parser found.
     pub errors: Vec<String>,
     /// `VERSION`
     pub version: String,
     /// `REFRESH-INTERVAL` and `X-PUBLISHED-TTL`
     pub refresh_seconds: [u32; 2],
-    /// What the calendar is made of, e.g. `VEVENT`.
+    /// Types of the components, e.g. `VEVENT`.
     pub components: Vec<String>,
     /// Its events.
     pub events: Vec<IcalendarEvent>,
@@ -67,19 +67,20 @@ impl Icalendar {
 /// A time of something that repeats.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Occurrence {
-    /// When it is.
+    /// Start time.
     pub at: DateTime<Utc>,
-    /// Whether clocks leave that time out; `at` is then when they would have shown it.
+    /// `true` if the local time does not exist because clocks go forward; `at` is the moment at which they would have
+    /// shown it.
     pub skipped: bool,
 }
 
-/// When a rule (`RRULE`) has something happen that first happens at a moment, in a zone.
+/// Returns the occurrences of a recurrence rule (`RRULE`) from its first one on, in a time zone.
 pub fn occurrences(rule: &str, timezone: &str, first: DateTime<Utc>) -> Vec<Occurrence> {
     let question = serde_json::json!({ "rule": rule, "timezone": timezone, "first": first });
     run("occurrences.py", &question.to_string())
 }
 
-/// What a program of `test-support/icalendar` answers to a text.
+/// Runs a program of `test-support/icalendar` with a text as its input and returns its output.
 fn run<T: DeserializeOwned>(program: &str, text: &str) -> T {
     let support = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut child = Command::new(support.join("../target/tools/icalendar/bin/python"))

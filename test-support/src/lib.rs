@@ -1,4 +1,4 @@
-//! What tests of the services are made of: real servers on stores of their own.
+//! Support for tests of the services: real servers, each with stores of its own.
 //!
 //! `cargo xtask test` starts PostgreSQL, Valkey, ClickHouse and S3 once and says where in the file
 //! that `RESTARTIX_TEST_STACK` names. Each test takes from them what nobody else has: databases

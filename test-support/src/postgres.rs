@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::{Stack, sandbox};
 
-/// Whose database it is.
+/// Service that the database belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Core's: owned by `restartix`, used as `restartix_app`.

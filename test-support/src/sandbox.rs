@@ -1,4 +1,4 @@
-//! What belongs to one test: a name, a directory, a Redis database; and how its end is cleaned up.
+//! Resources of one test: a name, a directory and a Redis database; cleaned up after the test.
 
 use std::{
     fs::{self, File},
@@ -36,7 +36,7 @@ impl Drop for Sandbox {
         if std::thread::panicking() {
             eprintln!("the logs of this test are in {}", self.dir.display());
         } else {
-            // Best effort: what stays is in target/ and says nothing.
+            // Best effort: files that remain are in target/ and harmless.
             let _ = fs::remove_dir_all(&self.dir);
         }
     }

@@ -1,21 +1,21 @@
-//! What there is to book, and who books, where a test needs much of it: written by SQL as the owner.
+//! Specialists' hours, templates and patients in large numbers, inserted by SQL as the owner of the tables.
 
 use sqlx::AssertSqlSafe;
 
 use crate::{CoreApp, Person};
 
-/// What an appointment template of a test says; the rest is as little as can be.
+/// Properties of a test's appointment template; all others have minimal values.
 #[derive(Debug, Clone, Copy)]
 pub struct Template {
-    /// How long it takes.
+    /// Duration.
     pub minutes: i32,
     /// Buffers before and after; `None` as the specialist has them.
     pub buffers: Option<(i32, i32)>,
     /// `in_person` or `video`.
     pub modality: &'static str,
-    /// How long before its beginning a patient can last cancel.
+    /// Minutes before the start until which a patient can cancel.
     pub cancellation_cutoff_minutes: i32,
-    /// How long before its beginning a patient can last reschedule.
+    /// Minutes before the start until which a patient can reschedule.
     pub reschedule_cutoff_minutes: i32,
 }
 
@@ -33,7 +33,7 @@ impl Template {
 }
 
 impl CoreApp {
-    /// Has a specialist work around the clock: half an hour is open at each full and half hour.
+    /// Gives a specialist working hours around the clock: a slot of 30 minutes is open at each full and half hour.
     pub async fn works_always(&self, specialist: i64) {
         let hours = "insert into specialist_hours (organization_id, specialist_id, weekday, starts_at, ends_at)
                      select s.organization_id, s.id, weekday, '00:00', '00:00'
@@ -41,7 +41,7 @@ impl CoreApp {
         sqlx::query(hours).bind(specialist).execute(&mut self.owner().await).await.expect("hours can be seeded");
     }
 
-    /// Something that home offers; its id.
+    /// Inserts an appointment template at home and returns its id.
     pub async fn template_add(&self, template: Template) -> i64 {
         let Template { minutes, buffers, modality, cancellation_cutoff_minutes, reschedule_cutoff_minutes } = template;
         sqlx::query_scalar(
@@ -91,7 +91,7 @@ impl CoreApp {
         rows.into_iter().map(|(user_id, clerk_id, record)| (Person { user_id, clerk_id }, record)).collect()
     }
 
-    /// Changes an appointment behind the service's back: brings it to a state, or lets time pass for it.
+    /// Changes an appointment by SQL, without the service: sets its state, or moves its times into the past.
     pub async fn appointment_set(&self, id: i64, assignments: &'static str) {
         let sql = format!("update appointments set {assignments} where id = {id}");
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.owner().await).await.expect("an appointment can be set");

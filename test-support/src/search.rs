@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 use crate::{ClickHouseDatabase, Database, sandbox::RedisDatabase};
 
-/// Where a value was found.
+/// Place at which a value was found.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// `postgresql`, `clickhouse` or `redis`.
@@ -17,7 +17,7 @@ pub struct Place {
     pub table: String,
     /// The column; empty in Redis.
     pub column: String,
-    /// How many rows hold it, in ClickHouse those included that are not merged yet.
+    /// Number of rows that hold it; in ClickHouse, rows that are not merged yet count too.
     pub rows: u64,
 }
 

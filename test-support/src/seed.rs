@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-/// What a person is in an organization.
+/// Role of a person in an organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Runs a clinic.
@@ -36,7 +36,7 @@ impl Role {
 pub struct Person {
     /// Its id.
     pub user_id: i64,
-    /// What the identity provider calls it.
+    /// Id of the user at the identity provider.
     pub clerk_id: String,
 }
 

@@ -15,7 +15,7 @@ use nix::{
 
 use crate::{Stack, answer, eventually::until, sandbox::tail};
 
-/// How long a server may take to become ready; it takes well under a second on an idle machine.
+/// Time limit for a server to become ready; it takes well under a second on an idle machine.
 const START: Duration = Duration::from_mins(1);
 
 /// One of the two servers, running or not. Dropped, it is killed.
@@ -52,7 +52,7 @@ impl Server {
         &self.address
     }
 
-    /// What it has logged so far, over all its starts.
+    /// Returns its log so far, over all its starts.
     pub fn log(&self) -> String {
         fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
@@ -62,7 +62,7 @@ impl Server {
         &self.environment
     }
 
-    /// Changes a variable; it counts from the next start on.
+    /// Changes a variable; the change takes effect at the next start.
     pub fn environment_set(&mut self, name: &str, value: impl Into<String>) {
         self.environment.insert(name.to_owned(), value.into());
     }
@@ -77,7 +77,7 @@ impl Server {
         fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("the server runs").count()
     }
 
-    /// A measurement of its own, by the name and labels that `/metrics` gives it; 0 before there is one.
+    /// Returns a value of `/metrics` by its name and labels; 0 if there is none yet.
     pub async fn metric(&self, name: &str) -> f64 {
         let token = self.environment.get("METRICS_TOKEN").expect("the stack sets a token for /metrics");
         let request = answer::http().get(format!("{}/metrics", self.url())).bearer_auth(token);
@@ -113,7 +113,7 @@ impl Server {
         address.trim().clone_into(&mut self.address);
     }
 
-    /// Starts it where it can't start; how it ended.
+    /// Starts it with an environment in which it can't start; returns its exit status.
     pub async fn fail(&mut self) -> ExitStatus {
         assert!(self.child.is_none(), "{} runs already", self.program.display());
         self.child = Some(self.command("serve").env("PORT", "0").spawn().expect("the server's program runs"));
@@ -157,14 +157,14 @@ impl Server {
         output.stdout
     }
 
-    /// Another of its commands, to be run by the test: with its environment and nothing else.
+    /// Returns one of its commands for the test to run, with the server's environment and nothing else.
     pub fn tool(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(arguments[0]);
         command.args(&arguments[1..]).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
-    /// SIGKILL: nothing is said good-bye to.
+    /// Sends SIGKILL, so that nothing is shut down in order.
     pub fn kill(&mut self) {
         let mut child = self.child.take().expect("the server runs");
         child.kill().expect("a child can be killed");

@@ -1,4 +1,4 @@
-//! Sockets that take a place and ask for nothing, or for very little.
+//! Sockets that occupy a connection and send little or nothing.
 
 use std::{io, net::IpAddr, time::Duration};
 
@@ -53,7 +53,7 @@ impl Idler {
         Self::UntakenHttp2,
     ];
 
-    /// As whom a server closes it, in its metrics.
+    /// Reason for which a server closes it, as its metrics name it.
     fn reason(self) -> &'static str {
         match self {
             Self::Silent
@@ -74,7 +74,7 @@ impl Idler {
             let address = address.to_owned();
             sockets.spawn(async move {
                 let mut stream = TcpStream::connect(&address).await.expect("the server takes the connection");
-                // However it ends, it has ended: a server that closes while something is sent resets.
+                // Any end counts: a server that closes while the client sends resets the connection.
                 let _ = self.hold(&mut stream).await;
             });
         }
@@ -153,7 +153,7 @@ fn get(path: &str) -> Vec<u8> {
     [&[0, 0, length, 1, 5, 0, 0, 0, 1], fields.as_slice()].concat()
 }
 
-/// A connection that was served once, and is kept.
+/// A connection that served one request and is kept open.
 #[derive(Debug)]
 pub struct Kept {
     _stream: TcpStream,

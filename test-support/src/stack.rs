@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 const VARIABLE: &str = "RESTARTIX_TEST_STACK";
 
-/// Where everything is. See `xtask/src/stack/stack_file.rs` for the meaning of each field.
+/// Addresses and paths of the stack. See `xtask/src/stack/stack_file.rs` for the meaning of each field.
 #[derive(Debug, Deserialize)]
 #[allow(missing_docs, reason = "the fields are those of stack.json, described there")]
 pub struct Stack {
@@ -48,7 +48,7 @@ pub struct Environments {
     pub telemetry: BTreeMap<String, String>,
 }
 
-/// How to start throwaway servers.
+/// Commands and environment that start throwaway servers.
 #[derive(Debug, Deserialize)]
 #[allow(missing_docs, reason = "one a server")]
 pub struct Launch {
@@ -78,7 +78,7 @@ impl Stack {
     /// The stack of this run.
     ///
     /// # Panics
-    /// When there is none: tests are run by `cargo xtask test`.
+    /// Panics if there is no stack: `cargo xtask test` starts it.
     pub fn get() -> &'static Self {
         static STACK: OnceLock<Stack> = OnceLock::new();
         STACK.get_or_init(|| {

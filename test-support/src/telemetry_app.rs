@@ -25,14 +25,14 @@ pub struct TelemetryApp {
     sandbox: Sandbox,
 }
 
-/// What is special about a test's Telemetry.
+/// Builds a Telemetry for a test, with the given deviations from the default.
 #[derive(Debug, Default)]
 pub struct TelemetryBuilder {
     environment: BTreeMap<String, String>,
     clickhouse: Option<String>,
 }
 
-/// Who a telemetry token speaks for.
+/// Person that a telemetry token is issued for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TelemetryPerson {
     /// The user's id in Core.

@@ -30,7 +30,7 @@ enum Store {
     Valkey,
 }
 
-/// A ClickHouse or Valkey server that one test may do with as it likes. Dropped, it is killed.
+/// A ClickHouse or Valkey server that belongs to one test, which may stop or kill it. Dropped, it is killed.
 #[derive(Debug)]
 pub struct Throwaway {
     store: Store,
@@ -79,14 +79,14 @@ impl Throwaway {
         }
     }
 
-    /// SIGKILL.
+    /// Sends SIGKILL.
     pub fn kill(&mut self) {
         let mut child = self.child.take().expect("the store runs");
         child.kill().expect("a child can be killed");
         child.wait().expect("a child can be waited for");
     }
 
-    /// SIGSTOP: it keeps its connections and answers nothing, as a machine that hangs.
+    /// Sends SIGSTOP: the server keeps its connections and answers nothing, like a machine that hangs.
     pub fn stop_answering(&self) {
         self.signal(Signal::SIGSTOP);
     }
@@ -110,7 +110,7 @@ impl Throwaway {
         if let Some(Account { uid, gid }) = account(program) {
             command.uid(uid).gid(gid);
         }
-        // ClickHouse ends with its standard input: with us, however we end.
+        // ClickHouse ends when its standard input is closed, that is, when this process ends for any reason.
         command.current_dir(&self.data).stdin(Stdio::piped());
         command.stdout(log.try_clone().expect("a file can be shared")).stderr(log);
         self.child = Some(command.spawn().expect("the store's program runs"));

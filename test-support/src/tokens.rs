@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::Stack;
 
-/// How long tokens live that a test doesn't say otherwise of, in seconds.
+/// Default lifetime of tokens in tests, in seconds.
 const LIFETIME: i64 = 3600;
 
 /// The claims of a session token, free to be changed: `claims.0["exp"] = json!(1)`.
@@ -19,7 +19,7 @@ const LIFETIME: i64 = 3600;
 pub struct SessionClaims(pub Value);
 
 impl SessionClaims {
-    /// What the identity provider says of a user that is signed in.
+    /// Returns the claims that the identity provider issues for a user who is signed in.
     pub fn of(clerk_id: &str) -> Self {
         let (stack, now) = (Stack::get(), now());
         Self(json!({

@@ -28,13 +28,13 @@ use crate::stack::{fetch, paths, pins, servers, tokens, wait};
 
 /// The organizations of `xtask/bench/sql/seed.sql`, each with a person at the front desk.
 const ORGANIZATIONS: u32 = 4;
-/// How long `xtask-bench` may take to end in order.
+/// Time limit for `xtask-bench` to end in order.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How much to measure.
+/// Options of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// How often each measurement is repeated.
+    /// Number of repetitions of each measurement.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Seconds each measurement takes.
@@ -43,7 +43,7 @@ pub(crate) struct Options {
     /// Connections that ask at the same time.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100))]
     connections: u32,
-    /// One round of one second, to see that it works; the report goes to target/bench.
+    /// Measure one round of one second, to check that it works; write the report to target/bench.
     #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
     quick: bool,
 }
@@ -51,8 +51,8 @@ pub(crate) struct Options {
 /// Builds, starts, measures and stops.
 ///
 /// # Errors
-/// What could not be built or started; a server that answered wrongly; missing programs, with where to get them. Slow
-/// is no error.
+/// Fails if something can't be built or started, if a server answers wrongly, or if a program is missing (the error
+/// says where to get it). Slowness is no error.
 pub(crate) fn run(options: &Options) -> Result<()> {
     wait::watch_signals()?;
     let state = paths::checkout().join("target/bench");
@@ -71,7 +71,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     measured
 }
 
-/// What Core needs. Dropped, it stops.
+/// Stores that Core needs. They stop when this value is dropped.
 struct Stack {
     _valkey: Valkey,
     postgres: Postgres,
@@ -121,7 +121,7 @@ impl Stack {
             daily_url: services.addresses.daily.clone(),
         };
         let mut environment = environment::core(&endpoints, &keys, 0, 0);
-        // As in production, but for what that refuses: issuers on this machine, and limits that tools don't meet.
+        // As in production, except for settings that it refuses: issuers on this machine, and high limits for tools.
         environment.insert("HSTS_MAX_AGE", "730d".to_owned());
         environment.insert("LOG_LEVEL", "info".to_owned());
         Ok(Self { _valkey: valkey, postgres, services, keys, endpoints, environment, _sockets: sockets })
@@ -135,7 +135,7 @@ impl Stack {
         crate::tools::run(&mut command, "server-core migrate")
     }
 
-    /// Writes what `xtask-bench` has to know; returns where.
+    /// Writes the file of settings for `xtask-bench` and returns its path.
     fn setup_write(&self, state: &Path) -> Result<PathBuf> {
         let mut people = BTreeMap::new();
         for organization in 1..=ORGANIZATIONS {

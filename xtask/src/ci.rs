@@ -1,5 +1,5 @@
-//! `cargo xtask ci`: everything that must hold before a change is merged, in the order in which a fault is cheapest to
-//! find. The first failing step ends the run.
+//! `cargo xtask ci`: runs all checks that must pass before a change is merged, the cheapest first. The first failing
+//! step ends the run.
 
 use std::path::Path;
 use std::process::Command;
@@ -23,9 +23,10 @@ enum Program {
     Xtask,
 }
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step { name: "format", program: Program::Cargo, arguments: &["fmt", "--all", "--check"] },
     Step { name: "arrows", program: Program::Xtask, arguments: &["arrows"] },
+    Step { name: "words", program: Program::Xtask, arguments: &["words"] },
     Step { name: "deny", program: Program::Xtask, arguments: &["deny"] },
     Step {
         name: "clippy",
@@ -55,9 +56,9 @@ const STEPS: [Step; 12] = [
 /// run them already.
 ///
 /// # Errors
-/// When a step fails; the error names it.
+/// Fails if a step fails; the error names it.
 pub(crate) fn run(skip_tests: bool) -> Result<()> {
-    // Asked now: should a step build this program anew, the path will lead to the new one.
+    // Read now, because a step may rebuild this program, and the path would then lead to the new one.
     let xtask = std::env::current_exe().context("cannot find the path of this program")?;
     let mut table = Vec::new();
     let mut outcome = Ok(());

@@ -26,7 +26,7 @@ struct Service {
 const TELEMETRY: Service = Service { name: "telemetry", package: "server-telemetry" };
 const CORE: Service = Service { name: "core", package: "server-core" };
 
-/// What the command writes, relative to the root of the checkout.
+/// Files that the command writes, relative to the root of the checkout.
 const GENERATED: [&str; 8] = [
     "openapi/telemetry.json",
     "openapi/telemetry.operations.txt",
@@ -41,7 +41,7 @@ const GENERATED: [&str; 8] = [
 /// Generates both specifications and both SDKs, or with `check` only compares them with what is there.
 ///
 /// # Errors
-/// When a step fails, and with `check` when any file differs.
+/// Fails if a step fails, and with `check` if a file differs.
 pub(crate) fn run(check: bool) -> Result<()> {
     let checkout = paths::checkout();
     if !check {
@@ -51,11 +51,11 @@ pub(crate) fn run(check: bool) -> Result<()> {
     generate(fresh.path())?;
     let different = differences(&checkout, fresh.path(), &GENERATED)?;
     if different.is_empty() {
-        eprintln!("    specifications and SDKs are what the handlers say");
+        eprintln!("    specifications and SDKs match the handlers");
         return Ok(());
     }
     bail!(
-        "these files are not what the handlers say:\n  {}\nGenerate and commit them:\n  cargo xtask codegen",
+        "these files don't match the handlers:\n  {}\nGenerate and commit them:\n  cargo xtask codegen",
         different.join("\n  ")
     )
 }
@@ -81,8 +81,8 @@ fn step<T>(service: Service, what: &str, work: impl FnOnce() -> Result<T>) -> Re
 fn specification(service: Service, root: &Path) -> Result<PathBuf> {
     step(service, "specification", || {
         let mut command = tools::cargo();
-        // By `--bin` and not by `--package`: so it is built with the features of the whole workspace, as everywhere else,
-        // and nothing is built twice.
+        // By `--bin` and not by `--package`: so it is built with the features of the whole workspace, as everywhere
+        // else, and nothing is built twice.
         command.args(["run", "--quiet", "--bin", service.package, "--", "openapi"]);
         let document = tools::capture(&mut command, &format!("{} openapi", service.package))?;
         let parsed = serde_json::from_slice(&document)

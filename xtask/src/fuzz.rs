@@ -1,7 +1,7 @@
 //! `cargo xtask fuzz`: schemathesis, bounded and with a fixed seed, against both services of a stack.
 //!
-//! Each service is called as a clinic's admin. `xtask/tools/fuzz/` says what schemathesis can't know: which ids exist
-//! and who may call the few operations an admin may not. The reports land in `target/fuzz/`.
+//! Each service is called as a clinic's admin. `xtask/tools/fuzz/` provides existing ids, and credentials for the few
+//! operations that an admin may not call. The reports are written to `target/fuzz/`.
 
 mod report;
 
@@ -21,10 +21,10 @@ use report::Report;
 /// The longest that one service may take; it takes two or three minutes.
 const LONGEST_RUN: Duration = Duration::from_mins(15);
 
-/// What both services together must have been asked.
+/// Minimum number of requests to both services together.
 const CASES_WANTED: usize = 2_000;
 
-/// How to fuzz.
+/// Options of `cargo xtask fuzz`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Most generated cases for each operation.
@@ -47,7 +47,7 @@ pub(crate) struct Options {
 /// Fuzzes both services and judges the reports.
 ///
 /// # Errors
-/// When a service breaks its specification, when operations were not reached, or when too little was asked.
+/// Fails if a service breaks its specification, if operations were not reached, or if too few requests were sent.
 pub(crate) fn run(options: &Options) -> Result<()> {
     match &options.stack {
         Some(file) => judge(file, options),

@@ -1,5 +1,5 @@
-//! `cargo xtask lint`: both specifications under redocly (is it valid OpenAPI, is it consistent) and spectral (does
-//! each operation say what a reader needs). The rules are in `redocly.yaml` and `.spectral.yaml`.
+//! `cargo xtask lint`: checks both specifications with redocly (validity, consistency) and spectral (completeness of
+//! the documentation). The rules are in `redocly.yaml` and `.spectral.yaml`.
 
 use anyhow::{Result, bail};
 
@@ -11,7 +11,7 @@ const SPECIFICATIONS: [&str; 2] = ["openapi/telemetry.json", "openapi/core.json"
 /// Lints both specifications with both tools and reports all of their findings.
 ///
 /// # Errors
-/// When either tool finds fault.
+/// Fails if either tool finds a fault.
 pub(crate) fn run() -> Result<()> {
     let mut failed = Vec::new();
     let mut redocly = tools::node("redocly")?;

@@ -26,6 +26,7 @@ mod stack;
 mod test;
 mod token;
 mod tools;
+mod words;
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about = "RestartiX development tools", disable_help_subcommand = false)]
@@ -42,33 +43,36 @@ enum Task {
     Test(test::Arguments),
     /// Play a clinic's morning through the SDKs and check every step.
     Demo,
-    /// Print a fresh token for somebody of the running development stack.
+    /// Print a fresh token for a person of the running development stack.
     Token(token::Arguments),
     /// Apply both servers' migrations.
     Migrate,
     /// Generate both specifications and both SDKs from the handlers.
     Codegen {
-        /// Change nothing; fail if any committed file is not what comes out.
+        /// Change nothing; fail if a committed file differs from the generated one.
         #[arg(long)]
         check: bool,
     },
-    /// Say what changed in the specifications and whom it breaks; a breaking change needs a major version.
+    /// Report changes of the specifications and the clients that they break; a breaking change needs a major version.
     SpecDiff {
-        /// What to compare with: a directory with both documents, or a git ref [default: openapi/released].
+        /// Base of the comparison: a directory with both documents, or a git ref [default: openapi/released].
         #[arg(long, value_name = "DIR_OR_GITREF")]
         against: Option<String>,
     },
     /// Lint both specifications.
     Lint,
-    /// Check which rooms of the servers import which others against server-*/arrows.txt.
+    /// Check the imports between the rooms of the servers against server-*/arrows.txt.
     Arrows,
-    /// Check licences, bans and sources of all dependencies, and known vulnerabilities where their database can be had.
+    /// Check that doc comments, pages and descriptions begin with a verb or a noun.
+    Words,
+    /// Check licences, bans and sources of all dependencies, and known vulnerabilities if their database can be
+    /// fetched.
     Deny,
-    /// Fuzz both services by their specifications and judge what came of it.
+    /// Fuzz both services by their specifications and judge the results.
     Fuzz(fuzz::Options),
     /// Measure Core against naive pgbench and write BENCHMARKS.md.
     Bench(bench::Options),
-    /// Run everything that must hold before a change is merged.
+    /// Run all checks that must pass before a change is merged.
     Ci {
         /// Leave the tests out: they have been run already.
         #[arg(long)]
@@ -76,13 +80,13 @@ enum Task {
     },
     /// Refresh the query data (server-*/.sqlx) by which the servers compile without a database.
     SqlxPrepare {
-        /// Change nothing; fail if the committed data is not what comes out.
+        /// Change nothing; fail if the committed data differs from the generated data.
         #[arg(long)]
         check: bool,
         /// The crates to refresh (server-core, server-telemetry); both when none is named.
         packages: Vec<String>,
     },
-    /// Wait for the end of whoever started this, then end what its record still names.
+    /// Wait for the end of the parent process, then end the processes that its record still names.
     #[command(hide = true)]
     Guard { record: PathBuf },
 }
@@ -99,6 +103,7 @@ fn main() -> ExitCode {
         Task::SpecDiff { against } => spec_diff::run(against.as_deref()),
         Task::Lint => lint::run(),
         Task::Arrows => arrows::run(),
+        Task::Words => words::run(),
         Task::Deny => deny::run(),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Bench(options) => bench::run(&options),

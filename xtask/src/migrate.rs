@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail};
 use crate::stack::stack_file::StackFile;
 use crate::stack::{paths, servers};
 
-/// Builds both servers and runs their `migrate`: on the running development stack if there is one, else on whatever
-/// this process's own environment names, as in production.
+/// Builds both servers and runs their `migrate`: on the running development stack if there is one, else on the
+/// databases that the environment of this process names, as in production.
 pub(crate) fn run() -> Result<()> {
     servers::build(&["--bin", "server-core", "--bin", "server-telemetry"])?;
     let path = crate::dev::state().join("stack.json");
@@ -19,7 +19,7 @@ pub(crate) fn run() -> Result<()> {
         eprintln!("==> migrating the development stack");
         (file.env.core, file.env.telemetry)
     } else {
-        eprintln!("==> migrating what the environment names (no development stack is running)");
+        eprintln!("==> migrating the databases that the environment names (no development stack is running)");
         (BTreeMap::new(), BTreeMap::new())
     };
     migrate(paths::binary("server-core")?, core)?;

@@ -1,7 +1,7 @@
-//! `cargo xtask spec-diff [--against DIR_OR_GITREF]`: what changed in the contracts, and whom it breaks.
+//! `cargo xtask spec-diff [--against DIR_OR_GITREF]`: reports changes of the contracts and the clients that they break.
 //!
-//! The verdicts are redocly's; this command adds which operations and field a change is about, what users of each SDK
-//! will see, and the rule: a breaking change needs a new major version.
+//! redocly judges the changes; this command adds the operations and the field of each, the effects on the users of each
+//! SDK, and the rule that a breaking change needs a new major version.
 
 mod change;
 mod impact;
@@ -63,7 +63,7 @@ impl Comparison {
 /// `openapi/released`.
 ///
 /// # Errors
-/// When a breaking change comes without a new major version.
+/// Fails if there is a breaking change without a new major version.
 pub(crate) fn run(against: Option<&str>) -> Result<()> {
     let checkout = paths::checkout();
     let base = Base::find(&checkout, against)?;
@@ -90,7 +90,7 @@ pub(crate) fn run(against: Option<&str>) -> Result<()> {
     )
 }
 
-/// What the present specifications are judged against.
+/// Base that the current specifications are compared with.
 struct Base {
     name: String,
     dir: PathBuf,
@@ -132,8 +132,8 @@ impl Base {
 
 /// Compares two versions of one service's specification.
 fn compare(service: &str, old: &Path, new: &Path) -> Result<Comparison> {
-    // Where there is a redocly.yaml, `diff` obeys its rules and judges nothing as breaking that they don't name; so it
-    // runs where there is none.
+    // In a directory with a redocly.yaml, `diff` follows its rules and reports nothing as breaking that they don't
+    // name, so it runs in a directory without one.
     let elsewhere = tempfile::tempdir()?;
     let output = tools::node("redocly")?
         .current_dir(elsewhere.path())

@@ -16,7 +16,7 @@ use crate::stack::postgres::Postgres;
 use crate::stack::{fetch, paths, pins, postgres, wait};
 use crate::tools;
 
-/// A crate whose queries are checked, and what its database is made of.
+/// A crate whose queries are checked, and the migrations of its database.
 struct Subject {
     package: &'static str,
     migrations: &'static str,
@@ -35,7 +35,7 @@ type QueryData = BTreeMap<String, String>;
 /// Refreshes the query data of the crates named in `packages` (of all when empty), or only compares it.
 ///
 /// # Errors
-/// When a migration or a query is wrong, and with `check` when the committed data is not what comes out.
+/// Fails if a migration or a query is wrong, and with `check` if the committed data differs from the generated data.
 pub(crate) fn run(packages: &[String], check: bool) -> Result<()> {
     if let Some(unknown) = packages.iter().find(|name| !SUBJECTS.iter().any(|subject| subject.package == **name)) {
         bail!("{unknown} has no checked queries: name server-core, server-telemetry or neither");
@@ -146,7 +146,7 @@ fn prepare(server: &Postgres, subject: &Subject, state: &Path, check: bool) -> R
     let fresh = query_data(&fresh_dir)?;
     let committed = query_data(&committed_dir)?;
     if !status.success() {
-        // What sqlx could describe is right whatever else does not compile yet; dropping files would not be.
+        // The queries that sqlx described are right even if other code does not compile; removing files would not be.
         if !check {
             write(&committed_dir, &fresh)?;
         }

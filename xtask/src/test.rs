@@ -15,26 +15,26 @@ use crate::tools;
 /// The variable by which tests find the stack: the absolute path of its `stack.json`.
 const VARIABLE: &str = "RESTARTIX_TEST_STACK";
 
-/// What to run.
+/// Arguments of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Start the stack and keep it until Ctrl-C, to run single tests against it by hand.
     #[arg(long)]
     stack_only: bool,
-    /// Where the stack's state goes; another directory is another stack.
+    /// Directory of the stack's state; another directory is another stack.
     #[arg(long, value_name = "DIR", default_value = "target/test")]
     state: PathBuf,
-    /// Passed to `cargo nextest run`; then nothing else is tested.
+    /// Arguments for `cargo nextest run`; then nothing else is tested.
     #[arg(last = true)]
     nextest: Vec<String>,
 }
 
-/// Starts the stack, runs the tests, stops the stack whatever they said.
+/// Starts the stack, runs the tests, and stops the stack regardless of their result.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let state = paths::checkout().join(&arguments.state);
-    // Clerk's own libraries, by which tests make what Core must accept.
+    // Clerk's own libraries, with which tests make tokens and messages that Core must accept.
     tools::npm_install(&paths::checkout().join("test-support/clerk"))?;
-    // Somebody else's reader of calendars, for which Core writes them.
+    // An independent parser of the calendars that Core writes.
     tools::python("icalendar", "test-support/icalendar/requirements.txt")?;
     let options = Options { embedded: true, unseeded: arguments.stack_only };
     stack_run(&state, options, |stack| {

@@ -1,4 +1,4 @@
-//! `cargo xtask token`: a fresh token for somebody of the running development stack.
+//! `cargo xtask token`: prints a fresh token for a person of the running development stack.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::stack::seed::ROLES;
 use crate::stack::stack_file::StackFile;
 use crate::stack::tokens;
 
-/// For whom, and for which service.
+/// Person and service of the token.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// superadmin, admin, specialist, staff or patient

@@ -22,7 +22,7 @@ pub(crate) fn node(program: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// Installs what `package-lock.json` in `dir` says, unless that has been done.
+/// Installs the packages of `package-lock.json` in `dir`, unless that has been done.
 pub(crate) fn npm_install(dir: &Path) -> Result<()> {
     let lock = dir.join("package-lock.json");
     let stamp = dir.join("node_modules/.installed-from");
@@ -43,7 +43,7 @@ pub(crate) fn schemathesis() -> Result<Command> {
     Ok(Command::new(program))
 }
 
-/// The virtual environment `name` under `target/tools`, with what the file `requirements` names installed in it.
+/// The virtual environment `name` under `target/tools`, with the packages of the file `requirements` installed in it.
 pub(crate) fn python(name: &str, requirements: &str) -> Result<PathBuf> {
     let requirements = paths::checkout().join(requirements);
     let dir = paths::checkout().join("target/tools").join(name);
@@ -67,7 +67,7 @@ fn once(lock: &Path, stamp: &Path, install: impl FnOnce() -> Result<()>) -> Resu
     if fs::read_to_string(stamp).is_ok_and(|done| done == wanted) {
         return Ok(());
     }
-    eprintln!("    installing what {} names", lock.display());
+    eprintln!("    installing the packages of {}", lock.display());
     install()?;
     fs::write(stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
 }
@@ -98,9 +98,9 @@ pub(crate) fn capture(command: &mut Command, name: &str) -> Result<Vec<u8>> {
 
 /// Cargo, as the one that runs this program, in the checkout.
 ///
-/// `cargo run` tells this program of its package by the environment. A build script that looks at the same variables
-/// (ring's does) would be run again, and all that depends on it compiled again, at every change between a build from
-/// here and one from the shell.
+/// `cargo run` sets variables about the package of this program in the environment. A build script that reads the same
+/// variables (ring's does) would run again, and all its dependents would be compiled again, at every change between a
+/// build from here and one from the shell.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(paths::checkout());

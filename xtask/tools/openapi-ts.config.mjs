@@ -1,4 +1,4 @@
-// How `cargo xtask codegen` turns a specification into the generated half of the TypeScript SDK.
+// Configuration by which `cargo xtask codegen` generates the TypeScript SDK from a specification.
 import { readFileSync } from 'node:fs';
 
 // A list of exactly 33 entries would become a tuple type that no array of the caller's fits; its length is the
@@ -16,12 +16,12 @@ export default {
   output: {
     path: process.env.OPENAPI_TS_OUT,
     importFileExtension: '.js',
-    // No formatter of whoever runs this: the output is the same bytes everywhere.
+    // No local formatter, so that the output is the same bytes everywhere.
     postProcess: [],
   },
   plugins: [
     '@hey-api/typescript',
-    // The client is an explicit argument of every operation, and an operation answers its data or throws.
+    // The client is an explicit argument of every operation, and an operation returns its data or throws.
     { name: '@hey-api/sdk', client: false, responseStyle: 'data' },
     { name: '@hey-api/client-fetch', throwOnError: true },
   ],

@@ -1,4 +1,4 @@
-//! Who the caller is: fixed credentials, and tokens that renew themselves.
+//! Authentication of the caller: fixed credentials, and tokens that are renewed automatically.
 
 use std::fmt;
 use std::future::Future;
@@ -12,10 +12,10 @@ use tokio::sync::Mutex;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// A token is renewed this long before it expires, so that none expires on its way.
+/// Time before its expiry at which a token is renewed, so that none expires in transit.
 const MARGIN: Duration = Duration::from_secs(30);
 
-/// What a request is authenticated with. `Debug` never shows a secret.
+/// Credential of a request. `Debug` never shows a secret.
 #[derive(Clone, Default)]
 pub(crate) enum Credential {
     #[default]
@@ -62,7 +62,7 @@ impl Credential {
         Ok(())
     }
 
-    /// After a 401: a fresh `Authorization` value, if this credential can make one that differs
+    /// Returns a new `Authorization` value after a 401, if this credential can provide one that differs
     /// from the refused one.
     pub(crate) async fn renewed(&self, refused: &HeaderMap) -> Option<HeaderValue> {
         let Self::Source(source) = self else { return None };
@@ -84,7 +84,7 @@ fn secret_value(text: &str) -> Result<HeaderValue, TokenError> {
     Ok(value)
 }
 
-/// A token and, where it is known, the time it expires.
+/// A token and its expiry, if known.
 #[derive(Clone)]
 pub struct AccessToken {
     secret: String,
@@ -113,13 +113,13 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// No token could be had, and why.
+/// Reason why no token could be fetched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no access token: {0}")]
 pub struct TokenError(String);
 
 impl TokenError {
-    /// An error with a reason for people.
+    /// An error with a reason for humans.
     pub fn new(reason: impl fmt::Display) -> Self {
         Self(reason.to_string())
     }
@@ -153,10 +153,10 @@ impl TokenSource {
         Self(Arc::new(Shared { fetch: Box::new(move || Box::pin(fetch())), kept: Mutex::new(None) }))
     }
 
-    /// The present token, fetched or renewed first where necessary.
+    /// Returns the current token; fetches or renews it first if necessary.
     ///
     /// # Errors
-    /// When fetching fails and no earlier token is still valid.
+    /// Fails if fetching fails and no earlier token is still valid.
     pub async fn token(&self) -> Result<String, TokenError> {
         let mut kept = self.0.kept.lock().await;
         if let Some(token) = kept.as_ref().filter(|token| token.lives_for(MARGIN)) {
@@ -164,7 +164,7 @@ impl TokenSource {
         }
         match (self.0.fetch)().await {
             Ok(fresh) => Ok(kept.insert(fresh).secret.clone()),
-            // The old one has a few seconds left: better than failing on a hiccup.
+            // The old token is still valid for a few seconds, which is better than failing at a short outage.
             Err(fault) => match kept.as_ref().filter(|token| token.lives_for(Duration::ZERO)) {
                 Some(token) => Ok(token.secret.clone()),
                 None => Err(fault),

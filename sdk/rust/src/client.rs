@@ -1,4 +1,4 @@
-//! The one way to a client.
+//! Builder for the clients.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::auth::{Credential, TokenError, TokenSource};
 use crate::retry::Retries;
 use crate::support::{Inner, Settings};
 
-/// Collects what a client needs and makes it. Everything but the base URL has a default.
+/// Collects the settings of a client and builds it. All settings except the base URL have defaults.
 ///
 /// ```no_run
 /// # fn client(token: String) -> Result<(), restartix_sdk::BuildError> {
@@ -28,7 +28,7 @@ pub struct ClientBuilder {
     user_agent: String,
 }
 
-/// Why no client could be made.
+/// Reason why no client could be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The base URL is no absolute `http` or `https` URL.
@@ -85,28 +85,28 @@ impl ClientBuilder {
         self
     }
 
-    /// The longest one attempt may take, its body included. Default: 30 s.
+    /// Sets the time limit of one attempt, including its body. Default: 30 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// The longest that connecting may take. Default: 5 s.
+    /// Sets the time limit for connecting. Default: 5 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How often and how patiently calls are tried again.
+    /// Sets the number of retries and the pauses between them.
     #[must_use]
     pub fn retries(mut self, retries: Retries) -> Self {
         self.retries = retries;
         self
     }
 
-    /// What the service's logs call this client. Default: the SDK's name and version.
+    /// Sets the `User-Agent` header. Default: the SDK's name and version.
     #[must_use]
     pub fn user_agent(mut self, name: impl Into<String>) -> Self {
         self.user_agent = name.into();
@@ -116,7 +116,7 @@ impl ClientBuilder {
     /// A client for Core.
     ///
     /// # Errors
-    /// When the base URL or the credential can't be used.
+    /// Fails if the base URL or the credential can't be used.
     #[cfg(feature = "core")]
     pub fn core(self) -> Result<crate::core::Client, BuildError> {
         let (base_url, http, inner) = self.parts(true)?;
@@ -126,7 +126,7 @@ impl ClientBuilder {
     /// A client for Telemetry.
     ///
     /// # Errors
-    /// When the base URL or the credential can't be used.
+    /// Fails if the base URL or the credential can't be used.
     #[cfg(feature = "telemetry")]
     pub fn telemetry(self) -> Result<crate::telemetry::Client, BuildError> {
         let (base_url, http, inner) = self.parts(false)?;
@@ -146,7 +146,7 @@ impl ClientBuilder {
             .user_agent(self.user_agent)
             .timeout(self.timeout)
             .connect_timeout(self.connect_timeout)
-            // A redirect would carry credentials to wherever it points; our services send none.
+            // A redirect would send credentials to its target; our services send no redirects.
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
         let inner = Inner::new(Settings {

@@ -1,4 +1,4 @@
-//! Errors a person or a `match` can read.
+//! Errors for people and for `match`.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::retry;
 pub trait Envelope {
     /// Stable name of the fault.
     fn code(&self) -> &str;
-    /// One sentence for a person.
+    /// One sentence for people.
     fn message(&self) -> &str;
     /// Facts about the fault; which ones depends on the code.
     fn details(&self) -> Option<&Value>;
@@ -63,27 +63,27 @@ pub fn error_code<E: Envelope>(error: &Error<E>) -> Option<&str> {
     }
 }
 
-/// A failed call taken apart: what the service said, or why it could not say anything.
+/// Parts of a failed call: the answer of the service, or the reason why there is none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failure {
     /// The answer's status, if there was an answer.
     pub status: Option<StatusCode>,
     /// Stable name of the fault, if the answer was the services' error envelope.
     pub code: Option<String>,
-    /// One sentence for a person.
+    /// One sentence for people.
     pub message: String,
     /// Facts about the fault; which ones depends on the code.
     pub details: Option<Value>,
     /// The id to quote to support.
     pub request_id: Option<String>,
-    /// How long the service asks to wait before trying again.
+    /// Time to wait before a retry, as the service asks for (`Retry-After`).
     pub retry_after: Option<Duration>,
-    /// The body of an answer that was not what the specification says.
+    /// The body of an answer that does not match the specification.
     pub body: Option<Bytes>,
 }
 
 impl Failure {
-    /// Takes an error apart; reads the rest of an unexpected answer, so nothing of it is lost.
+    /// Converts an error; reads the rest of an unexpected answer, so that nothing is lost.
     pub async fn read<E: Envelope>(error: Error<E>) -> Self {
         match error {
             Error::ErrorResponse(answer) => Self {
@@ -123,7 +123,7 @@ impl Failure {
     }
 }
 
-/// An error with its causes; reqwest keeps what matters ("connection refused") in the last one.
+/// An error with its causes; reqwest puts the essential one ("connection refused") last.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,4 +1,4 @@
-//! When a call is tried again, and how long to wait before.
+//! Conditions under which a call is retried, and the pause before a retry.
 
 use std::time::Duration;
 
@@ -8,21 +8,21 @@ use uuid::Uuid;
 
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// How often and how patiently a call is tried again.
+/// Number of retries and the pauses between them.
 ///
-/// Tried again are answers 429, 502, 503 and 504 and lost connections, for GET, HEAD, PUT and
-/// DELETE, and for POST with an `Idempotency-Key`, which each POST to Core gets; with such a key also
-/// a 409 that has a `Retry-After`, for the first attempt is still being carried out then. A connection
-/// that was never made is tried again for every method. The wait doubles each time, half of it random,
-/// and is never shorter than `Retry-After` asks for.
+/// Retries answers 429, 502, 503 and 504 and lost connections for GET, HEAD, PUT and DELETE, and for
+/// POST with an `Idempotency-Key`, which each POST to Core gets. With such a key it also retries a 409
+/// that has a `Retry-After`, because the first attempt is then still running. A connection that was never
+/// established is retried for every method. The pause doubles each time, half of it is random, and it is
+/// never shorter than `Retry-After` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retries {
     /// Attempts in all, the first included. 1 means no retry.
     pub attempts: u32,
     /// The wait before the second attempt.
     pub first_wait: Duration,
-    /// The longest wait. If a service asks for more by `Retry-After`, its answer is returned as it
-    /// is instead of being waited out.
+    /// The longest pause. If a service asks for a longer one by `Retry-After`, its answer is returned without
+    /// a retry.
     pub longest_wait: Duration,
 }
 
@@ -39,8 +39,8 @@ impl Retries {
         Self { attempts: 1, first_wait: Duration::ZERO, longest_wait: Duration::ZERO }
     }
 
-    /// How long to wait before trying again after `outcome` of attempt number `attempt` (from 1),
-    /// or nothing if the outcome stands.
+    /// Returns the pause before the next attempt after attempt number `attempt` (from 1) ended with `outcome`,
+    /// or `None` if the call is not retried.
     pub(crate) fn wait_after(
         &self,
         attempt: u32,
@@ -72,14 +72,14 @@ impl Retries {
     }
 }
 
-/// Whether sending a request twice does what sending it once does.
+/// Effect of sending a request twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// It does not, or nobody knows.
+    /// Repeating may have another effect, or the effect is unknown.
     Never,
-    /// By its method.
+    /// Safe to repeat because of its method.
     Always,
-    /// By its `Idempotency-Key`.
+    /// Safe to repeat because of its `Idempotency-Key`.
     Keyed,
 }
 
@@ -99,7 +99,7 @@ fn is_transient(response: &Response, repeat: Repeat) -> bool {
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => true,
-        // A conflict that passes by waiting: the request with this key is still being carried out.
+        // A conflict that ends by waiting: the request with this key is still running.
         StatusCode::CONFLICT => repeat == Repeat::Keyed && response.headers().contains_key(RETRY_AFTER),
         _ => false,
     }

@@ -1,4 +1,4 @@
-//! What the generated clients call before and around each request.
+//! Functions that the generated clients call before and around each request.
 
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ pub(crate) struct Settings {
     pub(crate) credential: Credential,
     pub(crate) organization: Option<i64>,
     pub(crate) retries: Retries,
-    /// Whether the service answers a POST that it has seen before, by its `Idempotency-Key`, without
-    /// doing it again.
+    /// `true` if the service recognizes a repeated POST by its `Idempotency-Key` and does not execute
+    /// it again.
     pub(crate) remembers_keys: bool,
 }
 
@@ -32,12 +32,12 @@ impl Inner {
         Self(Arc::new(settings))
     }
 
-    /// Adds what every request needs; what the call itself has set stands.
+    /// Adds the settings that every request needs, except those that the call has set itself.
     pub(crate) async fn prepare<E>(&self, request: &mut Request) -> Result<(), Error<E>> {
         if let Some(organization) = self.0.organization {
             request.headers_mut().entry(ORGANIZATION).or_insert_with(|| HeaderValue::from(organization));
         }
-        // With a key of its own, a call that may be tried again is carried out once.
+        // A key ensures that a call that is retried is executed once.
         if self.0.remembers_keys && self.0.retries.attempts > 1 && *request.method() == Method::POST {
             let key = || HeaderValue::try_from(Uuid::now_v7().to_string());
             if !request.headers().contains_key(IDEMPOTENCY_KEY)
@@ -50,7 +50,7 @@ impl Inner {
         applied.map_err(|fault| Error::Custom(fault.to_string()))
     }
 
-    /// Sends the request, again where that is safe and promising.
+    /// Sends the request, and retries it if that is safe and useful.
     pub(crate) async fn execute(&self, client: &reqwest::Client, request: Request) -> reqwest::Result<Response> {
         let repeat = retry::Repeat::of(&request);
         let mut request = request;

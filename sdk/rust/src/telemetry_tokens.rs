@@ -18,7 +18,7 @@ use crate::{BuildError, ClientBuilder, Failure, core, telemetry};
 pub struct TelemetryTokens(TokenSource);
 
 impl TelemetryTokens {
-    /// Tokens for the person, and the organization, that `core` speaks for.
+    /// Creates a source of tokens for the person and organization of `core`.
     pub fn new(core: core::Client) -> Self {
         Self(TokenSource::new(move || {
             let core = core.clone();
@@ -37,7 +37,7 @@ impl TelemetryTokens {
     /// A client for Telemetry that authenticates with these tokens.
     ///
     /// # Errors
-    /// When the builder's base URL can't be used.
+    /// Fails if the builder's base URL can't be used.
     pub fn client(&self, builder: ClientBuilder) -> Result<telemetry::Client, BuildError> {
         builder.token_source(self.0.clone()).telemetry()
     }

@@ -3,7 +3,7 @@ interface Envelope {
   error: { code: string; message: string; details?: unknown; request_id: string };
 }
 
-/** What an `ApiError` is made of. */
+/** Parts of an `ApiError`. */
 export interface ApiErrorInit {
   status: number;
   code: string;
@@ -67,11 +67,11 @@ export const retryAfter = (response: Response): number | undefined => {
   return Number.isNaN(seconds) ? undefined : seconds;
 };
 
-/** Makes what the generated client caught into what it throws. */
+/** Converts an error that the generated client caught into the error that it throws. */
 export const toApiError = (caught: unknown, response: Response | undefined): unknown => {
   if (caught instanceof ApiError) return caught;
   if (response === undefined) {
-    // Who aborts a call wants to see their own AbortError.
+    // A caller that aborts expects its own AbortError.
     if (caught instanceof DOMException && caught.name === 'AbortError') return caught;
     const timedOut = caught instanceof DOMException && caught.name === 'TimeoutError';
     return new ApiError({

@@ -9,7 +9,7 @@
  * const page = await patientList({ client, query: { page: 1 } });
  * ```
  *
- * Operations are functions named like their `operationId` (`patient_list` → `patientList`); an operation answers its
+ * Operations are functions named like their `operationId` (`patient_list` → `patientList`); an operation returns its
  * data or throws an {@link ApiError}.
  */
 import { createClient as createGeneratedCore, createConfig as coreConfig } from './client/core/client/index.js';
@@ -28,7 +28,7 @@ export { renewing, telemetryTokens, type ExpiringToken, type Token, type TokenPr
 export type { Retries } from './transport.js';
 export type { CoreClient, TelemetryClient };
 
-/** What clients of both services take. */
+/** Options of the clients of both services. */
 export interface ClientOptions {
   /** Scheme, host and port of the service, without `/v1`. */
   baseUrl: string;
@@ -40,7 +40,7 @@ export interface ClientOptions {
 }
 
 export interface CoreClientOptions extends ClientOptions {
-  /** The session token, or what gives it. */
+  /** The session token, or its source. */
   token?: Token;
   /** An organization's API key, for server-side integrations. */
   apiKey?: string;
@@ -50,7 +50,7 @@ export interface CoreClientOptions extends ClientOptions {
 
 export interface TelemetryClientOptions extends ClientOptions {
   /**
-   * Where tokens come from: a client of Core, through which they are fetched and renewed, or the tokens themselves.
+   * Source of the tokens: a client of Core, which fetches and renews them, or the tokens themselves.
    */
   tokens: CoreClient | Token;
 }
@@ -65,7 +65,7 @@ const settings = (options: ClientOptions, tokens: TokenProvider | undefined, rem
     tokens,
     remembersKeys,
   }),
-  // A redirect would carry credentials to wherever it points; the services send none.
+  // A redirect would send credentials to its target; the services send no redirects.
   redirect: 'error' as const,
 });
 

@@ -1,14 +1,14 @@
 import { meTelemetryTokenCreate } from './client/core/sdk.gen.js';
 import type { Client as CoreClient } from './client/core/client/index.js';
 
-/** Gives tokens, and is told when a service refuses one. */
+/** Provides tokens, and is notified when a service refuses one. */
 export interface TokenProvider {
   token(): Promise<string>;
   /** The service answered 401 to this token; the next `token()` should be another. */
   refused(token: string): void;
 }
 
-/** A fixed token, a function that gives the present one (Clerk's `getToken`, say), or a provider. */
+/** A fixed token, a function that returns the current one (e.g. Clerk's `getToken`), or a provider. */
 export type Token = string | (() => string | Promise<string>) | TokenProvider;
 
 export const toProvider = (token: Token): TokenProvider => {
@@ -17,17 +17,17 @@ export const toProvider = (token: Token): TokenProvider => {
   return token;
 };
 
-/** A token and when it ends. */
+/** A token and its expiry. */
 export interface ExpiringToken {
   token: string;
   /** RFC 3339. */
   expires_at: string;
 }
 
-/** A token is renewed this long before it ends, so that none ends on its way. */
+/** Time before its expiry at which a token is renewed, so that none expires in transit. */
 const MARGIN_MS = 30_000;
 
-/** Keeps a token, renews it before it ends or when it is refused; concurrent calls share a fetch. */
+/** Caches a token and renews it before it expires or when it is refused; concurrent calls share a fetch. */
 export const renewing = (fetchToken: () => Promise<ExpiringToken>): TokenProvider => {
   let kept: { token: string; endsAt: number } | undefined;
   let pending: Promise<string> | undefined;
@@ -38,7 +38,7 @@ export const renewing = (fetchToken: () => Promise<ExpiringToken>): TokenProvide
       kept = { token: fresh.token, endsAt: Date.parse(fresh.expires_at) };
       return kept.token;
     } catch (error) {
-      // The old one has a few seconds left: better than failing on a hiccup.
+      // The old token is still valid for a few seconds, which is better than failing at a short outage.
       if (kept && kept.endsAt > Date.now()) return kept.token;
       throw error;
     } finally {
@@ -58,6 +58,6 @@ export const renewing = (fetchToken: () => Promise<ExpiringToken>): TokenProvide
   };
 };
 
-/** Telemetry's tokens, fetched from Core for the person and organization `core` speaks for. */
+/** Telemetry's tokens, fetched from Core for the person and organization of `core`. */
 export const telemetryTokens = (core: CoreClient): TokenProvider =>
   renewing(() => meTelemetryTokenCreate({ client: core }));

@@ -2,12 +2,12 @@ import { retryAfter } from './errors.js';
 import type { TokenProvider } from './tokens.js';
 
 /**
- * How often and how patiently a call is tried again.
+ * Number of retries and the pauses between them.
  *
- * Tried again are answers 429, 502, 503 and 504 and lost connections, for GET, HEAD, PUT and DELETE, and for POST
- * with an `Idempotency-Key`, which each POST to Core gets; with such a key also a 409 that has a `Retry-After`, for the
- * first attempt is still being carried out then. The wait doubles each time, half of it random, and is never shorter
- * than `Retry-After` asks for.
+ * Retries answers 429, 502, 503 and 504 and lost connections for GET, HEAD, PUT and DELETE, and for POST with an
+ * `Idempotency-Key`, which each POST to Core gets. With such a key it also retries a 409 that has a `Retry-After`,
+ * because the first attempt is then still running. The pause doubles each time, half of it is random, and it is never
+ * shorter than `Retry-After` asks for.
  */
 export interface Retries {
   /** Attempts in all, the first included. 1 means no retry. Default: 3. */
@@ -18,7 +18,7 @@ export interface Retries {
   longestWait?: number;
 }
 
-/** What every request needs besides itself. */
+/** Settings that every request needs. */
 export interface TransportOptions {
   /** Default: the global `fetch`. */
   fetch?: typeof fetch | undefined;
@@ -26,7 +26,7 @@ export interface TransportOptions {
   timeout?: number | undefined;
   retries?: Retries | undefined;
   tokens?: TokenProvider | undefined;
-  /** Whether the service answers a POST that it has seen before, by its key, without doing it again. */
+  /** True if the service recognizes a repeated POST by its key and does not execute it again. */
   remembersKeys?: boolean;
 }
 
@@ -35,7 +35,7 @@ const isKeyed = (request: Request): boolean => request.method === 'POST' && requ
 const isRepeatable = (request: Request): boolean =>
   ['GET', 'HEAD', 'PUT', 'DELETE'].includes(request.method) || isKeyed(request);
 
-/** A conflict passes by waiting if it says so: the request with this key is still being carried out. */
+/** Recognizes a conflict that ends by waiting: the request with this key is still running. */
 const isTransient = (request: Request, answer: Response): boolean =>
   [429, 502, 503, 504].includes(answer.status) ||
   (answer.status === 409 && isKeyed(request) && answer.headers.has('Retry-After'));
@@ -54,7 +54,7 @@ const pause = (milliseconds: number, signal: AbortSignal): Promise<void> =>
     else signal.addEventListener('abort', stop, { once: true });
   });
 
-/** A `fetch` with a timeout, retries, and one more try with a fresh token after a 401. */
+/** A `fetch` with a timeout, retries, and one more attempt with a fresh token after a 401. */
 export const transport = (options: TransportOptions): typeof fetch => {
   const { timeout = 30_000, tokens, remembersKeys = false } = options;
   const { attempts = 3, firstWait = 200, longestWait = 10_000 } = options.retries ?? {};
@@ -90,7 +90,7 @@ export const transport = (options: TransportOptions): typeof fetch => {
   return async (input, init) => {
     let request = new Request(input, init);
     if (remembersKeys && attempts > 1 && request.method === 'POST' && !request.headers.has('Idempotency-Key')) {
-      // With a key of its own, a call that may be tried again is carried out once.
+      // A key ensures that a call that is retried is executed once.
       request.headers.set('Idempotency-Key', crypto.randomUUID());
     }
     const repeatable = isRepeatable(request);
@@ -100,7 +100,7 @@ export const transport = (options: TransportOptions): typeof fetch => {
       try {
         answer = await send(request);
       } catch (error) {
-        // A TypeError is fetch's word for a lost connection; a timeout or an abort is final.
+        // fetch reports a lost connection as a TypeError; a timeout or an abort is final.
         if (!repeatable || attempt >= attempts || !(error instanceof TypeError)) throw error;
         await pause(backoff(attempt), request.signal);
         attempt += 1;

@@ -1,5 +1,5 @@
 /**
- * What callers may rely on at compile time. `tsc --strict` is the test; running the file only proves that it was
+ * Types that callers may rely on. `tsc --strict` is the test; running the file only proves that it was
  * compiled.
  */
 import { test } from 'node:test';

@@ -1,5 +1,5 @@
-//! Every operation of a specification, asked for as much as can be asked: each time it refuses, shortly, and
-//! needs little memory for it.
+//! Sends oversized requests to every operation of a specification: each must be refused with a short answer and
+//! with little memory.
 
 use reqwest::{RequestBuilder, header};
 
@@ -23,7 +23,7 @@ pub async fn assert_bounded(server: &Server, request: impl Fn(&Operation, &str) 
     let operations = Operation::all(server);
     let mut limits = Vec::new();
     for operation in &operations {
-        // So that what is compiled once is; and how much a body may have.
+        // Compiles the schema, which happens once, and determines the limit of the body.
         let path = operation.somewhere();
         if !operation.body.is_null() {
             let small = request(operation, &path).header(header::CONTENT_TYPE, "application/json");
@@ -48,7 +48,7 @@ pub async fn assert_bounded(server: &Server, request: impl Fn(&Operation, &str) 
             if let Some(body) = &hostile.body {
                 asked = asked.header(header::CONTENT_TYPE, "application/json").body(body.clone());
             }
-            // Without them nobody would read the body.
+            // Without them, the body would not be read.
             asked = operation.headers.iter().fold(asked, |asked, name| asked.header(name, "1"));
             if hostile.gzip {
                 asked = asked.header(header::CONTENT_ENCODING, "gzip");
@@ -56,7 +56,7 @@ pub async fn assert_bounded(server: &Server, request: impl Fn(&Operation, &str) 
             let before = memory.mark();
             let answer = Answer::to(asked).await;
             let grown = memory.most().saturating_sub(before);
-            // Whoever need not say who it is may have to sign what it sends.
+            // Public operations may require a signature.
             let expected: &[u16] = if operation.public { &REFUSED } else { &REFUSED[1..] };
             assert!(expected.contains(&answer.status.as_u16()), "{what}: {} {:.200}", answer.status, answer.body);
             assert!(

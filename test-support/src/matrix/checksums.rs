@@ -1,4 +1,4 @@
-//! What a database holds, small enough to be compared around every request.
+//! Checksums of the content of a database, small enough to be compared before and after every request.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::Database;
 /// A checksum of the rows of each table and organization; 0 for tables without `organization_id`.
 pub type Contents = BTreeMap<(String, i64), String>;
 
-/// What changes by itself, or is the record of a refusal.
+/// Content that is not compared: it changes by itself, or records a refusal.
 #[derive(Debug, Clone, Copy)]
 pub enum LeftOut {
     /// Rows of a table (`schema.table`) for which a condition on `t` holds.
@@ -26,9 +26,9 @@ pub struct Checksums {
 }
 
 impl Checksums {
-    /// Of every table there is now, but for what is left out.
+    /// Prepares checksums of every table that exists now, except for the content that is left out.
     pub async fn of(database: &Database, left_out: &[LeftOut]) -> Self {
-        // Whom no policy binds.
+        // Row-level security does not bind the superuser.
         let mut connection = database.superuser().await;
         let tables: Vec<String> = sqlx::query_scalar(
             "select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -43,7 +43,7 @@ impl Checksums {
         Self { connection, sql: selects.join(" union all ") }
     }
 
-    /// What the database holds now.
+    /// Takes the checksums of the current content.
     pub async fn take(&mut self) -> Contents {
         let rows = sqlx::raw_sql(AssertSqlSafe(self.sql.clone())).fetch_all(&mut self.connection).await;
         let rows = rows.unwrap_or_else(|error| panic!("no checksums: {error}: {}", self.sql));

@@ -7,7 +7,7 @@ use std::{
 
 const HEAD: &str = "operation";
 
-/// Who gets what status from which operation: a line an operation, a column an asker.
+/// Expected statuses: a line for each operation, a column for each caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grid {
     notes: Vec<String>,
@@ -44,7 +44,7 @@ impl Grid {
         self
     }
 
-    /// Whether the line of an operation says that a column succeeds; `false` without a line.
+    /// Returns `true` if the line of an operation says that a column succeeds; `false` without a line.
     pub fn grants(&self, operation: &str, column: &str) -> bool {
         self.cell(operation, column).is_some_and(|cell| cell.starts_with('2'))
     }

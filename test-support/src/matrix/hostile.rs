@@ -1,5 +1,5 @@
-//! The worst that can be sent to an operation, made from what its specification says that it takes: little
-//! that could make much work, and as much as fits of what makes the most.
+//! Hostile requests for an operation, built from its specification: small ones that could cause much work,
+//! and the largest ones that fit.
 
 use std::io::Write;
 
@@ -14,7 +14,7 @@ const DEEPEST: usize = 8;
 const TEXTS: usize = 2;
 /// Size of a small compressed body once it is unpacked, in bytes.
 const BOMB: usize = 32 * 1024 * 1024;
-/// Longer than a query may be, and still a request line that the server reads.
+/// Longer than the limit of a query, and still a request line that the server reads.
 const QUERY: usize = 60_000;
 
 /// A request that asks for too much.
@@ -85,7 +85,7 @@ impl Hostile {
 }
 
 impl Operation {
-    /// A path with ids in it that may be anybody's, and a query of what is needed, so that the body is read.
+    /// Returns a path with arbitrary ids and a query with the required parameters, so that the body is read.
     pub fn somewhere(&self) -> String {
         let segments = self.path.split('/').map(|segment| match segment.strip_prefix('{') {
             None => segment.to_owned(),
@@ -100,7 +100,7 @@ impl Operation {
         if query.is_empty() { path } else { format!("{path}?{query}") }
     }
 
-    /// A parameter that its schema lets through.
+    /// A value of a parameter that its schema accepts.
     fn valid(&self, schema: &Value) -> String {
         let schema = self.resolved(schema);
         if let Some(part) = schema["allOf"].as_array().and_then(|parts| parts.first()) {
@@ -134,7 +134,7 @@ impl Operation {
         ];
         let mut places = Vec::new();
         self.places(&self.body, &mut Vec::new(), DEEPEST, &mut places);
-        // One text is like another.
+        // All texts are alike.
         let mut texts = 0;
         places.retain(|(_, kind)| {
             texts += usize::from(*kind == Place::Text);
@@ -160,9 +160,9 @@ impl Operation {
         all
     }
 
-    /// Every field and every item that may be there, each of them of another type than it should.
+    /// Every field and every item that is allowed, each of the wrong type.
     fn everything_wrong(&self, limit: usize) -> Vec<u8> {
-        // As many items as fit: lists get shorter until they do.
+        // As many items as fit: lists are shortened until they do.
         let sizes = (0..).map(|halvings| usize::MAX >> (halvings + 48));
         let bodies = sizes.map(|most| self.wrong(&self.body, most, DEEPEST).to_string().into_bytes());
         bodies.take(16).find(|body| body.len() <= limit).unwrap_or_default()
@@ -198,7 +198,7 @@ impl Operation {
         }
     }
 
-    /// Where a body has lists, objects and texts; a step of 0 is a list's first item.
+    /// Finds the lists, objects and texts of a body; a step of 0 is the first item of a list.
     fn places(&self, schema: &Value, steps: &mut Vec<String>, deepest: usize, found: &mut Vec<(Vec<String>, Place)>) {
         let schema = self.resolved(schema);
         if deepest == 0 {

@@ -2,14 +2,14 @@
 
 use std::fs;
 
-/// Memory of a process that is not a file's, in bytes.
+/// Anonymous memory of a process, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Memory {
     process: u32,
 }
 
 impl Memory {
-    /// Of this process.
+    /// Opens the memory statistics of this process.
     pub fn of(process: u32) -> Self {
         Self { process }
     }
@@ -21,7 +21,7 @@ impl Memory {
         self.read("VmRSS:")
     }
 
-    /// The most that was resident since the last mark.
+    /// Returns the highest resident memory since the last mark.
     pub fn most(self) -> usize {
         self.read("VmHWM:")
     }

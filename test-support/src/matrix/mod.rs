@@ -1,5 +1,5 @@
-//! What the matrices of both services are made of: every operation of a specification, tried by
-//! everybody, held against a committed grid and against what the stores hold.
+//! Support for the matrices of both services: every kind of caller sends every operation of a specification;
+//! the results are compared with a committed grid and with the content of the stores.
 
 mod amplification;
 mod checksums;

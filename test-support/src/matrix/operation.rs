@@ -11,7 +11,7 @@ use crate::Server;
 /// Deeper than any body; schemas may refer to themselves.
 const DEEPEST: usize = 8;
 
-/// Where a parameter stands.
+/// Place of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Location {
     /// In the path.
@@ -25,7 +25,7 @@ pub enum Location {
 /// A parameter of an operation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Parameter {
-    /// Where it stands.
+    /// Place of the parameter.
     pub location: Location,
     /// Its name; in a body, that of the field.
     pub name: String,
@@ -42,9 +42,9 @@ pub struct Operation {
     pub method: Method,
     /// The path, with its parameters as `{name}`.
     pub path: String,
-    /// Whether it asks for no credentials.
+    /// `true` if the operation needs no credentials.
     pub public: bool,
-    /// Whether its answer is protected health information.
+    /// `true` if the answer is protected health information.
     pub phi: bool,
     /// The statuses it succeeds with.
     pub successes: Vec<u16>,
@@ -68,7 +68,7 @@ pub struct Operation {
     pub(super) document: Arc<Value>,
 }
 
-/// What a request for an operation is made of: its parameters by name, and its body.
+/// Input of a request for an operation: its parameters by name, and its body.
 #[derive(Debug, Clone, Default)]
 pub struct Fixture {
     parameters: BTreeMap<String, String>,

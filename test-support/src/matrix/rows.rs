@@ -1,4 +1,4 @@
-//! Row-level security as a grid: each table and verb, tried in SQL by everybody, on every row that there is.
+//! Row-level security as a grid: each table and verb, tried in SQL by every role on every existing row.
 
 use std::collections::BTreeMap;
 
@@ -32,9 +32,9 @@ pub struct RowAsker {
 ///     kind: Kind::Core,
 ///     organization: 1,
 ///     askers: vec![RowAsker { name: "admin", enter }],
-///     // Tables that are no tenant's: which of their rows are looked at.
+///     // Tables without a tenant: the condition on the rows that are tried.
 ///     scopes: &[("public.organizations", "id = 1")],
-///     // Where one changed column alone is no change that anybody could mean: what is set with it.
+///     // Columns that can't be changed alone: the assignments that belong to the change.
 ///     changes: &[("public.appointments", "status", "status = 'cancelled', cancelled_at = now()")],
 /// };
 /// rights.grid(&app.database, "Who may do what.").await.assert_committed("rls_grid.txt", "…");
@@ -78,8 +78,9 @@ struct Row {
 }
 
 impl RowRights<'_> {
-    /// Tries everything; a line a table and verb, and one for each column that is granted for UPDATE. Cells say
-    /// of which rows it went: `all`, `own` for some, `-` for none. What a constraint refuses, the rights allowed.
+    /// Tries everything; returns a line for each table and verb, and one for each column that is granted for UPDATE.
+    /// Cells name the rows that were reached: `all`, `own` for some, `-` for none. A refusal by a constraint counts as
+    /// allowed by the rights.
     pub async fn grid(&self, database: &Database, notes: &str) -> Grid {
         let (mut superuser, mut app) = (database.superuser().await, database.app().await);
         let names: Vec<&str> = self.askers.iter().map(|asker| asker.name).collect();

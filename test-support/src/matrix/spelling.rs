@@ -1,11 +1,11 @@
-//! Other ways to write the ids in a path: each is refused, by every operation.
+//! Other spellings of the ids in a path: every operation refuses each of them.
 
 use reqwest::Method;
 use serde_json::Value;
 
 use super::{Fixture, Operation};
 
-/// 2^53, the first number that is no id.
+/// 2^53, the first number above all ids.
 const TOO_LARGE: i64 = 9_007_199_254_740_992;
 
 /// An id in the path of an operation, written another way.
@@ -29,7 +29,7 @@ impl Operation {
         ids.filter_map(|parameter| parameter["name"].as_str().map(str::to_owned)).collect()
     }
 
-    /// Requests for what the fixture names, with each id of the path written in every other way.
+    /// Returns requests for the fixture's resource, with each id of the path in every other spelling.
     pub fn misspellings(&self, fixture: &Fixture) -> Vec<Misspelling> {
         let mut all = Vec::new();
         for parameter in &self.path_ids {
@@ -50,7 +50,7 @@ impl Operation {
     }
 }
 
-/// Every other way to write an id.
+/// Returns every other spelling of an id.
 fn misspelt(id: &str) -> Vec<String> {
     let (first, rest) = id.split_at(1);
     let encoded = |text: &str| text.bytes().fold(String::new(), |all, byte| all + &format!("%{byte:02X}"));

@@ -30,18 +30,18 @@ use wire::{Backend, Frontend, Said};
 pub struct Trip {
     /// The role of the connection.
     pub user: String,
-    /// What was run; empty for a bare Sync, which is what a pool sends when a connection is given back
-    /// and nobody waits for.
+    /// Statements that were executed; empty for a bare Sync, which a pool sends when a connection is returned
+    /// and which no request waits for.
     pub statements: Vec<Statement>,
 }
 
 impl Trip {
-    /// Whether a statement was run.
+    /// Returns `true` if a statement was executed.
     pub fn awaited(&self) -> bool {
         !self.statements.is_empty()
     }
 
-    /// Whether it belongs to a job of the service instead of a request.
+    /// Returns `true` if it belongs to a background job instead of a request.
     pub fn background(&self) -> bool {
         self.statements.iter().any(|statement| {
             let sql = statement.sql.trim_start();
@@ -51,7 +51,7 @@ impl Trip {
     }
 }
 
-/// What was said between two moments.
+/// Messages between two moments.
 #[derive(Debug, Clone)]
 pub struct Conversation(pub Vec<Trip>);
 
@@ -86,7 +86,7 @@ pub struct Proxy {
     accepting: JoinHandle<()>,
 }
 
-/// What all connections write down.
+/// Log that all connections share.
 #[derive(Debug, Default)]
 struct Log {
     trips: Mutex<Vec<Trip>>,
@@ -109,7 +109,7 @@ impl Proxy {
                     _ = watched.wait_for(|mode| *mode == Mode::Cut) => None,
                 };
                 let Some((client, _)) = accepted else {
-                    // Nobody listens while it is cut: connections are refused.
+                    // While it is cut, nothing listens and connections are refused.
                     drop(listener);
                     if watched.wait_for(|mode| *mode != Mode::Cut).await.is_err() {
                         return;
@@ -130,17 +130,17 @@ impl Proxy {
         Self { address: address.to_string(), mode, log, accepting }
     }
 
-    /// Where it listens, `host:port`.
+    /// Returns the address on which it listens, `host:port`.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// Forgets what was said; [`Proxy::said`] then tells what comes.
+    /// Forgets earlier messages; [`Proxy::said`] then returns later ones.
     pub fn listen(&self) {
         self.log.trips.lock().expect("nobody panicked with it").clear();
     }
 
-    /// What was said since [`Proxy::listen`].
+    /// Returns the messages since [`Proxy::listen`].
     pub fn said(&self) -> Conversation {
         Conversation(self.log.trips.lock().expect("nobody panicked with it").clone())
     }
@@ -159,7 +159,7 @@ impl Proxy {
         self.mode.send_replace(Mode::Held);
     }
 
-    /// Whether a statement of this role has been waiting since [`Proxy::hold`].
+    /// Returns `true` if a statement of this role has been waiting since [`Proxy::hold`].
     pub fn holds(&self, user: &str) -> bool {
         self.log.held.lock().expect("nobody panicked with it").iter().any(|held| held == user)
     }
@@ -182,7 +182,7 @@ impl Drop for Proxy {
     }
 }
 
-/// What both directions of a connection know.
+/// State that both directions of a connection share.
 #[derive(Debug, Default)]
 struct Talk {
     user: String,
@@ -235,7 +235,7 @@ async fn relay(client: TcpStream, target: &str, log: Arc<Log>, mode: watch::Rece
             let mut talk = talk.lock().expect("nobody panicked with it");
             for _ in 0..talk.backend.read(bytes) {
                 let statements = talk.pending.pop_front().unwrap_or_default();
-                // Written down before the client hears of it: who has its answer finds the trip here.
+                // Recorded before the client receives the answer, so that a test that has the answer finds the trip.
                 log.trips.lock().expect("nobody panicked with it").push(Trip { user: talk.user.clone(), statements });
             }
         },

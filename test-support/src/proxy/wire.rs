@@ -15,7 +15,7 @@ pub struct Statement {
     pub values: Vec<Option<Vec<u8>>>,
 }
 
-/// What a client said.
+/// Message of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Said {
     /// The start-up message with the role.
@@ -40,7 +40,7 @@ pub(super) struct Frontend {
 }
 
 impl Frontend {
-    /// What is complete after these bytes.
+    /// Returns the messages that are complete after these bytes.
     pub(super) fn read(&mut self, bytes: &[u8]) -> Vec<Said> {
         self.buffer.extend_from_slice(bytes);
         let mut said = Vec::new();
@@ -128,12 +128,12 @@ fn text(bytes: &[u8]) -> (String, &[u8]) {
 #[derive(Debug, Default)]
 pub(super) struct Backend {
     buffer: Vec<u8>,
-    /// How many one-byte answers are due before the next frame.
+    /// Number of one-byte answers that are due before the next frame.
     pub(super) bare: usize,
 }
 
 impl Backend {
-    /// How many ReadyForQuery messages are complete after these bytes.
+    /// Returns the number of ReadyForQuery messages that are complete after these bytes.
     pub(super) fn read(&mut self, bytes: &[u8]) -> usize {
         self.buffer.extend_from_slice(bytes);
         let mut ready = 0;

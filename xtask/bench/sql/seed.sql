@@ -1,6 +1,6 @@
--- What the measurements run on, written as the owner without a context. The organizations 1 and 2 hold `appointments`
--- each, row by row beside each other as in a shared installation; 1 is read, 2 is in the way. 3 and 4 start empty: the
--- server books in 3, pgbench in 4, so that neither grows what the other works on.
+-- Data of the measurements, written as the owner without a context. The organizations 1 and 2 have `appointments` each, in
+-- alternating rows as in a shared installation; 1 is read, 2 is ballast. 3 and 4 start empty: the server books in 3,
+-- pgbench in 4, so that neither adds rows to the organization of the other.
 begin;
 
 insert into organizations (name, slug, timezone)
@@ -36,7 +36,7 @@ from generate_series(0, :appointments - 1) k, generate_series(1, 2) o,
 order by k, o;
 
 -- The naive server's look-up. Row-level security hides people from the application role until it has a context, so a
--- straightforward server asks as the owner; the view does that on the connection pgbench has.
+-- straightforward server would read as the owner; the view does the same on pgbench's connection.
 create view bench_callers as
 select u.clerk_id, u.id as user_id, m.organization_id, m.role
 from users u join memberships m on m.user_id = u.id;

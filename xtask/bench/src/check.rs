@@ -1,4 +1,4 @@
-//! Whether what is measured is what was meant: the data before, and what was booked after.
+//! Checks that the measurements were valid: the data before, and the bookings after.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::psql;
 use crate::setup::Setup;
 
-/// How many appointments the organization that is read has.
+/// Number of appointments in the organization that is read.
 pub(crate) const APPOINTMENTS: u32 = 5_000;
 
 /// Fills the database; returns the id of the first appointment of organization 1, which has every other one from there.
@@ -24,8 +24,8 @@ pub(crate) async fn seed(setup: &Setup, people: u32) -> Result<u64> {
     Ok(first)
 }
 
-/// Waits until Core has sealed the titles that the seed writes in clear, as housekeeping does once after each start, and
-/// tidies the table as autovacuum would. No measurement shall pay for that.
+/// Waits until Core has encrypted the titles that the seed writes in plain text, which housekeeping does once after
+/// each start, and vacuums the table as autovacuum would, so that this work is not measured.
 pub(crate) async fn sealed(setup: &Setup) -> Result<()> {
     let limit = Instant::now() + Duration::from_mins(1);
     let clear = "select count(*) from appointments where title <> '';";
@@ -39,7 +39,7 @@ pub(crate) async fn sealed(setup: &Setup) -> Result<()> {
     Ok(())
 }
 
-/// Fails unless each booking that was answered is there with its audit row, and Core has forwarded its own.
+/// Fails unless each acknowledged booking exists with its audit row, and Core has forwarded its audit rows.
 pub(crate) async fn created(setup: &Setup, by_server: u64, by_pgbench: u64) -> Result<()> {
     let limit = Instant::now() + Duration::from_mins(1);
     loop {

@@ -1,17 +1,17 @@
-//! As much HTTP/1.1 as a measurement needs, over a connection that stays open: little work for the client, so that the
-//! shared cores work for the server.
+//! Minimal HTTP/1.1 client over a connection that stays open. It does little work, so that the shared cores work for
+//! the server.
 
 use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// An open connection, at either end of it.
+/// An open connection, of a client or a server.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
-    /// What was received; the last message is at its start.
+    /// Received bytes; the last message is at the start.
     buffer: Vec<u8>,
-    /// Where the last message's head and body end.
+    /// Ends of the head and the body of the last message.
     head: usize,
     end: usize,
 }
@@ -73,8 +73,8 @@ impl Connection {
     }
 }
 
-/// Where the head of the message at the start of `buffer` ends, and how long its body is; none while the head is
-/// incomplete.
+/// Returns the end of the head of the message at the start of `buffer` and the length of its body; `None` while
+/// the head is incomplete.
 fn head(buffer: &[u8]) -> Result<Option<(usize, usize)>> {
     let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
     let mut length = 0;

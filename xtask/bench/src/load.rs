@@ -1,4 +1,4 @@
-//! Many connections that each ask again as soon as they are answered.
+//! Many connections that each send the next request as soon as they have an answer.
 
 use std::time::{Duration, Instant};
 
@@ -8,10 +8,10 @@ use tokio::task::JoinSet;
 use crate::http::Connection;
 use crate::requests::Requests;
 
-/// Longest that an answer may take; more is a hang and no measurement.
+/// Time limit for an answer; a longer one means that the server hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Connections with what they ask.
+/// Connections with their requests.
 #[derive(Debug)]
 pub(crate) struct Load {
     clients: Vec<Client>,
@@ -24,7 +24,7 @@ struct Client {
     latencies: Vec<Duration>,
 }
 
-/// What a run brought.
+/// Result of a run.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) elapsed: Duration,
@@ -43,7 +43,7 @@ impl Load {
         Ok(Self { clients })
     }
 
-    /// Asks for as long as `time`, and lets what is under way at its end be answered.
+    /// Sends requests for the duration `time`, and waits for the answers that are then missing.
     pub(crate) async fn run(&mut self, time: Duration) -> Result<Run> {
         let started = Instant::now();
         let end = started + time;
@@ -66,12 +66,12 @@ impl Load {
         Ok(Run { elapsed: started.elapsed(), latencies })
     }
 
-    /// How many requests were ever made of these sequences.
+    /// Returns the number of requests that these sequences have made so far.
     pub(crate) fn asked(&self) -> u64 {
         self.clients.iter().map(|client| client.requests.count()).sum()
     }
 
-    /// The sequences of requests, to go on with.
+    /// Returns the sequences of requests, so that they can be continued.
     pub(crate) fn close(self) -> Vec<Requests> {
         self.clients.into_iter().map(|client| client.requests).collect()
     }

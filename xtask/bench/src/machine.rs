@@ -1,4 +1,4 @@
-//! Where and of what the measurements were made.
+//! Machine and software versions of the measurements.
 
 use std::fs;
 
@@ -8,13 +8,13 @@ use tokio::process::Command;
 use crate::setup::Setup;
 use crate::{naive, process, psql};
 
-/// How busy the machine is: measured before we make it so ourselves, it tells what else runs there.
+/// Returns the load of the machine. Measured before the benchmark begins, it shows what else runs there.
 pub(crate) fn load() -> Result<String> {
     let text = fs::read_to_string("/proc/loadavg").context("cannot read /proc/loadavg")?;
     Ok(text.split_whitespace().take(3).collect::<Vec<_>>().join(" "))
 }
 
-/// Describes machine and programs: what, and which.
+/// Describes machine and programs, as pairs of name and version.
 pub(crate) async fn describe(setup: &Setup, load_before: String) -> Result<Vec<(&'static str, String)>> {
     let read = |path: &str| fs::read_to_string(path).with_context(|| format!("cannot read {path}"));
     let processors = read("/proc/cpuinfo")?;
@@ -46,7 +46,7 @@ pub(crate) async fn describe(setup: &Setup, load_before: String) -> Result<Vec<(
     ])
 }
 
-/// What a program prints.
+/// Returns the output of a program.
 async fn printed(program: &str, arguments: &[&str]) -> Result<String> {
     let output =
         Command::new(program).args(arguments).output().await.with_context(|| format!("cannot run {program}"))?;

@@ -33,7 +33,7 @@ struct Arguments {
     /// The file that describes the stack.
     #[arg(long, value_name = "FILE")]
     setup: PathBuf,
-    /// How often each measurement is repeated.
+    /// Number of repetitions of each measurement.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Seconds each measurement takes.
@@ -42,16 +42,16 @@ struct Arguments {
     /// Connections that ask at the same time.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
     connections: u32,
-    /// Where the report goes.
+    /// File that the report is written to.
     #[arg(long, value_name = "FILE")]
     report: PathBuf,
 }
 
-// One thread, as pgbench has: what asks must not take both cores from what answers.
+// One thread, like pgbench: the client must not take both cores from the server.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // Interrupted, the measurement is dropped, and with it the server it started.
+    // An interrupt drops the measurement, and with it the server that it started.
     let ended = tokio::select! {
         ended = run(&arguments) => ended,
         interrupted = interrupt() => interrupted,

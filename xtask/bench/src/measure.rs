@@ -16,7 +16,7 @@ use crate::server::Server;
 use crate::setup::Setup;
 use crate::telemetry::{self, Acknowledged};
 
-/// How much is measured.
+/// Extent of the measurements.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) rounds: u32,
@@ -43,7 +43,7 @@ pub(crate) struct Results {
 #[derive(Debug)]
 pub(crate) struct Subject {
     pub(crate) title: &'static str,
-    /// What the server's rate over the naive one must reach, and what it aims at.
+    /// Ratio of the server's rate to the naive one: required minimum and goal.
     pub(crate) target: (f64, f64),
     pub(crate) server: Series,
     pub(crate) naive: Naive,
@@ -73,21 +73,21 @@ pub(crate) struct Used {
     pub(crate) server: Duration,
     /// All of PostgreSQL's processes.
     pub(crate) postgres: Duration,
-    /// Whoever asks: this program or pgbench.
+    /// The load generator: this program or pgbench.
     pub(crate) client: Duration,
 }
 
-/// What all measurements share.
+/// State that all measurements share.
 struct Bench<'a> {
     setup: &'a Setup,
     plan: Plan,
     server: Server,
 }
 
-/// How far Core's audit forwarder is.
+/// Progress of Core's audit forwarder.
 struct Forwarding {
     acknowledged: Arc<Acknowledged>,
-    /// How many events there must be.
+    /// Number of events that are expected.
     booked: u64,
     longest: Duration,
 }
@@ -174,7 +174,7 @@ impl Bench<'_> {
         (0..self.plan.connections).map(|number| Requests::new(kind(number), caller, address, number)).collect()
     }
 
-    /// Server and pgbench in turn; who begins changes from round to round.
+    /// Server and pgbench take turns; the first one alternates from round to round.
     async fn interleaved(
         &self,
         mut requests: Vec<Requests>,
@@ -215,7 +215,7 @@ impl Bench<'_> {
         let before = self.used()?;
         let run = load.run(time).await?;
         if let Some(forwarding) = forwarding {
-            // What was put off must not run in pgbench's time, and its cost is the server's.
+            // Deferred work must not run while pgbench is measured, and its cost counts for the server.
             let waited = Instant::now();
             forwarding.wait(load.asked()).await?;
             forwarding.longest = forwarding.longest.max(waited.elapsed());

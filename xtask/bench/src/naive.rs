@@ -1,4 +1,4 @@
-//! What a straightforward server would do, played by pgbench: one round trip a statement.
+//! Straightforward server, simulated by pgbench: one round trip for each statement.
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,18 +17,18 @@ pub(crate) struct Script {
     path: PathBuf,
     url: String,
     variables: Vec<(&'static str, String)>,
-    /// Where its clients begin to number what they do: beyond what any of them has done.
+    /// First number that its clients use next: above every number that one of them has used.
     next: u64,
 }
 
-/// What pgbench reports.
+/// Results that pgbench reports.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Outcome {
     pub(crate) transactions: u64,
     pub(crate) per_second: f64,
 }
 
-/// Where pgbench is: with the other programs of PostgreSQL, or in the path.
+/// Finds pgbench: beside the other programs of PostgreSQL, or in `PATH`.
 pub(crate) fn program(setup: &Setup) -> Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut directories = vec![setup.pg_bin.clone()];
@@ -40,7 +40,7 @@ pub(crate) fn program(setup: &Setup) -> Result<PathBuf> {
 }
 
 impl Script {
-    /// Asks as the front desk of `organization`; `variables` are what the script needs beyond that.
+    /// Runs as the front desk of `organization`; `variables` are the other variables of the script.
     pub(crate) fn new(
         setup: &Setup,
         name: &str,

@@ -1,4 +1,4 @@
-//! What processes have used, from `/proc`.
+//! Resource usage of processes, from `/proc`.
 
 use std::fs;
 use std::time::Duration;

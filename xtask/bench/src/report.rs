@@ -12,7 +12,7 @@ use crate::measure::{Plan, Results, Series, Subject, float};
 const MEMORY: (u64, u64) = (30 << 20, 60 << 20);
 /// Longest start.
 const START: Duration = Duration::from_millis(100);
-/// What a read may cost the server, in multiples of what `/health` does: 120 µs where that costs 20.
+/// Highest cost of a read, as a multiple of the cost of `/health`: 120 µs if that costs 20 µs.
 const OVER_HEALTH: f64 = 6.0;
 
 /// Fewer rounds have no median to speak of.

@@ -1,10 +1,10 @@
-//! What is asked: each kind of request, as bytes.
+//! Each kind of request, as bytes.
 
 use std::io::Write as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// How many calendars each connection books in turn.
+/// Number of calendars that each connection books in turn.
 pub(crate) const CALENDARS: u32 = 10;
 
 /// The requests of one connection, one after the other.
@@ -13,13 +13,13 @@ pub(crate) struct Requests {
     kind: Kind,
     /// The header lines that every request has.
     headers: String,
-    /// How many were made.
+    /// Number of requests so far.
     count: u64,
     /// State of the generator that picks ids; different for each connection.
     random: u64,
 }
 
-/// What a request does.
+/// Kind of request.
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
     /// `GET /health`, without a caller.
@@ -32,7 +32,7 @@ pub(crate) enum Kind {
     Create { connection: u32, connections: u32, offset: u32, base: DateTime<Utc> },
 }
 
-/// Who asks, and in which organization.
+/// Caller and its organization.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller<'a> {
     pub(crate) token: &'a str,
@@ -54,7 +54,7 @@ impl Requests {
         if matches!(self.kind, Kind::Create { .. }) { 201 } else { 200 }
     }
 
-    /// How many were made.
+    /// Number of requests so far.
     pub(crate) fn count(&self) -> u64 {
         self.count
     }

@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 use crate::http::Connection;
 use crate::setup::Setup;
 
-/// How long a start may take.
+/// Time limit for a start.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running `server-core`. Dropped, it is killed.

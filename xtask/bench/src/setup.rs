@@ -1,4 +1,4 @@
-//! What `cargo xtask bench` has prepared.
+//! Environment that `cargo xtask bench` has prepared.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ pub(crate) struct Setup {
     pub(crate) server: PathBuf,
     /// The server's environment, complete but for its port and for Telemetry's address.
     pub(crate) environment: BTreeMap<String, String>,
-    /// Where logs and scripts go.
+    /// Directory of logs and scripts.
     pub(crate) state: PathBuf,
     /// The directory of psql and, where it was packaged, pgbench.
     pub(crate) pg_bin: PathBuf,

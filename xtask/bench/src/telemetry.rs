@@ -1,7 +1,7 @@
 //! A stand-in for Telemetry that acknowledges every audit event.
 //!
-//! Core's forwarder works as it does in production, and what that costs is measured with the rest; what storing the
-//! events costs Telemetry, on its own machine, is not.
+//! Core's forwarder works as it does in production, and its cost is part of the measurement. The cost of storing the
+//! events at Telemetry, on its own machine, is not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +23,7 @@ struct Event {
     id: String,
 }
 
-/// What the stand-in has acknowledged.
+/// Events that the stand-in has acknowledged.
 #[derive(Debug, Default)]
 pub(crate) struct Acknowledged {
     pub(crate) events: AtomicU64,

@@ -1,7 +1,7 @@
-//! From a public specification to the generated half of the Rust SDK.
+//! Generates the generated half of the Rust SDK from a public specification.
 //!
-//! `cargo xtask codegen` runs this program once a service; progenitor is heavy, so it lives behind
-//! a binary of its own and the xtask menu stays quick to build.
+//! `cargo xtask codegen` runs this program once for each service. It is a separate binary because progenitor
+//! is heavy, so that `cargo xtask` itself stays quick to build.
 
 mod rust_client;
 mod sdk_spec;

@@ -1,9 +1,9 @@
 //! Public specification → SDK specification.
 //!
-//! The public document says everything a caller may want to know; a generator needs a tamer one.
-//! The SDK specification differs in what the generator can't express (multipart bodies), in what
-//! would make a client brittle (limits that a later server may relax) and in how unions are
-//! written, never in names or types.
+//! The public document describes the API completely; a generator needs a simpler one. The SDK
+//! specification omits parts that the generator can't express (multipart bodies) and parts that would
+//! make a client brittle (limits that a later server may relax), and writes unions differently. Names
+//! and types are the same.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +34,8 @@ const LIMITS: [&str; 14] = [
     "default",
 ];
 
-/// Derives the SDK specification, or says which operation can't be put into a client and why.
+/// Derives the SDK specification, or returns an error that names the operation that a client can't express, and the
+/// reason.
 pub(crate) fn derive(mut spec: Value) -> anyhow::Result<Value> {
     operations_tame(&mut spec)?;
     unions_inline(&mut spec)?;

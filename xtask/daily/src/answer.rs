@@ -1,4 +1,4 @@
-//! What Daily answers to what.
+//! Daily's answers to requests.
 
 use chrono::Utc;
 use hyper::Method;

@@ -35,12 +35,12 @@ pub struct Daily {
     state: Arc<Mutex<State>>,
 }
 
-/// What is wrong with it, when it is told to fail.
+/// Fault that the stand-in simulates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// 500 to everything.
+    /// Answers every request with 500.
     Down,
-    /// 429 to everything, asking to be left alone for so many whole seconds.
+    /// Answers every request with 429 and asks for a pause of this many seconds.
     Limited(Duration),
 }
 
@@ -70,13 +70,13 @@ impl Daily {
         }
     }
 
-    /// Fails from now on, or no longer.
+    /// Sets or clears the fault.
     pub fn fail(&self, failure: Option<Failure>) {
         self.lock().failure = failure;
     }
 
-    /// Leaves every request without an answer from now on but those that contain this text, in their body for example;
-    /// with `None`, none any longer.
+    /// Leaves every request without an answer from now on, except those that contain this text, in their body for
+    /// example; `None` ends that.
     pub fn answer_only(&self, text: Option<&str>) {
         self.lock().answered = text.map(str::to_owned);
     }
@@ -91,7 +91,7 @@ impl Daily {
         self.lock().tokens.clone()
     }
 
-    /// What it was asked: method, path and body of every request, in order.
+    /// Returns the requests it received: method, path and body of each, in order.
     pub fn heard(&self) -> Vec<String> {
         self.lock().heard.clone()
     }
@@ -119,7 +119,7 @@ impl Daily {
         }
     }
 
-    /// Notes what it was asked; says whether it answers.
+    /// Records a request; returns `true` if it is answered.
     fn hear(&self, request: String) -> bool {
         let state = &mut *self.lock();
         let answers = state.answered.as_ref().is_none_or(|text| request.contains(text));

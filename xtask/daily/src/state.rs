@@ -1,4 +1,4 @@
-//! What the stand-in remembers.
+//! State of the stand-in.
 
 use serde_json::{Map, Value, json};
 
@@ -13,19 +13,19 @@ pub struct Room {
     pub name: String,
     /// `private` or `public`.
     pub privacy: String,
-    /// When it was made, as RFC 3339 writes it.
+    /// Time of creation, in RFC 3339.
     pub created_at: String,
     /// The properties it was given: `nbf`, `exp` and others.
     pub config: Map<String, Value>,
 }
 
 impl Room {
-    /// Where people meet in it. Nothing is there.
+    /// Returns the address at which participants join. Nothing is served there.
     pub fn url(&self) -> String {
         format!("https://clinic.daily.invalid/{}", self.name)
     }
 
-    /// As the API shows it.
+    /// Returns the API's representation.
     pub(crate) fn show(&self) -> Value {
         json!({
             "id": self.id,

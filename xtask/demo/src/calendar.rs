@@ -1,4 +1,4 @@
-//! Times on the wall of a clinic.
+//! Local times of a clinic.
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveTime, TimeZone as _, Utc};

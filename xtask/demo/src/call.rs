@@ -1,4 +1,4 @@
-//! Calls through the SDK, and what may come of them.
+//! Calls through the SDK and checks of their results.
 
 use std::future::Future;
 
@@ -8,7 +8,7 @@ use restartix_sdk::{Envelope, Error, Failure, ResponseValue};
 /// Entries a page of a list holds at most.
 pub(crate) const PAGE_SIZE: i32 = 100;
 
-/// What a call answered; fails with what the service said instead.
+/// Returns the value of an answer; fails with the error of the service otherwise.
 pub(crate) async fn answer<T, E: Envelope>(
     what: &str,
     call: Result<ResponseValue<T>, Error<E>>,

@@ -1,4 +1,4 @@
-//! What is needed of the file that describes a stack; `xtask/src/stack/stack_file.rs` explains all of it.
+//! Part of `stack.json` that the demo needs; `xtask/src/stack/stack_file.rs` explains all of it.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,8 +1,9 @@
-//! What a development or test stack needs beside its databases: an S3 server that keeps objects as files, the local
+//! Services of a development or test stack beside its databases: an S3 server that keeps objects as files, the local
 //! issuer's public keys, in the place where Clerk would publish them, and a stand-in for Daily's API.
 //!
-//! Prints one JSON line with its addresses when it is ready, `{"issuer":"http://…","daily":"http://…","s3":"http://…"}`,
-//! and ends when its stdin does, so that it never outlives whoever started it.
+//! Prints one JSON line with its addresses when it is ready,
+//! `{"issuer":"http://…","daily":"http://…","s3":"http://…"}`, and ends when its stdin does, so that it never outlives
+//! whoever started it.
 #![allow(clippy::disallowed_methods, reason = "a tool of three variables has no config.rs")]
 #![allow(clippy::print_stdout, reason = "the addresses on stdout are this program's interface")]
 

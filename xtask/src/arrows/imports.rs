@@ -1,4 +1,4 @@
-//! Reads what the files of a server import.
+//! Reads the imports of the files of a server.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

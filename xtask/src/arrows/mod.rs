@@ -1,4 +1,4 @@
-//! `cargo xtask arrows`: which rooms of a server import which others, against the arrows that are allowed.
+//! `cargo xtask arrows`: checks the imports between the rooms of a server against the allowed ones.
 //!
 //! A room is a module at the top of a server's `src`, and each domain is one. Every path counts, in a `use` as well as
 //! in an expression or in the arguments of a macro. `arrows.txt` in the server's folder states what each room may
@@ -34,7 +34,7 @@ const SERVERS: [&str; 2] = ["server-core", "server-telemetry"];
 /// Checks both servers.
 ///
 /// # Errors
-/// When a room imports what it may not; the error names the room, what it imports, and the files.
+/// Fails if a room imports something that is not allowed; the error names the room, the import and the files.
 pub(crate) fn run() -> Result<()> {
     let mut faults = Vec::new();
     for server in SERVERS {

@@ -1,4 +1,4 @@
-//! How commands reach the supervisor: a line each way over a socket that only its owner may open.
+//! Sends commands to the supervisor: one line in each direction over a socket that only its owner may open.
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -33,7 +33,7 @@ impl Listener {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error).context("cannot accept a request"),
             };
-            // Whoever asked may have gone meanwhile; that is no reason to end the stack.
+            // The client may have disconnected meanwhile; that is no reason to end the stack.
             if let Err(error) = answer(&stream, house) {
                 eprintln!("    a request went unanswered: {error}");
             }
@@ -58,7 +58,7 @@ fn answer(mut stream: &UnixStream, house: &mut House) -> Result<()> {
     Ok(())
 }
 
-/// Sends a request to the supervisor and waits for what it says.
+/// Sends a request to the supervisor and waits for its answer.
 pub(crate) fn request(socket: &Path, request: &str) -> Result<String> {
     let mut stream = UnixStream::connect(socket)
         .context("the supervisor does not answer: it may still be starting, see `cargo xtask dev status`")?;

@@ -71,7 +71,7 @@ pub(crate) fn run(embedded: bool) -> Result<()> {
     Ok(())
 }
 
-/// Copies what the log has got since `from` to stderr. Returns where it ends now.
+/// Copies the log from `from` on to stderr. Returns its current end.
 fn show(log: &Path, from: u64) -> Result<u64> {
     let mut file = File::open(log)?;
     file.seek(SeekFrom::Start(from))?;

@@ -1,4 +1,4 @@
-//! `cargo xtask dev`: the whole house on one machine, started, watched and stopped by one supervisor process.
+//! `cargo xtask dev`: the whole stack on one machine, started, watched and stopped by one supervisor process.
 
 mod control;
 mod detach;
@@ -17,7 +17,7 @@ use crate::stack::stores::Purpose;
 use crate::stack::supervisor::Supervisor;
 use crate::stack::{paths, wait};
 
-/// How long a stack may take to stop: each of its processes has twelve seconds of its own.
+/// Time limit for a stack to stop: each of its processes has twelve seconds.
 const STOP_LIMIT: Duration = Duration::from_secs(90);
 
 /// The directory of a developer's stack.
@@ -25,7 +25,7 @@ pub(crate) fn state() -> PathBuf {
     paths::checkout().join("target/dev")
 }
 
-/// How `cargo xtask dev` was called.
+/// Arguments of `cargo xtask dev`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     /// Use the embedded stores even where a container engine answers.
     #[arg(long)]
     embedded: bool,
-    /// Be the supervisor that --detach leaves behind.
+    /// Run as the supervisor that --detach starts.
     #[arg(long, hide = true, conflicts_with = "detach")]
     supervised: bool,
 }
@@ -45,9 +45,9 @@ pub(crate) struct Arguments {
 enum Action {
     /// Stop the stack and everything it started.
     Stop,
-    /// Show what runs and where. Exits with 1 when nothing does.
+    /// Show the running processes and their addresses. Exits with 1 if there are none.
     Status,
-    /// Build a server anew and start it again.
+    /// Rebuild a server and restart it.
     Restart {
         /// core or telemetry
         server: String,
@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
 }
 
-/// Starts the stack and stays with it until somebody wants it to stop.
+/// Starts the stack and watches it until it is asked to stop.
 fn supervise(arguments: &Arguments) -> Result<()> {
     if arguments.supervised {
         // A session of our own: the terminal's end is not ours.
@@ -91,7 +91,7 @@ fn supervise(arguments: &Arguments) -> Result<()> {
     watched.and(stopped)
 }
 
-/// Answers requests and reports what ends by itself, until a signal asks us to stop.
+/// Answers requests and reports processes that end by themselves, until a signal asks to stop.
 fn watch(house: &mut House) -> Result<()> {
     let control = control::Listener::bind(&house.control())?;
     while !wait::stop_wanted() {

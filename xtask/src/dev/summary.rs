@@ -1,4 +1,4 @@
-//! What a developer wants to see of a running stack.
+//! Summary of a running stack for developers.
 
 use std::net::SocketAddr;
 
@@ -38,7 +38,7 @@ pub(crate) fn print(file: &StackFile) {
     println!("  `cargo xtask token --role admin [--telemetry]` makes fresh ones.");
 }
 
-/// Prints whether each server and what it needs is ready. True if all are.
+/// Prints the readiness of each server and its dependencies. Returns `true` if all are ready.
 pub(crate) fn readiness(file: &StackFile) -> bool {
     println!();
     let mut all = true;

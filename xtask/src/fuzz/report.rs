@@ -1,4 +1,4 @@
-//! What schemathesis saw, from its event log, and what of it is a fault.
+//! Reads the event log of schemathesis and finds the faults in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-/// What happened to one operation.
+/// Results of one operation.
 #[derive(Debug, Default)]
 struct Operation {
     id: String,
-    /// How often each status was answered.
+    /// Number of answers by status.
     statuses: BTreeMap<u64, usize>,
 }
 
@@ -82,12 +82,12 @@ impl Report {
         self.operations.retain(|_, operation| ids.contains(&operation.id));
     }
 
-    /// How many requests were sent.
+    /// Returns the number of requests.
     pub(super) fn cases(&self) -> usize {
         self.all().map(|operation| operation.count(0..=999)).sum()
     }
 
-    /// How many were answered 429.
+    /// Returns the number of answers with 429.
     pub(super) fn rate_limited(&self) -> usize {
         self.all().map(|operation| operation.count(429..=429)).sum()
     }
@@ -96,7 +96,7 @@ impl Report {
         self.operations.values().chain([&self.undeclared])
     }
 
-    /// What is wrong: failed checks, 5xx, operations that never succeeded.
+    /// Returns the faults: failed checks, 5xx, operations that never succeeded.
     pub(super) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         for ((operation, check, message), example) in &self.failures {

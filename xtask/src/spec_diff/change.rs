@@ -1,4 +1,4 @@
-//! One change: which operations and which field it is about.
+//! One change, with its operations and its field.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::impact;
 
-/// Which way the changed thing travels; the same change breaks differently on the two ways.
+/// Direction in which the changed part is sent; the same change has different effects in each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
     Request,
@@ -26,9 +26,9 @@ pub(super) struct Change {
     pub(super) direction: Direction,
     /// Ids of the operations it reaches, the first being where it was found.
     pub(super) operations: Vec<String>,
-    /// What changed, in the words of the specification: `response field Thing.uid`.
+    /// Part that changed, in the terms of the specification: `response field Thing.uid`.
     pub(super) subject: String,
-    /// Whether a removed field was one that each answer had.
+    /// `true` if the removed field was required in answers.
     pub(super) was_required: bool,
     message: String,
 }
@@ -114,7 +114,7 @@ fn with_field(required: &[String], name: &str) -> Vec<String> {
     schema.iter().cloned().chain(["properties".to_owned(), name.to_owned()]).collect()
 }
 
-/// Whether the field at the pointer is one that its schema requires.
+/// Returns `true` if the schema requires the field at the pointer.
 fn is_required(pointer: &[String], spec: &Value) -> bool {
     let [schema @ .., properties, name] = pointer else { return false };
     let schema = schema.iter().try_fold(spec, |at, part| at.get(part.as_str()));

@@ -1,4 +1,4 @@
-//! What the users of each SDK will see of a breaking change.
+//! Effects of a breaking change on the users of each SDK.
 
 use super::change::{Change, Direction};
 
@@ -8,7 +8,7 @@ pub(super) struct Clients {
     pub(super) typescript: String,
 }
 
-/// Says which clients a breaking change breaks and how: those already out there, and code that takes the new SDK.
+/// Describes the effects of a breaking change on released clients, and on code that updates to the new SDK.
 pub(super) fn clients(rule: &str, direction: Direction, change: &Change) -> Clients {
     let operation = change.operations.first().map_or("", String::as_str);
     let method = camel_case(operation);
@@ -29,7 +29,7 @@ pub(super) fn clients(rule: &str, direction: Direction, change: &Change) -> Clie
         ),
         ("property-removed" | "required-properties-removed", Direction::Response) => both(
             format!("released clients fail with InvalidResponsePayload on an answer without {subject}; code that reads it no longer compiles with the new SDK"),
-            format!("released clients read undefined for {subject}, whatever its type says; code that reads it no longer type-checks"),
+            format!("released clients read undefined for {subject}, contrary to its type; code that reads it no longer type-checks"),
         ),
         ("property-removed", Direction::Request) => both(
             format!("released clients that send {subject} get 400 (unknown field)"),
@@ -56,8 +56,8 @@ pub(super) fn clients(rule: &str, direction: Direction, change: &Change) -> Clie
             "released clients hold a value of another type than they were compiled for; with the new SDK it is a type error".to_owned(),
         ),
         ("schema-type-changed" | "schema-combinator-changed" | "schema-constraint-changed", _) => both(
-            "released clients send what is now refused with 422".to_owned(),
-            "released clients send what is now refused: ApiError 422".to_owned(),
+            "released clients send values that are now refused with 422".to_owned(),
+            "released clients send values that are now refused: ApiError 422".to_owned(),
         ),
         ("response-removed" | "media-type-removed", _) => both(
             "code that expects this answer never sees it again; where another status replaces it, released clients fail with UnexpectedResponse".to_owned(),

@@ -41,7 +41,7 @@ fn answered_field(spec: &Value) -> (String, Field) {
     panic!("no operation of the released specification answers with a schema that requires a field");
 }
 
-/// Compares `old` with what `change` makes of it.
+/// Compares `old` with a copy that `change` has modified.
 fn after(old: &Value, change: impl FnOnce(&mut Value)) -> Comparison {
     let dir = tempfile::tempdir().unwrap();
     let mut new = old.clone();

@@ -12,7 +12,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use nix::unistd::{Uid, User};
 
-/// What `nobody` is where the passwd file does not name it.
+/// Id of `nobody` if the passwd file does not name it.
 const NOBODY: u32 = 65534;
 
 /// A user and group that a child process runs as.
@@ -51,13 +51,13 @@ pub(crate) fn private_dir(dir: &Path, account: Option<Account>) -> Result<()> {
     Ok(())
 }
 
-/// Whether every directory above `path` lets strangers pass, so that `nobody` can reach it.
+/// Returns `true` if other users may traverse every directory above `path`, so that `nobody` can reach it.
 pub(crate) fn reachable_by_others(path: &Path) -> bool {
     let Ok(path) = path.canonicalize() else { return false };
     path.ancestors().skip(1).all(|dir| fs::metadata(dir).is_ok_and(|meta| meta.mode() & 0o001 != 0))
 }
 
-/// Whether strangers may run the program at `path`.
+/// Returns `true` if other users may run the program at `path`.
 pub(crate) fn runnable_by_others(path: &Path) -> bool {
     reachable_by_others(path) && fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.mode() & 0o001 != 0)
 }

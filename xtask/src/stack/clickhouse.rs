@@ -1,6 +1,7 @@
 //! The ClickHouse engine with its own HTTP handler, started by a small launcher: `assets/clickhouse.py`.
 //!
-//! Always a process of its own: the engine ends the whole process it lives in when it stops while clients are connected.
+//! Always a process of its own: the engine ends the whole process it lives in when it stops while clients are
+//! connected.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ pub(crate) struct ClickHouse {
     pub(crate) port: u16,
 }
 
-/// How to start the launcher.
+/// Command that starts the launcher.
 #[derive(Debug)]
 pub(crate) struct Launcher {
     pub(crate) python: PathBuf,

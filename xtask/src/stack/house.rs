@@ -28,16 +28,16 @@ pub(crate) struct House {
     _lock: File,
 }
 
-/// What may differ between starts.
+/// Options of a start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Options {
     /// Use the embedded stores even where a container engine answers.
     pub(crate) embedded: bool,
-    /// Go on without demo clinics if they cannot be written: to find out why, with the stack at hand.
+    /// Continue without demo clinics if they can't be written, so that the cause can be found in the running stack.
     pub(crate) unseeded: bool,
 }
 
-/// What cargo has to build for a developer's stack.
+/// Programs that cargo builds for a developer's stack.
 const DEV_BINARIES: [&str; 8] =
     ["--bin", "server-core", "--bin", "server-telemetry", "--bin", "xtask-dev-services", "--bin", "xtask-demo"];
 
@@ -45,7 +45,7 @@ impl House {
     /// Builds, starts, migrates and seeds a stack whose state lies in `state`, and writes its `stack.json` last.
     ///
     /// # Errors
-    /// What failed, with the end of the log that tells why; whatever had been started has been stopped.
+    /// Fails if a part can't be started, with the end of its log; everything that was started has then been stopped.
     pub(crate) fn start(purpose: Purpose, state: &Path, options: Options) -> Result<Self> {
         wait::watch_signals()?;
         let started = Instant::now();
@@ -112,7 +112,7 @@ impl House {
         Ok(house)
     }
 
-    /// Where this stack's `stack.json` is.
+    /// Returns the path of this stack's `stack.json`.
     pub(crate) fn stack_file(&self) -> PathBuf {
         self.state.join("stack.json")
     }
@@ -158,7 +158,7 @@ impl House {
         Ok(pid)
     }
 
-    /// Whatever has ended by itself since the last look, for people.
+    /// Returns the processes that have ended by themselves since the last call, for display.
     pub(crate) fn ended(&mut self) -> Result<Vec<String>> {
         let mut ended = self.stores.ended()?;
         for (name, server) in [("core", &mut self.core), ("telemetry", &mut self.telemetry)] {
@@ -271,7 +271,7 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Removes what the stores keep; the keys stay, which take a second to make.
+/// Removes the data of the stores; the keys stay, because generating them takes a second.
 fn data_clear(data: &Path) -> Result<()> {
     for store in ["postgres", "valkey", "clickhouse", "s3"] {
         remove_dir(&data.join(store))?;

@@ -1,7 +1,7 @@
 //! The secrets of a stack: made once, beside the data they belong to, readable by their owner only.
 //!
-//! They lie with the data because the data is worthless without them: what `ENCRYPTION_KEY` encrypted yesterday must
-//! open today.
+//! They are stored with the data, which is worthless without them: data that `ENCRYPTION_KEY` encrypted yesterday must
+//! decrypt today.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,8 @@ pub(crate) struct Keys {
     pub(crate) telemetry_kid: String,
     /// Telemetry's Ed25519 key, PKCS#8 PEM: signs the heads of the audit trail.
     pub(crate) audit_head_pem: String,
-    /// Where these are: `issuer.pem`, `telemetry.pem`, `audit-head.pem`, `jwks.json` (the issuer's public key), `secrets.json`.
+    /// Directory of `issuer.pem`, `telemetry.pem`, `audit-head.pem`, `jwks.json` (the issuer's public key) and
+    /// `secrets.json`.
     pub(crate) dir: PathBuf,
 }
 
@@ -44,11 +45,11 @@ pub(crate) struct Secrets {
     pub(crate) telemetry_hash_key: String,
     pub(crate) telemetry_internal_token: String,
     pub(crate) metrics_token: String,
-    /// Signs what Clerk would send to `/webhooks/clerk`. Nothing is stored under it, so one more in an older file of
-    /// secrets is as good.
+    /// Signs Clerk's messages to `/webhooks/clerk`. Nothing is stored under it, so it can be added to an older file of
+    /// secrets.
     #[serde(default = "webhook_secret")]
     pub(crate) clerk_webhook_secret: String,
-    /// What the stand-in for Daily accepts; as with the secret before.
+    /// API key that the stand-in for Daily accepts; created like the secret above.
     #[serde(default = "daily_api_key")]
     pub(crate) daily_api_key: String,
     pub(crate) s3_access_key: String,

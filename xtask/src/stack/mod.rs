@@ -1,4 +1,4 @@
-//! The stores RestartiX needs, started without a container engine: PostgreSQL, Valkey and ClickHouse from three
+//! The stores of RestartiX, started without a container engine: PostgreSQL, Valkey and ClickHouse from three
 //! hash-pinned wheels, S3 and the local issuer from `xtask-dev-services`.
 //!
 //! Each store is a module by its noun; each gives a [`process::Child`] that ends with its owner.

@@ -27,7 +27,7 @@ pub(crate) struct S3 {
 pub(crate) const BUCKET: &str = "restartix";
 
 impl Overrides {
-    /// What this process's environment names.
+    /// Reads the addresses that the environment of this process names.
     pub(crate) fn from_environment() -> Self {
         Self::from(|name| env::var(name).ok())
     }
@@ -50,7 +50,7 @@ impl Overrides {
         }
     }
 
-    /// Whether all four PostgreSQL addresses are given.
+    /// Returns `true` if all four PostgreSQL addresses are given.
     pub(crate) fn postgres(&self) -> bool {
         self.database_url.is_some()
             && self.database_app_url.is_some()
@@ -58,7 +58,7 @@ impl Overrides {
             && self.telemetry_database_app_url.is_some()
     }
 
-    /// Whether any store has to be started.
+    /// Returns `true` if a store has to be started.
     pub(crate) fn incomplete(&self) -> bool {
         !self.postgres() || self.clickhouse_url.is_none() || self.redis_url.is_none() || self.s3.is_none()
     }

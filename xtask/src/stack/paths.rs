@@ -1,4 +1,4 @@
-//! Where the stack keeps its things.
+//! Paths of the stack's files.
 //!
 //! | what | where |
 //! |---|---|
@@ -19,8 +19,8 @@ use super::account;
 
 /// The root of the checkout this program belongs to.
 ///
-/// `cargo xtask` says it at run time. What the compiler knew may be wrong: cargo takes a target directory that was
-/// copied from another checkout for up to date.
+/// `cargo xtask` passes it at run time. The path at compile time may be wrong: cargo considers a target directory that
+/// was copied from another checkout up to date.
 pub(crate) fn checkout() -> PathBuf {
     let said =
         std::env::var_os("CARGO_MANIFEST_DIR").filter(|_| std::env::var("CARGO_PKG_NAME").is_ok_and(|n| n == "xtask"));
@@ -79,7 +79,7 @@ pub(crate) fn data(state: &Path) -> Result<PathBuf> {
         }
         _ => {}
     }
-    // The name can be guessed: whoever else made it first must not get our data.
+    // The name can be guessed: another user who created it first must not get our data.
     let meta = fs::symlink_metadata(&root)?;
     if !meta.is_dir() || meta.uid() != Uid::effective().as_raw() {
         bail!("{} is not a directory of ours: remove it and start again", root.display());
@@ -91,7 +91,7 @@ pub(crate) fn data(state: &Path) -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// How the name of a directory for sockets begins.
+/// Prefix of the names of socket directories.
 pub(crate) const SOCKETS_PREFIX: &str = "rx-";
 
 /// A fresh short directory for sockets. It goes away with the returned handle.

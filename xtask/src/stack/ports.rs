@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 
 /// `preferred` if nobody listens on it, else one the system has free.
 ///
-/// The port is free when this returns; whoever takes it before its server does makes that server's start fail with a
-/// message that says so, and the next start chooses again.
+/// The port is free when this returns. If another process takes it before the server does, the server's start fails
+/// with a message that says so, and the next start chooses again.
 pub(crate) fn free(preferred: u16) -> Result<u16> {
     if preferred != 0 && is_free(preferred) {
         return Ok(preferred);

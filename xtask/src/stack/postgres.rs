@@ -12,13 +12,13 @@ use super::account::{self, Account};
 use super::process::{Child, log_tail};
 use super::{ports, wait};
 
-/// Who the cluster belongs to. Connections from this machine are trusted; the server listens on loopback only.
+/// Superuser of the cluster. Connections from this machine are trusted; the server listens on loopback only.
 const SUPERUSER: &str = "postgres";
 
 /// The roles and databases, the same file that the container image runs.
 const ROLES: &str = include_str!("../../../deploy/postgres/init/01-roles.sql");
 
-/// Where and how a server runs.
+/// Options of a server.
 #[derive(Debug)]
 pub(crate) struct Options<'a> {
     /// The unpacked wheel.
@@ -30,7 +30,7 @@ pub(crate) struct Options<'a> {
     pub(crate) log: &'a Path,
     /// The port to take if it is free; 0 for any.
     pub(crate) port: u16,
-    /// Whether the data must outlive a crash. Tests throw it away and want speed.
+    /// `true` if the data must survive a crash. Tests discard the data and run faster without.
     pub(crate) durable: bool,
     pub(crate) max_connections: u16,
 }
@@ -109,7 +109,7 @@ impl Postgres {
         let mut psql = Command::new(self.bin.join("psql"))
             .args(["--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", "--host=127.0.0.1"])
             .args([format!("--port={}", self.port), format!("--username={role}"), format!("--dbname={database}")])
-            // Notices of "if not exists" and the like say nothing to whoever starts a stack.
+            // Notices of "if not exists" and the like don't matter to the user who starts a stack.
             .env("PGOPTIONS", "-c client_min_messages=warning")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -117,7 +117,7 @@ impl Postgres {
             .spawn()
             .context("cannot run psql")?;
         let mut stdin = psql.stdin.take().context("psql has no stdin")?;
-        // psql reads everything before it complains much; a broken pipe means it has already said why.
+        // A broken pipe means that psql has already reported the cause.
         let written = stdin.write_all(sql.as_bytes());
         drop(stdin);
         let output = psql.wait_with_output()?;

@@ -1,5 +1,5 @@
-//! Child processes with a name, a log and a bounded end, and the record by which a later run finds those that a killed
-//! one left behind.
+//! Child processes with a name, a log and a time limit for their end, and the record by which a later run finds those
+//! that a killed run left behind.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-/// How long a child may take to end in order before it is killed.
+/// Time limit for a child to end in order before it is killed.
 const GRACE: Duration = Duration::from_secs(12);
 
 /// A running process that this one started.
@@ -55,12 +55,12 @@ impl Child {
         self.process.id()
     }
 
-    /// How it ended, if it has.
+    /// Returns the exit status, if the process has ended.
     pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.process.try_wait()?)
     }
 
-    /// An error with the end of its log if it has ended: for whoever waits until it is ready.
+    /// Returns an error with the end of its log if it has ended; for callers that wait until it is ready.
     pub(crate) fn check_running(&mut self) -> Result<()> {
         if let Some(status) = self.ended()? {
             bail!("{} ended while starting ({status}):\n{}", self.name, log_tail(&self.log, 30));
@@ -88,7 +88,7 @@ impl Child {
         self.kill()
     }
 
-    /// Kills it at once: for stores whose data nobody wants any more.
+    /// Kills it at once; for stores whose data is not needed any more.
     pub(crate) fn kill(&mut self) -> Result<()> {
         if self.ended()?.is_none() {
             self.process.kill()?;
@@ -131,12 +131,12 @@ pub(crate) fn ending(status: ExitStatus) -> String {
     }
 }
 
-/// A process by number and by what distinguishes it from a later one with the same number.
+/// A process, by its number and its start time, which distinguishes it from a later one with the same number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
     pub(crate) name: String,
     pub(crate) pid: u32,
-    /// When it started, in the system's own notation.
+    /// Start time, in the system's own notation.
     started: String,
     /// The number of the signal that asks it to end in order.
     ask: i32,
@@ -156,12 +156,13 @@ impl Identity {
         Self { name: name.to_owned(), pid, started, ask: Signal::SIGTERM as i32 }
     }
 
-    /// Whether that very process still runs.
+    /// Returns `true` if that very process still runs.
     pub(crate) fn alive(&self) -> bool {
         start_time(self.pid).is_some_and(|started| started == self.started)
     }
 
-    /// Waits a little until even the process's number is gone: ended, it still shows up until its parent has looked.
+    /// Waits a little until the process's number is gone: an ended process stays visible until its parent has reaped
+    /// it.
     pub(crate) fn reaped(&self) {
         let end = Instant::now() + Duration::from_secs(3);
         while kill(pid_of(self.pid), None).is_ok() && Instant::now() < end {
@@ -201,7 +202,7 @@ fn pid_of(pid: u32) -> Pid {
     Pid::from_raw(i32::try_from(pid).unwrap_or(i32::MAX))
 }
 
-/// When a running process started; none when there is no such process or it only waits to be reaped.
+/// Returns the start time of a running process; `None` if there is no such process or it is a zombie.
 #[cfg(target_os = "linux")]
 fn start_time(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -213,7 +214,7 @@ fn start_time(pid: u32) -> Option<String> {
     fields.get(19).map(|ticks| (*ticks).to_owned())
 }
 
-/// When a running process started; none when there is no such process or it only waits to be reaped.
+/// Returns the start time of a running process; `None` if there is no such process or it is a zombie.
 #[cfg(not(target_os = "linux"))]
 fn start_time(pid: u32) -> Option<String> {
     let output = Command::new("ps").args(["-o", "stat=,lstart=", "-p", &pid.to_string()]).output().ok()?;

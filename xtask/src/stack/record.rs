@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use super::paths;
 use super::process::{Child, Identity};
 
-/// What runs, in the order it was started.
+/// Running processes, in the order in which they were started.
 #[derive(Debug)]
 pub(crate) struct Record {
     path: PathBuf,
@@ -22,7 +22,8 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Begins a record in `state`, after ending what an earlier stack left behind there, with a guard beside it.
+    /// Begins a record in `state` with a guard beside it, after ending processes that an earlier stack left behind
+    /// there.
     pub(crate) fn begin(state: &Path) -> Result<Self> {
         fs::create_dir_all(state)?;
         let path = state.join("children.json");
@@ -93,7 +94,7 @@ pub(crate) fn leftovers_end(path: &Path) -> Result<usize> {
     Ok(ended)
 }
 
-/// `xtask guard RECORD`: waits until whoever started it is gone, then ends what the record still names.
+/// `xtask guard RECORD`: waits for the end of its parent process, then ends the processes that the record still names.
 pub(crate) fn guard(path: &Path) -> Result<()> {
     std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink())?;
     leftovers_end(path)?;

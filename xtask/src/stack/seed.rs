@@ -14,7 +14,7 @@ use super::{paths, wait};
 /// The roles of a clinic, in the order they are shown.
 pub(crate) const ROLES: [&str; 4] = ["admin", "specialist", "staff", "patient"];
 
-/// What `xtask-demo seed` prints.
+/// Output of `xtask-demo seed`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Seed {
     superadmin: Person,
@@ -37,7 +37,7 @@ pub(crate) struct Organization {
     pub(crate) tokens: BTreeMap<String, String>,
     /// Tokens for Telemetry, by role.
     pub(crate) telemetry_tokens: BTreeMap<String, String>,
-    /// Whose tokens these are.
+    /// People that the tokens are issued for.
     pub(crate) people: BTreeMap<String, Person>,
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn run(stack: &Path, log: &Path) -> Result<Seed> {
         child.wait()?;
     }
     let status = waited?;
-    let Ok(text) = reader.join() else { bail!("cannot read what xtask-demo prints") };
+    let Ok(text) = reader.join() else { bail!("cannot read the output of xtask-demo") };
     let text = text?;
     std::fs::write(log, &text)?;
     if !status.success() {

@@ -21,7 +21,7 @@ pub(crate) struct Server {
     pub(crate) package: &'static str,
     pub(crate) port: u16,
     pub(crate) environment: Environment,
-    /// Where it runs: a `restartix.toml` there is read.
+    /// Working directory; a `restartix.toml` in it is read.
     pub(crate) directory: PathBuf,
     pub(crate) log: PathBuf,
     pub(crate) child: Option<Child>,

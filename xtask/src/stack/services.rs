@@ -15,7 +15,7 @@ use super::overrides::BUCKET;
 use super::process::{Child, log_tail};
 use super::{account, paths, ports, wait};
 
-/// What the process prints when it is ready.
+/// Line that the process prints when it is ready.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Addresses {
     /// The local issuer; its keys are at `/.well-known/jwks.json`.

@@ -1,4 +1,4 @@
-//! `stack.json`: how scripts, tests and tools find a running stack.
+//! `stack.json`, by which scripts, tests and tools find a running stack.
 //!
 //! `target/dev/stack.json` is there while `cargo xtask dev` is ready; `target/test/stack.json` while `cargo xtask test`
 //! runs, which passes its absolute path in `RESTARTIX_TEST_STACK`. Both have this shape:
@@ -72,7 +72,7 @@ use super::servers::Server;
 use super::stores::{Endpoints, Stores};
 use super::{clickhouse, paths, tokens, valkey};
 
-/// What `stack.json` holds; the module's text explains it.
+/// Content of `stack.json`; the documentation of the module explains it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct StackFile {
     pub(crate) core: String,
@@ -85,7 +85,7 @@ pub(crate) struct StackFile {
     pub(crate) redis_url: String,
     pub(crate) s3_endpoint: String,
     pub(crate) telemetry_internal_token: String,
-    /// The session token, as it stands: scripts send it as it is.
+    /// The session token, as scripts send it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) superadmin: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,7 +136,7 @@ pub(crate) struct Environments {
 }
 
 impl StackFile {
-    /// Describes a running stack. People and what tests need are added later.
+    /// Describes a running stack. People and the parts for tests are added later.
     pub(crate) fn of(stores: &Stores, keys: &Keys, core: &Server, telemetry: &Server) -> Result<Self> {
         let Endpoints { s3, issuer_url, .. } = &stores.endpoints;
         let endpoints = stores.endpoints.clone();
@@ -180,7 +180,7 @@ impl StackFile {
         })
     }
 
-    /// Adds how to start throwaway servers.
+    /// Adds the commands that start throwaway servers.
     pub(crate) fn launch_add(&mut self, stores: &Stores, account: Option<Account>) -> Result<()> {
         let Some(programs) = &stores.programs else { return Ok(()) };
         let launcher = clickhouse::launcher()?;

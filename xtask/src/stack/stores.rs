@@ -1,4 +1,4 @@
-//! All stores of a stack together, however each is provided.
+//! All stores of a stack, embedded, in containers or external.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ use super::services::{Preferred, Services};
 use super::valkey::Valkey;
 use super::{fetch, paths, pins, ports, wait};
 
-/// What a stack is for.
+/// Purpose of a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// A developer's: durable, on remembered ports, with whatever stores the environment names.
@@ -26,7 +26,7 @@ pub(crate) enum Purpose {
     Test,
 }
 
-/// Where the stores are.
+/// Addresses of the stores.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoints {
     pub(crate) database_url: String,
@@ -40,7 +40,7 @@ pub(crate) struct Endpoints {
     pub(crate) daily_url: String,
 }
 
-/// Where the stores of our own are. What the environment overrides may be empty here.
+/// Addresses of the stores that the stack starts. Those that the environment overrides may be empty.
 struct Own {
     postgres_port: u16,
     clickhouse_url: String,
@@ -91,7 +91,7 @@ pub(crate) struct Stores {
     pub(crate) endpoints: Endpoints,
     /// Our own PostgreSQL, if it is one.
     pub(crate) postgres: Option<Postgres>,
-    /// Where the embedded programs are, if they were needed.
+    /// Paths of the embedded programs, if they were needed.
     pub(crate) programs: Option<Programs>,
     others: Vec<Child>,
     containers: Option<Published>,
@@ -102,7 +102,7 @@ pub(crate) struct Stores {
 type Ports = BTreeMap<String, u16>;
 
 impl Stores {
-    /// Starts what the environment does not name. Progress goes to stderr.
+    /// Starts the stores that the environment does not name. Progress goes to stderr.
     pub(crate) fn start(
         purpose: Purpose,
         state: &Path,
@@ -206,7 +206,7 @@ impl Starter<'_> {
         let durable = self.purpose == Purpose::Dev;
         let mut others = Vec::new();
 
-        // Started first because it is quick to say what is wrong with the checkout, and everything hangs on its issuer.
+        // Started first because it reports faults of the checkout quickly, and everything depends on its issuer.
         let s3_root = self.data.join("s3");
         let root = overrides.s3.is_none().then_some(s3_root.as_path());
         let services = self.services(keys, root)?;

@@ -1,4 +1,4 @@
-//! Who runs the stack of a checkout, and how to reach it.
+//! Finds the supervisor that runs the stack of a checkout.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Where a stack's supervisor says who it is.
+    /// Returns the path of the file in which a stack's supervisor identifies itself.
     pub(crate) fn path(state: &Path) -> PathBuf {
         state.join("supervisor.json")
     }
@@ -29,7 +29,7 @@ impl Supervisor {
         serde_json::from_str(&text).ok().filter(|supervisor: &Self| supervisor.identity.alive())
     }
 
-    /// Forgets whoever ran the stack in `state` before, with the sockets that a killed one leaves behind.
+    /// Removes the file of an earlier supervisor in `state`, with the sockets that a killed one leaves behind.
     pub(crate) fn forget(state: &Path) -> Result<()> {
         let path = Self::path(state);
         let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
@@ -43,7 +43,7 @@ impl Supervisor {
         fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))
     }
 
-    /// Says that this process is it.
+    /// Registers this process as the supervisor.
     pub(crate) fn announce(state: &Path, control: &Path) -> Result<()> {
         let supervisor = Self { identity: Identity::own("supervisor"), control: control.to_path_buf() };
         paths::write_private(&Self::path(state), &serde_json::to_string_pretty(&supervisor)?)

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::random_hex;
 
-/// How long the tokens of `stack.json` live: a working day.
+/// Lifetime of the tokens in `stack.json`: a working day.
 pub(crate) const LIFETIME: u64 = 12 * 60 * 60;
 
-/// Who asks for a session: the frontend's origin, as Clerk puts it into `azp`.
+/// Authorized party of a session: the frontend's origin, which Clerk puts into `azp`.
 pub(crate) const AUTHORIZED_PARTY: &str = "http://localhost:3000";
 
 /// The issuer of telemetry tokens.

@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use super::process::{Child, log_tail};
 use super::{account, ports, wait};
 
-/// How many numbered databases there are: tests take one each.
+/// Number of databases: each test takes one.
 pub(crate) const DATABASES: u16 = 1024;
 
 /// A running server.
@@ -67,7 +67,7 @@ impl Valkey {
     }
 }
 
-/// Asks for a sign of life in the protocol's inline form.
+/// Sends a PING in the protocol's inline form.
 fn pong(address: SocketAddr) -> Result<()> {
     use std::io::{Read as _, Write as _};
     let limit = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! Waiting, always with an end.
+//! Waiting with a time limit.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// How often a condition is looked at.
+/// Interval at which a condition is checked.
 const STEP: Duration = Duration::from_millis(25);
 
 static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// Turns SIGINT and SIGTERM into a wish that waits and loops obey, so that whoever started children ends them.
+/// Turns SIGINT and SIGTERM into a flag that waits and loops check, so that a process ends its children.
 pub(crate) fn watch_signals() -> Result<()> {
     let flag = STOP.get_or_init(|| Arc::new(AtomicBool::new(false)));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
@@ -22,12 +22,12 @@ pub(crate) fn watch_signals() -> Result<()> {
     Ok(())
 }
 
-/// Whether somebody asked this process to end.
+/// Returns `true` if this process was asked to end.
 pub(crate) fn stop_wanted() -> bool {
     STOP.get().is_some_and(|flag| flag.load(Ordering::SeqCst))
 }
 
-/// An error when somebody asked this process to end.
+/// Returns an error if this process was asked to end.
 pub(crate) fn check_stop() -> Result<()> {
     if stop_wanted() {
         bail!("interrupted");
@@ -35,10 +35,10 @@ pub(crate) fn check_stop() -> Result<()> {
     Ok(())
 }
 
-/// Looks at a condition until it holds (`Some`), fails, is interrupted, or `limit` has passed.
+/// Checks a condition until it holds (`Some`), fails, is interrupted, or `limit` has passed.
 ///
 /// # Errors
-/// The condition's own; "interrupted"; or `late`, which says what was awaited and what to do.
+/// Fails with the condition's own error, with "interrupted", or with `late`, which names the condition and a remedy.
 pub(crate) fn until<T>(
     limit: Duration,
     late: impl FnOnce() -> String,

@@ -1,7 +1,7 @@
-"""What schemathesis can't know: who may call which operation, and which ids exist.
+"""Hooks for schemathesis: credentials for each operation, and ids that exist.
 
-Loaded by schemathesis for `cargo xtask fuzz`, which names the stack and the service in the environment. Only what was
-generated as valid is changed: an id that exists instead of any number, the version a row is at, a slot that is free.
+Loaded by schemathesis for `cargo xtask fuzz`, which names the stack and the service in the environment. Only
+values that were generated as valid are changed: to an id that exists, the current version of a row, a free slot.
 """
 
 import base64
@@ -27,14 +27,14 @@ SUPERADMIN = STACK["superadmin"]
 CORE = STACK["core"]
 TELEMETRY = STACK["telemetry"]
 
-# An admin calls everything an admin may call.
+# An admin calls every operation that admins may call.
 TOKENS = {
     "core": {
         "": CLINIC["tokens"]["admin"],
-        # Somebody whom no other case needs: after the first one the account is gone.
+        # A person that no other case needs: the first call deletes the account.
         "me_delete": STACK["organizations"][1]["tokens"]["patient"],
         "organization_create": STACK["superadmin"],
-        # Nobody joins but who takes part.
+        # Only participants can join.
         "video_token_create": CLINIC["tokens"]["patient"],
     },
     "telemetry": {
@@ -56,7 +56,7 @@ schemathesis.openapi.format("phone", strategies.from_regex(r"\A\+4930[1-9][0-9]{
 schemathesis.openapi.format("idn-email", strategies.from_regex(r"\A[a-zé]{1,20}@[a-z]{1,20}\.example\Z"))
 
 _number = itertools.count(1)
-# Making one shared row may need another.
+# Reentrant, because creating a shared row may need another one.
 _lock = threading.RLock()
 _calls: dict[str, int] = {}
 
@@ -77,7 +77,7 @@ class Caller:
 
 
 def call(base: str, token: str, method: str, path: str, **arguments):
-    """A call that must succeed: without it the fuzzing would be about nothing."""
+    """Make a call that must succeed, because the cases depend on its result."""
     response = requests.request(
         method, base + path, headers={"Authorization": f"Bearer {token}"}, timeout=30, **arguments
     )
@@ -91,7 +91,7 @@ def core(method: str, path: str, body=None):
 
 
 def slot() -> dict:
-    """A quarter of an hour that nobody has booked, years ahead."""
+    """Return a quarter of an hour without a booking, years ahead."""
     start = datetime.datetime(2031, 1, 1, tzinfo=datetime.timezone.utc) + datetime.timedelta(hours=next(_number))
     return {"started_at": start.isoformat(), "ended_at": (start + datetime.timedelta(minutes=15)).isoformat()}
 
@@ -109,7 +109,7 @@ def patient() -> dict:
 
 
 class Once:
-    """Rows that many cases share, made when the first case asks."""
+    """Rows that many cases share, created when the first case needs them."""
 
     def __init__(self):
         self.rows: dict[str, dict] = {}
@@ -130,7 +130,7 @@ def appointment() -> dict:
 
 
 def video_appointment() -> dict:
-    """An appointment by video of somebody who can sign in, under way while the fuzzing lasts."""
+    """Create an appointment by video of a patient with a login, in progress during the run."""
     start = datetime.datetime.now(datetime.timezone.utc)
     body = {"started_at": start.isoformat(), "ended_at": (start + datetime.timedelta(hours=3)).isoformat()}
     body |= {"specialist_id": specialist()["id"], "patient_id": shared(own_patient)["id"]}
@@ -140,7 +140,7 @@ def video_appointment() -> dict:
 
 
 def sql(statements: str) -> str:
-    """What takes somebody else's word by operations, said by the database's owner."""
+    """Run statements as the owner of the database, for states that need another person's consent through the API."""
     psql = [os.path.join(STACK["pg_bin"], "psql"), "-qXAtd", STACK["database_url"], "-v", "ON_ERROR_STOP=1", "-c"]
     return subprocess.run([*psql, statements], check=True, timeout=30, capture_output=True, text=True).stdout.strip()
 
@@ -155,7 +155,7 @@ def worker() -> dict:
 
 
 def open_slot() -> dict:
-    """A slot of the worker's that nobody has, from tomorrow on."""
+    """Return a free slot of the worker, from tomorrow on."""
     today = datetime.datetime.now(datetime.timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
     start = today + datetime.timedelta(days=1, minutes=15 * next(_number))
     people = {"specialist_id": shared(worker)["id"], "patient_id": shared(patient)["id"]}
@@ -167,12 +167,12 @@ def hold() -> dict:
 
 
 def waiting() -> dict:
-    """Somebody new who waits for what is never open."""
+    """Create an entry of the waitlist for a slot that never becomes open."""
     return core("POST", "/v1/waitlist", {"specialist_id": shared(specialist)["id"], "patient_id": patient()["id"]})
 
 
 def offered() -> dict:
-    """Somebody who waited, and is offered a slot of the worker's on a day that nobody else is booked on."""
+    """Create an entry of the waitlist that is offered a slot of the worker, on a day without other bookings."""
     today = datetime.datetime.now(datetime.timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
     start = today + datetime.timedelta(days=200, minutes=15 * next(_number))
     who, end = patient()["id"], start + datetime.timedelta(minutes=15)
@@ -183,7 +183,7 @@ def offered() -> dict:
         if entry["status"] == "offered":
             return entry
         time.sleep(0.1)
-    raise RuntimeError("what is open was not offered within ten seconds")
+    raise RuntimeError("the open slot was not offered within ten seconds")
 
 
 def confirmed() -> dict:
@@ -195,7 +195,7 @@ def started() -> dict:
 
 
 def series_body() -> dict:
-    """Two appointments, a week apart, that are in nobody's way."""
+    """Return two appointments, a week apart, that overlap no others."""
     start = datetime.datetime(2032, 1, 5, tzinfo=datetime.timezone.utc) + datetime.timedelta(minutes=5 * next(_number))
     times = {"started_at": start.isoformat(), "ended_at": (start + datetime.timedelta(minutes=5)).isoformat()}
     people = {"specialist_id": specialist()["id"], "patient_id": patient()["id"]}
@@ -206,7 +206,7 @@ def series() -> dict:
     return core("POST", "/v1/appointment-series", series_body())["series"]
 
 
-# These need an appointment, or an entry of the waitlist, of their own: it is another one after them.
+# These change the state of an appointment or of an entry of the waitlist, so each call needs its own.
 ADVANCE = (
     "appointment_cancel",
     "appointment_confirm",
@@ -218,7 +218,7 @@ ADVANCE = (
     "waitlist_entry_accept",
 )
 
-# In which state an operation needs what its path names.
+# States that operations need of the resource in their path.
 APPOINTMENTS = {
     "appointment_hold_delete": hold,
     "appointment_start": confirmed,
@@ -233,12 +233,12 @@ def appointment_template() -> dict:
 
 
 def feed() -> dict:
-    """Of somebody who makes no other."""
+    """Create a feed of a person without another one."""
     return call(CORE, STACK["organizations"][1]["tokens"]["staff"], "POST", "/v1/calendar/feeds")
 
 
 def audit_log() -> dict:
-    """An entry of the trail; Core forwards what it did within a second or so."""
+    """Return an entry of the trail; Core forwards its own within about a second."""
     specialty()
     for _ in range(100):
         entries = call(TELEMETRY, CLINIC["telemetry_tokens"]["admin"], "GET", "/v1/audit/logs")["data"]
@@ -249,8 +249,8 @@ def audit_log() -> dict:
 
 
 def member(role: str) -> dict:
-    """Somebody of the other clinic, who was invited here as well, and accepted; by id only a superadmin finds who
-    never was a member."""
+    """Make a person of the other clinic a member here, by an invitation. Only a superadmin finds people by id who have
+    never been members."""
     token = STACK["organizations"][1]["tokens"][role]
     user = call(CORE, token, "GET", "/v1/me")
     path = f"/v1/organizations/{CLINIC['id']}/connect-user"
@@ -258,20 +258,20 @@ def member(role: str) -> dict:
     answer = requests.post(CORE + path, json={"user_id": user["id"], "role": "staff"}, headers=headers, timeout=30)
     if answer.ok:
         call(CORE, token, "POST", f"/v1/me/invitations/{answer.json()['id']}/accept")
-    # Another case may have left them a member.
+    # The person may still be a member because of another case.
     elif answer.json()["error"]["code"] != "already_member":
         raise RuntimeError(f"POST {path} answered {answer.status_code}: {answer.text[:500]}")
     return user
 
 
 def invitation() -> dict:
-    """One that nobody has answered."""
+    """Create an invitation without an answer."""
     path = f"/v1/organizations/{CLINIC['id']}/connect-user"
     return core("POST", path, {"email": f"{next(_number)}@fuzz.test", "role": "staff"})
 
 
 def own_invitation() -> dict:
-    """One of the other clinic, to whoever fuzzes."""
+    """Create an invitation of the other clinic to the caller of the run."""
     me, there = core("GET", "/v1/me")["id"], STACK["organizations"][1]["id"]
     made = sql(
         f"delete from memberships where organization_id = {there} and user_id = {me};"
@@ -283,7 +283,7 @@ def own_invitation() -> dict:
 
 
 def linked(table: str, make) -> dict:
-    """A record with the login of a colleague, who has no other."""
+    """Create a record and link it to a colleague, whose other link is removed."""
     row, user = make(), shared(colleague)["id"]
     sql(f"update {table} set user_id = null where user_id = {user}; "
         f"insert into memberships values ({CLINIC['id']}, {user}, 'staff') on conflict do nothing; "
@@ -292,12 +292,12 @@ def linked(table: str, make) -> dict:
 
 
 def colleague() -> dict:
-    """Somebody of the other clinic, who is a member here as well."""
+    """Return a person of the other clinic who is a member here as well."""
     return member("staff")
 
 
 def stranger() -> dict:
-    """Somebody of the other clinic, who was a member here."""
+    """Return a person of the other clinic who was a member here."""
     return member("specialist")
 
 
@@ -312,7 +312,7 @@ def api_key() -> dict:
 
 
 def own_patient() -> dict:
-    """The record of somebody who can sign in."""
+    """Return the record of a person with a login."""
     me = call(CORE, CLINIC["tokens"]["patient"], "GET", "/v1/me")
     return {"id": me["patient_id"]}
 
@@ -323,7 +323,7 @@ def impersonation() -> dict:
 
 
 def erasure() -> dict:
-    """A job that changes nothing."""
+    """Create a job that changes nothing."""
     if SERVICE == "core":
         answer = core("POST", f"/v1/gdpr/patients/{shared(patient)['id']}/anonymize?dry_run=true")
     else:
@@ -354,7 +354,7 @@ MAKERS = {
 
 
 def path_fill(case, fresh: bool) -> dict | None:
-    """Puts ids that exist into the path; returns the row the path leads to, if it was made for this case."""
+    """Put existing ids into the path; return the row of the path, if it was created for this case."""
     row = None
     for name in list(case.path_parameters or {}):
         if operation_id(case) == "patient_impersonate" and name == "patient_id":
@@ -387,7 +387,7 @@ def path_fill(case, fresh: bool) -> dict | None:
 
 
 def body_fill(case, row: dict | None) -> None:
-    """Puts ids that exist, a free slot and the present version into the body."""
+    """Put existing ids, a free slot and the current version into the body."""
     body, name = case.body, operation_id(case)
     if not isinstance(body, dict):
         return
@@ -414,7 +414,7 @@ def body_fill(case, row: dict | None) -> None:
     if name == "appointment_series_cancel" and row is not None:
         body["appointment_id"] = row["appointments"][0]["id"]
     if name == "waitlist_entry_create":
-        # Each time somebody who does not wait yet, from now on for as long as it is when nothing is said.
+        # Each time a patient without an entry, and the default range.
         body |= {"specialist_id": shared(specialist)["id"], "patient_id": patient()["id"]}
         for field in ("template_id", "requested_from", "requested_to"):
             body.pop(field, None)
@@ -458,7 +458,7 @@ def body_fill(case, row: dict | None) -> None:
 
 
 class ClerkSignature(requests.auth.AuthBase):
-    """Makes the request a message of Clerk's: signed by the scheme of Svix over its very bytes, valid or not."""
+    """Turn the request into a message of Clerk, signed by the scheme of Svix over its bytes, valid or not."""
 
     def __call__(self, request):
         body = request.body or b""
@@ -473,7 +473,7 @@ class ClerkSignature(requests.auth.AuthBase):
 
 
 def query_fill(case) -> None:
-    """Puts ranges that make sense and secrets that exist into the query."""
+    """Put plausible ranges and existing secrets into the query."""
     query, name = dict(case.query or {}), operation_id(case)
     if str(query.get("from", "")) > str(query.get("to", "~")):
         query["from"], query["to"] = query["to"], query["from"]
@@ -482,7 +482,7 @@ def query_fill(case) -> None:
         for part in ("from", "to", "template_id"):
             query.pop(part, None)
     elif name == "waitlist_entry_accept":
-        # Whichever it is offered.
+        # The parameter is optional, so any offer can be accepted.
         query.pop("appointment_id", None)
     elif name == "calendar_get":
         query |= {"from": "2031-01-01T00:00:00Z", "to": "2031-02-01T00:00:00Z"}
@@ -496,7 +496,7 @@ def query_fill(case) -> None:
 
 
 def is_valid(case, location: str) -> bool:
-    """Whether this part of the case was generated as valid."""
+    """Return True if this part of the case was generated as valid."""
     if case.meta is None:
         return True
     return all(
@@ -510,10 +510,10 @@ def before_call(context, case, kwargs):
     with _lock:
         _calls[name] = _calls.get(name, 0) + 1
         count = _calls[name]
-    # On these the path is the organization, and a header may not name another.
+    # On these the path names the organization, and a header may not name another one.
     if "organization_id" in (case.path_parameters or {}) and case.headers:
         case.headers.pop("X-Organization-Id", None)
-    # A header more is no fault; that makes a broken header of it.
+    # An additional header is no fault, so the hook makes it an invalid one.
     if SERVICE == "core" and case.headers is not None and not is_valid(case, "header"):
         case.headers["X-Organization-Id"] = "no number"
     # The hooks send a token, and two kinds of credentials at once are refused.
@@ -522,15 +522,15 @@ def before_call(context, case, kwargs):
     if name == "clerk_webhook_receive" and count % 2 == 0 and is_valid(case, "header"):
         kwargs["auth"] = ClerkSignature()
         return
-    # Nobody is erased but who was made for it: the fuzzing goes on with the others.
+    # Only people who were created for it are erased, because the run needs the others.
     erases = name in ("gdpr_user_erase", "gdpr_user_anonymize", "gdpr_patient_erase", "gdpr_patient_anonymize")
     if erases and is_valid(case, "query"):
         case.query = {**(case.query or {}), "dry_run": "true"}
-    # No schema can say that one moment comes after another.
+    # No schema can express that one moment is after another.
     if is_valid(case, "query"):
         query_fill(case)
-    # Every fifth case keeps what was generated, so that ids and values that lead nowhere are tried as well.
-    # But not what could take somebody away whom other cases need.
+    # Every fifth case keeps its generated values, so that ids and values that don't exist are tried as well.
+    # Except in operations that could delete people whom other cases need.
     takes = name in ("patient_update", "patient_delete") or name.startswith("member_")
     if count % 5 == 0 and not takes:
         return

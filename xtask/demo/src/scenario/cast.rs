@@ -7,14 +7,14 @@ use restartix_sdk::{ClientBuilder, TelemetryTokens, core, telemetry};
 use crate::call::answer;
 use crate::stack::{Clinic, ReadyStack};
 
-/// How these calls appear in logs and in the audit trail.
+/// User agent of these calls in logs and in the audit trail.
 const USER_AGENT: &str = "restartix-demo";
 
 /// Everybody who calls.
 pub(super) struct Cast {
     /// The clinic they work in.
     pub(super) home: i64,
-    /// Where the stranger works.
+    /// Organization of the stranger.
     elsewhere: i64,
     pub(super) admin: core::Client,
     pub(super) staff: core::Client,
@@ -28,7 +28,7 @@ pub(super) struct Cast {
     pub(super) patient_telemetry: telemetry::Client,
 }
 
-/// Whom audit rows must name.
+/// Users that audit rows must name.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Users {
     pub(super) admin: i64,

@@ -1,4 +1,4 @@
-//! What the clinic does, through Core.
+//! Steps of the clinic, through Core.
 
 use anyhow::{Result, ensure};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
@@ -167,7 +167,8 @@ impl Morning<'_> {
         Ok(answer("organization_get", clinic).await?.into_inner().timezone)
     }
 
-    /// Saturday of next week at ten: the demo's own specialist and patient are free, and the seeded week is not touched.
+    /// Saturday of next week at ten: the demo's own specialist and patient are free, and the seeded week is not
+    /// touched.
     async fn booking(&self, specialty: i64, specialist: i64, patient: i64) -> Result<types::CreateAppointment> {
         let zone = calendar::zone(&self.timezone().await?)?;
         let saturday = calendar::next_monday(Utc::now(), zone) + Days::new(5);

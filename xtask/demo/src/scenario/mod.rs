@@ -16,7 +16,7 @@ use uuid::Uuid;
 use self::report::{Report, Step};
 use crate::stack::{self, ReadyStack};
 
-/// What distinguishes this run from every other, for names that people see.
+/// Id that distinguishes this run from every other, for names that people see.
 pub(crate) struct Run {
     id: String,
 }

@@ -1,4 +1,4 @@
-//! What the patient's page does: its own record from Core, everything else to Telemetry.
+//! Steps of the patient's page: it reads the patient's record from Core and sends everything else to Telemetry.
 
 use anyhow::{Context as _, Result, ensure};
 use chrono::{DateTime, Utc};
@@ -16,7 +16,7 @@ const CONSENT_TEXT: &str = "demo-1";
 /// The page of the patient who has a login.
 pub(super) struct Page<'a> {
     cast: &'a Cast,
-    /// When the page was opened.
+    /// Time at which the page was opened.
     pub(super) opened_at: DateTime<Utc>,
     /// The exercise that media events and pose frames belong to.
     session_id: Uuid,
@@ -65,7 +65,7 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// Agrees to everything; what the page is told when it asks again is the same.
+    /// Consents to everything, and checks that a second read returns the same.
     pub(super) async fn consent_give(&self) -> Result<()> {
         let consent = self.decide(true).await?;
         for state in [&consent.analytics, &consent.media, &consent.pose] {
@@ -131,7 +131,7 @@ impl<'a> Page<'a> {
         stored("media_event_track", &*answer("media_event_track", receipt).await?, sent)
     }
 
-    /// How the patient moved meanwhile.
+    /// Sends the pose data of the session.
     pub(super) async fn pose(&self) -> Result<()> {
         let body = payload::pose(self.session_id);
         let sent = body.frames.len();

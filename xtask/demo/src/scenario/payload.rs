@@ -1,4 +1,4 @@
-//! What the patient's page sends.
+//! Bodies that the patient's page sends.
 
 use std::collections::HashMap;
 
@@ -61,7 +61,7 @@ pub(super) fn media(session_id: Uuid) -> MediaBatch {
     MediaBatch { session_id, events: events.collect(), sent_at: Some(Utc::now()) }
 }
 
-/// How the patient moved in that session.
+/// Returns the pose data of a session.
 pub(super) fn pose(session_id: Uuid) -> PoseBatch {
     let frames = (0..FRAMES).map(|number| PoseFrame { offset_ms: number * 1000 / 30, landmarks: landmarks(number) });
     PoseBatch {

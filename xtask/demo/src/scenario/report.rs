@@ -15,12 +15,12 @@ macro_rules! steps {
             /// Every step, in the order in which they are done.
             const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// Who does what.
+            /// Title of the step: actor and action.
             fn title(self) -> &'static str {
                 match self { $(Self::$name => $title,)* }
             }
 
-            /// What must hold.
+            /// Condition that must hold.
             fn check(self) -> &'static str {
                 match self { $(Self::$name => $check,)* }
             }
@@ -57,7 +57,7 @@ pub(super) struct Report {
 impl Report {
     /// Prints the head of the table.
     pub(super) fn begin() -> Self {
-        row("step", "what was checked", "result");
+        row("step", "check", "result");
         rule();
         Self { done: 0, fault: None }
     }
@@ -109,11 +109,11 @@ fn rule() {
     println!("|{0:-<1$}|{0:-<2$}|{0:-<9}|", "", width(Step::title) + 2, width(Step::check) + 2);
 }
 
-/// Says what is being waited for; on a terminal in one line that the next row replaces.
+/// Prints the step in progress; on a terminal in one line that the next row replaces.
 pub(super) fn progress(text: &str) {
     let mut terminal = std::io::stderr();
     if terminal.is_terminal() {
-        // What can't be shown is no reason to fail.
+        // A progress line that can't be shown is no reason to fail.
         let _ = write!(terminal, "\r{text:<78}\r");
         let _ = terminal.flush();
     } else {

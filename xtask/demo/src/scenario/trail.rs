@@ -1,4 +1,4 @@
-//! What must be found afterwards: the audit trail of everything that was done, and the events that were tracked.
+//! Checks afterwards: the audit trail of all actions, and the events that were tracked.
 
 use std::time::{Duration, Instant};
 
@@ -12,14 +12,14 @@ use super::page::Page;
 use super::report::progress;
 use crate::call::answer;
 
-/// How long audit rows may take from Core to Telemetry. They take less than a second, but the stack may be busy.
+/// Time limit for audit rows from Core to Telemetry. They take less than a second, but the stack may be busy.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Between two looks.
+/// Pause between two checks.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Clocks of this program and of the services may differ by so much.
 const SKEW: TimeDelta = TimeDelta::minutes(5);
 
-/// Who acted.
+/// Actor of an audit row.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Who {
     Admin,

@@ -1,5 +1,5 @@
-//! What is in a clinic, through Core's API: specialties and specialists by its admin, patients and appointments by its
-//! front desk.
+//! Creates the data of a clinic through Core's API: specialties and specialists as its admin, patients and
+//! appointments as its front desk.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,7 +23,7 @@ struct Desk<'a> {
     staff: core::Client,
     specialist: core::Client,
     patient: core::Client,
-    /// How much was not there before.
+    /// Number of objects that were created.
     new: usize,
 }
 
@@ -113,7 +113,7 @@ impl Desk<'_> {
                 let asked = self.admin.specialist_link().specialist_id(id).body(body).send().await;
                 let asked = answer("the link of the specialist", asked).await?.id;
                 let accepted = self.specialist.me_invitation_accept().invitation_id(asked).send().await;
-                answer("what the specialist accepts", accepted).await?;
+                answer("the specialist accepts the invitation", accepted).await?;
             }
             ids.push(id);
             self.new += 1;
@@ -121,7 +121,7 @@ impl Desk<'_> {
         Ok(ids)
     }
 
-    /// Has specialists who have no hours yet work from Monday to Friday.
+    /// Gives working hours from Monday to Friday to specialists who have none.
     async fn hours(&self, specialists: &[i64]) -> Result<()> {
         for id in specialists {
             let present = self.admin.specialist_schedule_get().specialist_id(*id).send().await;
@@ -166,7 +166,7 @@ impl Desk<'_> {
                 let asked = self.admin.patient_link().patient_id(id).body(body).send().await;
                 let asked = answer("the link of the patient", asked).await?.id;
                 let accepted = self.patient.me_invitation_accept().invitation_id(asked).send().await;
-                answer("what the patient accepts", accepted).await?;
+                answer("the patient accepts the invitation", accepted).await?;
             }
             ids.push(id);
         }

@@ -1,5 +1,5 @@
-//! Who and what is in the demo clinics. All of it is invented; addresses and numbers are of the kinds that are set
-//! aside for examples.
+//! Data of the demo clinics. All of it is invented; addresses and numbers are of the kinds that are reserved
+//! for examples.
 
 /// A clinic.
 pub(super) struct Clinic {
@@ -8,9 +8,9 @@ pub(super) struct Clinic {
     pub(super) timezone: &'static str,
     /// Begins the identity provider's names of the clinic's people.
     pub(super) clerk_prefix: &'static str,
-    /// Who runs it.
+    /// Administrator.
     pub(super) admin: &'static str,
-    /// Who sits at the front desk.
+    /// Member of the front desk.
     pub(super) staff: &'static str,
     /// Name and description.
     pub(super) specialties: [(&'static str, &'static str); 3],
@@ -24,7 +24,7 @@ pub(super) struct Clinic {
 pub(super) struct Specialist {
     pub(super) name: &'static str,
     pub(super) title: &'static str,
-    /// Which of the clinic's specialties it practises, by their places.
+    /// Indexes of its specialties in the clinic's list.
     pub(super) specialties: &'static [usize],
 }
 

@@ -1,4 +1,4 @@
-//! The week of a demo clinic: who sees whom, when.
+//! The week of a demo clinic: its appointments with their times and participants.
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
@@ -10,7 +10,7 @@ use crate::calendar;
 const HOURS: [u32; 2] = [9, 14];
 /// Monday to Friday.
 const DAYS: u64 = 5;
-/// How long an appointment lasts, in minutes.
+/// Duration of an appointment, in minutes.
 const MINUTES: i64 = 45;
 
 /// An appointment to be booked; people by their places in the clinic's lists.
