@@ -1,4 +1,4 @@
-//! Who the caller is: fixed credentials, and tokens that renew themselves.
+//! Credentials of the caller: fixed ones, and tokens that renew themselves.
 
 use std::fmt;
 use std::future::Future;
@@ -15,7 +15,7 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// A token is renewed this long before it expires, so that none expires on its way.
 const MARGIN: Duration = Duration::from_secs(30);
 
-/// What a request is authenticated with. `Debug` never shows a secret.
+/// Credential of a request. `Debug` never shows a secret.
 #[derive(Clone, Default)]
 pub(crate) enum Credential {
     #[default]
@@ -62,8 +62,8 @@ impl Credential {
         Ok(())
     }
 
-    /// After a 401: a fresh `Authorization` value, if this credential can make one that differs
-    /// from the refused one.
+    /// Returns a fresh `Authorization` value after a 401, if this credential can make one that differs from the refused
+    /// one.
     pub(crate) async fn renewed(&self, refused: &HeaderMap) -> Option<HeaderValue> {
         let Self::Source(source) = self else { return None };
         let old = refused.get(AUTHORIZATION)?;
@@ -92,12 +92,12 @@ pub struct AccessToken {
 }
 
 impl AccessToken {
-    /// A token that is used until the service refuses it.
+    /// Makes a token that is used until the service refuses it.
     pub fn new(secret: impl Into<String>) -> Self {
         Self { secret: secret.into(), expires_at: None }
     }
 
-    /// A token that is renewed shortly before `at`.
+    /// Makes a token that is renewed shortly before `at`.
     pub fn expiring(secret: impl Into<String>, at: DateTime<Utc>) -> Self {
         Self { secret: secret.into(), expires_at: Some(at) }
     }
@@ -113,13 +113,13 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// No token could be had, and why.
+/// Failure to get a token, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no access token: {0}")]
 pub struct TokenError(String);
 
 impl TokenError {
-    /// An error with a reason for people.
+    /// Makes an error with a reason for people.
     pub fn new(reason: impl fmt::Display) -> Self {
         Self(reason.to_string())
     }
@@ -144,7 +144,7 @@ impl fmt::Debug for TokenSource {
 }
 
 impl TokenSource {
-    /// A source that calls `fetch` for each new token.
+    /// Makes a source that calls `fetch` for each new token.
     pub fn new<F, T>(fetch: F) -> Self
     where
         F: Fn() -> T + Send + Sync + 'static,
@@ -153,10 +153,10 @@ impl TokenSource {
         Self(Arc::new(Shared { fetch: Box::new(move || Box::pin(fetch())), kept: Mutex::new(None) }))
     }
 
-    /// The present token, fetched or renewed first where necessary.
+    /// Returns the present token, and fetches or renews it first if necessary.
     ///
     /// # Errors
-    /// When fetching fails and no earlier token is still valid.
+    /// If fetching fails and no earlier token is still valid.
     pub async fn token(&self) -> Result<String, TokenError> {
         let mut kept = self.0.kept.lock().await;
         if let Some(token) = kept.as_ref().filter(|token| token.lives_for(MARGIN)) {
@@ -164,7 +164,7 @@ impl TokenSource {
         }
         match (self.0.fetch)().await {
             Ok(fresh) => Ok(kept.insert(fresh).secret.clone()),
-            // The old one has a few seconds left: better than failing on a hiccup.
+            // The old one is valid for a few more seconds, which bridges a short failure.
             Err(fault) => match kept.as_ref().filter(|token| token.lives_for(Duration::ZERO)) {
                 Some(token) => Ok(token.secret.clone()),
                 None => Err(fault),

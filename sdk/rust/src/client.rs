@@ -1,4 +1,4 @@
-//! The one way to a client.
+//! Builder of the clients.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub struct ClientBuilder {
     user_agent: String,
 }
 
-/// Why no client could be made.
+/// Reason why no client could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The base URL is no absolute `http` or `https` URL.
@@ -43,7 +43,7 @@ pub enum BuildError {
 }
 
 impl ClientBuilder {
-    /// A builder for the service at `base_url` (scheme, host, port; no `/v1`).
+    /// Makes a builder for the service at `base_url` (scheme, host, port; no `/v1`).
     pub fn new(base_url: impl Into<String>) -> Self {
         Self {
             base_url: base_url.into(),
@@ -85,48 +85,48 @@ impl ClientBuilder {
         self
     }
 
-    /// The longest one attempt may take, its body included. Default: 30 s.
+    /// Sets the longest time for one attempt, its body included. Default: 30 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// The longest that connecting may take. Default: 5 s.
+    /// Sets the longest time for connecting. Default: 5 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How often and how patiently calls are tried again.
+    /// Sets the number of attempts and the waits between them.
     #[must_use]
     pub fn retries(mut self, retries: Retries) -> Self {
         self.retries = retries;
         self
     }
 
-    /// What the service's logs call this client. Default: the SDK's name and version.
+    /// Sets the name of this client in the service's logs. Default: the SDK's name and version.
     #[must_use]
     pub fn user_agent(mut self, name: impl Into<String>) -> Self {
         self.user_agent = name.into();
         self
     }
 
-    /// A client for Core.
+    /// Makes a client for Core.
     ///
     /// # Errors
-    /// When the base URL or the credential can't be used.
+    /// If the base URL or the credential can't be used.
     #[cfg(feature = "core")]
     pub fn core(self) -> Result<crate::core::Client, BuildError> {
         let (base_url, http, inner) = self.parts(true)?;
         Ok(crate::core::Client::new_with_client(&base_url, http, inner))
     }
 
-    /// A client for Telemetry.
+    /// Makes a client for Telemetry.
     ///
     /// # Errors
-    /// When the base URL or the credential can't be used.
+    /// If the base URL or the credential can't be used.
     #[cfg(feature = "telemetry")]
     pub fn telemetry(self) -> Result<crate::telemetry::Client, BuildError> {
         let (base_url, http, inner) = self.parts(false)?;

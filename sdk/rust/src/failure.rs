@@ -1,4 +1,4 @@
-//! Errors a person or a `match` can read.
+//! Errors for people and for `match`.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use crate::retry;
 
 /// The error body that both services answer with.
 pub trait Envelope {
-    /// Stable name of the fault.
+    /// Returns the stable name of the fault.
     fn code(&self) -> &str;
-    /// One sentence for a person.
+    /// Returns one sentence for a person.
     fn message(&self) -> &str;
-    /// Facts about the fault; which ones depends on the code.
+    /// Returns facts about the fault, which depend on the code.
     fn details(&self) -> Option<&Value>;
-    /// The id to quote to support.
+    /// Returns the id to quote to support.
     fn request_id(&self) -> &str;
 }
 
@@ -48,7 +48,7 @@ macro_rules! envelope {
 envelope!("core", core);
 envelope!("telemetry", telemetry);
 
-/// The stable code of the service's answer, if the service answered at all.
+/// Returns the stable code of the service's answer, if there was an answer.
 ///
 /// ```
 /// # use restartix_sdk::{Envelope, Error, error_code};
@@ -63,7 +63,7 @@ pub fn error_code<E: Envelope>(error: &Error<E>) -> Option<&str> {
     }
 }
 
-/// A failed call taken apart: what the service said, or why it could not say anything.
+/// A failed call: the error that the service answered, or the reason why there is no answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failure {
     /// The answer's status, if there was an answer.
@@ -72,18 +72,18 @@ pub struct Failure {
     pub code: Option<String>,
     /// One sentence for a person.
     pub message: String,
-    /// Facts about the fault; which ones depends on the code.
+    /// Facts about the fault, which depend on the code.
     pub details: Option<Value>,
     /// The id to quote to support.
     pub request_id: Option<String>,
-    /// How long the service asks to wait before trying again.
+    /// Time to wait before the next attempt, if the service names one.
     pub retry_after: Option<Duration>,
-    /// The body of an answer that was not what the specification says.
+    /// Body of an answer that differs from the specification.
     pub body: Option<Bytes>,
 }
 
 impl Failure {
-    /// Takes an error apart; reads the rest of an unexpected answer, so nothing of it is lost.
+    /// Takes an error apart, and reads the body of an unexpected answer to its end.
     pub async fn read<E: Envelope>(error: Error<E>) -> Self {
         match error {
             Error::ErrorResponse(answer) => Self {
@@ -123,7 +123,7 @@ impl Failure {
     }
 }
 
-/// An error with its causes; reqwest keeps what matters ("connection refused") in the last one.
+/// Writes an error with its causes; reqwest has the essential one ("connection refused") last.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,4 +1,4 @@
-//! When a call is tried again, and how long to wait before.
+//! Retries of calls, and the waits before them.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// How often and how patiently a call is tried again.
+/// Number of attempts of a call, and the waits between them.
 ///
-/// Tried again are answers 429, 502, 503 and 504 and lost connections, for GET, HEAD, PUT and
+/// A call is tried again after answers 429, 502, 503 and 504 and lost connections, for GET, HEAD, PUT and
 /// DELETE, and for POST with an `Idempotency-Key`, which each POST to Core gets; with such a key also
 /// a 409 that has a `Retry-After`, for the first attempt is still being carried out then. A connection
 /// that was never made is tried again for every method. The wait doubles each time, half of it random,
@@ -39,8 +39,8 @@ impl Retries {
         Self { attempts: 1, first_wait: Duration::ZERO, longest_wait: Duration::ZERO }
     }
 
-    /// How long to wait before trying again after `outcome` of attempt number `attempt` (from 1),
-    /// or nothing if the outcome stands.
+    /// Returns the wait before the next attempt after `outcome` of attempt number `attempt` (from 1), or `None` if the
+    /// outcome is final.
     pub(crate) fn wait_after(
         &self,
         attempt: u32,
@@ -72,14 +72,14 @@ impl Retries {
     }
 }
 
-/// Whether sending a request twice does what sending it once does.
+/// Safety of sending a request twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// It does not, or nobody knows.
+    /// Unsafe, or unknown.
     Never,
-    /// By its method.
+    /// Safe by its method.
     Always,
-    /// By its `Idempotency-Key`.
+    /// Safe by its `Idempotency-Key`.
     Keyed,
 }
 

@@ -1,4 +1,4 @@
-//! What the generated clients call before and around each request.
+//! Functions that the generated clients call before and around each request.
 
 use std::sync::Arc;
 
@@ -22,8 +22,7 @@ pub(crate) struct Settings {
     pub(crate) credential: Credential,
     pub(crate) organization: Option<i64>,
     pub(crate) retries: Retries,
-    /// Whether the service answers a POST that it has seen before, by its `Idempotency-Key`, without
-    /// doing it again.
+    /// `true` if the service recognizes a repeated POST by its `Idempotency-Key` and does not carry it out again.
     pub(crate) remembers_keys: bool,
 }
 
@@ -32,7 +31,7 @@ impl Inner {
         Self(Arc::new(settings))
     }
 
-    /// Adds what every request needs; what the call itself has set stands.
+    /// Adds the headers that every request needs, unless the call has set them.
     pub(crate) async fn prepare<E>(&self, request: &mut Request) -> Result<(), Error<E>> {
         if let Some(organization) = self.0.organization {
             request.headers_mut().entry(ORGANIZATION).or_insert_with(|| HeaderValue::from(organization));
@@ -50,7 +49,7 @@ impl Inner {
         applied.map_err(|fault| Error::Custom(fault.to_string()))
     }
 
-    /// Sends the request, again where that is safe and promising.
+    /// Sends the request, and repeats it if that is safe and may succeed.
     pub(crate) async fn execute(&self, client: &reqwest::Client, request: Request) -> reqwest::Result<Response> {
         let repeat = retry::Repeat::of(&request);
         let mut request = request;

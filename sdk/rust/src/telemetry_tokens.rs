@@ -18,7 +18,7 @@ use crate::{BuildError, ClientBuilder, Failure, core, telemetry};
 pub struct TelemetryTokens(TokenSource);
 
 impl TelemetryTokens {
-    /// Tokens for the person, and the organization, that `core` speaks for.
+    /// Makes tokens for the person and the organization of `core`.
     pub fn new(core: core::Client) -> Self {
         Self(TokenSource::new(move || {
             let core = core.clone();
@@ -34,15 +34,15 @@ impl TelemetryTokens {
         }))
     }
 
-    /// A client for Telemetry that authenticates with these tokens.
+    /// Makes a client for Telemetry that authenticates with these tokens.
     ///
     /// # Errors
-    /// When the builder's base URL can't be used.
+    /// If the builder's base URL can't be used.
     pub fn client(&self, builder: ClientBuilder) -> Result<telemetry::Client, BuildError> {
         builder.token_source(self.0.clone()).telemetry()
     }
 
-    /// The source itself, for callers that speak to Telemetry without this SDK.
+    /// Returns the source, for callers that use Telemetry without this SDK.
     pub fn source(&self) -> TokenSource {
         self.0.clone()
     }

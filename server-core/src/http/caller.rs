@@ -19,7 +19,7 @@ pub(super) const API_KEY: &str = "api_key";
 /// The header that carries an API key.
 pub(super) const API_KEY_HEADER: &str = "X-Api-Key";
 
-/// Where a request comes from, before its caller is known.
+/// Returns the origin of a request.
 pub(crate) fn origin_of(request: &Request, operation_id: &'static str, actor: Actor) -> Origin {
     Origin {
         actor,

@@ -115,23 +115,23 @@ macro_rules! errors {
 /// The `Display` text of the error is the public message, unless [`Fault::message`] gives another; its `source` is the
 /// cause that is logged. [`errors!`](crate::errors) states such errors as a table.
 pub trait Fault: StdError + Send + Sync + Sized + 'static {
-    /// Which kind of fault it is.
+    /// Returns the kind of the fault.
     fn kind(&self) -> FaultKind;
 
-    /// The stable code.
+    /// Returns the stable code.
     fn code(&self) -> Cow<'static, str>;
 
-    /// The sentence for a person.
+    /// Returns the sentence for a person.
     fn message(&self) -> String {
         self.to_string()
     }
 
-    /// Facts for a program.
+    /// Returns facts for a program.
     fn details(&self) -> Option<Value> {
         None
     }
 
-    /// How long a dependency that is down asks to be left alone, if it said so.
+    /// Returns the time for which a dependency that is down asks not to be called, if it said so.
     fn retry_after(&self) -> Option<Duration> {
         None
     }

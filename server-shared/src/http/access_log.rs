@@ -10,7 +10,7 @@ use poem::{Endpoint, IntoResponse, Middleware, Request, Response, Result, http::
 use super::{operation::Operation, request_id::RequestId};
 use crate::error::ErrorCode;
 
-/// Who made the request, for the access log; left in the response's extensions by whoever knows.
+/// Caller of a request, for the access log; the gate leaves it in the extensions.
 #[derive(Debug, Clone)]
 pub struct Subject {
     /// Id of the user, if it is one.

@@ -1,4 +1,4 @@
-//! Which web applications may call from a browser: those that the configuration names, exactly.
+//! CORS: allows calls from browsers by the web applications that the configuration names, and by no others.
 //!
 //! Credentials travel in headers that the application sets itself, never in cookies, so
 //! `Access-Control-Allow-Credentials` is not sent and no browser adds any by itself.

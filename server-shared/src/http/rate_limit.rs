@@ -16,7 +16,7 @@ use crate::{
 
 /// Requests that a caller may make in a period.
 pub const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
-/// How many more would be admitted now.
+/// Requests that would still be admitted now.
 pub const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 /// Seconds until all of the budget is back.
 pub const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");

@@ -11,8 +11,8 @@ use super::Mark;
 
 /// A secret on its way into the one answer that shows it.
 ///
-/// A response type that holds one marks its operations: their answers are not kept for a repeated request. There is no
-/// other use of it. It has no text and no copy, is not in logs, and its memory is cleared when it goes:
+/// A response type that holds one marks its operations: their answers are not kept for a repeated request. It can't be
+/// written as text, copied or logged, and its memory is cleared when it is dropped:
 ///
 /// ```
 /// # use poem_openapi::types::ToJSON;

@@ -57,8 +57,8 @@ impl OutboundError {
         }
     }
 
-    /// Returns true if the address itself is refused: trying it again is of no use. A name may come to mean
-    /// another address, so whoever is refused for that should have it checked anew.
+    /// Returns true if the address itself is refused, so that a repeat is useless. A name may resolve to another address
+    /// later and can be checked again.
     pub fn is_refusal(self) -> bool {
         matches!(self, Self::Invalid | Self::Scheme | Self::Credentials | Self::Port | Self::NotPublic)
     }

@@ -19,6 +19,7 @@ mod planted;
 mod pose;
 mod privacy;
 mod registry;
+mod repeated;
 mod rls_grid;
 mod security;
 mod storage;

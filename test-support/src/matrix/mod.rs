@@ -7,6 +7,7 @@ mod grid;
 mod hostile;
 mod memory;
 mod operation;
+mod repeated;
 mod rows;
 mod spelling;
 
@@ -16,5 +17,6 @@ pub use grid::Grid;
 pub use hostile::Hostile;
 pub use memory::Memory;
 pub use operation::{Fixture, Location, Operation, Parameter};
+pub use repeated::assert_repeats_refused;
 pub use rows::{RowAsker, RowRights};
 pub use spelling::Misspelling;

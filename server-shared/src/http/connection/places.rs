@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use crate::address::subscriber;
 
-/// Why a connection was not taken.
+/// Reason why a connection was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Full {
     /// There are as many as this process takes.
