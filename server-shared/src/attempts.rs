@@ -36,7 +36,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// An attempt that was refused or failed, such as a refused authentication.
 pub trait Attempt: fmt::Debug + Send + 'static {
     /// Properties that attempts have in common when they are counted together: the caller, the operation and the
-    /// outcome; for strangers, the outcome and the network.
+    /// outcome; for unauthenticated callers, the outcome and the network.
     type Kind: fmt::Debug + Eq + Hash + Send;
 
     /// Returns its kind.
@@ -241,7 +241,7 @@ mod tests {
         assert!(writer.queue.is_empty(), "none is an entry of its own");
     }
 
-    /// Keeps what it gets but for `bad`'s, once it has refused `down` times.
+    /// Store that is unavailable `down` times and then keeps all attempts but those of `bad`.
     #[derive(Default, Clone)]
     struct Shelf(Arc<Mutex<(u32, Vec<Knock>)>>);
 

@@ -89,8 +89,8 @@ impl Settings {
         settings
     }
 
-    /// Values stay text until a [`Setting`] reads them. figment's own reading of the environment would
-    /// make numbers of what looks like one, and a key of digits with an `e` in it is no number.
+    /// Adds layers of variables, whose values stay text until a [`Setting`] reads them. figment's own parsing of the
+    /// environment would turn a key of digits with an `e` in it into a number.
     fn merge(&mut self, layers: [BTreeMap<String, String>; 2]) {
         let [file, environment] = layers;
         let figment = Figment::from(Serialized::globals(file)).merge(Serialized::globals(environment));

@@ -189,12 +189,12 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, code, message)
     }
 
-    /// 403: the caller is known but may not do this.
+    /// 403: the caller is authenticated but not allowed to do this.
     pub fn forbidden(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::FORBIDDEN, code, message)
     }
 
-    /// 404: no such thing; also for what belongs to another organization.
+    /// 404: the resource does not exist, or belongs to another organization.
     pub fn not_found(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::NOT_FOUND, code, message)
     }
@@ -323,8 +323,8 @@ impl ApiError {
     }
 }
 
-/// The code of an error answer, left in the response's extensions; its presence says that the
-/// answer already is an envelope.
+/// Code of an error answer, left in the response's extensions. Its presence tells that the answer is an envelope
+/// already.
 #[derive(Debug, Clone)]
 pub struct ErrorCode(pub Cow<'static, str>);
 

@@ -1,7 +1,7 @@
 //! Structured logs: one JSON object a line on standard output, times in RFC 3339 UTC.
 //!
-//! Never logged: bodies, query strings, tokens, keys, names, addresses, anything about health. What a
-//! line may hold is ids, codes, counts and durations.
+//! Never logged: bodies, query strings, tokens, keys, names, addresses, anything about health. A line
+//! holds only ids, codes, counts and durations.
 
 use std::cell::Cell;
 use std::panic::PanicHookInfo;

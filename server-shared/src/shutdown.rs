@@ -79,7 +79,7 @@ impl Shutdown {
         &self.tasks
     }
 
-    /// Starts a job that stops by itself soon after the token it is given is cancelled.
+    /// Starts a job, which must stop soon after its token is cancelled.
     ///
     /// # Panics
     /// Outside a tokio runtime.

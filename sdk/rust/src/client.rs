@@ -6,7 +6,7 @@ use crate::auth::{Credential, TokenError, TokenSource};
 use crate::retry::Retries;
 use crate::support::{Inner, Settings};
 
-/// Collects what a client needs and makes it. Everything but the base URL has a default.
+/// Builder of clients. Everything but the base URL has a default.
 ///
 /// ```no_run
 /// # fn client(token: String) -> Result<(), restartix_sdk::BuildError> {

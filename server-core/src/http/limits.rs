@@ -15,8 +15,9 @@ use server_shared::{
 
 use crate::identity::{Actor, Caller};
 
-/// Prefix and suffix of the paths that answer with files of any size.
+/// Prefix of the paths of organizations' exports, files of any size.
 const EXPORTS: &str = "/v1/export/";
+/// Suffix of the paths of people's exports.
 const EXPORT: &str = "/export";
 
 const MINUTE: Duration = Duration::from_mins(1);

@@ -68,7 +68,7 @@ impl<E: Endpoint> Endpoint for AccessLogEndpoint<E> {
     }
 }
 
-/// A method that is none of HTTP's own is the caller's word, and a log is no place for those.
+/// Returns the name of a method of HTTP. The name of any other method is the caller's text, which must not be logged.
 fn method_name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

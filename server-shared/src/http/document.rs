@@ -64,7 +64,7 @@ impl HeaderParameter {
 /// Kind of a header's value.
 #[derive(Debug, Clone, Copy)]
 pub enum HeaderValue {
-    /// An id of ours.
+    /// A number that this service assigned as an id.
     Id,
     /// 1 to 255 printable characters of ASCII.
     Text,
@@ -315,8 +315,8 @@ fn close_request_schemas(document: &mut Value) {
     }
 }
 
-/// PostgreSQL's text holds every character but U+0000, so no text that comes in may have one; a text
-/// with a pattern of its own already says what it may be.
+/// Adds the pattern that excludes U+0000, which PostgreSQL's text can't hold, to a text of a request. A text with a
+/// pattern of its own excludes it already.
 fn text_without_nul(fields: &mut Map<String, Value>) {
     let is_text = fields.get("type") == Some(&json!("string"));
     if is_text && !["enum", "format", "pattern"].iter().any(|narrower| fields.contains_key(*narrower)) {

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, map::Entry};
 
 use super::schema::{CHARACTERS, Faults, escape};
 use crate::error::FieldFault;
@@ -122,10 +122,17 @@ impl<'de> Visitor<'de> for Reader<'_> {
                 self.faults.add(|| FieldFault::new(place.pointer(), CHARACTERS, message));
             }
             let value = object.next_value_seed(Reader { place: &place, faults: self.faults })?;
-            if fields.contains_key(&key) {
-                self.faults.add_repeated(|| FieldFault::new(place.pointer(), "repeated", "is given more than once"));
+            match fields.entry(key) {
+                Entry::Vacant(entry) => {
+                    entry.insert(value);
+                }
+                Entry::Occupied(mut entry) => {
+                    let place = Place::Field(self.place, entry.key());
+                    self.faults
+                        .add_repeated(|| FieldFault::new(place.pointer(), "repeated", "is given more than once"));
+                    entry.insert(value);
+                }
             }
-            fields.insert(key, value);
         }
         Ok(Value::Object(fields))
     }

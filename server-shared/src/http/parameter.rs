@@ -60,7 +60,7 @@ impl Parameters {
     /// Refuses query parameters that the operation does not take, because a misspelt filter must not return
     /// everything, and those that are given more than once. Names are compared as they are decoded for the handler.
     pub(super) fn check_query(&self, request: &Request) -> Result<(), ApiError> {
-        // The specification says of every text that it has no U+0000; see `document`.
+        // The specification excludes U+0000 from every text; see `document`.
         if request.uri().path_and_query().is_some_and(|all| all.as_str().contains("%00")) {
             return Err(ApiError::bad_request(
                 "invalid_parameter",

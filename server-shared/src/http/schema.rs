@@ -24,8 +24,8 @@ use crate::error::FieldFault;
 
 /// Most values of any body: some 20 MB once they are parsed.
 const MOST_VALUES: usize = 150_000;
-/// Values that a body may have beyond its largest valid one and a quarter more, so that the answer to a list that is
-/// a little too long says just that.
+/// Values that a body may have beyond its largest valid one and a quarter more, so that a list that is a
+/// little too long is answered with that fault.
 const VALUES_TO_SPARE: usize = 1_000;
 /// Depth to which schemas are followed; a schema that refers to itself may nest without end.
 const DEEPEST: usize = 16;
@@ -193,7 +193,7 @@ fn compiled<'a>(
         jsonschema::options()
             .with_draft(Draft::Draft202012)
             .should_validate_formats(true)
-            // Linear in the text, whatever the pattern.
+            // Matching takes linear time for every pattern.
             .with_pattern_options(PatternOptions::regex())
             .build(&root)
             .map_err(|error| format!("schema {name}: {error}"))

@@ -87,7 +87,7 @@ impl<T: ToJSON + Zeroize> ToJSON for ShownOnce<T> {
     }
 }
 
-/// Refuses every value: poem-openapi derives that a model can be parsed, and nobody sends one with a secret of ours.
+/// Refuses every value. poem-openapi derives parsing for every model, but no request holds a secret of this service.
 impl<T: Type + Zeroize> ParseFromJSON for ShownOnce<T> {
     fn parse_from_json(_value: Option<Value>) -> ParseResult<Self> {
         Err(ParseError::custom("is only ever answered"))

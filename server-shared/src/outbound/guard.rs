@@ -69,7 +69,7 @@ impl Guard {
 
     async fn lookup(&self, name: Name) -> Result<Vec<SocketAddr>, OutboundError> {
         let found = self.names.resolve(name).await.map_err(|_| OutboundError::Unresolved)?;
-        // Port 0 stands for the URL's own, whatever the resolver says.
+        // Port 0 means the URL's own, instead of the resolver's.
         let found: Vec<_> = found.map(|found| SocketAddr::new(found.ip(), 0)).collect();
         if found.is_empty() {
             return Err(OutboundError::Unresolved);

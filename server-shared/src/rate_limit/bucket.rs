@@ -209,8 +209,8 @@ mod tests {
     }
 
     proptest! {
-        /// Two processes and a Redis that hears of everything late: neither ever believes more than what
-        /// was admitted, but for what the lateness adds, so neither refuses what the limit allows.
+        /// Two processes and a Redis that gets every report late: the debt known to a process exceeds the admitted
+        /// requests by the delay at most, so neither refuses requests that the limit allows.
         #[test]
         fn what_is_known_never_exceeds_what_is_true(
             steps in proptest::collection::vec((0_usize..2, 0_u64..80_000, any::<bool>(), 0_u64..5_000), 1..400),

@@ -1,5 +1,5 @@
 //! The generic cell rate algorithm, written as a debt: each request adds an interval to what its
-//! caller owes, time pays it off, and nobody may owe more than a period's worth.
+//! caller owes, time pays it off, and no caller may owe more than a period's worth.
 //!
 //! The script that runs in Redis does the same sums with the same numbers; see [`super::shared`].
 

@@ -1,4 +1,4 @@
-//! A JSON body that may come compressed: `Content-Encoding: gzip`.
+//! A JSON body that may be compressed (`Content-Encoding: gzip`).
 
 use std::{io::Read, ops::Deref, sync::Arc};
 
@@ -17,10 +17,10 @@ use server_shared::{
 
 /// Largest unpacked size of a compressed body, as a multiple of the operation's body limit.
 const UNPACKED: usize = 2;
-/// Bytes that come out of each that was sent, at most, beyond what is free. A real batch compresses five to
-/// ten times, one of a person who does not move a hundred; a bomb a thousand.
+/// Largest ratio of the unpacked to the sent size, beyond the free bytes. A real batch compresses five to ten times, one
+/// of a person who does not move a hundred times; a bomb a thousand times.
 const RATIO: usize = 200;
-/// Bytes that may come out of any body, however small.
+/// Unpacked bytes that are allowed for any body, however small.
 const FREE: usize = 256 * 1024;
 
 /// A validated JSON request body, plain or gzip.

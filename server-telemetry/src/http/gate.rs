@@ -39,7 +39,7 @@ struct Claims {
     #[serde(default)]
     org: Option<i64>,
     role: Role,
-    /// Seconds since 1970, in fractions: tokens issued in one second are told apart.
+    /// Seconds since 1970, with fractions, which distinguish tokens issued in one second.
     iat: f64,
 }
 

@@ -47,7 +47,7 @@ use crate::config::ConnectionConfig;
 
 /// Pause after the operating system failed to accept a connection, e.g. for lack of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// The longest headers of a request by HTTP/1, in bytes; also what a connection buffers each way.
+/// Longest headers of a request by HTTP/1, in bytes; also the size of a connection's buffers.
 const HEADERS_HTTP1: usize = 64 * 1024;
 /// The longest headers of a request by HTTP/2, in bytes.
 const HEADERS_HTTP2: u32 = 16 * 1024;
@@ -179,7 +179,7 @@ impl Connections {
         });
         let mut served = pin!(self.http.serve_connection(io, service));
         let overdue = tokio::select! {
-            // The connection first: what it has finished counts, whatever else is due.
+            // The connection first: its result takes precedence over a deadline.
             biased;
             overdue = within(served.as_mut(), &activity, self.patience) => overdue,
             () = self.abort.cancelled() => None,
@@ -209,10 +209,10 @@ async fn within(mut served: Pin<&mut impl Future>, activity: &Activity, patience
             let wake = match activity.due(&patience) {
                 Some((at, overdue)) if at <= now => return Poll::Ready(Some(overdue)),
                 Some((at, _)) => at,
-                // What ends meanwhile may end elsewhere; nothing falls due sooner than this after it has.
+                // A request may end meanwhile without waking this task; the next deadline is at least this long after that.
                 None => now + patience.least(),
             };
-            // A timer that rings too early costs a look, one that is set anew each time costs more.
+            // A timer that fires too early costs one check; setting it anew each time costs more.
             if timer.is_elapsed() || wake < timer.deadline() {
                 timer.as_mut().reset(wake);
             }
