@@ -146,7 +146,8 @@ impl Settings {
         value
     }
 
-    /// Reads an optional variable. Returns `Some(None)` if it is not set; notes a fault and returns `None` if it is malformed.
+    /// Reads an optional variable. Returns `Some(None)` if it is not set; notes a fault and returns `None` if it is
+    /// malformed.
     pub fn optional<T: Setting>(&mut self, name: &'static str) -> Option<Option<T>> {
         self.read.insert(name);
         let Some(text) = self.values.get(name) else { return Some(None) };

@@ -15,9 +15,9 @@ use server_shared::{
 
 use crate::identity::{Actor, Caller};
 
-/// Prefix of the paths of organizations' exports, files of any size.
+/// Prefix of the paths of exports as files of any size.
 const EXPORTS: &str = "/v1/export/";
-/// Suffix of the paths of people's exports.
+/// Suffix of the paths of a person's export.
 const EXPORT: &str = "/export";
 
 const MINUTE: Duration = Duration::from_mins(1);

@@ -133,3 +133,73 @@ fn repeated_parameter(faults: &[FieldFault]) -> ApiError {
     let message = "The request has parameters that are given more than once; see details.fields.";
     ApiError::bad_request("repeated_parameter", message).with_fields(faults)
 }
+
+#[cfg(test)]
+mod tests {
+    use poem_openapi::{
+        OpenApi,
+        param::{Header, Query},
+    };
+
+    use super::*;
+
+    struct Api;
+
+    #[OpenApi]
+    impl Api {
+        /// List
+        #[oai(path = "/things", method = "get", operation_id = "thing_list")]
+        async fn thing_list(
+            &self,
+            page: Query<Option<u32>>,
+            kind: Query<Vec<String>>,
+            #[oai(explode = false)] tags: Query<Vec<String>>,
+            #[oai(name = "X-Mode")] mode: Header<Option<String>>,
+        ) {
+            let _ = (page.0, kind.0, tags.0, mode.0);
+        }
+    }
+
+    fn parameters() -> Parameters {
+        let mut registry = Registry::new();
+        Api::register(&mut registry);
+        Parameters::of(&Api::meta()[0].paths[0].operations[0], &registry)
+    }
+
+    fn refused(answer: Result<(), ApiError>) -> Option<String> {
+        answer.err().map(|error| error.code().to_owned())
+    }
+
+    #[test]
+    fn only_a_list_of_single_items_is_sent_more_than_once() {
+        let parameters = parameters();
+        let check = |query: &str| {
+            let request = Request::builder().uri_str(format!("/things?{query}")).finish();
+            refused(parameters.check_query(&request))
+        };
+        for query in ["", "&", "page=1&kind=a&tags=a,b", "kind=a&kind=b&k%69nd=a", "p%61ge=2", "page="] {
+            assert_eq!(check(query), None, "{query}");
+        }
+        for query in ["page=1&page=1", "page=1&p%61ge=2", "page&page", "tags=a&tags=b", "kind=a&page=1&kind=b&page=2"] {
+            assert_eq!(check(query).as_deref(), Some("repeated_parameter"), "{query}");
+        }
+        for query in ["pages=1", "Page=1", "page%00=1", "p+age=1", "page=1&page=2&x=1", "=1", "%ff=1"] {
+            let code = if query.contains("%00") { "invalid_parameter" } else { "unknown_parameter" };
+            assert_eq!(check(query).as_deref(), Some(code), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_is_read_is_sent_once() {
+        let mut parameters = parameters();
+        parameters.add_header("X-Gate");
+        let check = |headers: &[&str]| {
+            let request = headers.iter().fold(Request::builder(), |request, name| request.header(*name, "a"));
+            refused(parameters.check_headers(&request.finish()))
+        };
+        assert_eq!(check(&["x-mode", "X-Gate", "Authorization", "content-type", "accept", "accept"]), None);
+        for name in ["X-Mode", "x-mode", "x-gate", "authorization", "Content-Type"] {
+            assert_eq!(check(&[name, name]).as_deref(), Some("repeated_parameter"), "{name}");
+        }
+    }
+}

@@ -36,7 +36,7 @@ async fn keys_of_properties_hold_no_control_characters_and_texts_no_u_0000() {
         assert!(refusal.fields().contains(&("/events/0/properties/pl\u{fffd}an", "characters")), "{refusal:?}");
     }
     let refusal = track(json!({ "plan": "a\u{0}" })).await.refusal(422, "validation_failed");
-    assert_eq!(refusal.fields().iter().map(|(pointer, _)| *pointer).collect::<Vec<_>>(), ["/events/0/properties/plan"]);
+    assert!(refusal.fields().iter().all(|(pointer, _)| *pointer == "/events/0/properties/plan"), "{refusal:?}");
     assert_eq!(track(json!({ "plan": "a" })).await.json(202)["stored"], 1);
     assert_eq!(app.clickhouse.count("select count() from analytics_events").await, 1);
 }
