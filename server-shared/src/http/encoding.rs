@@ -76,10 +76,12 @@ mod tests {
 
     #[test]
     fn an_operation_takes_the_encodings_that_it_can_read() {
-        for plain in [&[][..], &[b"identity"], &[b" Identity "]] {
+        let as_it_is: [&[&[u8]]; 3] = [&[], &[b"identity"], &[b" Identity "]];
+        for plain in as_it_is {
             assert_eq!((status(plain, false), status(plain, true)), (None, None), "{plain:?}");
         }
-        for gzip in [&[b"gzip" as &[u8]][..], &[b"x-GZIP"]] {
+        let compressed: [&[&[u8]]; 2] = [&[b"gzip"], &[b"x-GZIP"]];
+        for gzip in compressed {
             assert_eq!((status(gzip, false), status(gzip, true)), (Some(415), None), "{gzip:?}");
         }
         let refused: [&[&[u8]]; 7] = [
