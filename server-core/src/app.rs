@@ -85,7 +85,9 @@ pub(crate) const INFO: Info = Info {
     description: "Organizations, people and appointments of rehabilitation and telehealth clinics.\n\n\
         Send a session token as `Authorization: Bearer …` and the organization to work in as \
         `X-Organization-Id`; without it, requests go to the caller's current organization. Errors come in \
-        one envelope whose `code` never changes. Lists are paged by `page` and `page_size`.",
+        one envelope whose `code` never changes. Lists are paged by `page` and `page_size`.\n\n\
+        A query parameter, a header of the specification or a key of a JSON object that is given more than once is \
+        refused with 400 and named. Bodies are sent without `Content-Encoding`; any other is refused with 415.",
     public: &["health_get", "ready_get", "jwks_get", "clerk_webhook_receive", "calendar_feed_get"],
     headers: &[
         HeaderParameter {

@@ -9,8 +9,8 @@ const SUBSCRIBER_V6: u8 = 64;
 /// Bits of an IPv4 address that neighbours have in common.
 const NEIGHBOURHOOD_V4: u8 = 24;
 
-/// The part of an address that one peer can't change at will: an IPv4 address, or the /64 of an IPv6
-/// one. Whoever counts by it counts a peer once, whichever of its addresses it comes from.
+/// Returns the part of an address that one peer can't change at will: an IPv4 address, or the /64 of an IPv6 one.
+/// Counting by it counts a peer once, whichever of its addresses it uses.
 pub fn subscriber(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.into(),
@@ -18,7 +18,7 @@ pub fn subscriber(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// The network in which attempts of strangers are counted together: /24 of IPv4, /64 of IPv6.
+/// Returns the network in which attempts of unauthenticated callers are counted together: /24 of IPv4, /64 of IPv6.
 pub fn neighbourhood(ip: IpAddr) -> IpNet {
     match ip.to_canonical() {
         ip @ IpAddr::V4(_) => network(ip, NEIGHBOURHOOD_V4),
@@ -26,8 +26,8 @@ pub fn neighbourhood(ip: IpAddr) -> IpNet {
     }
 }
 
-/// The address that is true of two: their own, or the first one of the network in which both are
-/// neighbours.
+/// Returns the address that two attempts have in common: their own if it is the same, or the first one of the network
+/// in which both are neighbours.
 pub fn common(one: Option<IpAddr>, other: Option<IpAddr>) -> Option<IpAddr> {
     let (one, other) = (one?.to_canonical(), other?.to_canonical());
     if one == other {

@@ -1,11 +1,10 @@
-//! Attempts that were refused or failed, on their way to the audit trail: they have no transaction that
-//! they could be part of.
+//! Queue of refused and failed attempts for the audit trail, which have no transaction to be stored in.
 //!
-//! The queue is bounded and nobody waits for it. When attempts come faster than they can be stored, what
-//! doesn't fit is counted by its kind, and each count becomes one entry a minute.
+//! The queue is bounded and no request waits for it. When attempts come faster than they can be stored, those that
+//! don't fit are counted by their kind, and each count becomes one entry a minute.
 //!
-//! Attempts of strangers are only ever counted: by how they ended and by the network that they came from,
-//! whichever of its addresses it was. Anybody can make them, so they must not cost an entry each.
+//! Attempts of unauthenticated callers are always counted, by their outcome and the network that they came from.
+//! Anybody can make them, so they must not cost an entry each.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -24,55 +23,55 @@ use tokio_util::sync::CancellationToken;
 
 /// Attempts that are stored at once, at most.
 const BATCH: usize = 500;
-/// Kinds that are counted when the queue is full; beyond them only the metric counts.
+/// Most kinds that are counted when the queue is full; the metric counts the rest.
 const KINDS: usize = 10_000;
-/// Kinds beyond which strangers are counted without the network that they come from: with addresses
-/// enough somebody could make a kind of each.
+/// Number of kinds beyond which unauthenticated callers are counted without their network, because somebody with
+/// many addresses could make a kind of each.
 const NETWORKS: usize = 1_000;
-/// How often counts become entries.
+/// Interval at which counts become entries.
 const COUNT_EVERY: Duration = Duration::from_mins(1);
 /// Pause after a failure to store.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Something that was tried and not done.
+/// An attempt that was refused or failed, such as a refused authentication.
 pub trait Attempt: fmt::Debug + Send + 'static {
     /// Properties that attempts have in common when they are counted together: the caller, the operation and the
-    /// outcome; for strangers, the outcome and the network.
+    /// outcome; for unauthenticated callers, the outcome and the network.
     type Kind: fmt::Debug + Eq + Hash + Send;
 
-    /// Its kind.
+    /// Returns its kind.
     fn kind(&self) -> Self::Kind;
 
-    /// Returns true if it is not known who tried.
+    /// Returns true if the caller was not authenticated.
     fn is_strangers(&self) -> bool;
 
-    /// It came from nowhere in particular.
+    /// Removes the caller's address.
     fn forget_address(&mut self);
 
-    /// It stands for another of its kind too. What differs between the two is not said of either, but
-    /// for the address, which [`common`](crate::address::common) is to be said of.
+    /// Merges another attempt of the same kind into this one. Values in which the two differ are removed; of the
+    /// addresses, their [`common`](crate::address::common) network is kept.
     fn merge(&mut self, other: Self);
 }
 
-/// Why attempts were not stored.
+/// Failure to store attempts.
 #[derive(Debug)]
 pub enum Unstored<E> {
-    /// Nothing can be stored for now; they are tried again.
+    /// The store is unavailable; the attempts are stored later.
     Unavailable(E),
-    /// One among them can't be stored.
+    /// The store refuses one of them.
     Refused(E),
 }
 
-/// Where attempts go.
+/// Store of attempts.
 pub trait Store<A>: Send + Sync {
-    /// What can go wrong; its words name no value of an attempt.
+    /// Error of the store; its text holds no value of an attempt.
     type Error: fmt::Display + Send;
 
-    /// Stores them all, or none.
+    /// Stores all of them, or none.
     fn store(&self, attempts: &[A]) -> impl Future<Output = Result<(), Unstored<Self::Error>>> + Send;
 }
 
-/// Takes attempts, at once and always. Clones fill the same queue.
+/// Takes attempts without waiting. Clones fill the same queue.
 #[derive(Debug)]
 pub struct Attempts<A: Attempt> {
     queue: mpsc::Sender<A>,
@@ -94,7 +93,7 @@ pub struct AttemptWriter<A: Attempt> {
     counts: Counts<A>,
 }
 
-/// A queue in which at most `capacity` attempts wait, and who empties it.
+/// Makes a queue of at most `capacity` attempts, and the writer that empties it.
 pub fn queue<A: Attempt>(capacity: usize) -> (Attempts<A>, AttemptWriter<A>) {
     let (sender, receiver) = mpsc::channel(capacity);
     let counts = Counts::<A>::default();
@@ -129,7 +128,7 @@ impl<A: Attempt> Attempts<A> {
 }
 
 impl<A: Attempt> AttemptWriter<A> {
-    /// Stores until `stop`, then what is left.
+    /// Stores attempts until `stop`, then those that are left.
     pub async fn run<S: Store<A>>(mut self, store: S, stop: CancellationToken) {
         let mut minute = interval(COUNT_EVERY);
         minute.tick().await;
@@ -171,7 +170,8 @@ impl<A: Attempt> AttemptWriter<A> {
     }
 }
 
-/// Stores attempts; false while nothing can be stored. One that can't be holds up no other.
+/// Stores attempts. Returns false while the store is unavailable. An attempt that the store refuses does not hold up
+/// the others.
 async fn write<A: Attempt, S: Store<A>>(store: &S, batch: &[A]) -> bool {
     match store.store(batch).await {
         Ok(()) => {}
@@ -241,7 +241,7 @@ mod tests {
         assert!(writer.queue.is_empty(), "none is an entry of its own");
     }
 
-    /// Keeps what it gets but for `bad`'s, once it has refused `down` times.
+    /// Store that is unavailable `down` times and then keeps all attempts but those of `bad`.
     #[derive(Default, Clone)]
     struct Shelf(Arc<Mutex<(u32, Vec<Knock>)>>);
 

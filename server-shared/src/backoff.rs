@@ -23,8 +23,8 @@ impl Backoff {
         Self { longest, ..self }
     }
 
-    /// Returns the pause after so many failures in a row. Half of it is random, so that what failed together does not
-    /// come back together.
+    /// Returns the pause after so many failures in a row. Half of it is random, so that callers that failed together do
+    /// not try again together.
     pub fn after(self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(30);
         let full = self.first.saturating_mul(1 << doublings).min(self.longest);

@@ -46,20 +46,20 @@ const FILE: &str = "restartix.toml";
 /// The variables of the process while its configuration is read from them.
 pub struct Settings {
     values: BTreeMap<String, String>,
-    /// The variables that somebody asked for.
+    /// Names of the variables that were read.
     read: BTreeSet<&'static str>,
     faults: Vec<ConfigFault>,
 }
 
 impl Settings {
-    /// Reads `restartix.toml` (or the file that `RESTARTIX_CONFIG` names) and the environment, which
-    /// wins. A file that is named must be there.
+    /// Reads `restartix.toml` (or the file that `RESTARTIX_CONFIG` names) and the environment, which takes precedence.
+    /// A file that is named must exist.
     pub fn load() -> Self {
         let environment = Env::raw().lowercase(false);
         Self::layered(environment.iter().map(|(name, value)| (name.into_string(), value)), Path::new(FILE))
     }
 
-    /// Only these variables, no file and no environment: for tests.
+    /// Makes settings of these variables alone, without file and environment; for tests.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut settings = Self::empty();
         settings.merge([BTreeMap::new(), present(pairs)]);
@@ -70,12 +70,12 @@ impl Settings {
         Self { values: BTreeMap::new(), read: BTreeSet::new(), faults: Vec::new() }
     }
 
-    /// The variables that were asked for so far, by name.
+    /// Returns the names of the variables that were read so far.
     fn read(&self) -> impl Iterator<Item = &'static str> {
         self.read.iter().copied()
     }
 
-    /// A variable as it is written.
+    /// Returns the text of a variable.
     fn text(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str)
     }
@@ -89,8 +89,8 @@ impl Settings {
         settings
     }
 
-    /// Values stay text until a [`Setting`] reads them. figment's own reading of the environment would
-    /// make numbers of what looks like one, and a key of digits with an `e` in it is no number.
+    /// Adds layers of variables, whose values stay text until a [`Setting`] reads them. figment's own parsing of the
+    /// environment would turn a key of digits with an `e` in it into a number.
     fn merge(&mut self, layers: [BTreeMap<String, String>; 2]) {
         let [file, environment] = layers;
         let figment = Figment::from(Serialized::globals(file)).merge(Serialized::globals(environment));
@@ -133,7 +133,7 @@ impl Settings {
         }
     }
 
-    /// A variable that must be there and well-formed; otherwise notes a fault and gives `None`.
+    /// Reads a variable that must be set and well-formed; otherwise notes a fault and returns `None`.
     pub fn required<T: Setting>(&mut self, name: &'static str) -> Option<T> {
         let value = self.optional(name)?;
         if value.is_none() {
@@ -146,7 +146,8 @@ impl Settings {
         value
     }
 
-    /// A variable that may be left out: `Some(None)` if it is, `None` (and a fault) if it is malformed.
+    /// Reads an optional variable. Returns `Some(None)` if it is not set; notes a fault and returns `None` if it is
+    /// malformed.
     pub fn optional<T: Setting>(&mut self, name: &'static str) -> Option<Option<T>> {
         self.read.insert(name);
         let Some(text) = self.values.get(name) else { return Some(None) };
@@ -161,23 +162,23 @@ impl Settings {
         value.map(Some)
     }
 
-    /// A variable with a default.
+    /// Reads a variable that has a default.
     pub fn or<T: Setting>(&mut self, name: &'static str, default: T) -> Option<T> {
         self.optional(name).map(|value| value.unwrap_or(default))
     }
 
-    /// Notes what a variable should be, for checks that no single value can make.
+    /// Notes a fault found by a check across variables; `should_be` describes the right value.
     pub fn fault(&mut self, name: &'static str, should_be: impl Into<String>) {
         self.faults.push(ConfigFault::wrong(name, should_be));
     }
 
-    /// Builds the configuration if there was no fault; gives all faults otherwise.
+    /// Builds the configuration if there was no fault; returns all faults otherwise.
     pub fn finish<C>(mut self, config: impl FnOnce() -> Option<C>) -> Result<C, ConfigFaults> {
         if self.faults.is_empty() {
             if let Some(config) = config() {
                 return Ok(config);
             }
-            // A check that gave up without saying why still must not start a server.
+            // A check that failed without noting a fault still must not start a server.
             self.fault("configuration", "complete");
         }
         Err(ConfigFaults(self.faults))
@@ -186,7 +187,7 @@ impl Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Names only: values are secrets until something says that they aren't.
+        // Names alone: any value may be a secret.
         f.debug_struct("Settings")
             .field("names", &self.values.keys())
             .field("faults", &self.faults)
@@ -202,7 +203,7 @@ fn present<N: Into<String>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V
         .collect()
 }
 
-/// A TOML value as it would be written in the environment; lists become comma-separated.
+/// Writes a TOML value as it would be written in the environment; lists become comma-separated.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(_, text) => Some(text.clone()),
@@ -218,7 +219,7 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// One thing that is wrong with the configuration.
+/// A fault of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigFault {
     name: String,
@@ -238,12 +239,12 @@ impl ConfigFault {
         Self { name: name.into(), problem: Problem::Wrong, should_be: should_be.into() }
     }
 
-    /// The variable's name.
+    /// Returns the variable's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What the variable should be.
+    /// Returns the description of a right value.
     pub fn should_be(&self) -> &str {
         &self.should_be
     }
@@ -260,12 +261,12 @@ impl fmt::Display for ConfigFault {
     }
 }
 
-/// Everything that is wrong with the configuration; `Display` gives one line a fault.
+/// All faults of the configuration; `Display` writes one line for each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigFaults(Vec<ConfigFault>);
 
 impl ConfigFaults {
-    /// The faults in the order in which the variables were read.
+    /// Returns the faults in the order in which the variables were read.
     pub fn iter(&self) -> impl Iterator<Item = &ConfigFault> {
         self.0.iter()
     }

@@ -1,7 +1,7 @@
 //! The one error type of every operation and the envelope it is rendered in.
 //!
-//! What the caller sees (`code`, `message`, `details`) and what went wrong inside (`cause`) are
-//! different fields: only the first three can be rendered, the cause goes to the log once.
+//! The caller sees `code`, `message` and `details`. The internal `cause` is a field of its own that can't be rendered;
+//! it goes to the log once.
 
 mod fault;
 
@@ -26,11 +26,11 @@ pub use fault::{Fault, FaultKind};
 /// The body of every error answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Object)]
 pub struct ErrorEnvelope {
-    /// What went wrong.
+    /// The error.
     pub error: ErrorBody,
 }
 
-/// What went wrong, for a program (`code`, `details`) and for a person (`message`).
+/// Error, for a program (`code`, `details`) and for a person (`message`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub struct ErrorBody {
@@ -53,20 +53,20 @@ pub struct FieldFault {
     pub pointer: String,
     /// Name of the rule that is broken, e.g. `required`, `max_length`.
     pub rule: Cow<'static, str>,
-    /// What the value should be; never repeats the value, which may be personal.
+    /// Description of a right value; never repeats the value, which may be personal.
     pub message: String,
 }
 
 impl FieldFault {
     /// A fault of the field at `pointer`.
     pub fn new(pointer: impl Into<String>, rule: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { pointer: shortened(pointer.into()), rule: rule.into(), message: message.into() }
+        Self { pointer: shortened(printable(pointer.into())), rule: rule.into(), message: message.into() }
     }
 }
 
-/// Most faults that an answer lists.
+/// Most faults listed in an answer.
 pub const FAULTS_LISTED: usize = 100;
-/// Bytes of text that they may have together.
+/// Most bytes of their texts together.
 const FAULTS_TEXT: usize = 32 * 1024;
 /// Longest pointer in bytes: names in it are the caller's own text.
 const LONGEST_POINTER: usize = 200;
@@ -87,6 +87,26 @@ fn fields_of(faults: &[FieldFault], count: usize) -> Value {
     serde_json::json!({ "fields": fields, "count": count })
 }
 
+/// Puts U+FFFD in place of each character that shows nothing or changes the direction of the text around it.
+fn printable(pointer: String) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(
+                c,
+                '\u{ad}'
+                    | '\u{61c}'
+                    | '\u{180e}'
+                    | '\u{200b}'..='\u{200f}'
+                    | '\u{2028}'..='\u{202e}'
+                    | '\u{2060}'..='\u{206f}'
+                    | '\u{feff}'
+                    | '\u{fff9}'..='\u{fffb}'
+                    | '\u{e0000}'..='\u{e007f}'
+            )
+    };
+    if pointer.chars().any(hidden) { pointer.replace(hidden, "\u{fffd}") } else { pointer }
+}
+
 fn shortened(mut pointer: String) -> String {
     if pointer.len() > LONGEST_POINTER {
         pointer.truncate(pointer.floor_char_boundary(LONGEST_POINTER));
@@ -99,7 +119,7 @@ fn shortened(mut pointer: String) -> String {
 /// logged but never rendered.
 pub struct ApiError(Box<Parts>);
 
-/// Behind a pointer: every handler's result has room for an error, and nearly none is one.
+/// Parts of an error, on the heap: every handler's result reserves room for an error, and few are one.
 struct Parts {
     status: StatusCode,
     code: Cow<'static, str>,
@@ -110,7 +130,7 @@ struct Parts {
     cause: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-/// An error and what caused it, as one line for the log.
+/// Writes an error and its causes as one line for the log.
 pub fn causes(error: &dyn StdError) -> String {
     let mut line = error.to_string();
     let mut source = error.source();
@@ -122,24 +142,27 @@ pub fn causes(error: &dyn StdError) -> String {
     line
 }
 
-/// Every status an operation can answer an error with, and what each means.
+/// Every error status of an operation, with its description.
 const STATUSES: [(u16, &str); 13] = [
-    (400, "The request is malformed: not JSON, an unknown field, or a fault of path or query."),
+    (
+        400,
+        "The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.",
+    ),
     (401, "No valid credentials came with the request."),
-    (403, "The caller is known but may not do this."),
-    (404, "No such thing, or none that the caller may know of."),
+    (403, "The caller is authenticated but not allowed to do this."),
+    (404, "The resource does not exist, or the caller may not know of it."),
     (405, "The path exists, but not with this method; `Allow` lists the methods it has."),
     (409, "The request conflicts with the present state."),
     (413, "The body is larger than the operation takes, or holds more values."),
-    (415, "The body's content type is not one the operation takes."),
+    (415, "The operation does not take the body's content type or content encoding."),
     (422, "The body is well formed, but values in it are wrong; `details.fields` lists each."),
     (429, "Too many requests; try again after `Retry-After` seconds."),
     (500, "A fault of the service. It is logged under the request id."),
     (
         502,
-        "A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.",
+        "A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.",
     ),
-    (503, "A dependency is down or overloaded; try again after `Retry-After` seconds."),
+    (503, "A dependency is unavailable or overloaded; try again after `Retry-After` seconds."),
 ];
 
 impl ApiError {
@@ -166,12 +189,12 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, code, message)
     }
 
-    /// 403: the caller is known but may not do this.
+    /// 403: the caller is authenticated but not allowed to do this.
     pub fn forbidden(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::FORBIDDEN, code, message)
     }
 
-    /// 404: no such thing; also for what belongs to another organization.
+    /// 404: the resource does not exist, or belongs to another organization.
     pub fn not_found(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::NOT_FOUND, code, message)
     }
@@ -255,17 +278,17 @@ impl ApiError {
         self
     }
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub fn status(&self) -> StatusCode {
         self.0.status
     }
 
-    /// The stable code.
+    /// Returns the stable code.
     pub fn code(&self) -> &str {
         &self.0.code
     }
 
-    /// The cause and what caused it, as one line for the log.
+    /// Returns the cause and its causes as one line for the log.
     pub fn cause_chain(&self) -> Option<String> {
         self.0.cause.as_deref().map(|cause| causes(cause))
     }
@@ -300,8 +323,8 @@ impl ApiError {
     }
 }
 
-/// The code of an error answer, left in the response's extensions; its presence says that the
-/// answer already is an envelope.
+/// Code of an error answer, left in the response's extensions. Its presence tells that the answer is an envelope
+/// already.
 #[derive(Debug, Clone)]
 pub struct ErrorCode(pub Cow<'static, str>);
 
@@ -367,7 +390,7 @@ fn error_headers(status: u16) -> Vec<MetaHeader> {
         429 => vec![
             retry_after(),
             header("RateLimit-Limit", "Requests of this kind that a caller may make in a period.", number(1.0)),
-            header("RateLimit-Remaining", "How many more would be admitted now.", number(0.0)),
+            header("RateLimit-Remaining", "Requests that would still be admitted now.", number(0.0)),
             header("RateLimit-Reset", "Seconds until the whole budget is back.", number(0.0)),
         ],
         503 => vec![retry_after()],

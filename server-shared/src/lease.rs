@@ -1,6 +1,5 @@
-//! Work that one process at a time may do: it holds a lease and renews it for as long as the work takes. A process that
-//! was killed renews nothing, and the others take over when its lease has ended. Where leases are stored is up to
-//! whoever does the work.
+//! Work that one process at a time may do. The process holds a lease and renews it for as long as the work takes. A
+//! killed process renews nothing, and the others take over when its lease has ended. The caller stores the leases.
 
 use std::{error::Error, time::Duration};
 
@@ -9,12 +8,12 @@ use uuid::Uuid;
 
 use crate::causes;
 
-/// How long a process that was killed keeps its work from the others.
+/// Longest time for which a killed process keeps its work from the others.
 pub const LEASE: Duration = Duration::from_secs(10);
-/// How often a lease is renewed.
+/// Interval at which a lease is renewed.
 const RENEW_EVERY: Duration = Duration::from_secs(3);
 
-/// How work under a lease ended.
+/// End of work under a lease.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Held<T> {
     /// It was done, with this result.
@@ -25,9 +24,9 @@ pub enum Held<T> {
     Stopped,
 }
 
-/// Does `work`, and has `renew` prolong the lease of `job` by [`LEASE`] meanwhile; `renew` returns false when the lease is
-/// another's by now. While it fails the work goes on: what it stores has to name the lease, so that it is refused to a
-/// former holder. Once `stop` is cancelled, the work has `grace` to end by itself.
+/// Does `work`, and calls `renew` to prolong the lease of `job` by [`LEASE`] meanwhile; `renew` returns false when another
+/// process has the lease. While `renew` fails the work goes on: its writes have to name the lease, so that those of a
+/// former holder are refused. Once `stop` is cancelled, the work has `grace` to end by itself.
 pub async fn hold<T, E, R>(
     job: Uuid,
     work: impl Future<Output = T>,
@@ -46,7 +45,7 @@ where
     }
 }
 
-/// Renews until the lease is another's.
+/// Renews the lease until another process has it.
 async fn lost<E, R>(job: Uuid, renew: impl Fn() -> R)
 where
     R: Future<Output = Result<bool, E>>,

@@ -1,5 +1,5 @@
-//! What both RestartiX servers are made of: the HTTP frame around poem-openapi handlers, the error
-//! envelope, the specification's finishing, configuration, cryptography, rate limits, tokens, leases,
+//! Infrastructure that both RestartiX servers share: the HTTP frame around poem-openapi handlers, the error
+//! envelope, the finishing of the specification, configuration, cryptography, rate limits, tokens, leases,
 //! logging and shutdown. It knows no domain and no database.
 
 pub mod address;

@@ -1,7 +1,7 @@
 //! Structured logs: one JSON object a line on standard output, times in RFC 3339 UTC.
 //!
-//! Never logged: bodies, query strings, tokens, keys, names, addresses, anything about health. What a
-//! line may hold is ids, codes, counts and durations.
+//! Never logged: bodies, query strings, tokens, keys, names, addresses, anything about health. A line
+//! holds only ids, codes, counts and durations.
 
 use std::cell::Cell;
 use std::panic::PanicHookInfo;
@@ -11,24 +11,24 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// How much is logged (`LOG_LEVEL`).
+/// Level of the log (`LOG_LEVEL`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogLevel {
-    /// What failed.
+    /// Failures.
     Error,
-    /// What may become a failure.
+    /// Conditions that may become failures.
     Warn,
-    /// One line a request, and what an operator wants to know.
+    /// One line for each request, and events for operators.
     #[default]
     Info,
-    /// What a developer wants to know.
+    /// Details for developers.
     Debug,
     /// Everything.
     Trace,
 }
 
 impl LogLevel {
-    /// The level as it is written in `LOG_LEVEL`.
+    /// Returns the level as it is written in `LOG_LEVEL`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -39,8 +39,8 @@ impl LogLevel {
         }
     }
 
-    /// The directives of the filter. Libraries stay at warnings at any level of ours: their debug lines
-    /// hold statements, headers and bodies.
+    /// Returns the directives of the filter. Libraries log warnings only, at any level of ours, because their debug
+    /// lines hold statements, headers and bodies.
     fn directives(self) -> String {
         const LIBRARIES: [&str; 10] = [
             "aws_config",
@@ -82,17 +82,17 @@ fn subscriber(
 }
 
 thread_local! {
-    /// Where this thread panicked last, until somebody asks.
+    /// Place of this thread's last panic, until it is read.
     static LAST_PANIC: Cell<Option<String>> = const { Cell::new(None) };
 }
 
-/// Where this thread panicked last, as `file:line:column`; for whoever caught the panic. Tells it once,
-/// and nothing before [`init`].
+/// Returns the place of this thread's last panic as `file:line:column`, for the code that caught it. Returns it
+/// once, and nothing before [`init`].
 pub fn place_of_last_panic() -> Option<String> {
     LAST_PANIC.take()
 }
 
-/// A panic is a bug: its place is logged, its message only at `debug`, because a message may quote data.
+/// Logs the place of a panic. Its message is logged at `debug` alone, because it may quote data.
 fn panic_log(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string);
     let thread = std::thread::current();
@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
 
-    /// What is logged at this level.
+    /// Returns the lines that are logged at this level.
     fn lines(level: LogLevel, log: impl FnOnce()) -> Vec<Value> {
         let output = Arc::new(Mutex::new(Vec::new()));
         let written = Arc::clone(&output);

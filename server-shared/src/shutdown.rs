@@ -51,12 +51,12 @@ async fn received(signal: &mut Option<Signal>) {
         None => None,
     };
     if told.is_none() {
-        // Nothing will ever come from here; the other signal may.
+        // This signal can't be received; the other one may.
         pending::<()>().await;
     }
 }
 
-/// The background jobs of a process and the means to stop them. Clones are the same thing.
+/// The background jobs of a process and the means to stop them. Clones share the same jobs.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     token: CancellationToken,
@@ -64,22 +64,22 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// Nothing started, nothing stopped.
+    /// Makes a shutdown without jobs.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Cancelled once jobs are to stop.
+    /// Returns the token that is cancelled to stop the jobs.
     pub fn token(&self) -> CancellationToken {
         self.token.clone()
     }
 
-    /// The jobs that are waited for.
+    /// Returns the tracker of the jobs.
     pub fn tasks(&self) -> &TaskTracker {
         &self.tasks
     }
 
-    /// Starts a job that stops by itself soon after the token it is given is cancelled.
+    /// Starts a job, which must stop soon after its token is cancelled.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -101,7 +101,7 @@ impl Shutdown {
         self.token.cancel();
     }
 
-    /// Tells every job to stop and waits until all have, at most `within`. Whether all have.
+    /// Tells every job to stop and waits for them, at most `within`. Returns true if all have stopped.
     pub async fn drain(&self, within: Duration) -> bool {
         self.trigger();
         self.tasks.close();

@@ -6,10 +6,10 @@ use deunicode::deunicode_char;
 pub const SLUG_MAX: usize = 60;
 
 /// Makes a slug of a name: lower-case ASCII letters and digits in words joined by single hyphens, at
-/// most [`SLUG_MAX`] characters. Other scripts are transliterated. A name that leaves nothing to write
-/// gets `fallback`, what the thing is, e.g. `organization`.
+/// most [`SLUG_MAX`] characters. Other scripts are transliterated. A name that leaves no character gets `fallback`,
+/// the noun of the thing, e.g. `organization`.
 ///
-/// Two names can give one slug; uniqueness is the matter of whoever stores it.
+/// Two names can give one slug; the caller that stores it ensures uniqueness.
 pub fn slugify(name: &str, fallback: &str) -> String {
     let ascii: String = name
         .chars()

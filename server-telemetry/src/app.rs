@@ -69,7 +69,10 @@ const INFO: Info = Info {
     description: "Audit trail, security events, analytics, media sessions, body landmarks and consent of RestartiX clinics.\n\n\
                   People call with a token that Core issues; Core calls with the service token. Who somebody is \
                   and for which organization always comes from the token. What an ingest operation answers as \
-                  stored is durable, and sending a batch again never stores anything twice.",
+                  stored is durable, and sending a batch again never stores anything twice.\n\n\
+                  A query parameter, a header of the specification or a key of a JSON object that is given more than \
+                  once is refused with 400 and named. Bodies are sent without `Content-Encoding`, but for operations \
+                  that name `gzip`; any other is refused with 415.",
     public: &["health_get", "ready_get", "jwks_get"],
     headers: &[],
 };

@@ -2,7 +2,7 @@
 //!
 //! Each service has a feature and a module: [`core`] (organizations, specialists, patients,
 //! appointments, …) and [`telemetry`] (audit, analytics, media sessions, pose frames, consent).
-//! Both are made by [`ClientBuilder`], which also holds what every call needs: credentials,
+//! Both are made by [`ClientBuilder`], which also holds the settings of every call: credentials,
 //! organization, timeout, retries. A method is named like its operation in the specification:
 //! `patient_create` there is [`patient_create`](core::Client) here.
 //!

@@ -1,4 +1,4 @@
-//! API keys, remembered in process as users are.
+//! Cache of API keys.
 
 use std::{
     collections::HashMap,
@@ -17,10 +17,10 @@ use crate::{
     remembered::Remembered,
 };
 
-/// How often last uses are written.
+/// Interval at which last uses are written.
 const WRITE_EVERY: Duration = Duration::from_secs(10);
 
-/// Finds and remembers keys by their secrets, and notes when they were used.
+/// Finds and caches keys by their secrets, and notes their last use.
 #[derive(Clone)]
 pub(crate) struct ApiKeys(Arc<Inner>);
 
@@ -32,18 +32,17 @@ struct Inner {
 }
 
 impl ApiKeys {
-    /// Loads from the owner's pool: which organization a key is for must be known before there is a
-    /// context.
+    /// Loads from the owner's pool, because the organization of a key is needed to make a context.
     pub(crate) fn new(across: Across, secrets: Arc<Secrets>) -> Self {
         Self(Arc::new(Inner { across, secrets, by_hash: Arc::new(Remembered::new()), used: Mutex::default() }))
     }
 
-    /// Registers the cache with `listeners`, who tell it that keys have changed.
+    /// Registers the cache with `listeners`, which report changed keys.
     pub(crate) fn hear(&self, listeners: &Listeners) {
         listeners.add("api_key", Arc::<Remembered<ApiKeyGrant>>::clone(&self.0.by_hash));
     }
 
-    /// What a secret is good for; `None` if there is no such key, or no longer.
+    /// Returns the grant of a secret; `None` if there is no such key, or it was revoked.
     pub(super) async fn find(&self, secret: &str) -> Result<Option<Arc<ApiKeyGrant>>, DatabaseError> {
         let inner = &self.0;
         if !inner.secrets.claims(secret) {
@@ -65,7 +64,7 @@ impl ApiKeys {
         Ok(Some(grant))
     }
 
-    /// Writes last uses until `stop`, then those that are left. An update a key and minute at most.
+    /// Writes last uses until `stop`, then those that are left; at most one update for each key and minute.
     pub(crate) async fn write_uses(self, stop: CancellationToken) {
         loop {
             let stopped = tokio::select! {
@@ -76,7 +75,7 @@ impl ApiKeys {
             if !used.is_empty()
                 && let Err(error) = repository::api_key_uses_write(&self.0.across, &used).await
             {
-                // The next use says it again.
+                // The next use is recorded again.
                 tracing::warn!(?error, "last uses of API keys are not recorded");
             }
             if stopped {

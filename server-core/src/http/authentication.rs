@@ -1,5 +1,4 @@
-//! The gate in front of every secured operation: who calls, and in which organization; and what was
-//! refused there or behind it.
+//! Gate in front of every secured operation: finds the caller and the organization, and records refused requests.
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,24 +30,24 @@ use crate::{
 };
 
 const ORGANIZATION_HEADER: &str = "x-organization-id";
-/// On these routes the path is the context.
+/// Routes whose path names the organization.
 const ORGANIZATION_PATH: &str = "/v1/organizations/{organization_id}";
 const ORGANIZATION_ID: &str = "organization_id";
 
-/// What a session token says that matters here; issuer, times and the rest are the verifier's.
+/// Claims of a session token that are used here; the verifier checks issuer, times and the rest.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct SessionClaims {
-    /// The user, as the identity provider calls it.
+    /// Identifier of the user at the identity provider.
     pub(crate) sub: String,
-    /// The session.
+    /// Identifier of the session.
     pub(crate) sid: String,
 }
 
-/// Where callers are looked up.
+/// Sources of callers' identities.
 pub(crate) struct Directory {
-    /// Session tokens.
+    /// Verifier of session tokens.
     pub(crate) verifier: Verifier,
-    /// Which of their sessions have ended.
+    /// Ended sessions.
     pub(crate) sessions: Sessions,
     /// Users.
     pub(crate) identities: Identities,
@@ -58,7 +57,7 @@ pub(crate) struct Directory {
     pub(crate) impersonations: Impersonations,
 }
 
-/// Knows callers by their credentials.
+/// Authenticates callers.
 pub(crate) struct Authentication {
     directory: Directory,
     across: Across,
@@ -67,7 +66,7 @@ pub(crate) struct Authentication {
     attempts: RefusedRequests,
 }
 
-/// A request before its caller is known, kept for the record of what became of it.
+/// Data of a request for the audit trail, in case it is refused.
 #[derive(Debug, Clone)]
 struct Visit {
     origin: Origin,
@@ -76,7 +75,7 @@ struct Visit {
 }
 
 impl Authentication {
-    /// `across` is asked only whether an organization that a superadmin names exists.
+    /// Makes the gate. It uses `across` only to check that an organization named by a superadmin exists.
     pub(crate) fn new(directory: Directory, across: Across, attempts: RefusedRequests) -> Self {
         let existing = Cache::builder().max_capacity(10_000).time_to_live(Duration::from_secs(30)).build();
         Self { directory, across, existing, attempts }
@@ -118,7 +117,7 @@ impl Authentication {
         let organization = match named?.0 {
             Some(organization) if self.reachable(&identity, organization).await? => Some(organization),
             Some(_) => return Err(not_among_yours()),
-            // The last one chosen, unless the membership has ended since.
+            // The current organization, unless the membership has ended since.
             None => identity.current_organization_id.filter(|current| {
                 identity.superadmin || identity.memberships.iter().any(|m| m.organization_id == *current)
             }),
@@ -143,14 +142,14 @@ impl Authentication {
         let grant = self.directory.impersonations.find(token).await?.filter(|grant| grant.is_good());
         let grant = grant.ok_or_else(ended)?;
         origin.impersonator = Some(grant.impersonator);
-        // It lasts no longer than the session it was begun from.
+        // It ends with the session that it was begun from.
         if let Some(session) = &grant.session
             && self.directory.sessions.ended(session).await?
         {
             return Err(ended());
         }
         named?.only(grant.organization)?;
-        // Both have to be what they were: an administrator who lost the role acts as nobody.
+        // Both must still have their roles: an administrator who lost the role can't impersonate.
         let impersonator = self.directory.identities.find(&grant.impersonator_subject).await?.ok_or_else(ended)?;
         let patient = self.directory.identities.find(&grant.patient_subject).await?.ok_or_else(ended)?;
         let administers = impersonator.superadmin
@@ -165,7 +164,7 @@ impl Authentication {
             .filter(|_| administers)
             .ok_or_else(ended)?;
         origin.actor = Actor::User(patient.user_id);
-        // Whatever else the user is and wherever: to the administrator it is this patient and nothing more.
+        // The administrator gets the rights of this patient alone, whatever other memberships the user has.
         let acted = Identity {
             user_id: patient.user_id,
             name: patient.name.clone(),
@@ -264,15 +263,15 @@ impl Gate for Authentication {
     }
 }
 
-/// Returns what the audit log says of an answer: nothing of one that was given, nor of a read that found nothing, unless
-/// what it looked for is protected health information.
+/// Returns the audit entry's kind of refusal for an error. `None` for a read that found nothing, unless it is one of
+/// protected health information.
 fn refusal_of(operation: &Operation, error: &ApiError) -> Option<Refusal> {
     let mutates = ![Method::GET, Method::HEAD].contains(&operation.method);
     match error.status() {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Some(Refusal::Denied),
         StatusCode::NOT_FOUND if error.code() == NOT_AMONG_YOURS => Some(Refusal::Denied),
         StatusCode::NOT_FOUND if operation.phi() => Some(Refusal::Failed),
-        // A limit speaks for itself, and would fill the log with what it is there to stop.
+        // Refusals by a rate limit would fill the audit log with the requests that it stops.
         StatusCode::TOO_MANY_REQUESTS => None,
         _ => mutates.then_some(Refusal::Failed),
     }
@@ -307,13 +306,13 @@ impl Named {
         Ok(Self(path.or(header)))
     }
 
-    /// 404 if it is another than the one that a credential is good for.
+    /// Returns 404 if it is another than the organization of the credential.
     fn only(self, organization: OrganizationId) -> Result<(), ApiError> {
         if self.0.is_none_or(|named| named == organization) { Ok(()) } else { Err(not_among_yours()) }
     }
 }
 
-/// A person with no organization yet.
+/// Makes a person without an organization.
 pub(super) fn person(credential: Credential, origin: &Origin) -> Result<Person, ApiError> {
     let (Credential::Session(identity, _) | Credential::Impersonation(identity) | Credential::Feed(identity)) =
         &credential

@@ -1,4 +1,4 @@
-//! Callers as poem-openapi takes them: the security schemes, and the extractors of handlers.
+//! Security schemes of callers, and their extractors for handlers.
 
 use poem::{Request, RequestBody, Result, http::header};
 use poem_openapi::{
@@ -19,7 +19,7 @@ pub(super) const API_KEY: &str = "api_key";
 /// The header that carries an API key.
 pub(super) const API_KEY_HEADER: &str = "X-Api-Key";
 
-/// Where a request comes from, before its caller is known.
+/// Returns the origin of a request.
 pub(crate) fn origin_of(request: &Request, operation_id: &'static str, actor: Actor) -> Origin {
     Origin {
         actor,
@@ -56,7 +56,7 @@ fn register_api_key(registry: &mut Registry) {
         API_KEY,
         MetaSecurityScheme {
             ty: "apiKey",
-            description: Some("An API key of an organization (`rxkey_…`), good for what its scopes say."),
+            description: Some("An API key of an organization (`rxkey_…`), with the rights of its scopes."),
             name: Some(API_KEY_HEADER),
             key_in: Some("header"),
             scheme: None,
@@ -87,7 +87,7 @@ impl<'a> ApiExtractor<'a> for Caller {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<Self::ParamType>,
     ) -> Result<Self> {
-        // The gate stands in front of every secured operation; without it there is no caller.
+        // The gate is in front of every secured operation; without it there is no caller.
         let caller = request.extensions().get::<Self>().cloned();
         caller.ok_or_else(|| ApiError::internal("a secured operation was reached without a caller").into())
     }

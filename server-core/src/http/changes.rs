@@ -1,7 +1,7 @@
-//! Hears of every change to users, memberships and credentials, whoever makes it.
+//! Listens for every change to users, memberships and credentials.
 //!
-//! Triggers notify on one channel; this listens on a connection of its own and tells whatever remembers
-//! such rows. A payload is `kind:id`; a number alone is a user's id, `user:all` everybody's.
+//! Triggers notify on one channel; the job listens on a connection of its own and informs the caches of such rows.
+//! A payload is `kind:id`; a number alone is a user's id, `user:all` everybody's.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,19 +17,19 @@ use crate::{
 const CHANNEL: &str = "identity_changed";
 const RECONNECT_AFTER: Duration = Duration::from_millis(500);
 
-/// The job that listens.
+/// Job that listens for changes.
 pub(crate) struct Changes {
     url: SecretString,
     listeners: Listeners,
 }
 
 impl Changes {
-    /// Listens with the owner's role, and tells `listeners`.
+    /// Makes the job. It listens with the owner's role and informs `listeners`.
     pub(crate) fn new(url: SecretString, listeners: Listeners) -> Self {
         Self { url, listeners }
     }
 
-    /// Registers `wake`, to be rung when a trigger has inserted a job, which no process has enqueued.
+    /// Registers `wake`, which starts the jobs that a trigger has inserted.
     pub(crate) fn ring(self, wake: Wake) -> Self {
         self.listeners.add("job", Arc::new(Bell(wake)));
         self
@@ -60,7 +60,7 @@ impl Changes {
         // another, and until then caches would be served by a process that hears of no change.
         listener.eager_reconnect(false);
         listener.listen(CHANNEL).await?;
-        // What was loaded before this moment may be stale already.
+        // Entries loaded before this moment may be stale.
         self.listeners.each(|_, listener| {
             listener.forget_all();
             listener.hearing(true);
@@ -73,7 +73,7 @@ impl Changes {
     }
 }
 
-/// Rings for jobs that triggers leave.
+/// Wakes the runner of jobs for those that triggers insert.
 struct Bell(Wake);
 
 impl Remembers for Bell {
@@ -81,7 +81,7 @@ impl Remembers for Bell {
         self.0.wake();
     }
 
-    /// Rings as well: nobody heard of jobs that were inserted while the connection was lost.
+    /// Wakes the runner as well, because jobs inserted while the connection was lost were not reported.
     fn forget_all(&self) {
         self.0.wake();
     }

@@ -1,8 +1,8 @@
 //! Calendar feeds: a secret in a link, by which a program reads its owner's appointments.
 //!
-//! Calendar programs send no header of ours, so this is the one secret that is taken from a link. It is
-//! looked up each time, so that a revoked link is refused at once in every process; programs ask for
-//! their calendars every few minutes, not every second.
+//! Calendar programs can't send our headers, so this is the one secret that is taken from a link. It is looked up in
+//! the database each time, so that a revoked link is refused at once in every process; programs request their
+//! calendars every few minutes, not every second.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::{
     identity::{Actor, Caller, Credential, Origin, Person, Secrets},
 };
 
-/// Knows the owners of feeds by their tokens.
+/// Finds the owners of feeds by their tokens.
 #[derive(Clone)]
 pub(crate) struct Feeds {
     across: Across,
@@ -35,7 +35,7 @@ pub(crate) struct Feeds {
 }
 
 impl Feeds {
-    /// Loads from the owner's pool: who a caller is must be known before there is a context.
+    /// Loads from the owner's pool, because the caller is needed to make a context.
     pub(crate) fn new(
         across: Across,
         secrets: Arc<Secrets>,
@@ -46,8 +46,8 @@ impl Feeds {
         Self { across, secrets, identities, budgets, failures }
     }
 
-    /// The owner of the feed that `token` opens, as what it is now in the feed's organization; counted as
-    /// a read of the owner's. 404 for any other token, counted as a failure of its sender's.
+    /// Returns the owner of the feed that `token` opens, with its present role in the feed's organization, and counts a
+    /// read of the owner. Returns 404 for any other token, and counts a failure of the sender.
     pub(crate) async fn caller(
         &self,
         request: &Request,

@@ -2,8 +2,8 @@ use crate::holding::{Found, HOLDING, Holding, hidden};
 
 /// Personal data in answers that are kept for repeated requests.
 pub(crate) const HOLDINGS: &[Holding] = &[
-    // Answers to requests of the last day, by the person or about it. Whoever sends one of them again
-    // has it done again; that is the lesser harm.
+    // Answers to requests of the last day, by the person or about it. After the erasure, a repeat of such a request
+    // is carried out again, which is the lesser harm.
     Holding {
         table: "idempotency_keys",
         found: Found::Organization("organization_id"),

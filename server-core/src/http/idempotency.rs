@@ -1,9 +1,9 @@
-//! `Idempotency-Key`: a POST that can be sent again without doing anything again.
+//! `Idempotency-Key`: makes a POST safe to repeat.
 //!
-//! Before the handler, the key is looked up if the request has one: the first answer is given again,
-//! or the key becomes a [`Claim`] that the request's transaction finds by the request's id. After the handler,
-//! its answer is committed together with what it has changed. A request that fails, or dies with the
-//! process, leaves its key free.
+//! Before the handler, the key of the request is looked up. If it was used, the first answer is returned again;
+//! otherwise the key becomes a [`Claim`] that the request's transaction finds by the request's id. After the handler,
+//! its answer is committed together with its changes. A request that fails, or ends with the process, leaves its key
+//! unused.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,20 +29,20 @@ use crate::{
     identity::{Caller, Role},
 };
 
-/// The header that carries the key.
+/// Header of a request with the key.
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// The header that says that an answer is the first one again.
+/// Header of an answer that repeats the first one.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const KEY_LENGTH: usize = 255;
 
-/// A gate behind whose callers may repeat themselves.
+/// Gate that lets callers repeat requests.
 pub(crate) struct Idempotency<G> {
     gate: G,
     database: Database,
     encryption: Arc<Encryption>,
 }
 
-/// A key with what it was sent with, as keyed hashes.
+/// A key and the request that it was sent with, as keyed hashes.
 struct Sent {
     organization: i64,
     key_hash: Vec<u8>,
@@ -56,8 +56,8 @@ impl<G> Idempotency<G> {
         Self { gate, database, encryption }
     }
 
-    /// The request's key, bound to its caller and route. Who is in no organization can write nothing
-    /// that a key would have to protect, but for superadmins.
+    /// Returns the request's key, bound to its caller and route. `None` for callers without an organization, who can
+    /// write nothing that a key would protect; superadmins can.
     fn sent(&self, operation: &Operation, caller: &Caller, request: &mut Request) -> Result<Option<Sent>, ApiError> {
         let Some(key) = request.headers().get(KEY).filter(|_| operation.method == Method::POST) else {
             return Ok(None);
@@ -78,7 +78,7 @@ impl<G> Idempotency<G> {
             return Ok(None);
         }
         let target = request.uri().path_and_query().map_or("", |target| target.as_str()).to_owned();
-        // An answer is for who was allowed to ask: with another role or other scopes it is another request.
+        // An answer is for a caller with the same rights: with another role or other scopes it is another request.
         let standing = caller.authority();
         let body = operation.takes_body.then(|| BodyDigest::of(request));
         let organization = organization.unwrap_or(NO_ORGANIZATION);
@@ -86,7 +86,7 @@ impl<G> Idempotency<G> {
         let key_hash = self.encryption.index(organization, "idempotency_keys.key", &key_hash);
         let (encryption, read) = (Arc::clone(&self.encryption), body.clone());
         let request_hash = RequestHash::new(move || {
-            // Of an operation that reads no body, none is looked at.
+            // An operation without a body ignores the one that was sent.
             let body = read.as_ref().and_then(BodyDigest::finished).unwrap_or_else(|| Sha256::digest(b"").into());
             let request = format!("{target}\0{standing}\0{}", hex::encode(body));
             encryption.index(organization, "idempotency_keys.request", &request)
@@ -94,13 +94,13 @@ impl<G> Idempotency<G> {
         Ok(Some(Sent { organization: organization.0, key_hash, request_hash, body }))
     }
 
-    /// Answers like the first time, with what that disclosed.
+    /// Returns the first answer again, with the data that it disclosed.
     fn replay(&self, organization: i64, request_hash: &[u8], stored: Disclosed<Stored>) -> Result<Response, ApiError> {
         let again = stored.try_map(|stored| self.answer_again(organization, request_hash, &stored))?;
         Ok(again.into_response())
     }
 
-    /// Opens the first answer; another request under the same key is a mistake of its caller.
+    /// Opens the first answer, or refuses another request under the same key.
     fn answer_again(&self, organization: i64, request_hash: &[u8], stored: &Stored) -> Result<Response, ApiError> {
         if stored.request_hash != request_hash {
             return Err(ApiError::new(
@@ -131,7 +131,7 @@ impl<G> Idempotency<G> {
     /// Commits the handler's answer together with its changes.
     async fn commit(&self, operation: &Operation, claim: &Claim, mut response: Response) -> Result<Response, ApiError> {
         let body = response.take_body().into_bytes().await.map_err(ApiError::internal)?;
-        // Of an answer that shows a secret nothing is kept but the id.
+        // Only the id is kept of an answer that shows a secret.
         let secret = operation.shows_secret();
         let plain = if secret {
             let answer = serde_json::from_slice::<Value>(&body).unwrap_or_default();
@@ -211,13 +211,13 @@ impl<G: Gate> Gate for Idempotency<G> {
     }
 }
 
-/// The id of what an answer with a secret is about, which stands in it or in the thing beside the secret.
+/// Returns the id in an answer with a secret, at the top or in the object beside the secret.
 fn made(answer: &Value) -> Value {
     let inside = || answer.as_object()?.values().find_map(|part| part.get("id"));
     answer.get("id").or_else(inside).cloned().unwrap_or_default()
 }
 
-/// The answer where a second write ended the transaction of the first.
+/// Error for a second write that ended the transaction of the first.
 fn undone() -> ApiError {
     ApiError::unavailable(
         "database_unavailable",
@@ -234,7 +234,7 @@ fn in_progress() -> ApiError {
     .with_retry_after(Duration::from_secs(1))
 }
 
-/// An answer as it is sealed: its content type, a line break, its body.
+/// An answer in the form that is sealed: its content type, a line break, its body.
 struct Kept<'a> {
     content_type: Option<&'a str>,
     body: &'a [u8],

@@ -1,4 +1,4 @@
-//! Users and their memberships, remembered in process: a hot caller costs no query.
+//! Cache of users and their memberships, so that a frequent caller costs no query.
 
 use std::sync::Arc;
 
@@ -11,19 +11,19 @@ use crate::{
     remembered::{CAPACITY, Remembered, TIME_TO_LIVE},
 };
 
-/// Finds and remembers identities.
+/// Finds and caches identities.
 #[derive(Clone)]
 pub(crate) struct Identities(Arc<Inner>);
 
 struct Inner {
     across: Across,
     by_subject: Remembered<Identity>,
-    /// Which remembered subject a user id belongs to, for changes are told by id.
+    /// Subjects of the cached users by user id, because changes are reported by id.
     subject_of: Cache<i64, String>,
 }
 
 impl Identities {
-    /// Loads from the owner's pool: who a caller is must be known before there is a context.
+    /// Loads from the owner's pool, because the caller is needed to make a context.
     pub(crate) fn new(across: Across) -> Self {
         Self(Arc::new(Inner {
             across,
@@ -32,12 +32,12 @@ impl Identities {
         }))
     }
 
-    /// Registers the cache with `listeners`, who tell it which users have changed.
+    /// Registers the cache with `listeners`, which report changed users.
     pub(crate) fn hear(&self, listeners: &Listeners) {
         listeners.add("user", Arc::<Inner>::clone(&self.0));
     }
 
-    /// The user whom the identity provider calls `subject`.
+    /// Returns the user with this `subject` at the identity provider.
     pub(crate) async fn find(&self, subject: &str) -> Result<Option<Arc<Identity>>, DatabaseError> {
         let inner = &self.0;
         if let Some(identity) = inner.by_subject.get(subject) {

@@ -1,4 +1,4 @@
-//! Impersonations under way, remembered in process as users are.
+//! Cache of active impersonations.
 
 use std::sync::Arc;
 
@@ -15,29 +15,29 @@ use crate::{
 /// An administrator acting as a patient.
 #[derive(Debug)]
 pub(crate) struct ImpersonationGrant {
-    /// Where; it is good nowhere else.
+    /// Organization in which it is valid.
     pub(super) organization: OrganizationId,
     /// The administrator.
     pub(super) impersonator: UserId,
-    /// The administrator, as the identity provider calls it.
+    /// Identifier of the administrator at the identity provider.
     pub(super) impersonator_subject: String,
     /// The patient's record.
     pub(super) patient: PatientId,
-    /// The patient, as the identity provider calls it.
+    /// Identifier of the patient at the identity provider.
     pub(super) patient_subject: String,
-    /// The session of the administrator's that it was begun from; none of those of an earlier version is known.
+    /// Session of the administrator that it was begun from; `None` if an earlier version began it.
     pub(super) session: Option<String>,
     pub(super) expires_at: DateTime<Utc>,
 }
 
 impl ImpersonationGrant {
-    /// Whether it still lasts.
+    /// Returns true if it has not expired.
     pub(super) fn is_good(&self) -> bool {
         self.expires_at > Utc::now()
     }
 }
 
-/// Finds and remembers impersonations by their tokens.
+/// Finds and caches impersonations by their tokens.
 #[derive(Clone)]
 pub(crate) struct Impersonations(Arc<Inner>);
 
@@ -48,22 +48,22 @@ struct Inner {
 }
 
 impl Impersonations {
-    /// Loads from the owner's pool: who a caller is must be known before there is a context.
+    /// Loads from the owner's pool, because the caller is needed to make a context.
     pub(crate) fn new(across: Across, secrets: Arc<Secrets>) -> Self {
         Self(Arc::new(Inner { across, secrets, by_hash: Arc::new(Remembered::new()) }))
     }
 
-    /// Registers the cache with `listeners`, who tell it that impersonations have ended.
+    /// Registers the cache with `listeners`, which report ended impersonations.
     pub(crate) fn hear(&self, listeners: &Listeners) {
         listeners.add("impersonation", Arc::<Remembered<ImpersonationGrant>>::clone(&self.0.by_hash));
     }
 
-    /// Whether a bearer token claims to be one of an impersonation.
+    /// Returns true if a bearer token has the form of an impersonation's.
     pub(super) fn claims(&self, token: &str) -> bool {
         self.0.secrets.claims(token)
     }
 
-    /// What a token stands for; `None` if it is none, or revoked.
+    /// Returns the grant of a token; `None` if there is none, or it was revoked.
     pub(super) async fn find(&self, token: &str) -> Result<Option<Arc<ImpersonationGrant>>, DatabaseError> {
         let inner = &self.0;
         let hash = inner.secrets.hash(token);

@@ -15,8 +15,9 @@ use server_shared::{
 
 use crate::identity::{Actor, Caller};
 
-/// Files of any size: what lies below the one, and what ends in the other.
+/// Prefix of the paths of exports as files of any size.
 const EXPORTS: &str = "/v1/export/";
+/// Suffix of the paths of a person's export.
 const EXPORT: &str = "/export";
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -31,7 +32,7 @@ pub(crate) struct Budgets {
 }
 
 impl Budgets {
-    /// Every limit times `scale`.
+    /// Multiplies every limit by `scale`.
     pub(crate) fn new(limiter: Limiter, scale: u32) -> Self {
         Self {
             limiter,
@@ -48,13 +49,13 @@ impl Budgets {
         if [Method::GET, Method::HEAD].contains(&operation.method) { self.read } else { self.write }
     }
 
-    /// Counts a read of somebody's.
+    /// Counts a read of a caller.
     pub(super) async fn read(&self, who: Who) -> Verdict {
         self.limiter.take(self.read, who).await
     }
 }
 
-/// A gate behind whose callers are counted.
+/// Gate that counts the requests of callers whom the inner gate admits.
 pub(crate) struct CallerLimits<G> {
     gate: G,
     budgets: Budgets,
@@ -62,7 +63,7 @@ pub(crate) struct CallerLimits<G> {
 }
 
 impl<G> CallerLimits<G> {
-    /// Counts callers in `budgets`, and who is none in `failures`.
+    /// Counts requests of callers in `budgets`, and failed authentications in `failures`.
     pub(crate) fn new(gate: G, budgets: Budgets, failures: Failures) -> Self {
         Self { gate, budgets, failures }
     }
@@ -93,7 +94,7 @@ impl<G: Gate> Gate for CallerLimits<G> {
     }
 }
 
-/// Whose budget it is.
+/// Returns the owner of the budget.
 pub(super) fn who(actor: Actor) -> Option<Who> {
     match actor {
         Actor::User(id) => Some(Who::Caller("user", id.0)),

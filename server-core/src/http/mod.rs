@@ -1,4 +1,4 @@
-//! How callers are found out, limited and answered.
+//! Authentication, rate limits and repeated requests of callers.
 
 mod api_key;
 mod authentication;

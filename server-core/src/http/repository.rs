@@ -1,5 +1,5 @@
-//! Who callers are and what they were answered: read on the owner's pool, before there is a context,
-//! but for answers, which are their organization's.
+//! Queries for callers and for answers to repeated requests. Callers are read on the owner's pool, before there is a
+//! context; answers belong to their organization.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::{
     ids::{ApiKeyId, Entity, OrganizationId, PatientId, SpecialistId, UserId},
 };
 
-/// A user with every membership, by the name that the identity provider knows it by.
+/// Finds a user with every membership, by its identifier at the identity provider.
 pub(super) async fn identity_find(across: &Across, subject: &str) -> Result<Option<Identity>, DatabaseError> {
     let rows = sqlx::query!(
         r#"
@@ -57,7 +57,7 @@ pub(super) async fn identity_find(across: &Across, subject: &str) -> Result<Opti
     Ok(Some(identity))
 }
 
-/// Whether there is such an organization.
+/// Returns true if the organization exists.
 pub(super) async fn organization_exists(across: &Across, organization: OrganizationId) -> Result<bool, DatabaseError> {
     let exists =
         sqlx::query_scalar!(r#"select exists(select from organizations where id = $1) as "exists!""#, organization.0)
@@ -66,7 +66,7 @@ pub(super) async fn organization_exists(across: &Across, organization: Organizat
     Ok(exists)
 }
 
-/// Whether the session has ended.
+/// Returns true if the session has ended.
 pub(super) async fn session_ended(across: &Across, sid: &str) -> Result<bool, DatabaseError> {
     let ended = sqlx::query_scalar!(r#"select exists(select from revoked_sessions where sid = $1) as "ended!""#, sid)
         .fetch_one(across.pool())
@@ -74,7 +74,7 @@ pub(super) async fn session_ended(across: &Across, sid: &str) -> Result<bool, Da
     Ok(ended)
 }
 
-/// The key that a secret, present or former, belongs to.
+/// Finds the key of a secret, present or former.
 pub(super) async fn api_key_find(across: &Across, hash: &[u8]) -> Result<Option<ApiKeyGrant>, DatabaseError> {
     let row = sqlx::query!(
         r#"
@@ -89,7 +89,7 @@ pub(super) async fn api_key_find(across: &Across, hash: &[u8]) -> Result<Option<
     Ok(row.map(|row| ApiKeyGrant {
         id: row.id,
         organization: row.organization_id,
-        // A scope of a newer version is one that this version can't honour.
+        // This version ignores scopes of a newer one.
         scopes: row.scopes.iter().filter_map(|scope| Scope::from_text(scope)).collect(),
         expires_at: row.expires_at,
     }))
@@ -115,7 +115,7 @@ pub(super) async fn api_key_uses_write(
     Ok(())
 }
 
-/// The impersonation that a token belongs to.
+/// Finds the impersonation of a token.
 pub(super) async fn impersonation_find(
     across: &Across,
     hash: &[u8],
@@ -138,14 +138,14 @@ pub(super) async fn impersonation_find(
     Ok(grant)
 }
 
-/// Whose calendar a link is to, and where.
+/// Owner and organization of a calendar feed.
 pub(super) struct FeedOwner {
     pub(super) organization: OrganizationId,
-    /// The owner, as the identity provider calls it.
+    /// Identifier of the owner at the identity provider.
     pub(super) subject: String,
 }
 
-/// The owner of the calendar feed that a token belongs to.
+/// Finds the owner of the calendar feed of a token.
 pub(super) async fn feed_owner(across: &Across, hash: &[u8]) -> Result<Option<FeedOwner>, DatabaseError> {
     let owner = sqlx::query_as!(
         FeedOwner,
@@ -172,8 +172,8 @@ pub(super) struct Stored {
     pub(super) answer: Vec<u8>,
 }
 
-/// The first answer to a key of the caller's, as long as it is kept. It may hold protected health
-/// information, so that it comes out again is audited.
+/// Finds the first answer to a key of the caller, as long as it is kept. It may hold protected health information, so
+/// the disclosure is audited again.
 pub(super) async fn answer_find(
     database: &Database,
     caller: &Caller,
@@ -206,7 +206,7 @@ impl Entity for Stored {
     }
 }
 
-/// Removes the answers that are kept no longer; says how many.
+/// Removes expired answers. Returns their number.
 pub(crate) async fn answers_purge(across: Across) -> Result<u64, DatabaseError> {
     let done = sqlx::query!("delete from idempotency_keys where expires_at <= now()").execute(across.pool()).await?;
     Ok(done.rows_affected())

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::audit::{Refusal, RefusedRequest, RefusedRequests};
 use crate::identity::{Actor, Origin};
 
-/// What audit rows call it: an attack that was blocked.
+/// Name of a blocked attack in audit rows.
 const OPERATION: &str = "attack_blocked";
 
 /// Records each request of a scan; they are counted together.

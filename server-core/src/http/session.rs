@@ -1,8 +1,8 @@
 //! Sessions that ended before their tokens did.
 //!
-//! A token lives for a minute, and nothing calls it back; so each request asks whether its session has
-//! ended. The answer is remembered like everything else about callers: a session seen a moment ago costs
-//! no query, one that ended is refused at once where that was recorded and within a second elsewhere.
+//! A token is valid for a minute and can't be revoked, so each request checks that its session has not ended. The
+//! result is cached like other data of callers: a session seen a moment ago costs no query. An ended session is
+//! refused at once by the process that recorded it, and within a second by the others.
 
 use std::sync::Arc;
 
@@ -13,28 +13,28 @@ use crate::{
     remembered::Remembered,
 };
 
-/// Knows which sessions have ended.
+/// Finds and caches ended sessions.
 #[derive(Clone)]
 pub(crate) struct Sessions(Arc<Inner>);
 
 struct Inner {
     across: Across,
-    /// By `sid`, whether it has ended.
+    /// `true` for an ended session, by `sid`.
     ended: Remembered<bool>,
 }
 
 impl Sessions {
-    /// Asks the owner's pool: it is before there is a context.
+    /// Reads on the owner's pool, because there is no context yet.
     pub(crate) fn new(across: Across) -> Self {
         Self(Arc::new(Inner { across, ended: Remembered::new() }))
     }
 
-    /// Registers the cache with `listeners`, who tell it which sessions have ended.
+    /// Registers the cache with `listeners`, which report ended sessions.
     pub(crate) fn hear(&self, listeners: &Listeners) {
         listeners.add("session", Arc::<Inner>::clone(&self.0));
     }
 
-    /// Whether the session has ended.
+    /// Returns true if the session has ended.
     pub(crate) async fn ended(&self, sid: &str) -> Result<bool, DatabaseError> {
         let inner = &self.0;
         if let Some(ended) = inner.ended.get(sid) {

@@ -45,6 +45,7 @@ mod plan;
 mod published_version;
 mod rate_limit;
 mod record_access;
+mod repeated;
 mod reschedule;
 mod rls_attack;
 mod rls_catalogue;

@@ -1,4 +1,4 @@
-//! What both servers are told about the world in front of them.
+//! Configuration of the network in front of both servers.
 
 use std::time::Duration;
 
@@ -6,20 +6,19 @@ use url::Url;
 
 use super::{Environment, ListItem, Setting, Settings};
 
-/// Two years: what lists of hosts that are known to have TLS ask for.
+/// Two years, which the HSTS preload lists require.
 const TWO_YEARS: Duration = Duration::from_hours(2 * 365 * 24);
 
 /// Largest factor for limits in production.
 const SCALE_MAX: u32 = 10;
 
-/// Connections that nobody has made use of for so long are closed: longer than balancers keep theirs, so
-/// that they close first.
+/// Idle time after which a connection is closed. It exceeds that of load balancers, so that they close first.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// Browsers and limits.
 #[derive(Debug, Clone)]
 pub struct EdgeConfig {
-    /// `CORS_ALLOWED_ORIGINS`: web applications that may call from a browser; nobody's by default
+    /// `CORS_ALLOWED_ORIGINS`: web applications that may call from a browser; none by default
     pub cors_allowed_origins: Vec<Origin>,
     /// `HSTS_MAX_AGE`, default two years in production and none in development; `0s` is none
     pub hsts: Option<Duration>,
@@ -34,10 +33,10 @@ pub struct EdgeConfig {
 /// Connections.
 #[derive(Debug, Clone)]
 pub struct ConnectionConfig {
-    /// `CONNECTION_HEADER_TIMEOUT`, default 10s: how long the headers of a request may take
+    /// `CONNECTION_HEADER_TIMEOUT`, default 10s: longest time for the headers of a request
     pub header_timeout: Duration,
-    /// `CONNECTION_IDLE_TIMEOUT`, default 75s: how long a connection may go without a request, and an
-    /// answer without being taken
+    /// `CONNECTION_IDLE_TIMEOUT`, default 75s: longest time of a connection without a request, and of an
+    /// answer without being read
     pub idle_timeout: Duration,
     /// `CONNECTIONS_MAX`, default 10000: connections that are open at once
     pub max: usize,

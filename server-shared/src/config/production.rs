@@ -7,28 +7,28 @@ use url::{Host, Url};
 
 use super::Settings;
 
-/// The files that publish secrets, as they are committed: read while the program is built, so that a new one
-/// is refused by the release that publishes it.
+/// Files of the repository that hold example secrets, read while the program is built, so that each release refuses
+/// the secrets that it publishes.
 const PUBLISHED: [&str; 2] = [include_str!("../../../.env.example"), include_str!("../../../docker-compose.yml")];
-/// The roles' passwords of `deploy/postgres/init` are their names.
+/// Passwords of the roles in `deploy/postgres/init`, which are their names.
 const PASSWORDS: [&str; 5] =
     ["postgres", "restartix", "restartix_app", "restartix_telemetry", "restartix_telemetry_app"];
 
-/// Characters of a secret that only machines know, at least: what is shorter can be guessed.
+/// Fewest characters of a secret between machines; a shorter one can be guessed.
 const SECRET_MIN: usize = 32;
-/// A key of 32 bytes that was made by chance repeats few of them, and a text of hexadecimal digits uses most of the
-/// digits; what was typed does neither.
+/// Fewest different bytes of a key. A random key of 32 bytes repeats few of them, and random hexadecimal digits include
+/// most of the digits; a typed key does neither.
 const DIFFERENT_BYTES_MIN: usize = 12;
 const DIFFERENT_LETTERS_MIN: usize = 8;
 
-/// Names of variables whose values nobody but the operator may know.
+/// Returns true if the value of the variable is a secret of the operator.
 fn is_secret(name: &str) -> bool {
-    // Former keys only open what they sealed; refused, that would be lost. The key of CLERK_JWT_KEY is public.
+    // Former keys only open existing ciphertexts, which would be lost without them. CLERK_JWT_KEY is a public key.
     let harmless = name.ends_with("_OLD") || name == "CLERK_JWT_KEY";
     !harmless && ["KEY", "SECRET", "TOKEN", "PASSWORD", "PEPPER"].iter().any(|word| name.contains(word))
 }
 
-/// Every secret that stands in the published files.
+/// Secrets in the published files.
 static SECRETS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     let mut secrets: BTreeSet<String> = PASSWORDS.map(str::to_owned).into();
     for (name, value) in PUBLISHED.into_iter().flat_map(pairs) {
@@ -41,14 +41,14 @@ static SECRETS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     secrets
 });
 
-/// Every address of an identity provider that stands there.
+/// Addresses of identity providers in the published files.
 static ISSUERS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     let pairs = PUBLISHED.into_iter().flat_map(pairs);
     pairs.filter(|(name, _)| name == "CLERK_ISSUER").map(|(_, value)| plain(&value)).collect()
 });
 
-/// The variables of an example (`NAME=value`, commented or not) or of a compose file (`NAME: value`), with their
-/// values; what has no value is left out.
+/// Returns the variables of an example (`NAME=value`, commented or not) or of a compose file (`NAME: value`), with their
+/// values. A variable without a value is left out.
 fn pairs(file: &str) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     for line in file.lines() {
@@ -63,7 +63,7 @@ fn pairs(file: &str) -> Vec<(String, String)> {
     pairs
 }
 
-/// `${NAME:-default}` is the default, wherever it stands.
+/// Replaces each `${NAME:-default}` by the default.
 fn defaulted(value: &str) -> String {
     let Some((before, rest)) = value.split_once("${") else { return value.to_owned() };
     let (inside, after) = rest.split_once('}').unwrap_or((rest, ""));
@@ -71,19 +71,20 @@ fn defaulted(value: &str) -> String {
     format!("{before}{default}{}", defaulted(after))
 }
 
-/// A value as it is compared: however a PEM is wrapped, a hexadecimal key is written, or an address ends.
+/// Returns the form of a value that is compared, regardless of the line breaks of a PEM, the case of a hexadecimal key
+/// and the end of an address.
 fn plain(value: &str) -> String {
     let text: String = value.replace("\\n", "").chars().filter(|letter| !letter.is_whitespace()).collect();
     let is_hex = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
     if is_hex { text.to_ascii_lowercase() } else { text.trim_end_matches('/').to_owned() }
 }
 
-/// The items of a list; a value that is none is its only item.
+/// Returns the items of a list; a value that is no list is its own only item.
 fn items(value: &str) -> Vec<String> {
     value.split(',').map(plain).filter(|item| !item.is_empty()).collect()
 }
 
-/// The password in an address.
+/// Returns the password in an address.
 fn password(value: &str) -> Option<String> {
     let url = Url::parse(value).ok()?;
     let pair = format!("v={}", url.password()?.replace('+', "%2B"));
@@ -101,12 +102,13 @@ pub fn is_private(url: &Url) -> bool {
     }
 }
 
-/// Returns true if others than the operator can read what is sent to a URL: plain HTTP to a host that is not private.
+/// Returns true if others than the operator can read requests to a URL: plain HTTP to a host that is not private.
 fn is_open(url: &Url) -> bool {
     url.scheme() == "http" && !is_private(url)
 }
 
-/// The checks of production on the variables that were read. Called last, for it looks at those alone.
+/// Checks of production on the variables that were read. They come last, because they see only variables that were read
+/// before.
 pub struct Production<'a>(&'a mut Settings);
 
 impl Settings {
@@ -117,7 +119,7 @@ impl Settings {
 }
 
 impl Production<'_> {
-    /// No secret is one that everybody can read in the repository, and no key one that was typed.
+    /// Refuses secrets that stand in the repository, and keys that were typed.
     pub fn secrets(&mut self) -> &mut Self {
         let read: Vec<_> = self.0.read().collect();
         for name in read {
@@ -138,7 +140,7 @@ impl Production<'_> {
         self
     }
 
-    /// These, where they are set, have at least 32 characters; each of them in a list.
+    /// Requires at least 32 characters of these variables if they are set; of each item if they are lists.
     pub fn long(&mut self, names: &[&'static str]) -> &mut Self {
         for &name in names {
             let value = self.0.text(name).map(items).unwrap_or_default();
@@ -150,7 +152,7 @@ impl Production<'_> {
         self
     }
 
-    /// These addresses are reached by TLS, or without leaving the operator's own network.
+    /// Requires that these addresses are reached by TLS, or within the operator's own network.
     pub fn sheltered(&mut self, names: &[&'static str]) -> &mut Self {
         for &name in names {
             if self.0.text(name).and_then(|value| Url::parse(value).ok()).is_some_and(|url| is_open(&url)) {
@@ -160,7 +162,7 @@ impl Production<'_> {
         self
     }
 
-    /// These are lists of web addresses of people's browsers, reached by TLS alone.
+    /// Requires TLS of these lists of web origins.
     pub fn browsed(&mut self, names: &[&'static str]) -> &mut Self {
         for &name in names {
             let value = self.0.text(name).map(items).unwrap_or_default();
@@ -171,7 +173,7 @@ impl Production<'_> {
         self
     }
 
-    /// The issuer of people's tokens is one that can be somebody's: by TLS, public, and no placeholder.
+    /// Requires that the issuer of people's tokens is a public address with TLS, and no placeholder.
     pub fn issuer(&mut self, name: &'static str) -> &mut Self {
         let Some(value) = self.0.text(name) else { return self };
         let own = Url::parse(value).is_ok_and(|url| url.scheme() == "https" && !is_private(&url));

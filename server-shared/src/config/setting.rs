@@ -1,4 +1,4 @@
-//! What a variable can hold, and how it is read.
+//! Types of configuration variables, and their parsing.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -30,12 +30,12 @@ impl<T: ListItem> Setting for Vec<T> {
     const SHOULD_BE: &'static str = T::LIST_SHOULD_BE;
 
     fn parse(text: &str) -> Option<Self> {
-        // A comma too many is no fault; an item that can't be read is.
+        // An extra comma is no fault; a malformed item is.
         text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(T::parse).collect()
     }
 }
 
-/// Where the server runs (`APP_ENV`). Development allows what production refuses at the start.
+/// Environment that the server runs in (`APP_ENV`). Development allows settings that production refuses at the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Environment {
     /// Real patients.
@@ -46,7 +46,7 @@ pub enum Environment {
 }
 
 impl Environment {
-    /// Whether what is dangerous with real patients must be refused.
+    /// Returns true if settings that are dangerous with real patients must be refused.
     pub fn is_production(self) -> bool {
         self == Self::Production
     }
@@ -118,7 +118,7 @@ impl Setting for bool {
     }
 }
 
-/// Whole numbers without a sign: `+1` is refused, though Rust would read it.
+/// Implements whole numbers without a sign: `+1` is refused, though Rust would parse it.
 macro_rules! number {
     ($type:ty, $should_be:literal) => {
         impl Setting for $type {

@@ -21,8 +21,8 @@ const TAG: usize = 16;
 const WRAP: &[u8] = b"restartix wrapped data key";
 const SEAL: &[u8] = b"restartix sealed value";
 
-/// Where a value belongs. It is authenticated, not stored: a ciphertext opens only for the place that
-/// it was sealed for.
+/// Place that a value belongs to. It is authenticated, not stored: a ciphertext opens only for the place that it was
+/// sealed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Binding<'a> {
     /// The tenant.
@@ -35,20 +35,20 @@ pub struct Binding<'a> {
     pub row: &'a str,
 }
 
-/// Why a ciphertext did not open. Says nothing of keys or content.
+/// Reason why a ciphertext can't be opened. Holds nothing of keys or content.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum CryptoError {
-    /// Shorter than any ciphertext is: no ciphertext at all, or one that was cut.
+    /// Shorter than any ciphertext: no ciphertext, or a truncated one.
     #[error("the ciphertext is too short to be one")]
     TooShort,
-    /// Made by a version of this code that is not this one.
+    /// Made by another version of this code.
     #[error("the ciphertext has the unknown version {0}")]
     UnknownVersion(u8),
-    /// Made with a key that isn't here: a master key missing from `ENCRYPTION_KEYS_OLD`, or another data key.
-    #[error("the ciphertext was made with the key {0}, which is not here")]
+    /// Made with a key that is not available: a master key missing from `ENCRYPTION_KEYS_OLD`, or another data key.
+    #[error("the ciphertext was made with the key {0}, which is not available")]
     UnknownKey(KeyId),
     /// Altered, or moved from the place it was sealed for.
-    #[error("the ciphertext was altered or belongs elsewhere")]
+    #[error("the ciphertext was altered or belongs to another place")]
     Refused,
     /// Opened, but the content is not the UTF-8 text that was expected.
     #[error("the opened value is not text")]
@@ -62,7 +62,7 @@ pub struct MasterKeys {
     old: Vec<MasterKey>,
 }
 
-/// A master key and its id, which is asked for with each data key and costs a hash.
+/// A master key and its id. The id is kept because it is used with each data key and costs a hash.
 #[derive(Debug)]
 struct MasterKey {
     key: Key32,
@@ -77,12 +77,12 @@ impl From<Key32> for MasterKey {
 }
 
 impl MasterKeys {
-    /// The current key and those before it.
+    /// Takes the current key and the former ones.
     pub fn new(current: Key32, old: Vec<Key32>) -> Self {
         Self { current: current.into(), old: old.into_iter().map(MasterKey::from).collect() }
     }
 
-    /// A new random data key, and its wrapped form to store at `binding`.
+    /// Makes a random data key, and its wrapped form to store at `binding`.
     pub fn generate_data_key(&self, binding: &Binding<'_>) -> (DataKey, WrappedKey) {
         let key = DataKey::new(Key32::generate());
         let wrapped = self.wrap(&key, binding);
@@ -93,7 +93,7 @@ impl MasterKeys {
     pub fn unwrap(&self, wrapped: &[u8], binding: &Binding<'_>) -> Result<DataKey, CryptoError> {
         let parts = Parts::read(wrapped)?;
         let mut result = Err(CryptoError::UnknownKey(parts.key_id));
-        // Ids are short, so two master keys may share one: each that bears it is tried.
+        // Ids are short, so two master keys may have the same one: each of them is tried.
         for master in std::iter::once(&self.current).chain(&self.old).filter(|master| master.id == parts.key_id) {
             match parts.open(&master.key, WRAP, binding) {
                 Ok(bytes) => {
@@ -106,7 +106,7 @@ impl MasterKeys {
         result
     }
 
-    /// For rotation: the same data key under the current master key, or `None` if it already is.
+    /// Wraps a data key under the current master key, for rotation. Returns `None` if it already is.
     pub fn rewrap(&self, wrapped: &[u8], binding: &Binding<'_>) -> Result<Option<WrappedKey>, CryptoError> {
         let key = self.unwrap(wrapped, binding)?;
         if Parts::read(wrapped)?.key_id == self.current_key_id() {
@@ -115,12 +115,12 @@ impl MasterKeys {
         Ok(Some(self.wrap(&key, binding)))
     }
 
-    /// The id that newly wrapped keys carry.
+    /// Returns the id that newly wrapped keys carry.
     pub fn current_key_id(&self) -> KeyId {
         self.current.id
     }
 
-    /// The ids of the keys that unwrap only: of what rotation has to find.
+    /// Returns the ids of the former keys, whose data keys rotation has to find.
     pub fn old_key_ids(&self) -> impl Iterator<Item = KeyId> {
         self.old.iter().map(|master| master.id).filter(|id| *id != self.current.id)
     }
@@ -135,7 +135,7 @@ impl MasterKeys {
 pub struct WrappedKey(Vec<u8>);
 
 impl WrappedKey {
-    /// The bytes to store.
+    /// Returns the bytes to store.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
@@ -147,7 +147,7 @@ impl AsRef<[u8]> for WrappedKey {
     }
 }
 
-/// The key that one person's (or organization's) values are sealed under.
+/// Key that seals the values of one person or organization.
 #[derive(Clone, Debug)]
 pub struct DataKey {
     key: Key32,
@@ -160,7 +160,7 @@ impl DataKey {
         Self { key, id }
     }
 
-    /// The id that sealed values carry.
+    /// Returns the id that sealed values carry.
     pub fn id(&self) -> KeyId {
         self.id
     }
@@ -190,7 +190,7 @@ impl DataKey {
     }
 }
 
-/// A ciphertext taken apart, before any of it is trusted.
+/// Parts of a ciphertext that is not authenticated yet.
 struct Parts<'a> {
     key_id: KeyId,
     header: &'a [u8; HEADER],
@@ -232,7 +232,7 @@ fn encrypt(key: &Key32, id: KeyId, purpose: &[u8], plain: &[u8], binding: &Bindi
     [&header[..], &nonce, &body].concat()
 }
 
-/// Every part is preceded by its length, so that no two bindings ever give the same bytes.
+/// Returns the associated data. Every part is preceded by its length, so that two bindings never have the same bytes.
 fn associated_data(header: &[u8], purpose: &[u8], binding: &Binding<'_>) -> Vec<u8> {
     let organization = binding.organization_id.to_be_bytes();
     let parts: [&[u8]; 6] =

@@ -1,6 +1,6 @@
 //! Keys, envelope encryption, blind indexes and signatures of webhooks.
 //!
-//! A **master key** (`ENCRYPTION_KEY`) wraps **data keys**, one a patient or organization, which stand
+//! A **master key** (`ENCRYPTION_KEY`) wraps **data keys**, one for each patient or organization, which are stored
 //! wrapped in the database; a data key seals single values. Rotating the master key therefore rewraps
 //! data keys and touches no sealed value, and destroying one data key ends everything sealed under it,
 //! backups and replicas included.
@@ -50,10 +50,10 @@ impl Key32 {
         Some(key)
     }
 
-    /// A new key from the operating system's random source.
+    /// Makes a key from the operating system's random source.
     ///
     /// # Panics
-    /// When that source fails: a server that can't make keys must not go on.
+    /// If that source fails: a server that can't make keys must not go on.
     pub fn generate() -> Self {
         let mut bytes = <[u8; 32]>::generate();
         let key = Self::from_bytes(bytes);
@@ -61,12 +61,12 @@ impl Key32 {
         key
     }
 
-    /// The bytes themselves. Whoever calls this answers for where they go.
+    /// Returns the bytes. The caller is responsible for keeping them secret.
     pub fn expose(&self) -> &[u8; 32] {
         self.0.expose_secret()
     }
 
-    /// A short public name for the key, from which nothing of the key can be learnt.
+    /// Returns a short public name of the key, which reveals nothing of the key.
     pub fn id(&self) -> KeyId {
         let digest = self.mac().chain_update(b"restartix key id").finalize().into_bytes();
         KeyId([digest[0], digest[1], digest[2], digest[3]])
@@ -94,13 +94,13 @@ impl fmt::Debug for Key32 {
     }
 }
 
-/// Which key made a ciphertext: four bytes derived from the key, written into everything it seals.
-/// It only finds the key; whether it is the right one is decided by the authentication tag.
+/// Identifier of the key of a ciphertext: four bytes derived from the key, written into everything it seals.
+/// It only finds the key; the authentication tag proves that it is the right one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyId([u8; 4]);
 
 impl KeyId {
-    /// The four bytes as they stand in a ciphertext.
+    /// Returns the four bytes as they are written in a ciphertext.
     pub fn as_bytes(&self) -> &[u8; 4] {
         &self.0
     }

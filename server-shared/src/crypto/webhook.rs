@@ -1,8 +1,8 @@
 //! Signatures of webhooks: the scheme of Svix, which became Standard Webhooks.
 //!
 //! The sender signs `id.timestamp.body` with HMAC-SHA-256 and sends one signature for each of its
-//! secrets, `v1,<base64> v1,<base64>`, so that a secret can be changed without a gap. The body is signed
-//! byte by byte: parsed and printed again it is another one.
+//! secrets, `v1,<base64> v1,<base64>`, so that a secret can be changed without a gap. The signature covers the bytes
+//! of the body: parsed and printed again, the body differs.
 
 use std::fmt;
 
@@ -13,10 +13,10 @@ use secrecy::{ExposeSecret, SecretSlice};
 use sha2::Sha256;
 use thiserror::Error;
 
-/// How far the clocks of sender and receiver may differ, and how long a message may be under way.
+/// Longest age of a message, and largest difference between the clocks of sender and receiver.
 const TOLERANCE_SECONDS: u64 = 5 * 60;
 
-/// Longer than any id in use; it is stored, and what is stored has an end.
+/// Longest id, which is longer than any in use. Ids are stored, so their length is limited.
 const ID_MAX: usize = 200;
 
 const PREFIX: &str = "whsec_";
@@ -24,19 +24,19 @@ const PREFIX: &str = "whsec_";
 /// The secret of one endpoint, as Clerk and Svix write it: `whsec_` and base64.
 pub struct WebhookSecret(SecretSlice<u8>);
 
-/// Why a message is not believed. Says nothing of the secret or of what would have been right.
+/// Reason why a message is refused. Holds nothing of the secret or of the right signature.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum WebhookError {
-    /// The id is missing, or none that could be stored.
+    /// The id is missing or can't be stored.
     #[error("the message has no id")]
     NoId,
     /// The timestamp is no whole number of seconds.
     #[error("the message has no timestamp")]
     NoTimestamp,
-    /// Signed too long ago, or by a clock that is ahead: what was recorded can't be sent again later.
-    #[error("the message is not of these minutes")]
+    /// Signed too long ago, or by a clock that is ahead. It prevents that a recorded message is sent again later.
+    #[error("the message is too old, or its timestamp is in the future")]
     OutsideWindow,
-    /// No signature is that of this secret over this id, timestamp and body.
+    /// No signature is valid for this secret, id, timestamp and body.
     #[error("no signature of the message is valid")]
     Unsigned,
 }
@@ -48,8 +48,8 @@ impl WebhookSecret {
         (16..=128).contains(&bytes.len()).then(|| Self(bytes.into()))
     }
 
-    /// Whether the message is the sender's and of these minutes. The texts are the headers' own; `now` is
-    /// in seconds since 1970.
+    /// Checks that the message was signed with this secret, and recently. `id`, `timestamp` and the signatures are the
+    /// texts of the headers; `now` is in seconds since 1970.
     pub fn verify(
         &self,
         id: &str,
@@ -61,7 +61,7 @@ impl WebhookSecret {
         if id.is_empty() || id.len() > ID_MAX || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(WebhookError::NoId);
         }
-        // As Rust reads numbers, `+1` would be one; the signature is over the text, so only one form may do.
+        // Rust would parse `+1` too; the signature covers the text, so only one form is accepted.
         let digits = timestamp.bytes().all(|byte| byte.is_ascii_digit());
         let signed_at = timestamp.parse::<i64>().ok().filter(|_| digits).ok_or(WebhookError::NoTimestamp)?;
         if signed_at.abs_diff(now) > TOLERANCE_SECONDS {
@@ -78,7 +78,7 @@ impl WebhookSecret {
     }
 
     fn mac(&self, id: &str, timestamp: &str, body: &[u8]) -> Option<Hmac<Sha256>> {
-        // HMAC takes keys of any length; `None` is there for the type alone.
+        // HMAC takes keys of any length, so this is never `None`.
         let mac = Hmac::<Sha256>::new_from_slice(self.0.expose_secret()).ok()?;
         Some(mac.chain_update(id).chain_update(".").chain_update(timestamp).chain_update(".").chain_update(body))
     }

@@ -9,10 +9,10 @@ use super::ApiError;
 
 /// States the errors of a domain as a table: an enum with `Display`, `source` and [`Fault`], and so its answers.
 ///
-/// Each line is a variant, its [`FaultKind`], its code and its message, which says what to do. Named fields hold what
-/// `with` tells as details; it is a JSON value, or an `Option` of one. A field in brackets is the cause, as
-/// [`thiserror`](https://docs.rs/thiserror) marks it: `#[source]`, or `#[from]` where it converts by itself. What a domain
-/// passes on as another type says it stands under `and those of`.
+/// Each line is a variant, its [`FaultKind`], its code and its message, which says what to do. Named fields hold the
+/// data that `with` makes details of: a JSON value, or an `Option` of one. A field in brackets is the cause, with the mark
+/// of [`thiserror`](https://docs.rs/thiserror): `#[source]`, or `#[from]` for automatic conversion. Errors of other types
+/// that a domain passes on are listed under `and those of`.
 ///
 /// ```
 /// # use server_shared::{error::Fault, errors};
@@ -110,28 +110,28 @@ macro_rules! errors {
     };
 }
 
-/// A domain's typed error: free of HTTP, with what the one conversion to [`ApiError`] needs.
+/// A domain's typed error. It knows nothing of HTTP, and has the data for the one conversion to [`ApiError`].
 ///
 /// The `Display` text of the error is the public message, unless [`Fault::message`] gives another; its `source` is the
 /// cause that is logged. [`errors!`](crate::errors) states such errors as a table.
 pub trait Fault: StdError + Send + Sync + Sized + 'static {
-    /// Which kind of fault it is.
+    /// Returns the kind of the fault.
     fn kind(&self) -> FaultKind;
 
-    /// The stable code.
+    /// Returns the stable code.
     fn code(&self) -> Cow<'static, str>;
 
-    /// The sentence for a person.
+    /// Returns the sentence for a person.
     fn message(&self) -> String {
         self.to_string()
     }
 
-    /// Facts for a program.
+    /// Returns facts for a program.
     fn details(&self) -> Option<Value> {
         None
     }
 
-    /// How long a dependency that is down asks to be left alone, if it said so.
+    /// Returns the time for which a dependency that is down asks not to be called, if it said so.
     fn retry_after(&self) -> Option<Duration> {
         None
     }
@@ -140,19 +140,19 @@ pub trait Fault: StdError + Send + Sync + Sized + 'static {
 /// Meaning of a domain error to its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
-    /// The request makes no sense (400).
+    /// The request is malformed (400).
     Malformed,
-    /// The request proves nothing of who sends it (401).
+    /// The request has no valid credentials (401).
     Unauthenticated,
     /// The caller may not do this (403).
     Forbidden,
-    /// No such thing, or none that the caller may know of (404).
+    /// The resource does not exist, or the caller may not know of it (404).
     NotFound,
     /// Conflicts with the present state (409).
     Conflict,
     /// A value of the body is wrong (422).
     Invalid,
-    /// A dependency answers, but not what it should (502).
+    /// A dependency sent an invalid answer (502).
     Upstream,
     /// A dependency is down (503).
     Unavailable,
@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     errors! {
-        /// Errors of what is below.
+        /// Errors of the store below.
         enum StoreError {
             Down(#[source] std::io::Error) => Unavailable "store_unavailable" "Try again.",
         }

@@ -10,7 +10,7 @@ use poem::{Endpoint, IntoResponse, Middleware, Request, Response, Result, http::
 use super::{operation::Operation, request_id::RequestId};
 use crate::error::ErrorCode;
 
-/// Who made the request, for the access log; left in the response's extensions by whoever knows.
+/// Caller of a request, for the access log; the gate leaves it in the extensions.
 #[derive(Debug, Clone)]
 pub struct Subject {
     /// Id of the user, if it is one.
@@ -68,7 +68,7 @@ impl<E: Endpoint> Endpoint for AccessLogEndpoint<E> {
     }
 }
 
-/// A method that is none of HTTP's own is the caller's word, and a log is no place for those.
+/// Returns the name of a method of HTTP. The name of any other method is the caller's text, which must not be logged.
 fn method_name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

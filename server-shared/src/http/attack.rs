@@ -1,4 +1,4 @@
-//! Paths that only a scanner asks for get a bare 404 before anything else runs.
+//! Answers paths that only scanners request with a bare 404 before anything else runs.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -6,16 +6,16 @@ use poem::{Endpoint, IntoResponse, Middleware, Request, Response, Result, http::
 
 use super::{client_ip::ClientIp, request_id::RequestId};
 
-/// What a scanner is after.
+/// Target of a scanner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttackKind {
     /// Configuration, keys, version control, backups.
     Secrets,
-    /// Consoles of software that isn't here.
+    /// Consoles of software that the service does not have.
     Console,
-    /// Scripts of languages that aren't here.
+    /// Scripts of languages that the service does not use.
     Script,
-    /// The way out of the directory.
+    /// Path that leaves the directory.
     Traversal,
 }
 
@@ -68,7 +68,7 @@ const PARTS: [(&str, AttackKind); 4] =
     [("/../", Traversal), ("%2e%2e", Traversal), ("..%2f", Traversal), ("${jndi:", Script)];
 
 impl AttackKind {
-    /// What only a scanner could want with `path`, if anything.
+    /// Returns the target of a scanner that requests `path`; `None` if other callers could request it.
     pub fn of(path: &str) -> Option<Self> {
         let path = path.to_ascii_lowercase();
         let known = |list: &[(&str, Self)], matches: fn(&str, &str) -> bool| {
@@ -79,7 +79,7 @@ impl AttackKind {
             .or_else(|| known(&SUFFIXES, |path, suffix| path.ends_with(suffix)))
     }
 
-    /// As logs and metrics write it.
+    /// Returns its name in logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Secrets => "secrets",
@@ -90,18 +90,18 @@ impl AttackKind {
     }
 }
 
-/// Told of each scanner that was turned away; must be quick.
+/// Callback for each blocked request of a scanner; it must not block.
 pub type OnBlocked = Arc<dyn Fn(Option<IpAddr>, AttackKind) + Send + Sync>;
 
-/// Middleware that answers scanners, and says so in the log, in `http_attacks_total`, and to whom the
-/// service appointed, if it did.
+/// Middleware that answers scanners, and reports them to the log, to `http_attacks_total` and to the service's callback,
+/// if it has one.
 #[derive(Clone)]
 pub struct AttackBlocker {
     on_blocked: Option<OnBlocked>,
 }
 
 impl AttackBlocker {
-    /// Tells `on_blocked` too, if there is one.
+    /// Makes the middleware; it calls `on_blocked`, if there is one.
     pub fn new(on_blocked: Option<OnBlocked>) -> Self {
         Self { on_blocked }
     }
@@ -121,7 +121,7 @@ pub struct AttackBlockerEndpoint<E> {
     blocker: AttackBlocker,
 }
 
-/// Left on the answer to a scanner: it stays bare instead of becoming an envelope.
+/// Extension of an answer to a scanner, which gets no envelope.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bare;
 

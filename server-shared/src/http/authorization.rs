@@ -2,7 +2,7 @@
 
 use poem::{Request, http::header};
 
-/// The bearer token of a request. The scheme's name is case-insensitive (RFC 9110, section 11.1).
+/// Returns the bearer token of a request. The scheme's name is case-insensitive (RFC 9110, section 11.1).
 pub fn bearer(request: &Request) -> Option<&str> {
     let (scheme, token) = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())

@@ -21,12 +21,12 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt;
 
 use super::{
-    census,
+    census, json,
     schema::{Faults, Schemas},
 };
 use crate::error::{ApiError, FieldFault};
 
-/// How many bytes the body of the request at hand may have.
+/// Largest size in bytes of the body of the request at hand.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimit(pub usize);
 
@@ -42,8 +42,8 @@ impl<T> Deref for Body<T> {
     }
 }
 
-/// A JSON request body as it came, byte by byte, for whom it is signed for. The specification describes
-/// it as `T`; what it holds is checked by [`RawBody::checked`], once it is known to be whose it claims.
+/// The bytes of a JSON request body, for a handler that verifies a signature of them. The specification describes the
+/// body as `T`; [`RawBody::checked`] checks it against that once the signature is verified.
 #[derive(Debug, Clone)]
 pub struct RawBody<T> {
     /// The bytes.
@@ -53,7 +53,7 @@ pub struct RawBody<T> {
 }
 
 impl<T: Type> RawBody<T> {
-    /// What the bytes say, if that is what the specification describes.
+    /// Parses the bytes and checks them against the schema of `T`.
     pub fn checked(&self) -> Result<Value, ApiError> {
         checked::<T>(&self.schemas, &self.bytes)
     }
@@ -160,12 +160,12 @@ struct Reading {
 }
 
 impl BodyDigest {
-    /// Hashes the body of `request` as whoever comes next reads it; it is held nowhere for that.
+    /// Hashes the body of `request` while the next reader reads it, without buffering it.
     pub fn of(request: &mut Request) -> Self {
         let digest = Self(Arc::default());
         let (seen, ended) = (digest.clone(), digest.clone());
         let read = request.take_body().into_bytes_stream().inspect_ok(move |bytes| seen.reading().hash.update(bytes));
-        // After the last piece, and before the reader hears that it was the last.
+        // After the last chunk, and before the reader sees the end.
         let end = stream::poll_fn(move |_| {
             ended.reading().whole = true;
             Poll::Ready(None)
@@ -180,8 +180,8 @@ impl BodyDigest {
         reading.whole.then(|| reading.hash.clone().finalize().into())
     }
 
-    /// Reads the body to its end, up to the operation's limit, and returns the hash: for a request that no
-    /// handler is going to read.
+    /// Reads the body to its end, up to the operation's limit, and returns the hash; for a request that no handler
+    /// reads.
     pub async fn read(&self, request: &mut Request) -> Result<[u8; 32], ApiError> {
         let limit = limit(request);
         let mut reader = request.take_body().into_async_read().take(limit as u64 + 1);
@@ -203,8 +203,8 @@ fn incomplete() -> ApiError {
     ApiError::bad_request("incomplete_body", "The connection ended before the body did.")
 }
 
-/// Reads what a refused caller still sends, within reason: a connection closed while the caller
-/// writes would lose it the answer.
+/// Reads the rest of a refused request, up to a bound: a connection that is closed while the caller still writes would
+/// lose the answer.
 pub(crate) async fn drain(request: &mut Request) {
     const AT_MOST: u64 = 32 * 1024 * 1024;
     let mut reader = request.take_body().into_async_read().take(AT_MOST);
@@ -216,8 +216,8 @@ pub(crate) async fn drain(request: &mut Request) {
 pub fn parse<T: ParseFromJSON>(schemas: &Schemas, bytes: &[u8]) -> Result<T, ApiError> {
     let value = checked::<T>(schemas, bytes)?;
     T::parse_from_json(Some(value)).map_err(|_| {
-        // The schema let it through, the type did not: a rule that the schema language can't say.
-        // The error's message may repeat the value, so nobody gets it.
+        // The type has a rule that the schema can't express. The error's message may repeat the value, so it is
+        // dropped.
         tracing::debug!(schema = %T::name(), "a body passed its schema, not its type");
         ApiError::validation(&[FieldFault::new(
             "",
@@ -227,7 +227,7 @@ pub fn parse<T: ParseFromJSON>(schemas: &Schemas, bytes: &[u8]) -> Result<T, Api
     })
 }
 
-/// The JSON in `bytes`, which the schema of `T` lets through.
+/// Parses `bytes` and checks them against the schema of `T`.
 fn checked<T: Type>(schemas: &Schemas, bytes: &[u8]) -> Result<Value, ApiError> {
     let MetaSchemaRef::Reference(name) = T::schema_ref() else {
         return Err(ApiError::internal(format!("{} is no named schema", T::name())));
@@ -236,45 +236,30 @@ fn checked<T: Type>(schemas: &Schemas, bytes: &[u8]) -> Result<Value, ApiError> 
     if census::exceeds(bytes, most) {
         return Err(too_many_values(most));
     }
-    let mut value: Value = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
-    whole_numbers(&mut value);
-    let faults = schemas.faults(&name, &value).map_err(ApiError::internal)?;
+    let mut read = Faults::default();
+    let value = json::read(bytes, &mut read).map_err(|error| malformed(&error))?;
+    let mut faults = schemas.faults(&name, &value).map_err(ApiError::internal)?;
+    faults.merge(read);
     refuse(&faults)?;
     Ok(value)
 }
 
-/// Unknown fields make a request malformed (400); everything else is a wrong value (422). With both
+/// Repeated keys and unknown fields make a request malformed (400); everything else is a wrong value (422). With both
 /// kinds present the request is malformed, and both are listed.
 fn refuse(faults: &Faults) -> Result<(), ApiError> {
     if faults.count() == 0 {
         return Ok(());
     }
-    let error = if faults.unknown_field() {
+    let error = if faults.repeated_key() {
+        let message = "Objects in the body have keys that are given more than once; see details.fields.";
+        ApiError::bad_request("repeated_key", message)
+    } else if faults.unknown_field() {
         let message = "The body has fields that this operation does not take; see details.fields.";
         ApiError::bad_request("unknown_field", message)
     } else {
         ApiError::validation(&[])
     };
     Err(error.with_fields_of(faults.listed(), faults.count()))
-}
-
-/// JSON Schema counts 1.0 as an integer; serde_json keeps it a float. Values that are whole become
-/// integers, so that both agree.
-fn whole_numbers(value: &mut Value) {
-    const LARGEST_EXACT: f64 = 9_007_199_254_740_991.0;
-    match value {
-        Value::Number(number) if number.is_f64() => {
-            let float = number.as_f64().unwrap_or(0.5);
-            if float.fract() == 0.0 && float.abs() <= LARGEST_EXACT {
-                #[allow(clippy::cast_possible_truncation, reason = "whole and within ±2^53")]
-                let whole = float as i64;
-                *number = whole.into();
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
-        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
-        _ => {}
-    }
 }
 
 fn malformed(error: &serde_json::Error) -> ApiError {

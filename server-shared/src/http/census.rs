@@ -1,10 +1,10 @@
 //! Number of values in a JSON document, counted before any of them is parsed.
 //!
-//! A value takes some eighty bytes of memory and may be sent in two, so what a body costs is not said by its
-//! length. The bytes are counted first; a document with more values than its operation could ever take is
-//! refused without being parsed.
+//! A value takes some eighty bytes of memory and may be sent in two, so the length of a body does not tell its cost.
+//! The values are counted in the bytes first; a document with more values than its operation could ever take is refused
+//! without being parsed.
 
-/// The depth at which the parser gives up.
+/// Largest depth that the parser accepts.
 const DEEPEST: usize = 128;
 
 /// Returns true if the JSON in `bytes` has more than `most` values. Counts one too many for each empty list or
@@ -36,7 +36,7 @@ pub(super) fn exceeds(bytes: &[u8], most: usize) -> bool {
             return true;
         }
         if depth > DEEPEST {
-            // The parser gets no further than this place, and says where it is.
+            // The parser stops here, and names the place.
             return false;
         }
     }

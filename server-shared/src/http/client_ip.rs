@@ -1,4 +1,4 @@
-//! The caller's address, believed from `X-Forwarded-For` only as far as trusted proxies wrote it.
+//! The caller's address. Only those entries of `X-Forwarded-For` are used that trusted proxies wrote.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use poem::{Endpoint, IntoResponse, Middleware, Request, Response, Result};
 pub struct ClientIp(pub Option<IpAddr>);
 
 impl ClientIp {
-    /// The caller's address of `request`.
+    /// Returns the caller's address of `request`.
     pub fn of(request: &Request) -> Option<IpAddr> {
         request.extensions().get::<Self>().and_then(|ip| ip.0)
     }
@@ -55,7 +55,7 @@ impl<E: Endpoint> Endpoint for ClientIpEndpoint<E> {
     }
 }
 
-/// Walks the chain from the nearest hop outwards for as long as the hop is trusted.
+/// Follows the chain from the nearest hop outwards as long as the hop is trusted.
 fn client(peer: IpAddr, forwarded: &str, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |ip: &IpAddr| trusted.iter().any(|net| net.contains(ip));
     let mut nearest = peer.to_canonical();

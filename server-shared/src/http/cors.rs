@@ -1,7 +1,7 @@
-//! Which web applications may call from a browser: those that the configuration names, exactly.
+//! CORS: allows calls from browsers by the web applications that the configuration names, and by no others.
 //!
 //! Credentials travel in headers that the application sets itself, never in cookies, so
-//! `Access-Control-Allow-Credentials` is not sent and no browser adds any by itself.
+//! `Access-Control-Allow-Credentials` is not sent and browsers add none by themselves.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -97,7 +97,7 @@ fn is_preflight(request: &Request) -> bool {
 }
 
 fn mark(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
-    // Whatever the origin, and without one too: a cache must not show one origin the answer to another.
+    // Always, even without an origin: a cache must not give one origin the answer to another.
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
     if let Some(origin) = origin {
         let allowed: [(HeaderName, HeaderValue); 2] =

@@ -1,5 +1,5 @@
-//! Tables as CSV (RFC 4180), written as their rows are read: no more of a table is in memory than one chunk,
-//! however long it is.
+//! Tables as CSV (RFC 4180), sent while their rows are read, so that a table of any length takes the memory of one
+//! chunk.
 
 use std::{borrow::Cow, error::Error, io};
 
@@ -23,17 +23,16 @@ use crate::error::causes;
 const MEDIA_TYPE: &str = "text/csv";
 /// The media type as it is sent (RFC 4180, RFC 7111).
 const CONTENT_TYPE: &str = "text/csv; charset=utf-8; header=present";
-/// More bytes than quotes, delimiter and line end ever are together.
+/// Upper bound of the bytes of quotes, delimiter and line end together.
 const MARKS_MAX: usize = 8;
 /// Mark at the beginning by which some spreadsheets know UTF-8.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A cell of a table.
 ///
-/// Numbers, dates and the like are written as they are. Text that people write is guarded: a spreadsheet takes a
-/// cell that begins like a formula for one, and runs it; such text gets an apostrophe in front, by which
-/// spreadsheets know text. That is decided by the type of a column, never by looks, so that `-5` stays a number
-/// where it is one.
+/// Numbers, dates and the like are written as they are. Text that people write is guarded, because a spreadsheet
+/// runs a cell that begins like a formula: such text gets an apostrophe in front, which marks it as text. The type of
+/// a column decides that, so that `-5` in a column of numbers stays a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cell(Cow<'static, str>);
 
@@ -41,8 +40,8 @@ impl Cell {
     /// A cell without a value.
     pub const EMPTY: Self = Self(Cow::Borrowed(""));
 
-    /// Text that somebody wrote, guarded: an apostrophe stands before whatever a spreadsheet would run as a formula, at
-    /// its beginning and where a spreadsheet of another region ends a cell.
+    /// Makes a cell of text that people write. Puts an apostrophe before the beginning of a formula, at the start of the
+    /// text and after characters that end a cell in spreadsheets of other regions.
     pub fn text(text: impl Into<Cow<'static, str>>) -> Self {
         let text = text.into();
         // The full-width forms are formulas to spreadsheets of East Asia.
@@ -61,7 +60,7 @@ impl Cell {
         Self(if guarded.len() == text.len() { text } else { guarded.into() })
     }
 
-    /// A telephone number: in the form of E.164 as it is (`+` and at most 15 digits), in any other as text.
+    /// Makes a cell of a telephone number: in the form of E.164 (`+` and at most 15 digits) as it is, in any other as text.
     pub fn phone(number: impl Into<Cow<'static, str>>) -> Self {
         let number = number.into();
         let digits = number.strip_prefix('+').unwrap_or_default();
@@ -69,7 +68,7 @@ impl Cell {
         if is_number { Self(number) } else { Self::text(number) }
     }
 
-    /// A name that the program gives: of a state, of a kind.
+    /// Makes a cell of a name that the program defines, e.g. of a state.
     pub const fn name(name: &'static str) -> Self {
         Self(Cow::Borrowed(name))
     }
@@ -118,18 +117,18 @@ impl<T: Into<Self>> From<Option<T>> for Cell {
     }
 }
 
-/// A table on its way out.
+/// A table to be sent.
 pub struct Table<S> {
     /// The names of the columns.
     pub header: Vec<Cell>,
     /// True to begin with the byte order mark, which only some spreadsheets ask for.
     pub byte_order_mark: bool,
-    /// The rows, each with as many cells as the header. It is polled only as the receiver takes what was written,
-    /// and dropped when the receiver is gone.
+    /// The rows, each with as many cells as the header. The stream is polled only as fast as the receiver reads, and
+    /// dropped when the receiver is gone.
     pub rows: S,
 }
 
-/// The reason why a table ends before its end.
+/// Reason why a table is not written to its end.
 #[derive(Debug, Error)]
 enum Fault<E> {
     #[error("the source of the rows failed")]
@@ -143,8 +142,8 @@ where
     S: Stream<Item = Result<Vec<Cell>, E>> + Send + 'static,
     E: Error + Send + Sync + 'static,
 {
-    /// Turns the table into a body. If a row fails, the body fails: the connection breaks off, and half a table
-    /// is never taken for a whole one.
+    /// Turns the table into a body. If a row fails, the body fails and breaks the connection, so that the receiver can't
+    /// take a part of the table for the whole.
     pub fn into_body(self) -> Body {
         let writing = Writing {
             columns: self.header.len(),
@@ -211,7 +210,7 @@ impl Chunk {
             if index > 0 {
                 self.put(MARKS_MAX, Writer::delimiter);
             }
-            // At worst each byte is a quote, which is written twice.
+            // In the worst case each byte is a quote, which is written twice.
             self.put(2 * text.len() + MARKS_MAX, |writer, room| {
                 let (result, _, written) = writer.field(text.as_bytes(), room);
                 (result, written)

@@ -18,12 +18,12 @@ const ATTRIBUTE: AsciiSet = NON_ALPHANUMERIC
     .remove(b'|')
     .remove(b'~');
 
-/// Name of a file whose own has no character that can stay.
+/// Name of a file whose own name has no allowed character.
 const UNNAMED: &str = "download";
 
 /// Returns the value for a file that is stored as `name` (RFC 6266): in the characters of ASCII for old clients,
-/// and as it is for all others. A name never leaves the folder that the user chose: what separates folders,
-/// what a file system refuses and what hides how a name ends is replaced or left out.
+/// and as it is for all others. Characters that separate folders, that a file system refuses or that hide the
+/// extension of a name are replaced or left out, so that the file stays in the folder that the user chose.
 pub fn attachment(name: &str) -> HeaderValue {
     let name = safe(name);
     // Some clients decode percent signs in the plain form.
@@ -41,7 +41,7 @@ fn safe(name: &str) -> String {
     if name.is_empty() { UNNAMED.to_owned() } else { name.to_owned() }
 }
 
-/// Marks that turn the direction of writing: with them `gpj.exe` is shown as `exe.jpg`.
+/// Returns true for marks that change the direction of writing: with them `gpj.exe` is shown as `exe.jpg`.
 fn turns_text(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -8,12 +8,12 @@ use poem_openapi::OpenApiService;
 
 use super::document::Document;
 
-/// The page is one file with its scripts inside; nothing is loaded from elsewhere, and the policy
-/// holds it to that.
+/// Policy of the page, which is one file with its scripts inside: it may load nothing from elsewhere.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
                            img-src data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// Swagger UI, offline. The page is some megabytes, so it is made when somebody first asks for it.
+/// Returns the endpoint of Swagger UI, which loads nothing else. The page has some megabytes, so it is made at the first
+/// request for it.
 pub fn page(document: &Document) -> impl Endpoint<Output = Response> + 'static {
     let specification = document.text().to_owned();
     let html = OnceLock::new();
@@ -26,13 +26,13 @@ pub fn page(document: &Document) -> impl Endpoint<Output = Response> + 'static {
     })
 }
 
-/// The specification as JSON.
+/// Returns the endpoint of the specification as JSON.
 pub fn specification(document: &Document) -> impl Endpoint<Output = Response> + 'static {
     let text = Bytes::from(document.text().to_owned());
     make_sync(move |_| Response::builder().content_type("application/json").body(text.clone()))
 }
 
-/// poem-openapi puts its own specification into the page; one of nothing is put there, and replaced.
+/// Makes the page. poem-openapi puts its own specification into it; that of an empty service is put there and replaced.
 fn swagger_ui(specification: &str) -> String {
     let nothing = OpenApiService::new((), "", "");
     // A `</script>` inside the document would end the page's script.

@@ -26,14 +26,14 @@ const TEXT: &str = r"^[^\x00]*$";
 
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
-/// What a service says of itself at the head of its specification.
+/// Head of a service's specification.
 #[derive(Debug, Clone, Copy)]
 pub struct Info {
     /// Name of the service.
     pub title: &'static str,
     /// Semantic version of the contract, not of the binary.
     pub version: &'static str,
-    /// What it does, in Markdown.
+    /// Description of the service, in Markdown.
     pub description: &'static str,
     /// Operations that need no caller. An operation without security that is not listed is a fault.
     pub public: &'static [&'static str],
@@ -44,20 +44,27 @@ pub struct Info {
 /// An optional header.
 #[derive(Debug, Clone, Copy)]
 pub struct HeaderParameter {
-    /// Its name.
+    /// Name of the header.
     pub name: &'static str,
-    /// What it does.
+    /// Description of the header.
     pub description: &'static str,
-    /// What it holds.
+    /// Kind of its value.
     pub holds: HeaderValue,
-    /// The one method whose operations take it; none is every method.
+    /// Method whose operations take it; `None` for every method.
     pub method: Option<&'static str>,
 }
 
-/// What a header holds.
+impl HeaderParameter {
+    /// Returns true if the secured operations of `method` take it.
+    pub(super) fn is_taken_by(&self, method: &Method) -> bool {
+        self.method.is_none_or(|only| method.as_str().eq_ignore_ascii_case(only))
+    }
+}
+
+/// Kind of a header's value.
 #[derive(Debug, Clone, Copy)]
 pub enum HeaderValue {
-    /// An id of ours.
+    /// A number that this service assigned as an id.
     Id,
     /// 1 to 255 printable characters of ASCII.
     Text,
@@ -79,13 +86,13 @@ pub struct Document {
     value: Value,
 }
 
-/// The specification contradicts itself or what the service declared; a fault of the program.
+/// A specification that contradicts itself or the declarations of the service; a fault of the program.
 #[derive(Debug, thiserror::Error)]
 #[error("the specification is not sound: {}", .0.join("; "))]
 pub struct DocumentFault(Vec<String>);
 
 impl Document {
-    /// The finished specification of the API tuple `T`. Needs no database, secret or network.
+    /// Makes the finished specification of the API tuple `T`. Needs no database, secret or network.
     pub fn of<T: OpenApi>(info: &Info) -> Result<Self, DocumentFault> {
         let service = OpenApiService::new(Shape::<T>(PhantomData), info.title, info.version)
             .description(info.description)
@@ -110,17 +117,17 @@ impl Document {
         Ok(self)
     }
 
-    /// As it is printed, served and committed.
+    /// Returns the text that is printed, served and committed.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Validators for the request bodies.
+    /// Returns the validators for the request bodies.
     pub fn schemas(&self) -> Schemas {
         Schemas::of(&self.value)
     }
 
-    /// Every path with the methods it has, for `Allow`.
+    /// Returns every path with its methods, for `Allow`.
     pub fn methods(&self) -> Vec<(String, Vec<Method>)> {
         let Some(paths) = self.value["paths"].as_object() else { return Vec::new() };
         paths
@@ -134,8 +141,7 @@ impl Document {
     }
 }
 
-/// A path whose methods are in several APIs is one path of the specification all the same: written twice, the one
-/// that comes last would hide the others.
+/// Merges the methods of a path that several APIs have. Written twice, the last one would hide the others.
 fn one_item_a_path(mut apis: Vec<MetaApi>) -> Vec<MetaApi> {
     let mut items: Vec<(usize, MetaPath)> = Vec::new();
     for (number, api) in apis.iter_mut().enumerate() {
@@ -191,7 +197,7 @@ fn finish(document: &mut Value, info: &Info, operations: &[Operation]) {
     }
 }
 
-/// Mends what is wrong wherever it stands.
+/// Corrects inaccuracies of poem-openapi in all parts of the document.
 fn mend(node: &mut Value) {
     match node {
         Value::Array(items) => items.iter_mut().for_each(mend),
@@ -309,8 +315,8 @@ fn close_request_schemas(document: &mut Value) {
     }
 }
 
-/// PostgreSQL's text holds every character but U+0000, so no text that comes in may have one; a text
-/// with a pattern of its own already says what it may be.
+/// Adds the pattern that excludes U+0000, which PostgreSQL's text can't hold, to a text of a request. A text with a
+/// pattern of its own excludes it already.
 fn text_without_nul(fields: &mut Map<String, Value>) {
     let is_text = fields.get("type") == Some(&json!("string"));
     if is_text && !["enum", "format", "pattern"].iter().any(|narrower| fields.contains_key(*narrower)) {
@@ -348,25 +354,24 @@ fn finish_operation(
     if let Some(parameters) = operation.get_mut("parameters") {
         visit(parameters, &mut text_without_nul);
     }
-    // A sender without a session that signs what it sends is refused like anybody else who proves nothing.
+    // An operation for signed requests answers 401 to a wrong signature.
     let signed = operation.get("parameters").and_then(Value::as_array).is_some_and(|parameters| {
         parameters.iter().any(|p| p["in"] == "header" && p["name"].as_str().is_some_and(|n| n.ends_with("-signature")))
     });
-    // Whoever brings a secret in the link that is nobody's is told that there is no such thing.
+    // An operation whose query holds a secret answers 404 to an unknown one.
     let linked = operation.get("parameters").and_then(Value::as_array).is_some_and(|parameters| {
         parameters.iter().any(|parameter| parameter["in"] == "query" && parameter["name"] == "token")
     });
     let has_body = operation.contains_key("requestBody");
-    let has_input = has_body || operation.contains_key("parameters");
     if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
-        // Only what the operation can give: a 415 without a body would be noise for every client.
+        // Only what the operation can give. Any request can have unknown or repeated parameters (400) or say that its
+        // body is encoded (415).
         responses.retain(|status, _| match status.as_str() {
-            "400" => has_input,
             "401" => secured || signed,
             "403" => secured,
             "404" => secured || linked || path.contains('{'),
             "409" => method != "get",
-            "413" | "415" => has_body,
+            "413" => has_body,
             // Of a POST without a body it is the Idempotency-Key that can be at fault.
             "422" => has_body || (secured && method == "post"),
             _ => true,
@@ -379,7 +384,7 @@ fn finish_operation(
     }
 }
 
-/// What makes a specification unfit to publish.
+/// Returns the faults that make a specification unfit to publish.
 fn faults(document: &Value, info: &Info) -> Vec<String> {
     let mut faults = Vec::new();
     let mut seen = BTreeSet::new();

@@ -1,8 +1,8 @@
 //! Limit on failed authentications from one address; one budget for every kind of credentials.
 //!
-//! Failures are counted behind authentication, not in front of it: credentials that are good always pass,
-//! so one broken client can't lock out everybody who shares its address, and a client that renews its
-//! token late is in as soon as it has the new one. What is refused with 429 is no entry of the trail.
+//! Failures are counted after authentication, not before it: valid credentials always pass, so one broken client
+//! can't lock out others that share its address, and a client that renews its token late is admitted as soon as it has
+//! the new one. Requests refused with 429 get no entry in the trail.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
 /// Failures a minute. An honest client fails once and renews its token, or stops.
 const FAILURES: u32 = 20;
 
-/// The budget of failures; clones count together.
+/// Budget of failures. Clones count together.
 #[derive(Debug, Clone)]
 pub struct Failures {
     limiter: Limiter,
@@ -25,20 +25,20 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// 20 a minute and address, times `scale`.
+    /// Allows 20 a minute for each address, times `scale`.
     pub fn new(limiter: Limiter, scale: u32) -> Self {
         let policy = Policy::new("authentication_failure", FAILURES, Duration::from_mins(1)).scaled(scale);
         Self { limiter, policy }
     }
 
-    /// Counts a failure of an address; the verdict, if there have been too many.
+    /// Counts a failure of an address. Returns the verdict if there were too many.
     pub async fn count(&self, ip: Option<IpAddr>) -> Option<Verdict> {
         let verdict = self.limiter.take(self.policy, Who::address(ip?)).await;
         (!verdict.admitted).then_some(verdict)
     }
 
-    /// The error of a request that nobody is known to have sent: its own, or 429 if its address has sent
-    /// too many that were refused for what they said of who they are. An expired token is such a one.
+    /// Returns the error for a request that failed authentication: its own, or 429 if its address has sent too many with
+    /// wrong credentials. An expired token counts.
     pub async fn answer(&self, request: &mut Request, error: ApiError) -> ApiError {
         if error.status() != StatusCode::UNAUTHORIZED {
             return error;

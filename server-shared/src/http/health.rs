@@ -10,43 +10,43 @@ use tokio::{sync::Mutex, time::Instant};
 
 use crate::error::ApiError;
 
-/// How long a dependency may take to answer a probe.
+/// Longest time for the answer to a probe of a required dependency.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long one may take that the service can do without: the answer must not wait for it.
+/// Longest time for an optional one, for which the answer of `/ready` must not wait.
 const OPTIONAL_PROBE_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// Time for which the dependencies' last answers are reused: anybody may ask, and any number of callers causes at
-/// most one round of probes a second.
+/// Time for which the dependencies' last answers are reused. The operation is public, so any number of callers must
+/// cause at most one round of probes a second.
 const VERDICT_LIFETIME: Duration = Duration::from_secs(1);
 
-/// Something the service needs and can ask whether it is there.
+/// Check of a dependency of the service.
 #[async_trait]
 pub trait Probe: Send + Sync + 'static {
-    /// Asks; the text of an error goes to the log, not to the caller.
+    /// Checks the dependency. The text of an error goes to the log, not to the caller.
     async fn probe(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
 }
 
 /// A named dependency.
 pub struct Dependency {
-    /// What it is called in the answer, e.g. `postgresql`.
+    /// Name in the answer, e.g. `postgresql`.
     pub name: &'static str,
-    /// Whether the service is of no use without it.
+    /// `true` if the service can't work without it.
     pub required: bool,
-    /// How to ask it.
+    /// Check of it.
     pub probe: Box<dyn Probe>,
 }
 
 #[derive(Tags)]
 enum Tag {
-    /// Whether the service lives and can work.
+    /// State of the service.
     Platform,
 }
 
-/// The service lives.
+/// State of the process.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub struct Health {
-    /// Always `ok`; a process that can't say so does not answer.
+    /// Always `ok`; a process that is not does not answer.
     pub status: HealthStatus,
     /// Version of the running binary.
     pub version: String,
@@ -58,19 +58,19 @@ impl Example for Health {
     }
 }
 
-/// The one thing a living process can say.
+/// State of a running process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub enum HealthStatus {
-    /// The process serves.
+    /// The process serves requests.
     Ok,
 }
 
-/// What the service depends on and whether it is there.
+/// Dependencies of the service, with their state.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub struct Ready {
-    /// One entry a dependency.
+    /// One entry for each dependency.
     pub dependencies: Vec<DependencyState>,
 }
 
@@ -81,20 +81,20 @@ impl Example for Ready {
     }
 }
 
-/// How one dependency answered.
+/// State of a dependency.
 #[derive(Debug, Clone, Serialize, Object)]
 pub struct DependencyState {
-    /// Its name.
+    /// Name of the dependency.
     pub name: String,
-    /// Whether it answered in time.
+    /// `true` if it answered in time.
     pub up: bool,
-    /// Whether the service is of no use without it.
+    /// `true` if the service can't work without it.
     pub required: bool,
-    /// How long the answer took, in milliseconds.
+    /// Time that the answer took, in milliseconds.
     pub latency_ms: f64,
 }
 
-/// When the dependencies were asked, and what they said.
+/// Time at which the dependencies were checked, and their states.
 type Verdict = (Instant, Vec<DependencyState>);
 
 /// The operations `health_get` and `ready_get`.
@@ -130,15 +130,15 @@ impl HealthApi {
 impl HealthApi {
     /// Say that the process serves
     ///
-    /// Asks nothing else, so it stays 200 while a dependency is down.
+    /// Checks no dependency, so it stays 200 while one is down.
     #[oai(path = "/health", method = "get", operation_id = "health_get", tag = "Tag::Platform")]
     async fn health_get(&self) -> Result<Json<Health>, ApiError> {
         Ok(Json(Health { status: HealthStatus::Ok, version: self.version.to_owned() }))
     }
 
-    /// Say whether every dependency is there
+    /// Check the dependencies
     ///
-    /// 503 `not_ready` when one that is needed does not answer; `details.dependencies` has the same
+    /// 503 `not_ready` when a required one does not answer; `details.dependencies` has the same
     /// entries as the body of a 200. The answer may be a second old.
     #[oai(path = "/ready", method = "get", operation_id = "ready_get", tag = "Tag::Platform")]
     async fn ready_get(&self) -> Result<Json<Ready>, ApiError> {

@@ -23,8 +23,8 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Installs the recorder of this process; once. A job folds samples until the end, so that what is kept
-    /// does not grow with requests, whether anybody scrapes or not.
+    /// Installs the recorder of this process; call it once. A job folds samples until the end, so that memory does not
+    /// grow with requests if nobody scrapes.
     pub fn install(jobs: &Shutdown) -> Result<Self, BuildError> {
         let handle = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &LATENCY_SECONDS)?
@@ -44,7 +44,7 @@ impl Metrics {
         }
     }
 
-    /// The endpoint; without a token configured it is a 404, deny by default.
+    /// Returns the endpoint. Without a configured token it answers 404.
     pub fn endpoint(self, token: Option<SecretString>) -> impl Endpoint<Output = Response> + 'static {
         let token = token.map(Arc::new);
         make(move |request: Request| {
@@ -60,7 +60,7 @@ fn answer(handle: &PrometheusHandle, token: Option<&SecretString>, request: &Req
     if !bool::from(given.as_bytes().ct_eq(token.expose_secret().as_bytes())) {
         return StatusCode::NOT_FOUND.into_response();
     }
-    // What has come since the last time is part of the answer.
+    // The answer includes samples that are not folded yet.
     handle.run_upkeep();
     Response::builder().content_type("text/plain; version=0.0.4; charset=utf-8").body(handle.render())
 }

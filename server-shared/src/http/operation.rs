@@ -1,9 +1,10 @@
-//! What poem-openapi knows of an operation only after the call, known before it.
+//! Metadata of an operation, known before its handler is called.
 //!
-//! [`Operations`] wraps the tuple of API structs once. Around each handler it puts an endpoint that
-//! knows the operation: it reads the ids of the path, once for everybody ([`PathIds`]), runs the
-//! [`Gate`] (authentication) before any parameter is extracted, refuses unknown query parameters,
-//! enforces body limit and timeout, catches panics innermost, and renders every error in the one envelope.
+//! poem-openapi tells the operation only after the call. [`Operations`] wraps the tuple of API structs once and puts
+//! an endpoint around each handler that knows the operation. It refuses repeated headers, reads the ids of the path
+//! ([`PathIds`]), runs the [`Gate`] (authentication) before any parameter is extracted, refuses unknown and repeated
+//! query parameters and encodings of the body that the operation does not take, enforces body limit and timeout,
+//! catches panics innermost, and renders every error in the one envelope.
 
 use std::{any::Any, collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -23,8 +24,11 @@ use poem_openapi::{
 use super::{
     access_log::Subject,
     body::BodyLimit,
+    document::HeaderParameter,
+    encoding, parameter,
+    parameter::Parameters,
     path::{PathIds, PathParameter},
-    query, rate_limit,
+    rate_limit,
     request_id::RequestId,
 };
 use crate::{
@@ -46,30 +50,33 @@ pub struct Operation {
     pub security: Vec<&'static str>,
     /// The path parameters, in order.
     pub(crate) path_parameters: Vec<PathParameter>,
-    /// Names of the query parameters it takes.
-    query_parameters: Vec<String>,
-    /// Tells whether it reads a body.
+    /// Parameters of the query and the headers.
+    parameters: Parameters,
+    /// `true` if it reads a body.
     pub takes_body: bool,
-    /// Marks that the types of its answers leave.
+    /// `true` if it takes a compressed body.
+    takes_gzip: bool,
+    /// Marks of the types of its answers.
     pub(super) marks: Marks,
 }
 
 impl Operation {
     fn new(path: &str, meta: &MetaOperation, registry: &Registry) -> Self {
-        let stands = |wanted: MetaParamIn| meta.params.iter().filter(move |param| param.in_type == wanted);
+        let path_parameters = meta.params.iter().filter(|param| param.in_type == MetaParamIn::Path);
         Self {
             id: meta.operation_id.unwrap_or("unnamed"),
             path: path.to_owned(),
             method: meta.method.clone(),
             security: meta.security.iter().flat_map(|schemes| schemes.keys().copied()).collect(),
-            path_parameters: stands(MetaParamIn::Path).map(|param| PathParameter::of(path, param)).collect(),
-            query_parameters: stands(MetaParamIn::Query).map(|param| param.name.clone()).collect(),
+            path_parameters: path_parameters.map(|param| PathParameter::of(path, param)).collect(),
+            parameters: Parameters::of(meta, registry),
             takes_body: meta.request.is_some(),
+            takes_gzip: encoding::takes_gzip(meta),
             marks: Marks::of(meta, registry),
         }
     }
 
-    /// Whether a caller must be known.
+    /// Returns true if the caller must be authenticated.
     pub fn secured(&self) -> bool {
         !self.security.is_empty()
     }
@@ -85,19 +92,17 @@ impl Operation {
     }
 }
 
-/// Decides, before anything of a request is parsed, whether it may reach its handler, and sees what
-/// became of it.
+/// Admits requests to their handlers before anything of them is parsed, and sees the answers.
 #[async_trait]
 pub trait Gate: Send + Sync + 'static {
-    /// Called for each secured operation. Leaves what the handlers' security scheme takes, a
-    /// [`Subject`] for the access log and a [`Verdict`] for the headers that speak of limits in the
-    /// request's extensions, or answers: with an error, or with a response that takes the handler's
-    /// place.
+    /// Admits a request for a secured operation, or answers it: with an error, or with a response in place of the
+    /// handler's. Leaves in the request's extensions the caller for the handlers' security scheme, a [`Subject`] for
+    /// the access log and a [`Verdict`] for the headers about limits.
     async fn admit(&self, operation: &Operation, request: &mut Request) -> Result<Option<Response>, ApiError>;
 
-    /// Called with the answer of each secured operation, the gate's own included, before it is
-    /// rendered. `visit` holds what `admit` left in the request's extensions. Not called for a request
-    /// whose connection is gone. It may panic and take as long as the handler may.
+    /// Takes the answer of each secured operation, the gate's own included, before it is rendered. `visit` holds the
+    /// request's extensions after `admit`. Not called for a request whose connection is closed. It may panic and take
+    /// as long as the handler may.
     async fn settle(
         &self,
         operation: &Operation,
@@ -109,24 +114,24 @@ pub trait Gate: Send + Sync + 'static {
     }
 }
 
-/// Bounds on a request; both have an answer of their own (413, 503).
+/// Limits of a request. Beyond the largest body it is answered 413, beyond the timeout 503.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Largest body in bytes.
     pub body: usize,
     /// Operations that take larger bodies: `operation_id` → bytes.
     pub body_of: HashMap<&'static str, usize>,
-    /// How long a handler may take.
+    /// Longest time for a handler.
     pub timeout: Duration,
 }
 
 impl Limits {
-    /// One mebibyte for every body.
+    /// Sets one mebibyte as the limit of every body.
     pub fn new(timeout: Duration) -> Self {
         Self { body: 1024 * 1024, body_of: HashMap::new(), timeout }
     }
 
-    /// Lets one operation take larger (or only smaller) bodies.
+    /// Sets another limit for the bodies of one operation.
     #[must_use]
     pub fn body_of(mut self, operation_id: &'static str, bytes: usize) -> Self {
         self.body_of.insert(operation_id, bytes);
@@ -134,7 +139,7 @@ impl Limits {
     }
 }
 
-/// The operations of an API, before anything runs.
+/// Returns the operations of an API.
 pub fn operations<T: OpenApi>() -> Vec<Operation> {
     let mut registry = Registry::new();
     T::register(&mut registry);
@@ -151,13 +156,24 @@ pub fn operations<T: OpenApi>() -> Vec<Operation> {
 pub struct Operations<T> {
     api: T,
     gate: Arc<dyn Gate>,
+    headers: &'static [HeaderParameter],
     limits: Arc<Limits>,
 }
 
 impl<T: OpenApi> Operations<T> {
-    /// Wraps `api`; `gate` admits callers of secured operations.
-    pub fn new(api: T, gate: Arc<dyn Gate>, limits: Limits) -> Self {
-        Self { api, gate, limits: Arc::new(limits) }
+    /// Wraps `api`; `gate` admits callers of secured operations and reads `headers`.
+    pub fn new(api: T, gate: Arc<dyn Gate>, headers: &'static [HeaderParameter], limits: Limits) -> Self {
+        Self { api, gate, headers, limits: Arc::new(limits) }
+    }
+
+    /// Adds the headers that the gate reads to those that `operation` declares.
+    fn with_headers_of_gate(&self, mut operation: Operation) -> Arc<Operation> {
+        for header in self.headers {
+            if operation.secured() && header.is_taken_by(&operation.method) {
+                operation.parameters.add_header(header.name);
+            }
+        }
+        Arc::new(operation)
     }
 }
 
@@ -173,7 +189,9 @@ impl<T: OpenApi> OpenApi for Operations<T> {
     fn add_routes(self, table: &mut HashMap<String, HashMap<Method, BoxEndpoint<'static>>>) {
         let mut known: HashMap<(String, Method), Arc<Operation>> = operations::<T>()
             .into_iter()
-            .map(|operation| ((route_pattern(&operation.path), operation.method.clone()), Arc::new(operation)))
+            .map(|operation| {
+                ((route_pattern(&operation.path), operation.method.clone()), self.with_headers_of_gate(operation))
+            })
             .collect();
         let mut inner = HashMap::new();
         self.api.add_routes(&mut inner);
@@ -215,14 +233,14 @@ fn route_pattern(path: &str) -> String {
     segments.join("/")
 }
 
-/// What the caller of a handler that took too long is told.
+/// Message for the caller of a handler that took too long.
 const HANDLER_GIVEN_UP: &str = "The request took too long and was given up; nothing is half done. Try again.";
-/// The same when the handler is done and what follows it took too long.
+/// Message if the handler finished, and [`Gate::settle`] took too long.
 const SETTLE_GIVEN_UP: &str = "The request took too long and was given up; it is not known whether it was done. A \
                                repeat with the same Idempotency-Key is safe.";
 
-/// Runs what answers a request. That it panics or takes longer than `timeout` is an answer too;
-/// `given_up` is what the caller is told of the latter.
+/// Runs `work`, which answers a request. A panic becomes 500, and work that takes longer than `timeout` becomes 503 with
+/// the message `given_up`.
 async fn guarded(
     timeout: Duration,
     given_up: &'static str,
@@ -271,7 +289,8 @@ impl Endpoint for OperationEndpoint {
 
 impl OperationEndpoint {
     async fn answer(&self, mut request: Request, visit: &mut Option<Extensions>) -> Result<Response, ApiError> {
-        query::check_size(&request)?;
+        parameter::check_size(&request)?;
+        self.operation.parameters.check_headers(&request)?;
         request.extensions_mut().insert(BodyLimit(self.body_limit));
         request.extensions_mut().insert(Arc::clone(&self.operation));
         let length = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
@@ -288,9 +307,10 @@ impl OperationEndpoint {
                 return Ok(answered);
             }
         }
-        // Who calls comes first: a stranger learns nothing of what a path may be.
+        // After authentication, so that an unauthenticated caller learns nothing of valid ids.
         ids?;
-        query::check_names(&request, &self.operation.query_parameters)?;
+        self.operation.parameters.check_query(&request)?;
+        encoding::check(&request, self.operation.takes_gzip)?;
         match self.endpoint.call(request).await {
             Ok(response) => Ok(response.into_response()),
             Err(error) => Err(self.typed(error)),
@@ -339,7 +359,7 @@ pub(super) fn bad_parameter(name: &str, place: &str) -> ApiError {
         .with_fields(&[FieldFault::new(name, "invalid", "see the specification of this parameter at /docs")])
 }
 
-/// Logs what only the operator may see: the cause of a 5xx, once.
+/// Logs the cause of a 5xx, which only the operator may see.
 pub(crate) fn report(operation: &Operation, request_id: &str, error: &ApiError) {
     if !error.status().is_server_error() {
         return;
@@ -352,10 +372,10 @@ pub(crate) fn report(operation: &Operation, request_id: &str, error: &ApiError) 
     }
 }
 
-/// A handler's panic as the error that is logged: its place and nothing of its text, which may quote
-/// data. (At `debug` the panic hook logs the text.)
+/// Makes the error of a handler's panic: its place, without its text, which may quote data. (At `debug` the panic hook
+/// logs the text.)
 fn panicked(panic: Box<dyn Any + Send>) -> ApiError {
-    // Whatever was thrown is dropped unread.
+    // The payload is dropped unread.
     drop(panic);
     let place = crate::logging::place_of_last_panic();
     ApiError::internal(format!("the handler panicked at {}", place.as_deref().unwrap_or("an unknown place")))
@@ -403,8 +423,9 @@ mod tests {
             method: Method::POST,
             security: vec!["bearer"],
             path_parameters: Vec::new(),
-            query_parameters: Vec::new(),
+            parameters: Parameters::default(),
             takes_body: false,
+            takes_gzip: false,
             marks: Marks::default(),
         };
         let endpoint = OperationEndpoint {

@@ -6,18 +6,18 @@ use poem_openapi::{
     types::{Example, ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type},
 };
 
-/// Entries a page holds when the caller does not say.
+/// Entries of a page when the caller names no size.
 const DEFAULT_SIZE: u32 = 25;
-/// Entries a page holds at most.
+/// Most entries of a page.
 pub const LARGEST_SIZE: u32 = 100;
 
 /// One page of a list.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub struct Page<T: ParseFromJSON + ToJSON + Example + Send + Sync> {
-    /// The entries of this page, in the order asked for.
+    /// Entries of this page, in the requested order.
     pub data: Vec<T>,
-    /// Which page this is and how many there are.
+    /// Number of this page, and the size of the whole list.
     pub meta: PageMeta,
 }
 
@@ -27,16 +27,16 @@ impl<T: ParseFromJSON + ToJSON + Example + Send + Sync> Example for Page<T> {
     }
 }
 
-/// Which page of how many.
+/// Position of a page in its list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Object)]
 pub struct PageMeta {
     /// Number of this page, from 1.
     #[oai(validator(minimum(value = "1")))]
     pub page: u32,
-    /// Entries a page holds at most.
+    /// Most entries of a page.
     #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
     pub page_size: u32,
-    /// Entries in all pages together.
+    /// Number of entries of all pages.
     #[oai(validator(minimum(value = "0")))]
     pub total: i64,
     /// Number of pages; 0 when there is no entry.
@@ -44,7 +44,7 @@ pub struct PageMeta {
     pub total_pages: i64,
 }
 
-/// Which part of a list a caller asked for.
+/// Page of a list that a caller asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Paging {
     page: u32,
@@ -52,35 +52,35 @@ pub struct Paging {
 }
 
 impl Paging {
-    /// From the query parameters, with defaults for those left out.
+    /// Takes the query parameters, with defaults for those left out.
     pub fn new(page: Option<PageNumber>, size: Option<PageSize>) -> Self {
         Self { page: page.map_or(1, |page| page.0), size: size.map_or(DEFAULT_SIZE, |size| size.0) }
     }
 
-    /// Entries to return at most.
+    /// Returns the largest number of entries to read.
     pub fn limit(&self) -> i64 {
         i64::from(self.size)
     }
 
-    /// Entries to pass over.
+    /// Returns the number of entries before the page.
     pub fn offset(&self) -> i64 {
         i64::from(self.page - 1) * i64::from(self.size)
     }
 
-    /// The total, where a first page of `rows` entries already tells it: counting is most of a
+    /// Returns the total if a first page of `rows` entries is the whole list. It saves the count, which is most of a
     /// list's work.
     pub fn total_of_first_page(&self, rows: usize) -> Option<i64> {
         let rows = i64::try_from(rows).ok()?;
         (self.page == 1 && rows < self.limit()).then_some(rows)
     }
 
-    /// The page's `meta`, given how many entries there are in all.
+    /// Makes the page's `meta` from the number of all entries.
     pub fn meta(&self, total: i64) -> PageMeta {
         let size = i64::from(self.size);
         PageMeta { page: self.page, page_size: self.size, total, total_pages: (total + size - 1) / size }
     }
 
-    /// The page around `data`.
+    /// Makes the page of `data`.
     pub fn page<T: ParseFromJSON + ToJSON + Example + Send + Sync>(&self, data: Vec<T>, total: i64) -> Page<T> {
         Page { data, meta: self.meta(total) }
     }

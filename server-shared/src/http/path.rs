@@ -1,10 +1,9 @@
 //! The ids in the path of a request, read once.
 //!
-//! A path has two readings: as it was sent, and as the router decodes it. Where one part of a service
-//! takes the one and another the other, a request can be allowed for one thing and carried out on
-//! another. So the frame reads the ids that the router found, requires each to be written the one way
-//! there is, and leaves them here; the gate, the audit trail and whoever else wants an id of the path
-//! take it from [`PathIds`]. Handlers take the router's text, which is then the same.
+//! A path has two forms: as it was sent, and as the router decodes it. If one part of a service used the first and
+//! another the second, a request could be allowed for one resource and carried out on another. So the frame reads the
+//! ids that the router found and requires each to be written in its canonical form. The gate, the audit trail and all
+//! others take the ids from [`PathIds`]; handlers take the router's text, which is then the same.
 
 use std::{fmt, sync::Arc};
 
@@ -15,14 +14,14 @@ use uuid::Uuid;
 use super::{document::LARGEST_INTEGER, operation::Operation};
 use crate::error::ApiError;
 
-/// A number from 1 to 2^53 − 1, written in digits alone: no sign, no leading zero, no blank.
+/// Reads a number from 1 to 2^53 − 1, written in digits alone: no sign, no leading zero, no blank.
 pub fn id_number(text: &str) -> Option<i64> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     let id = plain.then(|| text.parse().ok()).flatten();
     id.filter(|id| (1..=LARGEST_INTEGER).contains(id))
 }
 
-/// A UUID as it is always shown: lower-case, with its four hyphens.
+/// Reads a UUID in its canonical form: lower case, with four hyphens.
 pub fn id_uuid(text: &str) -> Option<Uuid> {
     let id = Uuid::try_parse(text).ok()?;
     (id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text).then_some(id)
@@ -31,7 +30,7 @@ pub fn id_uuid(text: &str) -> Option<Uuid> {
 /// A parameter of a path, as the specification states it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PathParameter {
-    /// Its name.
+    /// Name of the parameter.
     pub(crate) name: String,
     /// Index of its segment in the path.
     segment: usize,
@@ -65,7 +64,7 @@ impl PathParameter {
 /// An id of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathId {
-    /// A number of ours.
+    /// A number that this service assigned.
     Number(i64),
     /// A UUID.
     Uuid(Uuid),
@@ -86,13 +85,13 @@ impl fmt::Display for PathId {
 pub struct PathIds(Arc<[(String, Option<PathId>)]>);
 
 impl PathIds {
-    /// The ids of `request`; none where no operation took it, or where one of them is not written as it must
-    /// be: such a request gets as far as its gate and no further.
+    /// Returns the ids of `request`. Empty if the request is for no operation, or if an id is not in its canonical form:
+    /// such a request is refused after its gate.
     pub fn of(request: &Request) -> Self {
         request.extensions().get::<Self>().cloned().unwrap_or_default()
     }
 
-    /// The number called `name`.
+    /// Returns the number called `name`.
     pub fn number(&self, name: &str) -> Option<i64> {
         self.0.iter().find_map(|(parameter, id)| match id {
             Some(PathId::Number(number)) if parameter == name => Some(*number),
@@ -105,8 +104,8 @@ impl PathIds {
         self.0.last().and_then(|(_, id)| *id)
     }
 
-    /// Reads what the router found. 404 for an id with percent-encoding in it, which no id needs; 400 for
-    /// one that is no id, or is written another way.
+    /// Reads the ids that the router found. Answers 404 to an id with percent-encoding, which no id needs, and 400 to
+    /// one that is malformed or written another way.
     pub(crate) fn read(operation: &Operation, request: &Request) -> Result<Self, ApiError> {
         let mut ids = Vec::with_capacity(operation.path_parameters.len());
         for (index, parameter) in operation.path_parameters.iter().enumerate() {

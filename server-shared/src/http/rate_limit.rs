@@ -1,4 +1,4 @@
-//! Limits as callers see them: headers, 429, and the limit by address that stands before
+//! Limits as callers see them: headers, 429, and the limit by address that comes before
 //! authentication.
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::{
 
 /// Requests that a caller may make in a period.
 pub const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
-/// How many more would be admitted now.
+/// Requests that would still be admitted now.
 pub const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 /// Seconds until all of the budget is back.
 pub const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
@@ -31,29 +31,29 @@ pub fn refusal(verdict: &Verdict) -> ApiError {
     .with_retry_after(verdict.retry_after)
 }
 
-/// Says in the headers of an answer what its caller may still do.
+/// Sets the headers of an answer that state its caller's remaining budget.
 pub fn announce(verdict: &Verdict, headers: &mut HeaderMap) {
     headers.insert(LIMIT, HeaderValue::from(verdict.limit));
     headers.insert(REMAINING, HeaderValue::from(verdict.remaining));
     headers.insert(RESET, HeaderValue::from(whole_seconds(verdict.reset)));
 }
 
-/// Rounded up: a caller that waits this long must not come too early.
+/// Rounds up, so that a caller that waits this long does not come too early.
 fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
-/// Paths that a balancer or a monitor polls. They have a budget of their own, counted in process: a service must not
-/// look dead because it is busy, or because Redis is down. All probes of a balancer share one address.
+/// Paths that a load balancer or a monitor polls. They have a budget of their own, counted in process, so that a service
+/// does not look dead because it is busy or Redis is down. All probes of a balancer have one address.
 const PROBES: [&str; 3] = ["/health", "/ready", "/metrics"];
 /// Probes a minute from one address.
 const PROBE_LIMIT: u32 = 1_200;
 
-/// Middleware that bounds what one address may send, whoever it says it is. Generous: a whole clinic may
-/// be behind one.
+/// Middleware that limits the requests of one address, regardless of credentials. The limit is generous, because a whole
+/// clinic may have one address.
 ///
-/// It stands in front of everything that costs anything, CORS and the attack blocker included; a browser
-/// reads its refusals all the same.
+/// It is in front of all other work, CORS and the attack blocker included; its refusals still have the headers of CORS,
+/// so that browsers can read them.
 #[derive(Debug, Clone)]
 pub struct AddressLimit {
     limiter: Limiter,
@@ -63,7 +63,7 @@ pub struct AddressLimit {
 }
 
 impl AddressLimit {
-    /// `per_minute` requests; all limits times `scale`.
+    /// Allows `per_minute` requests; multiplies all limits by `scale`.
     pub fn new(limiter: Limiter, per_minute: u32, scale: u32, cors: Cors) -> Self {
         let policy = |class, limit| Policy::new(class, limit, Duration::from_mins(1)).scaled(scale);
         Self { limiter, requests: policy("address", per_minute), probes: policy("probe", PROBE_LIMIT), cors }

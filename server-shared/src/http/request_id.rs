@@ -1,14 +1,14 @@
-//! A name for each request, made here, that every log line, audit row and error of the request carries.
+//! Generates an id for each request, which every log line, audit row and error of the request carries.
 //!
-//! The caller's own id of the request is a separate value: callers who may write free text into a trail that nobody
-//! can change write names into it. It is accepted only in the form of an id, and kept where erasure reaches it.
+//! The caller's own id of the request is a separate value. Callers would write names into a free text, and the trail
+//! can't be changed; so it is accepted only in the form of an id, and stored only where erasure reaches it.
 
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response, Result, http::HeaderValue};
 use uuid::Uuid;
 
-/// The header that carries the caller's id in a request, and ours in every answer.
+/// Header with the caller's id in a request, and with ours in every answer.
 pub const HEADER: &str = "x-request-id";
-/// The header of an answer that carries the caller's id, where one was taken.
+/// Header with the caller's id in an answer, if it was accepted.
 pub const CLIENT_HEADER: &str = "x-client-request-id";
 
 /// The id of the request at hand, found in its extensions: a UUIDv7, so it sorts by time.
@@ -16,30 +16,30 @@ pub const CLIENT_HEADER: &str = "x-client-request-id";
 pub struct RequestId(pub String);
 
 impl RequestId {
-    /// The id of `request`; empty when the middleware is not in front.
+    /// Returns the id of `request`; empty without the middleware in front.
     pub fn of(request: &Request) -> &str {
         request.extensions().get::<Self>().map_or("", |id| id.0.as_str())
     }
 }
 
-/// Id that the caller gave the request: to be kept only where erasure reaches it, and in no log.
+/// Id that the caller gave the request. It is stored only where erasure reaches it, and never logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientRequestId(Uuid);
 
 impl ClientRequestId {
-    /// That of `request`, if it has one.
+    /// Returns that of `request`, if it has one.
     pub fn of(request: &Request) -> Option<Uuid> {
         request.extensions().get::<Self>().map(|id| id.0)
     }
 
-    /// Reads what was sent. A UUID, or the 32 hexadecimal digits of a trace's id, which are one: there is no
-    /// room for words.
+    /// Reads the header. Accepts a UUID, or the 32 hexadecimal digits of a trace's id, which are one; neither has room
+    /// for words.
     fn read(sent: &str) -> Option<Self> {
         matches!(sent.len(), 32 | 36).then(|| Uuid::try_parse(sent).ok()).flatten().map(Self)
     }
 }
 
-/// Middleware that makes an id for each request and says it in the answer, and the caller's beside it.
+/// Middleware that generates an id for each request, and returns it and the caller's in the answer.
 pub struct RequestIds;
 
 impl<E: Endpoint> Middleware<E> for RequestIds {

@@ -46,11 +46,11 @@ macro_rules! json_response {
 }
 
 json_response!(
-    /// 201 with what was created.
+    /// 201 with the created resource.
     Created, StatusCode::CREATED, "Created; the body is what was created."
 );
 json_response!(
-    /// 202 with what became of the request.
+    /// 202 with the state of the work.
     Accepted, StatusCode::ACCEPTED, "Accepted; the body says what was stored."
 );
 

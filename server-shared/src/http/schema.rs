@@ -1,8 +1,8 @@
 //! The published schemas, compiled once each to validators.
 //!
-//! Validation of a body costs no memory. The faults of an invalid body are found list by list: each list's length
-//! before its items, the items one after the other, so that there are never more faults in memory than one item has,
-//! beside the hundred that are reported.
+//! Validation of a body allocates no memory. The faults of an invalid body are found list by list: each list's length
+//! before its items, the items one after the other, so that the memory holds the faults of one item at a time, beside
+//! the hundred that are reported.
 
 mod dialect;
 mod fault;
@@ -15,16 +15,17 @@ use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::{Map, Value, json};
 
 pub use self::fault::Faults;
+pub(super) use self::fault::{CHARACTERS, escape};
 use self::{
     dialect::{each_schema, json_schema, name_items},
-    fault::{NO_FORM, describe, escape},
+    fault::{NO_FORM, describe},
 };
 use crate::{error::FieldFault, value::FORMATS};
 
 /// Most values of any body: some 20 MB once they are parsed.
 const MOST_VALUES: usize = 150_000;
-/// Values that a body may have beyond its largest valid one and a quarter more, so that the answer to a list that is
-/// a little too long says just that.
+/// Values that a body may have beyond its largest valid one and a quarter more, so that a list that is a
+/// little too long is answered with that fault.
 const VALUES_TO_SPARE: usize = 1_000;
 /// Depth to which schemas are followed; a schema that refers to itself may nest without end.
 const DEEPEST: usize = 16;
@@ -32,9 +33,9 @@ const DEEPEST: usize = 16;
 /// The validators of a schema, each compiled when it is first needed.
 #[derive(Debug, Default)]
 struct Compiled {
-    /// Of all of it.
+    /// Validator of all of it.
     whole: OnceLock<Result<Validator, String>>,
-    /// Of all of it but for what is in its lists.
+    /// Validator of all of it, without the items of its lists.
     shell: OnceLock<Result<Validator, String>>,
 }
 
@@ -50,7 +51,7 @@ pub struct Schemas {
 }
 
 impl Schemas {
-    /// The schemas under `components/schemas` of the finished document.
+    /// Takes the schemas under `components/schemas` of the finished document.
     pub fn of(document: &Value) -> Self {
         let mut schemas = document.pointer("/components/schemas").cloned().unwrap_or_else(|| json!({}));
         json_schema(&mut schemas);
@@ -66,19 +67,19 @@ impl Schemas {
         Self { whole: schemas, shells, compiled }
     }
 
-    /// Compiles all of them; what would be a fault of a request is one of the specification here.
+    /// Compiles all of them, so that a faulty schema is found when the specification is made, not at a request.
     pub fn check(&self) -> Result<(), String> {
         self.compiled.keys().try_for_each(|name| self.whole(name).and(self.shell(name)).map(|_| ()))
     }
 
-    /// Most values that a body for the schema called `name` may have: those of its largest valid one, and
+    /// Returns the most values that a body for the schema called `name` may have: those of its largest valid one, and
     /// some to spare.
     pub fn most_values(&self, name: &str) -> usize {
         let largest = self.named(name).map_or(1, |schema| self.largest(schema, DEEPEST));
         (largest + largest / 4).saturating_add(VALUES_TO_SPARE).min(MOST_VALUES)
     }
 
-    /// Every fault of `value` against the schema called `name`.
+    /// Finds every fault of `value` against the schema called `name`.
     pub fn faults(&self, name: &str, value: &Value) -> Result<Faults, String> {
         let mut faults = Faults::default();
         if self.whole(name)?.is_valid(value) {
@@ -86,13 +87,13 @@ impl Schemas {
         }
         self.find(name, value, "", &mut faults)?;
         if faults.count() == 0 {
-            // In a list that only one of several forms has.
+            // The fault is in a list that only one of several forms has.
             faults.add(|| FieldFault::new("", "invalid", NO_FORM));
         }
         Ok(faults)
     }
 
-    /// The faults of a value at `pointer`, and of what is in its lists.
+    /// Finds the faults of a value at `pointer`, and of the items of its lists.
     fn find(&self, name: &str, value: &Value, pointer: &str, faults: &mut Faults) -> Result<(), String> {
         for error in self.shell(name)?.iter_errors(value) {
             describe(&error, pointer, faults);
@@ -113,7 +114,7 @@ impl Schemas {
         match value {
             Value::Array(items) => {
                 let Some(name) = reference(&schema["items"]) else { return Ok(()) };
-                // A list that is too long has been told to be that, and is not looked into.
+                // The fault of a list that is too long is found already, and its items are not checked.
                 if schema["maxItems"].as_u64().is_some_and(|most| items.len() as u64 > most) {
                     return Ok(());
                 }
@@ -196,7 +197,7 @@ fn compiled<'a>(
         options
             .with_draft(Draft::Draft202012)
             .should_validate_formats(true)
-            // Linear in the text, whatever the pattern.
+            // Matching takes linear time for every pattern.
             .with_pattern_options(PatternOptions::regex())
             .build(&root)
             .map_err(|error| format!("schema {name}: {error}"))
@@ -204,12 +205,12 @@ fn compiled<'a>(
     place.get_or_init(compile).as_ref().map_err(Clone::clone)
 }
 
-/// The name of the schema that this one refers to.
+/// Returns the name of the schema that this one refers to.
 fn reference(schema: &Value) -> Option<&str> {
     schema["$ref"].as_str()?.rsplit('/').next()
 }
 
-/// The form that a value has which may also be null.
+/// Returns the other form of a value that may be null.
 fn only_form(schema: &Value) -> Option<&Value> {
     let forms = schema["anyOf"].as_array().or_else(|| schema["oneOf"].as_array())?;
     let mut forms = forms.iter().filter(|form| form["type"] != "null");

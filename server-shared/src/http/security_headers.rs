@@ -1,5 +1,4 @@
-//! Headers that tell a browser to trust an answer with nothing it doesn't need: those that OWASP's
-//! cheat sheets ask of a JSON API.
+//! Headers that restrict a browser's use of an answer, as OWASP's cheat sheets recommend for a JSON API.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +7,7 @@ use poem::{
     http::{HeaderName, HeaderValue, header},
 };
 
-/// An answer may bring its own of these, as `/docs` brings its policy.
+/// Headers and their values. An answer may have its own of these, as `/docs` has its policy.
 const HEADERS: [(HeaderName, HeaderValue); 8] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
@@ -23,14 +22,14 @@ const HEADERS: [(HeaderName, HeaderValue); 8] = [
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
 ];
 
-/// Middleware that sets them where an answer does not bring its own.
+/// Middleware that sets the headers that an answer does not have.
 #[derive(Debug, Clone)]
 pub struct SecurityHeaders {
     all: Arc<Vec<(HeaderName, HeaderValue)>>,
 }
 
 impl SecurityHeaders {
-    /// With `hsts`, browsers are told to come by TLS only for that long, to subdomains too.
+    /// Makes the middleware. For the time `hsts`, browsers use TLS alone, for subdomains too.
     pub fn new(hsts: Option<Duration>) -> Self {
         let mut all = HEADERS.to_vec();
         let text = hsts.map(|age| format!("max-age={}; includeSubDomains", age.as_secs()));

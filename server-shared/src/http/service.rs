@@ -28,7 +28,7 @@ use crate::{
     rate_limit::Limiter,
 };
 
-/// What stands around the handlers of a service.
+/// Parts around the handlers of a service.
 pub struct Frame {
     /// Head of the specification.
     pub info: Info,
@@ -46,16 +46,16 @@ pub struct Frame {
     pub edge: EdgeConfig,
     /// Counts requests by address.
     pub limiter: Limiter,
-    /// Told of each scanner that was turned away, if anybody is.
+    /// Callback for each blocked request of a scanner.
     pub on_blocked: Option<OnBlocked>,
 }
 
-/// The whole service as one endpoint.
+/// Builds the whole service as one endpoint.
 ///
 /// A request passes, from the outside in: request id → security headers → client address → access
 /// log and metrics → limit by address → CORS → attack blocker → the envelope for what no operation
 /// answers → routing → per operation: timeout, panic recovery, body limit, gate (authentication and
-/// what else the service wants), unknown parameters, handler.
+/// what else the service wants), unknown and repeated parameters, content encoding, handler.
 pub fn endpoint<T: OpenApi + 'static>(api: T, frame: Frame) -> Result<BoxEndpoint<'static, Response>, DocumentFault> {
     let document = Document::of::<T>(&frame.info)?;
     let schemas = Arc::new(document.schemas());
@@ -63,7 +63,7 @@ pub fn endpoint<T: OpenApi + 'static>(api: T, frame: Frame) -> Result<BoxEndpoin
     let cors = Cors::new(edge.cors_allowed_origins.into_iter().map(|origin| origin.0));
     let per_address =
         AddressLimit::new(frame.limiter, edge.rate_limit_per_address, edge.rate_limit_scale, cors.clone());
-    let operations = Operations::new(api, frame.gate, frame.limits);
+    let operations = Operations::new(api, frame.gate, frame.info.headers, frame.limits);
     let routes = Route::new()
         .at("/docs", poem::get(docs::page(&document)))
         .at("/openapi.json", poem::get(docs::specification(&document)))
@@ -82,7 +82,7 @@ pub fn endpoint<T: OpenApi + 'static>(api: T, frame: Frame) -> Result<BoxEndpoin
         .boxed())
 }
 
-/// A bound port; nothing is accepted before [`Bound::serve`].
+/// A bound port, which accepts nothing before [`Bound::serve`].
 pub struct Bound {
     listener: TcpListener,
     address: std::net::SocketAddr,
@@ -96,13 +96,13 @@ impl Bound {
         Ok(Self { listener, address })
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     pub fn address(&self) -> std::net::SocketAddr {
         self.address
     }
 
-    /// Says where it listens: in the log and, where a path is given, in that file. The file appears
-    /// whole, so whoever waits for it never reads half an address.
+    /// Writes the address to the log and, if a path is given, to that file. The file is renamed into place, so a
+    /// process that waits for it never reads a part of the address.
     pub fn announce(&self, port_file: Option<&str>) -> io::Result<()> {
         tracing::info!(address = %self.address, "listening");
         if let Some(path) = port_file {

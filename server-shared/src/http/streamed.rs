@@ -1,5 +1,5 @@
-//! A JSON document that is written as it is read: no more of it is in memory than a few chunks, however
-//! long it is.
+//! A JSON document that is sent while it is read from the database, so that a document of any length takes the memory
+//! of a few chunks.
 
 use std::{error::Error, future::Future, io};
 
@@ -10,26 +10,26 @@ use tokio::sync::mpsc;
 
 use crate::error::causes;
 
-/// Bytes that are sent at once, and how many such may wait for the receiver.
+/// Bytes of a chunk, and the number of chunks that may wait for the receiver.
 pub(super) const CHUNK: usize = 64 * 1024;
 const CHUNKS_WAITING: usize = 4;
 
-/// The receiver has gone: there is nobody to write for.
+/// The receiver closed the connection.
 #[derive(Debug, thiserror::Error)]
 #[error("the receiver has gone")]
 pub struct Gone;
 
-/// Something that writes itself.
+/// A document that writes its own content.
 pub trait Document: Send + 'static {
-    /// Why it ends before its end.
+    /// Reason why a document is not written to its end.
     type Fault: Error + From<Gone> + Send;
 
     /// Writes the document, every list and object of it closed.
     fn write(self, outlet: &mut Outlet) -> impl Future<Output = Result<(), Self::Fault>> + Send;
 }
 
-/// The document as a body. What fails on the way breaks the connection: half a document is never taken
-/// for a whole one.
+/// Makes the document the body of an answer. A failure breaks the connection, so that the receiver can't take a part of
+/// the document for the whole.
 pub fn body(document: impl Document) -> Body {
     let (sender, receiver) = mpsc::channel(CHUNKS_WAITING);
     tokio::spawn(async move {
@@ -38,7 +38,7 @@ pub fn body(document: impl Document) -> Body {
             && !outlet.sender.is_closed()
         {
             tracing::error!(error = causes(&fault), "a document broke off");
-            // If the receiver goes now, there is nobody to tell.
+            // If the receiver has gone, nobody has to learn of it.
             let _ = outlet.sender.send(Err(io::Error::other("the document broke off"))).await;
         }
     });
@@ -53,17 +53,17 @@ async fn whole<D: Document>(document: D, outlet: &mut Outlet) -> Result<(), D::F
     Ok(outlet.flush().await?)
 }
 
-/// Where a document goes, in chunks.
+/// Sends a document in chunks.
 pub struct Outlet {
     buffer: Vec<u8>,
-    /// Of each list that is open, the innermost last: whether it has an entry.
+    /// Open lists, the innermost last; `true` for one that has an entry.
     filled: Vec<bool>,
     sender: mpsc::Sender<Result<Bytes, io::Error>>,
 }
 
 impl Outlet {
-    /// Opens an object, an entry of the list that is open if one is: the members of `head`, which is a JSON
-    /// object that has some, and then the list `list`, open.
+    /// Opens an object, as an entry of the open list if there is one. The object has the members of `head`, a JSON
+    /// object that is not empty, and the list `list`, which stays open.
     pub async fn open(&mut self, head: &str, list: &str) -> Result<(), Gone> {
         self.separate();
         let head = head.strip_suffix('}').unwrap_or(head);
@@ -71,13 +71,13 @@ impl Outlet {
         self.text(&format!("{head},\"{list}\":[")).await
     }
 
-    /// An entry of the list that is open, as JSON.
+    /// Writes an entry of the open list, as JSON.
     pub async fn entry(&mut self, entry: &str) -> Result<(), Gone> {
         self.separate();
         self.text(entry).await
     }
 
-    /// Begins an entry of the list that is open, for [`Outlet::bytes`].
+    /// Begins an entry of the open list, for [`Outlet::bytes`].
     pub fn separate(&mut self) {
         if let Some(filled) = self.filled.last_mut()
             && std::mem::replace(filled, true)
@@ -86,20 +86,20 @@ impl Outlet {
         }
     }
 
-    /// More of an entry.
+    /// Writes a part of an entry.
     pub async fn bytes(&mut self, bytes: &[u8]) -> Result<(), Gone> {
         self.buffer.extend_from_slice(bytes);
         if self.buffer.len() >= CHUNK { self.flush().await } else { Ok(()) }
     }
 
-    /// Closes the list that is open and opens `list` in the same object.
+    /// Closes the open list and opens `list` in the same object.
     pub async fn next(&mut self, list: &str) -> Result<(), Gone> {
         self.filled.pop();
         self.filled.push(false);
         self.text(&format!("],\"{list}\":[")).await
     }
 
-    /// Closes the list that is open, and its object.
+    /// Closes the open list and its object.
     pub async fn close(&mut self) -> Result<(), Gone> {
         self.filled.pop();
         self.text("]}").await

@@ -1,4 +1,4 @@
-//! Answers that no operation gave (no such path, wrong method), in the one envelope.
+//! Answers to requests for no operation (unknown path, wrong method), in the one envelope.
 
 use poem::{
     Endpoint, IntoResponse, Middleware, Request, Response, Result,
@@ -14,7 +14,7 @@ pub struct Unrouted {
 }
 
 impl Unrouted {
-    /// Knows the paths of `document` and which methods each has.
+    /// Takes the paths of `document` with their methods.
     pub fn new(document: &Document) -> Self {
         Self { paths: document.methods() }
     }
@@ -81,7 +81,7 @@ impl<E> UnroutedEndpoint<E> {
     }
 }
 
-/// The paths that requests for `path` are routed to: what is spelled out goes before what is a parameter.
+/// Returns the paths that requests for `path` are routed to: a literal segment takes precedence over a parameter.
 fn routed<'a, T>(paths: &'a [(String, T)], path: &'a str) -> impl Iterator<Item = &'a (String, T)> {
     let literal = |template: &str| template.split('/').filter(|part| !part.starts_with('{')).count();
     let matching = move || paths.iter().filter(move |(template, _)| matches(template, path));

@@ -8,14 +8,14 @@ use poem_openapi::{
 
 use super::Mark;
 
-/// Proof that an audit entry was written for what comes out. A service implements it for one type, and only the module
+/// Proof that an audit entry was written for a disclosure. A service implements it for one type, and only the module
 /// that writes such entries can make a value of it.
 pub trait Door {}
 
 /// Protected health information that an audit entry was written for.
 ///
 /// It comes from a service's [`Door`] and ends in the answer: a handler that returns it is marked `x-phi: true` in the
-/// specification. It can be changed on the way, but not taken out, so that nobody answers with it without the mark:
+/// specification. It can be changed on the way, but not taken out, so that no operation answers with it without the mark:
 ///
 /// ```
 /// # use poem_openapi::payload::Json;
@@ -37,7 +37,7 @@ pub trait Door {}
 /// }
 /// ```
 ///
-/// Nor is there one without a door, whose proof a service can't make:
+/// It needs a door's proof, which other code of the service can't make:
 ///
 /// ```
 /// # use server_shared::mark::{Disclosed, Door};

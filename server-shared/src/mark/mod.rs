@@ -1,9 +1,9 @@
-//! Types that say how a value may leave the service, and what they leave in the specification.
+//! Types that state how a value may leave the service, and their marks in the specification.
 //!
 //! [`Phi`] is a value that is protected health information, [`Disclosed`] an answer that an audit entry was written for,
 //! [`ShownOnce`] a secret. Each leaves its mark in the schemas of poem-openapi's registry, as the name of the schema's
-//! Rust type, which is not printed. What an operation does is found by following the schemas of its answers, so there is
-//! no list of operations that somebody could forget to add one to.
+//! Rust type, which is not printed. The schemas of an operation's answers tell its marks, so there is no list of
+//! operations that could be incomplete.
 
 mod disclosed;
 mod phi;
@@ -65,8 +65,8 @@ impl Mark {
     }
 }
 
-/// Takes off the answers of an operation what [`Disclosed`] has put around their schemas, so that they are printed as
-/// they are.
+/// Removes the schemas that [`Disclosed`] has put around those of an operation's answers, so that the specification shows
+/// the inner ones.
 pub(crate) fn unwrap_answers(operation: &mut MetaOperation) {
     for media in operation.responses.responses.iter_mut().flat_map(|response| &mut response.content) {
         if let MetaSchemaRef::Inline(around) = &mut media.schema
@@ -78,12 +78,12 @@ pub(crate) fn unwrap_answers(operation: &mut MetaOperation) {
     }
 }
 
-/// The marks that are found in the schemas of an operation, each with the first place that has it.
+/// Marks in the schemas of an operation, each with the first place that has it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Marks {
     answered: BTreeMap<Mark, String>,
     taken: BTreeMap<Mark, String>,
-    /// The first text of an answer that is called like a secret, and is none by its type.
+    /// First text of an answer that has the name of a secret, but not the type.
     unmarked_secret: Option<String>,
 }
 
@@ -96,7 +96,7 @@ impl Marks {
         Self { answered: answers.marks, taken: bodies.marks, unmarked_secret: answers.unmarked_secret }
     }
 
-    /// Returns true if protected health information comes out.
+    /// Returns true if the operation discloses protected health information.
     pub(crate) fn disclosed(&self) -> bool {
         self.answered.contains_key(&Mark::Disclosed)
     }
@@ -106,7 +106,7 @@ impl Marks {
         self.answered.contains_key(&Mark::ShownOnce)
     }
 
-    /// Returns what is wrong with the operation, and how to mend it.
+    /// Returns the faults of the operation, each with its remedy.
     pub(crate) fn faults(&self, operation_id: &str) -> Vec<String> {
         let undisclosed = self.answered.get(&Mark::Phi).filter(|_| !self.disclosed()).map(|place| {
             format!(
@@ -123,7 +123,7 @@ impl Marks {
     }
 }
 
-/// A way through schemas that looks at each once.
+/// A traversal of schemas that visits each once.
 struct Walk<'a> {
     registry: &'a Registry,
     seen: BTreeSet<&'a str>,
@@ -140,7 +140,7 @@ impl<'a> Walk<'a> {
         walk
     }
 
-    /// Follows a schema that stands at `place`.
+    /// Visits a schema at `place`.
     fn visit(&mut self, schema: &'a MetaSchemaRef, place: &str) {
         let (schema, owner) = match schema {
             MetaSchemaRef::Inline(schema) => (&**schema, place),

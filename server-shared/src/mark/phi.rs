@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::Mark;
 
-/// A value that is protected health information, wherever it goes.
+/// A value that is protected health information.
 ///
-/// It is what opens sealed columns gives, and what a model holds. An operation that answers with one, and not as
-/// [`super::Disclosed`], is named when the specification is made: neither it nor the server starts. Logs have nothing of
-/// it:
+/// Opening a sealed column returns one, and models hold it. If an operation answers with one that is not
+/// [`super::Disclosed`], the specification can't be made and the server does not start. Its `Debug` shows nothing of the
+/// value:
 ///
 /// ```
 /// # use server_shared::mark::Phi;
@@ -20,7 +20,7 @@ use super::Mark;
 /// assert_eq!(format!("{notes:?}"), "Phi(…)");
 /// ```
 ///
-/// It is no text by accident:
+/// It does not convert to text by itself:
 ///
 /// ```compile_fail,E0277
 /// # use server_shared::mark::Phi;
@@ -36,7 +36,7 @@ use super::Mark;
 pub struct Phi<T>(T);
 
 impl<T> Phi<T> {
-    /// Works on the value, which stays protected; for parsing one that is kept as text.
+    /// Converts the value, which stays protected; for parsing one that is stored as text.
     pub fn try_map<U, E>(self, work: impl FnOnce(T) -> Result<U, E>) -> Result<Phi<U>, E> {
         work(self.0).map(Phi)
     }

@@ -11,8 +11,8 @@ use super::Mark;
 
 /// A secret on its way into the one answer that shows it.
 ///
-/// A response type that holds one marks its operations: their answers are not kept for a repeated request. There is no
-/// other use of it. It has no text and no copy, is not in logs, and its memory is cleared when it goes:
+/// A response type that holds one marks its operations: their answers are not kept for a repeated request. It can't be
+/// written as text, copied or logged, and its memory is cleared when it is dropped:
 ///
 /// ```
 /// # use poem_openapi::types::ToJSON;
@@ -87,7 +87,7 @@ impl<T: ToJSON + Zeroize> ToJSON for ShownOnce<T> {
     }
 }
 
-/// Refuses every value: poem-openapi derives that a model can be parsed, and nobody sends one with a secret of ours.
+/// Refuses every value. poem-openapi derives parsing for every model, but no request holds a secret of this service.
 impl<T: Type + Zeroize> ParseFromJSON for ShownOnce<T> {
     fn parse_from_json(_value: Option<Value>) -> ParseResult<Self> {
         Err(ParseError::custom("is only ever answered"))

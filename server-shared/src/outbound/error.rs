@@ -14,7 +14,7 @@ pub enum OutboundError {
     /// A scheme other than `https`.
     #[error("the address must begin with https://")]
     Scheme,
-    /// A user name or password stands in the URL.
+    /// The URL holds a user name or password.
     #[error("the address holds a user name or password: remove them, requests are signed instead")]
     Credentials,
     /// A port that belongs to another protocol.
@@ -57,8 +57,8 @@ impl OutboundError {
         }
     }
 
-    /// Returns true if the address itself is refused: trying it again is of no use. A name may come to mean
-    /// another address, so whoever is refused for that should have it checked anew.
+    /// Returns true if the address itself is refused, so that a repeat is useless. A name may resolve to another address
+    /// later and can be checked again.
     pub fn is_refusal(self) -> bool {
         matches!(self, Self::Invalid | Self::Scheme | Self::Credentials | Self::Port | Self::NotPublic)
     }
@@ -87,7 +87,7 @@ impl From<reqwest::Error> for OutboundError {
     }
 }
 
-/// Looks into `io::Error` as well, which does not count what it wraps among its sources.
+/// Looks into `io::Error` as well, whose wrapped error is not among its sources.
 fn is_tls(error: &(dyn Error + 'static)) -> bool {
     let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     error.is::<rustls::Error>() || wrapped.is_some_and(|wrapped| is_tls(wrapped))

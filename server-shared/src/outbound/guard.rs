@@ -1,4 +1,4 @@
-//! Judges addresses before anything is sent to them.
+//! Checks addresses before anything is sent to them.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -15,10 +15,10 @@ use super::{Rules, error::OutboundError, networks::is_public};
 const OTHER_PROTOCOLS: [u16; 19] =
     [1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080];
 
-/// Resolves the names of hosts, and lets nothing through that is not to be reached.
+/// Resolves the names of hosts, and refuses those that must not be reached.
 ///
-/// The HTTP client connects to what its resolver returns and asks once a connection. So there is no second
-/// resolution that could answer otherwise, and an address that was judged is the one that is connected to.
+/// The HTTP client connects to what its resolver returns and asks once for each connection. So no second
+/// resolution can differ, and the address that was checked is the one that is connected to.
 #[derive(Clone)]
 pub(super) struct Guard {
     rules: Arc<Rules>,
@@ -30,9 +30,9 @@ impl Guard {
         Self { rules, names }
     }
 
-    /// Parses what a user supplied and judges all of it but the addresses behind a name. What the parser of URLs
-    /// makes of a host in decimal, octal or hexadecimal digits is what the HTTP client connects to: both use the
-    /// same parser.
+    /// Parses an address that a user supplied and checks all of it but the addresses of a name. The HTTP client uses the
+    /// same parser of URLs, so it connects to the host that was checked, even if that is written in decimal, octal or
+    /// hexadecimal digits.
     pub(super) fn parse(&self, address: &str) -> Result<Url, OutboundError> {
         if address.chars().any(|c| c.is_control() || c.is_whitespace()) {
             // The parser would leave them out.
@@ -69,7 +69,7 @@ impl Guard {
 
     async fn lookup(&self, name: Name) -> Result<Vec<SocketAddr>, OutboundError> {
         let found = self.names.resolve(name).await.map_err(|_| OutboundError::Unresolved)?;
-        // Port 0 stands for the URL's own, whatever the resolver says.
+        // Port 0 means the URL's own, instead of the resolver's.
         let found: Vec<_> = found.map(|found| SocketAddr::new(found.ip(), 0)).collect();
         if found.is_empty() {
             return Err(OutboundError::Unresolved);

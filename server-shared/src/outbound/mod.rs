@@ -22,7 +22,7 @@ use url::Url;
 pub use error::OutboundError;
 use guard::{Guard, System};
 
-/// Limits of what the client reaches and of what it takes of an answer.
+/// Limits of the addresses that the client reaches and of the answers that it reads.
 #[derive(Debug, Clone)]
 pub struct Rules {
     /// Reaches `http:` too, on port 80 as well. For development and tests.
@@ -55,8 +55,8 @@ impl Default for Rules {
 ///
 /// An address is `https`, without user name and password, with port 443 or one above 1023 that no other protocol
 /// claims. Each request resolves the host's name once, refuses it if a single one of its addresses is not public,
-/// and connects to those addresses. It follows no redirect, asks no proxy, and keeps no connection: what was
-/// judged holds for one request.
+/// and connects to those addresses. It follows no redirect, asks no proxy, and keeps no connection: each check
+/// holds for one request.
 #[derive(Clone)]
 pub struct Outbound {
     client: Client,
@@ -64,7 +64,7 @@ pub struct Outbound {
     rules: Arc<Rules>,
 }
 
-/// An answer, whatever its status: a redirect is one too.
+/// An answer with any status, a redirect included.
 #[derive(Clone)]
 pub struct Answer {
     /// The status.
@@ -98,7 +98,7 @@ impl Outbound {
     }
 
     fn with_names(rules: Rules, names: Arc<dyn Resolve>) -> Result<Self, reqwest::Error> {
-        // Whoever comes first installs it; any other part of the process wants the same one.
+        // The first part of the process that needs it installs it; the others need the same one.
         rustls::crypto::ring::default_provider().install_default().ok();
         let rules = Arc::new(rules);
         let guard = Guard::new(Arc::clone(&rules), names);
@@ -108,7 +108,7 @@ impl Outbound {
             // A proxy would resolve the name itself.
             .no_proxy()
             .https_only(!rules.plain_http)
-            // A connection that is kept would outlive the judgement of its address.
+            // A kept connection would outlive the check of its address.
             .pool_max_idle_per_host(0)
             .http1_only()
             .connect_timeout(rules.connect_timeout)
@@ -116,8 +116,8 @@ impl Outbound {
         Ok(Self { client, guard, rules })
     }
 
-    /// Judges an address without sending anything to its host, and returns it in the one form in which the same
-    /// address is always written. For when it is registered; each request judges it again.
+    /// Checks an address without sending anything to its host, and returns it in its normal form. For the registration
+    /// of an address; each request checks it again.
     ///
     /// # Errors
     /// A refusal, or that the name has no address.

@@ -1,7 +1,7 @@
 //! Tells which addresses lie on the public Internet.
 //!
-//! The standard library's `IpAddr::is_global` is unstable, and no crate that is kept up judges addresses:
-//! `ip_network` stands still and lacks what was reserved since. The tables are the special-purpose registries
+//! The standard library's `IpAddr::is_global` is unstable, and no maintained crate classifies addresses:
+//! `ip_network` is unmaintained and lacks later reservations. The tables are the special-purpose registries
 //! of IANA; each entry names the RFC that reserves it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -29,7 +29,7 @@ static RESERVED_V4: [Ipv4Net; 17] = [
     v4([240, 0, 0, 0], 4),      // reserved (RFC 1112), and the broadcast address
 ];
 
-/// Global unicast of IPv6 (RFC 4291). What lies outside is loopback, link-local, site-local, unique local,
+/// Global unicast of IPv6 (RFC 4291). Addresses outside are loopback, link-local, site-local, unique local,
 /// multicast, or holds an IPv4 address: mapped, compatible, or translated by NAT64 (`64:ff9b::/96`,
 /// `64:ff9b:1::/48`).
 const GLOBAL_V6: Ipv6Net = v6([0x2000, 0, 0], 3);

@@ -33,7 +33,7 @@ impl Names {
         Self(Arc::new(Mutex::new(answers.iter().map(addresses).collect())), Arc::default())
     }
 
-    /// How often somebody has asked.
+    /// Number of requests.
     fn asked(&self) -> usize {
         self.1.load(Ordering::SeqCst)
     }

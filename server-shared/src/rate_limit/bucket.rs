@@ -1,39 +1,39 @@
-//! What this process knows of one caller's budget.
+//! Budget of one caller, as far as this process knows it.
 
 use super::Policy;
 
-/// For how long what Redis has said of the other processes is believed, in microseconds.
+/// Time for which an answer of Redis about the other processes is used, in microseconds.
 const FRESH: u64 = 1_000_000;
 
-/// The era of a bucket of which nobody knows what Redis has heard.
+/// Era of a bucket of which it is unknown what Redis has counted.
 const NEVER: u64 = u64::MAX;
 
 /// One caller in one class. Times are microseconds since the limiter was made.
 #[derive(Debug)]
 pub(super) struct Bucket {
     policy: Policy,
-    /// When the debt is paid off. Never later than is true of all processes together.
+    /// Time at which the debt is paid off; never later than the debt of all processes together.
     until: u64,
-    /// Admitted here and not told to Redis yet.
+    /// Requests admitted here and not reported to Redis yet.
     pending: u64,
-    /// Told to Redis, which has not answered yet.
+    /// Requests reported to Redis, which has not answered yet.
     unanswered: u64,
-    /// When Redis last said what all processes have admitted.
+    /// Time of the last answer of Redis about all processes.
     learnt: Option<u64>,
-    /// Which connection to Redis was told last, or [`NEVER`].
+    /// Era of the connection to Redis that got the last report, or [`NEVER`].
     era: u64,
-    /// Whether it is on the list of those to tell Redis of.
+    /// `true` if it is on the list of buckets to report to Redis.
     listed: bool,
 }
 
-/// What Redis is to be told.
+/// Report of a bucket to Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Report {
-    /// The debt is at least this: Redis may have forgotten.
+    /// Least debt, for a Redis that may have lost its memory.
     pub(super) known: u64,
-    /// So many more have been admitted.
+    /// Requests admitted since the last report.
     pub(super) counted: u64,
-    /// How many admitted requests either of the two speaks of; stays here.
+    /// Number of admitted requests that the report covers; it is not sent.
     pub(super) told: u64,
 }
 
@@ -50,7 +50,7 @@ impl Bucket {
         self.until.saturating_sub(now)
     }
 
-    /// Whether the others' word is needed before the next request is admitted.
+    /// Returns true if the next request may only be admitted after an answer of Redis.
     pub(super) fn unsure(&self, now: u64) -> bool {
         self.policy.scarce(self.debt(now))
             || self.pending + self.unanswered >= self.policy.untold()
@@ -67,19 +67,19 @@ impl Bucket {
         self.until = self.until.saturating_sub(self.policy.interval());
     }
 
-    /// Notes that Redis has to hear of a charge; whether the bucket has to be listed for that.
+    /// Notes that a charge has to be reported to Redis. Returns true if the bucket has to be put on the list for that.
     pub(super) fn owe_report(&mut self) -> bool {
         self.pending += 1;
         !std::mem::replace(&mut self.listed, true)
     }
 
-    /// Off the list.
+    /// Notes that the bucket was taken off the list.
     pub(super) fn unlist(&mut self) {
         self.listed = false;
     }
 
-    /// What to tell Redis. With a new connection it is the whole debt, for Redis may have lost its memory
-    /// and time has paid off some of what was counted meanwhile; else what came since the last report.
+    /// Makes the next report. On a new connection it is the whole debt, because Redis may have lost its memory and
+    /// time has paid off a part of what was counted meanwhile; otherwise it is the requests since the last report.
     pub(super) fn report(&mut self, now: u64, era: u64) -> Report {
         let counted = std::mem::take(&mut self.pending);
         self.unanswered += counted;
@@ -89,24 +89,24 @@ impl Bucket {
         Report { known: self.debt(now), counted: 0, told: counted }
     }
 
-    /// The end of a report, answered or lost: Redis has heard of it, or hears of the whole debt later.
+    /// Ends a report, answered or lost. After a lost one, the next report is the whole debt.
     pub(super) fn settle(&mut self, report: Report) {
         self.unanswered = self.unanswered.saturating_sub(report.told);
     }
 
-    /// Nobody knows whether Redis has heard the last report: the next one is the whole debt.
+    /// Makes the next report the whole debt, because it is unknown whether Redis got the last one.
     pub(super) fn forget_era(&mut self) {
         self.era = NEVER;
     }
 
-    /// How many admitted requests are under way to Redis.
+    /// Returns the number of admitted requests in reports that are not answered yet.
     #[cfg(test)]
     pub(super) fn unanswered(&self) -> u64 {
         self.unanswered
     }
 
-    /// Takes over what Redis said to a question asked at `asked`. The answer is a little older than
-    /// `now`, at most as old as the question; what was charged since is added.
+    /// Takes over the debt that Redis answered to a question asked at `asked`. The answer is a little older than
+    /// `now`, at most as old as the question; charges since then are added.
     pub(super) fn learn(&mut self, debt: u64, asked: u64, now: u64) {
         let at_least = (debt + self.pending * self.policy.interval()).saturating_sub(now - asked);
         self.until = self.until.max(now + at_least);
@@ -209,8 +209,8 @@ mod tests {
     }
 
     proptest! {
-        /// Two processes and a Redis that hears of everything late: neither ever believes more than what
-        /// was admitted, but for what the lateness adds, so neither refuses what the limit allows.
+        /// Two processes and a Redis that gets every report late: the debt known to a process exceeds the admitted
+        /// requests by the delay at most, so neither refuses requests that the limit allows.
         #[test]
         fn what_is_known_never_exceeds_what_is_true(
             steps in proptest::collection::vec((0_usize..2, 0_u64..80_000, any::<bool>(), 0_u64..5_000), 1..400),

@@ -1,5 +1,5 @@
 //! The generic cell rate algorithm, written as a debt: each request adds an interval to what its
-//! caller owes, time pays it off, and nobody may owe more than a period's worth.
+//! caller owes, time pays it off, and no caller may owe more than a period's worth.
 //!
 //! The script that runs in Redis does the same sums with the same numbers; see [`super::shared`].
 
@@ -15,14 +15,14 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// `limit` requests each `period`, at once or spread out. Neither may be zero; zero counts as one.
+    /// Allows `limit` requests in each `period`, at once or spread out. Zero counts as one for both.
     pub fn new(class: &'static str, limit: u32, period: Duration) -> Self {
         let limit = limit.max(1);
         let period = u64::try_from(period.as_micros()).unwrap_or(u64::MAX);
         Self { class, limit, interval: (period / u64::from(limit)).max(1) }
     }
 
-    /// The same period with `scale` times the requests; not more than one a microsecond.
+    /// Returns the policy with `scale` times the requests in the same period; at most one a microsecond.
     #[must_use]
     pub fn scaled(self, scale: u32) -> Self {
         let period = self.capacity();
@@ -31,7 +31,7 @@ impl Policy {
         Self { limit, interval: period / u64::from(limit), ..self }
     }
 
-    /// What the requests are called in metrics and in Redis.
+    /// Returns the name of the class in metrics and in Redis.
     pub fn class(&self) -> &'static str {
         self.class
     }
@@ -40,23 +40,23 @@ impl Policy {
         self.interval
     }
 
-    /// The largest debt, in microseconds.
+    /// Returns the largest debt, in microseconds.
     pub(super) fn capacity(&self) -> u64 {
         self.interval * u64::from(self.limit)
     }
 
-    /// Whether one more request fits when this much is owed.
+    /// Returns true if a caller with this debt may make one more request.
     pub(super) fn fits(&self, debt: u64) -> bool {
         debt + self.interval <= self.capacity()
     }
 
-    /// Whether so little is left that what other processes admit meanwhile may decide.
+    /// Returns true if so little is left that requests admitted by other processes meanwhile may use it up.
     pub(super) fn scarce(&self, debt: u64) -> bool {
         self.remaining(debt) <= self.reserve()
     }
 
-    /// How many requests a process may admit that Redis has not confirmed to have heard of: what a
-    /// process can add to the limit, however slow the way to Redis is.
+    /// Returns the number of requests that a process may admit before Redis confirms them. It bounds by how much a
+    /// process can exceed the limit, however slow Redis answers.
     pub(super) fn untold(&self) -> u64 {
         u64::from(self.reserve() / 4)
     }
@@ -69,7 +69,7 @@ impl Policy {
         u32::try_from(self.capacity().saturating_sub(debt) / self.interval).unwrap_or(u32::MAX)
     }
 
-    /// What to tell a caller who owes this much after its request was admitted or refused.
+    /// Makes the verdict for a caller with this debt after its request was admitted or refused.
     pub(super) fn verdict(&self, debt: u64, admitted: bool) -> Verdict {
         let wait = if admitted { 0 } else { (debt + self.interval).saturating_sub(self.capacity()).max(1) };
         Verdict {
@@ -83,20 +83,20 @@ impl Policy {
     }
 }
 
-/// What became of a request, and what its caller may do next.
+/// Decision on a request, and the budget that is left for its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
-    /// Whether the request may go on.
+    /// `true` if the request was admitted.
     pub admitted: bool,
     /// The class it was counted in.
     pub class: &'static str,
     /// Requests in a period.
     pub limit: u32,
-    /// How many more would be admitted now.
+    /// Requests that would still be admitted now.
     pub remaining: u32,
-    /// Until all of the budget is back.
+    /// Time until the whole budget is available again.
     pub reset: Duration,
-    /// Until the next request is admitted; zero for one that was.
+    /// Time until the next request is admitted; zero after an admitted one.
     pub retry_after: Duration,
 }
 
@@ -133,7 +133,7 @@ mod tests {
     }
 
     proptest! {
-        /// However requests arrive, no stretch of time sees more than a budget and what came back meanwhile.
+        /// In any period of time, no more requests are admitted than the budget and the part of it that came back.
         #[test]
         fn no_stretch_sees_more_than_its_share(
             limit in 1_u32..50,

@@ -1,4 +1,4 @@
-//! Decides who may go on.
+//! Admits and refuses requests by their callers' budgets.
 
 use std::{
     fmt,
@@ -23,26 +23,26 @@ use crate::{
     crypto::{Key32, KeyedHash},
 };
 
-/// For how long requests are collected before Redis is told of them.
+/// Time for which requests are collected before they are reported to Redis.
 const COLLECT: Duration = Duration::from_millis(20);
-/// The most callers that one message speaks of.
+/// Most callers in one message to Redis.
 const BATCH: usize = 500;
 /// Callers that are remembered at once.
 const CAPACITY: u64 = 200_000;
-/// A caller that is silent for longer than the longest period owes nothing.
+/// Time after which a caller without requests is forgotten. It exceeds the longest period, so nothing is owed then.
 const IDLE: Duration = Duration::from_mins(10);
 
-/// Whose budget it is.
+/// Owner of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Who {
-    /// An address; of IPv6 the network that one subscriber has.
+    /// An address, or the IPv6 network of one subscriber.
     Address(IpAddr),
-    /// Somebody known: of which kind, and the id.
+    /// A known caller, by kind and id.
     Caller(&'static str, i64),
 }
 
 impl Who {
-    /// An address. A subscriber has a whole /64 of IPv6 to choose from, so that counts as one.
+    /// Makes the owner for an address. A subscriber has a whole /64 of IPv6, so that counts as one.
     pub fn address(ip: IpAddr) -> Self {
         Self::Address(subscriber(ip))
     }
@@ -63,18 +63,18 @@ pub struct Limiter(Arc<Inner>);
 
 struct Inner {
     shared: Shared,
-    /// Names in Redis tell nobody who is meant.
+    /// Hashes callers to keys in Redis, so that the keys identify nobody.
     names: KeyedHash,
     began: Instant,
     buckets: Cache<(&'static str, Who), Arc<Mutex<Bucket>>>,
-    /// Those that Redis has to hear of.
+    /// Buckets that have to be reported to Redis.
     unreported: Mutex<Vec<(Who, Arc<Mutex<Bucket>>)>>,
     wake: Notify,
 }
 
 impl Limiter {
-    /// Shares budgets through the Redis at `url` once [`Limiter::share`] runs; all processes of a
-    /// service must have the same `key`.
+    /// Makes a limiter that shares budgets through the Redis at `url` once [`Limiter::share`] runs. All processes of
+    /// a service must have the same `key`.
     pub fn new(url: &SecretString, key: Key32) -> Result<Self, RedisError> {
         Ok(Self(Arc::new(Inner {
             shared: Shared::new(url.expose_secret())?,
@@ -86,7 +86,7 @@ impl Limiter {
         })))
     }
 
-    /// Counts a request, if it may be made. Refused requests cost their caller nothing.
+    /// Admits a request and counts it, or refuses it. A refused request is not counted.
     pub async fn take(&self, policy: Policy, who: Who) -> Verdict {
         let verdict = self.decide(policy, who).await;
         if !verdict.admitted {
@@ -95,14 +95,14 @@ impl Limiter {
         verdict
     }
 
-    /// The refusal that the next request would get, as far as this process knows; counts nothing.
+    /// Returns the refusal that the next request would get, as far as this process knows. Counts nothing.
     pub fn refusal(&self, policy: Policy, who: Who) -> Option<Verdict> {
         let bucket = self.0.buckets.get(&(policy.class(), who))?;
         let debt = lock(&bucket).debt(self.now());
         (!policy.fits(debt)).then(|| policy.verdict(debt, false))
     }
 
-    /// As [`Limiter::take`], by what this process has counted alone: for what must not wait for Redis.
+    /// Does the same as [`Limiter::take`] by the counts of this process alone, without waiting for Redis.
     pub fn take_here(&self, policy: Policy, who: Who) -> Verdict {
         let bucket = self.bucket(policy, who);
         let mut known = lock(&bucket);
@@ -145,7 +145,7 @@ impl Limiter {
         let question = Question { name: self.name(policy, who), policy, report, wanted: true };
         let answers = shared.ask(std::slice::from_ref(&question)).await;
         let Some([answer]) = answers.as_deref() else {
-            // Redis was lost on the way, and what is known here has admitted the request.
+            // The connection to Redis was lost, and this process has admitted the request by its own counts.
             drop(underway);
             return policy.verdict(lock(&bucket).debt(self.now()), true);
         };
@@ -158,7 +158,7 @@ impl Limiter {
         policy.verdict(known.debt(now), answer.admitted)
     }
 
-    /// Tells Redis what is admitted here, and learns what is admitted elsewhere, until `stop`.
+    /// Reports admitted requests to Redis and takes over those of other processes, until `stop`.
     pub async fn share(self, stop: CancellationToken) {
         let inner = &self.0;
         inner.shared.reconnect().await;
@@ -185,7 +185,7 @@ impl Limiter {
         for (who, bucket) in batch {
             let mut known = lock(bucket);
             known.unlist();
-            // While Redis is away nothing is told: when it is back, it hears of the whole debt.
+            // While Redis is unavailable nothing is reported; the first report afterwards is the whole debt.
             if up {
                 let policy = known.policy();
                 let report = known.report(asked, shared.era());
@@ -198,7 +198,7 @@ impl Limiter {
         }
         let answers = shared.ask(&questions).await;
         let now = self.now();
-        // What has no answer is dropped unheard.
+        // A report without an answer is dropped.
         for (underway, answer) in underway.into_iter().zip(answers.iter().flatten()) {
             underway.heard().learn(answer.debt, asked, now);
         }
@@ -227,8 +227,8 @@ impl fmt::Debug for Limiter {
     }
 }
 
-/// A report on its way to Redis. Dropped before an answer is here, be it that Redis was lost or that
-/// whoever waited has left, it makes the next report of its bucket carry the whole debt.
+/// A report that was sent to Redis. If it is dropped before the answer, because the connection was lost or the
+/// caller has gone, the next report of its bucket is the whole debt.
 struct Underway<'a> {
     bucket: &'a Mutex<Bucket>,
     report: Option<Report>,
@@ -239,7 +239,7 @@ impl<'a> Underway<'a> {
         Self { bucket, report: Some(report) }
     }
 
-    /// The bucket, to learn what Redis has answered.
+    /// Returns the bucket, which then takes over the answer of Redis.
     fn heard(mut self) -> MutexGuard<'a, Bucket> {
         let mut known = lock(self.bucket);
         if let Some(report) = self.report.take() {

@@ -1,4 +1,4 @@
-//! The budgets in Redis, and what happens when it is away.
+//! Budgets in Redis, and the state of the connection to it.
 
 use std::{
     sync::{
@@ -12,13 +12,13 @@ use redis::{AsyncConnectionConfig, Client, RedisError, aio::MultiplexedConnectio
 
 use super::{Policy, bucket::Report};
 
-/// How long Redis may take before requests go on without it.
+/// Longest wait for Redis before requests are decided without it.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// How long it is then left alone.
+/// Time for which Redis is not asked after that.
 const LEFT_ALONE: Duration = Duration::from_secs(2);
 
-/// The sums of [`super::gcra`] where all processes meet. The key holds the microsecond, by the clock of
-/// Redis, at which the debt is paid off, and lives until then.
+/// Computes [`super::gcra`] for all processes. The key holds the microsecond, by the clock of Redis, at which the debt
+/// is paid off, and expires then.
 const SCRIPT: &str = r"
 local interval, capacity = tonumber(ARGV[1]), tonumber(ARGV[2])
 local known, counted, wanted = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -37,55 +37,55 @@ end
 return {admitted, debt}
 ";
 
-/// A question to Redis: here is what I know, and may one more be admitted?
+/// A report to Redis, and the question whether one more request is admitted.
 #[derive(Debug)]
 pub(super) struct Question {
     pub(super) name: String,
     pub(super) policy: Policy,
     pub(super) report: Report,
-    /// Whether a request waits to be admitted.
+    /// `true` if a request waits for the answer.
     pub(super) wanted: bool,
 }
 
-/// What Redis said.
+/// Answer of Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Answer {
-    /// Whether the waiting request was admitted, and counted.
+    /// `true` if the waiting request was admitted and counted.
     pub(super) admitted: bool,
     /// The debt afterwards, in microseconds.
     pub(super) debt: u64,
 }
 
-/// The way to Redis, open or closed.
+/// Connection to Redis, open or closed.
 #[derive(Debug)]
 pub(super) struct Shared {
     client: Client,
     link: Mutex<Link>,
-    /// Counts the connections: what was told by one may be forgotten by the next. It is the gain that
-    /// counts and not the loss, so that what begins in an outage belongs to an era that is over then.
+    /// Counts the connections, because Redis may have lost its memory between two of them. It grows when a
+    /// connection is made, not when one is lost, so that work begun in an outage belongs to the era before.
     era: AtomicU64,
 }
 
 #[derive(Debug, Clone)]
 enum Link {
     Up(MultiplexedConnection),
-    /// Not to be tried before this moment.
+    /// No attempt to connect is made before this time.
     Away(Instant),
 }
 
 impl Shared {
-    /// Nothing is sent before [`Shared::reconnect`].
+    /// Makes a closed connection; nothing is sent before [`Shared::reconnect`].
     pub(super) fn new(url: &str) -> Result<Self, RedisError> {
         let link = Mutex::new(Link::Away(Instant::now()));
         Ok(Self { client: Client::open(url)?, link, era: AtomicU64::new(0) })
     }
 
-    /// Which era it is; a new one begins with each connection to Redis.
+    /// Returns the present era; a new one begins with each connection to Redis.
     pub(super) fn era(&self) -> u64 {
         self.era.load(Ordering::Acquire)
     }
 
-    /// Whether it makes sense to ask.
+    /// Returns true if the connection is open.
     pub(super) fn is_up(&self) -> bool {
         matches!(*self.lock(), Link::Up(_))
     }
@@ -100,12 +100,12 @@ impl Shared {
         let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
         match tokio::time::timeout(PATIENCE, connecting).await {
             Ok(Ok(connection)) => self.gain(connection),
-            // Said once, when it was lost; a service that starts without Redis says so in /ready.
+            // Logged once, when the connection was lost; a service that starts without Redis reports it in /ready.
             Ok(Err(_)) | Err(_) => *self.lock() = Link::Away(Instant::now() + LEFT_ALONE),
         }
     }
 
-    /// Asks everything in one message; nothing when Redis is away or goes away meanwhile.
+    /// Asks all questions in one message. Returns `None` if the connection is closed or lost meanwhile.
     pub(super) async fn ask(&self, questions: &[Question]) -> Option<Vec<Answer>> {
         let Link::Up(mut connection) = self.lock().clone() else { return None };
         let mut pipe = redis::pipe();
@@ -133,7 +133,7 @@ impl Shared {
         None
     }
 
-    /// Opens the way. The era changes under the link's lock: whoever sees the one sees the other.
+    /// Opens the connection. The era changes under the link's lock, so both change together for every reader.
     fn gain(&self, connection: MultiplexedConnection) {
         let mut link = self.lock();
         self.era.fetch_add(1, Ordering::AcqRel);
@@ -141,7 +141,7 @@ impl Shared {
         tracing::info!("rate limits are shared through Redis");
     }
 
-    /// Closes the way for a while. Of many requests that find out at once, one says so.
+    /// Closes the connection for a while. Of many requests that fail at once, one logs it.
     fn lose(&self, fault: &str) {
         let mut link = self.lock();
         if matches!(*link, Link::Up(_)) {

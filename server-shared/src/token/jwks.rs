@@ -1,4 +1,4 @@
-//! The public keys of an issuer: fetched, kept, refreshed, and served stale while the issuer is down.
+//! The public keys of an issuer: fetched, cached, refreshed, and kept while the issuer is down.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -19,10 +19,10 @@ use super::pem_lines;
 use super::verifier::{Algorithm, TokenError};
 use crate::{error::causes, shutdown::Shutdown};
 
-/// Far above any real key set; an answer that is larger is not one.
+/// Largest size of an answer in bytes, far above any real key set.
 const BODY_MAX: usize = 256 * 1024;
 
-/// Where an issuer's public keys come from.
+/// Source of an issuer's public keys.
 #[derive(Clone, Debug)]
 pub enum KeySource {
     /// A JWKS document.
@@ -32,16 +32,16 @@ pub enum KeySource {
     Pem(String),
 }
 
-/// When keys are fetched.
+/// Times of key fetches.
 #[derive(Clone, Copy, Debug)]
 pub struct JwksTiming {
-    /// How long one fetch may take.
+    /// Longest time for one fetch.
     pub timeout: Duration,
-    /// How often [`Jwks::keep_fresh`] fetches.
+    /// Interval of the fetches of [`Jwks::keep_fresh`].
     pub refresh: Duration,
-    /// How often, at most, tokens with an unknown `kid` may cause a fetch.
+    /// Shortest interval of the fetches that tokens with an unknown `kid` cause.
     pub unknown_kid: Duration,
-    /// How soon after a failure the next fetch may be tried.
+    /// Shortest wait for the next fetch after a failure.
     pub retry: Duration,
 }
 
@@ -57,7 +57,7 @@ impl Default for JwksTiming {
     }
 }
 
-/// Why keys could not be had.
+/// Reason why keys could not be fetched.
 #[derive(Debug, Error)]
 pub enum KeyError {
     /// The PEM holds no public key that can verify RS256 or EdDSA.
@@ -89,12 +89,13 @@ struct Inner {
 struct Remote {
     client: Client,
     url: Url,
-    /// The last fetch that a token caused; held while one runs, so there is only one at a time.
-    on_demand: Arc<Mutex<Option<Attempt>>>,
+    /// Last fetch that a token caused. Locked during a fetch, so that there is only one at a time.
+    on_demand: Arc<Mutex<Option<Fetch>>>,
 }
 
+/// A fetch of keys that has ended.
 #[derive(Clone, Copy, Debug)]
-struct Attempt {
+struct Fetch {
     at: Instant,
     succeeded: bool,
 }
@@ -106,17 +107,17 @@ pub(super) struct Found {
 }
 
 impl Jwks {
-    /// Keys from this source with the usual timing. Nothing is fetched yet.
+    /// Takes keys from this source with the usual timing. Fetches nothing yet.
     pub fn new(source: KeySource) -> Result<Self, KeyError> {
         Self::with_timing(source, JwksTiming::default())
     }
 
-    /// Keys from this source.
+    /// Takes keys from this source. Fetches nothing yet.
     pub fn with_timing(source: KeySource, timing: JwksTiming) -> Result<Self, KeyError> {
         let (remote, keys) = match source {
             KeySource::Pem(pem) => (None, KeySet::One(Arc::new(PublicKey::from_pem(&pem)?))),
             KeySource::Url(url) => {
-                // Whoever comes first installs it; any other part of the process wants the same one.
+                // The first part of the process that needs it installs it; the others need the same one.
                 rustls::crypto::ring::default_provider().install_default().ok();
                 // No redirects: keys come from the address that was configured and from no other.
                 let client = Client::builder().timeout(timing.timeout).redirect(Policy::none()).build()?;
@@ -143,7 +144,7 @@ impl Jwks {
                 };
                 match &fetched {
                     Ok(()) if failing => tracing::info!("the key set can be fetched again"),
-                    Err(error) if !failing => tracing::warn!(error = plain(error), "serving the keys of before"),
+                    Err(error) if !failing => tracing::warn!(error = plain(error), "the former keys stay in use"),
                     _ => {}
                 }
                 failing = fetched.is_err();
@@ -156,7 +157,7 @@ impl Jwks {
         });
     }
 
-    /// Fetches the key set once. When that fails, the keys of before stay.
+    /// Fetches the key set once. If that fails, the present keys stay.
     pub async fn refresh(&self) -> Result<(), KeyError> {
         let Some(remote) = &self.0.remote else { return Ok(()) };
         let fetched = remote.fetch().await?;
@@ -165,12 +166,13 @@ impl Jwks {
         Ok(())
     }
 
-    /// Changes whenever a key is withdrawn or replaced: what was verified before must be verified again.
+    /// Returns the generation of the keys. It changes when a key is withdrawn or replaced; tokens verified before must
+    /// then be verified again.
     pub(super) fn generation(&self) -> u64 {
         self.snapshot().generation()
     }
 
-    /// The key of this name. An unknown name causes a fetch, unless one was just made.
+    /// Returns the key of this name. An unknown name causes a fetch, unless there was one just now.
     pub(super) async fn find(&self, kid: Option<&str>) -> Result<Found, TokenError> {
         if let Some(found) = self.snapshot().find(kid) {
             return Ok(found);
@@ -181,18 +183,18 @@ impl Jwks {
         if let Some(found) = self.snapshot().find(Some(kid)) {
             return Ok(found);
         }
-        let pause = |last: Attempt| if last.succeeded { self.0.timing.unknown_kid } else { self.0.timing.retry };
+        let pause = |last: Fetch| if last.succeeded { self.0.timing.unknown_kid } else { self.0.timing.retry };
         let succeeded = match *last {
-            Some(attempt) if attempt.at.elapsed() < pause(attempt) => attempt.succeeded,
+            Some(fetch) if fetch.at.elapsed() < pause(fetch) => fetch.succeeded,
             _ => {
                 let keys = self.clone();
-                // A task of its own: a caller that hangs up must not undo the fetch that others wait for.
+                // A task of its own, because a caller that disconnects must not end the fetch that others wait for.
                 let fetch = tokio::spawn(async move {
                     let fetched = keys.refresh().await;
                     if let Err(error) = &fetched {
                         tracing::warn!(error = plain(error), "an unknown key could not be looked up");
                     }
-                    *last = Some(Attempt { at: Instant::now(), succeeded: fetched.is_ok() });
+                    *last = Some(Fetch { at: Instant::now(), succeeded: fetched.is_ok() });
                     fetched.is_ok()
                 });
                 fetch.await.unwrap_or(false)
@@ -227,8 +229,8 @@ impl Remote {
     }
 }
 
-/// Reads a JWKS document. Keys that can't serve are left out, each on its own: an issuer may publish
-/// kinds of keys that this code has never heard of.
+/// Reads a JWKS document. Keys of unknown kinds are left out, because an issuer may publish others beside the known
+/// ones.
 fn parse(body: &[u8]) -> Result<HashMap<String, Arc<PublicKey>>, KeyError> {
     #[derive(Deserialize)]
     struct Document {
@@ -281,7 +283,7 @@ impl KeySet {
     }
 }
 
-/// A key that has been checked to be fit for its algorithm.
+/// A key that fits its algorithm.
 #[derive(Debug)]
 pub(super) struct PublicKey {
     pub(super) algorithm: Algorithm,
@@ -292,7 +294,7 @@ pub(super) struct PublicKey {
 impl PublicKey {
     fn from_pem(pem: &str) -> Result<Self, KeyError> {
         let pem = pem_lines(pem);
-        // A private key would verify as well, but has no business on a machine that only verifies.
+        // A private key would verify as well, but must not be stored where tokens are only verified.
         if pem.contains("PRIVATE KEY") {
             return Err(KeyError::Pem);
         }
@@ -309,13 +311,13 @@ impl PublicKey {
             return None;
         }
         let algorithm = match &jwk.algorithm {
-            // Shorter keys can be broken; longer ones make each verification a way to burn our time.
+            // Shorter keys can be broken; longer ones make each verification costly.
             AlgorithmParameters::RSA(rsa) => {
                 let modulus = URL_SAFE_NO_PAD.decode(&rsa.n).ok()?;
                 let bytes = modulus.iter().skip_while(|byte| **byte == 0).count();
                 (256..=512).contains(&bytes).then_some(Algorithm::Rs256)?
             }
-            // The library takes the length for granted and would panic on a shorter key.
+            // The library does not check the length and would panic on a shorter key.
             AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {
                 (URL_SAFE_NO_PAD.decode(&pair.x).ok()?.len() == 32).then_some(Algorithm::EdDsa)?
             }

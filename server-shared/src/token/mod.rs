@@ -2,7 +2,7 @@
 //!
 //! Core verifies the session tokens of its identity provider (RS256) and signs telemetry tokens;
 //! Telemetry verifies those (EdDSA) against Core's `/.well-known/jwks.json`. Both use [`Verifier`].
-//! Which cryptographic backend does the work, and why, is in `docs/decisions/0002-jwt-backend.md`.
+//! `docs/decisions/0002-jwt-backend.md` records the choice of the cryptographic backend.
 
 mod jwks;
 mod signer;
@@ -14,7 +14,7 @@ pub use signer::{Ed25519Signer, SignError};
 pub use statement::Statements;
 pub use verifier::{Algorithm, Rules, TokenError, Verifier};
 
-/// Environments hold a PEM on one line with `\n` written out; this gives it its lines back.
+/// Restores the lines of a PEM, which environment variables hold on one line with `\n` written out.
 fn pem_lines(pem: &str) -> secrecy::zeroize::Zeroizing<String> {
     pem.replace("\\n", "\n").into()
 }

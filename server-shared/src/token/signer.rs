@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::pem_lines;
 
-/// Why a token could not be made.
+/// Reason why a token could not be made.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum SignError {
     /// The PEM holds no Ed25519 private key.
@@ -54,23 +54,23 @@ impl Ed25519Signer {
         &self.kid
     }
 
-    /// The public half.
+    /// Returns the public half of the key.
     pub(super) fn public(&self) -> [u8; 32] {
         self.public
     }
 
-    /// The document for `/.well-known/jwks.json`.
+    /// Returns the document for `/.well-known/jwks.json`.
     pub fn jwks(&self) -> Value {
         json!({ "keys": [public_jwk(&self.public)] })
     }
 }
 
-/// A key's public name; see [`Ed25519Signer::kid`].
+/// Returns a key's public name; see [`Ed25519Signer::kid`].
 pub(super) fn key_id(public: &[u8; 32]) -> String {
     hex::encode(&Sha256::digest(public)[..8])
 }
 
-/// The public half of a key as a JWK.
+/// Returns the public half of a key as a JWK.
 pub(super) fn public_jwk(public: &[u8; 32]) -> Value {
     json!({
         "kty": "OKP",

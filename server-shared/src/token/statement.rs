@@ -1,5 +1,5 @@
-//! Statements: facts that we sign once and that anybody can check for as long as the key's public half is
-//! known. Unlike tokens they never expire, and they let nobody in.
+//! Statements: facts that we sign once, and that anybody can verify as long as the public key is known. Unlike tokens
+//! they never expire and grant no access.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::signer::{Ed25519Signer, SignError, key_id, public_jwk};
 
-/// Signs statements, and knows its own and those of former keys.
+/// Signs statements, and verifies those of present and former keys.
 pub struct Statements {
     signer: Ed25519Signer,
     /// Public keys by their names.
@@ -33,17 +33,17 @@ impl Statements {
         Ok(Self { signer, keys })
     }
 
-    /// The statement as a compact JWS.
+    /// Signs a statement as a compact JWS.
     pub fn sign<C: Serialize>(&self, claims: &C) -> Result<String, SignError> {
         self.signer.sign(claims)
     }
 
-    /// The name of the key that signs.
+    /// Returns the name of the key that signs.
     pub fn kid(&self) -> &str {
         self.signer.kid()
     }
 
-    /// What a statement says, if one of these keys signed it.
+    /// Returns the content of a statement that one of these keys signed.
     pub fn verify<C: DeserializeOwned + Clone>(&self, statement: &str) -> Option<C> {
         let header = decode_header(statement).ok()?;
         let public = self.keys.get(header.kid.as_deref()?)?;
@@ -55,7 +55,7 @@ impl Statements {
         decode::<C>(statement, &key, &validation).ok().map(|statement| statement.claims)
     }
 
-    /// Every key as a JWKS.
+    /// Returns every key as a JWKS.
     pub fn jwks(&self) -> Value {
         json!({ "keys": self.keys.values().map(public_jwk).collect::<Vec<Value>>() })
     }

@@ -1,4 +1,4 @@
-//! Which tokens are believed.
+//! Verification of tokens.
 
 use std::any::{Any, TypeId};
 use std::fmt;
@@ -16,13 +16,13 @@ use thiserror::Error as ThisError;
 
 use super::jwks::Jwks;
 
-/// Longer than any token of ours; refused before any work is done on it.
+/// Longest token in bytes, which is longer than any in use. A longer one is refused before it is parsed.
 const TOKEN_MAX: usize = 8 * 1024;
 
-/// How many verified tokens are remembered; some 5 MB.
+/// Most verified tokens that are cached; some 5 MB.
 const CACHE_MAX: u64 = 10_000;
 
-/// The algorithms that are in use here. There is no way to accept two with one verifier.
+/// Algorithms of signatures. A verifier accepts exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     /// RSA with PKCS #1 v1.5 and SHA-256: the identity provider's session tokens.
@@ -40,24 +40,24 @@ impl From<Algorithm> for jsonwebtoken::Algorithm {
     }
 }
 
-/// What a token must be, beside well signed and within its time.
+/// Rules for a token, beside its signature and its time.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// The one algorithm that is accepted.
+    /// Accepted algorithm.
     pub algorithm: Algorithm,
-    /// `iss`, letter for letter.
+    /// Exact value of `iss`.
     pub issuer: String,
-    /// What `aud` must name; `None` doesn't look at it.
+    /// Audience that `aud` must name; `None` for no check.
     pub audience: Option<String>,
-    /// What `azp` must be one of; when empty, it isn't looked at.
+    /// Values allowed in `azp`; empty for no check.
     pub authorized_parties: Vec<String>,
-    /// Whether the token must belong to a session (`sid`).
+    /// `true` if the token must belong to a session (`sid`).
     pub require_sid: bool,
-    /// How far the clocks of issuer and verifier may differ, in whole seconds; 5 s is usual.
+    /// Largest difference between the clocks of issuer and verifier, in whole seconds; 5 s is usual.
     pub leeway: Duration,
 }
 
-/// Why a token is not believed. No message holds any part of the token.
+/// Reason why a token is refused. No message holds any part of the token.
 #[derive(Clone, Copy, Debug, ThisError, PartialEq, Eq)]
 pub enum TokenError {
     /// No JWT, or its claims are not those of this kind of token.
@@ -72,7 +72,7 @@ pub enum TokenError {
     /// `exp` has passed.
     #[error("the token has expired")]
     Expired,
-    /// `nbf` is still to come.
+    /// `nbf` is in the future.
     #[error("the token is not valid yet")]
     NotYetValid,
     /// `iss` is missing or another.
@@ -87,16 +87,16 @@ pub enum TokenError {
     /// `sid` is missing.
     #[error("the token belongs to no session")]
     NoSession,
-    /// The issuer's keys can't be had, so nobody can tell: 503, not 401.
+    /// The issuer's keys are not available, so the token can't be checked: 503, not 401.
     #[error("the keys to verify the token are not available")]
     KeysUnavailable,
 }
 
-/// Verifies the tokens of one issuer and remembers those it has verified.
+/// Verifies the tokens of one issuer and caches those it has verified.
 ///
 /// Verification costs 100 µs and more, and a client sends the same token with every request; a token
 /// that was verified before costs one SHA-256 until it expires, unless the issuer withdrew its key.
-/// Whether its session, user or membership still exists is not known here: the caller checks each time.
+/// It does not check that the session, user or membership still exists: the caller checks each time.
 pub struct Verifier {
     keys: Jwks,
     rules: Rules,
@@ -104,19 +104,19 @@ pub struct Verifier {
     verified: Cache<Fingerprint, Verified>,
 }
 
-/// The hash of a token, and what its claims were read as.
+/// Hash of a token, and the type that its claims were parsed as.
 type Fingerprint = ([u8; 32], TypeId);
 
 #[derive(Clone)]
 struct Verified {
     claims: Arc<dyn Any + Send + Sync>,
-    /// The last second, since 1970, at which the token is good.
+    /// Last second, since 1970, at which the token is valid.
     until: u64,
     generation: u64,
 }
 
 impl Verifier {
-    /// Believes tokens that these keys verify and that keep these rules.
+    /// Accepts tokens that these keys verify and that keep these rules.
     pub fn new(keys: Jwks, rules: Rules) -> Self {
         let mut validation = Validation::new(rules.algorithm.into());
         validation.leeway = rules.leeway.as_secs();
@@ -134,9 +134,9 @@ impl Verifier {
         Self { keys, rules, validation, verified }
     }
 
-    /// The claims of a token, if it is to be believed.
+    /// Verifies a token and returns its claims.
     ///
-    /// A token verified once is answered from memory; `C` may then be a type that is costly to read.
+    /// The claims of a verified token are cached, so `C` may be a type that is costly to parse.
     pub async fn verify<C>(&self, token: &str) -> Result<Arc<C>, TokenError>
     where
         C: DeserializeOwned + Clone + Send + Sync + 'static,
@@ -156,7 +156,7 @@ impl Verifier {
         if header.alg != self.rules.algorithm.into() {
             return Err(TokenError::WrongAlgorithm);
         }
-        // RFC 7515: who doesn't understand what is marked critical must refuse. Nothing of it is known here.
+        // RFC 7515: a token with a critical extension that the verifier doesn't know must be refused. It knows none.
         if header.crit.is_some() {
             return Err(TokenError::Malformed);
         }
@@ -172,7 +172,7 @@ impl Verifier {
         Ok(claims)
     }
 
-    /// The rules that the library doesn't know; gives the second until which the token is good.
+    /// Checks the rules that the library doesn't know. Returns the last second at which the token is valid.
     fn claims_check(&self, claims: &Value) -> Result<u64, TokenError> {
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         // The library would also take a list that contains the issuer.
@@ -187,7 +187,7 @@ impl Verifier {
             return Err(TokenError::NoSession);
         }
         let expires = claims.get("exp").and_then(Value::as_u64);
-        // The library reads fractions of a second too; a token that has them is remembered for this one.
+        // The library also reads fractions of a second; a token with them is cached for this second.
         Ok(expires.map_or_else(now, |expires| expires.saturating_add(self.validation.leeway)))
     }
 }
@@ -198,8 +198,7 @@ impl fmt::Debug for Verifier {
     }
 }
 
-/// Frees the memory of expired tokens. Whether a token has expired is decided by the clock of the wall,
-/// at each use.
+/// Removes expired tokens from the cache. Each use checks the expiry by the wall clock.
 struct UntilExpiry;
 
 impl Expiry<Fingerprint, Verified> for UntilExpiry {

@@ -1,5 +1,5 @@
-//! Callers as poem-openapi takes them. The gate has decided before a handler's arguments are extracted; the
-//! extractors only take what it left, and state the security scheme in the specification.
+//! Extractors of callers for poem-openapi. The gate authenticates before a handler's arguments are extracted; the
+//! extractors take the caller that it left, and declare the security scheme in the specification.
 
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{

@@ -7,7 +7,9 @@ use crate::compliance::Client;
 
 impl<'a> FromRequest<'a> for Client {
     async fn from_request(request: &'a Request, _body: &mut RequestBody) -> Result<Self> {
-        let asks = |name: &str| request.header(name).is_some_and(|value| value.trim() == "1");
+        // Of several values, any that asks counts.
+        let asks =
+            |name: &str| request.headers().get_all(name).iter().any(|value| value.as_bytes().trim_ascii() == b"1");
         let user_agent = request.header(header::USER_AGENT).map(str::to_owned);
         Ok(Self::new(ClientIp::of(request), user_agent, asks("sec-gpc") || asks("dnt")))
     }
@@ -26,5 +28,7 @@ mod tests {
             let client = Client::from_request(&request, &mut body).await.unwrap();
             assert_eq!(client.opted_out, expected, "{name}: {value}");
         }
+        let (request, mut body) = Request::builder().header("dnt", "0").header("dnt", "1").finish().split();
+        assert!(Client::from_request(&request, &mut body).await.unwrap().opted_out, "one of two asks");
     }
 }

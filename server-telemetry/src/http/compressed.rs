@@ -1,9 +1,9 @@
-//! A JSON body that may come compressed: `Content-Encoding: gzip`.
+//! A JSON body that may be compressed (`Content-Encoding: gzip`).
 
 use std::{io::Read, ops::Deref, sync::Arc};
 
 use flate2::read::MultiGzDecoder;
-use poem::{Request, RequestBody, Result, http::header};
+use poem::{Request, RequestBody, Result};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
     payload::{Json, Payload},
@@ -12,15 +12,15 @@ use poem_openapi::{
 };
 use server_shared::{
     ApiError,
-    http::{body, schema::Schemas},
+    http::{body, encoding::Encoding, schema::Schemas},
 };
 
 /// Largest unpacked size of a compressed body, as a multiple of the operation's body limit.
 const UNPACKED: usize = 2;
-/// Bytes that come out of each that was sent, at most, beyond what is free. A real batch compresses five to
-/// ten times, one of a person who does not move a hundred; a bomb a thousand.
+/// Largest ratio of the unpacked to the sent size, beyond the free bytes. A real batch compresses five to ten times, one
+/// of a person who does not move a hundred times; a bomb a thousand times.
 const RATIO: usize = 200;
-/// Bytes that may come out of any body, however small.
+/// Unpacked bytes that are allowed for any body, however small.
 const FREE: usize = 256 * 1024;
 
 /// A validated JSON request body, plain or gzip.
@@ -46,7 +46,7 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for CompressedBody<T> {
     }
 
     fn request_meta() -> Option<MetaRequest> {
-        <body::Body<T> as ApiExtractor<'a>>::request_meta()
+        <body::Body<T> as ApiExtractor<'a>>::request_meta().map(Encoding::declare_gzip)
     }
 
     async fn from_request(
@@ -57,12 +57,11 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for CompressedBody<T> {
         if !request.content_type().is_some_and(Json::<T>::check_content_type) {
             return Err(body::wrong_content_type().into());
         }
-        let encoding = request.header(header::CONTENT_ENCODING).unwrap_or("identity").trim().to_ascii_lowercase();
         let sent = body::read(request, body).await?;
-        let bytes = match encoding.as_str() {
-            "identity" => sent,
-            "gzip" | "x-gzip" => unpacked(&sent, UNPACKED * body::limit(request))?,
-            _ => return Err(wrong_encoding().into()),
+        let bytes = match Encoding::of(request) {
+            Some(Encoding::Gzip) => unpacked(&sent, UNPACKED * body::limit(request))?,
+            // The frame lets no other encoding through.
+            Some(Encoding::Plain) | None => sent,
         };
         let schemas = request
             .data::<Arc<Schemas>>()
@@ -83,12 +82,4 @@ fn unpacked(sent: &[u8], largest: usize) -> Result<Vec<u8>, ApiError> {
         return Err(body::too_large(most));
     }
     Ok(bytes)
-}
-
-fn wrong_encoding() -> ApiError {
-    ApiError::new(
-        poem::http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported_content_encoding",
-        "Send the body plain or with `Content-Encoding: gzip`.",
-    )
 }

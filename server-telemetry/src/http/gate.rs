@@ -1,4 +1,4 @@
-//! Authentication, before anything of a request is parsed; what is refused is recorded.
+//! Authentication, before anything of a request is parsed. Refused requests are recorded.
 
 use std::sync::Arc;
 
@@ -27,19 +27,19 @@ use crate::{
     identity::{Caller, Person, Role, Trace},
 };
 
-/// The code of what is asked of an organization that is not the caller's.
+/// Code of the error for a request about another organization than the caller's.
 const NOT_YOURS: &str = "organization_not_found";
 /// Longest lead of a token's time of issue over this service's clock.
 const LEEWAY: TimeDelta = TimeDelta::seconds(5);
 
-/// What Core's telemetry tokens claim, beside what [`Verifier`] checks.
+/// Claims of Core's telemetry tokens, beside those that [`Verifier`] checks.
 #[derive(Debug, Clone, Deserialize)]
 struct Claims {
     sub: String,
     #[serde(default)]
     org: Option<i64>,
     role: Role,
-    /// Seconds since 1970, in fractions: tokens issued in one second are told apart.
+    /// Seconds since 1970, with fractions, which distinguish tokens issued in one second.
     iat: f64,
 }
 
@@ -53,8 +53,11 @@ impl Claims {
         valid.then_some(Person { user_id, organization_id: self.org, role: self.role })
     }
 
-    /// To the microsecond, as Core's database dates it; a number that is no moment is none.
-    #[allow(clippy::cast_possible_truncation, reason = "what is too large becomes the largest, which is no moment")]
+    /// Returns the time of issue to the microsecond, as Core's database stores it; `None` for a number that is no time.
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "a number that is too large becomes the largest, which is no time"
+    )]
     fn issued_at(&self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp_micros((self.iat * 1e6).round() as i64)
     }
@@ -70,9 +73,8 @@ pub(crate) struct TelemetryGate {
 }
 
 impl TelemetryGate {
-    /// `service_tokens` are all accepted: the present one and, while it rotates, the next. `access` knows which
-    /// tokens of people were called back. Who is not known is counted in `failures`; what is refused goes to
-    /// `attempts`.
+    /// Accepts all `service_tokens`: the present one and, during a rotation, the next. `access` knows the revoked tokens
+    /// of people. Failed authentications are counted in `failures`; refused requests are recorded in `attempts`.
     pub(crate) fn new(
         verifier: Verifier,
         access: Arc<AccessService>,
@@ -83,14 +85,14 @@ impl TelemetryGate {
         Self { verifier, access, service_tokens, failures, attempts }
     }
 
-    /// Compares with every token, each in constant time, so that timing tells nothing of which or
-    /// how far.
+    /// Compares with every token, each in constant time, so that timing reveals neither which token matches nor how much
+    /// of it.
     fn is_service(&self, given: &str) -> bool {
         let matches = |token: &SecretString| token.expose_secret().as_bytes().ct_eq(given.as_bytes());
         self.service_tokens.iter().map(matches).fold(Choice::from(0), |any, one| any | one).into()
     }
 
-    /// Verifies a token; returns the person it speaks for, and when it was issued.
+    /// Verifies a token. Returns its person and its time of issue.
     async fn person(&self, token: &str) -> Result<(Person, DateTime<Utc>), ApiError> {
         let claims = self.verifier.verify::<Claims>(token).await.map_err(refusal)?;
         let (Some(person), Some(issued_at)) = (claims.person(), claims.issued_at()) else {
@@ -100,14 +102,14 @@ impl TelemetryGate {
         if age < -LEEWAY {
             return Err(refusal(TokenError::NotYetValid));
         }
-        // What called it back may have been forgotten.
+        // Revocations of older tokens may be forgotten already.
         if age.to_std().is_ok_and(|age| age > TOKEN_AGE) {
             return Err(refusal(TokenError::Expired));
         }
         Ok((person, issued_at))
     }
 
-    /// Returns the caller, and when its token was issued; for a service, the present time.
+    /// Returns the caller and its token's time of issue; for a service, the present time.
     async fn caller(&self, operation: &Operation, request: &Request) -> Result<(Caller, DateTime<Utc>), ApiError> {
         let token = bearer(request).ok_or_else(unauthenticated)?;
         if operation.security.contains(&SERVICE_TOKEN) && self.is_service(token) {
@@ -129,14 +131,14 @@ impl Gate for TelemetryGate {
             Ok(known) => known,
             Err(error) => return Err(self.failures.answer(request, error).await),
         };
-        // Whoever it is, it is on record, refused or not.
+        // Before the check below, so that a refusal is recorded with its caller.
         request.extensions_mut().insert(caller);
         let Caller::Person(Person { user_id, organization_id, .. }) = caller else { return Ok(None) };
         request.extensions_mut().insert(Subject { user_id: Some(user_id), organization_id });
         if self.access.is_revoked(user_id, organization_id, issued_at).await? {
             return Err(ApiError::unauthorized(
                 "token_revoked",
-                "The token is no longer good, for what its owner may do has changed; get a new one from Core.",
+                "The token was revoked because its owner's rights have changed; get a new one from Core.",
             ));
         }
         Ok(None)
@@ -162,8 +164,7 @@ impl Gate for TelemetryGate {
     }
 }
 
-/// Whether the caller was not known, or may not do this. Another organization is answered as if there was
-/// none.
+/// Returns true if the caller was not authenticated or not allowed, which includes the 404 for another organization.
 fn is_denied(error: &ApiError) -> bool {
     match error.status() {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
@@ -180,7 +181,7 @@ fn refusal(error: TokenError) -> ApiError {
     match error {
         TokenError::KeysUnavailable => ApiError::unavailable(
             "keys_unavailable",
-            "The keys to check the token with can't be had at the moment; try again.",
+            "The keys to verify the token are not available at the moment; try again.",
             error,
         ),
         TokenError::Expired => {

@@ -1,4 +1,4 @@
-//! Finds out who calls and from where, ahead of the handlers.
+//! Authenticates callers and reads their origin, before the handlers.
 
 mod caller;
 mod client;

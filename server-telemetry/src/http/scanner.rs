@@ -1,4 +1,4 @@
-//! Scanners that were turned away, in the audit trail.
+//! Records blocked scanners in the audit trail.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use crate::{
     identity::Trace,
 };
 
-/// What entries of the trail call it: an attack that was blocked.
+/// Name of a blocked attack in entries of the trail.
 const OPERATION: &str = "attack_blocked";
 
-/// Records each request of a scan; they are counted together.
+/// Records each request of a scan; the trail counts them together.
 pub(crate) fn scanners(attempts: Attempts) -> OnBlocked {
     Arc::new(move |ip, kind| {
         let trace = Trace {

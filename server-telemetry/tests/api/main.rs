@@ -20,6 +20,7 @@ mod planted;
 mod pose;
 mod privacy;
 mod registry;
+mod repeated;
 mod rls_grid;
 mod security;
 mod storage;

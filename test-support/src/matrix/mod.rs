@@ -8,6 +8,7 @@ mod hostile;
 mod memory;
 mod moments;
 mod operation;
+mod repeated;
 mod rows;
 mod spelling;
 
@@ -18,5 +19,6 @@ pub use hostile::Hostile;
 pub use memory::Memory;
 pub use moments::moment_pairs;
 pub use operation::{Fixture, Location, Operation, Parameter};
+pub use repeated::assert_repeats_refused;
 pub use rows::{RowAsker, RowRights};
 pub use spelling::Misspelling;

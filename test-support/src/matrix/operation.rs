@@ -60,6 +60,10 @@ pub struct Operation {
     pub optional: Vec<(String, Value)>,
     /// The headers that it needs.
     pub(super) headers: Vec<String>,
+    /// The headers that may be left out.
+    pub(super) optional_headers: Vec<String>,
+    /// Whether its body may be compressed.
+    pub(super) takes_gzip: bool,
     /// The parameters of the query that it needs, with their schemas.
     pub(super) needed: Vec<(String, Value)>,
     /// The schema of its body; null where it has none.
@@ -187,6 +191,8 @@ impl Operation {
             security: schemes.flat_map(Map::keys).cloned().collect(),
             optional: found("query", false),
             headers: found("header", true).into_iter().map(|(name, _)| name).collect(),
+            optional_headers: found("header", false).into_iter().map(|(name, _)| name).collect(),
+            takes_gzip: stated["requestBody"]["description"].as_str().is_some_and(|text| text.contains("gzip")),
             needed: found("query", true),
             body: body.clone(),
             document: Arc::clone(document),
@@ -208,6 +214,11 @@ impl Operation {
             }
         }
         found
+    }
+
+    /// Names of all parameters of the query.
+    pub(super) fn query_names(&self) -> impl Iterator<Item = &str> {
+        self.needed.iter().chain(&self.optional).map(|(name, _)| name.as_str())
     }
 
     /// The values of an enumeration of the specification.

@@ -1,4 +1,4 @@
-//! A connection as its deadline sees it: what its peer has sent, and what it waits for.
+//! Activity of a connection, from which its deadline is computed.
 
 use std::{
     pin::Pin,
@@ -10,19 +10,19 @@ use std::{
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::time::Instant;
 
-/// Why a connection was closed by this service.
+/// Reason why this service closed a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Overdue {
-    /// The headers of a request did not come, or not all of them.
+    /// The peer did not send all headers of a request in time.
     Headers,
-    /// Nothing was asked for any more.
+    /// The peer sent no further request.
     Idle,
-    /// The peer did not take an answer.
+    /// The peer did not read an answer.
     Stalled,
 }
 
 impl Overdue {
-    /// Its name in metrics.
+    /// Returns its name in metrics.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Headers => "headers",
@@ -32,7 +32,7 @@ impl Overdue {
     }
 }
 
-/// Longest times that a connection may wait for its peer.
+/// Longest times for which a connection waits for its peer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     /// From the first byte of a request's headers to the last; for the first request, from the connection on.
@@ -42,21 +42,20 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// Nothing falls due sooner than this after the moment it began.
+    /// Returns the shortest of these times.
     pub(super) fn least(&self) -> Duration {
         self.headers.min(self.idle)
     }
 
-    /// The patience of a service that is asked to stop: a request that is under way keeps its time, who
-    /// asks for nothing keeps nobody waiting.
+    /// Returns the patience of a service that is stopping: a request under way keeps its time, and an idle connection
+    /// gets none.
     pub(super) fn parting(self) -> Self {
         const PARTING: Duration = Duration::from_secs(1);
         Self { headers: self.headers.min(PARTING), idle: self.idle.min(PARTING) }
     }
 }
 
-/// The activity of one connection; shared by the connection, which may run many requests at once, and
-/// their answers.
+/// Activity of one connection, shared by the connection, which may have many requests at once, and their answers.
 #[derive(Debug)]
 pub(super) struct Activity(Mutex<State>);
 
@@ -64,18 +63,18 @@ pub(super) struct Activity(Mutex<State>);
 struct State {
     /// The connection speaks HTTP/2, on which bytes are no sign of a request.
     http2: bool,
-    /// Requests whose answers are not out.
+    /// Requests whose answers are not sent completely.
     requests: usize,
-    /// Those of them that wait for this service, not for the peer.
+    /// Requests among them that wait for this service, not for the peer.
     ours: usize,
-    /// The last time that anything was done for a request.
+    /// Time of the last activity for a request.
     since: Instant,
-    /// When the headers began to be waited for.
+    /// Time at which the wait for headers began.
     awaited: Option<Instant>,
 }
 
 impl Activity {
-    /// A connection that has just been made: the headers of its first request are waited for.
+    /// Makes the activity of a new connection, which waits for the headers of its first request.
     pub(super) fn new() -> Arc<Self> {
         let now = Instant::now();
         let state = State { http2: false, requests: 0, ours: 0, since: now, awaited: Some(now) };
@@ -86,7 +85,7 @@ impl Activity {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Bytes came.
+    /// Notes that bytes were received.
     pub(super) fn heard(&self) {
         let mut state = self.state();
         if state.requests == 0 && !state.http2 {
@@ -94,7 +93,7 @@ impl Activity {
         }
     }
 
-    /// The headers of a request are complete; it is under way for as long as the guard lives.
+    /// Notes that the headers of a request are complete. The request is under way for as long as the guard lives.
     pub(super) fn begin(self: &Arc<Self>, http2: bool) -> UnderWay {
         let mut state = self.state();
         state.http2 = http2;
@@ -105,8 +104,8 @@ impl Activity {
         UnderWay { activity: Arc::clone(self), ours: true }
     }
 
-    /// When the connection is to be closed, and why; none while this service is the one that is waited
-    /// for, which has limits of its own.
+    /// Returns the time at which the connection is to be closed, and the reason; `None` while a request waits for this
+    /// service, which has limits of its own.
     pub(super) fn due(&self, patience: &Patience) -> Option<(Instant, Overdue)> {
         let state = self.state();
         match (state.requests, state.ours, state.awaited) {
@@ -126,7 +125,7 @@ pub(super) struct UnderWay {
 }
 
 impl UnderWay {
-    /// Says who is waited for next: this service, or the peer.
+    /// Notes whether the request waits for this service (`true`) or the peer.
     fn ours(&mut self, ours: bool) {
         let mut state = self.activity.state();
         state.since = Instant::now();
@@ -139,7 +138,7 @@ impl UnderWay {
         self.ours = ours;
     }
 
-    /// The answer's body, with which the request ends.
+    /// Wraps the answer's body, with which the request ends.
     pub(super) fn answered<B>(mut self, body: B) -> Answer<B> {
         self.ours(false);
         Answer { body, request: self }
@@ -153,7 +152,7 @@ impl Drop for UnderWay {
     }
 }
 
-/// The body of an answer, which notes how it is taken.
+/// Body of an answer, which notes that the peer reads it.
 #[derive(Debug)]
 pub(super) struct Answer<B> {
     body: B,

@@ -1,12 +1,13 @@
-//! Each connection is a descriptor, and the operating system gives a process only so many.
+//! File descriptors for connections, of which the operating system limits the number.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Descriptors for everything else: pools, stores, files. Without them a flood of connections would cost
-/// the service its databases.
+/// Descriptors reserved for pools, stores and files, so that many connections can't cut the service off from its
+/// databases.
 const RESERVE: u64 = 512;
 
-/// Lets the process have a descriptor for each of `connections`, as far as it may; for how many it has.
+/// Raises the limit to a descriptor for each of `connections`, as far as allowed. Returns the number of connections
+/// that have one.
 pub(super) fn provide(connections: usize) -> usize {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return connections };
     let (raised, provided) = divide(soft, hard, connections);
@@ -25,7 +26,7 @@ pub(super) fn provide(connections: usize) -> usize {
     provided
 }
 
-/// The limit to set, if the present one is too low, and how many connections there are descriptors for.
+/// Returns the limit to set, if the present one is too low, and the number of connections that have a descriptor.
 fn divide(soft: u64, hard: u64, connections: usize) -> (Option<u64>, usize) {
     let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(RESERVE);
     let limit = soft.max(wanted.min(hard));

@@ -1,10 +1,10 @@
-//! Connections: how many are taken, how long each may let the service wait, and how they end.
+//! Accepts connections, and limits their number and the time for which each may be idle.
 //!
-//! A connection costs its peer nothing and the service a descriptor and memory. So it has a deadline
-//! whatever it does: from the first byte on until the headers of a request are complete, while nothing is
-//! asked for, and while an answer waits to be taken. The one time without a deadline here is while a
-//! request is worked on, which has `REQUEST_TIMEOUT`. One deadline holds for HTTP/1, HTTP/2 and what has
-//! not yet said which it is; hyper's own timeouts know only some of these states.
+//! A connection costs its peer nothing and the service a descriptor and memory, so it always has a deadline: from
+//! its first byte until the headers of a request are complete, while there is no request, and while an answer waits
+//! to be read. Only a request that is being handled has none here, because `REQUEST_TIMEOUT` limits it. The deadline
+//! holds for HTTP/1, HTTP/2 and connections whose protocol is not known yet; hyper's own timeouts cover only some of
+//! these states.
 
 mod activity;
 mod descriptors;
@@ -45,9 +45,9 @@ use self::{
 };
 use crate::config::ConnectionConfig;
 
-/// Pause after the operating system could not give a connection: it has none to give for the moment.
+/// Pause after the operating system failed to accept a connection, e.g. for lack of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// The longest headers of a request by HTTP/1, in bytes; also what a connection buffers each way.
+/// Longest headers of a request by HTTP/1, in bytes; also the size of a connection's buffers.
 const HEADERS_HTTP1: usize = 64 * 1024;
 /// The longest headers of a request by HTTP/2, in bytes.
 const HEADERS_HTTP2: u32 = 16 * 1024;
@@ -66,15 +66,15 @@ pub(super) struct Connections {
     places: Arc<Places>,
     patience: Patience,
     http: auto::Builder<TokioExecutor>,
-    /// Stop taking requests.
+    /// Cancelled to take no more requests.
     stop: CancellationToken,
-    /// Let go of everything.
+    /// Cancelled to drop all connections.
     abort: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl Connections {
-    /// Peers in `trusted` are proxies, which may have any number within the total.
+    /// Makes it by the configuration. Peers in `trusted` are proxies, which may have any number within the total.
     pub(super) fn new(config: &ConnectionConfig, trusted: Vec<IpNet>) -> Arc<Self> {
         let mut http = auto::Builder::new(TokioExecutor::new());
         http.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEADERS_HTTP1);
@@ -129,7 +129,7 @@ impl Connections {
         Ok(())
     }
 
-    /// Serves a connection if there is a place for it; otherwise it is closed at once.
+    /// Serves a connection if the caps allow it; otherwise closes it at once.
     fn take<E: Endpoint + 'static>(
         self: &Arc<Self>,
         stream: TcpStream,
@@ -179,7 +179,7 @@ impl Connections {
         });
         let mut served = pin!(self.http.serve_connection(io, service));
         let overdue = tokio::select! {
-            // The connection first: what it has finished counts, whatever else is due.
+            // The connection first: its result takes precedence over a deadline.
             biased;
             overdue = within(served.as_mut(), &activity, self.patience) => overdue,
             () = self.abort.cancelled() => None,
@@ -209,10 +209,10 @@ async fn within(mut served: Pin<&mut impl Future>, activity: &Activity, patience
             let wake = match activity.due(&patience) {
                 Some((at, overdue)) if at <= now => return Poll::Ready(Some(overdue)),
                 Some((at, _)) => at,
-                // What ends meanwhile may end elsewhere; nothing falls due sooner than this after it has.
+                // A request may end meanwhile without waking this task; the next deadline is at least this long after that.
                 None => now + patience.least(),
             };
-            // A timer that rings too early costs a look, one that is set anew each time costs more.
+            // A timer that fires too early costs one check; setting it anew each time costs more.
             if timer.is_elapsed() || wake < timer.deadline() {
                 timer.as_mut().reset(wake);
             }

@@ -10,17 +10,17 @@ use ipnet::IpNet;
 
 use crate::address::subscriber;
 
-/// Why a connection was not taken.
+/// Reason why a connection was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Full {
-    /// There are as many as this process takes.
+    /// The process has its largest number of connections.
     Total,
-    /// Its peer has as many as one may have.
+    /// The peer has its largest number of connections.
     Address,
 }
 
 impl Full {
-    /// Its name in metrics.
+    /// Returns its name in metrics.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Total => "total",
@@ -29,12 +29,12 @@ impl Full {
     }
 }
 
-/// The places for connections.
+/// Counts of open connections, with their limits.
 #[derive(Debug)]
 pub(super) struct Places {
     total: usize,
     per_address: usize,
-    /// Proxies: each stands for many peers.
+    /// Networks of proxies, each of which serves many peers.
     exempt: Vec<IpNet>,
     taken: Mutex<Taken>,
 }
@@ -46,7 +46,7 @@ struct Taken {
 }
 
 impl Places {
-    /// `exempt` peers count in total only.
+    /// Makes the counts. Peers in `exempt` count in total only.
     pub(super) fn new(total: usize, per_address: usize, exempt: Vec<IpNet>) -> Arc<Self> {
         Arc::new(Self { total, per_address, exempt, taken: Mutex::default() })
     }
@@ -55,7 +55,7 @@ impl Places {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a connection of this peer's, free again when it is dropped.
+    /// Takes a place for a connection of this peer; it is free again when dropped.
     pub(super) fn take(self: &Arc<Self>, peer: IpAddr) -> Result<Place, Full> {
         let peer = peer.to_canonical();
         let counted = (!self.exempt.iter().any(|network| network.contains(&peer))).then(|| subscriber(peer));
@@ -65,7 +65,7 @@ impl Places {
         }
         if let Some(address) = counted {
             let count = taken.by_address.entry(address).or_default();
-            // The entry of a peer that is refused was there before: the limit is 1 at least.
+            // A refused peer has an entry already, because the limit is at least 1.
             if *count >= self.per_address {
                 return Err(Full::Address);
             }
@@ -76,7 +76,7 @@ impl Places {
     }
 }
 
-/// A place that is taken.
+/// A taken place.
 #[derive(Debug)]
 pub(super) struct Place {
     places: Arc<Places>,

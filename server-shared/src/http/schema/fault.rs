@@ -1,4 +1,4 @@
-//! Faults, in our own words.
+//! Messages for the faults of a body.
 
 use jsonschema::{
     ValidationError,
@@ -16,10 +16,11 @@ pub struct Faults {
     listed: Vec<FieldFault>,
     count: usize,
     unknown_field: bool,
+    repeated_key: bool,
 }
 
 impl Faults {
-    /// The first of them, up to [`FAULTS_LISTED`].
+    /// Returns the first of them, up to [`FAULTS_LISTED`].
     pub fn listed(&self) -> &[FieldFault] {
         &self.listed
     }
@@ -34,18 +35,46 @@ impl Faults {
         self.unknown_field
     }
 
-    pub(super) fn add(&mut self, fault: impl FnOnce() -> FieldFault) {
+    /// Returns true if any fault is a key that an object has more than once.
+    pub fn repeated_key(&self) -> bool {
+        self.repeated_key
+    }
+
+    pub(in crate::http) fn add(&mut self, fault: impl FnOnce() -> FieldFault) {
         self.count += 1;
         if self.listed.len() < FAULTS_LISTED {
             self.listed.push(fault());
         }
     }
+
+    /// Adds the fault of a key that its object has already.
+    pub(in crate::http) fn add_repeated(&mut self, fault: impl FnOnce() -> FieldFault) {
+        self.repeated_key = true;
+        self.add(fault);
+    }
+
+    /// Adds the faults that were found while the body was read.
+    pub(in crate::http) fn merge(&mut self, read: Self) {
+        self.unknown_field |= read.unknown_field;
+        self.repeated_key |= read.repeated_key;
+        self.count += read.count - read.listed.len();
+        for fault in read.listed {
+            // The pattern of a text in the specification excludes U+0000 too.
+            let known = |listed: &FieldFault| listed.pointer == fault.pointer && listed.rule == "pattern";
+            if fault.rule != CHARACTERS || !self.listed.iter().any(known) {
+                self.add(|| fault);
+            }
+        }
+    }
 }
+
+/// Rule of keys and texts that hold characters which nothing can store.
+pub(in crate::http) const CHARACTERS: &str = "characters";
 
 pub(super) const NO_FORM: &str = "is none of the forms that the specification allows";
 
-/// Says in our own words what is wrong below `within`; the library's messages repeat the value, which may be
-/// personal.
+/// Adds the faults of `error`, whose value is below `within`. The messages are our own, because the library's repeat
+/// the value, which may be personal.
 pub(super) fn describe(error: &ValidationError<'_>, within: &str, faults: &mut Faults) {
     let pointer = || format!("{within}{}", error.instance_path().as_str());
     let below = |name: &str| format!("{}/{}", pointer(), escape(name));
@@ -83,7 +112,7 @@ pub(super) fn describe(error: &ValidationError<'_>, within: &str, faults: &mut F
     }
 }
 
-/// The rule that a value breaks, and what it should be.
+/// Returns the rule that a value breaks, and the description of a right value.
 fn rule(kind: &Kind) -> (&'static str, String) {
     match kind {
         Kind::Type { kind } => ("type", format!("must be {}", type_names(kind))),
@@ -120,7 +149,7 @@ fn type_names(kind: &TypeKind) -> String {
     }
 }
 
-/// JSON pointer escaping (RFC 6901).
-pub(super) fn escape(name: &str) -> String {
+/// Escapes a key as a part of a JSON pointer (RFC 6901).
+pub(in crate::http) fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }

@@ -1,4 +1,4 @@
-//! Which tokens are refused, and which one is believed.
+//! Refused tokens, and the one that is accepted.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! Where keys come from, how they change, and what holds while their issuer is down.
+//! Fetching and rotation of keys, and verification while their issuer is down.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
