@@ -16,7 +16,7 @@ use super::{
 use crate::{
     compliance::Client,
     identity::Person,
-    ingest::{IngestReceipt, Tag},
+    ingest::{IngestReceipt, Period, Tag},
 };
 
 /// Operations under `/v1/analytics`.
@@ -54,6 +54,6 @@ impl AnalyticsApi {
         to: Query<Option<DateTime<Utc>>>,
     ) -> Result<Json<AnalyticsSummary>, ApiError> {
         person.must_administrate()?;
-        Ok(Json(self.analytics.summary(&person.member()?, from.0, to.0).await?))
+        Ok(Json(self.analytics.summary(&person.member()?, Period::new(from.0, to.0)?).await?))
     }
 }

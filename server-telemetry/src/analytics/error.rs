@@ -5,16 +5,18 @@ use server_shared::{
     errors,
 };
 
-use crate::storage::StoreError;
+use crate::{ingest::PeriodError, storage::StoreError};
 
 errors! {
     /// Why a summary can't be made or events not be stored.
     pub(crate) enum AnalyticsError {
-        /// `from` is not before `to`, or too long before.
-        InvalidRange => Malformed "invalid_range" "`from` must be before `to`, by at most 366 days."
-            with fields(&[FieldFault::new("from", "range", "must be before `to`, by at most 366 days")]),
+        /// The period is longer than a summary may cover.
+        TooLong => Malformed "invalid_range" "`from` must be at most 366 days before `to`."
+            with fields(&[FieldFault::new("from", "range", "must be at most 366 days before `to`")]),
     }
     and those of {
+        /// The period is reversed or empty.
+        Period(#[from] PeriodError),
         /// A store is down or in disorder.
         Store(#[from] StoreError),
     }

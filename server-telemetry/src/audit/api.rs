@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     identity::{Person, Service, Trace},
-    ingest::{Tag, storable},
+    ingest::{Period, Tag},
     text::{Identifier, Word},
 };
 
@@ -79,10 +79,11 @@ impl AuditApi {
         page_size: Query<Option<PageSize>>,
     ) -> Result<Json<AuditLogList>, ApiError> {
         person.must_administrate()?;
+        let period = Period::new(from.0, to.0)?;
         let filter = AuditFilter {
             organization_id: organization_id.0,
-            from: from.0.map(storable),
-            to: to.0.map(storable),
+            from: period.from(),
+            to: period.to(),
             actor_user_id: actor_user_id.0,
             action: action.0.map(Word::into_inner),
             entity_type: entity_type.0.map(Word::into_inner),

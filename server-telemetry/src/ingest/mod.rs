@@ -1,9 +1,11 @@
 //! What every ingest operation shares: where an event stands in time, and what became of a batch.
 
 mod clock;
+mod period;
 mod receipt;
 
 pub(crate) use clock::{Clock, storable};
+pub(crate) use period::{Period, PeriodError};
 pub(crate) use receipt::{DropReason, EventFault, IngestReceipt, Tally};
 
 #[derive(poem_openapi::Tags)]

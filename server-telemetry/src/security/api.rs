@@ -17,7 +17,7 @@ use super::{
 use crate::{
     audit::Reader,
     identity::{Person, Trace},
-    ingest::{Tag, storable},
+    ingest::{Period, Tag},
     text::Word,
 };
 
@@ -57,10 +57,11 @@ impl SecurityApi {
         page_size: Query<Option<PageSize>>,
     ) -> Result<Json<SecurityEventList>, ApiError> {
         person.must_administrate()?;
+        let period = Period::new(from.0, to.0)?;
         let filter = SecurityFilter {
             organization_id: organization_id.0,
-            from: from.0.map(storable),
-            to: to.0.map(storable),
+            from: period.from(),
+            to: period.to(),
             kind: kind.0.map(Word::into_inner),
             severity: severity.0,
             cursor: cursor.0,

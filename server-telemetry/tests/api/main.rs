@@ -15,6 +15,7 @@ mod headers;
 mod heads;
 mod matrix;
 mod media;
+mod moments;
 mod planted;
 mod pose;
 mod privacy;
