@@ -17,7 +17,7 @@ use super::model::AccessRevocation;
 const BELIEVED: Duration = Duration::from_millis(750);
 
 /// A user, in an organization or (`None`) in all of them.
-type Whose = (i64, Option<i64>);
+type RevocationKey = (i64, Option<i64>);
 
 #[derive(Debug, Clone, Copy)]
 struct Revoked {
@@ -31,7 +31,7 @@ pub(super) struct Heard(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    revoked: HashMap<Whose, Revoked>,
+    revoked: HashMap<RevocationKey, Revoked>,
     at: Option<Instant>,
 }
 
@@ -59,7 +59,7 @@ impl Heard {
     /// `Some(false)` if it has not, and `None` if there may be revocations that this process has not heard of.
     pub(super) fn is_revoked(&self, user: i64, organization: Option<i64>, issued_at: DateTime<Utc>) -> Option<bool> {
         let state = self.state();
-        let before = |whose: Whose| state.revoked.get(&whose).is_some_and(|known| issued_at < known.not_before);
+        let before = |whose: RevocationKey| state.revoked.get(&whose).is_some_and(|known| issued_at < known.not_before);
         if before((user, None)) || organization.is_some() && before((user, organization)) {
             return Some(true);
         }

@@ -18,7 +18,7 @@ impl AccessRepository {
     /// Adds one, or raises the one that is there, never lowering it; kept for `kept` after the moment.
     pub(super) async fn put(&self, new: &NewAccessRevocation, kept: Duration) -> Result<AccessRevocation, sqlx::Error> {
         let mut tx = self.database.work().await?;
-        let standing = sqlx::query_as!(
+        let revocation = sqlx::query_as!(
             AccessRevocation,
             "insert into ops.access_revocations as held (user_id, organization_id, not_before, expires_at)
              values ($1, $2, $3, greatest($3, now()) + make_interval(secs => $4))
@@ -34,7 +34,7 @@ impl AccessRepository {
         .fetch_one(&mut *tx)
         .await?;
         tx.commit().await?;
-        Ok(standing)
+        Ok(revocation)
     }
 
     /// Returns true if a token of the user, for the organization or for none, that was issued at `issued_at` has been

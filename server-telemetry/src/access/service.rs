@@ -56,9 +56,9 @@ impl AccessService {
         if new.not_before > Utc::now() + AHEAD {
             return Err(AccessError::TooFarAhead);
         }
-        let standing = self.repository.put(new, TOKEN_AGE + MARGIN).await.map_err(StoreError::from)?;
-        self.heard.note(&standing);
-        Ok(standing)
+        let revocation = self.repository.put(new, TOKEN_AGE + MARGIN).await.map_err(StoreError::from)?;
+        self.heard.note(&revocation);
+        Ok(revocation)
     }
 
     /// Returns true if a token of this user, for this organization or for none, issued at `issued_at`, has been

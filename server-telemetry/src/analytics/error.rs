@@ -1,4 +1,4 @@
-//! What can go wrong in analytics.
+//! Errors of analytics.
 
 use server_shared::{
     error::{FieldFault, fields},
@@ -8,7 +8,7 @@ use server_shared::{
 use crate::{ingest::PeriodError, storage::StoreError};
 
 errors! {
-    /// Why a summary can't be made or events not be stored.
+    /// Errors of analytics.
     pub(crate) enum AnalyticsError {
         /// The period is longer than a summary may cover.
         TooLong => Malformed "invalid_range" "`from` must be at most 366 days before `to`."
@@ -17,7 +17,7 @@ errors! {
     and those of {
         /// The period is reversed or empty.
         Period(#[from] PeriodError),
-        /// A store is down or in disorder.
+        /// A store is unavailable or failed.
         Store(#[from] StoreError),
     }
 }

@@ -1,4 +1,4 @@
-//! Events in, summaries out.
+//! Service for analytics events and summaries.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub(crate) struct AnalyticsService {
 }
 
 impl AnalyticsService {
-    /// Stores the events of a batch that may be stored; returns once they are.
+    /// Stores the events of a batch that may be stored; returns once they are durable.
     pub(crate) async fn track(
         &self,
         member: &Member,
@@ -76,7 +76,7 @@ impl AnalyticsService {
     }
 }
 
-/// Start and end of `period`, with the default for an end that is left open.
+/// Returns start and end of `period`, with defaults for ends that are left open.
 fn bounds(period: Period, now: DateTime<Utc>) -> Result<(DateTime<Utc>, DateTime<Utc>), AnalyticsError> {
     let to = period.sent_to().unwrap_or(now);
     let from = match period.sent_from() {
@@ -90,7 +90,7 @@ fn bounds(period: Period, now: DateTime<Utc>) -> Result<(DateTime<Utc>, DateTime
     Ok((period.from().unwrap_or(from), period.to().unwrap_or(to)))
 }
 
-/// What the events of one request share.
+/// Values that the events of one request share.
 struct Origin<'a> {
     member: &'a Member,
     clock: Clock,
@@ -98,7 +98,7 @@ struct Origin<'a> {
     traces: Traces,
 }
 
-/// The row of an event; or the field at fault, and what it should be.
+/// Returns the row of an event; or the field at fault, and the requirement that it does not meet.
 fn row(event: NewAnalyticsEvent, origin: &Origin<'_>) -> Result<AnalyticsRow, (&'static str, &'static str)> {
     let (mut properties, mut numbers) = (Vec::new(), Vec::new());
     for (key, value) in event.properties {
@@ -136,14 +136,14 @@ fn row(event: NewAnalyticsEvent, origin: &Origin<'_>) -> Result<AnalyticsRow, (&
     })
 }
 
-/// Hours since 1970 of a UUIDv7's time; 0 for an id that has none. Never taken from the clock: the
-/// same id must give the same hour.
+/// Returns the hours since 1970 of a UUIDv7's time, 0 for any other id. Does not use the clock: an id must
+/// always give the same hour.
 fn hour(id: Uuid) -> u32 {
     let timestamp = (id.get_version_num() == 7).then(|| id.get_timestamp()).flatten();
     timestamp.map_or(0, |timestamp| u32::try_from(timestamp.to_unix().0 / 3_600).unwrap_or(u32::MAX))
 }
 
-/// A page's path without what may be personal.
+/// Removes query and fragment from the path of a page, because they may be personal.
 fn path(mut page: String) -> String {
     page.truncate(page.find(['?', '#']).unwrap_or(page.len()));
     page

@@ -1,4 +1,5 @@
-//! Looks after the months of the trail: makes those to come, drops those that need not be kept.
+//! Maintains the monthly partitions of the trail: creates those of the coming months and drops those that have
+//! expired.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,19 +12,19 @@ use crate::{
     storage::{StoreError, postgres::Database},
 };
 
-/// How often it looks.
+/// Interval between two rounds.
 const LOOK_EVERY: Duration = Duration::from_hours(24);
 
-/// The job.
+/// Job that maintains the partitions.
 pub(crate) struct PartitionJob {
-    /// Where the trail is.
+    /// Database with the trail.
     pub database: Database,
-    /// How many whole months are kept beside the present one; none keeps all of them.
+    /// Number of whole months that are kept beside the current one; `None` keeps all of them.
     pub kept: Option<u16>,
 }
 
 impl PartitionJob {
-    /// Looks after them now and daily, until shutdown.
+    /// Maintains the partitions now and daily, until shutdown.
     pub(crate) fn start(self, shutdown: &Shutdown) {
         let partitions = Arc::new(self);
         job::repeat(shutdown, "audit-partitions", move || {
@@ -45,8 +46,8 @@ impl PartitionJob {
         Ok(LOOK_EVERY)
     }
 
-    /// Drops the months that are over and signed. Whatever keeps one of them, the next is tried: a day
-    /// later is soon enough, and while the database tries, ingest may wait.
+    /// Drops the months that have expired and whose heads are signed. If one month cannot be dropped, goes on with
+    /// the next: a retry a day later is soon enough, and while the database tries, ingest may have to wait.
     async fn expire(&self, kept: u16) -> Result<(), StoreError> {
         let mut tx = self.database.work().await?;
         let months = repository::partitions_expired(&mut tx, kept.into()).await?;

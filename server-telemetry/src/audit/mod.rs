@@ -1,7 +1,7 @@
-//! The audit trail: what Core forwards, stored once, and its reading by those who answer for it.
+//! Audit trail: stores the events that Core forwards, each once, and serves them to administrators.
 
 mod api;
-mod attempts;
+mod refusals;
 mod chain;
 mod error;
 mod heads;
@@ -13,7 +13,7 @@ mod service;
 mod watcher;
 
 pub(crate) use api::AuditApi;
-pub(crate) use attempts::{Attempt, AttemptWriter, Attempts};
+pub(crate) use refusals::{RefusalRecorder, RefusalWriter, RefusedRequest};
 pub(crate) use chain::{ChainApi, ChainService, Sealer};
 pub(crate) use error::AuditError;
 pub(crate) use heads::{HeadApi, HeadJob, HeadService, HeadSigner};

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     access::{AccessService, TOKEN_AGE},
-    audit::{Attempt, Attempts},
+    audit::{RefusedRequest, RefusalRecorder},
     identity::{Caller, Person, Role, Trace},
 };
 
@@ -66,7 +66,7 @@ pub(crate) struct TelemetryGate {
     access: Arc<AccessService>,
     service_tokens: Vec<SecretString>,
     failures: Failures,
-    attempts: Attempts,
+    attempts: RefusalRecorder,
 }
 
 impl TelemetryGate {
@@ -78,7 +78,7 @@ impl TelemetryGate {
         access: Arc<AccessService>,
         service_tokens: Vec<SecretString>,
         failures: Failures,
-        attempts: Attempts,
+        attempts: RefusalRecorder,
     ) -> Self {
         Self { verifier, access, service_tokens, failures, attempts }
     }
@@ -156,7 +156,7 @@ impl Gate for TelemetryGate {
                 Some(Caller::Person(person)) => Some(*person),
                 Some(Caller::Service) | None => None,
             };
-            self.attempts.record(&Attempt { person, trace, error_code: error.code() });
+            self.attempts.record(&RefusedRequest { person, trace, error_code: error.code() });
         }
         outcome
     }

@@ -6,7 +6,7 @@ use server_shared::http::attack::OnBlocked;
 use uuid::Uuid;
 
 use crate::{
-    audit::{Attempt, Attempts},
+    audit::{RefusedRequest, RefusalRecorder},
     identity::Trace,
 };
 
@@ -14,7 +14,7 @@ use crate::{
 const OPERATION: &str = "attack_blocked";
 
 /// Records each request of a scan; they are counted together.
-pub(crate) fn scanners(attempts: Attempts) -> OnBlocked {
+pub(crate) fn scanners(attempts: RefusalRecorder) -> OnBlocked {
     Arc::new(move |ip, kind| {
         let trace = Trace {
             operation_id: OPERATION,
@@ -23,6 +23,6 @@ pub(crate) fn scanners(attempts: Attempts) -> OnBlocked {
             ip,
             user_agent: None,
         };
-        attempts.record(&Attempt { person: None, trace: &trace, error_code: kind.as_str() });
+        attempts.record(&RefusedRequest { person: None, trace: &trace, error_code: kind.as_str() });
     })
 }

@@ -15,7 +15,7 @@ pub(crate) struct ConsentRepository {
 
 /// Whether something about a person may be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct TrackingStatus {
     /// On the list of those who are not tracked, or about to be erased.
     pub excluded: bool,
     pub granted: Granted,
@@ -28,7 +28,7 @@ impl ConsentRepository {
     }
 
     /// Whether something about a person may be stored, in one query: ingest waits for it.
-    pub(super) async fn standing(&self, member: &Member) -> Result<Standing, sqlx::Error> {
+    pub(super) async fn tracking_status(&self, member: &Member) -> Result<TrackingStatus, sqlx::Error> {
         let mut tx = self.database.read(member).await?;
         let row = sqlx::query!(
             r#"select
@@ -49,7 +49,7 @@ impl ConsentRepository {
         .fetch_one(&mut *tx)
         .await?;
         let granted = Purpose::ALL.map(|purpose| row.granted.iter().any(|granted| granted == purpose.as_str()));
-        Ok(Standing { excluded: row.excluded, granted })
+        Ok(TrackingStatus { excluded: row.excluded, granted })
     }
 
     /// The latest decision of a person on each purpose.

@@ -25,12 +25,12 @@ impl ConsentService {
             return Ok(None);
         }
         let generation = self.cache.generation();
-        let standing = self.repository.standing(member).await?;
-        if standing.excluded {
+        let status = self.repository.tracking_status(member).await?;
+        if status.excluded {
             return Ok(Some(DropReason::Excluded));
         }
-        self.cache.remember(subject, standing.granted, generation);
-        Ok((!standing.granted[purpose as usize]).then_some(DropReason::NoConsent))
+        self.cache.remember(subject, status.granted, generation);
+        Ok((!status.granted[purpose as usize]).then_some(DropReason::NoConsent))
     }
 
     /// What holds for the member.

@@ -1,5 +1,5 @@
-//! The stores: PostgreSQL for what must be exact, ClickHouse for what is much, Redis for what
-//! instances tell each other.
+//! Stores: PostgreSQL for data that must be exact, ClickHouse for large amounts of events, Redis for messages
+//! between instances.
 
 pub(crate) mod clickhouse;
 pub(crate) mod postgres;
@@ -15,19 +15,19 @@ use thiserror::Error;
 
 use self::clickhouse::WriteError;
 
-/// A store that could not do what was asked of it.
+/// Error of a store.
 #[derive(Debug, Error)]
 pub(crate) enum StoreError {
-    /// PostgreSQL.
+    /// PostgreSQL failed.
     #[error("PostgreSQL")]
     Postgres(#[from] sqlx::Error),
     /// A head of the audit trail could not be signed.
     #[error("the signature of an audit head")]
     Sign(#[source] SignError),
-    /// ClickHouse, when reading.
+    /// A query of ClickHouse failed.
     #[error("ClickHouse")]
     ClickHouse(#[from] ::clickhouse::error::Error),
-    /// ClickHouse, when writing.
+    /// A write to ClickHouse failed.
     #[error("a ClickHouse writer")]
     Write(#[from] WriteError),
 }
