@@ -25,8 +25,8 @@ use crate::{
     access::{AccessApi, AccessService},
     analytics::{AnalyticsApi, AnalyticsRepository, AnalyticsService},
     audit::{
-        RefusalWriter, RefusalRecorder, AuditApi, AuditService, ChainApi, ChainService, HeadApi, HeadJob, HeadService,
-        HeadSigner, PartitionJob, Sealer, partitions_ensure,
+        AuditApi, AuditService, ChainApi, ChainService, HeadApi, HeadJob, HeadService, HeadSigner, PartitionJob,
+        RefusalRecorder, RefusalWriter, Sealer, partitions_ensure,
     },
     compliance::Compliance,
     config::{AuthConfig, Config, MigrateConfig},
@@ -67,9 +67,9 @@ const INFO: Info = Info {
     title: "RestartiX Telemetry API",
     version: "1.0.0",
     description: "Audit trail, security events, analytics, media sessions, body landmarks and consent of RestartiX clinics.\n\n\
-                  People call with a token that Core issues; Core calls with the service token. Who somebody is \
-                  and for which organization always comes from the token. What an ingest operation answers as \
-                  stored is durable, and sending a batch again never stores anything twice.",
+                  People call with a token that Core issues; Core calls with the service token. The token alone \
+                  identifies the caller and its organization. Events that an ingest operation counts as stored \
+                  are durable, and a batch that is sent again is not stored twice.",
     public: &["health_get", "ready_get", "jwks_get"],
     headers: &[],
 };

@@ -304,7 +304,7 @@ fn postgres(settings: &mut Settings, environment: Option<Environment>) -> Option
         && is_one_role(owner, app)
     {
         // The policies let the owner see all organizations.
-        settings.fault("TELEMETRY_DATABASE_APP_URL", "another role than TELEMETRY_DATABASE_URL");
+        settings.fault("TELEMETRY_DATABASE_APP_URL", "a different role from the one in TELEMETRY_DATABASE_URL");
     }
     if let (Some(least), Some(most)) = (pool_min, pool_max)
         && (most == 0 || least > most)

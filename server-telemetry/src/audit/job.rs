@@ -38,7 +38,7 @@ impl PartitionJob {
         let made = repository::partitions_ensure(&mut tx).await?;
         tx.commit().await?;
         if made > 0 {
-            tracing::info!(made, "partitions of the audit trail made");
+            tracing::info!(made, "partitions of the audit trail created");
         }
         if let Some(kept) = self.kept {
             self.expire(kept).await?;
@@ -54,8 +54,8 @@ impl PartitionJob {
         drop(tx);
         for month in months {
             match self.drop_month(month).await {
-                Ok(true) => tracing::info!(%month, "a month of the audit trail dropped"),
-                Ok(false) => tracing::warn!(%month, "a month of the audit trail is not signed yet, and stays"),
+                Ok(true) => tracing::info!(%month, "a month of the audit trail was dropped"),
+                Ok(false) => tracing::warn!(%month, "a month of the audit trail is kept because it is not signed yet"),
                 Err(error) => {
                     tracing::warn!(%month, error = causes(&error), "a month of the audit trail could not be dropped");
                 }
@@ -65,7 +65,7 @@ impl PartitionJob {
         let removed = repository::remains_drop(&mut tx, kept.into()).await?;
         tx.commit().await?;
         if removed > 0 {
-            tracing::info!(removed, "what was left of dropped months removed");
+            tracing::info!(removed, "links and personal values of dropped months removed");
         }
         Ok(())
     }

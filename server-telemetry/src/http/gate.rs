@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     access::{AccessService, TOKEN_AGE},
-    audit::{RefusedRequest, RefusalRecorder},
+    audit::{RefusalRecorder, RefusedRequest},
     identity::{Caller, Person, Role, Trace},
 };
 

@@ -6,7 +6,7 @@ use server_shared::http::attack::OnBlocked;
 use uuid::Uuid;
 
 use crate::{
-    audit::{RefusedRequest, RefusalRecorder},
+    audit::{RefusalRecorder, RefusedRequest},
     identity::Trace,
 };
 

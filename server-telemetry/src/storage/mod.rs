@@ -19,16 +19,16 @@ use self::clickhouse::WriteError;
 #[derive(Debug, Error)]
 pub(crate) enum StoreError {
     /// PostgreSQL failed.
-    #[error("PostgreSQL")]
+    #[error("PostgreSQL failed")]
     Postgres(#[from] sqlx::Error),
     /// A head of the audit trail could not be signed.
-    #[error("the signature of an audit head")]
+    #[error("an audit head could not be signed")]
     Sign(#[source] SignError),
     /// A query of ClickHouse failed.
-    #[error("ClickHouse")]
+    #[error("ClickHouse failed")]
     ClickHouse(#[from] ::clickhouse::error::Error),
     /// A write to ClickHouse failed.
-    #[error("a ClickHouse writer")]
+    #[error("a ClickHouse writer failed")]
     Write(#[from] WriteError),
 }
 
@@ -54,10 +54,8 @@ impl Fault for StoreError {
     fn message(&self) -> String {
         match self {
             Self::Postgres(_) => "The database does not answer; try again.",
-            Self::Write(WriteError::Full) => "Too much is waiting to be stored; try again.",
-            Self::ClickHouse(_) | Self::Write(_) | Self::Sign(_) => {
-                "The event store does not answer; nothing was stored, try again."
-            }
+            Self::Write(WriteError::Full) => "Too many rows are waiting to be stored; try again.",
+            Self::ClickHouse(_) | Self::Write(_) | Self::Sign(_) => "The event store does not answer; try again.",
         }
         .to_owned()
     }

@@ -25,7 +25,7 @@ pub(crate) enum RedisFault {
     #[error("no connection to Redis: {0}")]
     Pool(#[from] RunError<RedisError>),
     /// Redis did not answer in time.
-    #[error("Redis took too long")]
+    #[error("Redis took too long to answer")]
     TimedOut,
 }
 

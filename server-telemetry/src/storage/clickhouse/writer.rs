@@ -207,7 +207,7 @@ impl<T: Send + Sync + 'static, S: Sink<T>> Batches<T, S> {
                 tracing::error!(table, rows = rows.len(), %error, "a batch could not be stored");
                 return Err(WriteError::Failed(Arc::new(error)));
             };
-            tracing::warn!(table, rows = rows.len(), %error, "a batch is tried again");
+            tracing::warn!(table, rows = rows.len(), %error, "a batch could not be stored and is retried");
             tokio::select! {
                 () = sleep(*pause) => {}
                 // Makes one more attempt at once, because there is little time to stop.
