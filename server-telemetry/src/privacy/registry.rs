@@ -103,26 +103,26 @@ impl Holding {
 
 const TRAIL: Fate = Fate::Retain {
     reason: "proof of who accessed and changed health records (Art. 5(2), 17(3)(b) and (e), 32 GDPR): chained and \
-             append-only. It holds ids alone, which name nobody once Core has erased the account",
-    until: "the trail's own retention drops the month",
+             append-only. It holds only ids, which identify nobody once Core has erased the account",
+    until: "until the retention of the trail drops the month",
 };
 
 const DERIVED: Fate = Fate::Retain {
-    reason: "proof of how access to health records was misused (Art. 5(2), 17(3)(b) and (e), 32 GDPR), derived from the \
-             audit trail. It holds ids alone, which name nobody once Core has erased the account",
-    until: "the trail's own retention drops the month",
+    reason: "proof of the misuse of access to health records (Art. 5(2), 17(3)(b) and (e), 32 GDPR), derived from the \
+             audit trail. It holds only ids, which identify nobody once Core has erased the account",
+    until: "until the retention of the trail drops the month",
 };
 
 const PROOF: Fate = Fate::Retain {
-    reason: "proof that the erasure was asked for and carried out (Art. 5(2) and 12 GDPR); late audit events of the \
+    reason: "proof that the erasure was requested and carried out (Art. 5(2) and 12 GDPR); late audit events of the \
              person are recognized by it",
     until: "three years after the erasure",
 };
 
 const SHUT: Fate = Fate::Retain {
-    reason: "keeps tokens from being used that were issued to the person before (Art. 32 GDPR): whoever holds one could \
-             go on for as long as it lives. It holds an id alone",
-    until: "a day after the moment it is about",
+    reason: "prevents the use of tokens that were issued to the person before (Art. 32 GDPR): anybody who holds one could \
+             otherwise use it until it expires. It holds only an id",
+    until: "a day after the time of the revocation",
 };
 
 /// Holdings of personal data, in the order in which they are erased.

@@ -11,10 +11,10 @@ use crate::{audit, support};
 const FILE: &str = "server-telemetry/tests/api/rls_grid.txt";
 const GRID: &str = include_str!("rls_grid.txt");
 const NOTES: &str = "\
-Which rows of a clinic the application role reaches in the context of each of its people: all, own for some, - for
-none. A line of an insert says whose like can be written. none: in no role; superadmin: a context that says what the
-application role never is; nobody: no context. What isn't granted has no line but its verbs.
-Written by the test beside it, which compares all of it.";
+Rows of a clinic that the application role reaches in the context of each kind of person: all, own (some of them), or
+- (none). A line of an insert states whose rows can be written. none: a context without a role; superadmin: a context
+with a role that the application role never has; nobody: no context. A privilege that is not granted has no line.
+Written by the test beside it, which compares every line.";
 
 const HOME: i64 = 1;
 /// User id of every caller.

@@ -19,11 +19,11 @@ const FILE: &str = "server-telemetry/tests/api/matrix/permissions.txt";
 const GRID: &str = include_str!("permissions.txt");
 
 const NOTES: &str = "\
-What each operation of Telemetry answers to whom, about something that is there and waits for it.
-2xx: done. 401: none of these. 403: not allowed.
-platform: a superadmin in no organization. other-patient: of the same organization, but it is the patient's.
-service: Core, with the service token. session: with a session token of the identity provider's, which is for Core.
-Written by the test beside it, which compares all of it.";
+Status with which each operation of Telemetry answers each kind of caller, for data that exists.
+2xx: done. 401: not a kind of caller that the operation accepts. 403: not permitted.
+platform: a superadmin in no organization. other-patient: a patient of the same organization whose data it is not.
+service: Core, with the service token. session: a caller with a session token of the identity provider, meant for Core.
+Written by the test beside it, which compares every line.";
 
 #[tokio::test]
 async fn the_matrix_is_what_the_grid_says() {
