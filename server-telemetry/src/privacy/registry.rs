@@ -63,7 +63,7 @@ pub(crate) enum Fate {
     Retain {
         /// Legal reason for keeping the rows.
         reason: &'static str,
-        /// Period for which the rows are kept.
+        /// End of the retention.
         until: &'static str,
     },
 }
@@ -104,13 +104,13 @@ impl Holding {
 const TRAIL: Fate = Fate::Retain {
     reason: "proof of who accessed and changed health records (Art. 5(2), 17(3)(b) and (e), 32 GDPR): chained and \
              append-only. It holds only ids, which identify nobody once Core has erased the account",
-    until: "until the retention of the trail drops the month",
+    until: "the end of the retention of that month in the audit trail",
 };
 
 const DERIVED: Fate = Fate::Retain {
     reason: "proof of the misuse of access to health records (Art. 5(2), 17(3)(b) and (e), 32 GDPR), derived from the \
              audit trail. It holds only ids, which identify nobody once Core has erased the account",
-    until: "until the retention of the trail drops the month",
+    until: "the end of the retention of that month in the audit trail",
 };
 
 const PROOF: Fate = Fate::Retain {

@@ -153,7 +153,7 @@ pub(crate) struct ErasureItem {
     pub rows: u64,
     /// Reason for which the rows are retained.
     pub reason: Option<String>,
-    /// Period for which the rows are retained.
+    /// End of the retention.
     pub until: Option<String>,
 }
 
