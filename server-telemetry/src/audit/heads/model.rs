@@ -32,7 +32,7 @@ pub(crate) struct AuditHead {
     pub signed_at: DateTime<Utc>,
     /// Id of the key that signed; see `/.well-known/jwks.json`.
     pub kid: String,
-    /// The fields above as a signed compact JWS (EdDSA). Keep a copy outside the platform: it is the proof.
+    /// Signed compact JWS (EdDSA) over the other fields. Keep a copy outside the platform: it is the proof.
     pub statement: String,
 }
 
