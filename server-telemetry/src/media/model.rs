@@ -47,8 +47,7 @@ impl Example for MediaBatch {
 ///
 /// - `started`: the session starts; takes `session_kind` and `appointment_id`
 /// - `heartbeat`: the session goes on and the person is present; sent every 15 seconds
-/// - `bandwidth`: a sample of the connection; needs at least one of `uplink_kbps`, `downlink_kbps`,
-///   `round_trip_ms` and `packet_loss`
+/// - `bandwidth`: a sample of the connection; needs a bandwidth, `round_trip_ms` or `packet_loss`
 /// - `quality_changed`: the quality of the picture changed; needs `quality`
 /// - `stalled`: the picture froze; needs `duration_ms`
 /// - `exercise_started`: an exercise starts; needs `exercise_id`

@@ -7,8 +7,7 @@ use uuid::{Uuid, uuid};
 /// Kind of fault in a chain.
 ///
 /// - `altered_event`: the event differs from the sealed one
-/// - `altered_personal`: the address, user agent or client's request id differs from the sealed one, or was
-///   added later
+/// - `altered_personal`: the address, user agent or client's request id was changed or added after sealing
 /// - `missing_event`: the event was removed
 /// - `missing_link`: the link was removed
 /// - `broken_link`: the link does not follow its predecessor
