@@ -1,4 +1,4 @@
-//! The composition root: every service is built here, once, and handed what it needs.
+//! Composition root: builds every service once and hands it its dependencies.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -25,8 +25,8 @@ use crate::{
     access::{AccessApi, AccessService},
     analytics::{AnalyticsApi, AnalyticsRepository, AnalyticsService},
     audit::{
-        AttemptWriter, Attempts, AuditApi, AuditService, ChainApi, ChainService, HeadApi, HeadJob, HeadService,
-        HeadSigner, PartitionJob, Sealer, partitions_ensure,
+        AuditApi, AuditService, ChainApi, ChainService, HeadApi, HeadJob, HeadService, HeadSigner, PartitionJob,
+        RefusalRecorder, RefusalWriter, Sealer, partitions_ensure,
     },
     compliance::Compliance,
     config::{AuthConfig, Config, MigrateConfig},
@@ -46,7 +46,7 @@ use crate::{
     },
 };
 
-/// Everything that has operations, in the order of the specification.
+/// APIs with operations, in the order of the specification.
 type Api = (
     HealthApi,
     AccessApi,
@@ -67,9 +67,9 @@ const INFO: Info = Info {
     title: "RestartiX Telemetry API",
     version: "1.0.0",
     description: "Audit trail, security events, analytics, media sessions, body landmarks and consent of RestartiX clinics.\n\n\
-                  People call with a token that Core issues; Core calls with the service token. Who somebody is \
-                  and for which organization always comes from the token. What an ingest operation answers as \
-                  stored is durable, and sending a batch again never stores anything twice.\n\n\
+                  People call with a token that Core issues; Core calls with the service token. The token alone \
+                  identifies the caller and its organization. Events that an ingest operation counts as stored \
+                  are durable, and a batch that is sent again is not stored twice.\n\n\
                   A query parameter, a header of the specification or a key of a JSON object that is given more than \
                   once is refused with 400 and named. Bodies are sent without `Content-Encoding`, but for operations \
                   that name `gzip`; any other is refused with 415.",
@@ -77,44 +77,44 @@ const INFO: Info = Info {
     headers: &[],
 };
 
-/// Why the service can't start or go on.
+/// Errors for which the service cannot start or continue.
 #[derive(Debug, Error)]
 pub(crate) enum AppError {
-    /// The specification contradicts itself; a fault of the program.
+    /// The specification contradicts itself, which is a fault of the program.
     #[error(transparent)]
     Document(#[from] DocumentFault),
-    /// The port can't be bound or served.
+    /// The port cannot be bound or served.
     #[error("the listener: {0}")]
     Io(#[from] io::Error),
-    /// The database's address or a migration of it.
+    /// The address of PostgreSQL is not valid, or a migration of it failed.
     #[error("PostgreSQL: {0}")]
     Postgres(#[from] sqlx::Error),
-    /// A migration of PostgreSQL.
+    /// A migration of PostgreSQL failed.
     #[error("PostgreSQL: {0}")]
     PostgresMigration(#[from] sqlx::migrate::MigrateError),
-    /// A migration of ClickHouse.
+    /// A migration of ClickHouse failed.
     #[error(transparent)]
     ClickHouse(#[from] MigrateFault),
-    /// Redis' address.
+    /// The address of Redis is not valid.
     #[error("REDIS_URL: {0}")]
     Redis(#[from] bb8_redis::redis::RedisError),
-    /// The source of Core's keys.
+    /// The source of Core's keys is not valid.
     #[error("CORE_JWKS_URL: {0}")]
     Keys(#[from] server_shared::token::KeyError),
-    /// People would be served as a role that sees every organization.
+    /// Row-level security does not bind the application role, so people would see the rows of every organization.
     #[error("{}", UNRESTRICTED)]
     Unrestricted,
-    /// Measurements could not be set up.
+    /// Metrics could not be set up.
     #[error("metrics: {0}")]
     Metrics(String),
 }
 
-/// The specification, as it is published.
+/// Returns the specification as it is published.
 pub(crate) fn specification() -> Result<String, DocumentFault> {
     Ok(Document::of::<Api>(&INFO)?.checked()?.text().to_owned())
 }
 
-/// Brings both databases' schemas up to date.
+/// Migrates the schemas of both databases.
 pub(crate) async fn migrate(config: &MigrateConfig) -> Result<(), AppError> {
     let database = Database::new(&config.postgres)?;
     database.migrate().await?;
@@ -126,13 +126,12 @@ pub(crate) async fn migrate(config: &MigrateConfig) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Serves until told to stop, then finishes what was begun: requests first, then the writers, then
-/// the connections.
+/// Serves until it is told to stop. Then ends in order: the requests under way, the writers, the connections.
 pub(crate) async fn serve(config: Config) -> Result<(), AppError> {
     let stop = shutdown::signal();
     let jobs = Shutdown::new();
     let database = Database::new(&config.postgres)?;
-    // Unknown while the database is down; `/ready` says no until it is known.
+    // Unknown while the database is down; until it is known, `/ready` answers that the service is not ready.
     if let Ok(false) = database.is_restricted().await {
         return Err(AppError::Unrestricted);
     }
@@ -172,7 +171,7 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
     SweepJob { database: database.clone(), window: config.security.longest_window(), kept: config.audit.kept }
         .start(jobs);
     let audit = Arc::new(AuditService { database: database.clone(), watcher: detector });
-    let (attempts, writer) = AttemptWriter::new();
+    let (attempts, writer) = RefusalWriter::new();
     writer.start(Arc::clone(&audit), jobs);
     let signer = Arc::new(HeadSigner::new(Arc::clone(&config.audit.statements)));
     PartitionJob { database: database.clone(), kept: config.audit.kept }.start(jobs);
@@ -268,7 +267,7 @@ fn gate(
     auth: &AuthConfig,
     access: Arc<AccessService>,
     failures: Failures,
-    attempts: Attempts,
+    attempts: RefusalRecorder,
     jobs: &Shutdown,
 ) -> Result<TelemetryGate, AppError> {
     let keys = Jwks::new(KeySource::Url(auth.core_jwks_url.clone()))?;

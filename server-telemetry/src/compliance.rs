@@ -1,37 +1,36 @@
-//! Pseudonyms: the form in which people and their clients may be stored. Knows no HTTP and no SQL.
+//! Pseudonyms: the form in which people and their clients may be stored. Knows neither HTTP nor SQL.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use server_shared::crypto::{Key32, KeyedHash};
 use woothee::parser::Parser;
 
-/// A 32-byte pseudonym.
+/// Pseudonym of 32 bytes.
 pub(crate) type Pseudonym = [u8; 32];
 
-/// Longer user agents are not parsed; the header may be anything.
+/// Length above which user agents are not parsed; the header may hold any text.
 const USER_AGENT_MAX: usize = 1024;
 
-/// The client of an ingest request, in the clear: nothing of it but what [`Compliance`] makes of it
-/// is ever stored.
+/// Client of an ingest request in plain text. Only the values that [`Compliance`] derives from it are stored.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     ip: Option<IpAddr>,
     user_agent: Option<String>,
-    /// Whether it asks not to be tracked (`Sec-GPC: 1` or `DNT: 1`).
+    /// `true` if the client asks not to be tracked (`Sec-GPC: 1` or `DNT: 1`).
     pub opted_out: bool,
 }
 
 impl Client {
-    /// A client at an address, with its user agent as it was sent.
+    /// Makes a client of an address and the user agent as it was sent.
     pub(crate) fn new(ip: Option<IpAddr>, user_agent: Option<String>, opted_out: bool) -> Self {
         Self { ip, user_agent, opted_out }
     }
 }
 
-/// The part of a client that may be stored.
+/// Values derived from a client that may be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Traces {
-    /// The network of the address: /24 or /48, in CIDR notation; empty without an address.
+    /// Network of the address, /24 or /48 in CIDR notation; empty without an address.
     pub network: String,
     /// Pseudonym of the address; zeros without one.
     pub ip_hash: Pseudonym,
@@ -43,25 +42,25 @@ pub(crate) struct Traces {
     pub device: String,
 }
 
-/// Turns who and where into what may be stored.
+/// Derives the values that may be stored from people and clients.
 #[derive(Debug)]
 pub(crate) struct Compliance {
     hash: KeyedHash,
 }
 
 impl Compliance {
-    /// Pseudonyms under this key (`TELEMETRY_HASH_KEY`).
+    /// Makes pseudonyms with this key (`TELEMETRY_HASH_KEY`).
     pub(crate) fn new(key: Key32) -> Self {
         Self { hash: KeyedHash::new(key) }
     }
 
-    /// Pseudonym of a person. The organization is part of it, so the same person in two clinics
-    /// can't be recognized as the same.
+    /// Returns the pseudonym of a person in an organization. A person has a different pseudonym in each
+    /// organization, so that nobody can tell across clinics that they are the same.
     pub(crate) fn actor(&self, organization_id: i64, user_id: i64) -> Pseudonym {
         self.pseudonym(&format!("actor:{organization_id}:{user_id}"))
     }
 
-    /// Returns the part of `client` that may be stored.
+    /// Returns the values derived from `client` that may be stored.
     pub(crate) fn traces(&self, client: &Client) -> Traces {
         let agent = client.user_agent.as_deref().filter(|agent| agent.len() <= USER_AGENT_MAX);
         let parsed = agent.and_then(|agent| {
@@ -80,14 +79,14 @@ impl Compliance {
 
     fn pseudonym(&self, value: &str) -> Pseudonym {
         let mut bytes = [0; 32];
-        // 64 hexadecimal digits always are 32 bytes.
+        // 64 hexadecimal digits are always 32 bytes.
         let decoded = hex::decode_to_slice(self.hash.hex(value), &mut bytes);
         debug_assert!(decoded.is_ok(), "a pseudonym has 64 hexadecimal digits");
         bytes
     }
 }
 
-/// The network an address is in, coarse enough not to be a person's.
+/// Returns the network of an address, too wide to identify a person.
 fn network(ip: IpAddr) -> String {
     match ip {
         IpAddr::V4(ip) => {
@@ -101,7 +100,7 @@ fn network(ip: IpAddr) -> String {
     }
 }
 
-/// The parser's word for what it doesn't know becomes nothing.
+/// Turns the parser's word for an unknown value into an empty text.
 fn family(name: &str) -> String {
     if name == "UNKNOWN" { String::new() } else { name.to_owned() }
 }

@@ -1,4 +1,4 @@
-//! Every variable of the service, its default and its check, a struct a concern.
+//! Variables of the service with their defaults and checks, one struct for each concern.
 
 mod security;
 
@@ -18,31 +18,31 @@ use url::Url;
 
 pub(crate) use security::{Limit, SecurityConfig};
 
-/// Shorter service tokens can be guessed.
+/// Least length of a service token; shorter ones can be guessed.
 const SERVICE_TOKEN_MIN: usize = 16;
 
-/// `ERASURE_SETTLE` if nothing else is said and [`settle_least`] is not longer.
+/// Default of `ERASURE_SETTLE`, unless [`settle_least`] is longer.
 const ERASURE_SETTLE: Duration = Duration::from_mins(3);
 
-/// How long the cache remembers at most that a person agreed.
+/// Longest time for which the cache keeps a person's consent.
 pub(crate) const CONSENT_LIFETIME: Duration = Duration::from_secs(30);
 
-/// How long a batch of the writers may take in all its tries.
+/// Longest time that a writer spends on a batch, retries included.
 const BATCH_TRIES: Duration = Duration::from_secs(90);
 
-/// The least time after which no row is on its way any more that was admitted before an erasure began:
-/// an instance that can't be told remembers consent for its lifetime in the cache, a request that it
-/// admits at the end of that may take until it times out, and the batch that then holds its rows all
-/// its tries. With less, a row can come in after the last look, and stay.
+/// Returns the least time after which no row that was admitted before an erasure began can still arrive. An
+/// instance that misses the message keeps a consent in its cache for [`CONSENT_LIFETIME`]; a request that it
+/// admits at the end of that may run until its timeout; and the batch with its rows may take all its retries.
+/// With a shorter time a row could be stored after the last step of the erasure, and remain.
 fn settle_least(request_timeout: Duration) -> Duration {
     CONSENT_LIFETIME.saturating_add(request_timeout).saturating_add(BATCH_TRIES)
 }
 
-/// What `serve` needs.
+/// Configuration of `serve`.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub server: ServerConfig,
-    /// Browsers and limits.
+    /// Settings for browsers and limits.
     pub edge: EdgeConfig,
     pub auth: AuthConfig,
     pub postgres: PostgresConfig,
@@ -51,85 +51,86 @@ pub(crate) struct Config {
     pub redis_url: SecretString,
     /// `TELEMETRY_HASH_KEY`: key of the pseudonyms.
     pub hash_key: Key32,
-    /// `ERASURE_SETTLE`: how long after an erasure began a row may still be on its way.
+    /// `ERASURE_SETTLE`: time after the start of an erasure during which rows may still arrive.
     pub erasure_settle: Duration,
     pub audit: AuditConfig,
-    /// The limits of the security rules.
+    /// Limits of the security rules.
     pub security: SecurityConfig,
 }
 
-/// The audit trail.
+/// Configuration of the audit trail.
 #[derive(Debug)]
 pub(crate) struct AuditConfig {
-    /// `AUDIT_HEAD_KEY`, which signs the head of each day, and `AUDIT_HEAD_KEYS_OLD`, which did.
+    /// `AUDIT_HEAD_KEY`, which signs the head of each day, and `AUDIT_HEAD_KEYS_OLD`, its predecessors.
     pub statements: Arc<Statements>,
-    /// `AUDIT_RETENTION_MONTHS`: whole months that are kept beside the present one; all without it.
+    /// `AUDIT_RETENTION_MONTHS`: number of whole months that are kept beside the current one; `None` keeps all of
+    /// them.
     pub kept: Option<u16>,
 }
 
-/// The HTTP side.
+/// Configuration of the HTTP server.
 #[derive(Debug)]
 pub(crate) struct ServerConfig {
-    /// `HOST`: address to listen on.
+    /// `HOST`: address on which the server listens.
     pub host: String,
-    /// `PORT`; 0 takes a free one.
+    /// `PORT`: port on which the server listens; 0 picks a free one.
     pub port: u16,
-    /// `PORT_FILE`: where to write `host:port` once requests are accepted.
+    /// `PORT_FILE`: file to which the server writes `host:port` once it accepts requests.
     pub port_file: Option<PathBuf>,
     /// `LOG_LEVEL`.
     pub log_level: LogLevel,
-    /// `TRUSTED_PROXIES`: networks of the proxies in front.
+    /// `TRUSTED_PROXIES`: networks of the proxies in front of the server.
     pub trusted_proxies: Vec<IpNet>,
-    /// `METRICS_TOKEN`: bearer token for `/metrics`, which is a 404 without it.
+    /// `METRICS_TOKEN`: bearer token for `/metrics`, which answers 404 without it.
     pub metrics_token: Option<SecretString>,
     /// `REQUEST_TIMEOUT`.
     pub request_timeout: Duration,
-    /// `SHUTDOWN_TIMEOUT`: for requests under way, and again for jobs.
+    /// `SHUTDOWN_TIMEOUT`: time for requests under way, and the same again for jobs.
     pub shutdown_timeout: Duration,
 }
 
-/// Whom to believe.
+/// Configuration of the accepted credentials.
 #[derive(Debug)]
 pub(crate) struct AuthConfig {
-    /// `CORE_JWKS_URL`: where Core publishes the keys of telemetry tokens.
+    /// `CORE_JWKS_URL`: address at which Core publishes the keys of telemetry tokens.
     pub core_jwks_url: Url,
     /// `CORE_ISSUER`: `iss` of those tokens.
     pub core_issuer: String,
-    /// `TELEMETRY_INTERNAL_TOKEN`: Core's token; two while it rotates.
+    /// `TELEMETRY_INTERNAL_TOKEN`: tokens that Core may send; two during a rotation.
     pub service_tokens: Vec<SecretString>,
 }
 
-/// PostgreSQL.
+/// Configuration of PostgreSQL.
 #[derive(Debug)]
 pub(crate) struct PostgresConfig {
-    /// `TELEMETRY_DATABASE_URL`: the role that owns the tables.
+    /// `TELEMETRY_DATABASE_URL`: connection as the role that owns the tables.
     pub owner_url: SecretString,
-    /// `TELEMETRY_DATABASE_APP_URL`: the role that people's requests work as.
+    /// `TELEMETRY_DATABASE_APP_URL`: connection as the role that serves people's requests.
     pub app_url: SecretString,
-    /// `DB_POOL_MIN`: connections of each pool that are kept.
+    /// `DB_POOL_MIN`: connections that each pool keeps open.
     pub pool_min: u32,
-    /// `DB_POOL_MAX`: connections of each pool at most.
+    /// `DB_POOL_MAX`: most connections of each pool.
     pub pool_max: u32,
-    /// `DB_ACQUIRE_TIMEOUT`: how long a request waits for a connection.
+    /// `DB_ACQUIRE_TIMEOUT`: longest time that a request waits for a connection.
     pub acquire_timeout: Duration,
 }
 
-/// ClickHouse.
+/// Configuration of ClickHouse.
 #[derive(Debug)]
 pub(crate) struct ClickHouseConfig {
-    /// `CLICKHOUSE_URL` without user, password and database.
+    /// Address in `CLICKHOUSE_URL` without user, password and database.
     pub url: Url,
-    /// The database: the path of `CLICKHOUSE_URL`.
+    /// Database: the path of `CLICKHOUSE_URL`.
     pub database: String,
-    /// The user in `CLICKHOUSE_URL`.
+    /// User in `CLICKHOUSE_URL`.
     pub user: Option<String>,
-    /// The password in `CLICKHOUSE_URL`.
+    /// Password in `CLICKHOUSE_URL`.
     pub password: Option<SecretString>,
-    /// `CLICKHOUSE_CLUSTER`: tables are made on this cluster and replicated.
+    /// `CLICKHOUSE_CLUSTER`: cluster on which replicated tables are created.
     pub cluster: Option<String>,
 }
 
-/// What `migrate` needs.
+/// Configuration of `migrate`.
 #[derive(Debug)]
 pub(crate) struct MigrateConfig {
     pub log_level: LogLevel,
@@ -138,21 +139,21 @@ pub(crate) struct MigrateConfig {
     pub retention: RetentionConfig,
 }
 
-/// Days for which ClickHouse keeps rows.
+/// Number of days for which ClickHouse keeps rows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RetentionConfig {
-    /// `ANALYTICS_TTL_DAYS`: events.
+    /// `ANALYTICS_TTL_DAYS`: for analytics events.
     pub events: u32,
-    /// `MEDIA_SESSION_TTL_DAYS`: sessions.
+    /// `MEDIA_SESSION_TTL_DAYS`: for media sessions.
     pub sessions: u32,
-    /// `MEDIA_SAMPLE_TTL_DAYS`: samples of bandwidth.
+    /// `MEDIA_SAMPLE_TTL_DAYS`: for bandwidth samples.
     pub samples: u32,
-    /// `POSE_TTL_DAYS`: frames of body landmarks.
+    /// `POSE_TTL_DAYS`: for frames of body landmarks.
     pub frames: u32,
 }
 
 impl Config {
-    /// Reads all of it, or says everything that is wrong.
+    /// Reads all variables, or reports every fault among them.
     pub(crate) fn load(mut settings: Settings) -> Result<Self, ConfigFaults> {
         let environment = settings.or("APP_ENV", Environment::default());
         let server = server(&mut settings);
@@ -167,7 +168,7 @@ impl Config {
         let hash_key = settings.required("TELEMETRY_HASH_KEY");
         let audit = audit(&mut settings);
         let security = SecurityConfig::read(&mut settings);
-        // Without it there is a fault already; this one is looked at all the same.
+        // A missing timeout is reported already; this setting is checked all the same.
         let request_timeout = server.as_ref().map_or(Duration::ZERO, |server| server.request_timeout);
         let erasure_settle = settle(&mut settings, environment, request_timeout);
         if environment.is_some_and(Environment::is_production) {
@@ -196,7 +197,7 @@ impl Config {
 }
 
 impl MigrateConfig {
-    /// Reads all of it, or says everything that is wrong.
+    /// Reads all variables, or reports every fault among them.
     pub(crate) fn load(mut settings: Settings) -> Result<Self, ConfigFaults> {
         let environment = settings.or("APP_ENV", Environment::default());
         let log_level = settings.or("LOG_LEVEL", LogLevel::default());
@@ -302,8 +303,8 @@ fn postgres(settings: &mut Settings, environment: Option<Environment>) -> Option
         && environment.is_some_and(Environment::is_production)
         && is_one_role(owner, app)
     {
-        // The owner's policies let it see all organizations.
-        settings.fault("TELEMETRY_DATABASE_APP_URL", "another role than TELEMETRY_DATABASE_URL");
+        // The policies let the owner see all organizations.
+        settings.fault("TELEMETRY_DATABASE_APP_URL", "a different role from the one in TELEMETRY_DATABASE_URL");
     }
     if let (Some(least), Some(most)) = (pool_min, pool_max)
         && (most == 0 || least > most)
@@ -326,7 +327,7 @@ fn is_one_role(owner: &SecretString, app: &SecretString) -> bool {
 
 fn clickhouse(settings: &mut Settings) -> Option<ClickHouseConfig> {
     const SHOULD_BE: &str = "an address such as http://user:password@host:8123/database";
-    // Read as a secret, for there is a password in it.
+    // Read as a secret because it holds a password.
     let text = settings.required::<SecretString>("CLICKHOUSE_URL");
     let cluster = settings.optional("CLICKHOUSE_CLUSTER");
     let mut url = match Url::parse(text?.expose_secret()) {
@@ -350,9 +351,9 @@ fn clickhouse(settings: &mut Settings) -> Option<ClickHouseConfig> {
     Some(ClickHouseConfig { url, database, user, password, cluster: cluster? })
 }
 
-/// What stands percent-encoded in an address.
+/// Decodes a percent-encoded part of an address.
 fn decoded(text: &str) -> String {
-    // A form's `+` for a blank is no part of this encoding.
+    // Only forms encode a blank as `+`.
     let pair = format!("v={}", text.replace('+', "%2B"));
     url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned()).unwrap_or_default()
 }
@@ -372,7 +373,7 @@ mod tests {
 
     const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-    // A key that everybody knows; the seed is that of RFC 8037, appendix A.
+    // Published key: the seed of RFC 8037, appendix A.
     const HEAD_KEY: &str = "-----BEGIN PRIVATE KEY-----\\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\\n-----END PRIVATE KEY-----";
 
     fn complete() -> Vec<(&'static str, &'static str)> {

@@ -1,4 +1,4 @@
-//! Work that is done again and again until the service stops.
+//! Periodic work that runs until shutdown.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use server_shared::shutdown::Shutdown;
 
 use crate::storage::StoreError;
 
-/// How soon work that failed is tried again.
+/// Pause before failed work is retried.
 pub(crate) const RETRY: Duration = Duration::from_secs(5);
 
-/// Does `work` now and after each pause that it asks for. What fails is tried again soon: everything
-/// that runs here takes up where it left off.
+/// Runs `work` now, and again after each pause that it returns. Retries soon after a failure: all work that
+/// runs here resumes at the point where it stopped.
 pub(crate) fn repeat<W, F>(shutdown: &Shutdown, name: &'static str, work: W)
 where
     W: Fn() -> F + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! The Telemetry API: audit trail, analytics, media sessions, body landmarks and consent.
+//! Telemetry API: audit trail, analytics, media sessions, body landmarks and consent.
 
 mod access;
 mod analytics;
@@ -32,7 +32,7 @@ use crate::{
     config::{Config, MigrateConfig},
 };
 
-/// Exit code of a configuration that the service refuses to start with.
+/// Exit code for a configuration with which the service refuses to start.
 const MISCONFIGURED: u8 = 2;
 
 #[derive(Parser)]
@@ -50,7 +50,7 @@ enum Command {
     Migrate,
     /// Print the specification.
     Openapi,
-    /// Print which columns are about people and what erasing and anonymizing do with them.
+    /// Print the columns with personal data, and the effect of erasure and anonymization on each.
     PersonalColumns,
 }
 
@@ -98,7 +98,7 @@ fn refuse(faults: &dyn Display) -> ExitCode {
     report(ExitCode::from(MISCONFIGURED), faults)
 }
 
-/// Says on standard error why the process ends; there is nobody left to tell if that fails.
+/// Writes to standard error why the process ends. If that fails, there is nobody left to tell.
 fn report(code: ExitCode, reason: &dyn Display) -> ExitCode {
     let _ = writeln!(io::stderr(), "{reason}");
     code

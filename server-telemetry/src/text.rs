@@ -1,8 +1,9 @@
-//! Texts of known shape, for requests.
+//! Types of constrained texts, for requests.
 //!
-//! poem-openapi's own `pattern` validator compiles its expression at every check; a batch has
-//! thousands. These types state the pattern in the specification, by which bodies are checked with
-//! an expression compiled once, and check again with plain code, so that parameters are held to it too.
+//! The `pattern` validator of poem-openapi compiles its expression at every check, and a batch has thousands of
+//! texts. These types state the pattern in the specification, so that bodies are checked with an expression
+//! that is compiled once. They check it again in plain code, because parameters are not checked against the
+//! specification.
 
 use std::borrow::Cow;
 
@@ -27,13 +28,13 @@ macro_rules! text {
                 (allowed(&text) && (text.len() <= $length || text.chars().count() <= $length)).then_some(Self(text))
             }
 
-            /// A text that stands in the program, and is known to be right.
+            /// Makes a text from a literal of the program that is known to be valid.
             pub(crate) fn literal(text: &'static str) -> Self {
                 debug_assert!(Self::new(text.to_owned()).is_some(), "{}", Self::RULE);
                 Self(text.to_owned())
             }
 
-            /// The text.
+            /// Returns the text.
             pub(crate) fn into_inner(self) -> String {
                 self.0
             }
@@ -96,32 +97,32 @@ macro_rules! text {
 }
 
 text!(
-    /// A name that programs give: `snake_case`.
+    /// Name given by a program, in `snake_case`.
     Word, 64, "^[a-z][a-z0-9_]*$",
     |text| text.starts_with(|first: char| first.is_ascii_lowercase())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 );
 
 text!(
-    /// An id of somebody else's making, harmless in logs and rows.
+    /// Id made by another party, without characters that could do harm in logs or rows.
     Identifier, 128, "^[A-Za-z0-9_.:-]+$",
     |text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:-".contains(&b))
 );
 
 text!(
-    /// A zone of the IANA database; whether there is such a one is for the reader to check.
+    /// Name with the form of an IANA time zone; the reader checks that the zone exists.
     Zone, 64, "^[A-Za-z0-9_+/-]+$",
     |text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+/-".contains(&b))
 );
 
 text!(
-    /// An IPv4 or IPv6 address; whether it really is one is for the reader to check.
+    /// Text with the form of an IPv4 or IPv6 address; the reader checks that it is one.
     Address, 45, "^[0-9A-Fa-f.:]+$",
     |text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'.' || b == b':')
 );
 
 text!(
-    /// The value of a header: as long as servers let one be, without control characters.
+    /// Value of a header without control characters, up to the length that servers commonly accept.
     HeaderValue, 8192, "^[^\\x00-\\x1f\\x7f]*$",
     |text| !text.bytes().any(|b| b.is_ascii_control())
 );
@@ -133,7 +134,7 @@ text!(
 );
 
 text!(
-    /// Where a page of signed heads ended: days since 1970 and an organization.
+    /// Position at which a page of signed heads ended: days since 1970 and an organization.
     HeadCursor, 21, "^[0-9]{1,5}:[0-9]{1,15}$",
     |text| {
         let digits = |part: &str, most: usize| {

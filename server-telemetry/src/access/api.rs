@@ -1,4 +1,4 @@
-//! The operation on revocations.
+//! Operation on revocations.
 
 use std::sync::Arc;
 
@@ -21,12 +21,12 @@ pub(crate) struct AccessApi {
 
 #[OpenApi(prefix_path = "/v1/access", tag = "Tag::Access")]
 impl AccessApi {
-    /// Refuse tokens that were issued before a moment
+    /// Revoke the tokens issued before a time
     ///
-    /// For Core only: when a person left an organization or has another role in it, when a session ended,
-    /// and when an account was closed. From the answer on this process refuses such a token with 401
-    /// `token_revoked` whatever it asks for, and every other one within a second. Asked again with an
-    /// earlier moment, the later one stands.
+    /// For Core only. Core calls it when a person left an organization or changed the role in it, when a session
+    /// ended, and when an account was closed. Once this has answered, this process refuses such a token with 401
+    /// `token_revoked` in every operation; all other processes do so within a second. A call with an earlier time
+    /// than the stored one changes nothing; the answer states the later time.
     #[oai(path = "/revocations", method = "post", operation_id = "access_revocation_create")]
     async fn access_revocation_create(
         &self,

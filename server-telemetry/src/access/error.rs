@@ -8,9 +8,9 @@ use server_shared::{
 use crate::storage::StoreError;
 
 errors! {
-    /// Why there was no answer.
+    /// Errors of revocations.
     pub(crate) enum AccessError {
-        /// It would keep the user out for longer than clocks may differ.
+        /// Tokens would be refused for longer than the clocks may differ.
         TooFarAhead => Invalid "validation_failed" "Some values are not valid; see details.fields."
             with fields(&[FieldFault::new(
                 "/not_before",
@@ -19,7 +19,7 @@ errors! {
             )]),
     }
     and those of {
-        /// A store is down or in disorder.
+        /// A store is unavailable or failed.
         Store(#[from] StoreError),
     }
 }

@@ -1,7 +1,7 @@
-//! The revocations as this process has heard of them.
+//! Revocations that this process has received.
 //!
-//! They are few, so all of them are kept: a request costs two look-ups in memory. Believed only as long as
-//! the database was heard a moment ago; see [`super::listener`].
+//! They are few, so the process keeps all of them: a request costs two look-ups in memory. They are trusted
+//! only while the database has answered a moment ago; see [`super::listener`].
 
 use std::{
     collections::HashMap,
@@ -13,11 +13,11 @@ use chrono::{DateTime, Utc};
 
 use super::model::AccessRevocation;
 
-/// For how long after the database was heard it is believed that there was no news.
+/// Time after an answer of the database during which the process assumes that it has missed no revocation.
 const BELIEVED: Duration = Duration::from_millis(750);
 
-/// A user, in an organization or (`None`) in all of them.
-type Whose = (i64, Option<i64>);
+/// User, and the organization of the tokens; `None` for the tokens of all organizations.
+type RevocationKey = (i64, Option<i64>);
 
 #[derive(Debug, Clone, Copy)]
 struct Revoked {
@@ -25,18 +25,18 @@ struct Revoked {
     expires_at: DateTime<Utc>,
 }
 
-/// Revocations that this process has heard of, and the time up to which it has heard of all.
+/// Revocations that this process has received, and the time up to which it has received all of them.
 #[derive(Debug, Default)]
 pub(super) struct Heard(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    revoked: HashMap<Whose, Revoked>,
+    revoked: HashMap<RevocationKey, Revoked>,
     at: Option<Instant>,
 }
 
 impl Heard {
-    /// Takes note of one; of two about the same, the later counts.
+    /// Adds a revocation; of two with the same key, the later one counts.
     pub(super) fn note(&self, revocation: &AccessRevocation) {
         let AccessRevocation { user_id, organization_id, not_before, expires_at } = *revocation;
         let mut state = self.state();
@@ -45,28 +45,28 @@ impl Heard {
         known.expires_at = known.expires_at.max(expires_at);
     }
 
-    /// Everything that was committed before `since` has been noted.
+    /// Records that every revocation committed before `since` has been received.
     pub(super) fn up_to(&self, since: Instant) {
         self.state().at = Some(since);
     }
 
-    /// Nothing is heard any more.
+    /// Records that revocations are no longer received.
     pub(super) fn deafen(&self) {
         self.state().at = None;
     }
 
     /// Returns `Some(true)` if a token of this user and organization, issued at `issued_at`, has been revoked,
-    /// `Some(false)` if it has not, and `None` if there may be revocations that this process has not heard of.
+    /// `Some(false)` if it has not, and `None` if this process may have missed revocations.
     pub(super) fn is_revoked(&self, user: i64, organization: Option<i64>, issued_at: DateTime<Utc>) -> Option<bool> {
         let state = self.state();
-        let before = |whose: Whose| state.revoked.get(&whose).is_some_and(|known| issued_at < known.not_before);
+        let before = |whose: RevocationKey| state.revoked.get(&whose).is_some_and(|known| issued_at < known.not_before);
         if before((user, None)) || organization.is_some() && before((user, organization)) {
             return Some(true);
         }
         state.at.is_some_and(|at| at.elapsed() < BELIEVED).then_some(false)
     }
 
-    /// Forgets what makes no difference any more.
+    /// Removes the revocations that have expired.
     pub(super) fn sweep(&self, now: DateTime<Utc>) {
         self.state().revoked.retain(|_, known| known.expires_at > now);
     }

@@ -1,9 +1,9 @@
-//! Hears of revocations, at whichever process Core asked for them.
+//! Receives the revocations that Core sent to any process.
 //!
-//! A trigger notifies whoever listens. This listens on a connection of its own and sends a statement over it a
-//! few times a second: what was notified before has arrived when that is answered. So a connection that is
-//! dead without saying so is found out at once, and each answer says up to when nothing was missed. While
-//! there is none, each request asks the database.
+//! A trigger notifies the listeners. This one listens on a connection of its own, and sends a statement over it
+//! several times a second: when the statement is answered, every earlier notification has arrived. So a
+//! connection that is silently dead is detected at once, and each answer tells up to which time nothing was
+//! missed. Without a connection, each request queries the database.
 
 use std::{
     sync::Arc,
@@ -19,11 +19,11 @@ use tokio_util::sync::CancellationToken;
 use super::{AccessService, model::AccessRevocation, repository};
 
 const CHANNEL: &str = "access_revoked";
-/// Interval at which it checks that its connection still works.
+/// Interval at which the listener checks its connection.
 const EVERY: Duration = Duration::from_millis(200);
 /// Longest wait for an answer of the database.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Pause before another connection is tried.
+/// Pause before the listener connects again.
 const RETRY: Duration = Duration::from_millis(500);
 
 /// Starts to listen, and goes on until shutdown.
@@ -35,7 +35,7 @@ pub(super) fn start(access: Arc<AccessService>, shutdown: &Shutdown) {
                 () = stop.cancelled() => return,
             };
             access.heard.deafen();
-            tracing::warn!(error = %ended, "revocations are looked up for each request until they are heard of again");
+            tracing::warn!(error = %ended, "the listener for revocations failed; each request queries the database until it works again");
             pause(&stop).await;
         }
     });
@@ -48,16 +48,16 @@ async fn pause(stop: &CancellationToken) {
     }
 }
 
-/// Why it hears nothing any more.
+/// Reason for which the listener lost its connection.
 #[derive(Debug, thiserror::Error)]
 enum Ended {
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),
-    #[error("the database takes too long")]
+    #[error("the database takes too long to answer")]
     Silent(#[from] tokio::time::error::Elapsed),
 }
 
-/// Listens until the connection is lost, and says why.
+/// Listens until the connection is lost, and returns the reason.
 async fn listen(access: &AccessService) -> Ended {
     let Err(ended) = try_listen(access).await;
     ended
@@ -76,7 +76,7 @@ async fn try_listen(access: &AccessService) -> Result<std::convert::Infallible, 
         while let Some(notification) = listener.next_buffered() {
             match parse(notification.payload()) {
                 Some(revocation) => access.heard.note(&revocation),
-                // Of a version to come.
+                // Sent by a later version.
                 None => timeout(PATIENCE, load(access, &mut listener)).await??,
             }
         }

@@ -1,4 +1,4 @@
-//! Tokens that Core calls back before they expire: whose, where, and those issued before which moment.
+//! Revocation of tokens before they expire: by user, organization and time of issue.
 
 mod api;
 mod error;
@@ -13,6 +13,6 @@ pub(crate) use service::AccessService;
 
 use std::time::Duration;
 
-/// Greatest age at which a token is accepted, whatever its own expiry says: its revocation is deleted some time
-/// later, and must not be needed any more by then.
+/// Greatest age at which a token is accepted, whatever expiry it states. Revocations are deleted some time
+/// after this age, when no token needs them any more.
 pub(crate) const TOKEN_AGE: Duration = Duration::from_hours(24);

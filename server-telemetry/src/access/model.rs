@@ -7,14 +7,15 @@ use poem_openapi::{Object, types::Example};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Object)]
 #[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
 pub(crate) struct NewAccessRevocation {
-    /// The user's id in Core.
+    /// Id of the user in Core.
     #[oai(validator(minimum(value = "1"), maximum(value = "9007199254740991")))]
     pub user_id: i64,
-    /// Only the tokens for this organization; those for every organization, and for none, when left out.
+    /// Organization whose tokens are revoked. If left out, tokens for every organization and tokens without one are
+    /// revoked.
     #[oai(validator(minimum(value = "1"), maximum(value = "9007199254740991")))]
     pub organization_id: Option<i64>,
-    /// Tokens issued before are refused, those issued at it or later are not. By Core's clock, which also dates
-    /// its tokens; at most five minutes ahead.
+    /// Tokens issued before this time are refused; those issued at it or later are not. It is a time by Core's
+    /// clock, which also dates the tokens, and at most five minutes ahead.
     pub not_before: DateTime<Utc>,
 }
 
@@ -24,17 +25,17 @@ impl Example for NewAccessRevocation {
     }
 }
 
-/// A revocation as it stands.
+/// Stored revocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct AccessRevocation {
-    /// The user's id in Core.
+    /// Id of the user in Core.
     pub user_id: i64,
-    /// Of the tokens for which organization; of all of them when left out.
+    /// Organization whose tokens are revoked; left out if it is all tokens of the user.
     pub organization_id: Option<i64>,
-    /// Tokens issued before are refused: the latest moment that was ever asked for.
+    /// Tokens issued before this time are refused. It is the latest time that Core ever sent.
     pub not_before: DateTime<Utc>,
-    /// When it is forgotten, because every token that it is about has expired.
+    /// Time at which the revocation is deleted, because every token that it affects has expired.
     pub expires_at: DateTime<Utc>,
 }
 

@@ -15,10 +15,11 @@ pub(crate) struct AccessRepository {
 }
 
 impl AccessRepository {
-    /// Adds one, or raises the one that is there, never lowering it; kept for `kept` after the moment.
+    /// Adds a revocation, or moves the stored one to a later time, never to an earlier one; keeps it for `kept`
+    /// after that time.
     pub(super) async fn put(&self, new: &NewAccessRevocation, kept: Duration) -> Result<AccessRevocation, sqlx::Error> {
         let mut tx = self.database.work().await?;
-        let standing = sqlx::query_as!(
+        let revocation = sqlx::query_as!(
             AccessRevocation,
             "insert into ops.access_revocations as held (user_id, organization_id, not_before, expires_at)
              values ($1, $2, $3, greatest($3, now()) + make_interval(secs => $4))
@@ -34,11 +35,11 @@ impl AccessRepository {
         .fetch_one(&mut *tx)
         .await?;
         tx.commit().await?;
-        Ok(standing)
+        Ok(revocation)
     }
 
-    /// Returns true if a token of the user, for the organization or for none, that was issued at `issued_at` has been
-    /// revoked.
+    /// Returns `true` if a token of the user, for the organization or for none, that was issued at `issued_at` has
+    /// been revoked.
     pub(super) async fn is_revoked(
         &self,
         user_id: i64,
@@ -59,7 +60,7 @@ impl AccessRepository {
         .await
     }
 
-    /// Forgets those that no token can be refused by any more; says how many.
+    /// Deletes the expired revocations; returns their number.
     pub(super) async fn sweep(&self) -> Result<u64, sqlx::Error> {
         let mut tx = self.database.work().await?;
         let swept =
@@ -69,7 +70,7 @@ impl AccessRepository {
     }
 }
 
-/// All that there are.
+/// Returns all revocations.
 pub(super) async fn all(connection: &mut PgConnection) -> Result<Vec<AccessRevocation>, sqlx::Error> {
     sqlx::query_as!(
         AccessRevocation,

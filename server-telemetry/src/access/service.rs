@@ -1,4 +1,4 @@
-//! Revocations of tokens, and look-ups of them.
+//! Service for revocations of tokens.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,19 +25,20 @@ const MARGIN: Duration = Duration::from_mins(10);
 /// Interval at which revocations that no longer matter are deleted.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
 
-/// Revocations, and what this process knows of them.
+/// Stores revocations, and looks them up for requests.
 pub(crate) struct AccessService {
     pub(super) repository: AccessRepository,
     pub(super) heard: Heard,
 }
 
 impl AccessService {
-    /// On this database; looks everything up until [`AccessService::start`] hears of changes.
+    /// Makes a service on this database. It queries the database for each request until [`AccessService::start`]
+    /// receives notifications.
     pub(crate) fn new(database: Database) -> Self {
         Self { repository: AccessRepository { database }, heard: Heard::default() }
     }
 
-    /// Begins to hear of what other processes were asked, and to forget what makes no difference any more.
+    /// Starts to receive the revocations of other processes, and to delete the expired ones.
     pub(crate) fn start(self: &Arc<Self>, shutdown: &Shutdown) {
         listener::start(Arc::clone(self), shutdown);
         let access = Arc::clone(self);
@@ -51,17 +52,17 @@ impl AccessService {
         });
     }
 
-    /// Calls tokens back; they are refused here when this returns, and everywhere within a second.
+    /// Revokes tokens. When this returns, this process refuses them; every other one does within a second.
     pub(super) async fn revoke(&self, new: &NewAccessRevocation) -> Result<AccessRevocation, AccessError> {
         if new.not_before > Utc::now() + AHEAD {
             return Err(AccessError::TooFarAhead);
         }
-        let standing = self.repository.put(new, TOKEN_AGE + MARGIN).await.map_err(StoreError::from)?;
-        self.heard.note(&standing);
-        Ok(standing)
+        let revocation = self.repository.put(new, TOKEN_AGE + MARGIN).await.map_err(StoreError::from)?;
+        self.heard.note(&revocation);
+        Ok(revocation)
     }
 
-    /// Returns true if a token of this user, for this organization or for none, issued at `issued_at`, has been
+    /// Returns `true` if a token of this user, for this organization or for none, issued at `issued_at`, has been
     /// revoked.
     pub(crate) async fn is_revoked(
         &self,

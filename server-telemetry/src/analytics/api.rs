@@ -1,4 +1,4 @@
-//! The operations of analytics.
+//! Operations of analytics.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     compliance::Client,
     identity::Person,
-    ingest::{IngestReceipt, Tag},
+    ingest::{IngestReceipt, Period, Tag},
 };
 
 /// Operations under `/v1/analytics`.
@@ -28,9 +28,9 @@ pub(crate) struct AnalyticsApi {
 impl AnalyticsApi {
     /// Track events
     ///
-    /// Who and where comes from the token. Nothing is stored unless the person has agreed to
-    /// analytics, or when the request asks not to be tracked (`Sec-GPC: 1`, `DNT: 1`); the answer
-    /// says how many events were stored and how many dropped. What is answered as stored is durable.
+    /// The token says who the person is and in which organization. Nothing is stored if the person has not
+    /// consented to analytics, or if the request asks not to be tracked (`Sec-GPC: 1`, `DNT: 1`); the answer counts
+    /// the stored and the dropped events. Events that are counted as stored are durable.
     #[oai(path = "/track", method = "post", operation_id = "analytics_track")]
     async fn analytics_track(
         &self,
@@ -43,17 +43,19 @@ impl AnalyticsApi {
 
     /// Summarize events
     ///
-    /// For administrators, of their own organization. An event that was sent twice counts once.
+    /// For administrators, of their own organization. An event that was sent twice counts once. 400 `invalid_range`
+    /// if the period does not begin before it ends, or is longer than 366 days.
     #[oai(path = "/summary", method = "get", operation_id = "analytics_summary_get")]
     async fn analytics_summary_get(
         &self,
         person: Person,
-        /// Start of the stretch; 30 days before its end when left out.
+        /// Start of the period; 30 days before its end if left out.
         from: Query<Option<DateTime<Utc>>>,
-        /// End of the stretch, at most 366 days after its start; now when left out.
+        /// End of the period, which is not part of it and at most 366 days after its start; the current time if
+        /// left out.
         to: Query<Option<DateTime<Utc>>>,
     ) -> Result<Json<AnalyticsSummary>, ApiError> {
         person.must_administrate()?;
-        Ok(Json(self.analytics.summary(&person.member()?, from.0, to.0).await?))
+        Ok(Json(self.analytics.summary(&person.member()?, Period::new(from.0, to.0)?).await?))
     }
 }

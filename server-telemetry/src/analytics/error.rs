@@ -1,21 +1,23 @@
-//! What can go wrong in analytics.
+//! Errors of analytics.
 
 use server_shared::{
     error::{FieldFault, fields},
     errors,
 };
 
-use crate::storage::StoreError;
+use crate::{ingest::PeriodError, storage::StoreError};
 
 errors! {
-    /// Why a summary can't be made or events not be stored.
+    /// Errors of analytics.
     pub(crate) enum AnalyticsError {
-        /// `from` is not before `to`, or too long before.
-        InvalidRange => Malformed "invalid_range" "`from` must be before `to`, by at most 366 days."
-            with fields(&[FieldFault::new("from", "range", "must be before `to`, by at most 366 days")]),
+        /// The period is longer than a summary may cover.
+        TooLong => Malformed "invalid_range" "`from` must be at most 366 days before `to`."
+            with fields(&[FieldFault::new("from", "range", "must be at most 366 days before `to`")]),
     }
     and those of {
-        /// A store is down or in disorder.
+        /// The period is reversed or empty.
+        Period(#[from] PeriodError),
+        /// A store is unavailable or failed.
         Store(#[from] StoreError),
     }
 }

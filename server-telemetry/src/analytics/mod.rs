@@ -1,4 +1,4 @@
-//! What people do in the pages of a clinic: events in, summaries out.
+//! Analytics: stores the events that people cause in the pages of a clinic, and summarizes them.
 
 mod api;
 mod error;

@@ -1,4 +1,4 @@
-//! Analytics events as pages send them, the row they become, and what is read of them.
+//! Analytics events as pages send them, their rows, and summaries.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -18,14 +18,14 @@ use crate::{
     text::{Identifier, Line},
 };
 
-/// A batch of events from one page of one person.
+/// Batch of events from one page of one person.
 #[derive(Debug, Clone, Object)]
 #[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
 pub(crate) struct AnalyticsBatch {
-    /// When the page sent the batch, by its own clock; the difference to the service's clock corrects
-    /// `occurred_at`.
+    /// Time at which the page sent the batch, by its own clock. Telemetry corrects `occurred_at` by the difference
+    /// to its own clock.
     pub sent_at: Option<DateTime<Utc>>,
-    /// The events.
+    /// Events of the batch.
     #[oai(validator(min_items = 1, max_items = 500))]
     pub events: Vec<NewAnalyticsEvent>,
 }
@@ -37,21 +37,22 @@ impl Example for AnalyticsBatch {
     }
 }
 
-/// Something that a person did or saw.
+/// Event in a page.
 #[derive(Debug, Clone, Object)]
 #[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
 pub(crate) struct NewAnalyticsEvent {
-    /// Id made by the page, a UUIDv7; the same id is stored once, so sending again does no harm.
+    /// Id made by the page, a UUIDv7. An id is stored once, so an event can be sent again.
     pub event_id: Uuid,
-    /// What happened, e.g. `booking_started`.
+    /// Name of the event, e.g. `booking_started`.
     pub name: Identifier,
-    /// When it happened, by the page's clock. After correction it is kept between 30 days before and
-    /// one minute after reception.
+    /// Time of the event by the page's clock. Telemetry corrects it by `sent_at`, and clamps it to between 30 days
+    /// before and one minute after reception.
     pub occurred_at: DateTime<Utc>,
-    /// Path of the page; anything from a `?` or `#` on is cut off, because it may be personal.
+    /// Path of the page. Query and fragment (from the first `?` or `#` on) are removed, because they may be
+    /// personal.
     pub page: Option<Line>,
-    /// Facts about the event. Names have at most 64 characters, texts at most 512; never put health
-    /// data or contact data here.
+    /// Properties of the event, at most 32. Names have 1 to 64 characters, texts at most 512; otherwise the event
+    /// is dropped as `malformed`. Never put health data or contact data here.
     #[oai(default, validator(max_properties = 32))]
     pub properties: BTreeMap<String, PropertyValue>,
 }
@@ -73,14 +74,11 @@ impl Example for NewAnalyticsEvent {
     }
 }
 
-/// Value of a property: text, number, or true or false.
+/// Value of a property: a text, a number or a boolean.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum PropertyValue {
-    /// A text.
     Text(String),
-    /// A number.
     Number(f64),
-    /// True or false.
     Flag(bool),
 }
 
@@ -102,7 +100,7 @@ impl Type for PropertyValue {
         registry.create_schema::<Self, _>(Self::name().into_owned(), |_| {
             let inline = |kind| MetaSchemaRef::Inline(Box::new(MetaSchema::new(kind)));
             MetaSchema {
-                description: Some("Value of a property: text, number, or true or false."),
+                description: Some("Value of a property: a text, a number or a boolean."),
                 one_of: vec![inline("string"), inline("number"), inline("boolean")],
                 ..MetaSchema::ANY
             }
@@ -141,11 +139,12 @@ impl ToJSON for PropertyValue {
     }
 }
 
-/// A row of `analytics_events`.
+/// Row of `analytics_events`.
 #[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize)]
 pub(crate) struct AnalyticsRow {
     pub organization_id: i64,
-    /// Hours since 1970 by the time in the event's id: the same however often it is sent.
+    /// Hours since 1970 of the time in the event's id, so that an event gets the same value however often it is
+    /// sent.
     pub event_hour: u32,
     #[serde(with = "clickhouse::serde::uuid")]
     pub event_id: Uuid,
@@ -168,19 +167,19 @@ pub(crate) struct AnalyticsRow {
     pub device: String,
 }
 
-/// What happened in an organization in a stretch of time.
+/// Summary of the events of an organization in a period.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub(crate) struct AnalyticsSummary {
-    /// Start of the stretch.
+    /// Start of the period.
     pub from: DateTime<Utc>,
-    /// End of the stretch; not part of it.
+    /// End of the period, which is not part of it.
     pub to: DateTime<Utc>,
     /// Number of events.
     pub events: u64,
     /// Number of different people.
     pub unique_actors: u64,
-    /// The events by name, most frequent first; at most 1,000 names.
+    /// Events by name, most frequent first; at most 1,000 names.
     pub by_event: Vec<EventSummary>,
 }
 
@@ -192,14 +191,14 @@ impl Example for AnalyticsSummary {
     }
 }
 
-/// How often one event happened.
+/// Frequency of one event.
 #[derive(Debug, Clone, PartialEq, Eq, Row, Serialize, Deserialize, Object)]
 pub(crate) struct EventSummary {
     /// Name of the event.
     pub name: String,
-    /// How often it happened.
+    /// Number of occurrences.
     pub events: u64,
-    /// Number of different people it happened to.
+    /// Number of different people with this event.
     pub unique_actors: u64,
 }
 

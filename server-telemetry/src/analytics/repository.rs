@@ -1,25 +1,25 @@
-//! What is read of `analytics_events`. Always with `final`: an event that was sent twice counts once.
+//! Queries of `analytics_events`. All of them use `final`, so that an event that was sent twice counts once.
 
 use chrono::{DateTime, Utc};
 use clickhouse::{Client, error::Error};
 
 use super::model::{EventSummary, Totals};
 
-/// Names a summary lists at most.
+/// Maximum number of names in a summary.
 const NAMES_MAX: u32 = 1_000;
 
-/// Reads of analytics.
+/// Queries analytics.
 pub(crate) struct AnalyticsRepository {
     client: Client,
 }
 
 impl AnalyticsRepository {
-    /// Reads through `client`.
+    /// Makes a repository that queries through `client`.
     pub(crate) fn new(client: Client) -> Self {
         Self { client }
     }
 
-    /// Events of an organization from `from` up to `to`: in all, and by name.
+    /// Returns the number of events of an organization from `from` up to `to`, in total and by name.
     pub(crate) async fn summary(
         &self,
         organization_id: i64,

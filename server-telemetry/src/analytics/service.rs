@@ -1,4 +1,4 @@
-//! Events in, summaries out.
+//! Service for analytics events and summaries.
 
 use std::sync::Arc;
 
@@ -13,16 +13,17 @@ use super::{
 use crate::{
     compliance::{Client, Compliance, Pseudonym, Traces},
     identity::Member,
-    ingest::{Clock, DropReason, EventFault, IngestReceipt, Tally, storable},
+    ingest::{Clock, DropReason, EventFault, IngestReceipt, Period, PeriodError, Tally},
     privacy::{ConsentService, Purpose},
     storage::{StoreError, clickhouse::Writer},
 };
 
 const NAME_MAX: usize = 64;
 const TEXT_MAX: usize = 512;
-/// What a summary covers when the caller doesn't say, and at most.
-const RANGE_DEFAULT: TimeDelta = TimeDelta::days(30);
-const RANGE_MAX: TimeDelta = TimeDelta::days(366);
+/// Period of a summary when the caller names none.
+const PERIOD_DEFAULT: TimeDelta = TimeDelta::days(30);
+/// Longest period of a summary.
+const PERIOD_MAX: TimeDelta = TimeDelta::days(366);
 
 /// Stores events of consenting people and summarizes them.
 pub(crate) struct AnalyticsService {
@@ -33,7 +34,7 @@ pub(crate) struct AnalyticsService {
 }
 
 impl AnalyticsService {
-    /// Stores the events of a batch that may be stored; returns once they are.
+    /// Stores the events of a batch that may be stored; returns once they are durable.
     pub(crate) async fn track(
         &self,
         member: &Member,
@@ -66,35 +67,30 @@ impl AnalyticsService {
         Ok(tally.receipt(purpose.as_str()))
     }
 
-    /// Sums up what happened in the person's organization.
-    pub(crate) async fn summary(
-        &self,
-        member: &Member,
-        from: Option<DateTime<Utc>>,
-        to: Option<DateTime<Utc>>,
-    ) -> Result<AnalyticsSummary, AnalyticsError> {
-        let (from, to) = range(from.map(storable), to.map(storable), Utc::now())?;
+    /// Summarizes the events of the person's organization in `period`.
+    pub(crate) async fn summary(&self, member: &Member, period: Period) -> Result<AnalyticsSummary, AnalyticsError> {
+        let (from, to) = bounds(period, Utc::now())?;
         let (totals, by_event) =
             self.repository.summary(member.organization_id, from, to).await.map_err(StoreError::from)?;
         Ok(AnalyticsSummary { from, to, events: totals.events, unique_actors: totals.unique_actors, by_event })
     }
 }
 
-/// The stretch that is meant.
-fn range(
-    from: Option<DateTime<Utc>>,
-    to: Option<DateTime<Utc>>,
-    now: DateTime<Utc>,
-) -> Result<(DateTime<Utc>, DateTime<Utc>), AnalyticsError> {
-    let to = to.unwrap_or(now);
-    let from = match from {
+/// Returns start and end of `period`, with defaults for ends that are left open.
+fn bounds(period: Period, now: DateTime<Utc>) -> Result<(DateTime<Utc>, DateTime<Utc>), AnalyticsError> {
+    let to = period.sent_to().unwrap_or(now);
+    let from = match period.sent_from() {
         Some(from) => from,
-        None => to.checked_sub_signed(RANGE_DEFAULT).ok_or(AnalyticsError::InvalidRange)?,
+        None => to.checked_sub_signed(PERIOD_DEFAULT).ok_or(PeriodError::Reversed)?,
     };
-    if from < to && to - from <= RANGE_MAX { Ok((from, to)) } else { Err(AnalyticsError::InvalidRange) }
+    let period = Period::new(Some(from), Some(to))?;
+    if to - from > PERIOD_MAX {
+        return Err(AnalyticsError::TooLong);
+    }
+    Ok((period.from().unwrap_or(from), period.to().unwrap_or(to)))
 }
 
-/// What the events of one request share.
+/// Values that the events of one request share.
 struct Origin<'a> {
     member: &'a Member,
     clock: Clock,
@@ -102,7 +98,7 @@ struct Origin<'a> {
     traces: Traces,
 }
 
-/// The row of an event; or the field at fault, and what it should be.
+/// Returns the row of an event; or the field at fault, and the requirement that it does not meet.
 fn row(event: NewAnalyticsEvent, origin: &Origin<'_>) -> Result<AnalyticsRow, (&'static str, &'static str)> {
     let (mut properties, mut numbers) = (Vec::new(), Vec::new());
     for (key, value) in event.properties {
@@ -140,14 +136,14 @@ fn row(event: NewAnalyticsEvent, origin: &Origin<'_>) -> Result<AnalyticsRow, (&
     })
 }
 
-/// Hours since 1970 of a UUIDv7's time; 0 for an id that has none. Never taken from the clock: the
-/// same id must give the same hour.
+/// Returns the hours since 1970 of a UUIDv7's time, 0 for any other id. Does not use the clock: an id must
+/// always give the same hour.
 fn hour(id: Uuid) -> u32 {
     let timestamp = (id.get_version_num() == 7).then(|| id.get_timestamp()).flatten();
     timestamp.map_or(0, |timestamp| u32::try_from(timestamp.to_unix().0 / 3_600).unwrap_or(u32::MAX))
 }
 
-/// A page's path without what may be personal.
+/// Removes query and fragment from the path of a page, because they may be personal.
 fn path(mut page: String) -> String {
     page.truncate(page.find(['?', '#']).unwrap_or(page.len()));
     page
@@ -209,11 +205,13 @@ mod tests {
     }
 
     #[test]
-    fn ranges_are_bounded() {
+    fn periods_are_bounded() {
         let now = Utc::now();
-        assert_eq!(range(None, None, now).unwrap(), (now - RANGE_DEFAULT, now));
-        assert!(range(Some(now), Some(now), now).is_err());
-        assert!(range(Some(now - TimeDelta::days(367)), None, now).is_err());
-        assert!(range(None, Some(DateTime::<Utc>::MIN_UTC), now).is_err());
+        let bounds = |from, to| Period::new(from, to).map_err(AnalyticsError::from).and_then(|p| bounds(p, now));
+        assert_eq!(bounds(None, None).unwrap(), (now - PERIOD_DEFAULT, now));
+        assert!(bounds(Some(now), Some(now)).is_err());
+        assert!(bounds(Some(now + TimeDelta::days(1)), None).is_err(), "begins after the end that is the default");
+        assert!(bounds(Some(now - TimeDelta::days(367)), None).is_err());
+        assert!(bounds(None, Some(DateTime::<Utc>::MIN_UTC)).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! The operations of the audit trail.
+//! Operations of the audit trail.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     identity::{Person, Service, Trace},
-    ingest::{Tag, storable},
+    ingest::{Period, Tag},
     text::{Identifier, Word},
 };
 
@@ -34,8 +34,9 @@ pub(crate) struct AuditApi {
 impl AuditApi {
     /// Store audit events
     ///
-    /// For Core only. Answered once everything `accepted` is durable. An id seen before is answered
-    /// `duplicate` and changes nothing, so a batch whose answer was lost can be sent again as it is.
+    /// For Core only. Answers once every event with the result `accepted` is durable. An event with an id that is
+    /// already stored gets the result `duplicate` and changes nothing, so a batch whose answer was lost can be sent
+    /// again unchanged.
     #[oai(path = "/ingest", method = "post", operation_id = "audit_ingest")]
     async fn audit_ingest(&self, _core: Service, body: Body<AuditBatch>) -> Result<Accepted<AuditReceipt>, ApiError> {
         Ok(Accepted(self.audit.ingest(body.0).await?))
@@ -43,46 +44,47 @@ impl AuditApi {
 
     /// List the audit trail
     ///
-    /// For administrators of the organization, and superadmins. Newest first. A page may be followed
-    /// by another as long as `meta.next_cursor` is there; entries that arrive in between don't
-    /// disturb it. Each search leaves an entry of its own, which names its results in `entity_ids`.
+    /// For administrators of the organization and superadmins. Lists the newest entries first. There is another
+    /// page as long as `meta.next_cursor` is present; entries that arrive meanwhile do not shift the pages. Each
+    /// search adds an entry to the trail, which lists the ids of its results in `entity_ids`.
     #[oai(path = "/logs", method = "get", operation_id = "audit_log_list")]
     #[allow(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn audit_log_list(
         &self,
         person: Person,
         trace: Trace,
-        /// Only events of this time or later.
+        /// Only events at this time or later. 400 `invalid_range` unless it is before `to`.
         from: Query<Option<DateTime<Utc>>>,
         /// Only events before this time.
         to: Query<Option<DateTime<Utc>>>,
         /// Only events of this user.
         #[oai(validator(minimum(value = "1"), maximum(value = "9007199254740991")))]
         actor_user_id: Query<Option<i64>>,
-        /// Only this action, e.g. `updated`.
+        /// Only events with this action, e.g. `updated`.
         action: Query<Option<Word>>,
-        /// Only this kind of thing, e.g. `appointment`.
+        /// Only events of this entity type, e.g. `appointment`.
         entity_type: Query<Option<Word>>,
-        /// Only the thing of this id; ids are only unique within a kind.
+        /// Only events of the entity with this id; ids are unique only within an entity type.
         entity_id: Query<Option<Identifier>>,
-        /// Only what happened in this request.
+        /// Only events of the request with this id.
         request_id: Query<Option<Identifier>>,
-        /// Only what happened in requests that their caller called so, in `X-Request-Id`.
+        /// Only events of requests that carried this id in `X-Request-Id`.
         client_request_id: Query<Option<Uuid>>,
-        /// Only this organization: for superadmins, who otherwise see all of them. Others are always
-        /// held to their own.
+        /// Only events of this organization. For superadmins, who otherwise see all organizations; administrators
+        /// see only their own.
         #[oai(validator(minimum(value = "0"), maximum(value = "9007199254740991")))]
         organization_id: Query<Option<i64>>,
-        /// `meta.next_cursor` of the page before.
+        /// `meta.next_cursor` of the previous page.
         cursor: Query<Option<Uuid>>,
-        /// Entries a page holds at most.
+        /// Maximum number of entries on a page.
         page_size: Query<Option<PageSize>>,
     ) -> Result<Json<AuditLogList>, ApiError> {
         person.must_administrate()?;
+        let period = Period::new(from.0, to.0)?;
         let filter = AuditFilter {
             organization_id: organization_id.0,
-            from: from.0.map(storable),
-            to: to.0.map(storable),
+            from: period.from(),
+            to: period.to(),
             actor_user_id: actor_user_id.0,
             action: action.0.map(Word::into_inner),
             entity_type: entity_type.0.map(Word::into_inner),
@@ -97,7 +99,7 @@ impl AuditApi {
 
     /// Get an entry of the audit trail
     ///
-    /// For administrators of the organization, and superadmins. Leaves an entry of its own.
+    /// For administrators of the organization and superadmins. Each reading adds an entry to the trail.
     #[oai(path = "/logs/:audit_id", method = "get", operation_id = "audit_log_get")]
     async fn audit_log_get(
         &self,

@@ -1,4 +1,5 @@
-//! Looks after the months of the trail: makes those to come, drops those that need not be kept.
+//! Maintains the monthly partitions of the trail: creates those of the coming months and drops those that have
+//! expired.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,19 +12,19 @@ use crate::{
     storage::{StoreError, postgres::Database},
 };
 
-/// How often it looks.
+/// Interval between two rounds.
 const LOOK_EVERY: Duration = Duration::from_hours(24);
 
-/// The job.
+/// Job that maintains the partitions.
 pub(crate) struct PartitionJob {
-    /// Where the trail is.
+    /// Database with the trail.
     pub database: Database,
-    /// How many whole months are kept beside the present one; none keeps all of them.
+    /// Number of whole months that are kept beside the current one; `None` keeps all of them.
     pub kept: Option<u16>,
 }
 
 impl PartitionJob {
-    /// Looks after them now and daily, until shutdown.
+    /// Maintains the partitions now and daily, until shutdown.
     pub(crate) fn start(self, shutdown: &Shutdown) {
         let partitions = Arc::new(self);
         job::repeat(shutdown, "audit-partitions", move || {
@@ -37,7 +38,7 @@ impl PartitionJob {
         let made = repository::partitions_ensure(&mut tx).await?;
         tx.commit().await?;
         if made > 0 {
-            tracing::info!(made, "partitions of the audit trail made");
+            tracing::info!(made, "partitions of the audit trail created");
         }
         if let Some(kept) = self.kept {
             self.expire(kept).await?;
@@ -45,16 +46,16 @@ impl PartitionJob {
         Ok(LOOK_EVERY)
     }
 
-    /// Drops the months that are over and signed. Whatever keeps one of them, the next is tried: a day
-    /// later is soon enough, and while the database tries, ingest may wait.
+    /// Drops the months that have expired and whose heads are signed. If one month cannot be dropped, goes on with
+    /// the next: a retry a day later is soon enough, and while the database tries, ingest may have to wait.
     async fn expire(&self, kept: u16) -> Result<(), StoreError> {
         let mut tx = self.database.work().await?;
         let months = repository::partitions_expired(&mut tx, kept.into()).await?;
         drop(tx);
         for month in months {
             match self.drop_month(month).await {
-                Ok(true) => tracing::info!(%month, "a month of the audit trail dropped"),
-                Ok(false) => tracing::warn!(%month, "a month of the audit trail is not signed yet, and stays"),
+                Ok(true) => tracing::info!(%month, "a month of the audit trail was dropped"),
+                Ok(false) => tracing::warn!(%month, "a month of the audit trail is kept because it is not signed yet"),
                 Err(error) => {
                     tracing::warn!(%month, error = causes(&error), "a month of the audit trail could not be dropped");
                 }
@@ -64,7 +65,7 @@ impl PartitionJob {
         let removed = repository::remains_drop(&mut tx, kept.into()).await?;
         tx.commit().await?;
         if removed > 0 {
-            tracing::info!(removed, "what was left of dropped months removed");
+            tracing::info!(removed, "links and personal values of dropped months removed");
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Audit events as Core sends them and as they are read.
+//! Audit events as Core sends them and as they are listed.
 
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object, types::Example};
@@ -9,17 +9,18 @@ use crate::text::{Address, HeaderValue, Identifier, Word};
 
 const EXAMPLE_ID: Uuid = uuid!("019a6b1c-5d7e-7c3a-9b52-3f1e0d6c8a41");
 
-/// Who acted.
+/// Kind of actor.
+///
+/// - `user`: a person
+/// - `api_key`: a program with an API key of an organization
+/// - `system`: Core itself
+/// - `anonymous`: a caller that is not authenticated
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum ActorKind {
-    /// A person.
     User,
-    /// A program with an organization's API key.
     ApiKey,
-    /// Core itself.
     System,
-    /// Somebody who is not known.
     Anonymous,
 }
 
@@ -33,7 +34,7 @@ impl ActorKind {
         }
     }
 
-    /// Reads a column that a check constraint holds to these values.
+    /// Parses a column that a check constraint restricts to these values.
     pub(crate) fn from_column(text: &str) -> Self {
         match text {
             "user" => Self::User,
@@ -44,15 +45,16 @@ impl ActorKind {
     }
 }
 
-/// How the attempt ended.
+/// Outcome of an action.
+///
+/// - `succeeded`: the action was done
+/// - `denied`: the actor was not allowed to do it
+/// - `failed`: the actor was allowed to do it, but it was not possible
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum AuditOutcome {
-    /// It was done.
     Succeeded,
-    /// The actor was not allowed to.
     Denied,
-    /// It was allowed, but not possible.
     Failed,
 }
 
@@ -65,7 +67,7 @@ impl AuditOutcome {
         }
     }
 
-    /// Reads a column that a check constraint holds to these values.
+    /// Parses a column that a check constraint restricts to these values.
     pub(crate) fn from_column(text: &str) -> Self {
         match text {
             "succeeded" => Self::Succeeded,
@@ -75,7 +77,7 @@ impl AuditOutcome {
     }
 }
 
-/// A batch of audit events, each with an id of its own.
+/// Batch of audit events.
 #[derive(Debug, Clone, Object)]
 #[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
 pub(crate) struct AuditBatch {
@@ -90,56 +92,59 @@ impl Example for AuditBatch {
     }
 }
 
-/// One thing that was done or tried. It names what was touched and never holds a value of it.
+/// Action that was done or attempted. Names the affected entity, and never holds the values of its fields.
 #[derive(Debug, Clone, Object)]
 #[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
 pub(crate) struct NewAuditEvent {
-    /// UUIDv7, made when the event happened; an id seen before is not stored twice.
+    /// Id of the event, a UUIDv7 made when the event occurred. An event with an id that is already stored is not
+    /// stored again.
     pub id: Uuid,
-    /// When it happened.
+    /// Time at which the event occurred.
     pub occurred_at: DateTime<Utc>,
-    /// The organization it belongs to; 0 for what belongs to none.
+    /// Organization to which the event belongs; 0 if it belongs to none.
     #[oai(validator(minimum(value = "0")))]
     pub organization_id: i64,
-    /// The user who acted, for the kind `user`.
+    /// User who acted, if `actor_kind` is `user`.
     #[oai(validator(minimum(value = "1")))]
     pub actor_user_id: Option<i64>,
-    /// What kind of actor it was.
+    /// Kind of actor.
     pub actor_kind: ActorKind,
-    /// The API key that acted, for the kind `api_key`.
+    /// API key that acted, if `actor_kind` is `api_key`.
     #[oai(validator(minimum(value = "1")))]
     pub actor_api_key_id: Option<i64>,
-    /// The administrator behind the actor while impersonating.
+    /// Administrator who impersonates the actor.
     #[oai(validator(minimum(value = "1")))]
     pub impersonator_user_id: Option<i64>,
-    /// What was done, e.g. `created`, `updated`, `deleted`, `read`.
+    /// Action, e.g. `created`, `updated`, `deleted`, `read`.
     pub action: Word,
-    /// Kind of thing it was done to, e.g. `appointment`.
+    /// Type of the affected entity, e.g. `appointment`.
     pub entity_type: Word,
-    /// Id of that thing, where there is one.
+    /// Id of the affected entity, if there is exactly one.
     pub entity_id: Option<Identifier>,
-    /// Ids of those things, where there were many, such as the results of a search.
+    /// Ids of the affected entities, if there are several, e.g. the results of a search.
     #[oai(default, validator(max_items = 1000))]
     pub entity_ids: Vec<Identifier>,
-    /// Names of the fields that changed, never their values.
+    /// Names of the changed fields, never their values.
     #[oai(default, validator(max_items = 200))]
     pub changed_fields: Vec<Identifier>,
-    /// Id of the request in which it happened.
+    /// Id of the request in which the event occurred.
     pub request_id: Option<Identifier>,
-    /// How it ended.
+    /// Outcome of the action.
     pub outcome: AuditOutcome,
-    /// The operation of Core's API.
+    /// Operation of Core's API.
     pub operation_id: Option<Word>,
-    /// The stable code of the error that an attempt was answered with.
+    /// Stable code of the error with which the attempt was answered.
     pub error_code: Option<Word>,
-    /// How many such attempts this stands for: those that come too fast are counted, not listed.
+    /// Number of attempts that this entry stands for: attempts in quick succession are counted in one entry.
     #[oai(default = "once", validator(minimum(value = "1"), maximum(value = "2147483647")))]
     pub occurrences: i64,
-    /// The actor's address; kept apart from the event, so that erasure can remove it.
+    /// IP address of the actor; stored apart from the event, so that erasure can remove it.
     pub ip: Option<Address>,
-    /// The actor's user agent, of which 1,024 characters are kept; kept apart like the address.
+    /// User agent of the actor, cut to 1,024 characters; stored apart from the event, so that erasure can remove
+    /// it.
     pub user_agent: Option<HeaderValue>,
-    /// Id that the actor's program gave the request; kept apart like the address.
+    /// Id that the client gave the request in `X-Request-Id`; stored apart from the event, so that erasure can
+    /// remove it.
     pub client_request_id: Option<Uuid>,
 }
 
@@ -176,35 +181,36 @@ fn once() -> i64 {
     1
 }
 
-/// What became of one event.
+/// Result for one event.
+///
+/// - `accepted`: the event is stored
+/// - `duplicate`: an event with this id was stored before; nothing was changed
+/// - `rejected`: the event cannot be stored as it is, now or later; see `reason`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum AuditResultKind {
-    /// It is stored now.
     Accepted,
-    /// An event of this id was stored before; nothing was changed.
     Duplicate,
-    /// It can't be stored as it is, now or later; see `reason`.
     Rejected,
 }
 
-/// What became of one event of the batch.
+/// Result for one event of the batch.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(crate) struct AuditResult {
     /// Id of the event.
     pub id: Uuid,
-    /// What became of it.
+    /// Result for the event.
     pub result: AuditResultKind,
-    /// Why it was rejected.
+    /// Reason for the rejection.
     pub reason: Option<String>,
 }
 
-/// What became of the batch. Once this is answered, what is `accepted` is durable.
+/// Result of the batch. Every event with the result `accepted` is durable.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub(crate) struct AuditReceipt {
-    /// One entry an event, in the order of the batch.
+    /// Results, one for each event, in the order of the batch.
     pub results: Vec<AuditResult>,
 }
 
@@ -214,51 +220,51 @@ impl Example for AuditReceipt {
     }
 }
 
-/// One thing that was done or tried, as it is stored.
+/// Stored entry of the audit trail: an action that was done or attempted.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct AuditLog {
     /// Id of the event, a UUIDv7.
     pub id: Uuid,
-    /// When it happened.
+    /// Time at which the event occurred.
     pub occurred_at: DateTime<Utc>,
-    /// When it was stored here.
+    /// Time at which Telemetry stored the event.
     pub received_at: DateTime<Utc>,
-    /// The organization it belongs to; 0 for what belongs to none.
+    /// Organization to which the event belongs; 0 if it belongs to none.
     pub organization_id: i64,
-    /// The user who acted.
+    /// User who acted.
     pub actor_user_id: Option<i64>,
-    /// What kind of actor it was.
+    /// Kind of actor.
     pub actor_kind: ActorKind,
-    /// The API key that acted.
+    /// API key that acted.
     pub actor_api_key_id: Option<i64>,
-    /// The administrator behind the actor while impersonating.
+    /// Administrator who impersonated the actor.
     pub impersonator_user_id: Option<i64>,
-    /// What was done.
+    /// Action, e.g. `created`, `updated`, `deleted`, `read`.
     pub action: String,
-    /// Kind of thing it was done to.
+    /// Type of the affected entity.
     pub entity_type: String,
-    /// Id of that thing.
+    /// Id of the affected entity, if there is exactly one.
     pub entity_id: Option<String>,
-    /// Ids of those things, where there were many, such as the results of a search.
+    /// Ids of the affected entities, if there are several, e.g. the results of a search.
     pub entity_ids: Vec<String>,
-    /// Names of the fields that changed.
+    /// Names of the changed fields.
     pub changed_fields: Vec<String>,
-    /// Id of the request in which it happened.
+    /// Id of the request in which the event occurred.
     pub request_id: Option<String>,
-    /// How it ended.
+    /// Outcome of the action.
     pub outcome: AuditOutcome,
-    /// The operation of Core's API.
+    /// Operation of Core's API.
     pub operation_id: Option<String>,
-    /// The stable code of the error that an attempt was answered with.
+    /// Stable code of the error with which the attempt was answered.
     pub error_code: Option<String>,
-    /// How many such attempts this stands for.
+    /// Number of attempts that this entry stands for.
     pub occurrences: i64,
-    /// The actor's address, unless it was erased.
+    /// IP address of the actor, unless it was erased.
     pub ip: Option<String>,
-    /// The actor's user agent, unless it was erased.
+    /// User agent of the actor, unless it was erased.
     pub user_agent: Option<String>,
-    /// Id that the actor's program gave the request, unless it was erased.
+    /// Id that the client gave the request in `X-Request-Id`, unless it was erased.
     pub client_request_id: Option<Uuid>,
 }
 
@@ -291,13 +297,13 @@ impl Example for AuditLog {
     }
 }
 
-/// A stretch of the audit trail, newest first.
+/// Page of the audit trail, newest entries first.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct AuditLogList {
-    /// The entries.
+    /// Entries of the page.
     pub data: Vec<AuditLog>,
-    /// Where to go on.
+    /// Position of the next page.
     pub meta: CursorMeta,
 }
 
@@ -307,15 +313,15 @@ impl Example for AuditLogList {
     }
 }
 
-/// Where a list goes on.
+/// Position of the next page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(crate) struct CursorMeta {
-    /// To be sent as `cursor` for the entries that follow; left out after the last.
+    /// Value of `cursor` for the next page; left out on the last page.
     pub next_cursor: Option<String>,
 }
 
-/// Which part of the trail is asked for.
+/// Filter of the audit trail.
 #[derive(Debug, Clone)]
 pub(crate) struct AuditFilter {
     pub organization_id: Option<i64>,

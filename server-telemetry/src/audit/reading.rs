@@ -1,4 +1,5 @@
-//! Reading the trail leaves an entry in it: who read, when, from where, and which entries it got.
+//! Audit entries about readings of the audit trail: the reader, the time, the address, and the entries that
+//! were returned.
 
 use chrono::Utc;
 use uuid::Uuid;
@@ -13,17 +14,18 @@ use crate::{
     text::{Address, HeaderValue, Identifier, Word},
 };
 
-/// Somebody who reads the trail, and the request in which it does.
+/// Person who reads the trail, and the request with which it does.
 #[derive(Debug, Clone)]
 pub(crate) struct Reader {
-    /// Who.
+    /// Person who reads.
     pub person: Person,
-    /// How and from where.
+    /// Request, with the address that it comes from.
     pub trace: Trace,
 }
 
 impl Reader {
-    /// Whose trail is asked for: its own or, for a superadmin, of the organization it names; none is all.
+    /// Returns the organization whose trail is read: the reader's own or, for a superadmin, the one that it names.
+    /// `None` stands for all organizations.
     pub(crate) fn organization(&self, named: Option<i64>) -> Result<Option<i64>, AuditError> {
         match self.person.role {
             Role::Superadmin => Ok(named),
@@ -34,7 +36,7 @@ impl Reader {
         }
     }
 
-    /// The entry that the reading leaves in the trail of `organization_id`.
+    /// Returns the audit entry about the reading, for the trail of `organization_id`.
     pub(super) fn event(&self, organization_id: i64) -> NewAuditEvent {
         NewAuditEvent {
             id: Uuid::now_v7(),
@@ -60,13 +62,13 @@ impl Reader {
         }
     }
 
-    /// The reading of one entry; `found` says whether there is one.
+    /// Returns the audit entry about the reading of one entry; `found` is `true` if the entry exists.
     pub(super) fn event_of_one(&self, organization_id: i64, id: Uuid, found: bool) -> NewAuditEvent {
         let outcome = if found { AuditOutcome::Succeeded } else { AuditOutcome::Failed };
         NewAuditEvent { entity_id: identifier(id), outcome, ..self.event(organization_id) }
     }
 
-    /// A search that returned these entries.
+    /// Returns the audit entry about a search that returned these entries.
     pub(crate) fn event_of_search(&self, organization_id: i64, ids: impl Iterator<Item = Uuid>) -> NewAuditEvent {
         NewAuditEvent { entity_ids: ids.filter_map(identifier).collect(), ..self.event(organization_id) }
     }

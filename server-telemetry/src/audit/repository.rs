@@ -1,4 +1,4 @@
-//! The audit trail in PostgreSQL.
+//! Audit trail in PostgreSQL.
 
 use std::{collections::HashSet, net::IpAddr};
 
@@ -11,13 +11,14 @@ use crate::text::Identifier;
 
 type Tx<'a> = Transaction<'a, Postgres>;
 
-/// Months before this one that have a partition, and months after it.
+/// Number of months before and after the current one for which partitions are created.
 const MONTHS: (i32, i32) = (1, 3);
 
-/// How far an id's time and the event's may lie apart: bounds on the time become bounds on the id.
+/// Largest difference between the time in an event's id and its own time: it turns bounds on the time into
+/// bounds on the id.
 pub(crate) const ID_TOLERANCE: TimeDelta = TimeDelta::days(1);
 
-/// Makes the partitions of the months to come; returns how many.
+/// Creates the partitions of the coming months; returns their number.
 pub(crate) async fn partitions_ensure(tx: &mut Tx<'_>) -> Result<i32, sqlx::Error> {
     let (behind, ahead) = MONTHS;
     sqlx::query_scalar!(r#"select audit.partitions_ensure($1, $2) as "made!""#, behind, ahead)
@@ -25,25 +26,25 @@ pub(crate) async fn partitions_ensure(tx: &mut Tx<'_>) -> Result<i32, sqlx::Erro
         .await
 }
 
-/// The months that have a partition and ended `kept` months ago or longer, oldest first.
+/// Returns the months with a partition that ended at least `kept` months ago, oldest first.
 pub(super) async fn partitions_expired(tx: &mut Tx<'_>, kept: i32) -> Result<Vec<NaiveDate>, sqlx::Error> {
     sqlx::query_scalar!(r#"select audit.partitions_expired($1) as "month!""#, kept).fetch_all(&mut **tx).await
 }
 
-/// Drops the partition of a month; false while a signed head is missing for it.
+/// Drops the partition of a month; returns `false` if a signed head is missing for it.
 pub(super) async fn partition_drop(tx: &mut Tx<'_>, month: NaiveDate) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(r#"select audit.partition_drop($1) as "dropped!""#, month).fetch_one(&mut **tx).await
 }
 
-/// Removes the links and personal values of months that were dropped; says how many.
+/// Removes the links and personal values of dropped months; returns their number.
 pub(super) async fn remains_drop(tx: &mut Tx<'_>, kept: i32) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(r#"select audit.remains_drop($1) as "removed!""#, kept).fetch_one(&mut **tx).await
 }
 
-/// Stores those events whose id is new, in one statement, and gives their ids.
+/// Stores the events with new ids in one statement, and returns those ids.
 pub(crate) async fn insert(tx: &mut Tx<'_>, events: &[NewAuditEvent]) -> Result<HashSet<Uuid>, sqlx::Error> {
-    // In one order for everybody: batches that share events and race would deadlock otherwise. Of two
-    // with one id the first counts.
+    // All batches use the same order: batches that share events could otherwise deadlock. Of two events with one
+    // id the first counts.
     let mut events: Vec<&NewAuditEvent> = events.iter().collect();
     events.sort_by_key(|event| event.id);
     events.dedup_by_key(|event| event.id);
@@ -110,7 +111,7 @@ pub(crate) async fn insert(tx: &mut Tx<'_>, events: &[NewAuditEvent]) -> Result<
     Ok(stored.into_iter().collect())
 }
 
-/// One entry, if the transaction's context shows it.
+/// Returns one entry, if the context of the transaction shows it.
 pub(super) async fn find(tx: &mut Tx<'_>, id: Uuid) -> Result<Option<AuditLog>, sqlx::Error> {
     let row = sqlx::query_as!(
         LogRow,
@@ -129,9 +130,9 @@ pub(super) async fn find(tx: &mut Tx<'_>, id: Uuid) -> Result<Option<AuditLog>, 
     Ok(row.map(AuditLog::from))
 }
 
-/// A page of the trail, newest first, and one entry more if there is one.
+/// Returns a page of the trail, newest first, and one more entry if there is one.
 pub(super) async fn list(tx: &mut Tx<'_>, filter: &AuditFilter) -> Result<Vec<AuditLog>, sqlx::Error> {
-    // The bounds on id say nothing that those on occurred_at don't; they let whole months be left out.
+    // The bounds on id follow from those on occurred_at; they let PostgreSQL skip whole months.
     let rows = sqlx::query_as!(
         LogRow,
         r#"select log.id, log.occurred_at, log.received_at, log.organization_id, log.actor_user_id, log.actor_kind,
@@ -174,13 +175,13 @@ pub(super) async fn list(tx: &mut Tx<'_>, filter: &AuditFilter) -> Result<Vec<Au
     Ok(rows.into_iter().map(AuditLog::from).collect())
 }
 
-/// The least UUIDv7 of a moment; none for a moment that has no UUIDv7.
+/// Returns the least UUIDv7 of a moment; `None` if no UUIDv7 can hold it.
 fn id_floor(moment: DateTime<Utc>) -> Option<Uuid> {
     let milliseconds = u64::try_from(moment.timestamp_millis()).ok().filter(|ms| ms >> 48 == 0)?;
     Some(Uuid::from_u128(u128::from(milliseconds) << 80))
 }
 
-/// The events by column, as `unnest` takes them.
+/// Events by column, as `unnest` takes them.
 struct Columns<'a> {
     ids: Vec<Uuid>,
     occurred_at: Vec<DateTime<Utc>>,
@@ -191,7 +192,7 @@ struct Columns<'a> {
     actions: Vec<&'a str>,
     entity_types: Vec<&'a str>,
     entity_ids: Vec<Option<&'a str>>,
-    /// Joined by commas, which no name has: `unnest` would flatten lists of lists.
+    /// Joined by commas, which no name contains, because `unnest` would flatten lists of lists.
     changed_fields: Vec<String>,
     request_ids: Vec<Option<&'a str>>,
     outcomes: Vec<&'a str>,
@@ -199,7 +200,7 @@ struct Columns<'a> {
     ips: Vec<Option<String>>,
     user_agents: Vec<Option<&'a str>>,
     actor_api_key_ids: Vec<Option<i64>>,
-    /// Joined like the names of fields.
+    /// Joined by commas, too.
     many_entity_ids: Vec<String>,
     occurrences: Vec<i64>,
     error_codes: Vec<Option<&'a str>>,
@@ -226,7 +227,7 @@ impl<'a> Columns<'a> {
             request_ids: column(events, |event| event.request_id.as_ref().map(AsRef::as_ref)),
             outcomes: column(events, |event| event.outcome.as_str()),
             operation_ids: column(events, |event| event.operation_id.as_ref().map(AsRef::as_ref)),
-            // What is no address is not worth losing the event for.
+            // An invalid address is left out, so that the event itself is not lost.
             ips: column(events, |event| {
                 let ip = event.ip.as_ref()?.as_ref().parse::<IpAddr>().ok()?;
                 Some(ip.to_string())
@@ -241,7 +242,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Characters of a user agent that are kept: whoever sends more has nothing more to tell.
+/// Number of characters of a user agent that are kept; genuine ones are shorter.
 const USER_AGENT_KEPT: usize = 1_024;
 
 fn start(user_agent: &str) -> &str {

@@ -1,4 +1,4 @@
-//! The audit trail: stored once, read by those who answer for it.
+//! Stores each audit event once, and serves the trail to administrators.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -19,14 +19,14 @@ use crate::storage::postgres::Database;
 
 /// Stores and reads the trail.
 pub(crate) struct AuditService {
-    /// Where it is.
+    /// Database with the trail.
     pub database: Database,
-    /// Looks at new events as they are stored.
+    /// Sees new events in the transaction that stores them.
     pub watcher: Arc<dyn Watcher>,
 }
 
 impl AuditService {
-    /// Stores what is new of a batch; returns once that is durable.
+    /// Stores the new events of a batch, and returns once they are durable.
     pub(crate) async fn ingest(&self, batch: AuditBatch) -> Result<AuditReceipt, AuditError> {
         let now = Utc::now();
         let mut results: Vec<AuditResult> = Vec::with_capacity(batch.events.len());
@@ -41,7 +41,7 @@ impl AuditService {
         }
         let mut new = if events.is_empty() { HashSet::new() } else { self.store(&events).await? };
         for result in &mut results {
-            // Taken out, so that the second of two equal ids in one batch is a duplicate.
+            // Removes the id, so that the second of two equal ids in one batch is a duplicate.
             if result.result == AuditResultKind::Duplicate && new.remove(&result.id) {
                 result.result = AuditResultKind::Accepted;
             }
@@ -50,11 +50,11 @@ impl AuditService {
         Ok(AuditReceipt { results })
     }
 
-    /// Stores what is new of `events`, shown to the watcher; gives the ids of what is new.
+    /// Stores the new ones among `events`, shows them to the watcher, and returns their ids.
     pub(super) async fn store(&self, events: &[NewAuditEvent]) -> Result<HashSet<Uuid>, AuditError> {
         let mut tx = self.database.work().await?;
         let new = repository::insert(&mut tx, events).await?;
-        // Of two with one id the first was stored.
+        // Of two events with one id the first was stored.
         let mut left = new.clone();
         let first: Vec<&NewAuditEvent> = events.iter().filter(|event| left.remove(&event.id)).collect();
         self.watcher.watch(&mut tx, &first).await?;
@@ -62,7 +62,7 @@ impl AuditService {
         Ok(new)
     }
 
-    /// A page of the trail.
+    /// Returns a page of the trail.
     pub(crate) async fn list(&self, reader: &Reader, filter: AuditFilter) -> Result<AuditLogList, AuditError> {
         let organization_id = reader.organization(filter.organization_id)?;
         let filter = AuditFilter { organization_id, ..filter };
@@ -78,7 +78,7 @@ impl AuditService {
         Ok(AuditLogList { data, meta: CursorMeta { next_cursor } })
     }
 
-    /// One entry of the trail.
+    /// Returns one entry of the trail.
     pub(crate) async fn get(&self, reader: &Reader, id: Uuid) -> Result<AuditLog, AuditError> {
         let mut tx = self.database.disclose(&reader.person).await?;
         let log = repository::find(&mut tx, id).await?;
@@ -100,8 +100,8 @@ fn outcome(result: AuditResultKind) -> &'static str {
     }
 }
 
-/// Why an event can never be stored. Ids are ordered by time, the trail is searched by that order, and
-/// its partitions are made ahead of it; an id from elsewhere would be lost in it.
+/// Returns the reason for which an event can never be stored. Ids are ordered by time, the trail is searched in
+/// that order, and partitions are created ahead of time: an event with any other id would never be found.
 fn fault(event: &NewAuditEvent, now: DateTime<Utc>) -> Option<&'static str> {
     const NO_UUID_V7: &str = "id is no UUIDv7";
     if event.id.get_version_num() != 7 {

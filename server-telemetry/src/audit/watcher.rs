@@ -1,17 +1,18 @@
-//! Watches the trail while it is stored.
+//! Interface of whatever derives data from audit events while they are stored.
 
 use async_trait::async_trait;
 use sqlx::{Postgres, Transaction};
 
 use super::model::NewAuditEvent;
 
-/// Looks at events of the trail in the transaction that stores them.
+/// Sees audit events in the transaction that stores them.
 #[async_trait]
 pub(crate) trait Watcher: Send + Sync {
-    /// Looks at `new`, which this transaction has stored and none has before. Rows that it writes are committed
-    /// with them, or not at all.
+    /// Handles `new`, the events that this transaction is the first to store. Rows that it writes commit or roll
+    /// back with them.
     ///
     /// # Errors
-    /// When the database refuses; then none of the events is stored.
+    ///
+    /// If the database refuses; then none of the events is stored.
     async fn watch(&self, tx: &mut Transaction<'_, Postgres>, new: &[&NewAuditEvent]) -> Result<(), sqlx::Error>;
 }

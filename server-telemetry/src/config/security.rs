@@ -1,18 +1,18 @@
-//! When audit events become security events.
+//! Limits at which audit events become security events.
 
 use std::time::Duration;
 
 use server_shared::config::{Setting, Settings};
 
-/// No rule looks back farther.
+/// Longest window of any rule.
 const LONGEST_WINDOW: Duration = Duration::from_hours(24);
 
-/// How much of something within how long makes a security event.
+/// Number of observations within a window that makes a security event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limit {
-    /// At least 1.
+    /// Number of observations, at least 1.
     pub count: u32,
-    /// Whole seconds, from one to a day.
+    /// Length of the window in whole seconds, from one second to a day.
     pub window: Duration,
 }
 
@@ -35,27 +35,27 @@ impl Setting for Limit {
     }
 }
 
-/// The limit of each rule.
+/// Limits of the rules.
 #[derive(Debug, Clone)]
 pub(crate) struct SecurityConfig {
-    /// `SECURITY_ATTACK_PATH`: scans of an address, of which a minute counts as one.
+    /// `SECURITY_ATTACK_PATH`: scans from an address; the scans of one minute count as one.
     pub attack_path: Limit,
-    /// `SECURITY_DENIED_ACCESS`: attempts that an actor was not allowed.
+    /// `SECURITY_DENIED_ACCESS`: attempts of an actor that were denied.
     pub denied_access: Limit,
     /// `SECURITY_FAILED_AUTHENTICATION`: wrong credentials from an address.
     pub failed_authentication: Limit,
-    /// `SECURITY_IMPERSONATION`: impersonations that an administrator began.
+    /// `SECURITY_IMPERSONATION`: impersonations that an administrator started.
     pub impersonation: Limit,
-    /// `SECURITY_MASS_EXPORT`: exports of an actor.
+    /// `SECURITY_MASS_EXPORT`: exports by an actor.
     pub mass_export: Limit,
     /// `SECURITY_PATIENT_ACCESS`: different patients whose data an actor read.
     pub patient_access: Limit,
-    /// `SECURITY_PRIVILEGE_CHANGE`: rights that an actor gave or took.
+    /// `SECURITY_PRIVILEGE_CHANGE`: privileges that an actor granted or revoked.
     pub privilege_change: Limit,
 }
 
 impl SecurityConfig {
-    /// Reads all of them.
+    /// Reads the limits of all rules.
     pub(super) fn read(settings: &mut Settings) -> Option<Self> {
         let attack_path = settings.or("SECURITY_ATTACK_PATH", Limit::new(1, Duration::from_hours(1)));
         let denied_access = settings.or("SECURITY_DENIED_ACCESS", Limit::new(10, Duration::from_mins(10)));
@@ -76,7 +76,7 @@ impl SecurityConfig {
         })
     }
 
-    /// How far back the rule looks that looks back farthest.
+    /// Returns the longest window of all rules.
     pub(crate) fn longest_window(&self) -> Duration {
         let Self {
             attack_path,

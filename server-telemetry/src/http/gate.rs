@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     access::{AccessService, TOKEN_AGE},
-    audit::{Attempt, Attempts},
+    audit::{RefusalRecorder, RefusedRequest},
     identity::{Caller, Person, Role, Trace},
 };
 
@@ -69,7 +69,7 @@ pub(crate) struct TelemetryGate {
     access: Arc<AccessService>,
     service_tokens: Vec<SecretString>,
     failures: Failures,
-    attempts: Attempts,
+    attempts: RefusalRecorder,
 }
 
 impl TelemetryGate {
@@ -80,7 +80,7 @@ impl TelemetryGate {
         access: Arc<AccessService>,
         service_tokens: Vec<SecretString>,
         failures: Failures,
-        attempts: Attempts,
+        attempts: RefusalRecorder,
     ) -> Self {
         Self { verifier, access, service_tokens, failures, attempts }
     }
@@ -158,7 +158,7 @@ impl Gate for TelemetryGate {
                 Some(Caller::Person(person)) => Some(*person),
                 Some(Caller::Service) | None => None,
             };
-            self.attempts.record(&Attempt { person, trace, error_code: error.code() });
+            self.attempts.record(&RefusedRequest { person, trace, error_code: error.code() });
         }
         outcome
     }

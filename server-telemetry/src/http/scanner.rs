@@ -6,15 +6,15 @@ use server_shared::http::attack::OnBlocked;
 use uuid::Uuid;
 
 use crate::{
-    audit::{Attempt, Attempts},
+    audit::{RefusalRecorder, RefusedRequest},
     identity::Trace,
 };
 
 /// Name of a blocked attack in entries of the trail.
 const OPERATION: &str = "attack_blocked";
 
-/// Records each request of a scan; the trail counts them together.
-pub(crate) fn scanners(attempts: Attempts) -> OnBlocked {
+/// Records each request of a scan; they are counted together.
+pub(crate) fn scanners(attempts: RefusalRecorder) -> OnBlocked {
     Arc::new(move |ip, kind| {
         let trace = Trace {
             operation_id: OPERATION,
@@ -23,6 +23,6 @@ pub(crate) fn scanners(attempts: Attempts) -> OnBlocked {
             ip,
             user_agent: None,
         };
-        attempts.record(&Attempt { person: None, trace: &trace, error_code: kind.as_str() });
+        attempts.record(&RefusedRequest { person: None, trace: &trace, error_code: kind.as_str() });
     })
 }

@@ -1,28 +1,28 @@
-//! People and Core, as callers.
+//! Callers: people and Core.
 
 use serde::Deserialize;
 use server_shared::mark::Door;
 
 use super::Denied;
 
-/// Role of a person in the organization of its token.
+/// Role of a person in the organization of the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Role {
-    /// Runs the platform.
+    /// Administrator of the platform.
     Superadmin,
-    /// Runs the organization.
+    /// Administrator of the organization.
     Admin,
-    /// Treats patients.
+    /// Specialist who treats patients.
     Specialist,
-    /// Front desk.
+    /// Front desk staff.
     Staff,
-    /// Is treated.
+    /// Patient.
     Patient,
 }
 
 impl Role {
-    /// As tokens, rows and the database context write it.
+    /// Returns the name that tokens, rows and the database context use.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Superadmin => "superadmin",
@@ -34,14 +34,14 @@ impl Role {
     }
 }
 
-/// A person, as Core's token says; nothing of it ever comes from a body.
+/// Person as Core's token states it; no part of it comes from a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Person {
     /// Id of the user in Core.
     pub user_id: i64,
-    /// Id of the organization it acts in; only a superadmin may have none.
+    /// Id of the organization in which the person acts; only a superadmin may have none.
     pub organization_id: Option<i64>,
-    /// The role there.
+    /// Role of the person in that organization.
     pub role: Role,
 }
 
@@ -52,12 +52,12 @@ pub(crate) struct Member {
     pub user_id: i64,
     /// Id of the organization.
     pub organization_id: i64,
-    /// The role there.
+    /// Role of the person in that organization.
     pub role: Role,
 }
 
 impl Person {
-    /// The person in its organization; refuses a superadmin who is in none.
+    /// Returns the person as a member of its organization; refuses a superadmin who is in none.
     pub(crate) fn member(&self) -> Result<Member, Denied> {
         let Some(organization_id) = self.organization_id else {
             return Err(Denied::NoOrganization);
@@ -65,7 +65,7 @@ impl Person {
         Ok(Member { user_id: self.user_id, organization_id, role: self.role })
     }
 
-    /// Refuses everybody but those who run the organization or the platform.
+    /// Refuses everybody except administrators of the organization and superadmins.
     pub(crate) fn must_administrate(&self) -> Result<(), Denied> {
         match self.role {
             Role::Admin | Role::Superadmin => Ok(()),
@@ -74,24 +74,24 @@ impl Person {
     }
 }
 
-/// Core, with the service token.
+/// Core, authenticated with the service token.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Service(());
 
-/// Core asks for what is protected only when it has written the audit entry for it.
+/// Core writes its own audit entry before it asks for protected data.
 impl Door for Service {}
 
-/// The caller of a request, as the gate found it out.
+/// Caller of a request, as the gate authenticated it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Caller {
-    /// A person with a telemetry token.
+    /// Person with a telemetry token.
     Person(Person),
     /// Core.
     Service,
 }
 
 impl Caller {
-    /// Returns Core, if it calls.
+    /// Returns Core if it is the caller.
     pub(crate) fn service(self) -> Option<Service> {
         matches!(self, Self::Service).then_some(Service(()))
     }

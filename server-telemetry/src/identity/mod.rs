@@ -1,4 +1,4 @@
-//! Callers, and what they may do: types that everything may know. Knows no HTTP and no SQL.
+//! Callers and their privileges: types that every room may import. Knows neither HTTP nor SQL.
 
 mod caller;
 mod denied;

@@ -1,20 +1,20 @@
-//! The part of a request that goes into the audit trail, when somebody reads it and when somebody is refused.
+//! Part of a request that goes into the audit trail when somebody reads the trail or is refused.
 
 use std::net::IpAddr;
 
 use uuid::Uuid;
 
-/// A request, and where it comes from.
+/// Request, with the address that it comes from.
 #[derive(Debug, Clone)]
 pub(crate) struct Trace {
-    /// The operation that was called.
+    /// Operation that was called.
     pub operation_id: &'static str,
-    /// The id of the request, ours.
+    /// Id that this service gave the request.
     pub request_id: String,
-    /// Id that the caller gave the request; kept with the data that erasure removes.
+    /// Id that the client gave the request; stored with the data that erasure removes.
     pub client_request_id: Option<Uuid>,
-    /// The caller's address.
+    /// Address of the caller.
     pub ip: Option<IpAddr>,
-    /// The caller's user agent.
+    /// User agent of the caller.
     pub user_agent: Option<String>,
 }

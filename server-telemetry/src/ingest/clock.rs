@@ -1,30 +1,31 @@
-//! Where an event stands in time, given that a client's clock may be wrong.
+//! Corrects the times that clients report by clocks that may be wrong.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// Clocks that differ by no more than this are taken at their word: the difference is mostly the way
-/// that the request took. So a batch sent twice gets the same times twice.
+/// Largest difference between the two clocks that is left uncorrected: most of it is the time that the request
+/// took. Without it a batch that is sent twice would get two different sets of times.
 const TOLERANCE: TimeDelta = TimeDelta::seconds(60);
 
-/// How long a page may keep events before it sends them.
+/// Longest time for which a page may keep events before it sends them.
 const OLDEST: TimeDelta = TimeDelta::days(30);
 
-/// Places the events of one request in time.
+/// Corrects the times of the events of one request.
 ///
-/// A client says when an event occurred and when it sent the batch, both by its own clock. The
-/// difference between sending and receiving is that clock's error; beyond [`TOLERANCE`] it is taken
-/// off every event. The result lies between 30 days before and one minute after reception.
+/// A client states when an event occurred and when it sent the batch, both by its own clock. The difference
+/// between the time of sending and the time of reception is the error of that clock; if it exceeds
+/// [`TOLERANCE`], it is added to the time of every event. The result lies between 30 days before and one minute
+/// after reception.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
-    /// When the request came in.
+    /// Time at which the request was received.
     pub received_at: DateTime<Utc>,
-    /// When the client says that it sent the batch.
+    /// Time at which the client sent the batch, by its own clock.
     pub sent_at: Option<DateTime<Utc>>,
     skew: TimeDelta,
 }
 
 impl Clock {
-    /// For a request received now.
+    /// Makes the clock of a request that is received now.
     pub(crate) fn now(sent_at: Option<DateTime<Utc>>) -> Self {
         Self::new(Utc::now(), sent_at)
     }
@@ -35,22 +36,22 @@ impl Clock {
         Self { received_at, sent_at, skew }
     }
 
-    /// When it really occurred, as far as that can be told.
+    /// Returns the corrected time of an event, clamped to the accepted range.
     pub(crate) fn place(&self, occurred_at: DateTime<Utc>) -> DateTime<Utc> {
         let earliest = self.received_at - OLDEST;
         let latest = self.received_at + TOLERANCE;
-        // A time that can't be represented lies in the direction of the skew.
+        // A time that overflows lies in the direction of the skew.
         let beyond = if self.skew < TimeDelta::zero() { earliest } else { latest };
         occurred_at.checked_add_signed(self.skew).unwrap_or(beyond).clamp(earliest, latest)
     }
 
-    /// When the client says that it sent the batch, if a column can hold that.
+    /// Returns the time of sending by the client's clock, clamped to what a column can hold.
     pub(crate) fn sent_at_stored(&self) -> Option<DateTime<Utc>> {
         self.sent_at.map(|sent_at| sent_at.clamp(self.received_at - OLDEST, self.received_at + OLDEST))
     }
 }
 
-/// A moment that both databases can compare with: those before 1970 or after 2200 become these.
+/// Returns a moment that both databases can compare with: clamps to the years 1970 to 2200.
 pub(crate) fn storable(moment: DateTime<Utc>) -> DateTime<Utc> {
     const YEAR_2200: i64 = 7_258_118_400;
     moment.clamp(DateTime::UNIX_EPOCH, DateTime::from_timestamp(YEAR_2200, 0).unwrap_or(moment))

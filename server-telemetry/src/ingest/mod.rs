@@ -1,9 +1,12 @@
-//! What every ingest operation shares: where an event stands in time, and what became of a batch.
+//! Parts that the ingest operations share: correction of times, periods, receipts, and the tags of the
+//! specification.
 
 mod clock;
+mod period;
 mod receipt;
 
 pub(crate) use clock::{Clock, storable};
+pub(crate) use period::{Period, PeriodError};
 pub(crate) use receipt::{DropReason, EventFault, IngestReceipt, Tally};
 
 #[derive(poem_openapi::Tags)]
@@ -12,16 +15,16 @@ pub(crate) enum Tag {
     Access,
     /// Settings of organizations, as Core sends them.
     Organizations,
-    /// The trail of what was done in Core: who, what, when.
+    /// Audit trail of Core: the actor, the action and the time of each entry.
     Audit,
-    /// What rules saw in the audit trail.
+    /// Security events that rules derive from the audit trail.
     Security,
-    /// What people do in the pages of a clinic, as events.
+    /// Events that people cause in the pages of a clinic.
     Analytics,
-    /// Video calls and guided exercises, as sessions.
+    /// Sessions of video calls and guided exercises.
     Media,
-    /// Frames of body landmarks while an exercise runs.
+    /// Frames of body landmarks recorded during an exercise.
     Pose,
-    /// What a person agreed to, who is not tracked, and what is held on a person.
+    /// Consent, exclusions from tracking, and export and erasure of a person's data.
     Privacy,
 }

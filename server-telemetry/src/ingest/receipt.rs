@@ -1,17 +1,16 @@
-//! What became of a batch.
+//! Receipts of ingested batches.
 
 use poem_openapi::{Object, types::Example};
 
-/// What became of the events of a batch. Every event is either stored or dropped for one reason.
+/// Result of a batch. Every event is either stored, or dropped for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub(crate) struct IngestReceipt {
-    /// How many events are stored. An event stored before counts too: sending twice does no harm.
+    /// Number of events that are stored. Events that were stored before count too, so a batch can be sent again.
     pub stored: u32,
-    /// How many were dropped, by reason; reasons that did not occur are left out.
+    /// Number of events that were dropped, by reason; reasons that did not occur are left out.
     pub dropped: Vec<DroppedEvents>,
-    /// What is wrong with the events that were dropped as `malformed`; sending them again as they are
-    /// is of no use.
+    /// Faults of the events that were dropped as `malformed`. Sending these events again unchanged does not help.
     pub faults: Vec<EventFault>,
 }
 
@@ -28,53 +27,56 @@ impl Example for IngestReceipt {
 /// Events dropped for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 pub(crate) struct DroppedEvents {
-    /// Why: `no_consent` (the person has not agreed to this purpose), `opted_out` (the request asks
-    /// not to be tracked: `Sec-GPC: 1` or `DNT: 1`), `excluded` (the person is not to be tracked, or is
-    /// being erased), `malformed` (see `faults`), `too_frequent` (more than the capped rate). More
-    /// reasons may come.
+    /// Reason for which the events were dropped. More reasons may be added.
+    ///
+    /// - `no_consent`: the person has not consented to this purpose
+    /// - `opted_out`: the request asks not to be tracked (`Sec-GPC: 1` or `DNT: 1`)
+    /// - `excluded`: the person is excluded from tracking, or is being erased
+    /// - `malformed`: a field of the event is not valid; see `faults`
+    /// - `too_frequent`: the event exceeds the maximum rate
     pub reason: String,
-    /// How many events.
+    /// Number of events.
     pub count: u32,
 }
 
-/// What is wrong with one event.
+/// Fault of one event.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 pub(crate) struct EventFault {
-    /// Place of the event in the batch, from 0.
+    /// Index of the event in the batch, from 0.
     pub index: u32,
     /// Name of the field at fault.
     pub field: String,
-    /// What the field should be; never repeats the value.
+    /// Requirement that the field does not meet; never repeats the value.
     pub message: String,
 }
 
 impl EventFault {
-    /// A fault of the event at `index`, which is below the largest batch.
+    /// Makes a fault of the event at `index`, which is below the size of the largest batch.
     pub(crate) fn new(index: usize, field: &str, message: &str) -> Self {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         Self { index, field: field.to_owned(), message: message.to_owned() }
     }
 }
 
-/// Why an event is not stored.
+/// Reason for which an event is not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DropReason {
-    /// The person has not agreed to this purpose.
+    /// The person has not consented to this purpose.
     NoConsent,
     /// The request asks not to be tracked.
     OptedOut,
-    /// The person is not to be tracked.
+    /// The person is excluded from tracking.
     Excluded,
-    /// A field holds what it can't.
+    /// A field of the event is not valid.
     Malformed,
-    /// More than the capped rate.
+    /// The event exceeds the maximum rate.
     TooFrequent,
 }
 
 impl DropReason {
     const ALL: [Self; 5] = [Self::NoConsent, Self::OptedOut, Self::Excluded, Self::Malformed, Self::TooFrequent];
 
-    /// As answers and metrics name it.
+    /// Returns the name that answers and metrics use.
     fn as_str(self) -> &'static str {
         match self {
             Self::NoConsent => "no_consent",
@@ -86,7 +88,7 @@ impl DropReason {
     }
 }
 
-/// Counts what becomes of a batch.
+/// Counts the stored and the dropped events of a batch.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     stored: u32,
@@ -95,31 +97,31 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Nothing of a batch of `count` is stored, for one reason.
+    /// Returns the receipt of a batch of `count` events that are all dropped for one reason.
     pub(crate) fn all_dropped(purpose: &'static str, count: usize, reason: DropReason) -> IngestReceipt {
         let mut tally = Self::default();
         tally.dropped(reason, count);
         tally.receipt(purpose)
     }
 
-    /// `count` events are stored.
+    /// Counts `count` stored events.
     pub(crate) fn stored(&mut self, count: usize) {
         self.stored = self.stored.saturating_add(count.try_into().unwrap_or(u32::MAX));
     }
 
-    /// `count` events are dropped.
+    /// Counts `count` dropped events.
     pub(crate) fn dropped(&mut self, reason: DropReason, count: usize) {
         let slot = &mut self.dropped[reason as usize];
         *slot = slot.saturating_add(count.try_into().unwrap_or(u32::MAX));
     }
 
-    /// An event is dropped because of `fault`.
+    /// Counts an event that is dropped because of `fault`.
     pub(crate) fn malformed(&mut self, fault: EventFault) {
         self.dropped(DropReason::Malformed, 1);
         self.faults.push(fault);
     }
 
-    /// The answer; also counts it in `telemetry_events_total`.
+    /// Returns the receipt, and adds its counts to `telemetry_events_total`.
     pub(crate) fn receipt(self, purpose: &'static str) -> IngestReceipt {
         let counted = DropReason::ALL.into_iter().zip(self.dropped).filter(|(_, count)| *count > 0);
         let dropped = counted

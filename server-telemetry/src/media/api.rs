@@ -1,4 +1,4 @@
-//! The operation of media events.
+//! Operation of media events.
 
 use std::sync::Arc;
 
@@ -24,9 +24,9 @@ pub(crate) struct MediaApi {
 impl MediaApi {
     /// Track events of a session
     ///
-    /// The events fold into one row a session and participant, whatever order they come in and
-    /// however often; bandwidth samples are also kept one by one. Nothing is stored unless the person
-    /// has agreed to media tracking. What is answered as stored is durable.
+    /// Telemetry folds the events into one row for each session and participant, in whatever order and however
+    /// often they arrive; it also stores each bandwidth sample. Nothing is stored unless the person has consented
+    /// to media tracking. Events that are counted as stored are durable.
     #[oai(path = "/events", method = "post", operation_id = "media_event_track")]
     async fn media_event_track(
         &self,

@@ -1,6 +1,6 @@
-//! Many events of a session, one fold: what they say together, whatever their order and however often
-//! each comes. Everything is a least or greatest value, a set, or a greatest value by key; ClickHouse
-//! merges the folds of different batches by the same rules.
+//! Folds the events of a session into one row, independently of their order and of repetitions. Every value is
+//! a minimum, a maximum, a set, or a maximum by key; ClickHouse merges the folds of different batches by the
+//! same rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,10 +8,10 @@ use chrono::{DateTime, Utc};
 
 use super::model::{MediaEvent, MediaEventKind};
 
-/// Seconds of a slot in which a person was there or not; pages send a heartbeat in each.
+/// Length in seconds of a slot in which a person was present or not; pages send a heartbeat in each.
 const SLOT_SECONDS: i64 = 15;
 
-/// What the events of a batch say of their session.
+/// State of a session according to the events of a batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Fold {
     pub kind: &'static str,
@@ -25,12 +25,12 @@ pub(crate) struct Fold {
     pub active_slots: BTreeSet<u32>,
     pub stalls: BTreeMap<u32, u32>,
     pub qualities: BTreeMap<u32, u8>,
-    /// Sequence, exercise, whether it is the end, milliseconds since 1970, repetitions.
+    /// Sequence, exercise, 1 for the end of the exercise or 0 for its start, milliseconds since 1970, repetitions.
     pub exercises: BTreeSet<(u32, String, u8, i64, u32)>,
 }
 
 impl Fold {
-    /// Takes in one event, which occurred at `at` by the service's clock.
+    /// Adds one event, which occurred at `at` by the service's clock.
     pub(crate) fn add(&mut self, event: &MediaEvent, at: DateTime<Utc>) {
         self.sequences.insert(event.sequence);
         self.first_seen_at = Some(earliest(self.first_seen_at, at));
@@ -78,7 +78,8 @@ fn greatest<V: Ord + Copy>(by_sequence: &mut BTreeMap<u32, V>, sequence: u32, va
     by_sequence.entry(sequence).and_modify(|known| *known = value.max(*known)).or_insert(value);
 }
 
-/// Which field of an event is at fault, and what it should be: each kind takes its own fields.
+/// Returns the field of an event at fault, and the requirement that it does not meet: each kind has its own
+/// fields.
 pub(crate) fn fault(event: &MediaEvent) -> Option<(&'static str, &'static str)> {
     use MediaEventKind as Kind;
     const NOT_TAKEN: &str = "is not taken by this kind of event";
@@ -88,7 +89,7 @@ pub(crate) fn fault(event: &MediaEvent) -> Option<(&'static str, &'static str)> 
         || event.round_trip_ms.is_some()
         || event.packet_loss.is_some();
     let exercise = matches!(kind, Kind::ExerciseStarted | Kind::ExerciseEnded);
-    // Field, whether it is there, whether the kind takes it.
+    // Field, `true` if the event has it, `true` if the kind takes it.
     let taken = [
         ("session_kind", event.session_kind.is_some(), kind == Kind::Started),
         ("appointment_id", event.appointment_id.is_some(), kind == Kind::Started),

@@ -1,4 +1,4 @@
-//! Video calls and guided exercises: events in, one row a session out.
+//! Video calls and guided exercises: takes events and stores one row for each session.
 
 mod api;
 mod fold;

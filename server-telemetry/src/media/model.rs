@@ -1,4 +1,4 @@
-//! Media events as the page sends them and the rows they become.
+//! Media events as the page sends them, and their rows.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use clickhouse::Row;
@@ -15,11 +15,11 @@ use crate::{
 #[derive(Debug, Clone, Object)]
 #[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
 pub(crate) struct MediaBatch {
-    /// The session, a UUIDv7 made by the page; each participant of a call has its own view of it.
+    /// Id of the session, a UUIDv7 made by the page. Each participant of a call has a session of its own.
     pub session_id: Uuid,
-    /// When the page sent the batch, by its own clock; corrects `occurred_at`.
+    /// Time at which the page sent the batch, by its own clock; corrects `occurred_at`.
     pub sent_at: Option<DateTime<Utc>>,
-    /// The events.
+    /// Events of the batch.
     #[oai(validator(min_items = 1, max_items = 500))]
     pub events: Vec<MediaEvent>,
 }
@@ -43,36 +43,37 @@ impl Example for MediaBatch {
     }
 }
 
-/// What happened in a session.
+/// Kind of event in a session.
+///
+/// - `started`: the session starts; takes `session_kind` and `appointment_id`
+/// - `heartbeat`: the session goes on and the person is present; sent every 15 seconds
+/// - `bandwidth`: a sample of the connection; needs a bandwidth, `round_trip_ms` or `packet_loss`
+/// - `quality_changed`: the quality of the picture changed; needs `quality`
+/// - `stalled`: the picture froze; needs `duration_ms`
+/// - `exercise_started`: an exercise starts; needs `exercise_id`
+/// - `exercise_ended`: an exercise ends; needs `exercise_id`, takes `repetitions`
+/// - `ended`: the session ends; takes `reason`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum MediaEventKind {
-    /// The session starts; takes `session_kind` and `appointment_id`.
     Started,
-    /// The session goes on and the person is there; sent every 15 seconds.
     Heartbeat,
-    /// A sample of the connection; takes at least one of `uplink_kbps`, `downlink_kbps`,
-    /// `round_trip_ms`, `packet_loss`.
     Bandwidth,
-    /// The picture's quality is another; needs `quality`.
     QualityChanged,
-    /// The picture stood still; needs `duration_ms`.
     Stalled,
-    /// An exercise starts; needs `exercise_id`.
     ExerciseStarted,
-    /// An exercise ends; needs `exercise_id`, takes `repetitions`.
     ExerciseEnded,
-    /// The session ends; takes `reason`.
     Ended,
 }
 
-/// What kind of session it is.
+/// Kind of session.
+///
+/// - `video_call`: a video call
+/// - `exercise`: a guided exercise
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum SessionKind {
-    /// A video call.
     VideoCall,
-    /// A guided exercise.
     Exercise,
 }
 
@@ -85,22 +86,23 @@ impl SessionKind {
     }
 }
 
-/// How good the picture is.
+/// Quality of the picture.
+///
+/// - `audio_only`: sound without a picture
+/// - `low`: the picture is barely recognizable
+/// - `medium`: the picture is good enough for a conversation
+/// - `high`: the picture is good enough to watch movements
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum Quality {
-    /// Sound only.
     AudioOnly,
-    /// Barely to be followed.
     Low,
-    /// Fit for talking.
     Medium,
-    /// Fit for watching movement.
     High,
 }
 
 impl Quality {
-    /// From 1, worst, to 4, best: as it is stored.
+    /// Returns the stored grade, from 1 (worst) to 4 (best).
     pub(crate) fn grade(self) -> u8 {
         match self {
             Self::AudioOnly => 1,
@@ -111,53 +113,53 @@ impl Quality {
     }
 }
 
-/// One event of a session. Which of the optional fields count depends on the kind; one that the kind
-/// doesn't take makes the event malformed.
+/// Event of a session. The kind decides which of the optional fields are allowed; an event with any other field
+/// is dropped as `malformed`.
 #[derive(Debug, Clone, PartialEq, Object)]
 #[oai(deny_unknown_fields, skip_serializing_if_is_none)]
 pub(crate) struct MediaEvent {
-    /// What happened.
+    /// Kind of event.
     pub kind: MediaEventKind,
-    /// Number of the event in its session, counted by the page from 0; names the event, so sending it
-    /// again changes nothing.
+    /// Number of the event in its session, counted by the page from 0. It identifies the event, so the event can be
+    /// sent again.
     #[oai(validator(maximum(value = "1000000")))]
     pub sequence: u32,
-    /// When it happened, by the page's clock. After correction it is kept between 30 days before and
-    /// one minute after reception.
+    /// Time of the event by the page's clock. Telemetry corrects it by `sent_at`, and clamps it to between 30 days
+    /// before and one minute after reception.
     pub occurred_at: DateTime<Utc>,
-    /// What kind of session it is.
+    /// Kind of session.
     pub session_kind: Option<SessionKind>,
-    /// The appointment the session belongs to.
+    /// Appointment to which the session belongs.
     #[oai(validator(minimum(value = "1")))]
     pub appointment_id: Option<i64>,
-    /// Kilobits a second sent.
+    /// Upload bandwidth in kilobits per second.
     #[oai(validator(maximum(value = "10000000")))]
     pub uplink_kbps: Option<u32>,
-    /// Kilobits a second received.
+    /// Download bandwidth in kilobits per second.
     #[oai(validator(maximum(value = "10000000")))]
     pub downlink_kbps: Option<u32>,
-    /// Round trip in milliseconds.
+    /// Round-trip time in milliseconds.
     #[oai(validator(maximum(value = "600000")))]
     pub round_trip_ms: Option<u32>,
-    /// Lost packets in percent.
+    /// Packet loss in percent.
     #[oai(validator(minimum(value = "0"), maximum(value = "100")))]
     pub packet_loss: Option<f32>,
-    /// How good the picture is now.
+    /// Quality of the picture from now on.
     pub quality: Option<Quality>,
-    /// How long the picture stood still, in milliseconds.
+    /// Time for which the picture was frozen, in milliseconds.
     #[oai(validator(maximum(value = "86400000")))]
     pub duration_ms: Option<u32>,
-    /// Which exercise.
+    /// Exercise that starts or ends.
     pub exercise_id: Option<Identifier>,
-    /// How often the movement was repeated.
+    /// Number of repetitions of the movement.
     #[oai(validator(maximum(value = "100000")))]
     pub repetitions: Option<u32>,
-    /// Why the session ended, e.g. `hung_up`, `connection_lost`.
+    /// Reason for the end of the session, e.g. `hung_up`, `connection_lost`.
     pub reason: Option<Word>,
 }
 
 impl MediaEvent {
-    /// An event without any optional field.
+    /// Makes an event without any optional field.
     pub(crate) fn bare(kind: MediaEventKind, sequence: u32) -> Self {
         Self {
             kind,
@@ -178,7 +180,7 @@ impl MediaEvent {
     }
 }
 
-/// A row of `media_sessions`: what one batch says of a session. Rows of one session merge in any
+/// Row of `media_sessions`: the state of a session according to one batch. Rows of one session merge in any
 /// order and however often; see the migration.
 #[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize)]
 pub(crate) struct SessionRow {
@@ -206,7 +208,7 @@ pub(crate) struct SessionRow {
     pub active_slots: Vec<u32>,
     pub stalls: Vec<(u32, u32)>,
     pub qualities: Vec<(u32, u8)>,
-    /// Sequence, exercise, whether it is the end, milliseconds since 1970, repetitions.
+    /// Sequence, exercise, 1 for the end of the exercise or 0 for its start, milliseconds since 1970, repetitions.
     pub exercises: Vec<(u32, String, u8, i64, u32)>,
     pub network: String,
     pub agent: String,
@@ -214,7 +216,7 @@ pub(crate) struct SessionRow {
     pub device: String,
 }
 
-/// A row of `media_bandwidth_samples`.
+/// Row of `media_bandwidth_samples`.
 #[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize)]
 pub(crate) struct BandwidthRow {
     pub organization_id: i64,

@@ -1,4 +1,4 @@
-//! Media events into rows.
+//! Service for media events.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub(crate) struct MediaService {
     pub samples: Writer<BandwidthRow>,
 }
 
-/// Whose session it is, and from where.
+/// Session of the events, and the person and time that they come from.
 struct Origin<'a> {
     member: &'a Member,
     session_id: Uuid,
@@ -34,7 +34,7 @@ struct Origin<'a> {
 }
 
 impl MediaService {
-    /// Folds the events of a batch into a row and returns once it is stored, with the samples.
+    /// Folds the events of a batch into a row, and returns once the row and the samples are stored.
     pub(crate) async fn track(
         &self,
         member: &Member,
@@ -66,13 +66,13 @@ impl MediaService {
             }
         }
         let session = session(fold, &origin, self.compliance.traces(client));
-        // Either may be stored without the other: sent again, both end up right.
+        // If only one of the two writes succeeds, the batch is sent again, and both end up correct.
         tokio::try_join!(self.sessions.write(session.into_iter().collect()), self.samples.write(samples))?;
         Ok(tally.receipt(purpose.as_str()))
     }
 }
 
-/// The row of a fold; none if no event was in it.
+/// Returns the row of a fold; `None` if no event was added.
 fn session(fold: Fold, origin: &Origin<'_>, traces: Traces) -> Option<SessionRow> {
     let (first_seen_at, last_seen_at) = (fold.first_seen_at?, fold.last_seen_at?);
     Some(SessionRow {
@@ -116,7 +116,7 @@ fn sample(event: &MediaEvent, occurred_at: DateTime<Utc>, origin: &Origin<'_>) -
     }
 }
 
-/// Days since 1970, as ClickHouse's `Date` counts.
+/// Returns the days since 1970, as ClickHouse's `Date` counts them.
 fn day(date: NaiveDate) -> u16 {
     u16::try_from((date - NaiveDate::default()).num_days()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! The operation by which Core tells of organizations.
+//! Operation with which Core sends settings of organizations.
 
 use std::sync::Arc;
 
@@ -18,14 +18,15 @@ pub(crate) struct OrganizationApi {
 
 #[OpenApi(prefix_path = "/v1/organizations", tag = "Tag::Organizations")]
 impl OrganizationApi {
-    /// Take over the settings of an organization
+    /// Store the settings of an organization
     ///
-    /// For Core only. Sent again, or after a later state has come, it changes nothing; the answer is what stands.
+    /// For Core only. A revision that is not later than the stored one changes nothing. The answer is the stored
+    /// state.
     #[oai(path = "/:organization_id/settings", method = "put", operation_id = "organization_settings_put")]
     async fn organization_settings_put(
         &self,
         _core: Service,
-        /// The organization's id in Core.
+        /// Id of the organization in Core.
         #[oai(validator(minimum(value = "1"), maximum(value = "9007199254740991")))]
         organization_id: Path<i64>,
         body: Body<NewOrganizationSettings>,

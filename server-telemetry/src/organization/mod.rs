@@ -1,4 +1,4 @@
-//! Settings of organizations that Core sends, as far as this service needs them.
+//! Settings of organizations that this service needs, as Core sends them.
 
 mod api;
 mod model;

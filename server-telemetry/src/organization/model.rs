@@ -1,4 +1,4 @@
-//! The settings of an organization that this service works by.
+//! Settings of organizations.
 
 use poem_openapi::{Object, types::Example};
 
@@ -8,10 +8,10 @@ use crate::text::Zone;
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example, deny_unknown_fields)]
 pub(crate) struct NewOrganizationSettings {
-    /// Rises with each change at Core: of two states the one with the greater number is the later.
+    /// Revision of the settings; Core increases it with each change.
     #[oai(validator(minimum(value = "1"), maximum(value = "9007199254740991")))]
     pub revision: i64,
-    /// The IANA zone that the organization's days are in.
+    /// IANA time zone in which the days of the organization are counted.
     pub timezone: Zone,
 }
 
@@ -21,15 +21,15 @@ impl Example for NewOrganizationSettings {
     }
 }
 
-/// The settings of an organization as they are known here.
+/// Settings of an organization as Telemetry stores them.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub(crate) struct OrganizationSettings {
-    /// The organization's id in Core.
+    /// Id of the organization in Core.
     pub organization_id: i64,
-    /// Number of the state: the latest that Core ever sent.
+    /// Revision of the settings: the latest that Core sent.
     pub revision: i64,
-    /// The IANA zone that the organization's days are in.
+    /// IANA time zone in which the days of the organization are counted.
     pub timezone: String,
 }
 

@@ -9,7 +9,7 @@ pub(crate) struct OrganizationRepository {
 }
 
 impl OrganizationRepository {
-    /// Takes a state, unless a later one is known already; gives the one that stands.
+    /// Stores the settings unless a later revision is stored already; returns the stored ones.
     pub(super) async fn put(
         &self,
         organization_id: i64,
@@ -27,7 +27,7 @@ impl OrganizationRepository {
         )
         .execute(&mut *tx)
         .await?;
-        let standing = sqlx::query_as!(
+        let settings = sqlx::query_as!(
             OrganizationSettings,
             "select organization_id, revision, timezone from ops.organization_settings where organization_id = $1",
             organization_id,
@@ -35,6 +35,6 @@ impl OrganizationRepository {
         .fetch_one(&mut *tx)
         .await?;
         tx.commit().await?;
-        Ok(standing)
+        Ok(settings)
     }
 }

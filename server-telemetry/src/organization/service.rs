@@ -6,18 +6,18 @@ use super::{
 };
 use crate::storage::{StoreError, postgres::Database};
 
-/// Settings of organizations.
+/// Stores the settings of organizations.
 pub(crate) struct OrganizationService {
     repository: OrganizationRepository,
 }
 
 impl OrganizationService {
-    /// In this database.
+    /// Makes a service on this database.
     pub(crate) fn new(database: Database) -> Self {
         Self { repository: OrganizationRepository { database } }
     }
 
-    /// Takes what Core tells; gives what stands.
+    /// Stores the settings that Core sends; returns the stored ones.
     pub(super) async fn settings_put(
         &self,
         organization_id: i64,

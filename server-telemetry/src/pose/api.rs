@@ -1,4 +1,4 @@
-//! The operation of pose frames.
+//! Operation of pose frames.
 
 use std::sync::Arc;
 
@@ -21,10 +21,10 @@ pub(crate) struct PoseApi {
 impl PoseApi {
     /// Track pose frames of a session
     ///
-    /// Takes up to 2 MiB, plain or with `Content-Encoding: gzip`: then up to 4 MiB unpacked, and at most
-    /// 256 KiB and 200 times what was sent. Nothing is stored unless the person has agreed to pose
-    /// tracking. A frame is named by its session and offset, so sending it again changes nothing; more
-    /// than 60 frames a second are dropped as `too_frequent`. What is answered as stored is durable.
+    /// Takes a body of up to 2 MiB, plain or with `Content-Encoding: gzip`. A compressed body may unpack to 4 MiB
+    /// at most, and to 200 times its own size plus 256 KiB at most. Nothing is stored unless the person has
+    /// consented to pose tracking. Session and offset identify a frame, so frames can be sent again; more than 60
+    /// frames a second are dropped as `too_frequent`. Frames that are counted as stored are durable.
     #[oai(path = "/frames", method = "post", operation_id = "pose_frame_track")]
     async fn pose_frame_track(
         &self,

@@ -1,4 +1,4 @@
-//! Body landmarks while an exercise runs.
+//! Body landmarks recorded during an exercise.
 
 mod api;
 mod model;

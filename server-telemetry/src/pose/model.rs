@@ -1,4 +1,4 @@
-//! Pose frames as the page sends them and the row they become.
+//! Pose frames as the page sends them, and their rows.
 
 use std::borrow::Cow;
 
@@ -15,26 +15,26 @@ use uuid::{Uuid, uuid};
 
 use crate::{compliance::Pseudonym, text::Identifier};
 
-/// Landmarks of a body (the BlazePose topology).
+/// Number of landmarks of a body (the BlazePose topology).
 pub(crate) const LANDMARKS: usize = 33;
-/// Numbers of a landmark: x, y, z, visibility.
+/// Number of values of a landmark: x, y, z, visibility.
 pub(crate) const NUMBERS: usize = 4;
-/// Coordinates lie between plus and minus this, in widths of the picture.
+/// Largest absolute value of a coordinate, in widths of the picture.
 const REACH: f64 = 4.0;
 
 /// Frames of one session, in any order.
 #[derive(Debug, Clone, Object)]
 #[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
 pub(crate) struct PoseBatch {
-    /// The session, a UUIDv7 made by the page; the same as in `/v1/media/events`.
+    /// Id of the session, a UUIDv7 made by the page; the same as in `/v1/media/events`.
     pub session_id: Uuid,
-    /// Which exercise it is.
+    /// Exercise of the session.
     pub exercise_id: Option<Identifier>,
-    /// When the session started, by the page's clock; frames are placed by their offset from it.
+    /// Start of the session by the page's clock; the time of a frame is its offset from this.
     pub started_at: DateTime<Utc>,
-    /// When the page sent the batch, by its own clock; corrects `started_at`.
+    /// Time at which the page sent the batch, by its own clock; corrects `started_at`.
     pub sent_at: Option<DateTime<Utc>>,
-    /// The frames.
+    /// Frames of the batch.
     #[oai(validator(min_items = 1, max_items = 600))]
     pub frames: Vec<PoseFrame>,
 }
@@ -52,19 +52,19 @@ impl Example for PoseBatch {
     }
 }
 
-/// Where the body was at one moment.
+/// Position of the body at one moment.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields, skip_serializing_if_is_none)]
 pub(crate) struct PoseFrame {
-    /// Milliseconds since the session started; names the frame within its session.
+    /// Milliseconds since the start of the session; identifies the frame within its session.
     #[oai(validator(maximum(value = "86400000")))]
     pub offset_ms: u32,
-    /// 33 landmarks, each `[x, y, z, visibility]`: coordinates in widths of the picture from −4 to 4,
-    /// visibility from 0 to 1.
+    /// 33 landmarks, each `[x, y, z, visibility]`. Coordinates are in widths of the picture, from −4 to 4;
+    /// visibility is from 0 to 1.
     pub landmarks: Landmarks,
 }
 
-/// 33 landmarks of 4 numbers.
+/// 33 landmarks of 4 values.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Landmarks(pub [[f32; NUMBERS]; LANDMARKS]);
 
@@ -134,7 +134,7 @@ impl ToJSON for Landmarks {
     }
 }
 
-/// A row of `pose_frames`.
+/// Row of `pose_frames`.
 #[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize)]
 pub(crate) struct PoseRow {
     pub organization_id: i64,
@@ -147,6 +147,6 @@ pub(crate) struct PoseRow {
     pub occurred_at: DateTime<Utc>,
     #[serde(with = "clickhouse::serde::chrono::datetime64::millis")]
     pub received_at: DateTime<Utc>,
-    /// 33 × (x, y, z, visibility), see `quantized` in the service.
+    /// 33 × (x, y, z, visibility); see `quantized` in the service.
     pub landmarks: Vec<i16>,
 }

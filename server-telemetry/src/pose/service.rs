@@ -1,4 +1,4 @@
-//! Pose frames into rows.
+//! Service for pose frames.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -13,10 +13,10 @@ use crate::{
     storage::{StoreError, clickhouse::Writer},
 };
 
-/// Milliseconds that hold one frame: some 60 a second.
+/// Length in milliseconds of a slot that holds one frame; there are some 60 slots a second.
 const SLOT_MS: u32 = 16;
 
-/// Steps of a coordinate of 1; 4 of them still fit 16 bits.
+/// Number of steps in a coordinate of 1; a coordinate of 4 still fits into 16 bits.
 const STEPS: f32 = 8_000.0;
 
 /// Stores frames of consenting people.
@@ -27,7 +27,7 @@ pub(crate) struct PoseService {
 }
 
 impl PoseService {
-    /// Stores the frames of a batch, at most 60 a second; returns once they are.
+    /// Stores the frames of a batch, at most 60 a second; returns once they are durable.
     pub(crate) async fn track(&self, member: &Member, batch: PoseBatch) -> Result<IngestReceipt, StoreError> {
         let purpose = Purpose::Pose;
         if let Some(reason) = self.consents.refusal(member, purpose).await? {
@@ -62,8 +62,8 @@ impl PoseService {
     }
 }
 
-/// One frame a slot of time; which one is decided by the batch alone, so a batch sent again keeps the
-/// same frames.
+/// Admits one frame in each slot of time. Only the batch decides which one, so the same frames are kept if it
+/// is sent again.
 #[derive(Debug, Default)]
 struct Rate {
     taken: HashSet<u32>,
@@ -75,7 +75,7 @@ impl Rate {
     }
 }
 
-/// Coordinates in 8,000ths; the schema keeps them within ±4.
+/// Converts the values to 8,000ths; the schema keeps them within ±4.
 fn quantized(landmarks: &Landmarks) -> Vec<i16> {
     let mut steps = Vec::with_capacity(LANDMARKS * NUMBERS);
     for number in landmarks.0.iter().flatten() {

@@ -1,4 +1,4 @@
-//! The operations on a person's own consent.
+//! Operations on a person's own consent.
 
 use std::sync::Arc;
 
@@ -18,18 +18,18 @@ pub(crate) struct PrivacyApi {
 
 #[OpenApi(prefix_path = "/v1/privacy", tag = "Tag::Privacy")]
 impl PrivacyApi {
-    /// Get one's own consent
+    /// Get your own consent
     ///
-    /// The latest decision on each purpose, in the organization of the token.
+    /// Returns the latest decision on each purpose, in the organization of the token.
     #[oai(path = "/consent", method = "get", operation_id = "consent_get")]
     async fn consent_get(&self, person: Person) -> Result<Json<Consent>, ApiError> {
         Ok(Json(self.consents.get(&person.member()?).await?))
     }
 
-    /// Decide on one's own consent
+    /// Decide on your own consent
     ///
-    /// Takes effect before it is answered: what was agreed to is stored from the next request on,
-    /// what was withdrawn is not. Earlier decisions are kept with their time and text. 409
+    /// Takes effect before it is answered: from the next request on, events are stored for each purpose that was
+    /// consented to, and for no other. Earlier decisions are kept with their time and text version. 409
     /// `erasure_in_progress` while the person's data is being erased.
     #[oai(path = "/consent", method = "put", operation_id = "consent_put")]
     async fn consent_put(&self, person: Person, body: Body<ConsentUpdate>) -> Result<Json<Consent>, ApiError> {

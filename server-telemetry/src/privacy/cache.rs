@@ -1,9 +1,9 @@
-//! What people agreed to, remembered for a moment.
+//! Cache of people's consent.
 //!
-//! Only agreement is remembered, never its absence: who has just agreed, here or at another instance,
-//! is counted from the next request on. A withdrawal, an exclusion or an erasure takes effect here
-//! before it is answered, and at other instances through Redis; where nothing can be heard from
-//! Redis, nothing is remembered. An entry lives 30 seconds whatever happens.
+//! The cache holds consent only, never its absence: the events of a person who has just consented, here or at
+//! another instance, are stored from the next request on. A withdrawal, an exclusion or an erasure takes effect
+//! here before it is answered, and at other instances through Redis; while an instance does not receive
+//! messages from Redis, it caches nothing. An entry lives for 30 seconds at most.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -20,13 +20,13 @@ use super::model::Purpose;
 use crate::{config::CONSENT_LIFETIME, identity::Member, storage::redis::Redis};
 
 const CHANNEL: &str = "telemetry:consent";
-/// Says that everybody is to be forgotten.
+/// Message that removes everybody from the caches.
 const EVERYBODY: &str = "*";
 const CAPACITY: u64 = 100_000;
-/// Pause before Redis is tried again.
+/// Pause before the cache connects to Redis again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// A person in an organization.
+/// Person in an organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Subject {
     pub organization_id: i64,
@@ -50,10 +50,10 @@ impl Subject {
     }
 }
 
-/// The purposes that somebody agreed to and is not excluded from.
+/// Purposes that a person consented to, for a person who is not excluded.
 pub(crate) type Granted = [bool; Purpose::ALL.len()];
 
-/// Remembers agreement.
+/// Caches consent.
 #[derive(Debug)]
 pub(crate) struct ConsentCache {
     entries: Cache<Subject, Granted>,
@@ -63,30 +63,30 @@ pub(crate) struct ConsentCache {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Raised by each invalidation: what was loaded before it is not stored after it.
+    /// Number of invalidations: what was loaded before one is not stored after it.
     generation: u64,
-    /// Whether withdrawals at other instances are heard of.
+    /// `true` while invalidations of other instances are received.
     listening: bool,
 }
 
 impl ConsentCache {
-    /// Empty, and remembering nothing until [`ConsentCache::listen`] hears Redis.
+    /// Makes an empty cache, which stores nothing until [`ConsentCache::listen`] receives messages from Redis.
     pub(crate) fn new(redis: Redis) -> Self {
         let entries = Cache::builder().max_capacity(CAPACITY).time_to_live(CONSENT_LIFETIME).build();
         Self { entries, state: Mutex::default(), redis }
     }
 
-    /// Whether `subject` is known to have agreed to `purpose`.
+    /// Returns `true` if the cache knows that `subject` has consented to `purpose`.
     pub(crate) fn knows(&self, subject: Subject, purpose: Purpose) -> bool {
         self.entries.get(&subject).is_some_and(|granted| granted[purpose as usize])
     }
 
-    /// To be taken before loading, and given to [`ConsentCache::remember`].
+    /// Returns the generation, which is taken before loading and handed to [`ConsentCache::remember`].
     pub(crate) fn generation(&self) -> u64 {
         self.state().generation
     }
 
-    /// Remembers what was loaded, unless something was forgotten since `generation` was taken.
+    /// Caches loaded consents, unless something was invalidated since `generation` was taken.
     pub(crate) fn remember(&self, subject: Subject, granted: Granted, generation: u64) {
         let state = self.state();
         if state.listening && state.generation == generation {
@@ -94,14 +94,14 @@ impl ConsentCache {
         }
     }
 
-    /// Forgets `subject` here and tells the other instances.
+    /// Removes `subject` here, and from the caches of the other instances.
     pub(crate) async fn forget(&self, subject: Subject) {
         self.forget_here(subject);
         self.tell(&subject.message()).await;
     }
 
-    /// Forgets everybody here and at the other instances: for what is rare and may concern a person in
-    /// any organization.
+    /// Removes everybody here and from the caches of the other instances: for rare events that may affect a person
+    /// in any organization.
     pub(crate) async fn forget_everybody(&self) {
         self.forget_all();
         self.tell(EVERYBODY).await;
@@ -109,11 +109,11 @@ impl ConsentCache {
 
     async fn tell(&self, message: &str) {
         if let Err(error) = self.redis.publish(CHANNEL, message).await {
-            tracing::warn!(%error, "other instances were not told of a decision on consent");
+            tracing::warn!(%error, "a decision on consent could not be published to other instances");
         }
     }
 
-    /// Starts to hear what other instances forget, and goes on until shutdown.
+    /// Starts to receive the invalidations of other instances, and goes on until shutdown.
     pub(crate) fn listen(self: &Arc<Self>, shutdown: &Shutdown) {
         let cache = Arc::clone(self);
         shutdown.spawn("consent-cache", |stop| async move {
@@ -128,12 +128,12 @@ impl ConsentCache {
         });
     }
 
-    /// Hears Redis until the connection ends.
+    /// Receives messages from Redis until the connection ends.
     async fn hear(&self, stop: &CancellationToken) {
         let mut subscription = match self.redis.subscribe(CHANNEL).await {
             Ok(subscription) => subscription,
             Err(error) => {
-                tracing::warn!(%error, "consent is not remembered while Redis can't be heard");
+                tracing::warn!(%error, "consent is not cached while no messages are received from Redis");
                 return;
             }
         };
@@ -147,7 +147,7 @@ impl ConsentCache {
             let Some(message) = message else { return };
             match subject(&message) {
                 Some(subject) => self.forget_here(subject),
-                // Everybody, or something that this version doesn't understand.
+                // Either everybody, or a message of a version that this one does not know.
                 None => self.forget_all(),
             }
         }
@@ -165,7 +165,7 @@ impl ConsentCache {
         self.entries.invalidate_all();
     }
 
-    /// Nothing is heard any more, so nothing may be remembered.
+    /// Empties the cache and stops caching, because invalidations are no longer received.
     fn deafen(&self) {
         self.state().listening = false;
         self.forget_all();
@@ -188,7 +188,7 @@ mod tests {
     const ALL: Granted = [true; 3];
 
     fn cache(listening: bool) -> ConsentCache {
-        // Nothing listens there; only what happens in the process is looked at.
+        // Address without a server: the test looks only at this process.
         let cache = ConsentCache::new(Redis::new(&"redis://127.0.0.1:1".to_owned().into()).unwrap());
         cache.state().listening = listening;
         cache

@@ -1,4 +1,4 @@
-//! What can go wrong with decisions on consent.
+//! Errors of decisions on consent.
 
 use std::borrow::Cow;
 
@@ -9,9 +9,9 @@ use server_shared::{
 
 use crate::storage::StoreError;
 
-/// An erasure of the person is under way, which ends with nothing being held.
+/// An erasure of the person's data is in progress, after which nothing may be stored.
 #[derive(Debug, thiserror::Error)]
-#[error("The data of this person is being erased; try again once that is finished.")]
+#[error("The data of this person is being erased; try again when the erasure is finished.")]
 pub(crate) struct ErasureInProgress;
 
 impl Fault for ErasureInProgress {
@@ -25,12 +25,12 @@ impl Fault for ErasureInProgress {
 }
 
 errors! {
-    /// Why there was no answer.
+    /// Errors of decisions on consent.
     pub(crate) enum ConsentError {}
     and those of {
-        /// The person is being erased.
+        /// The person's data is being erased.
         Erasure(#[from] ErasureInProgress),
-        /// A store is down or in disorder.
+        /// A store is unavailable or failed.
         Store(#[from] StoreError),
     }
 }

@@ -1,4 +1,4 @@
-//! What people agreed to, who is not tracked, and what is held on a person: its export and erasure.
+//! Consent, exclusions from tracking, and export and erasure of a person's data.
 
 mod api;
 mod cache;

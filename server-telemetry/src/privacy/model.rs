@@ -1,11 +1,11 @@
-//! Consent: what for, to which text, when, given where.
+//! Consent: purpose, text version, time and source of each decision.
 
 use chrono::{DateTime, Utc};
 use poem_openapi::{Object, types::Example};
 
 use crate::text::{Identifier, Word};
 
-/// What data about a person is for.
+/// Purpose for which data about a person is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// Events of pages.
@@ -19,7 +19,7 @@ pub(crate) enum Purpose {
 impl Purpose {
     pub(crate) const ALL: [Self; 3] = [Self::Analytics, Self::Media, Self::Pose];
 
-    /// As rows, answers and metrics name it.
+    /// Returns the name that rows, answers and metrics use.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Analytics => "analytics",
@@ -29,15 +29,15 @@ impl Purpose {
     }
 }
 
-/// What a person agrees to and does not. Replaces what was said before; the earlier versions are kept.
+/// Decision on every purpose. Replaces the previous decision, which is kept as an earlier version.
 #[derive(Debug, Clone, Object)]
 #[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
 pub(crate) struct ConsentUpdate {
-    /// The decision on each purpose.
+    /// Decision on each purpose.
     pub purposes: PurposeDecisions,
     /// Version of the text that the person was shown.
     pub text_version: Identifier,
-    /// Where the decision was made, e.g. `banner`, `settings`, `onboarding`.
+    /// Place of the decision, e.g. `banner`, `settings`, `onboarding`.
     pub source: Word,
 }
 
@@ -51,20 +51,20 @@ impl Example for ConsentUpdate {
     }
 }
 
-/// Yes or no to each purpose.
+/// Consent to each purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Object)]
 #[oai(deny_unknown_fields, skip_serializing_if_is_none)]
 pub(crate) struct PurposeDecisions {
-    /// Whether events of pages may be stored.
+    /// `true` if events of pages may be stored.
     pub analytics: bool,
-    /// Whether sessions of calls and exercises may be stored.
+    /// `true` if sessions of calls and exercises may be stored.
     pub media: bool,
-    /// Whether body landmarks may be stored.
+    /// `true` if body landmarks may be stored.
     pub pose: bool,
 }
 
 impl PurposeDecisions {
-    /// The decision on `purpose`.
+    /// Returns the decision on `purpose`.
     pub(crate) fn on(self, purpose: Purpose) -> bool {
         match purpose {
             Purpose::Analytics => self.analytics,
@@ -74,25 +74,25 @@ impl PurposeDecisions {
     }
 }
 
-/// What holds for a person at present.
+/// Current consent of a person.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub(crate) struct Consent {
-    /// Events of pages.
+    /// Consent to storing events of pages.
     pub analytics: ConsentState,
-    /// Sessions of calls and exercises.
+    /// Consent to storing sessions of calls and exercises.
     pub media: ConsentState,
-    /// Body landmarks.
+    /// Consent to storing body landmarks.
     pub pose: ConsentState,
 }
 
 impl Consent {
-    /// What was never decided is not granted.
+    /// Returns the state without any decision, in which nothing is granted.
     pub(crate) fn nothing() -> Self {
         Self { analytics: ConsentState::never(), media: ConsentState::never(), pose: ConsentState::never() }
     }
 
-    /// The state of `purpose`, to be set.
+    /// Returns the state of `purpose`, to be set.
     pub(crate) fn of_mut(&mut self, purpose: Purpose) -> &mut ConsentState {
         match purpose {
             Purpose::Analytics => &mut self.analytics,
@@ -116,19 +116,19 @@ impl Example for Consent {
     }
 }
 
-/// The latest decision on one purpose. Without any decision only `granted` is there, and false.
+/// Latest decision on one purpose. If there is none, `granted` is `false` and the other fields are left out.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(crate) struct ConsentState {
-    /// Whether data may be stored for this purpose.
+    /// `true` if data may be stored for this purpose.
     pub granted: bool,
-    /// Number of the decision, counted for each person from 1.
+    /// Number of the decision, counted from 1 for each person.
     pub version: Option<i64>,
     /// Version of the text that the person was shown.
     pub text_version: Option<String>,
-    /// Where the decision was made.
+    /// Place of the decision, e.g. `banner`, `settings`, `onboarding`.
     pub source: Option<String>,
-    /// When the decision was recorded.
+    /// Time at which the decision was recorded.
     pub recorded_at: Option<DateTime<Utc>>,
 }
 

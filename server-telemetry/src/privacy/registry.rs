@@ -1,10 +1,10 @@
-//! Every column that identifies or describes a person: how the person is found in it, and what
-//! erasure does with it. Erasure and export read this list and no other; a test walks the real
-//! schemas and fails for a column that is neither here nor on its list of impersonal ones.
+//! Registry of every column that identifies or describes a person: how its rows are found, and what erasure
+//! does with them. Erasure and export read this registry only; a test compares it with the real schemas, and
+//! fails for a column that is neither here nor in its list of impersonal columns.
 
 use std::fmt::{self, Write as _};
 
-/// Where a table is.
+/// Store that holds a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Store {
     PostgreSql,
@@ -12,7 +12,7 @@ pub(crate) enum Store {
 }
 
 impl Store {
-    /// As answers name it.
+    /// Returns the name that answers use.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::PostgreSql => "postgresql",
@@ -21,21 +21,21 @@ impl Store {
     }
 }
 
-/// How the rows of a person are found.
+/// Way in which the rows of a person are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// The column holds the user's id in Core.
+    /// The column holds the id of the user in Core.
     User(&'static str),
-    /// The column holds the id of an audit entry of what the user did. Who impersonates does it, not
-    /// who is impersonated.
+    /// The column holds the id of an audit entry about an action of the user. The actor of an impersonation is the
+    /// impersonator.
     AuditEntry(&'static str),
     /// `entity_type` and `entity_id`, or one of `entity_ids`, name the user or patient.
     Entity,
-    /// `subject_kind` and `subject_id` name the user or patient, in an erasure that was carried out.
+    /// `subject_kind` and `subject_id` name the user or patient of an erasure that was carried out.
     Erasure,
-    /// The same, in a finished dry run of one.
+    /// `subject_kind` and `subject_id` name the user or patient of a finished dry run.
     DryRun,
-    /// The column holds the user's pseudonym in the row's organization.
+    /// The column holds the pseudonym of the user in the row's organization.
     Pseudonym(&'static str),
 }
 
@@ -52,44 +52,44 @@ impl fmt::Display for Found {
     }
 }
 
-/// What becomes of the rows.
+/// Effect of an erasure on rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// They go.
+    /// Deletes the rows.
     Delete,
-    /// They stay, after these assignments, and name nobody.
+    /// Keeps the rows, with these assignments, after which they name nobody.
     Anonymize(&'static str),
-    /// They stay as they are.
+    /// Keeps the rows unchanged.
     Retain {
-        /// Why the law lets them, or makes them, stay.
+        /// Legal reason for keeping the rows.
         reason: &'static str,
-        /// How long.
+        /// End of the retention.
         until: &'static str,
     },
 }
 
-/// The columns of a table in which a person is found one way. A table where people are found in
-/// several ways has several.
+/// Columns of a table in which a person is found in one way. A table in which people are found in several ways
+/// has several holdings.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Holding {
     pub store: Store,
     pub table: &'static str,
     pub found: Found,
     pub columns: &'static [&'static str],
-    /// What erasing does.
+    /// Effect of the mode `erase`.
     pub erase: Fate,
-    /// What anonymizing does, which keeps what can be kept without naming anybody.
+    /// Effect of the mode `anonymize`, which keeps the rows that can be kept without naming anybody.
     pub anonymize: Fate,
 }
 
 impl Holding {
-    /// Names it in jobs, whatever is added to the list later.
+    /// Returns the name of the holding in jobs, which stays the same when the registry grows.
     pub(crate) fn key(&self) -> String {
         format!("{} {} {}", self.store.as_str(), self.table, self.found)
     }
 
-    /// Personal columns of the same table that tell of others: the user that acted on the person's
-    /// record, say. An export leaves them out.
+    /// Returns the personal columns of the same table that describe other people, e.g. the user who acted on the
+    /// person's record. An export leaves them out.
     pub(crate) fn columns_of_others(&self) -> Vec<&'static str> {
         HOLDINGS
             .iter()
@@ -103,34 +103,34 @@ impl Holding {
 
 const TRAIL: Fate = Fate::Retain {
     reason: "proof of who accessed and changed health records (Art. 5(2), 17(3)(b) and (e), 32 GDPR): chained and \
-             append-only. It holds ids alone, which name nobody once Core has erased the account",
-    until: "the trail's own retention drops the month",
+             append-only. It holds only ids, which identify nobody once Core has erased the account",
+    until: "the end of the retention of that month in the audit trail",
 };
 
 const DERIVED: Fate = Fate::Retain {
-    reason: "proof of how access to health records was misused (Art. 5(2), 17(3)(b) and (e), 32 GDPR), derived from the \
-             audit trail. It holds ids alone, which name nobody once Core has erased the account",
-    until: "the trail's own retention drops the month",
+    reason: "proof of the misuse of access to health records (Art. 5(2), 17(3)(b) and (e), 32 GDPR), derived from the \
+             audit trail. It holds only ids, which identify nobody once Core has erased the account",
+    until: "the end of the retention of that month in the audit trail",
 };
 
 const PROOF: Fate = Fate::Retain {
-    reason: "proof that the erasure was asked for and carried out (Art. 5(2) and 12 GDPR); late audit events of the \
+    reason: "proof that the erasure was requested and carried out (Art. 5(2) and 12 GDPR); late audit events of the \
              person are recognized by it",
     until: "three years after the erasure",
 };
 
 const SHUT: Fate = Fate::Retain {
-    reason: "keeps tokens from being used that were issued to the person before (Art. 32 GDPR): whoever holds one could \
-             go on for as long as it lives. It holds an id alone",
-    until: "a day after the moment it is about",
+    reason: "prevents the use of tokens that were issued to the person before (Art. 32 GDPR): anybody who holds one could \
+             otherwise use it until it expires. It holds only an id",
+    until: "a day after the time of the revocation",
 };
 
-/// What is held on people, in the order in which it goes.
+/// Holdings of personal data, in the order in which they are erased.
 ///
-/// Consent goes as well, in both modes: its proof is needed as long as what it allowed is kept, which
-/// goes in the same job, and a proof that named nobody would prove nothing. Sessions of calls and
-/// body landmarks can't be made anonymous: times and appointment tell whose they are, and a body's
-/// movements are the person's. So anonymizing deletes them, too.
+/// Consents are deleted in both modes: their proof is needed as long as the data that they permitted is kept,
+/// and the same job deletes that data; and a proof that named nobody would prove nothing. Sessions of calls and
+/// body landmarks cannot be anonymized: time and appointment identify the person of a session, and movements
+/// are personal in themselves. So the mode `anonymize` deletes them, too.
 pub(crate) const HOLDINGS: &[Holding] = &[
     Holding {
         store: Store::PostgreSql,
@@ -194,7 +194,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         found: Found::Pseudonym("actor"),
         columns: &["actor", "page", "properties", "numbers", "network", "ip_hash", "agent", "os", "device"],
         erase: Fate::Delete,
-        // That something happened, when and to whom in the clinic (patient, staff) still counts.
+        // Type, time and role (patient, staff) of an event still count in statistics.
         anonymize: Fate::Anonymize(
             "actor = toFixedString('', 32), ip_hash = toFixedString('', 32), page = '', properties = map(), \
              numbers = map(), network = '', agent = '', os = '', device = ''",
@@ -238,7 +238,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         erase: Fate::Delete,
         anonymize: Fate::Delete,
     },
-    // What follows comes last: what was decided in the moment in which the erasure began is there by then.
+    // The following holdings come last: by then, decisions made at the moment the erasure began have been stored.
     Holding {
         store: Store::PostgreSql,
         table: "privacy.consents",
@@ -247,7 +247,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         erase: Fate::Delete,
         anonymize: Fate::Delete,
     },
-    // Before the deletion below, so that each counts what the plan counted.
+    // Comes before the deletion below, so that each of them counts the rows that the plan counted.
     Holding {
         store: Store::PostgreSql,
         table: "privacy.exclusions",
@@ -272,7 +272,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         erase: PROOF,
         anonymize: PROOF,
     },
-    // Nothing has been done that they would prove.
+    // A dry run changed nothing, so there is nothing to prove.
     Holding {
         store: Store::PostgreSql,
         table: "privacy.erasures",
@@ -283,15 +283,15 @@ pub(crate) const HOLDINGS: &[Holding] = &[
     },
 ];
 
-/// The list as text: store, table, column, how the person is found, what erasing does, what
-/// anonymizing does; separated by tabs.
+/// Returns the registry as text: store, table, column, way in which the person is found, effect of `erase`,
+/// effect of `anonymize`; separated by tabs.
 pub(crate) fn printed() -> String {
     let mut text = String::new();
     for holding in HOLDINGS {
         for column in holding.columns {
             let (store, table, found) = (holding.store.as_str(), holding.table, holding.found);
             let (erase, anonymize) = (said(holding.erase), said(holding.anonymize));
-            // Writing to a String can't fail.
+            // Writing to a String cannot fail.
             let _ = writeln!(text, "{store}\t{table}\t{column}\t{found}\t{erase}\t{anonymize}");
         }
     }

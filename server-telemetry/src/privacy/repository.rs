@@ -8,27 +8,27 @@ use super::{
 };
 use crate::{identity::Member, storage::postgres::Database};
 
-/// Reads and adds decisions.
+/// Reads and adds decisions on consent.
 pub(crate) struct ConsentRepository {
     database: Database,
 }
 
-/// Whether something about a person may be stored.
+/// Consents and exclusion of a person, which decide what may be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Standing {
-    /// On the list of those who are not tracked, or about to be erased.
+pub(super) struct TrackingStatus {
+    /// `true` if the person is excluded from tracking, or is being erased.
     pub excluded: bool,
     pub granted: Granted,
 }
 
 impl ConsentRepository {
-    /// On this database.
+    /// Makes a repository on this database.
     pub(crate) fn new(database: Database) -> Self {
         Self { database }
     }
 
-    /// Whether something about a person may be stored, in one query: ingest waits for it.
-    pub(super) async fn standing(&self, member: &Member) -> Result<Standing, sqlx::Error> {
+    /// Loads consents and exclusion in one query, because ingest waits for it.
+    pub(super) async fn tracking_status(&self, member: &Member) -> Result<TrackingStatus, sqlx::Error> {
         let mut tx = self.database.read(member).await?;
         let row = sqlx::query!(
             r#"select
@@ -49,19 +49,19 @@ impl ConsentRepository {
         .fetch_one(&mut *tx)
         .await?;
         let granted = Purpose::ALL.map(|purpose| row.granted.iter().any(|granted| granted == purpose.as_str()));
-        Ok(Standing { excluded: row.excluded, granted })
+        Ok(TrackingStatus { excluded: row.excluded, granted })
     }
 
-    /// The latest decision of a person on each purpose.
+    /// Returns the latest decision of a person on each purpose.
     pub(crate) async fn latest(&self, member: &Member) -> Result<Consent, sqlx::Error> {
         let mut tx = self.database.read(member).await?;
         latest(&mut tx, member).await
     }
 
-    /// Adds a decision and gives what holds then; none while an erasure of the person runs.
+    /// Adds a decision and returns the consent after it; `None` while an erasure of the person is in progress.
     pub(crate) async fn add(&self, member: &Member, update: &ConsentUpdate) -> Result<Option<Consent>, sqlx::Error> {
         let mut tx = self.database.write(member).await?;
-        // Two decisions of one person at once get two numbers, one after the other.
+        // Concurrent decisions of one person get consecutive numbers.
         sqlx::query!(
             "select pg_advisory_xact_lock(hashtextextended(format('consent:%s:%s', $1::bigint, $2::bigint), 0))",
             member.organization_id,
@@ -71,8 +71,8 @@ impl ConsentRepository {
         .await?;
         let purposes: Vec<String> = Purpose::ALL.iter().map(|purpose| purpose.as_str().to_owned()).collect();
         let granted: Vec<bool> = Purpose::ALL.iter().map(|purpose| update.purposes.on(*purpose)).collect();
-        // A decision and an erasure that begin in the same moment may not see each other: the job takes
-        // all its steps once more later, and this one with them.
+        // A decision and an erasure that begin at the same moment may not see each other. The erasure repeats all
+        // its steps later, and then deletes this decision.
         let added = sqlx::query!(
             "insert into privacy.consents
                  (organization_id, subject_id, purpose, version, granted, text_version, source)

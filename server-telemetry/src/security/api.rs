@@ -1,4 +1,4 @@
-//! The operation on security events.
+//! Operation on security events.
 
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ use super::{
 use crate::{
     audit::Reader,
     identity::{Person, Trace},
-    ingest::{Tag, storable},
+    ingest::{Period, Tag},
     text::Word,
 };
 
-/// The operation `/v1/security/events`.
+/// Operation `/v1/security/events`.
 pub(crate) struct SecurityApi {
     pub security: Arc<SecurityService>,
 }
@@ -30,37 +30,39 @@ pub(crate) struct SecurityApi {
 impl SecurityApi {
     /// List security events
     ///
-    /// For administrators of the organization, and superadmins. What rules saw in the audit trail while
-    /// it was stored, those that were noticed last first. An event that goes on is counted on, not
-    /// repeated. Each search leaves an entry in the trail, which names its results in `entity_ids`.
+    /// For administrators of the organization and superadmins. Lists the events that rules derive from the audit
+    /// trail as it is stored, the latest detected first. An event that goes on is updated, not repeated. Each
+    /// search adds an entry to the audit trail, which lists the ids of its results in `entity_ids`.
     #[oai(path = "/events", method = "get", operation_id = "security_event_list")]
     #[allow(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn security_event_list(
         &self,
         person: Person,
         trace: Trace,
-        /// Only events that were still seen at this time or later.
+        /// Only events that were still observed at this time or later. 400 `invalid_range` unless it is before
+        /// `to`.
         from: Query<Option<DateTime<Utc>>>,
-        /// Only events that were seen before this time.
+        /// Only events that were first observed before this time.
         to: Query<Option<DateTime<Utc>>>,
-        /// Only this kind, e.g. `denied_access`.
+        /// Only events of this kind, e.g. `denied_access`.
         kind: Query<Option<Word>>,
-        /// Only this severity.
+        /// Only events of this severity.
         severity: Query<Option<SecuritySeverity>>,
-        /// Only this organization: for superadmins, who otherwise see all of them. Others are always
-        /// held to their own.
+        /// Only events of this organization. For superadmins, who otherwise see all organizations; administrators
+        /// see only their own.
         #[oai(validator(minimum(value = "0"), maximum(value = "9007199254740991")))]
         organization_id: Query<Option<i64>>,
-        /// `meta.next_cursor` of the page before.
+        /// `meta.next_cursor` of the previous page.
         cursor: Query<Option<Uuid>>,
-        /// Events a page holds at most.
+        /// Maximum number of events on a page.
         page_size: Query<Option<PageSize>>,
     ) -> Result<Json<SecurityEventList>, ApiError> {
         person.must_administrate()?;
+        let period = Period::new(from.0, to.0)?;
         let filter = SecurityFilter {
             organization_id: organization_id.0,
-            from: from.0.map(storable),
-            to: to.0.map(storable),
+            from: period.from(),
+            to: period.to(),
             kind: kind.0.map(Word::into_inner),
             severity: severity.0,
             cursor: cursor.0,

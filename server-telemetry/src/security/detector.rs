@@ -17,7 +17,7 @@ pub(crate) struct Detector {
 }
 
 impl Detector {
-    /// With these limits; addresses are kept as their hash under `key` alone.
+    /// Makes a detector with these limits. It stores an address only as its keyed hash under `key`.
     pub(crate) fn new(config: SecurityConfig, key: Key32) -> Self {
         Self { config, hash: KeyedHash::new(key) }
     }
@@ -25,15 +25,15 @@ impl Detector {
 
 #[async_trait]
 impl Watcher for Detector {
-    /// Derives the security events that `new` makes. A batch in which no rule sees anything costs no statement, any
-    /// other three.
+    /// Derives the security events of `new`. A batch in which no rule observes anything costs no statement, any
+    /// other batch three.
     async fn watch(&self, tx: &mut Transaction<'_, Postgres>, new: &[&NewAuditEvent]) -> Result<(), sqlx::Error> {
         let mut sightings = sighting::of(new.iter().copied(), &self.hash);
         if sightings.is_empty() {
             return Ok(());
         }
-        // Whoever stores events of the same subject waits here, and then sees these: two halves of what
-        // makes an event are not passed over by two that each see one.
+        // Transactions with events of the same subject wait here, and then see each other's rows. Otherwise two of
+        // them could each miss half of a security event.
         repository::subjects_lock(tx, &sightings).await?;
         repository::sightings_add(tx, &mut sightings, &self.config).await?;
         let candidates = sighting::candidates(sightings);

@@ -1,4 +1,4 @@
-//! Removes what no rule needs any more, and security events of dropped months of the trail.
+//! Deletes the sightings that no rule needs any more, and the security events of dropped months of the trail.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,25 +10,25 @@ use crate::{
     storage::{StoreError, postgres::Database},
 };
 
-/// How often it looks.
+/// Interval between two rounds.
 const LOOK_EVERY: Duration = Duration::from_hours(1);
 
-/// How much longer than the longest window a sighting is kept: a window of events that come late may be
-/// stored over as long.
+/// Time for which a sighting is kept beyond the longest window: events that arrive late may be stored over a
+/// time as long as the window.
 const GRACE: Duration = Duration::from_hours(1);
 
-/// The job.
+/// Job that deletes old rows.
 pub(crate) struct SweepJob {
-    /// Where they are.
+    /// Database with sightings and security events.
     pub database: Database,
-    /// The longest window of the rules.
+    /// Longest window of the rules.
     pub window: Duration,
-    /// Whole months of the trail that are kept beside the present one; none keeps all of them.
+    /// Number of whole months of the trail that are kept beside the current one; `None` keeps all of them.
     pub kept: Option<u16>,
 }
 
 impl SweepJob {
-    /// Sweeps now and hourly, until shutdown.
+    /// Deletes old rows now and hourly, until shutdown.
     pub(crate) fn start(self, shutdown: &Shutdown) {
         let sweep = Arc::new(self);
         job::repeat(shutdown, "security-sweep", move || {

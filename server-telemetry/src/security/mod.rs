@@ -1,9 +1,9 @@
-//! Security events: what audit events say together that none of them says alone.
+//! Security events: patterns that only several audit events together show.
 //!
-//! They are derived in the transaction that stores the audit events, from those that are new: a batch
-//! that comes again derives nothing twice. Each rule notes what it saw (a sighting); when enough of a
-//! subject's sightings lie within the rule's window, there is a security event, which counts on until
-//! the subject has been quiet for a window.
+//! They are derived in the transaction that stores the audit events, and only from new ones, so that a batch
+//! that is sent again derives nothing twice. Each rule records its observations (sightings). When enough
+//! sightings of a subject lie within the rule's window, there is a security event. It goes on until the subject
+//! has been quiet for a window.
 
 mod api;
 mod detector;

@@ -1,4 +1,4 @@
-//! Security events as they are read.
+//! Security events as they are listed.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Enum, Object, types::Example};
@@ -10,22 +10,23 @@ use crate::audit::CursorMeta;
 const EXAMPLE_ID: Uuid = uuid!("019a6b1c-6b02-7d11-8e0c-5a9e1f7b2c10");
 const EXAMPLE_AUDIT_ID: Uuid = uuid!("019a6b1c-5d7e-7c3a-9b52-3f1e0d6c8a41");
 
-/// How bad it is, if it is what it looks like.
+/// Severity of a security event, provided that the suspicion is right.
+///
+/// - `low`: for information
+/// - `medium`: needs a review
+/// - `high`: needs a review soon
+/// - `critical`: needs a review at once
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum SecuritySeverity {
-    /// To be known of.
     Low,
-    /// To be looked at.
     Medium,
-    /// To be looked at soon.
     High,
-    /// To be looked at now.
     Critical,
 }
 
 impl SecuritySeverity {
-    /// As rows and answers write it.
+    /// Returns the name that rows and answers use.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Low => "low",
@@ -36,43 +37,49 @@ impl SecuritySeverity {
     }
 }
 
-/// Something that a rule saw often enough in the audit trail. While it goes on, it is the same event.
+/// Pattern that a rule observed often enough in the audit trail. While the pattern continues, it is the same
+/// event.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct SecurityEvent {
-    /// Id of the event, a UUIDv7 of when it was noticed.
+    /// Id of the event, a UUIDv7 of the time at which it was detected.
     pub id: Uuid,
-    /// The organization it belongs to; 0 for what belongs to none.
+    /// Organization to which the event belongs; 0 if it belongs to none.
     pub organization_id: i64,
-    /// The rule: `attack_path` (a scanner), `denied_access` (somebody known tried what it may not),
-    /// `failed_authentication` (wrong credentials from one address), `impersonation` (an administrator
-    /// acted as a patient), `mass_export` (much was exported), `patient_access` (data of many patients
-    /// was read), `privilege_change` (rights were given or taken). More may come.
+    /// Rule that detected the event. More rules may be added.
+    ///
+    /// - `attack_path`: a scanner requested paths that only attackers request
+    /// - `denied_access`: a known actor repeatedly attempted actions that it is not allowed
+    /// - `failed_authentication`: many wrong credentials came from one address
+    /// - `impersonation`: an administrator acted as a patient
+    /// - `mass_export`: an actor exported large amounts of data
+    /// - `patient_access`: an actor read the data of many patients
+    /// - `privilege_change`: an actor granted or revoked privileges
     pub kind: String,
-    /// How bad it is, if it is what it looks like: `low`, `medium`, `high` or `critical`.
+    /// Severity, provided that the suspicion is right: `low`, `medium`, `high` or `critical`.
     pub severity: String,
-    /// The user whose doing it is, where one is known. While impersonating it is the impersonator.
+    /// User who acted, if known; the impersonator during an impersonation.
     pub actor_user_id: Option<i64>,
-    /// The API key whose doing it is.
+    /// API key that acted.
     pub actor_api_key_id: Option<i64>,
-    /// When it was first seen.
+    /// Time of the first observation.
     pub first_seen_at: DateTime<Utc>,
-    /// When it was last seen.
+    /// Time of the latest observation.
     pub last_seen_at: DateTime<Utc>,
-    /// How often it was seen in all; each patient counts once in a window.
+    /// Total number of observations; each patient counts once in a window.
     pub occurrences: i64,
-    /// What the rule was set to when it was noticed.
+    /// Limit of the rule at the time of detection.
     pub details: SecurityEventDetails,
-    /// Ids of entries of the audit trail in which it was seen, the newest first; 20 at most.
+    /// Ids of audit entries with observations, the newest first; at most 20.
     pub audit_ids: Vec<Uuid>,
 }
 
-/// What a rule was set to.
+/// Limit of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Object)]
 pub(crate) struct SecurityEventDetails {
-    /// How often it had to be seen.
+    /// Number of observations that make an event.
     pub threshold: i64,
-    /// Within how many seconds.
+    /// Length of the window in seconds.
     pub window_seconds: i64,
 }
 
@@ -95,13 +102,13 @@ impl Example for SecurityEvent {
     }
 }
 
-/// Security events, those that were noticed last first.
+/// Page of security events, the latest detected first.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct SecurityEventList {
-    /// The events.
+    /// Events of the page.
     pub data: Vec<SecurityEvent>,
-    /// Where to go on.
+    /// Position of the next page.
     pub meta: CursorMeta,
 }
 
@@ -111,7 +118,7 @@ impl Example for SecurityEventList {
     }
 }
 
-/// Which security events are asked for.
+/// Filter of security events.
 #[derive(Debug, Clone)]
 pub(crate) struct SecurityFilter {
     pub organization_id: Option<i64>,

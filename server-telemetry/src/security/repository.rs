@@ -14,10 +14,10 @@ use crate::config::SecurityConfig;
 
 type Tx<'a> = Transaction<'a, Postgres>;
 
-/// Sightings of a subject that a judgement looks at, the latest.
+/// Maximum number of sightings of a subject that a judgement looks at: the latest ones.
 const MOST_SIGHTINGS: i64 = 5_000;
 
-/// A security event that is new.
+/// Security event that has just been detected.
 pub(super) struct Noticed {
     pub id: Uuid,
     pub organization_id: i64,
@@ -25,8 +25,8 @@ pub(super) struct Noticed {
     pub severity: String,
 }
 
-/// Makes this transaction the only one that judges these subjects. They share a few locks, taken in one
-/// order, so that a batch needs no more of them and two that race don't wait for each other.
+/// Makes this transaction the only one that judges these subjects. Subjects share a small number of locks,
+/// taken in one order: a batch needs no more of them, and two batches cannot deadlock.
 pub(super) async fn subjects_lock(tx: &mut Tx<'_>, sightings: &[Sighting]) -> Result<(), sqlx::Error> {
     let subjects: Vec<String> =
         sightings.iter().map(|seen| format!("{}:{}:{}", seen.organization_id, seen.rule.kind, seen.subject)).collect();
@@ -41,7 +41,8 @@ pub(super) async fn subjects_lock(tx: &mut Tx<'_>, sightings: &[Sighting]) -> Re
     .map(drop)
 }
 
-/// Notes what was seen, but for the objects that were seen within a window of it; keeps what is new.
+/// Stores sightings except those of an object that was sighted within the same window; keeps the stored ones in
+/// `sightings`.
 pub(super) async fn sightings_add(
     tx: &mut Tx<'_>,
     sightings: &mut Vec<Sighting>,
@@ -86,10 +87,10 @@ pub(super) async fn sightings_add(
     Ok(())
 }
 
-/// Lets events that go on count on, and makes those that there have to be now; gives the latter.
+/// Extends the events that go on, and inserts the new ones; returns the new ones.
 ///
-/// An event goes on while its subject has not been quiet for a window. There has to be one where the
-/// sightings within any one window reach the threshold.
+/// An event goes on while its subject has not been quiet for a window. A new event is due where the sightings
+/// within any one window reach the threshold.
 pub(super) async fn judge(
     tx: &mut Tx<'_>,
     candidates: &[Candidate],
@@ -175,7 +176,7 @@ pub(super) async fn judge(
     .await
 }
 
-/// A page of security events, newest first, and one more if there is one.
+/// Returns a page of security events, newest first, and one more if there is one.
 pub(super) async fn list(tx: &mut Tx<'_>, filter: &SecurityFilter) -> Result<Vec<SecurityEvent>, sqlx::Error> {
     let rows = sqlx::query!(
         "select id, organization_id, kind, severity, actor_user_id, actor_api_key_id, first_seen_at, last_seen_at,
@@ -215,7 +216,7 @@ pub(super) async fn list(tx: &mut Tx<'_>, filter: &SecurityFilter) -> Result<Vec
     Ok(events.collect())
 }
 
-/// Removes sightings that no rule looks back to; says how many.
+/// Deletes the sightings that are older than every window; returns their number.
 pub(super) async fn sightings_sweep(tx: &mut Tx<'_>, kept_seconds: i64) -> Result<u64, sqlx::Error> {
     let done = sqlx::query!(
         "delete from security.sightings where stored_at < now() - make_interval(secs => $1::bigint)",
@@ -226,7 +227,7 @@ pub(super) async fn sightings_sweep(tx: &mut Tx<'_>, kept_seconds: i64) -> Resul
     Ok(done.rows_affected())
 }
 
-/// Removes security events that were last seen before the months of the trail that are kept.
+/// Deletes the security events that were last observed before the months of the trail that are kept.
 pub(super) async fn events_sweep(tx: &mut Tx<'_>, months: i32) -> Result<u64, sqlx::Error> {
     let done = sqlx::query!(
         "delete from security.security_events
@@ -239,7 +240,7 @@ pub(super) async fn events_sweep(tx: &mut Tx<'_>, months: i32) -> Result<u64, sq
     Ok(done.rows_affected())
 }
 
-/// The candidates by column, as `unnest` takes them.
+/// Candidates by column, as `unnest` takes them.
 struct Columns<'a> {
     ids: Vec<Uuid>,
     organization_ids: Vec<i64>,

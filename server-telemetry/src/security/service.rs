@@ -1,4 +1,4 @@
-//! Reading security events.
+//! Service for security events.
 
 use super::{
     model::{SecurityEventList, SecurityFilter},
@@ -12,12 +12,12 @@ use crate::{
 
 /// Reads security events.
 pub(crate) struct SecurityService {
-    /// Where they are.
+    /// Database with the events.
     pub database: Database,
 }
 
 impl SecurityService {
-    /// A page of them. The reading is an entry of the trail, with what it returned.
+    /// Returns a page of security events. The reading adds an entry to the trail, with the ids that it returned.
     pub(super) async fn list(&self, reader: &Reader, filter: SecurityFilter) -> Result<SecurityEventList, AuditError> {
         let organization_id = reader.organization(filter.organization_id)?;
         let filter = SecurityFilter { organization_id, ..filter };

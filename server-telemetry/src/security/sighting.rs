@@ -1,4 +1,4 @@
-//! What rules saw in a batch, and which security events that may make.
+//! Observations of the rules in a batch, and the security events that may follow from them.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,26 +9,26 @@ use uuid::Uuid;
 use super::rules::{RULES, Rule, Subject};
 use crate::audit::NewAuditEvent;
 
-/// Entries of the trail that an event refers to at most.
+/// Maximum number of audit entries to which an event refers.
 const EVIDENCE: usize = 20;
 
-/// What a rule saw.
+/// Observation of a rule.
 #[derive(Debug, Clone)]
 pub(super) struct Sighting {
     pub rule: &'static Rule,
     pub organization_id: i64,
     pub subject: String,
-    /// Empty where each event counts.
+    /// Object that is counted once in a window; empty if every event counts.
     pub object: String,
     pub seen_at: DateTime<Utc>,
     pub audit_id: Uuid,
     pub weight: i64,
 }
 
-/// A subject of which something new was seen: perhaps a security event, or more of one.
+/// Subject with new sightings, for which a security event may be due or go on.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
-    /// Its id, should it become one.
+    /// Id of the security event, if there will be one.
     pub id: Uuid,
     pub rule: &'static Rule,
     pub organization_id: i64,
@@ -36,17 +36,17 @@ pub(super) struct Candidate {
     pub weight: i64,
     pub first_seen_at: DateTime<Utc>,
     pub last_seen_at: DateTime<Utc>,
-    /// The newest first.
+    /// Ids of the audit entries, the newest first.
     pub audit_ids: Vec<Uuid>,
 }
 
 impl Candidate {
-    /// The user that the subject is.
+    /// Returns the id of the user, if the subject is one.
     pub(super) fn user(&self) -> Option<i64> {
         self.subject.strip_prefix(USER)?.parse().ok()
     }
 
-    /// The API key that the subject is.
+    /// Returns the id of the API key, if the subject is one.
     pub(super) fn api_key(&self) -> Option<i64> {
         self.subject.strip_prefix(API_KEY)?.parse().ok()
     }
@@ -55,7 +55,7 @@ impl Candidate {
 const USER: &str = "user:";
 const API_KEY: &str = "api_key:";
 
-/// What the rules see in `events`. What is counted once in a window comes once of a batch.
+/// Returns the observations of the rules in `events`. An object that counts once in a window appears once.
 pub(super) fn of<'a>(events: impl Iterator<Item = &'a NewAuditEvent>, hash: &KeyedHash) -> Vec<Sighting> {
     let mut sightings = Vec::new();
     let mut known = HashSet::new();
@@ -87,9 +87,9 @@ pub(super) fn of<'a>(events: impl Iterator<Item = &'a NewAuditEvent>, hash: &Key
     sightings
 }
 
-/// The subjects of these sightings.
+/// Returns the subjects of these sightings.
 pub(super) fn candidates(mut sightings: Vec<Sighting>) -> Vec<Candidate> {
-    // The newest first, for the evidence.
+    // The newest first, for the list of audit entries.
     sightings.sort_by_key(|sighting| std::cmp::Reverse((sighting.seen_at, sighting.audit_id)));
     let mut candidates: BTreeMap<(i64, &str, String), Candidate> = BTreeMap::new();
     for Sighting { rule, organization_id, subject, seen_at, audit_id, weight, .. } in sightings {
@@ -113,7 +113,7 @@ pub(super) fn candidates(mut sightings: Vec<Sighting>) -> Vec<Candidate> {
     candidates.into_values().collect()
 }
 
-/// A subject as rows have it. Addresses are personal: their keyed hash is all that is kept.
+/// Returns the name of a subject in rows. Addresses are personal data, so only their keyed hash is stored.
 fn name(subject: Subject, hash: &KeyedHash) -> String {
     match subject {
         Subject::User(id) => format!("{USER}{id}"),

@@ -1,5 +1,5 @@
-//! The stores: PostgreSQL for what must be exact, ClickHouse for what is much, Redis for what
-//! instances tell each other.
+//! Stores: PostgreSQL for data that must be exact, ClickHouse for large amounts of events, Redis for messages
+//! between instances.
 
 pub(crate) mod clickhouse;
 pub(crate) mod postgres;
@@ -15,20 +15,20 @@ use thiserror::Error;
 
 use self::clickhouse::WriteError;
 
-/// A store that could not do what was asked of it.
+/// Error of a store.
 #[derive(Debug, Error)]
 pub(crate) enum StoreError {
-    /// PostgreSQL.
-    #[error("PostgreSQL")]
+    /// PostgreSQL failed.
+    #[error("PostgreSQL failed")]
     Postgres(#[from] sqlx::Error),
     /// A head of the audit trail could not be signed.
-    #[error("the signature of an audit head")]
+    #[error("an audit head could not be signed")]
     Sign(#[source] SignError),
-    /// ClickHouse, when reading.
-    #[error("ClickHouse")]
+    /// A query of ClickHouse failed.
+    #[error("ClickHouse failed")]
     ClickHouse(#[from] ::clickhouse::error::Error),
-    /// ClickHouse, when writing.
-    #[error("a ClickHouse writer")]
+    /// A write to ClickHouse failed.
+    #[error("a ClickHouse writer failed")]
     Write(#[from] WriteError),
 }
 
@@ -54,10 +54,8 @@ impl Fault for StoreError {
     fn message(&self) -> String {
         match self {
             Self::Postgres(_) => "The database does not answer; try again.",
-            Self::Write(WriteError::Full) => "Too much is waiting to be stored; try again.",
-            Self::ClickHouse(_) | Self::Write(_) | Self::Sign(_) => {
-                "The event store does not answer; nothing was stored, try again."
-            }
+            Self::Write(WriteError::Full) => "Too many rows are waiting to be stored; try again.",
+            Self::ClickHouse(_) | Self::Write(_) | Self::Sign(_) => "The event store does not answer; try again.",
         }
         .to_owned()
     }

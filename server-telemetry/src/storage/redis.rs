@@ -1,4 +1,4 @@
-//! Redis: what instances tell each other. Everything works without it, only less is remembered.
+//! Redis: messages between instances. Everything works without it, but less is cached.
 
 use std::time::Duration;
 
@@ -12,20 +12,20 @@ use secrecy::{ExposeSecret, SecretString};
 use server_shared::http::health::Probe;
 use thiserror::Error;
 
-/// How long anything may take; whoever waits here is a request.
+/// Longest time for a command; a request waits for it.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Why Redis could not be used.
+/// Error of Redis.
 #[derive(Debug, Error)]
 pub(crate) enum RedisFault {
-    /// It answered with an error or not at all.
+    /// Redis answered with an error or not at all.
     #[error("Redis: {0}")]
     Redis(#[from] RedisError),
-    /// No connection could be had in time.
+    /// No connection was available in time.
     #[error("no connection to Redis: {0}")]
     Pool(#[from] RunError<RedisError>),
-    /// No answer in time.
-    #[error("Redis took too long")]
+    /// Redis did not answer in time.
+    #[error("Redis took too long to answer")]
     TimedOut,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Redis {
 }
 
 impl Redis {
-    /// Prepares connections; none is made yet.
+    /// Prepares the pool without connecting yet.
     pub(crate) fn new(url: &SecretString) -> Result<Self, RedisError> {
         let client = Client::open(url.expose_secret())?;
         let manager = RedisConnectionManager::new(url.expose_secret())?;
@@ -45,7 +45,7 @@ impl Redis {
         Ok(Self { client, pool })
     }
 
-    /// Tells everybody who listens to `channel`.
+    /// Publishes `message` to everybody who listens to `channel`.
     pub(crate) async fn publish(&self, channel: &str, message: &str) -> Result<(), RedisFault> {
         let publish = async {
             let mut connection = self.pool.get().await?;
@@ -55,7 +55,7 @@ impl Redis {
         tokio::time::timeout(TIMEOUT, publish).await.map_err(|_| RedisFault::TimedOut)?
     }
 
-    /// A connection of its own that hears what is published on `channel`.
+    /// Opens a connection of its own that receives the messages of `channel`.
     pub(crate) async fn subscribe(&self, channel: &str) -> Result<PubSub, RedisFault> {
         let subscribe = async {
             let mut subscription = self.client.get_async_pubsub().await?;
@@ -66,7 +66,7 @@ impl Redis {
     }
 }
 
-/// Asks whether Redis is there.
+/// Probes Redis.
 pub(crate) struct RedisProbe(pub Redis);
 
 #[async_trait]

@@ -1,4 +1,5 @@
-//! Tokens that Core calls back: refused for everything, by every process, and no token that is issued later.
+//! Tokens that Core revokes before they expire: every process refuses them for every operation, and none that
+//! was issued later.
 
 use std::time::Duration;
 
@@ -9,13 +10,13 @@ use test_support::{Answer, Issuer, Operation, Server, TelemetryApp, TelemetryPer
 
 use crate::support::patient;
 
-/// News reach a process in a fifth of a second. What proves that they came is that nothing else refuses these
-/// tokens, which live for an hour.
+/// Longest wait for a process to receive a revocation, which takes a fifth of a second. Nothing else refuses
+/// these tokens, which live for an hour, so a refusal proves that it arrived.
 const HEARD: Duration = Duration::from_secs(10);
-/// Nothing listens there.
+/// Address without a server.
 const NO_REDIS: &str = "redis://127.0.0.1:9";
 
-/// A token of the person's that was issued at this moment.
+/// Returns a token of the person that was issued at this time.
 fn issued(person: &TelemetryPerson, at: DateTime<Utc>) -> String {
     let mut claims = person.claims();
     let seconds = format!("{}.{:06}", at.timestamp(), at.timestamp_subsec_micros());
@@ -33,7 +34,8 @@ async fn revoke(
     granted(app.service().access_revocation_create().body(body).send().await, 201)
 }
 
-/// Returns true if the process at this address accepts the token, and false if it answers 401 `token_revoked`.
+/// Returns `true` if the process at this address accepts the token, and `false` if it answers 401
+/// `token_revoked`.
 async fn lets_in(base: &str, token: &str) -> bool {
     match TelemetryApp::client_at(base, token).consent_get().send().await {
         Ok(_) => true,
@@ -53,7 +55,7 @@ async fn what_was_issued_before_is_refused_by_every_process_without_redis() {
     let app = TelemetryApp::builder().env("REDIS_URL", NO_REDIS).start().await;
     let second = app.second().await;
     let person = patient(1, 7);
-    // Within one second, and to the microsecond.
+    // Times within one second, precise to the microsecond.
     let moment = Utc::now() - TimeDelta::seconds(2);
     let before = issued(&person, moment - TimeDelta::microseconds(1));
     let at = issued(&person, moment);
@@ -76,7 +78,7 @@ async fn what_was_issued_before_is_refused_by_every_process_without_redis() {
         }
     }
 
-    // In every organization; and what was said before stands where it was later.
+    // For every organization. An earlier time does not replace a later one.
     let earlier = revoke(&app, 7, Some(1), moment - TimeDelta::hours(1)).await;
     assert_eq!(earlier.not_before, standing.not_before, "an earlier moment changes nothing");
     revoke(&app, 7, None, moment).await;
@@ -97,7 +99,7 @@ async fn a_revoked_token_opens_nothing() {
     };
     let mut operations = Vec::new();
     for operation in Operation::all(&app.server).into_iter().filter(|operation| !operation.public) {
-        // Who gets past the door is told something else than that it is not known.
+        // A caller with a valid token gets an answer other than 401.
         if opened(&operation, &old).await.status.as_u16() != 401 {
             operations.push(operation);
         }
@@ -108,7 +110,7 @@ async fn a_revoked_token_opens_nothing() {
         opened(&operation, &old).await.refusal(401, "token_revoked");
         assert_ne!(opened(&operation, &fresh).await.status.as_u16(), 401, "{} with a new token", operation.id);
     }
-    // Who was refused is on record.
+    // The refusals are in the audit trail.
     let mut owner = app.database.owner().await;
     let owner = tokio::sync::Mutex::new(&mut owner);
     eventually("the refusals are in the trail", HEARD, || async {
@@ -139,11 +141,11 @@ async fn a_process_whose_ear_is_cut_off_asks_the_database() {
     for user in 1..=5 {
         let before = issued(&patient(1, user), Utc::now() - TimeDelta::minutes(1));
         eventually("it is let in", HEARD, || async {
-            // 503 while connections are made anew.
+            // Answers 503 while connections are opened again.
             app.client(&before).consent_get().send().await.is_ok()
         })
         .await;
-        // Whatever this process hears with, at this moment or the next.
+        // The listener's connection, the current one or the next.
         let cut = "select count(pg_terminate_backend(pid)) from pg_stat_activity
                    where datname = current_database() and pid <> pg_backend_pid()";
         sqlx::query(cut).execute(&mut superuser).await.unwrap();
@@ -155,7 +157,7 @@ async fn a_process_whose_ear_is_cut_off_asks_the_database() {
         })
         .await;
         eventually("it is refused", HEARD, || async {
-            // 503 while connections are made anew.
+            // Answers 503 while connections are opened again.
             let answer = app.client(&before).consent_get().send().await;
             answer.err().and_then(|error| error.status()).is_some_and(|status| status.as_u16() == 401)
         })

@@ -1,4 +1,4 @@
-//! No request makes Telemetry work, answer or remember much more than was sent.
+//! No request makes Telemetry compute, answer or store much more than was sent.
 
 use test_support::{Stack, TelemetryApp, TelemetryPerson, assert_bounded};
 

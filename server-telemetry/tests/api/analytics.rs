@@ -17,7 +17,7 @@ async fn without_consent_nothing_is_stored() {
     let person = app.person(&patient(1, 7));
     let receipt = granted(person.analytics_track().body(batch(vec![event("seen"), event("seen")])).send().await, 202);
     assert_eq!((receipt.stored, dropped(&receipt)), (0, vec![("no_consent", 2)]));
-    // Consent to something else is none to this.
+    // Consent to another purpose does not count.
     granted(person.consent_put().body(decision(false, true, true)).send().await, 200);
     let receipt = granted(person.analytics_track().body(batch(vec![event("seen")])).send().await, 202);
     assert_eq!((receipt.stored, dropped(&receipt)), (0, vec![("no_consent", 1)]));
@@ -132,7 +132,8 @@ async fn a_wrong_clock_is_set_right_and_far_times_are_clamped() {
     let app = TelemetryApp::start().await;
     let person = consenting(&app, 1, 7).await;
     let now = millis(Utc::now());
-    // The page's clock is a day slow: what happened a minute before it sent was a minute ago.
+    // The page's clock is a day slow: the event occurred a minute before the batch was sent, so it is a minute
+    // old.
     let slow = now - TimeDelta::days(1);
     let event_of = |name: &str, occurred_at| NewAnalyticsEvent { occurred_at, ..event(name) };
     let events = vec![event_of("minute_ago", slow - TimeDelta::minutes(1))];

@@ -12,7 +12,7 @@ use uuid::{Uuid, uuid};
 
 use crate::support::millis;
 
-/// An event of an organization that happened now.
+/// Returns an event of an organization that occurred now.
 pub(crate) fn event(organization: i64) -> NewAuditEvent {
     NewAuditEvent {
         id: Uuid::now_v7(),
@@ -64,7 +64,7 @@ async fn an_event_is_stored_once_however_often_it_comes() {
     let events: Vec<NewAuditEvent> = (0..3).map(|_| event(1)).collect();
     let twice = vec![events[0].clone(), events[1].clone(), events[0].clone()];
     assert_eq!(kinds(&ingest(&app, twice).await), [Accepted, Accepted, Duplicate]);
-    // Under the same id with other contents: what is stored stays.
+    // An event with a stored id and other contents does not change the stored one.
     let altered = NewAuditEvent { action: "deleted".to_owned(), ..events[1].clone() };
     assert_eq!(kinds(&ingest(&app, vec![altered, events[2].clone()]).await), [Duplicate, Accepted]);
     assert_eq!(count(&mut app.database.owner().await).await, 3);
@@ -149,7 +149,7 @@ async fn the_trail_is_read_newest_first_and_page_by_page() {
         let list = if let Some(cursor) = cursor { list.cursor(cursor) } else { list };
         let page = granted(list.send().await, 200);
         read.extend(page.data.iter().map(|log| log.id));
-        // What comes while somebody reads does not disturb the pages that follow.
+        // Entries that arrive meanwhile do not shift the pages that follow.
         ingest(&app, vec![event(1)]).await;
         let Some(next) = page.meta.next_cursor else { break };
         assert_eq!(page.data.len(), 3);
@@ -190,7 +190,7 @@ async fn filters_narrow_the_trail() {
         ("none", list().from(now + TimeDelta::hours(1)), vec![]),
     ] {
         let found = granted(query.send().await, 200).data;
-        // These searches leave entries of their own.
+        // These searches add entries of their own.
         let found: BTreeSet<Uuid> =
             found.iter().filter(|log| log.entity_type != "audit_log").map(|log| log.id).collect();
         assert_eq!(found, expected.iter().map(|event| event.id).collect(), "filter by {what}");
@@ -218,7 +218,7 @@ async fn each_organization_sees_its_own_trail() {
     granted(superadmin.audit_log_get().audit_id(theirs.id).send().await, 200);
 }
 
-/// What a reader of the trail left in it: operation, outcome, entity id, entity ids.
+/// Entries about readings of the trail: operation, outcome, entity id, entity ids.
 async fn readings(app: &TelemetryApp, organization: i64) -> Vec<(String, String, Option<String>, Vec<String>)> {
     let sql = "select operation_id, outcome, entity_id, entity_ids from audit.audit_logs
                where organization_id = $1 and action = 'read' and entity_type = 'audit_log' order by id";
@@ -238,7 +238,7 @@ async fn reading_the_trail_is_in_the_trail() {
     refused(admin.audit_log_get().audit_id(theirs.id).send().await, 404, "audit_log_not_found");
     granted(admin.audit_verify().send().await, 200);
     granted(admin.audit_head_list().send().await, 200);
-    // What is refused reads nothing.
+    // A refused request reads nothing.
     refused(admin.audit_log_list().organization_id(2).send().await, 404, "organization_not_found");
     let done = |operation: &str, id: Option<Uuid>, ids: &[Uuid]| {
         let ids = ids.iter().map(Uuid::to_string).collect::<Vec<_>>();
@@ -255,7 +255,7 @@ async fn reading_the_trail_is_in_the_trail() {
     expected[3].1 = "failed".to_owned();
     assert_eq!(readings(&app, 1).await, expected);
 
-    // A superadmin's reading is in the trail of the organization that it read, else in nobody's.
+    // A superadmin's reading is in the trail of the organization that was read, or in the one of no organization.
     let superadmin = app.superadmin();
     granted(superadmin.audit_log_get().audit_id(theirs.id).send().await, 200);
     granted(superadmin.audit_log_list().organization_id(2).page_size(1).send().await, 200);

@@ -1,4 +1,4 @@
-//! `/v1/audit/verify`: the chain is whole whatever happens, and shows what was done to it.
+//! `/v1/audit/verify`: the chain stays valid in every situation, and reveals every manipulation.
 
 use std::{
     sync::{
@@ -27,7 +27,7 @@ pub(crate) async fn count(connection: &mut PgConnection, sql: &str) -> i64 {
     sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(connection).await.expect("the owner may count")
 }
 
-/// As somebody who owns the machine: no policy, no trigger.
+/// Executes SQL as the owner of the machine would: without policies and triggers.
 pub(crate) async fn tamper(app: &TelemetryApp, sql: &str) {
     let mut superuser = app.database.superuser().await;
     let sql = format!("set session_replication_role = replica; {sql}");
@@ -38,7 +38,7 @@ pub(crate) async fn verify(app: &TelemetryApp, organization: i64) -> AuditVerifi
     granted(app.admin(organization).audit_verify().send().await, 200)
 }
 
-/// An event with address and user agent.
+/// Returns an event with address and user agent.
 pub(crate) fn personal(organization: i64) -> NewAuditEvent {
     NewAuditEvent { ip: Some("203.0.113.7".to_owned()), user_agent: Some("Firefox".to_owned()), ..event(organization) }
 }
@@ -81,7 +81,7 @@ async fn every_event_is_sealed_once_and_soon() {
     assert_eq!((nobodys.organization_id, nobodys.intact, nobodys.verified_to), (0, true, 400));
 }
 
-/// The third event of a chain.
+/// Id of the third event of a chain, as a subquery.
 const THIRD: &str = "(select audit_id from audit.audit_chain where organization_id = $ORG and position = 3)";
 
 /// Manipulations of callers' ids of requests, as (name, SQL, fault that is found, its position).
@@ -113,7 +113,7 @@ fn client_request_cases() -> Vec<(&'static str, String, AuditFaultKind, Option<i
     ]
 }
 
-/// What is done to the chain of organization `$ORG`, and what is found then, where.
+/// Manipulations of the chain of organization `$ORG`, as (name, SQL, fault that is found, its position).
 fn cases() -> Vec<(&'static str, String, AuditFaultKind, Option<i64>)> {
     use AuditFaultKind as Fault;
     let of = "where organization_id = $ORG";
@@ -219,11 +219,11 @@ async fn whatever_is_done_to_a_chain_shows() {
     let app = TelemetryApp::start().await;
     let cases = [cases(), client_request_cases()].concat();
     for (organization, _) in (1..).zip(&cases) {
-        // The fourth stands for attempts: its link is of the second encoding.
+        // The fourth event stands for several attempts, so its link has version 2 of the encoding.
         let mut events: Vec<NewAuditEvent> = (0..5).map(|_| personal(organization)).collect();
         events[3].error_code = Some("permission_denied".to_owned());
         events[3].occurrences = Some(250);
-        // The fifth's caller had an id of its own for the request: that is the third encoding.
+        // The client of the fifth event gave the request an id, which needs version 3.
         events[4].client_request_id = Some(Uuid::new_v4());
         ingest(&app, events).await;
     }
@@ -231,7 +231,7 @@ async fn whatever_is_done_to_a_chain_shows() {
     for (organization, (what, sql, kind, position)) in (1..).zip(cases) {
         let before = verify(&app, organization).await;
         assert!(before.intact, "before {what}: {before:?}");
-        // Not all of them: in the end something waits for ever.
+        // Some of the manipulations leave events that wait forever.
         none(&app, &format!("select count(*) from audit.audit_pending where organization_id = {organization}")).await;
         tamper(&app, &sql.replace("$ORG", &organization.to_string())).await;
         let after = verify(&app, organization).await;
@@ -245,7 +245,7 @@ async fn whatever_is_done_to_a_chain_shows() {
     assert!(app.server.log().contains("an audit chain is broken"));
 }
 
-/// Erases a user in organization 1; of how many events the personal values went.
+/// Erases a user in organization 1; returns the number of events whose personal values were deleted.
 async fn erase(app: &TelemetryApp, user: i64) -> i64 {
     let (service, id) = (app.service(), Uuid::now_v7());
     let request = service.privacy_subject_erase().subject_id(user).organization_id(1).request_id(id);
@@ -278,7 +278,7 @@ async fn erasure_leaves_the_chain_whole() {
         let verification = verify(&app, organization).await;
         assert!(verification.intact && verification.complete, "{verification:?}");
     }
-    // What is put in its place is noticed.
+    // A value that replaces an erased one is detected.
     let sql = format!(
         "insert into audit.audit_personal (audit_id, organization_id, ip) values ('{}', 1, '1.1.1.1')",
         mine.id

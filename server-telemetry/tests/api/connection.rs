@@ -1,4 +1,4 @@
-//! Connections for nothing.
+//! Connections that send no request.
 
 use test_support::{CROWDED, TelemetryApp, crowds_are_closed, granted};
 

@@ -1,4 +1,4 @@
-//! What is answered as stored is stored, whatever dies.
+//! Events that were answered as stored are stored, whatever process dies.
 
 use std::{
     collections::BTreeSet,
@@ -39,7 +39,7 @@ async fn two_hundred_requests_at_once_make_few_inserts() {
     assert_eq!(app.clickhouse.count("select count() from analytics_events final where name = 'burst'").await, 200);
 }
 
-/// People who track one event after the other until they are told to stop.
+/// People who track one event after the other until they are stopped.
 struct Load {
     acknowledged: Arc<Mutex<BTreeSet<Uuid>>>,
     refused: Arc<AtomicUsize>,
@@ -88,7 +88,7 @@ impl Load {
         self.acknowledged.lock().expect("nobody panicked").len()
     }
 
-    /// Waits until `more` events were acknowledged than at the call.
+    /// Waits until `more` additional events are acknowledged.
     async fn goes_on(&self, more: usize) {
         let goal = self.acknowledged() + more;
         let enough = || async { self.acknowledged() >= goal };
@@ -166,7 +166,7 @@ async fn the_service_starts_and_serves_while_clickhouse_is_down() {
     refused(app.admin(1).analytics_summary_get().send().await, 503, "storage_unavailable");
     refused(person.ready_get().send().await, 503, "not_ready");
     granted(person.health_get().send().await, 200);
-    // Audit needs PostgreSQL alone.
+    // Audit needs PostgreSQL only.
     granted(app.service().audit_ingest().body(crate::audit::batch(vec![crate::audit::event(1)])).send().await, 202);
     clickhouse.start().await;
     let (stored, _) = until("events are stored again", Duration::from_secs(10), || async {

@@ -21,7 +21,7 @@ use crate::{
     support::{batch, consenting, decision, dropped, event, patient},
 };
 
-/// Far longer than a job takes, and than the lease of one that died.
+/// Far longer than a job takes, even if it waits for the lease of a runner that died.
 pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 async fn ask(app: &TelemetryApp, id: Uuid, mode: ErasureMode, dry_run: bool) -> ErasureAccepted {
@@ -60,22 +60,22 @@ async fn export(app: &TelemetryApp, kind: SubjectKind, id: i64) -> String {
     String::from_utf8(document).expect("JSON is text")
 }
 
-/// Everything but what is retained.
+/// Returns the items except the retained ones.
 fn changes(items: &[ErasureItem]) -> Vec<&ErasureItem> {
     items.iter().filter(|item| item.action != ErasureAction::Retain).collect()
 }
 
-/// What is retained.
+/// Returns the retained items.
 fn kept(items: &[ErasureItem]) -> Vec<&ErasureItem> {
     items.iter().filter(|item| item.action == ErasureAction::Retain).collect()
 }
 
-/// Who is not to be tracked.
+/// Returns the exclusion of a person.
 fn excluded(subject_id: i64) -> types::NewExclusion {
     types::NewExclusion { subject_id: Some(subject_id) }
 }
 
-/// What an erasure after this dry run changes: the dry run itself goes, too.
+/// Returns the changes that an erasure after this dry run makes; they include the dry run itself.
 fn planned(dry: &ErasureJob) -> Vec<ErasureItem> {
     let mut items: Vec<ErasureItem> = changes(&dry.plan).into_iter().cloned().collect();
     let runs = items.iter_mut().find(|item| item.found_by == "dry_run:subject_id");
@@ -87,7 +87,7 @@ fn is_retained(line: &Personal) -> bool {
     line.erase.starts_with("retain")
 }
 
-/// Where each planted value was found, by what was planted.
+/// Returns the places where each planted value was found, by column.
 async fn found(app: &TelemetryApp, planted: &Planted) -> BTreeMap<String, Vec<Place>> {
     let needles: Vec<String> = planted.values.iter().map(|(_, needle)| needle.clone()).collect();
     let places = app.search_each(&needles).await;
@@ -110,7 +110,7 @@ async fn what_is_erased_was_there_and_is_gone() {
         assert!(there, "{needle} was planted in {table}.{column} and not found: {:?}", before[needle]);
     }
 
-    // A dry run changes nothing and says what would be.
+    // A dry run changes nothing and reports the changes that an erasure would make.
     let dry = run(&app, ErasureMode::Erase, true).await;
     assert!(dry.receipt.is_empty() && dry.errors.is_empty(), "{dry:?}");
     let unchanged = found(&app, &planted).await;
@@ -132,7 +132,7 @@ async fn what_is_erased_was_there_and_is_gone() {
     }
     assert!(!document.contains(&OTHER.to_string()), "the export tells of others: {document}");
 
-    // The chain has the digests of what goes.
+    // The chain has the digests of the values that are erased.
     app.sealed().await;
     let whole = verify(&app, ORGANIZATION).await;
     assert!(whole.intact && whole.complete, "{whole:?}");
@@ -229,7 +229,7 @@ async fn a_request_is_one_job_however_often_it_is_sent() {
     refused(service.privacy_job_get().job_id(Uuid::now_v7()).send().await, 404, "privacy_job_not_found");
     for person in [app.admin(1), app.superadmin()] {
         refused(person.privacy_job_get().job_id(id).send().await, 401, "unauthenticated");
-        // The answer is a stream, which has no Debug for `refused`.
+        // The answer is a stream, which `refused` cannot print.
         let export = person.privacy_subject_export().subject_id(SUBJECT).send().await;
         assert_eq!(export.err().and_then(|error| error.status()).map(|status| status.as_u16()), Some(401));
         let erase = person.privacy_subject_erase().subject_id(SUBJECT).request_id(Uuid::now_v7()).send().await;
@@ -283,7 +283,7 @@ async fn what_belongs_to_no_organization_goes_by_itself() {
     assert_eq!(erase(0).await.organization_id, Some(0));
     assert_eq!(agents().await, ["agent-2"]);
     assert!(granted(here.consent_get().send().await, 200).analytics.granted, "what the clinics hold stays");
-    // What Core kept for as long as this service was down has no personal values any more.
+    // An event that Core kept while this service was down is stored without personal values.
     let late = NewAuditEvent { occurred_at: Utc::now() - TimeDelta::minutes(1), ..by(0) };
     granted(app.service().audit_ingest().body(audit::batch(vec![late])).send().await, 202);
     assert_eq!(agents().await, ["agent-2"]);
@@ -306,7 +306,7 @@ async fn killed_in_the_middle_it_goes_on_after_the_restart() {
     let mut app = TelemetryApp::start().await;
     let planted = Planted::new(&app).await;
     let dry = run(&app, ErasureMode::Erase, true).await;
-    // The step after the consents can't be done while somebody keeps its table from changing.
+    // The step after the consents cannot be done while another transaction locks its table.
     let mut superuser = app.database.superuser().await;
     let mut lock = superuser.begin().await.expect("a transaction begins");
     sqlx::query("lock table privacy.exclusions in share row exclusive mode")
@@ -356,14 +356,14 @@ async fn a_mutation_that_is_under_way_is_waited_for_and_not_doubled() {
     app.clickhouse.query("system stop merges analytics_events").await;
     let id = Uuid::now_v7();
     ask(&app, id, ErasureMode::Erase, false).await;
-    // Setting how long rows live is one as well.
+    // Setting the retention of rows is a mutation, too.
     let mutations = "select count() from system.mutations
                      where database = currentDatabase() and table = 'analytics_events' and command like '%DELETE%'";
     eventually("the mutation waits", SOON, || async { app.clickhouse.count(mutations).await == 1 }).await;
     app.server.kill();
     app.server.start().await;
     eventually("another attempt has come there", SOON, || async {
-        app.server.log().contains("a mutation that does the same is waited for")
+        app.server.log().contains("waiting for an equal mutation")
     })
     .await;
     app.clickhouse.query("system start merges analytics_events").await;
@@ -382,7 +382,8 @@ async fn nothing_comes_back() {
     ask(&app, id, ErasureMode::Erase, false).await;
     eventually("the job is under way", SOON, || async { !job(&app, id).await.receipt.is_empty() }).await;
     assert_eq!(dropped(&track().await), [("excluded", 1)], "nothing is stored while it runs");
-    // What it decided now could survive the erasure. It is refused, like its own exclusion and the clinic's.
+    // A decision made now could outlive the erasure. It is refused, as are exclusions by the person and the
+    // clinic.
     refused(person.consent_put().body(decision(true, true, true)).send().await, 409, "erasure_in_progress");
     refused(person.exclusion_create().body(excluded(SUBJECT)).send().await, 409, "erasure_in_progress");
     let admin = app.admin(ORGANIZATION);
@@ -395,7 +396,8 @@ async fn nothing_comes_back() {
     assert_eq!(dropped(&track().await), [("no_consent", 1)]);
     assert_eq!(app.clickhouse.count("select count() from analytics_events").await, 0);
 
-    // What Core sends late is stored without personal values; what happens from now on is not touched.
+    // An event that Core sends late is stored without personal values; an event that occurs from now on keeps
+    // them.
     let late = |before: TimeDelta| types::NewAuditEvent {
         actor_user_id: Some(SUBJECT),
         ip: Some("203.0.113.9".to_owned()),
@@ -412,7 +414,7 @@ async fn nothing_comes_back() {
     assert_eq!(kept, [(ids[1], "203.0.113.9".to_owned())]);
     let entry = granted(app.admin(ORGANIZATION).audit_log_get().audit_id(ids[0]).send().await, 200);
     assert_eq!((entry.actor_user_id, entry.ip), (Some(SUBJECT), None));
-    // The person may come back, and decide anew.
+    // The person may come back and decide again.
     granted(
         app.person(&patient(ORGANIZATION, SUBJECT)).consent_put().body(decision(true, true, true)).send().await,
         200,

@@ -1,4 +1,4 @@
-//! Who gets in, and how refusals look.
+//! Accepted and refused callers, and the form of refusals.
 
 use chrono::Utc;
 use reqwest::Method;
@@ -32,7 +32,7 @@ async fn tokens_are_believed_only_as_core_makes_them() {
     }
     // A session token is signed by another issuer with another algorithm.
     refused(app.client(&Issuer::session("user_1")).consent_get().send().await, 401, "unauthenticated");
-    // One bit of the signature.
+    // Flips one bit of the signature.
     let token = person.token();
     let altered = format!("{}{}", &token[..token.len() - 2], if token.ends_with("AA") { "BB" } else { "AA" });
     refused(app.client(&altered).consent_get().send().await, 401, "unauthenticated");
@@ -47,7 +47,7 @@ async fn people_and_core_have_their_own_operations() {
     }
     refused(app.service().consent_get().send().await, 401, "unauthenticated");
     refused(app.service().audit_log_list().send().await, 401, "unauthenticated");
-    // A superadmin without an organization has nothing to agree to in one.
+    // A superadmin without an organization has no consent to give in one.
     refused(app.superadmin().consent_get().send().await, 403, "organization_required");
     for role in ["specialist", "staff", "patient"] {
         let person = app.person(&test_support::TelemetryPerson { role, ..patient(1, 7) });

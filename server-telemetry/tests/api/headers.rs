@@ -1,5 +1,5 @@
-//! Text that callers write into the headers of their requests: this service neither stores nor logs it, except an id
-//! and the user agent, which erasure removes.
+//! Text that clients write into the headers of their requests: this service neither stores nor logs it, except
+//! a request id and the user agent, which erasure removes.
 
 use reqwest::{Method, header::HeaderMap};
 use restartix_sdk::telemetry::types::ErasureMode;
@@ -12,7 +12,7 @@ use crate::{
     planted::{ORGANIZATION, SUBJECT},
 };
 
-/// Headers that somebody may write anything into.
+/// Headers with arbitrary text.
 const WRITTEN: [&str; 9] = [
     "accept-language",
     "cookie",
@@ -45,7 +45,7 @@ async fn words_are_kept_nowhere_and_ids_until_the_person_is_erased() {
         .map(|header| (header.parse().expect("a header"), words(header).parse().expect("a header")))
         .collect();
     let own = Uuid::new_v4();
-    // The reading is in the trail, and so is the refusal.
+    // The trail has an entry about the reading, and one about the refusal.
     for (token, status) in [(&admin, 200), (&staff, 403)] {
         let ask = || app.request(Method::GET, "/v1/audit/logs").bearer_auth(token);
         let answer = Answer::to(ask().headers(written.clone())).await;

@@ -1,4 +1,5 @@
-//! `/v1/audit/heads`: what was signed can't be cut off or written anew unnoticed; what is old may go.
+//! `/v1/audit/heads`: a signed part of a chain cannot be cut off or rewritten unnoticed; old months may be
+//! dropped.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Makes what was sealed now be sealed some days ago, and lets the service look for what is over.
+/// Moves everything that is sealed some days into the past, and lets the service look for days that are over.
 async fn days_pass(app: &mut TelemetryApp, days: u8) {
     app.sealed().await;
     let sql = format!(
@@ -28,7 +29,7 @@ async fn days_pass(app: &mut TelemetryApp, days: u8) {
     app.server.start().await;
 }
 
-/// Waits until there are so many heads. Leaves no trace in the trail, as asking for them would.
+/// Waits until there are so many heads. Reads the database, because a request would add an entry to the trail.
 async fn signed(app: &TelemetryApp, wanted: i64) {
     let sql = "select count(*) from audit.audit_heads";
     let enough = || async { count(&mut app.database.owner().await, sql).await >= wanted };
@@ -67,7 +68,7 @@ async fn the_head_of_each_day_is_signed_once_and_anybody_can_check_it() {
     assert_eq!((claims["organization_id"].as_i64(), claims["position"].as_i64()), (Some(1), Some(2)));
     assert_eq!((claims["hash"].as_str(), claims["sub"].as_str()), (Some(ours[0].hash.as_str()), Some("audit-head")));
 
-    // What comes later doesn't change it; the day after has its own.
+    // Later events do not change the head; the next day has its own.
     ingest(&app, vec![event(1)]).await;
     days_pass(&mut app, 1).await;
     let later = heads(&app, 1, 2).await;
@@ -76,7 +77,7 @@ async fn the_head_of_each_day_is_signed_once_and_anybody_can_check_it() {
     assert!(verification.intact, "{verification:?}");
     assert_eq!(verification.signed.map(|signed| signed.position), Some(later[0].position));
 
-    // Page by page, of all organizations for those who may.
+    // Page by page, and of all organizations for those who are allowed.
     refused(app.admin(1).audit_head_list().organization_id(2).send().await, 404, "organization_not_found");
     refused(app.admin(1).audit_head_list().cursor("tomorrow").send().await, 400, "invalid_parameter");
     let superadmin = app.superadmin();
@@ -151,7 +152,7 @@ async fn a_walk_is_gone_on_with_at_a_signed_head() {
     signed(&app, 2).await;
     let end = "update audit.audit_chain set hash = sha256('x') where organization_id = 2 and position = 3";
     tamper(&app, end).await;
-    // The first that reads them: nothing follows what was signed.
+    // This is the first request that reads them: no link follows the signed ones.
     let quiet = granted(app.admin(1).audit_verify().after_position(3).send().await, 200);
     assert!(quiet.intact && quiet.complete, "a quiet organization's chain is whole: {quiet:?}");
     assert_eq!((quiet.verified_from, quiet.verified_to), (3, 3));
@@ -161,7 +162,7 @@ async fn a_walk_is_gone_on_with_at_a_signed_head() {
     assert_eq!((fault.kind, fault.position), (AuditFaultKind::HeadMismatch, Some(3)), "{rewritten:?}");
 }
 
-/// An event that happened in the middle of a month.
+/// Returns an event that occurred in the middle of a month.
 fn then(month: NaiveDate) -> NewAuditEvent {
     let moment: DateTime<Utc> = month.and_hms_opt(12, 0, 0).expect("noon").and_utc() + Duration::from_hours(24 * 14);
     let seconds = u64::try_from(moment.timestamp()).expect("after 1970");
@@ -191,7 +192,7 @@ async fn a_month_is_dropped_only_after_a_signed_head_stands_for_it() {
     assert_eq!(count(&mut owner, "select count(*) from audit.audit_logs").await, 3, "what is not dropped is there");
     assert_eq!(count(&mut owner, "select count(*) from audit.audit_starts").await, 0);
 
-    // The service does it by itself once it is told to, and once the day is signed.
+    // The service drops the month by itself once it is configured to, and once the day is signed.
     days_pass(&mut app, 1).await;
     signed(&app, 1).await;
     app.server.environment_set("AUDIT_RETENTION_MONTHS", "2");
@@ -217,7 +218,7 @@ async fn a_month_is_dropped_only_after_a_signed_head_stands_for_it() {
         "of the kept month"
     );
 
-    // The start holds what follows it, and the kept event before it is still good only as it was.
+    // The start protects the links that follow it, and a kept event before it is valid only unchanged.
     tamper(&app, "update audit.audit_logs set action = 'x' where id = (select audit_id from audit.audit_chain order by position limit 1)").await;
     let fault = verify(&app, 1).await.fault.expect("an altered event before the start");
     assert_eq!((fault.kind, fault.position), (AuditFaultKind::AlteredEvent, Some(3)));

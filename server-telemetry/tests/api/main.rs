@@ -1,4 +1,4 @@
-//! The Telemetry API as its callers see it: the real binary on real stores, through the SDK.
+//! Telemetry API from the outside: the real binary on real stores, through the SDK.
 #![allow(clippy::expect_used, clippy::panic, reason = "a panic with a clear message is how a test fails")]
 
 mod access;

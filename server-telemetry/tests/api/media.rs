@@ -26,7 +26,7 @@ fn event(kind: MediaEventKind, sequence: i64, start: DateTime<Utc>) -> MediaEven
     }
 }
 
-/// A whole session, an event every five seconds.
+/// Returns the events of a whole session, one every five seconds.
 fn session(start: DateTime<Utc>) -> Vec<MediaEvent> {
     let event = |kind, sequence| event(kind, sequence, start);
     let exercise = Some("squat".to_owned());
@@ -61,7 +61,7 @@ async fn row(app: &TelemetryApp, id: Uuid) -> String {
 async fn a_session_folds_into_the_same_row_in_any_order_and_however_often() {
     let app = TelemetryApp::start().await;
     let person = consenting(&app, 1, 7).await;
-    // On the quarter of a minute, so that the two heartbeats lie in two slots.
+    // Starts at a quarter of a minute, so that the two heartbeats lie in two slots.
     let now = millis(Utc::now()) - TimeDelta::minutes(2);
     let start = now - TimeDelta::milliseconds(now.timestamp_millis() % 15_000);
     let events = session(start);
@@ -75,7 +75,7 @@ async fn a_session_folds_into_the_same_row_in_any_order_and_however_often() {
     };
     let (straight, crooked) = (Uuid::now_v7(), Uuid::now_v7());
     send(straight, events.clone()).await;
-    // The end first, then single events backwards, some of them again, then everything once more.
+    // The end comes first, then single events backwards and some of them again, then all events once more.
     send(crooked, events[6..].to_vec()).await;
     for event in events[..7].iter().rev() {
         send(crooked, vec![event.clone()]).await;
@@ -97,7 +97,7 @@ async fn a_session_folds_into_the_same_row_in_any_order_and_however_often() {
         )
     );
     assert_eq!(row(&app, crooked).await, expected);
-    // Merged by the engine, nothing changes.
+    // Merging in ClickHouse changes nothing.
     app.clickhouse.query("optimize table media_sessions final").await;
     assert_eq!(row(&app, crooked).await, expected);
     assert_eq!(app.clickhouse.count("select count() from media_sessions").await, 2);

@@ -1,4 +1,4 @@
-//! A person with a value in every personal column, beside another person.
+//! Person with a value in every personal column, and another person beside it.
 
 use restartix_sdk::telemetry::types::{ConsentUpdate, NewAuditEvent, PurposeDecisions};
 use sqlx::AssertSqlSafe;
@@ -12,25 +12,25 @@ use crate::{
 };
 
 pub(crate) const ORGANIZATION: i64 = 1;
-/// Numbers that stand nowhere else.
+/// Ids that occur nowhere else.
 pub(crate) const SUBJECT: i64 = 7_300_219_845;
 pub(crate) const OTHER: i64 = 8_411_320_956;
 
-/// What was planted where: column (and how it is found, where that matters) and value.
+/// Planted values: column (with the way in which it is found, where that matters) and value.
 pub(crate) struct Planted {
     pub(crate) values: Vec<(Column, String)>,
     subject: String,
     other: String,
 }
 
-/// Id that the subject's program gave a request.
+/// Id that the subject's client gave a request.
 const CLIENT_REQUEST: Uuid = uuid!("7a3d1f0e-9c55-4b7a-8e21-6d0f4b9a2c17");
 
-/// 32 characters, as a pseudonym has bytes.
+/// 32 characters, because a pseudonym has 32 bytes.
 const IP_HASH: &str = "needle-ip-hash-0123456789abcdefg";
 
-/// Rows of the tables of ClickHouse; `$ACTOR` is the pseudonym in hexadecimal. Each is inserted twice,
-/// into two parts.
+/// Rows of the tables of ClickHouse; `$ACTOR` is the pseudonym in hexadecimal. Each row is inserted twice, into
+/// two parts.
 const EVENTS: [&str; 4] = [
     "insert into analytics_events (organization_id, event_hour, event_id, name, occurred_at, received_at, actor, role,
          page, properties, numbers, network, ip_hash, agent, os, device)
@@ -53,7 +53,7 @@ const EVENTS: [&str; 4] = [
          [12321, 23432])",
 ];
 
-/// The values in them, but for the pseudonym.
+/// Values in these rows, except the pseudonym.
 const VALUES: [(&str, &str, &str); 27] = [
     ("analytics_events", "page", "/needle-page"),
     ("analytics_events", "properties", "needle-property"),
@@ -85,7 +85,7 @@ const VALUES: [(&str, &str, &str); 27] = [
 ];
 
 impl Planted {
-    /// Plants them.
+    /// Plants the values.
     pub(crate) async fn new(app: &TelemetryApp) -> Self {
         let text = |word: &str| ConsentUpdate {
             purposes: PurposeDecisions { analytics: true, media: true, pose: true },
@@ -106,7 +106,7 @@ impl Planted {
                 app.clickhouse.query(&sql_of(&sql, *actor == subject)).await;
             }
         }
-        // What merges in the background meanwhile would change how many rows there are to be counted.
+        // Merges in the background would change the number of rows.
         for table in ["analytics_events", "media_sessions", "media_bandwidth_samples", "pose_frames"] {
             app.clickhouse.query(&format!("optimize table {table} final")).await;
         }
@@ -149,7 +149,7 @@ impl Planted {
         Self { values, subject, other }
     }
 
-    /// What was planted in a column.
+    /// Returns the value that was planted in a column.
     pub(crate) fn needle(&self, column: &Column, found_by: &str) -> &str {
         let planted = self.values.iter().find(|(planted, _)| planted == column);
         let Some((_, needle)) = planted else {
@@ -158,7 +158,7 @@ impl Planted {
         needle
     }
 
-    /// Everything of the other person, but for who excluded it.
+    /// Returns all data of the other person, except the exclusion's author.
     pub(crate) async fn of_the_other(&self, app: &TelemetryApp) -> Vec<String> {
         assert_ne!(self.subject, self.other);
         let mut rows = Vec::new();
@@ -185,7 +185,7 @@ impl Planted {
     }
 }
 
-/// The other person's numbers and ids are others.
+/// The other person has other numbers and ids.
 fn sql_of(sql: &str, subject: bool) -> String {
     if subject {
         return sql.to_owned();
@@ -197,7 +197,7 @@ fn sql_of(sql: &str, subject: bool) -> String {
         .replace("000000000001'", "000000000002'")
 }
 
-/// The rows in PostgreSQL that no operation leaves by itself.
+/// Adds the rows in PostgreSQL that no operation adds by itself.
 async fn rows(app: &TelemetryApp) {
     let mut owner = app.database.owner().await;
     let sql = "insert into privacy.exclusions (organization_id, subject_id, source, created_by)
@@ -208,7 +208,7 @@ async fn rows(app: &TelemetryApp) {
                values ($1, $2, now(), now() + interval '1 day'), ($3, $2, now(), now() + interval '1 day')";
     let revoked = sqlx::query(AssertSqlSafe(sql)).bind(SUBJECT).bind(ORGANIZATION).bind(OTHER);
     revoked.execute(&mut owner).await.expect("the owner may write");
-    // An erasure of long ago, and the dry run before it.
+    // A finished erasure, and the dry run before it.
     let sql =
         "insert into privacy.erasures (id, organization_id, subject_kind, subject_id, mode, dry_run, requested_at,
                    finished_at)
@@ -252,14 +252,14 @@ async fn rows(app: &TelemetryApp) {
     event.execute(&mut owner).await.expect("the owner may write");
 }
 
-/// The salt of the subject's address, in hexadecimal.
+/// Returns the salt of the subject's address, in hexadecimal.
 async fn salt(app: &TelemetryApp) -> String {
     let sql = "select encode(salt, 'hex') from audit.audit_personal where user_agent = 'needle-audit-agent' limit 1";
     let salt = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut app.database.owner().await).await;
     salt.expect("the owner may read")
 }
 
-/// The pseudonym of whoever tracked this event.
+/// Returns the pseudonym of the person who tracked this event.
 async fn actor(app: &TelemetryApp, event: &str) -> String {
     let sql = format!("select hex(actor) from analytics_events where name = '{event}' limit 1 format TSV");
     app.clickhouse.query(&sql).await.trim().to_owned()

@@ -31,7 +31,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory takes bytes")
 }
 
-/// A body sent as it is, with an encoding.
+/// Sends a body as it is, with a content encoding.
 async fn send(app: &TelemetryApp, body: Vec<u8>, encoding: &str) -> Answer {
     let request = app.request(Method::POST, "/v1/pose/frames").bearer_auth(patient(1, 7).token());
     let request = request.header("content-type", "application/json").header("content-encoding", encoding);
@@ -77,10 +77,11 @@ async fn bombs_and_other_bodies_that_are_none_are_refused() {
     let bomb = gzip(&vec![b' '; 64 * 1024 * 1024]);
     assert!(bomb.len() < 128 * 1024, "a bomb is small on the wire");
     send(&app, bomb, "gzip").await.refusal(413, "body_too_large");
-    // Less than the operation takes, but more than comes of so little.
+    // Smaller than the operation's limit, but larger than such a small compressed body may become.
     let small = gzip(&vec![b' '; 2 * 1024 * 1024]);
     send(&app, small, "gzip").await.refusal(413, "body_too_large");
-    // Batches of zeros, two bytes a value: more than 600 frames, and more than 600 frames could have.
+    // Batches of zeros, two bytes for each value: one of more than 600 frames, and one larger than 600 frames can
+    // be.
     let zeros = |count| format!(r#"{{"frames":[{}0]}}"#, "0,".repeat(count));
     let long = send(&app, gzip(zeros(100_000).as_bytes()), "gzip").await;
     let refusal = long.refusal(422, "validation_failed");

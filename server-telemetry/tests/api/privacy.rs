@@ -84,7 +84,7 @@ async fn a_decision_counts_at_every_instance() {
     assert!(track().await, "consent given at another instance counts from the next request on");
     assert!(track().await);
     granted(here.consent_put().body(decision(false, true, true)).send().await, 200);
-    // Far below the 30 seconds that an entry may live: it must come by Redis.
+    // Far below the 30 seconds that an entry may live, so it must have come through Redis.
     eventually("the withdrawal is heard of", Duration::from_secs(5), || async { !track().await }).await;
 }
 

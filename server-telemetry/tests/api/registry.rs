@@ -1,4 +1,4 @@
-//! The registry of personal columns, held against the real schemas.
+//! Comparison of the registry of personal columns with the real schemas.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ const IMPERSONAL: &str = include_str!("impersonal_columns.txt");
 /// Store, table and column.
 pub(crate) type Column = (String, String, String);
 
-/// A line of the registry.
+/// Line of the registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Personal {
     pub(crate) column: Column,
@@ -18,7 +18,7 @@ pub(crate) struct Personal {
     pub(crate) anonymize: String,
 }
 
-/// The registry, as the service prints it.
+/// Returns the registry as the service prints it.
 pub(crate) fn personal(app: &TelemetryApp) -> Vec<Personal> {
     let printed = String::from_utf8(app.server.run("personal-columns")).expect("the registry is text");
     let lines = printed.lines().map(|line| {
@@ -29,7 +29,7 @@ pub(crate) fn personal(app: &TelemetryApp) -> Vec<Personal> {
     lines.collect()
 }
 
-/// What is on the list of impersonal columns, with `*` for all of a table.
+/// Returns the list of impersonal columns, with `*` for all columns of a table.
 fn impersonal() -> Vec<Column> {
     let mut columns = Vec::new();
     for line in IMPERSONAL.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
@@ -44,7 +44,7 @@ fn impersonal() -> Vec<Column> {
     columns
 }
 
-/// Every column there is.
+/// Returns every column of the schemas.
 async fn real(app: &TelemetryApp) -> Vec<Column> {
     let mut superuser = app.database.superuser().await;
     // A partition has the columns of its parent.

@@ -1,5 +1,5 @@
-//! Grid (`rls_grid.txt`) of the rows of Telemetry's PostgreSQL that each role reaches within its own clinic, by verb:
-//! everything that row-level security, triggers and grants decide.
+//! Grid (`rls_grid.txt`) of the rows in Telemetry's PostgreSQL that each role reaches within its own clinic, by
+//! verb: the combined effect of row-level security, triggers and grants.
 
 use chrono::Utc;
 use restartix_sdk::telemetry::types::{NewAccessRevocation, NewAuditEvent, NewExclusion};
@@ -11,15 +11,15 @@ use crate::{audit, support};
 const FILE: &str = "server-telemetry/tests/api/rls_grid.txt";
 const GRID: &str = include_str!("rls_grid.txt");
 const NOTES: &str = "\
-Which rows of a clinic the application role reaches in the context of each of its people: all, own for some, - for
-none. A line of an insert says whose like can be written. none: in no role; superadmin: a context that says what the
-application role never is; nobody: no context. What isn't granted has no line but its verbs.
-Written by the test beside it, which compares all of it.";
+Rows of a clinic that the application role reaches in the context of each kind of person: all, own (some of them), or
+- (none). A line of an insert states whose rows can be written. none: a context without a role; superadmin: a context
+with a role that the application role never has; nobody: no context. A privilege that is not granted has no line.
+Written by the test beside it, which compares every line.";
 
 const HOME: i64 = 1;
-/// User id of every asker.
+/// User id of every caller.
 const OWN: i64 = 7;
-/// Somebody else of the clinic.
+/// Another user of the clinic.
 const OTHER: i64 = 8;
 
 fn askers() -> Vec<RowAsker> {
@@ -38,7 +38,7 @@ async fn execute(superuser: &mut PgConnection, sql: &str) {
     superuser.execute(AssertSqlSafe(sql.to_owned())).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
-/// Rows of one's own and of another's in each table.
+/// Adds rows of the caller and of another user to each table.
 async fn seed(app: &mut TelemetryApp) {
     let admin = app.person(&test_support::TelemetryPerson { role: "admin", ..support::patient(HOME, OWN) });
     for user in [OWN, OTHER] {
@@ -60,7 +60,7 @@ async fn seed(app: &mut TelemetryApp) {
         granted(app.service().access_revocation_create().body(revocation).send().await, 201);
     }
     app.sealed().await;
-    // What a running service would go on with.
+    // A running service would change these rows.
     app.server.stop().await;
     let mut superuser = app.database.superuser().await;
     for user in [OWN, OTHER] {
@@ -115,7 +115,7 @@ async fn each_role_reaches_the_rows_that_the_grid_says() {
     rights.grid(&app.database, NOTES).await.assert_committed(FILE, GRID);
 }
 
-/// Where somebody was when it read is what the reader says of itself, in the statement that says so.
+/// A reader states its own address in the statement that adds the entry, and never later.
 #[tokio::test]
 async fn nobody_adds_an_address_to_an_entry_that_is_there() {
     let app = TelemetryApp::start().await;

@@ -1,4 +1,5 @@
-//! `/v1/security/events`: what rules make of the audit trail, and that refusals are in it.
+//! `/v1/security/events`: security events that rules derive from the audit trail, and audit entries about
+//! refused requests.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Telemetry with thresholds of three.
+/// Starts Telemetry with thresholds of three.
 async fn start() -> TelemetryApp {
     let rules = ["DENIED_ACCESS", "FAILED_AUTHENTICATION", "MASS_EXPORT", "PATIENT_ACCESS"];
     let builder =
@@ -26,7 +27,7 @@ async fn start() -> TelemetryApp {
     builder.start().await
 }
 
-/// Something that user 42 of organization 1 did at this second of the test's hour.
+/// Returns an action of user 42 of organization 1 at this second of the test's hour.
 fn done(at: i64, entity_type: &str, action: &str) -> NewAuditEvent {
     let hour = millis(Utc::now()) - TimeDelta::hours(2);
     NewAuditEvent {
@@ -46,7 +47,7 @@ fn denied(at: i64) -> NewAuditEvent {
     }
 }
 
-/// What Core records of somebody whom it doesn't know.
+/// Returns an event that Core records about a caller that is not authenticated.
 fn stranger(at: i64, address: &str, code: &str) -> NewAuditEvent {
     NewAuditEvent {
         organization_id: 0,
@@ -78,7 +79,7 @@ async fn repeated_denials_are_an_event_once_they_are_enough() {
     let tries: Vec<NewAuditEvent> = (0..5).map(|number| denied(number * 60)).collect();
     ingest(&app, tries[..2].to_vec()).await;
     assert_eq!(events(&app, 1).await, [], "below the threshold there is nothing");
-    // The same again, as after an answer that was lost.
+    // Sent again, as after an answer that was lost.
     ingest(&app, tries[..2].to_vec()).await;
     assert_eq!(events(&app, 1).await, [], "what comes again is not counted again");
 
@@ -91,14 +92,14 @@ async fn repeated_denials_are_an_event_once_they_are_enough() {
     assert_eq!((first.details.threshold, first.details.window_seconds), (3, 600));
     assert_eq!(first.audit_ids, [tries[2].id, tries[1].id, tries[0].id], "the newest first");
 
-    // While it goes on it is the same event.
+    // While the pattern continues, it is the same event.
     ingest(&app, tries.clone()).await;
     ingest(&app, tries.clone()).await;
     let going_on = events(&app, 1).await;
     assert_eq!((said(&going_on), going_on[0].id), (vec![("denied_access", "medium", 5)], first.id));
     assert_eq!(going_on[0].last_seen_at, tries[4].occurred_at);
 
-    // After a quiet window it is another one, and has to be enough again.
+    // After a quiet window a new event needs the whole threshold again.
     ingest(&app, vec![denied(3_000), denied(3_001)]).await;
     assert_eq!(events(&app, 1).await.len(), 1);
     ingest(&app, vec![denied(3_002)]).await;
@@ -110,18 +111,18 @@ async fn repeated_denials_are_an_event_once_they_are_enough() {
 #[tokio::test]
 async fn only_what_lies_within_one_window_counts_together() {
     let app = start().await;
-    // Never three within ten minutes, in whatever batches they come.
+    // Never three within ten minutes, in whatever batches they are sent.
     ingest(&app, vec![denied(0), denied(500)]).await;
     ingest(&app, vec![denied(601), denied(1_200)]).await;
     let others = NewAuditEvent { actor_user_id: Some(43), ..denied(602) };
     let elsewhere = NewAuditEvent { organization_id: 2, ..denied(603) };
     ingest(&app, vec![others, elsewhere]).await;
     assert_eq!(events(&app, 1).await, []);
-    // What comes late is judged where it belongs.
+    // Events that arrive late are judged by the time at which they occurred.
     ingest(&app, vec![denied(400)]).await;
     let noticed = events(&app, 1).await;
     assert_eq!(noticed.len(), 1, "{noticed:?}");
-    // A row that stands for many attempts counts as many.
+    // An entry that stands for several attempts counts as several.
     ingest(&app, vec![NewAuditEvent { organization_id: 3, occurrences: Some(250), ..denied(0) }]).await;
     assert_eq!(said(&events(&app, 3).await), [("denied_access", "medium", 250)]);
 }
@@ -156,7 +157,7 @@ async fn failed_authentications_are_counted_by_address() {
     let noticed = events(&app, 0).await;
     assert_eq!(said(&noticed), [("failed_authentication", "high", 3)]);
     assert_eq!((noticed[0].actor_user_id, noticed[0].audit_ids.len()), (None, 3));
-    // The trail has the address, where erasure finds it; what is derived does not.
+    // The trail has the address, where erasure finds it; the security events do not.
     let places = app.search("203.0.113.7").await;
     assert!(places.iter().all(|place| place.table == "audit.audit_personal"), "{places:?}");
 }
@@ -174,7 +175,7 @@ async fn a_scan_is_one_event() {
     ingest(&app, vec![scan(61), scan(122)]).await;
     assert_eq!(said(&events(&app, 0).await), [("attack_path", "medium", 3)]);
 
-    // Telemetry's own are told of as well, counted for a minute or until it stops.
+    // Scans of Telemetry itself are recorded as well: they are counted for a minute, or until the service stops.
     for path in ["/.env", "/.git/config"] {
         let answer = Answer::to(app.request(Method::GET, path)).await;
         assert_eq!(answer.status.as_u16(), 404, "{path}");
@@ -193,13 +194,13 @@ async fn exports_and_patients_are_counted_by_actor() {
     let app = start().await;
     let export = |at| done(at, "user", "exported");
     ingest(&app, vec![export(0), export(1)]).await;
-    // Reading the same again is no more patients, nor are those that were not found.
+    // Reading the same patients again adds none, nor do patients that were not found.
     ingest(&app, vec![read(0, "1"), read(1, "2"), read(2, "1")]).await;
     let nobody = NewAuditEvent { entity_id: None, ..read(3, "0") };
     ingest(&app, vec![read(4, "2"), nobody, done(5, "appointment", "read")]).await;
     assert_eq!(events(&app, 1).await, []);
 
-    // An API key is another actor.
+    // An API key is a different actor.
     let key = NewAuditEvent {
         actor_kind: ActorKind::ApiKey,
         actor_user_id: None,
@@ -230,14 +231,14 @@ async fn rights_and_impersonation_are_told_of_each_time() {
     let role = NewAuditEvent { changed_fields: vec!["role".to_owned()], ..done(0, "membership", "updated") };
     ingest(&app, vec![role]).await;
     ingest(&app, vec![done(60, "api_key", "created"), done(70, "membership", "admin_granted")]).await;
-    // None of these gives anybody more than it had.
+    // None of these grants anybody more privileges.
     let harmless = ["created", "deleted"].map(|action| done(80, "membership", action));
     let failed = NewAuditEvent { outcome: AuditOutcome::Failed, ..done(80, "api_key", "created") };
     ingest(&app, harmless.into_iter().chain([failed]).collect()).await;
     assert_eq!(said(&events(&app, 1).await), [("privilege_change", "medium", 3)]);
 
     ingest(&app, vec![done(90, "impersonation", "began"), done(95, "impersonation", "ended")]).await;
-    // What the impersonator is denied is its own doing.
+    // Denied actions during an impersonation count for the impersonator.
     let denials = (100..110).map(|at| NewAuditEvent { impersonator_user_id: Some(9), ..denied(at) });
     ingest(&app, denials.collect()).await;
     let noticed = events(&app, 1).await;
@@ -310,7 +311,7 @@ async fn reading_security_events_is_in_the_trail() {
     assert_eq!(trail[0].actor_user_id, Some(900_001));
 }
 
-/// What Telemetry refused, oldest first, once there is as much of it as is expected.
+/// Returns the refused requests of Telemetry, oldest first, once there are as many as expected.
 async fn refusals(app: &TelemetryApp, organization: i64, expected: usize) -> Vec<AuditLog> {
     let superadmin = app.superadmin();
     let (mut refusals, _) = until("refusals are recorded", PATIENCE, || async {
@@ -335,7 +336,7 @@ async fn what_telemetry_refuses_is_in_its_trail() {
     refused(staff.audit_log_list().send().await, 403, "permission_denied");
     refused(staff.analytics_summary_get().send().await, 403, "permission_denied");
     refused(app.admin(1).audit_log_list().organization_id(2).send().await, 404, "organization_not_found");
-    // What was just not there was not denied.
+    // An entry that does not exist is not a denied one.
     refused(app.admin(1).audit_log_get().audit_id(Uuid::now_v7()).send().await, 404, "audit_log_not_found");
     let expected = [
         ("audit_log_list", Some(7), Some("permission_denied")),
@@ -346,12 +347,12 @@ async fn what_telemetry_refuses_is_in_its_trail() {
     assert_eq!(recorded.iter().map(shown).collect::<Vec<_>>(), expected);
     assert!(recorded.iter().all(|log| log.ip.is_some() && log.request_id.is_some() && log.occurrences == 1));
 
-    // Nobody knows whose these are.
+    // These callers are not known.
     let wrong = app.client("a-service-token-of-somebody-else");
     refused(wrong.audit_ingest().body(batch(vec![event(1)])).send().await, 401, "unauthenticated");
     refused(wrong.audit_log_list().send().await, 401, "unauthenticated");
     Answer::to(app.request(Method::GET, "/v1/audit/logs")).await.refusal(401, "unauthenticated");
-    // Strangers are counted for a minute, or until the service stops.
+    // Requests that are not authenticated are counted for a minute, or until the service stops.
     app.server.stop().await;
     app.server.start().await;
     let recorded = refusals(&app, 0, 1).await;
@@ -361,7 +362,7 @@ async fn what_telemetry_refuses_is_in_its_trail() {
     assert_eq!((log.actor_kind, log.occurrences), (ActorKind::Anonymous, 3));
     assert_eq!((log.ip.as_deref(), log.request_id.as_deref()), (Some("127.0.0.1"), None));
 
-    // They are under the rules like Core's, and part of the chain.
+    // They are subject to the rules like Core's, and part of the chain.
     assert_eq!(said(&events(&app, 0).await), [("failed_authentication", "high", 3)]);
     let staff = app.person(&TelemetryPerson { role: "staff", ..patient(1, 7) });
     refused(staff.audit_verify().send().await, 403, "permission_denied");

@@ -1,4 +1,4 @@
-//! What the databases hold to whoever asks.
+//! Restrictions that the databases enforce on each role.
 
 use std::collections::BTreeSet;
 
@@ -10,14 +10,14 @@ use uuid::Uuid;
 
 use crate::support::consenting;
 
-/// Tables that the application role has nothing to do with, each with the reason.
+/// Tables without access for the application role, each with the reason.
 const EXEMPT: [(&str, &str); 3] = [
     ("public._sqlx_migrations", "which migrations ran; no grant to anybody"),
     ("ops.access_revocations", "asked at the door, before there is a context; no grant to anybody"),
     ("ops.organization_settings", "written by Core; no grant to anybody"),
 ];
 
-/// Tables of tenants; `$ID` stands for something new.
+/// Tables of tenants; `$ID` stands for a new id.
 const TENANT: [(&str, &str); 11] = [
     (
         "audit.audit_logs",
@@ -36,7 +36,7 @@ const TENANT: [(&str, &str); 11] = [
         "(organization_id, day, position, audit_id, hash, signed_at, kid, statement)
          values ($ORG, '2026-01-01', 1000, $ID, sha256('b'), now(), 'key', 'statement')",
     ),
-    // After the head that it needs.
+    // After the head that it refers to.
     ("audit.audit_starts", "(organization_id, position, hash) values ($ORG, 1000, sha256('b'))"),
     (
         "privacy.consents",
@@ -62,7 +62,8 @@ const TENANT: [(&str, &str); 11] = [
     ),
 ];
 
-/// Runs one statement in a transaction with a context, an administrator's, and rolls back unless it is to be kept.
+/// Runs one statement in a transaction with the context of an administrator, and rolls back unless `keep` is
+/// set.
 async fn with_context(
     connection: &mut PgConnection,
     context: Option<(i64, i64)>,
@@ -124,7 +125,7 @@ async fn every_table_is_under_forced_row_level_security() {
 #[tokio::test]
 async fn the_application_role_reaches_its_own_rows_and_no_others() {
     let mut app = TelemetryApp::start().await;
-    // Nobody seals what is only there to be attacked.
+    // The sealer must not work on rows that exist only to be attacked.
     app.server.kill();
     let (mut owner, mut role) = (app.database.owner().await, app.database.app().await);
     for (table, values) in TENANT {
@@ -134,24 +135,24 @@ async fn the_application_role_reaches_its_own_rows_and_no_others() {
             assert_eq!(seeded, 1);
         }
         let select = format!("select * from {table}");
-        // Storing an event makes it wait for its link as well.
+        // Storing an event also adds it to the waiting ones.
         let own = if table == "audit.audit_pending" { 2 } else { 1 };
         for (context, expected) in [(None, 0), (Some((1, 7)), own), (Some((3, 7)), 0)] {
             let seen = with_context(&mut role, context, &select, false).await.expect("the role may read");
             assert_eq!(seen, expected, "{table} with {context:?}");
         }
-        // Whatever it may write, it is never into another organization, and never without one.
+        // The role never writes into another organization, nor without one.
         for context in [None, Some((3, 7))] {
             let written = with_context(&mut role, context, &insert(table, values, 1, 7), false).await;
             assert!(is_refused(&written), "insert into {table} with {context:?}: {written:?}");
         }
         for verb in [format!("update {table} set organization_id = 3"), format!("delete from {table}")] {
             let written = with_context(&mut role, Some((1, 7)), &verb, false).await;
-            // A person lifts its own exclusion, and reaches no other.
+            // A person can lift its own exclusion, and no other.
             let lifted = verb == "delete from privacy.exclusions" && matches!(written, Ok(1));
             assert!(is_refused(&written) || lifted, "{verb}: {written:?}");
         }
-        // The owner with a context is held to it as well.
+        // The owner with a context is restricted by it as well.
         let seen = with_context(&mut owner, Some((1, 7)), &select, false).await.expect("the owner may read");
         assert_eq!(seen, own, "{table} as the owner in organization 1");
     }
@@ -190,7 +191,7 @@ async fn a_reader_of_the_trail_adds_that_it_read_and_nothing_else() {
 #[tokio::test]
 async fn chain_heads_and_personal_values_withstand_their_owner() {
     let mut app = TelemetryApp::start().await;
-    // Nobody seals what is only there to be attacked.
+    // The sealer must not work on rows that exist only to be attacked.
     app.server.kill();
     let mut owner = app.database.owner().await;
     let event = "with event as (
@@ -210,7 +211,7 @@ async fn chain_heads_and_personal_values_withstand_their_owner() {
         "delete from audit.audit_heads",
         "update audit.audit_heads set statement = 'another'",
         "delete from audit.audit_starts",
-        // To a place that no head stands for.
+        // Position without a head.
         "update audit.audit_starts set position = 2000",
         "update audit.audit_starts set hash = sha256('c')",
         "insert into audit.audit_starts values (2, 1, sha256('c'))",
@@ -225,7 +226,7 @@ async fn chain_heads_and_personal_values_withstand_their_owner() {
         let outcome = with_context(&mut owner, None, sql, true).await;
         assert!(is_refused(&outcome), "{sql}: {outcome:?}");
     }
-    // A link stays while its event does, or no signed head stands for it.
+    // A link cannot be deleted while its event exists, or while no signed head stands for it.
     let links =
         "insert into audit.audit_chain (organization_id, position, audit_id, previous, hash, encoding, sealed_at)
                  select 1, 1, id, sha256('a'), sha256('b'), 1, now() from audit.audit_logs
@@ -262,7 +263,7 @@ async fn the_audit_trail_is_append_only_even_for_its_owner() {
             [format!("update {table} set action = 'x'"), format!("delete from {table}"), format!("truncate {table}")]
         {
             let outcome = with_context(&mut owner, None, &sql, true).await;
-            // A partition has no policy: nobody's update of it finds a row to refuse.
+            // A partition has no policy, so an update finds no row that it could refuse.
             let harmless = table != "audit.audit_logs" && matches!(outcome, Ok(0));
             assert!(is_refused(&outcome) || harmless, "{sql}: {outcome:?}");
         }

@@ -1,23 +1,23 @@
-//! What the tests of several rooms share.
+//! Helpers that several rooms of tests share.
 
 use chrono::{DateTime, Utc};
 use restartix_sdk::telemetry::{Client, types};
 use test_support::{TelemetryApp, TelemetryPerson, granted};
 use uuid::Uuid;
 
-/// A patient of an organization.
+/// Returns a patient of an organization.
 pub(crate) fn patient(organization: i64, user: i64) -> TelemetryPerson {
     TelemetryPerson { user, organization: Some(organization), role: "patient", patient: Some(user) }
 }
 
-/// The same person's client, after it agreed to everything.
+/// Returns the client of a patient who has consented to every purpose.
 pub(crate) async fn consenting(app: &TelemetryApp, organization: i64, user: i64) -> Client {
     let client = app.person(&patient(organization, user));
     granted(client.consent_put().body(decision(true, true, true)).send().await, 200);
     client
 }
 
-/// A decision on all purposes.
+/// Returns a decision on all purposes.
 pub(crate) fn decision(analytics: bool, media: bool, pose: bool) -> types::ConsentUpdate {
     types::ConsentUpdate {
         purposes: types::PurposeDecisions { analytics, media, pose },
@@ -26,7 +26,7 @@ pub(crate) fn decision(analytics: bool, media: bool, pose: bool) -> types::Conse
     }
 }
 
-/// An analytics event that happened now.
+/// Returns an analytics event that occurred now.
 pub(crate) fn event(name: &str) -> types::NewAnalyticsEvent {
     types::NewAnalyticsEvent {
         event_id: Uuid::now_v7(),
@@ -37,22 +37,22 @@ pub(crate) fn event(name: &str) -> types::NewAnalyticsEvent {
     }
 }
 
-/// A batch of events.
+/// Returns a batch of events.
 pub(crate) fn batch(events: Vec<types::NewAnalyticsEvent>) -> types::AnalyticsBatch {
     types::AnalyticsBatch { sent_at: None, events }
 }
 
-/// A moment of today as the databases keep it.
+/// Returns the moment in the precision of the databases; it must be of today.
 pub(crate) fn millis(moment: DateTime<Utc>) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(moment.timestamp_millis()).expect("today can be represented")
 }
 
-/// What of a batch was dropped, by reason.
+/// Returns the numbers of dropped events of a batch, by reason.
 pub(crate) fn dropped(receipt: &types::IngestReceipt) -> Vec<(&str, i64)> {
     receipt.dropped.iter().map(|dropped| (dropped.reason.as_str(), dropped.count)).collect()
 }
 
-/// A second process on the stores of the first.
+/// Starts a second process on the stores of the first.
 pub(crate) async fn sibling(app: &TelemetryApp) -> TelemetryApp {
     let mut builder = TelemetryApp::builder();
     for name in ["TELEMETRY_DATABASE_URL", "TELEMETRY_DATABASE_APP_URL", "CLICKHOUSE_URL", "REDIS_URL"] {

@@ -1,4 +1,4 @@
-//! The operation on a chain.
+//! Operation on a chain.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::{
     ingest::Tag,
 };
 
-/// The operation `/v1/audit/verify`.
+/// Operation `/v1/audit/verify`.
 pub(crate) struct ChainApi {
     pub chains: Arc<ChainService>,
 }
@@ -21,20 +21,20 @@ pub(crate) struct ChainApi {
 impl ChainApi {
     /// Verify the audit trail
     ///
-    /// For administrators of the organization, and superadmins. Walks along the organization's hash
-    /// chain, says up to where it is sealed and signed, and names the first thing that is wrong with
-    /// it. A walk that would take too long is answered `complete: false`; go on from there with
-    /// `after_position`. Verifying is itself an entry of the trail.
+    /// For administrators of the organization and superadmins. Checks the organization's hash chain link by link,
+    /// reports up to which link it is sealed and signed, and names the first fault. If the check would take too
+    /// long, the answer has `complete: false`; continue with `after_position`. Each verification adds an entry to
+    /// the trail.
     #[oai(path = "/verify", method = "get", operation_id = "audit_verify")]
     async fn audit_verify(
         &self,
         person: Person,
         trace: Trace,
-        /// Whose chain, for superadmins; without it that of the token's organization or, without one,
-        /// of what belongs to none (0).
+        /// Organization whose chain is verified, for superadmins. If left out, the organization of the token or, if
+        /// the token has none, the chain of events that belong to no organization (0).
         #[oai(validator(minimum(value = "0"), maximum(value = "9007199254740991")))]
         organization_id: Query<Option<i64>>,
-        /// Go on after this position: `verified_to` of the answer before.
+        /// Continues after this position: `verified_to` of the previous answer.
         #[oai(validator(minimum(value = "1"), maximum(value = "9007199254740991")))]
         after_position: Query<Option<i64>>,
     ) -> Result<Json<AuditVerification>, ApiError> {

@@ -1,25 +1,25 @@
-//! What a link's hash is made of. docs/AUDIT-CHAIN.md says the same for those who check it elsewhere;
-//! a change of one byte here needs a new [`ENCODING`], and the old one has to stay.
+//! Bytes that the hash of a link covers. docs/AUDIT-CHAIN.md specifies them for independent verifiers: a change
+//! of one byte here needs a new [`ENCODING`], and the old one has to stay.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// SHA-256 of something.
+/// SHA-256 hash.
 pub(crate) type Hash = [u8; 32];
 
-/// What the first link of a chain follows.
+/// Hash that the first link of a chain has as its predecessor.
 pub(crate) const BEGINNING: Hash = [0; 32];
 
-/// The versions of the canonical form. The third is of events whose caller had an id of its own for the
-/// request; the second of others that say how many attempts they stand for, or with which error those were
-/// answered; all others still have the first.
+/// Versions of the canonical form. Events whose client gave the request an id have version 3. Other events that
+/// have an error code or stand for several attempts have version 2. All others have version 1.
 const ENCODINGS: [i16; 3] = [1, 2, 3];
 
-/// First bytes of the canonical form: hashes of something else are never hashes of an event.
+/// First bytes of the canonical form of each version, so that the hash of other data is never the hash of an
+/// event.
 const DOMAINS: [&[u8]; 3] = [b"restartix-audit-event-v1", b"restartix-audit-event-v2", b"restartix-audit-event-v3"];
 
-/// An event as it is stored, with what is left of its personal values.
+/// Event as it is stored, with the personal values that are not erased.
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
     pub id: Uuid,
@@ -40,7 +40,7 @@ pub(crate) struct Event {
     pub outcome: String,
     pub error_code: Option<String>,
     pub occurrences: i64,
-    /// None once the personal values are erased, and where there never were any.
+    /// Salt of the personal values; `None` if they are erased or never existed.
     pub salt: Option<Vec<u8>>,
     pub ip: Option<String>,
     pub user_agent: Option<String>,
@@ -48,8 +48,8 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// The version of the canonical form that it has together with what was sealed of its personal values,
-    /// which says what there was before it was erased.
+    /// Returns the version of the event's canonical form. Needs the sealed digests, because they show which
+    /// personal values existed before they were erased.
     pub(crate) fn encoding(&self, digests: &Digests) -> i16 {
         ENCODINGS[self.form(digests)]
     }
@@ -62,7 +62,7 @@ impl Event {
     }
 }
 
-/// What of the personal values is hashed with the event. Without their salt they tell nothing.
+/// Digests of the personal values that are hashed with the event. Without the salt they reveal nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Digests {
     pub ip: Option<Hash>,
@@ -71,7 +71,7 @@ pub(crate) struct Digests {
 }
 
 impl Digests {
-    /// Of the values that are there.
+    /// Computes the digests of the values that are present.
     pub(crate) fn of(event: &Event) -> Self {
         let digest = |name: &str, value: &Option<String>| {
             let (salt, value) = (event.salt.as_ref()?, value.as_ref()?);
@@ -89,7 +89,7 @@ impl Digests {
         }
     }
 
-    /// Whether the values that are there are the ones that were sealed. What was erased can't be told.
+    /// Returns `true` if the values that are present are the sealed ones. Erased values cannot be compared.
     pub(crate) fn agree(&self, event: &Event) -> bool {
         let present = Self::of(event);
         (event.ip.is_none() || present.ip == self.ip)
@@ -98,7 +98,7 @@ impl Digests {
     }
 }
 
-/// The hash of the link that puts `event` after the link whose hash is `previous`.
+/// Returns the hash of the link that appends `event` to the link with the hash `previous`.
 pub(crate) fn link_hash(previous: &Hash, event: &Event, digests: &Digests) -> Hash {
     let mut form = Form(Sha256::new());
     form.0.update(previous);
@@ -132,8 +132,8 @@ pub(crate) fn link_hash(previous: &Hash, event: &Event, digests: &Digests) -> Ha
     form.0.finalize().into()
 }
 
-/// The canonical form on its way into the hash: each field says whether it is there and how long it is,
-/// so that no two events have the same bytes.
+/// Hash of the canonical form under construction. Each field is preceded by its presence and length, so that no
+/// two events have the same bytes.
 struct Form(Sha256);
 
 impl Form {
@@ -172,7 +172,7 @@ fn framed(hasher: &mut Sha256, value: &[u8]) {
     hasher.update(value);
 }
 
-/// Four bytes, the most significant first. Nothing that is stored comes near their limit.
+/// Returns the length as four bytes, big-endian. No stored value comes near the limit.
 fn length(length: usize) -> [u8; 4] {
     u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes()
 }
@@ -214,7 +214,7 @@ pub(super) mod tests {
         link_hash(&BEGINNING, event, &Digests::of(event))
     }
 
-    /// The example of docs/AUDIT-CHAIN.md, computed there by another program.
+    /// Example of docs/AUDIT-CHAIN.md, computed by another program.
     #[test]
     fn the_canonical_form_never_changes() {
         let event = event();
@@ -223,7 +223,7 @@ pub(super) mod tests {
         assert_eq!(hex::encode(hash(&event)), LINK_HASH);
     }
 
-    /// Likewise, of the second form.
+    /// Example of version 2, computed by another program.
     #[test]
     fn the_second_form_never_changes() {
         let event = attempts();
@@ -242,7 +242,7 @@ pub(super) mod tests {
         assert_eq!((erased.encoding(&sealed), link_hash(&BEGINNING, &erased, &sealed)), (3, hash(&event)));
         let altered = Event { client_request_id: Some(Uuid::nil()), ..event.clone() };
         assert!(!sealed.agree(&altered));
-        // Put there later, beside a link that was sealed without one.
+        // Values that were added later to an event whose link was sealed without any.
         assert!(!Digests::of(&self::event()).agree(&event));
     }
 
@@ -265,7 +265,7 @@ pub(super) mod tests {
             |event| event.received_at += chrono::TimeDelta::microseconds(1),
             |event| event.actor_kind = "system".to_owned(),
             |event| event.actor_user_id = None,
-            // The number of one field is not taken for that of the next.
+            // The value of one field is not confused with that of the next.
             |event| (event.actor_user_id, event.actor_api_key_id) = (None, Some(42)),
             |event| (event.actor_user_id, event.impersonator_user_id) = (None, Some(42)),
             |event| event.action = "updatedappointment".to_owned(),

@@ -1,33 +1,33 @@
-//! The parts of a chain.
+//! Parts of a chain.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use uuid::Uuid;
 
 use super::canonical::{BEGINNING, Digests, Event, Hash, link_hash};
 
-/// An event that waits for its link.
+/// Event that waits for its link.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waiting {
     pub arrival: i64,
     pub audit_id: Uuid,
 }
 
-/// The end of a chain, or its beginning.
+/// End of a chain, or its beginning if it has no link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tip {
     pub position: i64,
     pub hash: Hash,
-    /// None where the chain begins.
+    /// Time of the last link; `None` at the beginning of the chain.
     pub sealed_at: Option<DateTime<Utc>>,
     pub audit_id: Option<Uuid>,
 }
 
 impl Tip {
-    /// Before the first link.
+    /// Position before the first link.
     pub(super) const BEGINNING: Self = Self { position: 0, hash: BEGINNING, sealed_at: None, audit_id: None };
 }
 
-/// A link of a chain.
+/// Link of a chain.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Link {
     pub position: i64,
@@ -41,7 +41,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// The link that puts `event` after `tip`.
+    /// Makes the link that appends `event` after `tip`.
     pub(super) fn after(tip: &Tip, event: &Event) -> Self {
         let digests = Digests::of(event);
         Self {
@@ -56,12 +56,12 @@ impl Link {
         }
     }
 
-    /// The chain's end once this is its last link.
+    /// Returns the end of the chain after this link.
     pub(super) fn tip(&self) -> Tip {
         Tip { position: self.position, hash: self.hash, sealed_at: None, audit_id: Some(self.audit_id) }
     }
 
-    /// What of the personal values it has sealed.
+    /// Returns the digests of the personal values that the link seals.
     pub(super) fn digests(&self) -> Digests {
         Digests {
             ip: self.ip_digest,
@@ -71,7 +71,7 @@ impl Link {
     }
 }
 
-/// The signed head of a day.
+/// Signed head of a day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Head {
     pub organization_id: i64,

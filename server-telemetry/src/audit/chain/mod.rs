@@ -1,5 +1,5 @@
-//! The hash chain of each organization: built by the sealer, walked by `audit_verify`.
-//! docs/AUDIT-CHAIN.md describes it for those who check it elsewhere.
+//! Hash chain of each organization: built by the sealer, checked by `audit_verify`. docs/AUDIT-CHAIN.md
+//! specifies it for independent verifiers.
 
 mod api;
 mod canonical;

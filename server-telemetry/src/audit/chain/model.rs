@@ -1,116 +1,123 @@
-//! Whether a chain holds, as it is answered.
+//! Results of the verification of a chain.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use poem_openapi::{Enum, Object, types::Example};
 use uuid::{Uuid, uuid};
 
-/// What is wrong with a chain.
+/// Kind of fault in a chain.
+///
+/// - `altered_event`: the event differs from the sealed one
+/// - `altered_personal`: the address, user agent or client's request id was changed or added after sealing
+/// - `missing_event`: the event was removed
+/// - `missing_link`: the link was removed
+/// - `broken_link`: the link does not follow its predecessor
+/// - `head_mismatch`: the chain differs from the one whose head was signed, so it was rewritten
+/// - `forged_head`: the signature of a head is not Telemetry's
+/// - `truncated`: the end of the chain is missing, because a later head was signed
+/// - `unsealed_event`: the event was stored without entering the chain
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum AuditFaultKind {
-    /// The event is not the one that was sealed.
     AlteredEvent,
-    /// The address or user agent is not the one that was sealed, or was added later.
     AlteredPersonal,
-    /// The event was removed.
     MissingEvent,
-    /// The link was removed.
     MissingLink,
-    /// The link does not follow the one before it.
     BrokenLink,
-    /// The chain is not the one whose head was signed: it was written anew.
     HeadMismatch,
-    /// The signature of a head is not ours.
     ForgedHead,
-    /// The end is missing: a head was signed further on.
     Truncated,
-    /// The event was added past the chain.
     UnsealedEvent,
 }
 
 impl AuditFaultKind {
     fn describe(self) -> &'static str {
         match self {
-            Self::AlteredEvent => "The event is not the one that was sealed.",
-            Self::AlteredPersonal => "The address or user agent is not the one that was sealed, or was added later.",
+            Self::AlteredEvent => "The event differs from the one that was sealed.",
+            Self::AlteredPersonal => {
+                "The address, user agent or client's request id differs from the one that was sealed, or was added later."
+            }
             Self::MissingEvent => "The event was removed.",
             Self::MissingLink => "The link was removed.",
-            Self::BrokenLink => "The link does not follow the one before it.",
-            Self::HeadMismatch => "The chain is not the one whose head was signed here: it was written anew.",
-            Self::ForgedHead => "The signature of the head here is not ours.",
-            Self::Truncated => "The end of the chain is missing: a head was signed further on.",
-            Self::UnsealedEvent => "The event was added past the chain: it has no link and waits for none.",
+            Self::BrokenLink => "The link does not follow its predecessor.",
+            Self::HeadMismatch => {
+                "The chain differs from the one whose head was signed at this position: it was rewritten."
+            }
+            Self::ForgedHead => "The signature of the head at this position is not Telemetry's.",
+            Self::Truncated => "The end of the chain is missing: a head was signed at a later position.",
+            Self::UnsealedEvent => {
+                "The event was stored without entering the chain: it has no link and waits for none."
+            }
         }
     }
 }
 
-/// The first thing that is wrong with a chain.
+/// First fault of a chain.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(crate) struct AuditFault {
-    /// What is wrong.
+    /// Kind of fault.
     pub kind: AuditFaultKind,
-    /// The place in the chain, from 1; left out for an event that has none.
+    /// Position in the chain, from 1; left out for an event that has none.
     pub position: Option<i64>,
-    /// The event, where one is known.
+    /// Id of the event, if it is known.
     pub audit_id: Option<Uuid>,
-    /// The same for people.
+    /// Description of the fault for people.
     pub message: String,
 }
 
 impl AuditFault {
-    /// A fault at a position.
+    /// Makes a fault at a position.
     pub(super) fn at(kind: AuditFaultKind, position: i64, audit_id: Option<Uuid>) -> Self {
         Self { kind, position: Some(position), audit_id, message: kind.describe().to_owned() }
     }
 
-    /// A fault of an event that has no link.
+    /// Makes a fault of an event that has no link.
     pub(super) fn of(kind: AuditFaultKind, audit_id: Uuid) -> Self {
         Self { kind, position: None, audit_id: Some(audit_id), message: kind.describe().to_owned() }
     }
 }
 
-/// The last link of a chain.
+/// Last link of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Object)]
 pub(crate) struct AuditSealed {
-    /// Its place, from 1.
+    /// Position of the link, from 1.
     pub position: i64,
-    /// The event that it seals.
+    /// Id of the event that the link seals.
     pub audit_id: Uuid,
-    /// When it was added.
+    /// Time at which the link was added.
     pub at: DateTime<Utc>,
 }
 
-/// The last signed head of a chain.
+/// Last signed head of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Object)]
 pub(crate) struct AuditSigned {
-    /// The day (UTC) whose last link it is.
+    /// Day (UTC) whose last link is signed.
     pub day: NaiveDate,
-    /// The place of that link.
+    /// Position of that link.
     pub position: i64,
 }
 
-/// Whether an organization's chain holds.
+/// Result of the verification of an organization's chain.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct AuditVerification {
-    /// Whose chain it is; 0 for what belongs to no organization.
+    /// Organization of the chain; 0 for the chain of events that belong to none.
     pub organization_id: i64,
-    /// Whether nothing is wrong with what was walked over.
+    /// `true` if the checked part of the chain has no fault.
     pub intact: bool,
-    /// Whether the walk went to the end. If not, go on with `verified_to` as `after_position`.
+    /// `true` if the check reached the end of the chain. Otherwise continue with `verified_to` as `after_position`.
     pub complete: bool,
-    /// After which position the walk began: 0 for a whole chain, more where months were dropped.
+    /// Position after which the check began: 0 for a whole chain, more if months were dropped.
     pub verified_from: i64,
-    /// The position of the last link that was walked over and is good.
+    /// Position of the last link that was checked and is valid.
     pub verified_to: i64,
-    /// The last link; left out while there is none.
+    /// Last link; left out if the chain has none.
     pub sealed: Option<AuditSealed>,
-    /// How many events have been stored and wait for their link.
+    /// Number of stored events that wait for their link.
     pub waiting: i64,
-    /// The last signed head; left out while there is none.
+    /// Last signed head; left out if the chain has none.
     pub signed: Option<AuditSigned>,
-    /// The first thing that is wrong.
+    /// First fault; left out if there is none.
     pub fault: Option<AuditFault>,
 }
 

@@ -13,8 +13,8 @@ use super::{
 
 type Tx<'a> = Transaction<'a, Postgres>;
 
-/// The organizations of which something waits. Steps from one to the next in the index, however much
-/// waits of each.
+/// Returns the organizations with waiting events. Steps through the index from one organization to the next,
+/// however many events wait.
 pub(super) async fn organizations_waiting(tx: &mut Tx<'_>) -> Result<Vec<i64>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"with recursive organization(id) as (
@@ -31,7 +31,7 @@ pub(super) async fn organizations_waiting(tx: &mut Tx<'_>) -> Result<Vec<i64>, s
     .await
 }
 
-/// Makes this transaction the only one that writes to the chain; false if another one does.
+/// Makes this transaction the only one that writes to the chain; returns `false` if another one is.
 pub(super) async fn chain_try_lock(tx: &mut Tx<'_>, organization_id: i64) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select pg_try_advisory_xact_lock(hashtextextended(format('audit.chain:%s', $1::bigint), 0)) as "locked!""#,
@@ -41,7 +41,7 @@ pub(super) async fn chain_try_lock(tx: &mut Tx<'_>, organization_id: i64) -> Res
     .await
 }
 
-/// Like [`chain_try_lock`], but waits for its turn.
+/// Like [`chain_try_lock`], but waits for the lock.
 pub(in crate::audit) async fn chain_lock(tx: &mut Tx<'_>, organization_id: i64) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "select pg_advisory_xact_lock(hashtextextended(format('audit.chain:%s', $1::bigint), 0))",
@@ -52,7 +52,8 @@ pub(in crate::audit) async fn chain_lock(tx: &mut Tx<'_>, organization_id: i64) 
     .map(drop)
 }
 
-/// What waits for its link, in the order of arrival. What has vanished since is left for `verify` to find.
+/// Returns the events that wait for their link, in the order of arrival. Ignores events that have vanished
+/// since, which `verify` finds.
 pub(super) async fn waiting(tx: &mut Tx<'_>, organization_id: i64, most: i64) -> Result<Vec<Waiting>, sqlx::Error> {
     sqlx::query_as!(
         Waiting,
@@ -69,7 +70,7 @@ pub(super) async fn waiting(tx: &mut Tx<'_>, organization_id: i64, most: i64) ->
     .await
 }
 
-/// How many events wait.
+/// Returns the number of waiting events.
 pub(super) async fn waiting_count(tx: &mut Tx<'_>, organization_id: i64) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select count(*) as "count!" from audit.audit_pending where organization_id = $1"#,
@@ -79,7 +80,7 @@ pub(super) async fn waiting_count(tx: &mut Tx<'_>, organization_id: i64) -> Resu
     .await
 }
 
-/// These events, with what is left of their personal values.
+/// Returns these events, with the personal values that are not erased.
 pub(super) async fn events(
     tx: &mut Tx<'_>,
     organization_id: i64,
@@ -96,7 +97,7 @@ pub(super) async fn events(
          left join audit.audit_personal personal on personal.audit_id = log.id
          where log.id = any($1) and log.id between $2 and $3 and log.organization_id = $4"#,
         ids,
-        // Says nothing new; lets the months be left out that hold none of them.
+        // Follows from the ids; lets PostgreSQL skip the months that hold none of them.
         ids.iter().min().copied(),
         ids.iter().max().copied(),
         organization_id,
@@ -106,7 +107,7 @@ pub(super) async fn events(
     Ok(events.into_iter().map(|event| (event.id, event)).collect())
 }
 
-/// The end of the chain, or where it begins while it has no link.
+/// Returns the end of the chain, or its beginning if it has no link.
 pub(super) async fn tip(tx: &mut Tx<'_>, organization_id: i64) -> Result<Option<Tip>, sqlx::Error> {
     sqlx::query_as!(
         Tip,
@@ -123,7 +124,7 @@ pub(super) async fn tip(tx: &mut Tx<'_>, organization_id: i64) -> Result<Option<
     .await
 }
 
-/// Where the chain begins, if months of it were dropped.
+/// Returns the beginning of the chain if months of it were dropped.
 pub(super) async fn start(tx: &mut Tx<'_>, organization_id: i64) -> Result<Option<Tip>, sqlx::Error> {
     sqlx::query_as!(
         Tip,
@@ -135,12 +136,12 @@ pub(super) async fn start(tx: &mut Tx<'_>, organization_id: i64) -> Result<Optio
     .await
 }
 
-/// One link.
+/// Returns one link.
 pub(super) async fn link(tx: &mut Tx<'_>, organization_id: i64, position: i64) -> Result<Option<Link>, sqlx::Error> {
     Ok(links_after(tx, organization_id, position - 1, 1).await?.pop().filter(|link| link.position == position))
 }
 
-/// The links after a position, in their order.
+/// Returns the links after a position, in their order.
 pub(super) async fn links_after(
     tx: &mut Tx<'_>,
     organization_id: i64,
@@ -164,7 +165,7 @@ pub(super) async fn links_after(
     .await
 }
 
-/// Those of these events whose month was dropped.
+/// Returns those of these events whose month was dropped.
 pub(super) async fn dropped(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<HashSet<Uuid>, sqlx::Error> {
     let dropped = sqlx::query_scalar!(
         r#"select event.id as "id!" from unnest($1::uuid[]) as event(id)
@@ -177,7 +178,8 @@ pub(super) async fn dropped(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<HashSet<Uui
     Ok(dropped.into_iter().collect())
 }
 
-/// Adds links, and takes what they seal off the waiting; `arrivals` says in which places it waited.
+/// Adds links, and removes the sealed events from the waiting ones; `arrivals` are their numbers in the order
+/// of arrival.
 pub(super) async fn links_add(
     tx: &mut Tx<'_>,
     organization_id: i64,
@@ -224,7 +226,7 @@ pub(super) async fn links_add(
     Ok(done.rows_affected())
 }
 
-/// The signed heads at a position or after it, in their order.
+/// Returns the signed heads at or after a position, in their order.
 pub(super) async fn heads_from(tx: &mut Tx<'_>, organization_id: i64, position: i64) -> Result<Vec<Head>, sqlx::Error> {
     sqlx::query_as!(
         Head,
@@ -239,7 +241,7 @@ pub(super) async fn heads_from(tx: &mut Tx<'_>, organization_id: i64, position: 
     .await
 }
 
-/// An event that neither has a link nor waits for one.
+/// Returns an event that neither has a link nor waits for one.
 pub(super) async fn unsealed(tx: &mut Tx<'_>, organization_id: i64) -> Result<Option<Uuid>, sqlx::Error> {
     sqlx::query_scalar!(
         "select log.id from audit.audit_logs log
@@ -256,7 +258,7 @@ pub(super) async fn unsealed(tx: &mut Tx<'_>, organization_id: i64) -> Result<Op
     .await
 }
 
-/// An event that waits for its link and isn't in the trail.
+/// Returns an event that waits for its link but is not in the trail.
 pub(super) async fn vanished(tx: &mut Tx<'_>, organization_id: i64) -> Result<Option<Uuid>, sqlx::Error> {
     sqlx::query_scalar!(
         "select pending.audit_id from audit.audit_pending pending
@@ -271,7 +273,7 @@ pub(super) async fn vanished(tx: &mut Tx<'_>, organization_id: i64) -> Result<Op
     .await
 }
 
-/// The organizations that have a chain.
+/// Returns the organizations that have a chain.
 pub(in crate::audit) async fn organizations_chained(tx: &mut Tx<'_>) -> Result<Vec<i64>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"with recursive organization(id) as (
@@ -288,7 +290,7 @@ pub(in crate::audit) async fn organizations_chained(tx: &mut Tx<'_>) -> Result<V
     .await
 }
 
-/// The last link of each day (UTC) that is over and has links, but no head yet.
+/// Returns the last link of each past day (UTC) that has links but no head yet.
 pub(in crate::audit) async fn days_unsigned(
     tx: &mut Tx<'_>,
     organization_id: i64,

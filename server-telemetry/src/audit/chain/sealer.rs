@@ -1,10 +1,10 @@
-//! Gives events their links, within two seconds of their arrival.
+//! Links events to the chain within two seconds of their arrival.
 //!
-//! Ingest doesn't wait for it: a trigger puts each stored event among those that wait, in the same
-//! transaction. A sealer takes what it sees there, in the order of arrival, and removes it in the
-//! transaction that adds the links. So nothing is passed over, in whatever order transactions become
-//! visible, and a sealer that dies leaves everything as it was. Any number of instances may run; an
-//! advisory lock lets one at a time write to a chain.
+//! Ingest does not wait for it: a trigger adds each stored event to the waiting ones in the same transaction. A
+//! sealer takes the waiting events that it sees, in the order of arrival, and removes them in the transaction
+//! that adds the links. So no event is skipped, in whatever order transactions become visible, and a sealer
+//! that dies leaves everything unchanged. Any number of instances may run; an advisory lock lets only one at a
+//! time write to a chain.
 
 use std::{
     collections::HashMap,
@@ -24,22 +24,22 @@ use crate::{
     storage::{StoreError, postgres::Database},
 };
 
-/// How often it looks for what waits.
+/// Interval at which the sealer looks for waiting events.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
-/// Links that are added at once.
+/// Maximum number of links that are added at once.
 const BATCH: i64 = 2_000;
-/// Chains that are added to at once.
+/// Number of chains that are extended at once.
 const PARALLEL: usize = 4;
 
-/// The job that seals.
+/// Job that seals events.
 pub(crate) struct Sealer {
     database: Database,
-    /// Organizations whose chain could not be added to, and until when they are left alone.
+    /// Organizations whose chain could not be extended, and the time until which they are skipped.
     put_off: Mutex<HashMap<i64, Instant>>,
 }
 
 impl Sealer {
-    /// Seals in this database.
+    /// Makes a sealer for this database.
     pub(crate) fn new(database: Database) -> Self {
         Self { database, put_off: Mutex::default() }
     }
@@ -53,12 +53,12 @@ impl Sealer {
         });
     }
 
-    /// A batch of each organization; says how long there is nothing to do.
+    /// Seals a batch of each organization, and returns the pause before the next round.
     async fn round(&self) -> Result<Duration, StoreError> {
         let mut tx = self.database.work().await?;
         let organizations = repository::organizations_waiting(&mut tx).await?;
         drop(tx);
-        // Whatever is wrong with one chain, the others go on, and no later than without it.
+        // A fault of one chain neither stops nor delays the others.
         let full = stream::iter(self.due(organizations))
             .map(|id| self.try_seal(id))
             .buffer_unordered(PARALLEL)
@@ -67,7 +67,7 @@ impl Sealer {
         Ok(if full { Duration::ZERO } else { LOOK_EVERY })
     }
 
-    /// Those of `organizations` that have not just failed.
+    /// Removes the organizations that have just failed.
     fn due(&self, mut organizations: Vec<i64>) -> Vec<i64> {
         let mut put_off = self.put_off.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -76,26 +76,26 @@ impl Sealer {
         organizations
     }
 
-    /// Like [`Sealer::seal`]; what fails is logged and left alone for a while.
+    /// Like [`Sealer::seal`]; logs a failure, and skips the organization for a while.
     async fn try_seal(&self, organization_id: i64) -> u64 {
         let error = match self.seal(organization_id).await {
             Ok(sealed) => return sealed,
             Err(error) => error,
         };
         let (error, retry_in_ms) = (causes(&error), job::RETRY.as_millis());
-        tracing::warn!(organization_id, error, retry_in_ms, "an audit chain could not be added to");
+        tracing::warn!(organization_id, error, retry_in_ms, "an audit chain could not be extended");
         let mut put_off = self.put_off.lock().unwrap_or_else(PoisonError::into_inner);
         put_off.insert(organization_id, Instant::now() + job::RETRY);
         0
     }
 
-    /// Adds a batch of links to a chain; says how many: 0 also if another instance is at it.
+    /// Adds a batch of links to a chain and returns their number; 0 also if another instance holds the lock.
     async fn seal(&self, organization_id: i64) -> Result<u64, StoreError> {
         let mut tx = self.database.work().await?;
         if !repository::chain_try_lock(&mut tx, organization_id).await? {
             return Ok(0);
         }
-        // Statements that follow see what the last holder of the lock committed.
+        // The statements that follow see everything that the last holder of the lock committed.
         let waiting = repository::waiting(&mut tx, organization_id, BATCH).await?;
         let ids: Vec<_> = waiting.iter().map(|waiting| waiting.audit_id).collect();
         let events = repository::events(&mut tx, organization_id, &ids).await?;

@@ -1,4 +1,4 @@
-//! Whether a chain holds: walked link by link, in constant memory, within a bounded time.
+//! Verification of a chain: link by link, in constant memory, within a limited time.
 
 use std::{
     collections::HashSet,
@@ -19,21 +19,21 @@ use crate::{
     storage::postgres::Database,
 };
 
-/// Links that are fetched at once.
+/// Number of links that are fetched at once.
 const PAGE: i64 = 2_000;
 
 /// Verifies chains.
 pub(crate) struct ChainService {
-    /// Where they are.
+    /// Database with the chains.
     pub database: Database,
-    /// Knows our signatures.
+    /// Verifier of head signatures.
     pub signer: Arc<HeadSigner>,
-    /// How long a walk may take before it is answered how far it came.
+    /// Longest time of a check before the answer reports how far it came.
     pub budget: Duration,
 }
 
 impl ChainService {
-    /// Walks along the chain of an organization from `after` on, or from its beginning.
+    /// Checks the chain of an organization from `after` on, or from its beginning.
     pub(crate) async fn verify(
         &self,
         reader: &Reader,
@@ -62,7 +62,7 @@ impl ChainService {
     ) -> Result<AuditVerification, sqlx::Error> {
         let start = repository::start(tx, organization_id).await?.unwrap_or(Tip::BEGINNING);
         let last = end.map_or(0, |end| end.position);
-        // To go on at the end is to look whether there is more, not a fault of the chain.
+        // A position at or past the end is no fault of the chain: the caller asks whether there is more.
         let after = after.map(|after| after.min(last)).filter(|after| *after > start.position);
         let mut verification = AuditVerification {
             organization_id,
@@ -85,7 +85,7 @@ impl ChainService {
         Ok(verification)
     }
 
-    /// Notes in `verification` how far the chain is good. The error of the error: what is wrong.
+    /// Records in `verification` how far the chain is valid. The inner error is the fault of the chain.
     async fn follow(
         &self,
         tx: &mut Transaction<'_, Postgres>,
@@ -109,7 +109,7 @@ impl ChainService {
             None => (Walk::new(start, start.position, heads, &genuine), 0),
         };
         let begun = match after {
-            // A head that stands exactly there is compared now: nothing may follow.
+            // A head at exactly this position is compared now, because no link may follow.
             Some(_) => walk.pass_heads(),
             None if start.position > 0 => walk.begin(&start),
             None => Ok(()),
@@ -121,7 +121,8 @@ impl ChainService {
             let links = repository::links_after(tx, organization_id, position, PAGE).await?;
             let ids: Vec<_> = links.iter().map(|link| link.audit_id).collect();
             let events = repository::events(tx, organization_id, &ids).await?;
-            // Links before the start go after the months that were dropped, in a transaction of their own.
+            // Links before the start belong to months that were dropped, and are deleted in a later transaction
+            // than their events.
             let gone = |link: &&Link| link.position <= start.position && !events.contains_key(&link.audit_id);
             let gone: Vec<_> = links.iter().filter(gone).map(|link| link.audit_id).collect();
             let dropped = if gone.is_empty() { HashSet::new() } else { repository::dropped(tx, &gone).await? };

@@ -1,4 +1,4 @@
-//! Walking along a chain: what makes it whole, without any store.
+//! Checks the links of a chain one after the other, independently of any store.
 
 use std::{collections::VecDeque, fmt};
 
@@ -8,15 +8,15 @@ use super::{
     model::{AuditFault, AuditFaultKind},
 };
 
-/// How far a chain was found whole.
+/// Progress of a check along a chain.
 pub(super) struct Walk<'a> {
-    /// The last link that was walked over, or where the walk began.
+    /// Last link that was checked, or the beginning of the check.
     tip: Tip,
-    /// Up to here months were dropped: links may be missing, those that are there must be good.
+    /// Position up to which months were dropped: links may be missing there, but those that exist must be valid.
     start: i64,
-    /// Signed heads ahead, in their order.
+    /// Signed heads that are still to be compared, in their order.
     heads: VecDeque<Head>,
-    /// Whether a head is what we signed.
+    /// Returns `true` for a head that Telemetry signed.
     genuine: &'a (dyn Fn(&Head) -> bool + Sync),
 }
 
@@ -27,12 +27,12 @@ impl fmt::Debug for Walk<'_> {
 }
 
 impl<'a> Walk<'a> {
-    /// From `tip` on, past `heads`.
+    /// Starts after `tip`, with `heads` to be compared.
     pub(super) fn new(tip: Tip, start: i64, heads: Vec<Head>, genuine: &'a (dyn Fn(&Head) -> bool + Sync)) -> Self {
         Self { tip, start, heads: heads.into(), genuine }
     }
 
-    /// The position of the last link that was walked over.
+    /// Returns the position of the last link that was checked.
     pub(super) fn position(&self) -> i64 {
         self.tip.position
     }
@@ -47,7 +47,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Walks over `link`, which seals `event`.
+    /// Checks `link`, which seals `event`.
     pub(super) fn step(&mut self, link: &Link, event: Option<&Event>) -> Result<(), AuditFault> {
         let fault = |kind| Err(AuditFault::at(kind, link.position, Some(link.audit_id)));
         if link.position > self.start {
@@ -77,7 +77,7 @@ impl<'a> Walk<'a> {
         self.pass_heads()
     }
 
-    /// Compares the heads that have been reached with the chain.
+    /// Compares the heads at the positions that have been reached with the chain.
     pub(super) fn pass_heads(&mut self) -> Result<(), AuditFault> {
         while let Some(head) = self.heads.pop_front_if(|head| head.position <= self.tip.position) {
             let fault = |kind| Err(AuditFault::at(kind, head.position, Some(head.audit_id)));
@@ -91,7 +91,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Checks that the chain doesn't end before its last signed head.
+    /// Checks that the chain does not end before its last signed head.
     pub(super) fn end(&self) -> Result<(), AuditFault> {
         let Some(head) = self.heads.front() else { return Ok(()) };
         let kind = if (self.genuine)(head) { AuditFaultKind::Truncated } else { AuditFaultKind::ForgedHead };
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(over.step(&whole[0].0, None).map_err(|fault| fault.kind), Err(MissingEvent));
 
         assert_eq!(walk(&whole[..3], vec![head(&whole[4].0)]), Err((Truncated, Some(4))));
-        // All of it written anew, with hashes that fit.
+        // A chain rewritten as a whole, with hashes that fit.
         let rewritten: Vec<(Link, Event)> = {
             let mut tip = Tip::BEGINNING;
             let events = whole.iter().map(|(_, event)| Event { outcome: "failed".to_owned(), ..event.clone() });
@@ -232,7 +232,7 @@ mod tests {
             walk.begin(&start).map(|()| walk).map_err(|fault| fault.kind)
         };
         let mut whole = begin(vec![head(&chain[2].0), head(&chain[5].0)]).unwrap();
-        // Of what lies before, the event of a month that was not dropped is still there.
+        // Before the start, the event of a month that was not dropped still exists.
         for (link, event) in [&chain[1], &chain[3], &chain[4], &chain[5]] {
             whole.step(link, Some(event)).unwrap();
         }

@@ -1,4 +1,4 @@
-//! The operations on signed heads.
+//! Operations on signed heads.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::{
     text::HeadCursor,
 };
 
-/// The operations `/v1/audit/heads` and `/.well-known/jwks.json`.
+/// Operations `/v1/audit/heads` and `/.well-known/jwks.json`.
 pub(crate) struct HeadApi {
     pub heads: Arc<HeadService>,
 }
@@ -28,21 +28,22 @@ pub(crate) struct HeadApi {
 impl HeadApi {
     /// List the signed heads of the audit trail
     ///
-    /// For administrators of the organization, and superadmins. Newest first: for each organization and
-    /// day (UTC) that is over and had entries, the last link of its hash chain, signed. Keep them
-    /// elsewhere; `audit_verify` compares the chain with those that are here.
+    /// For administrators of the organization and superadmins. Lists the newest heads first. A head is the last
+    /// link of an organization's hash chain on one day (UTC), signed; every past day with entries has one. Keep a
+    /// copy outside the platform: with it you can prove later whether the end of the chain was cut off or the chain
+    /// was rewritten. `audit_verify` compares the chain with the heads that are stored here.
     #[oai(path = "/v1/audit/heads", method = "get", operation_id = "audit_head_list")]
     async fn audit_head_list(
         &self,
         person: Person,
         trace: Trace,
-        /// Only this organization: for superadmins, who otherwise see all of them. Others are always
-        /// held to their own.
+        /// Only heads of this organization. For superadmins, who otherwise see all organizations; administrators
+        /// see only their own.
         #[oai(validator(minimum(value = "0"), maximum(value = "9007199254740991")))]
         organization_id: Query<Option<i64>>,
-        /// `meta.next_cursor` of the page before.
+        /// `meta.next_cursor` of the previous page.
         cursor: Query<Option<HeadCursor>>,
-        /// Heads a page holds at most.
+        /// Maximum number of heads on a page.
         page_size: Query<Option<PageSize>>,
     ) -> Result<Json<AuditHeadList>, ApiError> {
         person.must_administrate()?;
@@ -51,9 +52,9 @@ impl HeadApi {
         Ok(Json(self.heads.list(&reader, organization_id.0, cursor.0.as_ref(), paging).await?))
     }
 
-    /// Get the keys that heads of the audit trail are signed with
+    /// Get the public keys of signed heads
     ///
-    /// A JSON Web Key Set, by which anybody can check a statement of `audit_head_list`.
+    /// Returns a JSON Web Key Set, with which anybody can verify a `statement` of `audit_head_list`.
     #[oai(path = "/.well-known/jwks.json", method = "get", operation_id = "jwks_get")]
     async fn jwks_get(&self) -> Result<Json<KeySet>, ApiError> {
         Ok(Json(KeySet { keys: self.heads.keys().into_iter().map(Any).collect() }))

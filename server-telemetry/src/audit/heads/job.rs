@@ -12,20 +12,20 @@ use crate::{
     storage::{StoreError, postgres::Database},
 };
 
-/// How often it looks for days that are over. The database's clock says which: no other tells when the
-/// next one is.
+/// Interval at which the job looks for days that are over. It polls because the database's clock decides, and
+/// no other clock tells when its next day begins.
 const LOOK_EVERY: Duration = Duration::from_mins(10);
 
-/// The job that signs.
+/// Job that signs heads.
 pub(crate) struct HeadJob {
-    /// Where the chains are.
+    /// Database with the chains.
     pub database: Database,
-    /// With what.
+    /// Key that signs.
     pub signer: Arc<HeadSigner>,
 }
 
 impl HeadJob {
-    /// Signs until shutdown: now what is missing, then soon after each midnight.
+    /// Signs the missing heads now, and each later head soon after midnight, until shutdown.
     pub(crate) fn start(self, shutdown: &Shutdown) {
         let heads = Arc::new(self);
         job::repeat(shutdown, "audit-heads", move || {
@@ -39,7 +39,7 @@ impl HeadJob {
         let organizations = chain::organizations_chained(&mut tx).await?;
         drop(tx);
         let (mut signed, mut failed) = (0, None);
-        // Whatever is wrong with one chain, the others get their heads.
+        // A fault of one chain does not keep the others from getting their heads.
         for organization_id in organizations {
             match self.sign(organization_id).await {
                 Ok(heads) => signed += heads,
@@ -55,11 +55,10 @@ impl HeadJob {
         failed.map_or(Ok(LOOK_EVERY), Err)
     }
 
-    /// Signs the heads that an organization lacks; says how many.
+    /// Signs the heads that an organization lacks, and returns their number.
     async fn sign(&self, organization_id: i64) -> Result<usize, StoreError> {
         let mut tx = self.database.work().await?;
-        // A sealer that began before midnight has ended once this is ours, and those that follow seal
-        // in the new day.
+        // With this lock, every sealer that began before midnight has ended, and later ones seal in the new day.
         chain::chain_lock(&mut tx, organization_id).await?;
         let days = chain::days_unsigned(&mut tx, organization_id).await?;
         for day in &days {

@@ -1,5 +1,5 @@
-//! Signed heads: the last link of each day, so that whoever keeps them elsewhere can tell whether the
-//! end of a chain was cut off, or all of it written anew.
+//! Signed heads: the last link of each day. A copy that is kept elsewhere shows whether the end of a chain was
+//! cut off or the whole chain rewritten.
 
 mod api;
 mod job;

@@ -1,4 +1,4 @@
-//! Signed heads as they are read.
+//! Signed heads as they are listed.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use poem_openapi::{
@@ -14,25 +14,25 @@ use crate::{
     text::HeadCursor,
 };
 
-/// The last link of a day, signed.
+/// Signed head: the last link of a day.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub(crate) struct AuditHead {
-    /// Whose chain it is; 0 for what belongs to no organization.
+    /// Organization of the chain; 0 for the chain of events that belong to none.
     pub organization_id: i64,
-    /// The day (UTC) whose last link it is.
+    /// Day (UTC) whose last link it is.
     pub day: NaiveDate,
-    /// The place of the link in the chain, from 1.
+    /// Position of the link in the chain, from 1.
     pub position: i64,
-    /// The event that it seals.
+    /// Id of the event that the link seals.
     pub audit_id: Uuid,
-    /// The hash of the link, hexadecimal.
+    /// Hash of the link, in hexadecimal.
     pub hash: String,
-    /// When it was signed.
+    /// Time of the signature.
     pub signed_at: DateTime<Utc>,
-    /// The name of the key; see `/.well-known/jwks.json`.
+    /// Id of the key that signed; see `/.well-known/jwks.json`.
     pub kid: String,
-    /// All of that as a compact JWS (EdDSA). Keep it elsewhere: it is the proof.
+    /// Signed compact JWS (EdDSA) over the other fields. Keep a copy outside the platform: it is the proof.
     pub statement: String,
 }
 
@@ -66,13 +66,13 @@ impl Example for AuditHead {
     }
 }
 
-/// A stretch of the signed heads, newest first.
+/// Page of signed heads, newest first.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct AuditHeadList {
-    /// The heads.
+    /// Heads of the page.
     pub data: Vec<AuditHead>,
-    /// Where to go on.
+    /// Position of the next page.
     pub meta: CursorMeta,
 }
 
@@ -85,11 +85,11 @@ impl Example for AuditHeadList {
     }
 }
 
-/// The public keys of signed heads, as a JSON Web Key Set.
+/// Public keys of signed heads, as a JSON Web Key Set.
 #[derive(Debug, Clone, PartialEq, Object)]
 #[oai(example)]
 pub(crate) struct KeySet {
-    /// One JSON Web Key each: the present one, and those that signed before it.
+    /// JSON Web Keys: the current key and its predecessors.
     pub keys: Vec<Any<Value>>,
 }
 
@@ -100,13 +100,13 @@ impl Example for KeySet {
     }
 }
 
-/// A search for heads.
+/// Filter of signed heads.
 #[derive(Debug, Clone)]
 pub(super) struct HeadFilter {
     /// Only heads of this organization.
     pub organization_id: Option<i64>,
-    /// Only heads before that of this day and organization.
+    /// Only heads before the one of this day and organization.
     pub cursor: Option<(NaiveDate, i64)>,
-    /// Number of heads.
+    /// Maximum number of heads.
     pub paging: Paging,
 }

@@ -5,7 +5,7 @@ use sqlx::{Postgres, Transaction};
 use super::model::HeadFilter;
 use crate::audit::chain::{Hash, Head};
 
-/// Adds the head of a day, once.
+/// Adds the head of a day, unless the day has one.
 pub(super) async fn head_add(tx: &mut Transaction<'_, Postgres>, head: &Head) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "insert into audit.audit_heads (organization_id, day, position, audit_id, hash, signed_at, kid, statement)
@@ -25,7 +25,7 @@ pub(super) async fn head_add(tx: &mut Transaction<'_, Postgres>, head: &Head) ->
     .map(drop)
 }
 
-/// A page of heads, newest first, and one more if there is one.
+/// Returns a page of heads, newest first, and one more if there is one.
 pub(super) async fn head_list(
     tx: &mut Transaction<'_, Postgres>,
     filter: &HeadFilter,

@@ -1,4 +1,4 @@
-//! Reading signed heads.
+//! Service for signed heads.
 
 use std::sync::Arc;
 
@@ -19,14 +19,14 @@ use crate::{
 
 /// Reads heads.
 pub(crate) struct HeadService {
-    /// Where they are.
+    /// Database with the heads.
     pub database: Database,
-    /// Whose keys are published.
+    /// Signer whose keys are published.
     pub signer: Arc<HeadSigner>,
 }
 
 impl HeadService {
-    /// A page of heads.
+    /// Returns a page of heads.
     pub(super) async fn list(
         &self,
         reader: &Reader,
@@ -48,19 +48,19 @@ impl HeadService {
         Ok(AuditHeadList { data: heads.into_iter().map(AuditHead::from).collect(), meta })
     }
 
-    /// The keys to check heads with.
+    /// Returns the public keys with which heads can be verified.
     pub(super) fn keys(&self) -> Vec<Value> {
         self.signer.keys()
     }
 }
 
-/// Days since 1970 and the organization: every cursor of the form that the specification states is one
-/// that a page could have given.
+/// Returns the cursor of a head: days since 1970 and the organization. Every text of the form that the
+/// specification states is a cursor that a page could have returned.
 fn cursor_of(day: NaiveDate, organization_id: i64) -> String {
     format!("{}:{organization_id}", (day - NaiveDate::default()).num_days())
 }
 
-/// The day and organization that a cursor stands for.
+/// Returns the day and organization that a cursor stands for.
 fn position(cursor: &HeadCursor) -> Option<(NaiveDate, i64)> {
     let (days, organization_id) = cursor.as_ref().split_once(':')?;
     let day = NaiveDate::default() + Days::new(days.parse().ok()?);

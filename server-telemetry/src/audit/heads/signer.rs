@@ -1,4 +1,4 @@
-//! What is signed of a head.
+//! Statements about heads, and their signatures.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use uuid::Uuid;
 use crate::audit::chain::{Hash, Head};
 
 const ISSUER: &str = "restartix-telemetry";
-/// What the statement is about, should the key ever sign anything else.
+/// Subject of the statement, in case the key ever signs other statements.
 const SUBJECT: &str = "audit-head";
 
-/// The claims of the statement, in the order in which they are written.
+/// Claims of the statement, in the order in which they are written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Claims {
     iss: String,
@@ -44,19 +44,19 @@ impl Claims {
     }
 }
 
-/// Signs heads and knows them again (`AUDIT_HEAD_KEY`).
+/// Signs heads and verifies their signatures (`AUDIT_HEAD_KEY`).
 #[derive(Debug)]
 pub(crate) struct HeadSigner {
     statements: Arc<Statements>,
 }
 
 impl HeadSigner {
-    /// With this key, and those before it.
+    /// Makes a signer with the current key and its predecessors.
     pub(crate) fn new(statements: Arc<Statements>) -> Self {
         Self { statements }
     }
 
-    /// The head of a day, signed.
+    /// Signs the head of a day.
     pub(super) fn sign(
         &self,
         organization_id: i64,
@@ -70,12 +70,12 @@ impl HeadSigner {
         Ok(head)
     }
 
-    /// Whether we signed exactly this.
+    /// Returns `true` if Telemetry signed exactly this head.
     pub(crate) fn is_genuine(&self, head: &Head) -> bool {
         self.statements.verify::<Claims>(&head.statement).is_some_and(|claims| claims == Claims::of(head))
     }
 
-    /// The keys to check with, as JWKs.
+    /// Returns the public keys as JWKs.
     pub(super) fn keys(&self) -> Vec<Value> {
         self.statements.jwks()["keys"].as_array().cloned().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! The operations on what is held on a person.
+//! Operations on export and erasure of a person's data.
 
 use std::sync::Arc;
 
@@ -30,11 +30,11 @@ pub(crate) struct ErasureApi {
 
 #[OpenApi(prefix_path = "/v1/privacy", tag = "Tag::Privacy")]
 impl ErasureApi {
-    /// Erase what is held on a person
+    /// Erase a person's data
     ///
-    /// For Core only. Starts a job over both stores; see `privacy_job_get` for its plan and receipt.
-    /// While it runs nothing more is stored about the person. Sending a request again gives the job
-    /// it has already; 409 `request_id_reused` when the id belongs to a request for something else.
+    /// For Core only. Starts a job over both stores; `privacy_job_get` shows its plan and receipt. While the job
+    /// runs, no data about the person is stored. Sending a request again returns the existing job; 409
+    /// `request_id_reused` if its id belongs to a different request.
     #[oai(path = "/subjects/:subject_id", method = "delete", operation_id = "privacy_subject_erase")]
     #[allow(clippy::too_many_arguments, reason = "one argument a parameter")]
     async fn privacy_subject_erase(
@@ -43,18 +43,18 @@ impl ErasureApi {
         /// Id in Core of the user, or of the patient with `subject_kind=patient`.
         #[oai(validator(minimum(value = "1"), maximum(value = "9007199254740991")))]
         subject_id: Path<i64>,
-        /// Names the request, and becomes the id of its job.
+        /// Id of the request, which becomes the id of the job.
         request_id: Query<Uuid>,
-        /// What the id is the id of; a user when left out. What is keyed by a patient is asked for
-        /// apart from what is keyed by its user.
+        /// Kind of person that the id identifies; `user` if left out. Data that is stored under the id of a patient
+        /// and data that is stored under the id of the patient's user need separate requests.
         subject_kind: Query<Option<SubjectKind>>,
-        /// Only what belongs to this organization, with 0 what belongs to none; every organization when
+        /// Only data of this organization, or with 0 the data that belongs to none. Data of every organization if
         /// left out.
         #[oai(validator(minimum(value = "0"), maximum(value = "9007199254740991")))]
         organization_id: Query<Option<i64>>,
-        /// How far it goes; `erase` when left out.
+        /// Extent of the erasure; `erase` if left out.
         mode: Query<Option<ErasureMode>>,
-        /// With `true` only the plan is made and nothing changed.
+        /// `true` to make only the plan and change nothing.
         dry_run: Query<Option<bool>>,
     ) -> Result<Accepted<ErasureAccepted>, ApiError> {
         let request = ErasureRequest {
@@ -66,10 +66,10 @@ impl ErasureApi {
         Ok(Accepted(self.erasures.request(&request).await?))
     }
 
-    /// Export what is held on a person
+    /// Export a person's data
     ///
-    /// For Core only. One JSON document of everything that is held in both stores. It is sent as it
-    /// is read: if a store fails on the way, the connection breaks off.
+    /// For Core only. Returns one JSON document with all data about the person in both stores. The document is sent
+    /// while it is read: if a store fails meanwhile, the connection is closed early.
     #[oai(path = "/subjects/:subject_id/export", method = "get", operation_id = "privacy_subject_export")]
     async fn privacy_subject_export(
         &self,
@@ -77,9 +77,9 @@ impl ErasureApi {
         /// Id in Core of the user, or of the patient with `subject_kind=patient`.
         #[oai(validator(minimum(value = "1"), maximum(value = "9007199254740991")))]
         subject_id: Path<i64>,
-        /// What the id is the id of; a user when left out.
+        /// Kind of person that the id identifies; `user` if left out.
         subject_kind: Query<Option<SubjectKind>>,
-        /// Only what belongs to this organization; every organization when left out.
+        /// Only data of this organization; data of every organization if left out.
         #[oai(validator(minimum(value = "1"), maximum(value = "9007199254740991")))]
         organization_id: Query<Option<i64>>,
     ) -> Result<Disclosed<Exported, Service>, ApiError> {
@@ -90,12 +90,13 @@ impl ErasureApi {
 
     /// Get the job of an erasure
     ///
-    /// For Core only. Its plan, and as it goes on its receipt. What fails is tried again by itself.
+    /// For Core only. Returns the plan of the job and, as it proceeds, its receipt. Failed steps are retried
+    /// automatically.
     #[oai(path = "/jobs/:job_id", method = "get", operation_id = "privacy_job_get")]
     async fn privacy_job_get(
         &self,
         _core: Service,
-        /// The `request_id` of the request.
+        /// Id of the job: the `request_id` of the erasure.
         job_id: Path<Uuid>,
     ) -> Result<Json<ErasureJob>, ApiError> {
         Ok(Json(self.erasures.job(job_id.0).await?))
@@ -106,8 +107,8 @@ fn subject(kind: Option<SubjectKind>, id: i64, organization_id: Option<i64>) -> 
     DataSubject { kind: kind.unwrap_or(SubjectKind::User), id, organization_id }
 }
 
-/// 200 with a document that is written while it is sent. It has a media type of its own, so that
-/// clients hand out its bytes instead of holding all of it.
+/// Answer 200 with a document that is written while it is sent. Its media type differs from JSON's, so that the
+/// clients return a stream of bytes instead of loading the whole document.
 struct Exported(Body);
 
 impl Exported {
@@ -118,7 +119,7 @@ impl ApiResponse for Exported {
     fn meta() -> MetaResponses {
         MetaResponses {
             responses: vec![MetaResponse {
-                description: "Everything that is held on the person.",
+                description: "All data about the person.",
                 status: Some(200),
                 status_range: None,
                 content: vec![MetaMediaType { content_type: Self::CONTENT_TYPE, schema: SubjectExport::schema_ref() }],

@@ -1,9 +1,9 @@
-//! What ClickHouse holds on a person, under a pseudonym of its own in each organization.
+//! Personal data in ClickHouse, stored under a different pseudonym in each organization.
 //!
-//! Rows go by a mutation (`alter table … delete`), not by a lightweight delete, which would hide them
-//! and leave them on disk until some merge: `mutations_sync = 2` answers when every part of every
-//! replica has been rewritten without them. The rewritten parts' files go some eight minutes later
-//! (`old_parts_lifetime`). Counting is without `final`, so that copies that are not merged yet count.
+//! Rows are deleted by a mutation (`alter table … delete`). A lightweight delete would only hide them, and
+//! leave them on disk until some merge. `mutations_sync = 2` answers when every part of every replica has been
+//! rewritten without them. The files of the old parts are removed some eight minutes later
+//! (`old_parts_lifetime`). Rows are counted without `final`, so that copies that are not merged yet count.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,27 +21,27 @@ use crate::{
     storage::{StoreError, clickhouse::on_cluster},
 };
 
-/// Pseudonyms in one statement: well below the engine's limit on a statement's length.
+/// Number of pseudonyms in one statement, well below ClickHouse's limit on the length of statements.
 const CHUNK: usize = 500;
-/// How long a mutation that somebody else began is waited for, and how often it is looked at. One that
-/// takes longer is waited for again when the job is taken up again.
+/// Longest wait for a mutation that another process began, and the interval at which its state is queried. If
+/// it takes longer, the job waits for it again when it is resumed.
 const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Under which name the person is in an organization: its id, and the pseudonym in hexadecimal.
+/// Identity of the person in an organization: the organization's id, and the pseudonym in hexadecimal.
 type Alias = (i64, String);
 
-/// Counts, erases and reads rows of a person.
+/// Counts, erases and exports the rows of a person.
 #[derive(Clone)]
 pub(crate) struct EventHoldings {
     pub client: Client,
     pub compliance: Arc<Compliance>,
-    /// `CLICKHOUSE_CLUSTER`.
+    /// Cluster of the tables (`CLICKHOUSE_CLUSTER`).
     pub cluster: Option<String>,
 }
 
 impl EventHoldings {
-    /// How many rows there are, those included that replace each other.
+    /// Returns the number of rows, including those that replace each other.
     pub(super) async fn count(&self, holding: &Holding, subject: &DataSubject) -> Result<u64, Error> {
         let mut count = 0;
         for aliases in self.aliases(holding, subject).await? {
@@ -50,8 +50,8 @@ impl EventHoldings {
         Ok(count)
     }
 
-    /// Deletes or anonymizes; returns when that is done in every part, or with an error when another's
-    /// mutation that does the same takes too long.
+    /// Deletes or anonymizes the rows. Returns when every part is rewritten, or with an error if an equal mutation
+    /// of another process takes too long.
     pub(super) async fn erase(&self, holding: &Holding, fate: Fate, subject: &DataSubject) -> Result<(), Interruption> {
         let (verb, change) = match fate {
             Fate::Delete => ("DELETE", "delete".to_owned()),
@@ -60,12 +60,12 @@ impl EventHoldings {
         };
         for aliases in self.aliases(holding, subject).await? {
             if self.count_of(holding, &aliases).await? == 0 {
-                // A mutation reads the table, whether it finds anything or not.
+                // A mutation reads the whole table even if it finds no row.
                 continue;
             }
             if self.mutation_underway(holding, verb, &aliases).await? {
-                // Of an attempt that did not see its end. One more would read the table once more.
-                tracing::info!(table = holding.table, "a mutation that does the same is waited for");
+                // Left by an attempt that ended early. A second mutation would only read the table again.
+                tracing::info!(table = holding.table, "waiting for an equal mutation");
                 self.mutation_end(holding, verb, &aliases).await?;
                 continue;
             }
@@ -79,7 +79,7 @@ impl EventHoldings {
         Ok(())
     }
 
-    /// Writes the rows as they are read.
+    /// Writes the rows while it reads them.
     pub(super) async fn export(
         &self,
         holding: &Holding,
@@ -97,7 +97,7 @@ impl EventHoldings {
             .fetch_all()
             .await
             .map_err(StoreError::from)?;
-        // Binary is no text, and JSON has nothing else.
+        // JSON has no binary values.
         let shown: Vec<String> = binary.iter().map(|column| format!("hex({column}) as {column}")).collect();
         let sql = format!(
             "select * replace ({}) from (select * from {table} final where {})",
@@ -119,8 +119,8 @@ impl EventHoldings {
         Ok(())
     }
 
-    /// Under which names the person may be in the table, in portions. For every organization it is
-    /// asked which there are: a pseudonym can be made, not found.
+    /// Returns the identities under which the person may be in the table, in chunks. If the organization is not
+    /// given, queries which organizations the table has, because a pseudonym can be computed but not searched for.
     async fn aliases(&self, holding: &Holding, subject: &DataSubject) -> Result<Vec<Vec<Alias>>, Error> {
         let organizations: Vec<i64> = if let Some(organization_id) = subject.organization_id {
             vec![organization_id]
@@ -133,7 +133,7 @@ impl EventHoldings {
         Ok(organizations.chunks(CHUNK).map(|chunk| chunk.iter().map(alias).collect()).collect())
     }
 
-    /// Whether a mutation that was begun before does what this one would.
+    /// Returns `true` if a mutation that began earlier does the same as this one would.
     async fn mutation_underway(&self, holding: &Holding, verb: &str, aliases: &[Alias]) -> Result<bool, Error> {
         let names: Vec<&str> = aliases.iter().map(|(_, name)| name.as_str()).collect();
         let sql = "select count() from system.mutations
@@ -160,13 +160,14 @@ impl EventHoldings {
     }
 }
 
-/// Which rows are the person's. The organizations by themselves are what the primary key finds.
+/// Returns the condition for the person's rows. It lists the organizations separately, because the primary key
+/// begins with them.
 fn condition(holding: &Holding) -> String {
     match holding.found {
         Found::Pseudonym(column) => {
             format!("organization_id in ? and (organization_id, hex({column})) in ?")
         }
-        // People are in ClickHouse under pseudonyms alone.
+        // ClickHouse knows people by pseudonyms only.
         Found::User(_) | Found::AuditEntry(_) | Found::Entity | Found::Erasure | Found::DryRun => {
             "0 and organization_id in ? and (organization_id, '') in ?".to_owned()
         }

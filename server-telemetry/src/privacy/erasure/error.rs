@@ -1,4 +1,4 @@
-//! What can go wrong with erasures.
+//! Errors of erasures.
 
 use server_shared::errors;
 use thiserror::Error;
@@ -6,16 +6,16 @@ use thiserror::Error;
 use crate::storage::StoreError;
 
 errors! {
-    /// Why there was no answer.
+    /// Errors of erasures.
     pub(crate) enum ErasureError {
         /// No such job.
         NotFound => NotFound "privacy_job_not_found" "There is no such job.",
-        /// The id of the request was used for another one.
+        /// The id of the request belongs to a different request.
         RequestReused => Conflict "request_id_reused"
-            "This request_id belongs to a request for something else; use a new one.",
+            "This request_id belongs to a different request; use a new one.",
     }
     and those of {
-        /// A store is down or in disorder.
+        /// A store is unavailable or failed.
         Store(#[from] StoreError),
     }
 }
@@ -26,19 +26,19 @@ impl From<sqlx::Error> for ErasureError {
     }
 }
 
-/// Why a job did not get to its end this time.
+/// Reason for which a job was interrupted.
 #[derive(Debug, Error)]
 pub(super) enum Interruption {
-    /// A store is down or in disorder.
-    #[error("{0} failed")]
+    /// A store is unavailable or failed.
+    #[error("{0}")]
     Store(#[from] StoreError),
-    /// Rows came in while they were erased.
+    /// Rows arrived while they were erased.
     #[error("rows of {0} were still there after they were erased")]
     StillThere(&'static str),
-    /// A mutation that does the same has not ended.
-    #[error("a mutation of {0} that was begun before has not ended")]
+    /// An equal mutation is still running.
+    #[error("an earlier mutation of {0} has not ended")]
     Underway(&'static str),
-    /// The lease ran out and somebody else may work on the job.
+    /// The lease expired, so another runner may work on the job.
     #[error("the lease was lost")]
     LeaseLost,
 }

@@ -1,4 +1,4 @@
-//! Everything that is held on a person, written as it is read.
+//! Export of a person's data, written while it is read.
 
 use std::sync::Arc;
 
@@ -13,28 +13,28 @@ use crate::{
     storage::StoreError,
 };
 
-/// Why a document ended before its end.
+/// Reason for which a document ended early.
 #[derive(Debug, Error)]
 pub(super) enum ExportFault {
     /// A store failed.
-    #[error("{0} failed")]
+    #[error("{0}")]
     Store(#[from] StoreError),
-    /// Nobody reads any more.
+    /// The client stopped reading.
     #[error(transparent)]
     Gone(#[from] Gone),
 }
 
-/// Reads both stores.
+/// Exports the data of both stores.
 pub(crate) struct Exporter {
     pub rows: RowHoldings,
     pub events: EventHoldings,
 }
 
 impl Exporter {
-    /// Returns the document, to be written as it is sent. A store that fails later breaks the connection: half a
-    /// document is never taken for a whole one.
+    /// Returns the document, to be written while it is sent. If a store fails later, the connection breaks, so that
+    /// a client cannot mistake half a document for a whole one.
     pub(super) async fn export(self: &Arc<Self>, subject: DataSubject) -> Result<Export, StoreError> {
-        // While there still is a status to say it with.
+        // Checks the stores while there still is a status to report a failure with.
         for store in [Store::PostgreSql, Store::ClickHouse] {
             if let Some(holding) = HOLDINGS.iter().find(|holding| holding.store == store) {
                 match store {
@@ -76,7 +76,7 @@ impl Exporter {
     }
 }
 
-/// An export on its way out.
+/// Export that is being written.
 pub(super) struct Export {
     exporter: Arc<Exporter>,
     subject: DataSubject,

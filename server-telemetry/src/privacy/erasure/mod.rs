@@ -1,4 +1,4 @@
-//! Erasing and handing out what is held on a person, in both stores.
+//! Export and erasure of a person's data in both stores.
 
 mod api;
 mod clickhouse;

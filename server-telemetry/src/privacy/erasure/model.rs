@@ -1,4 +1,4 @@
-//! Erasures: of whom, how, and what came of it.
+//! Erasures: requests, jobs, plans and receipts.
 
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object, types::Example};
@@ -9,18 +9,19 @@ use uuid::Uuid;
 
 use crate::privacy::registry::{Fate, Found, HOLDINGS, Holding};
 
-/// What the subject's id is the id of.
+/// Kind of person that an id identifies.
+///
+/// - `user`: a user of Core
+/// - `patient`: a patient record of Core, with or without a user
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum SubjectKind {
-    /// A user of Core.
     User,
-    /// A patient record of Core, with or without a user.
     Patient,
 }
 
 impl SubjectKind {
-    /// As rows and the audit trail name it.
+    /// Returns the name that rows and the audit trail use.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",
@@ -33,18 +34,18 @@ impl SubjectKind {
     }
 }
 
-/// Whose data is meant.
+/// Person whose data is erased or exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DataSubject {
     pub kind: SubjectKind,
-    /// Its id in Core.
+    /// Id in Core.
     pub id: i64,
-    /// 0 for what belongs to none, `None` for every organization.
+    /// Organization whose data is meant: 0 for data that belongs to none, `None` for every organization.
     pub organization_id: Option<i64>,
 }
 
 impl DataSubject {
-    /// Whether the subject can be in this holding: only users are in those found by user.
+    /// Returns `true` if the holding can have rows of this person: only users are found by user id.
     pub(super) fn may_be_in(&self, holding: &Holding) -> bool {
         match holding.found {
             Found::User(_) | Found::AuditEntry(_) | Found::Pseudonym(_) => self.kind == SubjectKind::User,
@@ -53,14 +54,15 @@ impl DataSubject {
     }
 }
 
-/// How far it goes.
+/// Extent of an erasure.
+///
+/// - `erase`: deletes everything that the law does not require to be kept, and anonymizes the rest
+/// - `anonymize`: keeps everything that can be kept without naming anybody, and deletes the rest
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum ErasureMode {
-    /// Deletes what the law doesn't require to be kept, and anonymizes the rest.
     #[default]
     Erase,
-    /// Keeps what can be kept without naming anybody, and deletes what can't.
     Anonymize,
 }
 
@@ -84,7 +86,7 @@ impl ErasureMode {
     }
 }
 
-/// What is asked for.
+/// Request for an erasure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ErasureRequest {
     pub id: Uuid,
@@ -93,20 +95,21 @@ pub(crate) struct ErasureRequest {
     pub dry_run: bool,
 }
 
-/// How far a job has come.
+/// Status of a job.
+///
+/// - `queued`: the job has not started
+/// - `running`: the job is in progress; failed steps are retried until they succeed
+/// - `finished`: every step of the receipt is done and verified
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum ErasureStatus {
-    /// Nobody has begun.
     Queued,
-    /// Somebody works on it, or will again: what fails is tried until it succeeds.
     Running,
-    /// Everything of the receipt is done and verified.
     Finished,
 }
 
 impl ErasureStatus {
-    /// What the times of a job say.
+    /// Returns the status that the times of a job imply.
     pub(super) fn of(started_at: Option<DateTime<Utc>>, finished_at: Option<DateTime<Utc>>) -> Self {
         match (started_at, finished_at) {
             (_, Some(_)) => Self::Finished,
@@ -116,40 +119,41 @@ impl ErasureStatus {
     }
 }
 
-/// What becomes of rows.
+/// Effect on the rows.
+///
+/// - `delete`: the rows are deleted
+/// - `anonymize`: the rows are kept and name nobody any more
+/// - `retain`: the rows are kept unchanged; see `reason` and `until`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize, Deserialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ErasureAction {
-    /// They go.
     Delete,
-    /// They stay and name nobody any more.
     Anonymize,
-    /// They stay as they are; see `reason` and `until`.
     Retain,
 }
 
-/// A table in which the person is found one way, and what becomes of the rows.
+/// Table in which the person is found in one way, and the effect on its rows.
 #[derive(Debug, Clone, PartialEq, Eq, Object, Serialize, Deserialize)]
 #[oai(skip_serializing_if_is_none)]
 pub(crate) struct ErasureItem {
-    /// The store: `postgresql` or `clickhouse`.
+    /// Store: `postgresql` or `clickhouse`.
     pub store: String,
-    /// The table.
+    /// Name of the table.
     pub table: String,
-    /// How the person is found, and in which column: `user`, `audit_entry`, `entity`, `erasure`,
-    /// `dry_run` or `pseudonym`, then `:` and the column.
+    /// Way in which the person is found (`user`, `audit_entry`, `entity`, `erasure`, `dry_run` or `pseudonym`),
+    /// then `:` and the column.
     pub found_by: String,
-    /// The columns that are about the person.
+    /// Columns that are about the person.
     pub columns: Vec<String>,
-    /// What becomes of the rows.
+    /// Effect on the rows.
     pub action: ErasureAction,
-    /// How many rows: found in a plan; deleted, anonymized or retained in a receipt. In ClickHouse
-    /// what was sent twice counts twice until it is merged.
+    /// Number of rows: found in a plan; deleted, anonymized or retained in a receipt. In ClickHouse, rows that were
+    /// sent twice count twice until they are merged.
     pub rows: u64,
-    /// Why they are retained.
+    /// Reason for which the rows are retained.
     pub reason: Option<String>,
-    /// How long they are retained.
+    /// End of the retention.
     pub until: Option<String>,
 }
 
@@ -172,7 +176,7 @@ impl ErasureItem {
         }
     }
 
-    /// Whether it is about this holding.
+    /// Returns `true` if the item is about this holding.
     pub(super) fn is_of(&self, holding: &Holding) -> bool {
         self.store == holding.store.as_str()
             && self.table == holding.table
@@ -185,24 +189,24 @@ impl ErasureItem {
     }
 }
 
-/// Something that went wrong on the way.
+/// Failure of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Object, Serialize, Deserialize)]
 pub(crate) struct ErasureFailure {
-    /// When.
+    /// Time of the failure.
     pub at: DateTime<Utc>,
-    /// What, without any value; the logs of that time have the cause.
+    /// Description of the failure, without any value; the logs of that time state the cause.
     pub message: String,
 }
 
-/// What was asked for is under way.
+/// Accepted erasure.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub(crate) struct ErasureAccepted {
-    /// Id of the job: the `request_id` that it was asked for with.
+    /// Id of the job: the `request_id` of the erasure.
     pub job_id: Uuid,
-    /// How far it has come.
+    /// Status of the job.
     pub status: ErasureStatus,
-    /// Whether nothing is changed and only the plan made.
+    /// `true` if the job only makes the plan and changes nothing.
     pub dry_run: bool,
 }
 
@@ -212,36 +216,36 @@ impl Example for ErasureAccepted {
     }
 }
 
-/// A job: what it was to do and what it did.
+/// Job of an erasure, with its plan and receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct ErasureJob {
-    /// Its id.
+    /// Id of the job.
     pub job_id: Uuid,
-    /// How far it has come.
+    /// Status of the job.
     pub status: ErasureStatus,
-    /// Whether nothing is changed and only the plan made.
+    /// `true` if the job only makes the plan and changes nothing.
     pub dry_run: bool,
-    /// How far it goes.
+    /// Extent of the erasure.
     pub mode: ErasureMode,
-    /// What the subject's id is the id of.
+    /// Kind of person that `subject_id` identifies.
     pub subject_kind: SubjectKind,
-    /// The subject's id in Core.
+    /// Id of the person in Core.
     pub subject_id: i64,
-    /// The organization whose data is meant, 0 for what belongs to none; left out for all of them.
+    /// Organization whose data is erased, 0 for data that belongs to none; left out if the job covers every
+    /// organization.
     pub organization_id: Option<i64>,
-    /// When it was asked for.
+    /// Time of the request.
     pub requested_at: DateTime<Utc>,
-    /// When it was begun.
+    /// Time at which the job started.
     pub started_at: Option<DateTime<Utc>>,
-    /// When all of it was done and verified.
+    /// Time at which every step was done and verified.
     pub finished_at: Option<DateTime<Utc>>,
-    /// What was found at the beginning, table by table; empty before that.
+    /// Rows that were found at the start, table by table; empty before that.
     pub plan: Vec<ErasureItem>,
-    /// What was really changed, and what was retained; complete once `finished_at` is there. Empty
-    /// for a dry run.
+    /// Rows that were changed or retained; complete once `finished_at` is present. Empty for a dry run.
     pub receipt: Vec<ErasureItem>,
-    /// What went wrong on the way, the latest last; at most 20. The job is tried again by itself.
+    /// Failures of steps, the latest last; at most 20. Failed steps are retried automatically.
     pub errors: Vec<ErasureFailure>,
 }
 
@@ -266,33 +270,33 @@ impl Example for ErasureJob {
     }
 }
 
-/// Everything that is held on a person. This describes the document; it is sent as it is read.
+/// All data about a person. This schema describes the document, which is sent while it is read.
 #[derive(Debug, Clone, PartialEq, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct SubjectExport {
-    /// What the subject's id is the id of.
+    /// Kind of person that `subject_id` identifies.
     pub subject_kind: SubjectKind,
-    /// The subject's id in Core.
+    /// Id of the person in Core.
     pub subject_id: i64,
-    /// The organization whose data is meant; left out for all of them.
+    /// Organization whose data is exported; left out if the export covers every organization.
     pub organization_id: Option<i64>,
-    /// When reading began.
+    /// Time at which reading began.
     pub exported_at: DateTime<Utc>,
-    /// What is held, table by table.
+    /// Data of the person, table by table.
     pub holdings: Vec<SubjectHolding>,
 }
 
-/// The rows of a table in which the person is found one way.
+/// Rows of a table in which the person is found in one way.
 #[derive(Debug, Clone, PartialEq, Object)]
 pub(crate) struct SubjectHolding {
-    /// The store: `postgresql` or `clickhouse`.
+    /// Store: `postgresql` or `clickhouse`.
     pub store: String,
-    /// The table.
+    /// Name of the table.
     pub table: String,
-    /// How the person is found; see the items of a job.
+    /// Way in which the person is found; see `found_by` of the items of a job.
     pub found_by: String,
-    /// The rows, each an object with its columns. What tells of others is left out; binary values
-    /// are hexadecimal.
+    /// Rows, each an object with its columns. Columns about other people are left out; binary values are in
+    /// hexadecimal.
     pub rows: Vec<Phi<serde_json::Value>>,
 }
 

@@ -1,5 +1,5 @@
-//! What PostgreSQL holds on a person. Statements are made of the registry's own words; what comes
-//! from a request is bound: `$1` kind, `$2` id, `$3` organization or null.
+//! Personal data in PostgreSQL. Statements are built from the registry's own words; values of requests are
+//! bound: `$1` kind, `$2` id, `$3` organization or null.
 
 use futures_util::StreamExt;
 use server_shared::http::streamed::Outlet;
@@ -11,19 +11,19 @@ use crate::{
     storage::{StoreError, postgres::Database},
 };
 
-/// Counts, erases and reads rows of a person.
+/// Counts, erases and exports the rows of a person.
 #[derive(Clone)]
 pub(crate) struct RowHoldings {
     database: Database,
 }
 
 impl RowHoldings {
-    /// On this database.
+    /// Makes holdings in this database.
     pub(crate) fn new(database: Database) -> Self {
         Self { database }
     }
 
-    /// How many rows there are.
+    /// Returns the number of rows.
     pub(super) async fn count(&self, holding: &Holding, subject: &DataSubject) -> Result<u64, sqlx::Error> {
         let sql = format!("select count(*) from {} t where {}", holding.table, condition(holding.found));
         let mut tx = self.database.work().await?;
@@ -36,7 +36,7 @@ impl RowHoldings {
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
-    /// Deletes or anonymizes; gives how many rows.
+    /// Deletes or anonymizes the rows; returns their number.
     pub(super) async fn erase(
         &self,
         tx: &mut Transaction<'static, Postgres>,
@@ -50,7 +50,8 @@ impl RowHoldings {
             Fate::Anonymize(assignments) => format!("update {table} t set {assignments} where {condition}"),
             Fate::Retain { .. } => return Ok(0),
         };
-        // Personal values of the audit trail go for this reason alone, and their table asks for it.
+        // An erasure is the only reason to delete personal values of the audit trail; the trigger of their table
+        // checks this setting.
         sqlx::query("select set_config('audit.erasing', 'on', true)").execute(&mut **tx).await?;
         let done = sqlx::query(AssertSqlSafe(sql))
             .bind(subject.kind.as_str())
@@ -61,7 +62,7 @@ impl RowHoldings {
         Ok(done.rows_affected())
     }
 
-    /// Writes the rows as they are read, without what tells of others.
+    /// Writes the rows while it reads them, without columns about other people.
     pub(super) async fn export(
         &self,
         holding: &Holding,
@@ -84,7 +85,8 @@ impl RowHoldings {
     }
 }
 
-/// What an export shows of a row `t`: what touched many people at once names this one alone.
+/// Returns the expression that an export selects from a row `t`. Of an event that affected many people, it
+/// shows this person only.
 fn shown(found: Found) -> &'static str {
     match found {
         Found::Entity => {
@@ -95,7 +97,7 @@ fn shown(found: Found) -> &'static str {
     }
 }
 
-/// Which rows are the person's; as a condition on `t`.
+/// Returns the condition on `t` for the person's rows.
 fn condition(found: Found) -> String {
     let found = match found {
         Found::User(column) => format!("$1::text = 'user' and t.{column} = $2::bigint"),
@@ -117,7 +119,7 @@ fn condition(found: Found) -> String {
             "t.subject_kind = $1::text and t.subject_id = $2::bigint and t.dry_run and t.finished_at is not null"
                 .to_owned()
         }
-        // Pseudonyms are in ClickHouse alone.
+        // Only ClickHouse has pseudonyms.
         Found::Pseudonym(_) => "false and $1::text is null and $2::bigint is null".to_owned(),
     };
     format!("{found} and ($3::bigint is null or t.organization_id = $3)")

@@ -1,4 +1,4 @@
-//! Jobs in PostgreSQL.
+//! Jobs of erasures in PostgreSQL.
 
 use std::time::Duration;
 
@@ -14,15 +14,16 @@ use super::{
 };
 use crate::storage::postgres::Database;
 
-/// Failures of a job that are kept.
+/// Number of failures that a job keeps.
 const ERRORS_KEPT: usize = 20;
 
-/// Adds, finds and works off jobs. They are Core's, of any organization: none has a context.
+/// Adds, finds and advances jobs. Jobs belong to Core and may be of any organization, so their transactions
+/// have no context.
 pub(crate) struct ErasureRepository {
     database: Database,
 }
 
-/// A job that a runner works on.
+/// Job that a runner has leased.
 #[derive(Debug)]
 pub(super) struct Claimed {
     pub request: ErasureRequest,
@@ -37,12 +38,12 @@ pub(super) struct Claimed {
 }
 
 impl ErasureRepository {
-    /// On this database.
+    /// Makes a repository on this database.
     pub(crate) fn new(database: Database) -> Self {
         Self { database }
     }
 
-    /// Adds a job unless its id is known; then gives that one, if it is for the same.
+    /// Adds a job unless its id exists; then returns the existing job if it is for the same request.
     pub(super) async fn add(&self, request: &ErasureRequest) -> Result<Option<ErasureStatus>, sqlx::Error> {
         let ErasureRequest { id, subject, mode, dry_run } = *request;
         let mut tx = self.database.work().await?;
@@ -79,7 +80,7 @@ impl ErasureRepository {
         Ok(known.map(|job| ErasureStatus::of(job.started_at, job.finished_at)))
     }
 
-    /// A job as it stands.
+    /// Returns a job.
     pub(super) async fn find(&self, id: Uuid) -> Result<Option<ErasureJob>, sqlx::Error> {
         let mut tx = self.database.work().await?;
         let row = sqlx::query!(
@@ -108,7 +109,7 @@ impl ErasureRepository {
         }))
     }
 
-    /// The job that has waited longest and that nobody works on, leased for `lease`.
+    /// Leases the job that has waited longest and that no runner works on, for `lease`.
     pub(super) async fn claim(&self, lease: Duration) -> Result<Option<Claimed>, sqlx::Error> {
         let mut tx = self.database.work().await?;
         let row = sqlx::query!(
@@ -152,7 +153,7 @@ impl ErasureRepository {
         }))
     }
 
-    /// Keeps the lease for another stretch; false when it is another's by now.
+    /// Extends the lease by `stretch`; returns `false` if another runner has taken the job.
     pub(super) async fn renew(&self, job: Uuid, lease: Uuid, stretch: Duration) -> Result<bool, sqlx::Error> {
         let mut tx = self.database.work().await?;
         let renewed = sqlx::query!(
@@ -168,13 +169,13 @@ impl ErasureRepository {
         Ok(renewed.rows_affected() == 1)
     }
 
-    /// A transaction for a step and its entry in the receipt.
+    /// Begins a transaction for a step and its entry in the receipt.
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
         self.database.work().await
     }
 
-    /// Writes down how far the job is, and commits. Fails if the lease was lost; then nothing of the
-    /// transaction has happened.
+    /// Stores the progress of the job and commits. Fails if the lease was lost; then the whole transaction is
+    /// rolled back.
     pub(super) async fn commit(
         &self,
         mut tx: Transaction<'static, Postgres>,
@@ -197,7 +198,7 @@ impl ErasureRepository {
         Ok(())
     }
 
-    /// The end of it.
+    /// Marks the job as finished.
     pub(super) async fn finish(&self, job: &Claimed) -> Result<(), Interruption> {
         let mut tx = self.database.work().await?;
         let finished = sqlx::query!(
@@ -212,7 +213,7 @@ impl ErasureRepository {
         if finished.rows_affected() == 1 { Ok(()) } else { Err(Interruption::LeaseLost) }
     }
 
-    /// Gives the job back, to be taken up again after `pause`; with what went wrong, if anything did.
+    /// Releases the job until `pause` has passed, and records the failure if there was one.
     pub(super) async fn pause(
         &self,
         job: &mut Claimed,
@@ -242,7 +243,7 @@ impl ErasureRepository {
         Ok(())
     }
 
-    /// Forgets the jobs that have proved what they had to.
+    /// Deletes the jobs that are no longer needed as proof.
     pub(super) async fn sweep(&self) -> Result<u64, sqlx::Error> {
         let mut tx = self.database.work().await?;
         let swept = sqlx::query!("delete from privacy.erasures where finished_at < now() - interval '3 years'")

@@ -1,15 +1,15 @@
-//! Works jobs off: any number of instances, one job at a time each.
+//! Runs jobs of erasures: in any number of instances, one job at a time in each.
 //!
-//! A job is leased; its runner renews the lease while it works, and whoever finds it run out takes
-//! over. A step of PostgreSQL and its entry in the receipt commit together. A step of ClickHouse is
-//! counted, written down, done, and verified by counting again. So every step can be repeated, and a
-//! process that dies leaves a job that goes on elsewhere.
+//! A runner leases a job and renews the lease while it works; when a lease expires, another runner takes over.
+//! A step in PostgreSQL and its entry in the receipt commit together. A step in ClickHouse counts the rows,
+//! records their number, erases them, and counts again to verify. So every step can be repeated, and if a
+//! process dies, another one continues the job.
 //!
-//! From the moment a job is there, its person counts as excluded: nothing more is stored. What was on
-//! its way at that moment (admitted by a cache of an instance that had not heard of it, or waiting in
-//! a writer's queue) comes to rest within [`ErasureRunner::settle`]; then all steps are done once
-//! more, and what had come in is gone too. Audit events of the person that come even later are
-//! stored without personal values (`AuditRepository::insert`).
+//! From the moment a job exists, its person counts as excluded, and nothing more is stored. Rows that were on
+//! their way at that moment (admitted by the cache of an instance that did not know of the job yet, or waiting
+//! in the queue of a writer) arrive within [`ErasureRunner::settle`]. After that time the runner repeats all
+//! steps, which erases them. Audit events of the person that arrive even later are stored without personal
+//! values ([`crate::audit::insert`]).
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,36 +38,36 @@ use crate::{
     storage::StoreError,
 };
 
-/// How often jobs of other instances are looked for; those of this one are told of.
+/// Interval at which the runner looks for jobs of other instances; its own instance wakes it.
 const POLL: Duration = Duration::from_secs(1);
 /// Pauses after failures.
 const PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(5));
-/// How often jobs that have proved what they had to are forgotten.
+/// Interval at which jobs that are no longer needed as proof are deleted.
 const SWEEP: Duration = Duration::from_hours(1);
-/// Mutations of one table before the job is put off: rows still come in.
+/// Number of mutations of one table after which a job is put off because rows still arrive.
 const MUTATIONS: usize = 3;
 
-/// Works jobs off.
+/// Runs jobs of erasures.
 pub(crate) struct ErasureRunner {
     pub repository: Arc<ErasureRepository>,
     pub rows: RowHoldings,
     pub events: EventHoldings,
     pub cache: Arc<ConsentCache>,
-    /// `ERASURE_SETTLE`: after this no row is on its way any more that was admitted before.
+    /// `ERASURE_SETTLE`: time after which rows that were admitted before a job began have arrived.
     pub settle: Duration,
-    /// Told of new jobs.
+    /// Signals new jobs.
     pub wake: Notify,
 }
 
-/// How a turn ended.
+/// Result of a turn.
 enum Turn {
     Finished,
-    /// To be gone on with after this.
+    /// The job continues after this time.
     Paused(Duration),
 }
 
 impl ErasureRunner {
-    /// Works until shutdown.
+    /// Runs jobs until shutdown.
     pub(crate) fn start(self: &Arc<Self>, shutdown: &Shutdown) {
         let runner = Arc::clone(self);
         shutdown.spawn("erasures", |stop| async move {
@@ -75,7 +75,7 @@ impl ErasureRunner {
                 match runner.turn(&stop).await {
                     Ok(true) => continue,
                     Ok(false) => {}
-                    Err(error) => tracing::warn!(%error, "erasures could not be looked for"),
+                    Err(error) => tracing::warn!(%error, "the queue of erasures could not be read"),
                 }
                 tokio::select! {
                     () = sleep(POLL) => {}
@@ -91,23 +91,23 @@ impl ErasureRunner {
         });
     }
 
-    /// Takes up one job, if there is any.
+    /// Works on one job, if there is any.
     async fn turn(&self, stop: &CancellationToken) -> Result<bool, sqlx::Error> {
         let Some(mut job) = self.repository.claim(LEASE).await? else { return Ok(false) };
         let (id, lease) = (job.request.id, job.lease);
         let renew = || self.repository.renew(id, lease, LEASE);
-        // When the process stops, another one may go on at once.
+        // At shutdown the lease ends at once, so that another process may continue.
         match hold(id, self.work(&mut job), renew, stop, Duration::ZERO).await {
             Held::Done(Ok(Turn::Finished)) => tracing::info!(job_id = %id, "an erasure is finished"),
             Held::Done(Ok(Turn::Paused(pause))) => self.repository.pause(&mut job, pause, None).await?,
             Held::Stopped => self.repository.pause(&mut job, Duration::ZERO, None).await?,
             Held::Lost | Held::Done(Err(Interruption::LeaseLost)) => {
-                tracing::warn!(job_id = %id, "an erasure took longer than its lease; another instance goes on");
+                tracing::warn!(job_id = %id, "an erasure outlived its lease; another instance continues it");
             }
             Held::Done(Err(error)) => {
                 let pause = PAUSES.after(u32::try_from(job.failures).unwrap_or_default().saturating_add(1));
                 let retry_in_ms = pause.as_millis();
-                tracing::warn!(job_id = %id, retry_in_ms, error = causes(&error), "an erasure is tried again");
+                tracing::warn!(job_id = %id, retry_in_ms, error = causes(&error), "an erasure failed and is retried");
                 self.repository.pause(&mut job, pause, Some(error.to_string())).await?;
             }
         }
@@ -121,7 +121,7 @@ impl ErasureRunner {
             self.repository.commit(self.repository.begin().await?, job).await?;
         }
         if !request.dry_run {
-            // Whoever is remembered as consenting is looked up again, and found excluded.
+            // Removes cached consents, so that the next request finds the person excluded.
             self.cache.forget_everybody().await;
             for holding in HOLDINGS.iter().filter(|holding| request.subject.may_be_in(holding)) {
                 self.step(job, holding).await?;
@@ -135,7 +135,7 @@ impl ErasureRunner {
         Ok(Turn::Finished)
     }
 
-    /// What there is.
+    /// Counts the rows of every holding.
     async fn plan(&self, request: &ErasureRequest) -> Result<Vec<ErasureItem>, Interruption> {
         let mut plan = Vec::new();
         for holding in HOLDINGS.iter().filter(|holding| request.subject.may_be_in(holding)) {
@@ -175,7 +175,7 @@ impl ErasureRunner {
         for _ in 0..MUTATIONS {
             let rows = self.events.count(holding, &subject).await?;
             if job.mutating.as_ref() == Some(&key) {
-                // A mutation that somebody began and did not see the end of: its rows are counted.
+                // An earlier run may have been interrupted during this mutation; its rows are counted already.
                 if rows == 0 {
                     job.mutating = None;
                 }
@@ -196,17 +196,17 @@ impl ErasureRunner {
         }
     }
 
-    /// Forgets what has proved what it had to; says when to do so again.
+    /// Deletes jobs that are no longer needed as proof; returns the pause before the next time.
     async fn sweep(&self) -> Result<Duration, StoreError> {
         let swept = self.repository.sweep().await?;
         if swept > 0 {
-            tracing::info!(swept, "erasures of long ago forgotten");
+            tracing::info!(swept, "old jobs of erasures deleted");
         }
         Ok(SWEEP)
     }
 }
 
-/// The holding's entry in the receipt, made if it isn't there.
+/// Returns the holding's entry in the receipt, and adds it if it is missing.
 fn item<'a>(job: &'a mut Claimed, holding: &Holding) -> &'a mut ErasureItem {
     let place = job.receipt.iter().position(|item| item.is_of(holding)).unwrap_or_else(|| {
         job.receipt.push(ErasureItem::new(holding, job.request.mode, 0));

@@ -1,4 +1,4 @@
-//! What Core asks for.
+//! Service for the requests of Core.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::storage::StoreError;
 
-/// Takes requests in; the runner works them off.
+/// Accepts requests, which the runner carries out.
 pub(crate) struct ErasureService {
     pub repository: Arc<ErasureRepository>,
     pub runner: Arc<ErasureRunner>,
@@ -21,7 +21,7 @@ pub(crate) struct ErasureService {
 }
 
 impl ErasureService {
-    /// The job of the request, made unless it is there.
+    /// Returns the job of the request, and adds it if it is missing.
     pub(crate) async fn request(&self, request: &ErasureRequest) -> Result<ErasureAccepted, ErasureError> {
         let status = self.repository.add(request).await?.ok_or(ErasureError::RequestReused)?;
         if status == ErasureStatus::Queued {
@@ -30,12 +30,12 @@ impl ErasureService {
         Ok(ErasureAccepted { job_id: request.id, status, dry_run: request.dry_run })
     }
 
-    /// A job as it stands.
+    /// Returns a job.
     pub(crate) async fn job(&self, id: Uuid) -> Result<ErasureJob, ErasureError> {
         self.repository.find(id).await?.ok_or(ErasureError::NotFound)
     }
 
-    /// Everything that is held on the subject, as a document that is written while it is read.
+    /// Returns all data about the person, as a document that is written while it is read.
     pub(super) async fn export(&self, subject: DataSubject) -> Result<Export, StoreError> {
         self.exporter.export(subject).await
     }

@@ -1,4 +1,4 @@
-//! The operations on exclusions.
+//! Operations on exclusions from tracking.
 
 use std::sync::Arc;
 
@@ -28,27 +28,28 @@ pub(crate) struct ExclusionApi {
 
 #[OpenApi(prefix_path = "/v1/privacy", tag = "Tag::Privacy")]
 impl ExclusionApi {
-    /// List who is not tracked
+    /// List exclusions
     ///
-    /// Administrators see everybody in the organization of the token, others themselves.
+    /// Administrators see every excluded person of the token's organization, other people only themselves.
     #[oai(path = "/exclusions", method = "get", operation_id = "exclusion_list")]
     async fn exclusion_list(
         &self,
         person: Person,
         /// Number of the page, from 1.
         page: Query<Option<PageNumber>>,
-        /// Entries a page holds at most.
+        /// Maximum number of entries on a page.
         page_size: Query<Option<PageSize>>,
     ) -> Result<Json<Page<Exclusion>>, ApiError> {
         let paging = Paging::new(page.0, page_size.0);
         Ok(Json(self.exclusions.list(&person.member()?, &paging).await?))
     }
 
-    /// Exclude somebody from being tracked
+    /// Exclude a person from tracking
     ///
-    /// Oneself; administrators also others. From the answer on nothing is stored about the person,
-    /// whatever it agreed to. Doing it again changes nothing. 409 `erasure_in_progress` while the
-    /// person's data is being erased; nothing is stored about it then, either.
+    /// People exclude themselves; administrators also exclude others. Once this has answered, nothing is stored
+    /// about the person, whatever the person consented to. Repeating the request changes nothing. 409
+    /// `erasure_in_progress` while the person's data is being erased; nothing is stored about the person during
+    /// that time, either.
     #[oai(path = "/exclusions", method = "post", operation_id = "exclusion_create")]
     async fn exclusion_create(&self, person: Person, body: Body<NewExclusion>) -> Result<Created<Exclusion>, ApiError> {
         let subject_id = own_or_administered(&person, body.subject_id)?;
@@ -57,12 +58,13 @@ impl ExclusionApi {
 
     /// Lift an exclusion
     ///
-    /// A person lifts what it asked for itself, an administrator what administrators asked for.
+    /// People lift the exclusions that they asked for themselves, administrators those that administrators asked
+    /// for.
     #[oai(path = "/exclusions/:subject_id", method = "delete", operation_id = "exclusion_delete")]
     async fn exclusion_delete(
         &self,
         person: Person,
-        /// The user's id in Core.
+        /// Id of the user in Core.
         #[oai(validator(minimum(value = "1"), maximum(value = "9007199254740991")))]
         subject_id: Path<i64>,
     ) -> Result<NoContent, ApiError> {
@@ -72,7 +74,7 @@ impl ExclusionApi {
     }
 }
 
-/// Whom the person may exclude: itself, or as an administrator anybody.
+/// Returns the person to exclude: the caller or, for an administrator, anybody.
 fn own_or_administered(person: &Person, subject_id: Option<i64>) -> Result<i64, ApiError> {
     let subject_id = subject_id.unwrap_or(person.user_id);
     if subject_id != person.user_id {

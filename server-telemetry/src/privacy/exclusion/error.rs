@@ -1,19 +1,19 @@
-//! What can go wrong with exclusions.
+//! Errors of exclusions.
 
 use server_shared::errors;
 
 use crate::{privacy::error::ErasureInProgress, storage::StoreError};
 
 errors! {
-    /// Why there was no answer.
+    /// Errors of exclusions.
     pub(crate) enum ExclusionError {
-        /// No such exclusion, or none that the caller can lift.
+        /// No such exclusion, or none that the caller may lift.
         NotFound => NotFound "exclusion_not_found" "There is no such exclusion, or none that you can lift.",
     }
     and those of {
-        /// The person is being erased.
+        /// The person's data is being erased.
         Erasure(#[from] ErasureInProgress),
-        /// A store is down or in disorder.
+        /// A store is unavailable or failed.
         Store(#[from] StoreError),
     }
 }

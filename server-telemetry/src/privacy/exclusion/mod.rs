@@ -1,4 +1,4 @@
-//! Who is not to be tracked, whatever it agreed to.
+//! Exclusions from tracking, which override consent.
 
 mod api;
 mod error;

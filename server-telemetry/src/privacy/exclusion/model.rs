@@ -1,20 +1,21 @@
-//! Exclusions: whom, and who asked for it.
+//! Exclusions from tracking, and their sources.
 
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object, types::Example};
 
-/// Who asked for an exclusion.
+/// Source of an exclusion.
+///
+/// - `person`: the person asked for it; only the person can lift it
+/// - `admin`: an administrator asked for it; only administrators can lift it
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum ExclusionSource {
-    /// The person itself; only it can lift it again.
     Person,
-    /// An administrator; only administrators can lift it again.
     Admin,
 }
 
 impl ExclusionSource {
-    /// As rows name it.
+    /// Returns the name that rows use.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Person => "person",
@@ -27,15 +28,15 @@ impl ExclusionSource {
     }
 }
 
-/// Somebody who is not tracked.
+/// Person who is excluded from tracking.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub(crate) struct Exclusion {
-    /// The user's id in Core.
+    /// Id of the user in Core.
     pub subject_id: i64,
-    /// Who asked for it.
+    /// Source of the exclusion.
     pub source: ExclusionSource,
-    /// Since when.
+    /// Time at which the exclusion was added.
     pub created_at: DateTime<Utc>,
 }
 
@@ -46,11 +47,11 @@ impl Example for Exclusion {
     }
 }
 
-/// Whom to exclude.
+/// Person to exclude.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
 pub(crate) struct NewExclusion {
-    /// The user's id in Core; the caller itself when left out. Another is for administrators.
+    /// Id of the user in Core; the caller if left out. Only administrators may name another user.
     #[oai(validator(minimum(value = "1"), maximum(value = "9007199254740991")))]
     pub subject_id: Option<i64>,
 }

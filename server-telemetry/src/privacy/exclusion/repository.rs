@@ -1,4 +1,4 @@
-//! Exclusions in PostgreSQL, whose policies say who sees, adds and lifts which.
+//! Exclusions in PostgreSQL, whose policies decide who may see, add and lift which.
 
 use server_shared::http::Paging;
 
@@ -11,12 +11,12 @@ pub(crate) struct ExclusionRepository {
 }
 
 impl ExclusionRepository {
-    /// On this database.
+    /// Makes a repository on this database.
     pub(crate) fn new(database: Database) -> Self {
         Self { database }
     }
 
-    /// A page of those that the member may know of, and how many there are.
+    /// Returns a page of the exclusions that the member may see, and their total number.
     pub(super) async fn list(&self, member: &Member, paging: &Paging) -> Result<(Vec<Exclusion>, i64), sqlx::Error> {
         let mut tx = self.database.read(member).await?;
         let rows = sqlx::query!(
@@ -49,7 +49,7 @@ impl ExclusionRepository {
         Ok((exclusions.collect(), total))
     }
 
-    /// Adds one, unless it is there; gives it. None while an erasure of the subject runs.
+    /// Adds an exclusion unless it exists, and returns it; `None` while an erasure of the person is in progress.
     pub(super) async fn add(
         &self,
         member: &Member,
@@ -83,7 +83,7 @@ impl ExclusionRepository {
         Ok(Some(Exclusion { subject_id, source, created_at }))
     }
 
-    /// Lifts one; whether it was there.
+    /// Lifts an exclusion; returns `true` if it existed.
     pub(super) async fn remove(
         &self,
         member: &Member,

@@ -1,4 +1,4 @@
-//! Paths that only a scanner asks for. Services count them, one entry a minute and network.
+//! Requests for paths that only scanners request. The services record one entry for each minute and network.
 
 use super::{Rule, Sign, Subject, says};
 use crate::{audit::NewAuditEvent, security::model::SecuritySeverity};
@@ -6,7 +6,7 @@ use crate::{audit::NewAuditEvent, security::model::SecuritySeverity};
 pub(super) const RULE: Rule =
     Rule { kind: "attack_path", severity: SecuritySeverity::Medium, limit: |config| config.attack_path, sign };
 
-/// Whether the event is one of a scanner that was turned away.
+/// Returns `true` if the event is a rejected request of a scanner.
 pub(super) fn is_attack(event: &NewAuditEvent) -> bool {
     says(event, "attack", "blocked")
 }

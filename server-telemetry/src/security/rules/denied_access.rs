@@ -1,4 +1,4 @@
-//! Somebody known who tries again and again what it may not.
+//! A known actor that repeatedly attempts actions that it is not allowed.
 
 use super::{Rule, Sign, Subject};
 use crate::{

@@ -10,7 +10,7 @@ pub(super) const RULE: Rule = Rule {
     sign,
 };
 
-/// What was genuine and is too old is nobody's guess.
+/// Code for genuine credentials that have expired, which nobody has guessed.
 const EXPIRED: &str = "token_expired";
 
 fn sign(event: &NewAuditEvent) -> Option<Sign<'_>> {

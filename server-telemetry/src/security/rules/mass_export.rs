@@ -1,4 +1,4 @@
-//! Somebody who takes out much at once.
+//! An actor that exports large amounts of data.
 
 use super::{Rule, Sign, Subject, succeeded};
 use crate::{audit::NewAuditEvent, security::model::SecuritySeverity};

@@ -1,5 +1,5 @@
-//! The rules, one a file: what each takes notice of in an audit event. How much of it within how long
-//! makes a security event is configuration.
+//! Rules, one in each file, which state the audit events that they observe. Configuration states the number of
+//! observations and the window that make a security event.
 
 mod attack_path;
 mod denied_access;
@@ -19,7 +19,7 @@ use crate::{
     config::{Limit, SecurityConfig},
 };
 
-/// Every rule.
+/// All rules.
 pub(super) static RULES: [Rule; 7] = [
     attack_path::RULE,
     denied_access::RULE,
@@ -30,29 +30,29 @@ pub(super) static RULES: [Rule; 7] = [
     privilege_change::RULE,
 ];
 
-/// A rule.
+/// Rule that observes audit events.
 #[derive(Debug)]
 pub(super) struct Rule {
-    /// Its name, which is the kind of its security events; never changes once released.
+    /// Name, which is the kind of the rule's security events; never changes once released.
     pub kind: &'static str,
-    /// How bad it is.
+    /// Severity of the rule's security events.
     pub severity: SecuritySeverity,
-    /// How much of it makes an event.
+    /// Limit at which observations make an event.
     pub limit: fn(&SecurityConfig) -> Limit,
-    /// What it takes notice of, if anything.
+    /// Returns the observation in an audit event, if there is one.
     pub sign: fn(&NewAuditEvent) -> Option<Sign<'_>>,
 }
 
-/// What a rule takes notice of in an event.
+/// Observation of a rule in an audit event.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Sign<'a> {
-    /// Whose doing it is.
+    /// Subject to which the observation is attributed.
     pub subject: Subject,
-    /// What is counted, each thing once in a window; where it is none, the event's occurrences are.
+    /// Objects that are counted, each once in a window; if there are none, the event's occurrences count.
     pub objects: Vec<&'a str>,
 }
 
-/// Whose doings are counted together.
+/// Actor or address whose observations are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Subject {
     User(i64),
@@ -61,7 +61,7 @@ pub(super) enum Subject {
 }
 
 impl Rule {
-    /// How often it has to be seen, and within how many seconds.
+    /// Returns the number of observations that make an event, and the window in seconds.
     pub(super) fn measure(&self, config: &SecurityConfig) -> (i64, i64) {
         let limit = (self.limit)(config);
         (limit.count.into(), i64::try_from(limit.window.as_secs()).unwrap_or(i64::MAX))
@@ -69,13 +69,13 @@ impl Rule {
 }
 
 impl Subject {
-    /// The known actor. Who impersonates acts, not who is impersonated.
+    /// Returns the known actor; the impersonator during an impersonation.
     fn actor(event: &NewAuditEvent) -> Option<Self> {
         let user = event.impersonator_user_id.or(event.actor_user_id).map(Self::User);
         user.or(event.actor_api_key_id.map(Self::ApiKey))
     }
 
-    /// The address of somebody who is not known. A count without an address is nobody's.
+    /// Returns the address of a caller that is not authenticated; `None` if the event has no address.
     fn stranger(event: &NewAuditEvent) -> Option<Self> {
         let anonymous = event.actor_kind == ActorKind::Anonymous && event.outcome == AuditOutcome::Denied;
         let ip = event.ip.as_ref().filter(|_| anonymous)?;
@@ -84,18 +84,18 @@ impl Subject {
 }
 
 impl Sign<'_> {
-    /// The event as such counts.
+    /// Makes an observation that counts the event itself.
     fn of(subject: Subject) -> Self {
         Self { subject, objects: Vec::new() }
     }
 }
 
-/// Whether it was done.
+/// Returns `true` if the action succeeded.
 fn succeeded(event: &NewAuditEvent) -> bool {
     event.outcome == AuditOutcome::Succeeded
 }
 
-/// Whether `event` says this of that.
+/// Returns `true` if `event` has this entity type and action.
 fn says(event: &NewAuditEvent, entity_type: &str, action: &str) -> bool {
     event.entity_type.as_ref() == entity_type && event.action.as_ref() == action
 }
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
     use crate::text::{Address, Word};
 
-    /// Something that user 42 did, successfully, from 203.0.113.77.
+    /// Returns an event in which user 42 acted successfully from 203.0.113.77.
     pub(super) fn done(entity_type: &'static str, action: &'static str) -> NewAuditEvent {
         NewAuditEvent {
             entity_type: Word::literal(entity_type),
@@ -119,7 +119,7 @@ mod tests {
         }
     }
 
-    /// Something that somebody unknown was refused.
+    /// Returns an event in which a caller that is not authenticated was refused.
     pub(super) fn refused(operation: (&'static str, &'static str), code: &'static str) -> NewAuditEvent {
         NewAuditEvent {
             actor_kind: ActorKind::Anonymous,

@@ -1,4 +1,4 @@
-//! Somebody who reads the data of many different patients in a short time.
+//! An actor that reads the data of many different patients in a short time.
 
 use super::{Rule, Sign, Subject, says, succeeded};
 use crate::{audit::NewAuditEvent, security::model::SecuritySeverity};
@@ -11,7 +11,7 @@ fn sign(event: &NewAuditEvent) -> Option<Sign<'_>> {
         return None;
     }
     let patients: Vec<&str> = event.entity_id.iter().chain(&event.entity_ids).map(AsRef::as_ref).collect();
-    // A search that found nobody.
+    // Search without a result.
     if patients.is_empty() {
         return None;
     }

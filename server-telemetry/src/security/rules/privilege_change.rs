@@ -1,4 +1,4 @@
-//! Rights that somebody gave or took: a member's role, a new administrator, a new API key.
+//! An actor that grants or revokes privileges: roles of members, new administrators, new API keys.
 
 use super::{Rule, Sign, Subject, says, succeeded};
 use crate::{audit::NewAuditEvent, security::model::SecuritySeverity};

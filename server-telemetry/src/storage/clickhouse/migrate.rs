@@ -1,4 +1,4 @@
-//! ClickHouse's migrations: embedded, in order, each once; and how long rows are kept.
+//! Migrations of ClickHouse: embedded, applied in order, each once; and the retention of rows.
 
 use chrono::{DateTime, Utc};
 use clickhouse::{Client, Row};
@@ -15,18 +15,18 @@ const MIGRATIONS: [(u32, &str, &str); 3] = [
     (3, "pose", include_str!("../../../../migrations/telemetry-ch/0003_pose.sql")),
 ];
 
-/// How long the rows of a table are kept.
+/// Retention of the rows of a table.
 #[derive(Debug, Clone, Copy)]
 struct Retention {
     table: &'static str,
-    /// The column that says how old a row is.
+    /// Column with the time from which the age of a row is counted.
     column: &'static str,
-    /// Days after which it goes.
+    /// Number of days after which a row is deleted.
     days: u32,
 }
 
 impl Retention {
-    /// Returns that of every table.
+    /// Returns the retention of every table.
     fn all(config: RetentionConfig) -> [Self; 4] {
         let kept = |table, column, days| Self { table, column, days };
         [
@@ -38,20 +38,20 @@ impl Retention {
     }
 }
 
-/// Why the schema is not what it should be.
+/// Error of the migrations.
 #[derive(Debug, Error)]
 pub(crate) enum MigrateFault {
-    /// The engine refused or did not answer.
+    /// ClickHouse refused or did not answer.
     #[error("ClickHouse: {0}")]
     ClickHouse(#[from] clickhouse::error::Error),
     /// A migration failed.
     #[error("migration {number:04}_{name}: {source}")]
     Migration {
-        /// Its number.
+        /// Number of the migration.
         number: u32,
-        /// Its name.
+        /// Name of the migration.
         name: &'static str,
-        /// What the engine said.
+        /// Error of ClickHouse.
         source: clickhouse::error::Error,
     },
 }
@@ -64,13 +64,13 @@ struct Migration {
     applied_at: DateTime<Utc>,
 }
 
-/// Makes the database if it isn't there, applies what is missing and sets how long rows are kept.
+/// Creates the database if it does not exist, applies the missing migrations and sets the retention of rows.
 ///
-/// Two at once do no harm: every statement can be repeated.
+/// Two processes may do this at once: every statement can be repeated.
 pub(crate) async fn migrate(config: &ClickHouseConfig, retention: RetentionConfig) -> Result<(), MigrateFault> {
     let on_cluster = on_cluster(config.cluster.as_deref());
     let client = client(config);
-    // In the engine's own default database: the one to be made can't be connected to.
+    // Connects to ClickHouse's own default database, because the other one may not exist yet.
     let outside = client.clone().with_database("default");
     run(&outside, &format!("create database if not exists {} {on_cluster}", quoted(&config.database))).await?;
     run(
@@ -103,7 +103,7 @@ pub(crate) async fn migrate(config: &ClickHouseConfig, retention: RetentionConfi
     Ok(())
 }
 
-/// Sets a table's TTL, unless it has it already: setting it anew would rewrite the table.
+/// Sets the TTL of a table, unless the table has it: setting it again would rewrite the table.
 async fn retain(client: &Client, retention: Retention, on_cluster: &str) -> Result<(), MigrateFault> {
     let Retention { table, column, days } = retention;
     let engine: Option<String> = client
@@ -119,7 +119,7 @@ async fn retain(client: &Client, retention: Retention, on_cluster: &str) -> Resu
     Ok(())
 }
 
-/// Runs one statement as it stands; a `?` in it is text.
+/// Runs one statement as it is; a `?` in it is not a parameter.
 async fn run(client: &Client, statement: &str) -> Result<(), clickhouse::error::Error> {
     client.query_raw(statement).execute().await
 }
@@ -132,19 +132,19 @@ fn is_comment(statement: &str) -> bool {
     statement.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with("--"))
 }
 
-/// Fills in what differs between one server and a cluster.
+/// Fills in the parts that differ between one server and a cluster.
 fn rendered(statement: &str, cluster: Option<&str>) -> String {
     statement
         .replace("{on_cluster}", &on_cluster(cluster))
         .replace("{replicated}", if cluster.is_some() { "Replicated" } else { "" })
 }
 
-/// What a statement says that is for every server of the cluster, if there is one.
+/// Returns the clause that makes a statement run on every server of the cluster, if there is one.
 pub(crate) fn on_cluster(cluster: Option<&str>) -> String {
     cluster.map(|name| format!("on cluster {}", quoted(name))).unwrap_or_default()
 }
 
-/// An identifier in backticks.
+/// Quotes an identifier with backticks.
 fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('\\', "\\\\").replace('`', "\\`"))
 }

@@ -1,4 +1,5 @@
-//! ClickHouse: much data of one shape. Written by a group-commit writer a table, read with `FINAL`.
+//! ClickHouse: large amounts of events. Each table has a writer that commits in groups; queries read with
+//! `FINAL`.
 
 mod migrate;
 mod table;
@@ -15,14 +16,15 @@ use server_shared::http::health::Probe;
 
 use crate::config::ClickHouseConfig;
 
-/// A client for the configured database. Connections are made when they are needed.
+/// Makes a client for the configured database. Connects when it is first used.
 pub(crate) fn client(config: &ClickHouseConfig) -> Client {
     let client = Client::default()
         .with_url(config.url.as_str())
         .with_database(&config.database)
-        // Batches are made here, where an answer can wait for them; the engine must not hold them back.
+        // Batches are formed in this service, where answers can wait for them; ClickHouse must not delay them.
         .with_setting("async_insert", "0")
-        // What regroups between tries can't be recognized by block: rows are deduplicated by key.
+        // A retry may group rows differently, so ClickHouse cannot recognize its block: rows are deduplicated by
+        // key.
         .with_setting("insert_deduplicate", "0");
     let client = match &config.user {
         Some(user) => client.with_user(user),
@@ -34,9 +36,9 @@ pub(crate) fn client(config: &ClickHouseConfig) -> Client {
     }
 }
 
-/// Whether trying again later may help: the engine, or the way to it, is down or full.
+/// Returns `true` if a retry may help: ClickHouse, or the network to it, is down or overloaded.
 pub(crate) fn is_down(error: &Error) -> bool {
-    /// Too many queries, memory limit, too many parts, read only, not enough space and their like.
+    /// Too many queries, memory limit, too many parts, read only, not enough space, and similar errors.
     const CODES: [&str; 9] = [
         "Code: 159.",
         "Code: 164.",
@@ -55,7 +57,7 @@ pub(crate) fn is_down(error: &Error) -> bool {
     }
 }
 
-/// Asks whether ClickHouse is there.
+/// Probes ClickHouse.
 pub(crate) struct ClickHouseProbe(pub Client);
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! One INSERT into one table.
+//! Inserts into one table.
 
 use std::{marker::PhantomData, time::Duration};
 
@@ -6,11 +6,11 @@ use clickhouse::{Client, Row, RowOwned, RowWrite, error::Error};
 
 use super::writer::Sink;
 
-/// How long one chunk may take to be sent, and the engine to store the batch.
+/// Longest time for sending one chunk, and for ClickHouse to store the batch.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 const END_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A table that rows of type `T` go to.
+/// Table for rows of type `T`.
 pub(crate) struct Table<T> {
     client: Client,
     name: &'static str,
@@ -18,7 +18,7 @@ pub(crate) struct Table<T> {
 }
 
 impl<T> Table<T> {
-    /// The table called `name`.
+    /// Makes the table called `name`.
     pub(crate) fn new(client: Client, name: &'static str) -> Self {
         Self { client, name, row: PhantomData }
     }
@@ -35,7 +35,7 @@ where
     async fn store(&self, rows: &[T]) -> Result<(), Error> {
         let stored = self.insert(rows).await;
         if stored.as_ref().is_err_and(|error| !super::is_down(error)) {
-            // The columns that the client remembers may be those of before a migration.
+            // The client may have cached the columns from before a migration.
             self.client.clear_cached_metadata().await;
         }
         stored
@@ -47,7 +47,7 @@ where
     T: Row + RowOwned + RowWrite + Send + Sync + 'static,
 {
     async fn insert(&self, rows: &[T]) -> Result<(), Error> {
-        // The first INSERT asks for the table's columns, which no timeout of the INSERT covers.
+        // The first INSERT asks for the columns of the table, which the timeouts of the INSERT do not cover.
         let mut insert = tokio::time::timeout(SEND_TIMEOUT, self.client.insert::<T>(self.name))
             .await
             .map_err(|_| Error::TimedOut)??

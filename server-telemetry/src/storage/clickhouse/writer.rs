@@ -1,15 +1,15 @@
-//! Group commit: many requests, few INSERTs.
+//! Group commit: many requests share few INSERTs.
 //!
-//! Each INSERT makes a part that the engine must merge, so rows of single requests may not each be
-//! one. A handler hands its rows to the table's writer and waits; the writer puts everything that
-//! waits into one INSERT and answers all whose rows it held. The next INSERT starts when the last has
-//! ended and at least [`Pace::interval`] after it began. So nothing is answered before it is stored,
-//! a process that dies loses nothing it has answered for, and load makes batches larger, not more.
+//! Each INSERT makes a part that ClickHouse must merge, so an INSERT for each request would make too many
+//! parts. A handler hands its rows to the table's writer and waits; the writer sends all waiting rows in one
+//! INSERT, and then answers every request whose rows it held. The next INSERT starts when the last one has
+//! ended, and no sooner than [`Pace::interval`] after that one began. So nothing is acknowledged before it is
+//! stored, a process that dies loses no acknowledged row, and load makes batches larger rather than more
+//! frequent.
 //!
-//! A batch that fails is tried again, as it may have been stored all the same; rows that were are
-//! then there twice until the engine merges them (`ReplacingMergeTree`), and queries read with
-//! `FINAL`. After the last try its requests are answered 503: what they sent is not lost, as the
-//! sender still has it.
+//! A failed batch is retried although it may have been stored; rows that were stored then exist twice until
+//! ClickHouse merges them (`ReplacingMergeTree`), and queries read with `FINAL`. After the last retry the
+//! requests are answered 503; their senders still have the rows and can send them again.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -22,43 +22,43 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Where batches go.
+/// Destination of batches.
 pub(crate) trait Sink<T>: Send + Sync + 'static {
-    /// Names it in logs and measurements.
+    /// Returns the name for logs and metrics.
     fn name(&self) -> &'static str;
 
     /// Stores all of `rows` durably, or fails; after a failure any of them may be stored or not.
     fn store(&self, rows: &[T]) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
-/// How a writer goes about it.
+/// Limits of a writer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
-    /// Least time from the beginning of one INSERT to the beginning of the next.
+    /// Least time between the starts of two INSERTs.
     pub interval: Duration,
-    /// Rows that may wait, those of the INSERT under way included; a row more is refused.
+    /// Maximum number of waiting rows, including those of the INSERT under way; further rows are refused.
     pub queue_rows: usize,
-    /// Rows of one INSERT, unless a single request has more.
+    /// Maximum number of rows of one INSERT, unless a single request has more.
     pub batch_rows: usize,
-    /// Pauses between the tries of one batch; one try more than there are pauses.
+    /// Pauses between the attempts to store one batch; there is one attempt more than there are pauses.
     pub retries: &'static [Duration],
 }
 
 impl Pace {
-    /// For a table whose rows are some hundred bytes.
+    /// Returns the pace for a table with rows of some hundred bytes.
     pub(crate) const fn new(queue_rows: usize, batch_rows: usize) -> Self {
         const RETRIES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(400), Duration::from_secs(1)];
         Self { interval: Duration::from_millis(100), queue_rows, batch_rows, retries: &RETRIES }
     }
 }
 
-/// Why rows were not stored.
+/// Reason for which rows were not stored.
 #[derive(Debug, Clone, Error)]
 pub(crate) enum WriteError {
-    /// Too many rows wait already.
+    /// Too many rows are waiting already.
     #[error("the queue is full")]
     Full,
-    /// The engine did not take the batch in any of the tries.
+    /// ClickHouse did not take the batch in any attempt.
     #[error("the batch could not be stored: {0}")]
     Failed(Arc<Error>),
     /// The service is stopping.
@@ -66,15 +66,15 @@ pub(crate) enum WriteError {
     Stopped,
 }
 
-/// Rows of one request, and who waits for them.
+/// Rows of one request, and the channel of the request that waits for them.
 struct Waiting<T> {
     rows: Vec<T>,
-    /// Held until the rows are out of memory: this is what bounds the queue.
+    /// Permits that are held until the rows are out of memory: they bound the queue.
     room: OwnedSemaphorePermit,
     done: oneshot::Sender<Result<(), WriteError>>,
 }
 
-/// Hands rows to the writer of a table. Clones hand to the same one.
+/// Hands rows to the writer of a table. Clones hand rows to the same writer.
 #[derive(Debug)]
 pub(crate) struct Writer<T> {
     queue: mpsc::UnboundedSender<Waiting<T>>,
@@ -83,9 +83,10 @@ pub(crate) struct Writer<T> {
 }
 
 impl<T: Send + Sync + 'static> Writer<T> {
-    /// Starts the writer of `sink`. On shutdown it stores what waits, then ends.
+    /// Starts the writer of `sink`. On shutdown it stores the waiting rows and ends.
     pub(crate) fn start(sink: impl Sink<T>, pace: Pace, shutdown: &Shutdown) -> Self {
-        // Unbounded as a channel: the semaphore counts rows, and requests differ much in those.
+        // The channel is unbounded because the semaphore limits the number of rows, and requests differ much in
+        // theirs.
         let (queue, requests) = mpsc::unbounded_channel();
         let room = Arc::new(Semaphore::new(pace.queue_rows));
         let name = sink.name();
@@ -94,7 +95,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         Self { queue, room, name }
     }
 
-    /// Returns once all of `rows` are stored.
+    /// Writes `rows`, and returns once all of them are stored.
     pub(crate) async fn write(&self, rows: Vec<T>) -> Result<(), WriteError> {
         if rows.is_empty() {
             return Ok(());
@@ -110,13 +111,13 @@ impl<T: Send + Sync + 'static> Writer<T> {
     }
 }
 
-/// The writer's side of the queue.
+/// Writer's side of the queue.
 struct Batches<T, S> {
     sink: S,
     pace: Pace,
     requests: mpsc::UnboundedReceiver<Waiting<T>>,
     room: Arc<Semaphore>,
-    /// What did not fit into the batch before.
+    /// Request that did not fit into the previous batch.
     carried: Option<Waiting<T>>,
 }
 
@@ -124,7 +125,7 @@ impl<T: Send + Sync + 'static, S: Sink<T>> Batches<T, S> {
     async fn run(mut self, stop: CancellationToken) {
         let mut earliest = Instant::now();
         while let Some(first) = self.next(&stop).await {
-            // Whoever comes while this waits still gets into the batch; nobody waits at shutdown.
+            // Requests that arrive during this pause still join the batch. At shutdown there is no pause.
             tokio::select! {
                 () = sleep_until(earliest) => {}
                 () = stop.cancelled() => {}
@@ -132,22 +133,22 @@ impl<T: Send + Sync + 'static, S: Sink<T>> Batches<T, S> {
             let (rows, waiting) = self.collect(first);
             earliest = Instant::now() + self.pace.interval;
             let outcome = self.store(&rows, &stop).await;
-            // Out of memory before anybody is told: the room of the queue is really free then.
+            // Frees the rows before it answers, so that the room in the queue is really free by then.
             drop(rows);
             for (room, done) in waiting {
                 drop(room);
-                // A request that was given up no longer listens.
+                // A request that was cancelled no longer listens.
                 let _ = done.send(outcome.clone());
             }
             #[allow(clippy::cast_precision_loss, reason = "far below 2^52 rows")]
             metrics::gauge!("telemetry_writer_queue_rows", "table" => self.sink.name())
                 .set(self.pace.queue_rows.saturating_sub(self.room.available_permits()) as f64);
         }
-        // The handlers may be gone before the jobs are told to stop.
+        // The handlers may be dropped before the jobs are told to stop.
         stop.cancelled().await;
     }
 
-    /// The first request of the next batch; none once the service stops and nothing waits.
+    /// Returns the first request of the next batch; `None` once the service stops and nothing is waiting.
     async fn next(&mut self, stop: &CancellationToken) -> Option<Waiting<T>> {
         if let Some(carried) = self.carried.take() {
             return Some(carried);
@@ -156,20 +157,20 @@ impl<T: Send + Sync + 'static, S: Sink<T>> Batches<T, S> {
             biased;
             request = self.requests.recv() => request,
             () = stop.cancelled() => {
-                // Refuses what comes now; what came before is still handed out.
+                // Refuses new requests; those in the queue are still received.
                 self.requests.close();
                 self.requests.recv().await
             }
         }
     }
 
-    /// `first` and all that waits behind it, up to the size of a batch.
+    /// Returns `first` and the requests waiting behind it, up to the size of a batch.
     fn collect(&mut self, first: Waiting<T>) -> (Vec<T>, Vec<Told>) {
         let mut rows = first.rows;
         let mut waiting = vec![(first.room, first.done)];
         while let Ok(request) = self.requests.try_recv() {
-            // Given up meanwhile: nobody was told that it is stored, and nobody will be. So no row is
-            // on its way for longer than a request may take and a batch is tried.
+            // Skips requests that were cancelled meanwhile: nobody was or will be told that their rows are stored.
+            // So a row waits no longer than a request may take plus the retries of a batch.
             if request.done.is_closed() {
                 continue;
             }
@@ -206,17 +207,17 @@ impl<T: Send + Sync + 'static, S: Sink<T>> Batches<T, S> {
                 tracing::error!(table, rows = rows.len(), %error, "a batch could not be stored");
                 return Err(WriteError::Failed(Arc::new(error)));
             };
-            tracing::warn!(table, rows = rows.len(), %error, "a batch is tried again");
+            tracing::warn!(table, rows = rows.len(), %error, "a batch could not be stored and is retried");
             tokio::select! {
                 () = sleep(*pause) => {}
-                // One more try at once; the time to stop in is short.
+                // Makes one more attempt at once, because there is little time to stop.
                 () = stop.cancelled() => {}
             }
         }
     }
 }
 
-/// Room in the queue, and who is to be told.
+/// Room in the queue, and the channel of the request to answer.
 type Told = (OwnedSemaphorePermit, oneshot::Sender<Result<(), WriteError>>);
 
 #[cfg(test)]
@@ -231,7 +232,7 @@ mod tests {
     const PACE: Pace =
         Pace { interval: Duration::from_millis(20), queue_rows: 100, batch_rows: 40, retries: &[Duration::ZERO; 2] };
 
-    /// Remembers its batches; fails as often as it is told to; waits while it is held.
+    /// Sink that records its batches, fails as often as it is told to, and blocks while it is held.
     #[derive(Clone, Default)]
     struct Memory {
         batches: Arc<Mutex<Vec<Vec<u32>>>>,

@@ -1,15 +1,15 @@
-//! Probe of PostgreSQL: both roles can connect, and policies bind the one that people are served as.
+//! Probe of PostgreSQL: both roles can connect, and row-level security binds the application role.
 
 use async_trait::async_trait;
 use server_shared::http::health::Probe;
 
 use super::Database;
 
-/// Said where a service would show every organization to everybody.
+/// Message for a configuration with which the service would show everybody the rows of every organization.
 pub(crate) const UNRESTRICTED: &str = "row-level security does not bind the role of TELEMETRY_DATABASE_APP_URL: it \
                                        owns the tables, or stands above policies. Give it a role of its own";
 
-/// Asks both pools.
+/// Probes both pools.
 pub(crate) struct PostgresProbe(pub Database);
 
 #[async_trait]

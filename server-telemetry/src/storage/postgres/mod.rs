@@ -1,7 +1,7 @@
-//! PostgreSQL: two pools, and transactions that know for whom they work.
+//! PostgreSQL: two pools, and transactions with the context of their caller.
 //!
-//! People work on the application pool, whose role is under row level security: without a context it
-//! sees nothing. The owner's pool is for superadmins, for jobs and for Core's ingest.
+//! People's requests use the application pool, whose role is subject to row-level security: without a context
+//! it sees no rows. The owner's pool serves superadmins, jobs and the ingest of Core.
 
 mod health;
 
@@ -21,7 +21,7 @@ use crate::{
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/telemetry-pg");
 
-/// Both pools.
+/// Application pool and owner's pool.
 #[derive(Debug, Clone)]
 pub(crate) struct Database {
     owner: PgPool,
@@ -29,42 +29,42 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Prepares the pools; connections are made when they are needed, so that the service starts
-    /// while the database is still down.
+    /// Prepares the pools. Connects when they are first used, so that the service starts while the database is
+    /// still down.
     pub(crate) fn new(config: &PostgresConfig) -> Result<Self, sqlx::Error> {
         Ok(Self { owner: pool(&config.owner_url, config)?, app: pool(&config.app_url, config)? })
     }
 
-    /// A transaction that only reads, in the context of `member`. Drop it when done: that saves the
-    /// round trip of a commit.
+    /// Begins a transaction that only reads, in the context of `member`. Drop it afterwards, which saves the round
+    /// trip of a commit.
     pub(crate) async fn read(&self, member: &Member) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
         let Member { user_id, organization_id, role } = *member;
         self.begin("begin read only", user_id, role, Some(organization_id)).await
     }
 
-    /// For what must not be read without leaving an entry in the audit trail: add it, and commit before
-    /// anything is answered. It sees one state of the database throughout, and all organizations for
-    /// superadmins, whom it takes to the owner's pool; anybody else is held to its own organization.
+    /// Begins a transaction for data whose reading must leave an audit entry: add the entry, and commit before you
+    /// answer. The transaction reads from one snapshot. A superadmin gets the owner's pool and sees all
+    /// organizations; anybody else sees only the own organization.
     pub(crate) async fn disclose(&self, person: &Person) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        // Without an organization the application pool shows nothing; the owner's shows everything.
+        // Without an organization the application pool shows no rows and the owner's pool shows all of them.
         let organization_id = person.organization_id.filter(|_| person.role != Role::Superadmin);
         self.begin("begin isolation level repeatable read", person.user_id, person.role, organization_id).await
     }
 
-    /// A transaction of a job: as the owner, without a context.
+    /// Begins a transaction of a job, as the owner and without a context.
     #[allow(clippy::disallowed_methods, reason = "jobs work for every organization, and name it in each statement")]
     pub(crate) async fn work(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
         self.owner.begin().await
     }
 
-    /// A transaction that writes, in the context of `member`.
+    /// Begins a transaction that writes, in the context of `member`.
     pub(crate) async fn write(&self, member: &Member) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
         let Member { user_id, organization_id, role } = *member;
         self.begin("begin", user_id, role, Some(organization_id)).await
     }
 
-    /// A connection of the owner's that hears notifications and reconnects by itself never: who listens has to
-    /// know what it may have missed.
+    /// Opens a connection of the owner that receives notifications. It does not reconnect by itself, because a
+    /// listener must know that it may have missed some.
     pub(crate) async fn listener(&self) -> Result<PgListener, sqlx::Error> {
         let options = PgConnectOptions::clone(&self.owner.connect_options());
         let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(options);
@@ -73,12 +73,12 @@ impl Database {
         Ok(listener)
     }
 
-    /// Applies what is missing of the migrations.
+    /// Applies the missing migrations.
     pub(crate) async fn migrate(&self) -> Result<(), MigrateError> {
         MIGRATIONS.run(&self.owner).await
     }
 
-    /// Lets connections go.
+    /// Closes the connections.
     pub(crate) async fn close(&self) {
         self.app.close().await;
         self.owner.close().await;
@@ -93,9 +93,9 @@ impl Database {
         organization_id: Option<i64>,
     ) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
         let pool = if role == Role::Superadmin { &self.owner } else { &self.app };
-        // BEGIN and the context go in one message. The text is made of integers and of our own words,
-        // never of input. Plans are made for the values at hand: filters are optional, and one plan
-        // for all of them would use no index.
+        // Sends BEGIN and the context in one message. Its text consists of integers and of the program's own
+        // words, never of input. Forces custom plans: filters are optional, and a generic plan for all of them
+        // would use no index.
         let statement = format!(
             "{begin}; \
              select set_config('app.current_org_id', '{}', true), \
@@ -117,12 +117,12 @@ fn pool(url: &SecretString, config: &PostgresConfig) -> Result<PgPool, sqlx::Err
         .min_connections(config.pool_min)
         .max_connections(config.pool_max)
         .acquire_timeout(config.acquire_timeout)
-        // A ping before each use is a round trip; a dead connection shows itself soon enough.
+        // A ping before each use would cost a round trip; the first query detects a dead connection soon enough.
         .test_before_acquire(false)
         .connect_lazy_with(options))
 }
 
-/// Whether trying again later may help: the database, or the way to it, is down or full.
+/// Returns `true` if a retry may help: the database, or the network to it, is down or overloaded.
 pub(crate) fn is_down(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)
@@ -131,8 +131,8 @@ pub(crate) fn is_down(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
-        // 08 connection, 53 out of resources, 57P shutdown; serialization and deadlock may go right
-        // the next time.
+        // 08: connection; 53: out of resources; 57P: shutdown. Serialization failures and deadlocks may succeed
+        // next time.
         sqlx::Error::Database(error) => error
             .code()
             .is_some_and(|code| ["08", "53", "57P", "40001", "40P01"].iter().any(|class| code.starts_with(class))),

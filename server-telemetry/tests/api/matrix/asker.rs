@@ -1,17 +1,17 @@
-//! Who tries.
+//! Callers of the grid.
 
 use reqwest::RequestBuilder;
 use test_support::{Fixture, Issuer, Operation, Stack, TelemetryApp, TelemetryPerson};
 
-/// The organization that most happens in.
+/// Organization with most of the data.
 pub(super) const HOME: i64 = 1;
-/// The other one.
+/// Another organization.
 pub(super) const AWAY: i64 = 2;
-/// Home's patient.
+/// Patient of the home organization.
 pub(super) const PATIENT: i64 = 7;
 
-/// The columns of the grid.
-pub(crate) const ASKERS: [&str; 10] = [
+/// Columns of the grid.
+pub(super) const ASKERS: [&str; 10] = [
     "anonymous",
     "superadmin",
     "platform",
@@ -24,12 +24,12 @@ pub(crate) const ASKERS: [&str; 10] = [
     "session",
 ];
 
-/// Somebody who calls, by the token it has.
-pub(crate) struct Asker(Option<String>);
+/// Caller, identified by its token.
+pub(super) struct Asker(Option<String>);
 
 impl Asker {
-    /// By the name of the column.
-    pub(crate) fn named(name: &str) -> Self {
+    /// Returns the caller of a column.
+    pub(super) fn named(name: &str) -> Self {
         Self(match name {
             "anonymous" => None,
             "service" => Some(Stack::get().telemetry_internal_token.clone()),
@@ -38,12 +38,12 @@ impl Asker {
         })
     }
 
-    /// A request of this asker's.
-    pub(crate) fn request(&self, app: &TelemetryApp, operation: &Operation, fixture: &Fixture) -> RequestBuilder {
+    /// Makes a request of this caller.
+    pub(super) fn request(&self, app: &TelemetryApp, operation: &Operation, fixture: &Fixture) -> RequestBuilder {
         self.request_to(app, operation, &operation.target(fixture), fixture)
     }
 
-    /// The same request of this asker's, sent to another path.
+    /// Makes the same request, sent to another path.
     pub(super) fn request_to(
         &self,
         app: &TelemetryApp,
@@ -57,7 +57,7 @@ impl Asker {
     }
 }
 
-/// Home's person, and those above organizations.
+/// Returns a person of the home organization, a superadmin included.
 pub(super) fn person(name: &str) -> TelemetryPerson {
     let of = |user, role| TelemetryPerson { user, organization: Some(HOME), role, patient: None };
     match name {

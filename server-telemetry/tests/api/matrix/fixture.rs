@@ -1,4 +1,4 @@
-//! A request for each operation that everybody who may do it is answered 2xx.
+//! A request for each operation that is answered 2xx to every permitted caller.
 
 use std::{cell::Cell, time::Duration};
 
@@ -14,16 +14,16 @@ use crate::{audit, support};
 /// Far longer than an erasure takes.
 pub(super) const SOON: Duration = Duration::from_mins(1);
 
-/// An organization where something waits for every operation.
-pub(crate) struct World {
-    pub(crate) app: TelemetryApp,
-    /// Whether the patient may be excluded.
+/// Organization with data for every operation.
+pub(super) struct World {
+    pub(super) app: TelemetryApp,
+    /// `true` if the patient may be excluded.
     excluded: Cell<bool>,
 }
 
 impl World {
-    /// Everybody of the organization agreed to everything.
-    pub(crate) async fn new(app: TelemetryApp) -> Self {
+    /// Lets everybody of the organization consent to every purpose.
+    pub(super) async fn new(app: TelemetryApp) -> Self {
         for name in ASKERS.iter().filter(|name| !["anonymous", "platform", "service", "session"].contains(*name)) {
             let agreed = app.person(&person(name)).consent_put().body(support::decision(true, true, true)).send().await;
             granted(agreed, 200);
@@ -31,8 +31,8 @@ impl World {
         Self { app, excluded: Cell::new(false) }
     }
 
-    /// A request for the operation, about what is there.
-    pub(crate) async fn fixture(&self, operation: &str) -> Fixture {
+    /// Returns a request for the operation, about existing data.
+    pub(super) async fn fixture(&self, operation: &str) -> Fixture {
         let none = Fixture::default;
         match operation {
             "analytics_summary_get"
@@ -75,7 +75,7 @@ impl World {
         }
     }
 
-    /// Excludes the patient, as the clinic wants it and the patient itself.
+    /// Excludes the patient, at the request of the clinic and of the patient.
     async fn exclude(&self) {
         self.excluded.set(true);
         for name in ["admin", "patient"] {
@@ -84,7 +84,7 @@ impl World {
         }
     }
 
-    /// The patient is excluded no more, on either side.
+    /// Lifts both exclusions of the patient.
     async fn lift(&self) {
         if !self.excluded.get() {
             return;
@@ -96,7 +96,7 @@ impl World {
         self.excluded.set(false);
     }
 
-    /// The plan of an erasure, once it is made.
+    /// Returns the job of a dry run, once its plan is made.
     async fn planned(&self) -> Uuid {
         let (service, id) = (self.app.service(), Uuid::now_v7());
         let asked = service.privacy_subject_erase().subject_id(990_002).request_id(id).dry_run(true).send().await;
@@ -109,7 +109,7 @@ impl World {
     }
 }
 
-/// A batch with one thing in it, which happens now.
+/// Returns a batch with one event that occurs now.
 fn batch(operation: &str) -> Value {
     let now = Utc::now().to_rfc3339();
     match operation {

@@ -1,5 +1,5 @@
-//! An administrator names what is another organization's, wherever an operation takes an id: nothing
-//! is found, shown or changed.
+//! An administrator names data of another organization, wherever an operation takes an id: nothing is found,
+//! shown or changed.
 
 use chrono::Utc;
 use restartix_sdk::telemetry::types::{NewAuditEvent, NewExclusion};
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{audit, support};
 
-/// Parameters that name nothing of an organization's.
+/// Parameters that do not name data of an organization.
 const PLAIN: [&str; 11] = [
     "page",
     "page_size",
@@ -26,17 +26,17 @@ const PLAIN: [&str; 11] = [
     "dry_run",
     "kind",
     "severity",
-    // A word, of the program that is followed.
+    // Word of the client's own.
     "exercise_id",
 ];
 
-/// The other organization's user.
+/// User of the other organization.
 const STRANGER: i64 = 77_007_007;
 
-/// What the other organization has; whatever has a name has this one.
+/// Name of everything with a name in the other organization.
 const MARK: &str = "hidden";
 
-/// Id that somebody of the other organization gave a request.
+/// Request id given by a client of the other organization.
 const CLIENT_REQUEST: Uuid = Uuid::from_u128(0x7700_7007);
 
 struct Foreign {
@@ -87,7 +87,7 @@ impl Foreign {
         found
     }
 
-    /// What a parameter would name there.
+    /// Returns a value for the parameter that names data of the other organization.
     fn value(&self, operation: &Operation, parameter: &Parameter) -> Option<Value> {
         Some(match parameter.name.as_str() {
             "organization_id" => json!(AWAY),
@@ -97,7 +97,7 @@ impl Foreign {
             "request_id" => json!(format!("{MARK}-request")),
             "client_request_id" => json!(CLIENT_REQUEST),
             "cursor" if ["audit_log_list", "security_event_list"].contains(&operation.id.as_str()) => json!(self.entry),
-            // A head of the day after tomorrow's.
+            // A head that would be signed the day after tomorrow.
             "cursor" if operation.id == "audit_head_list" => json!(format!("99999:{AWAY}")),
             "event_id" => json!(self.event),
             "session_id" => json!(self.session),
@@ -107,19 +107,19 @@ impl Foreign {
     }
 }
 
-/// What becomes of a request that names something foreign.
+/// Outcome of a request that names data of another organization.
 enum Outcome {
-    /// Refused, with this status and code.
+    /// Refused with this status and code.
     Refused(u16, &'static str),
-    /// A list of nothing.
+    /// Answered with an empty list.
     Nothing,
-    /// Done, in the asker's own organization alone.
+    /// Done, with an effect on the caller's own organization only.
     Done,
 }
 
 fn outcome(operation: &Operation, parameter: &Parameter) -> Outcome {
     match (operation.id.as_str(), parameter.name.as_str(), parameter.location) {
-        // For Core alone.
+        // Only Core may call these.
         (
             "access_revocation_create"
             | "audit_ingest"
@@ -135,8 +135,8 @@ fn outcome(operation: &Operation, parameter: &Parameter) -> Outcome {
         (_, "organization_id", Location::Query) => Outcome::Refused(404, "organization_not_found"),
         (_, name, Location::Query) if name != "cursor" => Outcome::Nothing,
         (id, name, Location::Path) => panic!("say in matrix/foreign.rs what {id} answers for a foreign {name}"),
-        // Where to go on in one's own; ids that clients make, and users that only Core knows: the same number
-        // elsewhere is another's.
+        // Cursors within the own list; ids that clients make; and users, whom only Core knows: the same number in
+        // another organization is another person.
         (_, _, Location::Query | Location::Body) => Outcome::Done,
     }
 }
@@ -152,9 +152,10 @@ async fn what_is_another_organizations_is_not_there_in_the_matrix() {
     }
     let admin = Asker::named("admin");
     let mut tried = 0;
-    // Backwards: who is excluded at home by the number of somebody elsewhere is then there to be found.
+    // In reverse order, because an exclusion at home with the number of a foreign user would otherwise be found
+    // later.
     for operation in Operation::all(&world.app.server).iter().rev().filter(|operation| !operation.public) {
-        // Nothing that is refused uses it up.
+        // A refused request leaves the fixture unused.
         let home = world.fixture(&operation.id).await;
         let mut before = stores.take().await;
         for parameter in operation.parameters.iter().filter(|parameter| !PLAIN.contains(&parameter.name.as_str())) {
@@ -162,7 +163,7 @@ async fn what_is_another_organizations_is_not_there_in_the_matrix() {
             let outcome = outcome(operation, parameter);
             let fixture = match (foreign.value(operation, parameter), &outcome) {
                 (Some(value), _) => home.clone().naming(parameter, &value),
-                // Whatever it names, who asks is nobody here.
+                // The caller is nobody here, whatever it names.
                 (None, Outcome::Refused(401, _)) => home.clone(),
                 (None, _) => panic!(
                     "{what}: say in matrix/foreign.rs what of another organization's it could name, or that it names \
@@ -172,7 +173,7 @@ async fn what_is_another_organizations_is_not_there_in_the_matrix() {
             let answer = Answer::to(admin.request(&world.app, operation, &fixture)).await;
             let after = stores.take().await;
             for text in [MARK.to_owned(), STRANGER.to_string()] {
-                // Who is excluded is told back to who excludes it.
+                // An exclusion returns the id that the caller sent.
                 let told = operation.id == "exclusion_create" && text == STRANGER.to_string();
                 assert!(told || !answer.body.contains(&text), "{what}: the answer tells of others: {}", answer.body);
             }
@@ -185,7 +186,8 @@ async fn what_is_another_organizations_is_not_there_in_the_matrix() {
             }
             let of = |contents: &Contents| {
                 let mut contents = contents.clone();
-                // What is done at home is no matter; that something was read there is on record, too.
+                // A successful request may change the home organization; the audit entry about a reading is in its
+                // trail, too.
                 contents.retain(|(_, organization), _| *organization != HOME || !answer.status.is_success());
                 contents
             };

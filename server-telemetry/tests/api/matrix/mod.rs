@@ -1,5 +1,5 @@
-//! Every operation of the specification, tried by everybody: the whole policy as a grid that a
-//! clinician can read, `permissions.txt`. A change of policy is a change of that file.
+//! Every operation of the specification, called by every kind of caller: the access policy as a grid that a
+//! clinician can read, `permissions.txt`. A change of the policy is a change of that file.
 
 mod asker;
 mod fixture;
@@ -16,14 +16,14 @@ pub(crate) use self::{
 };
 
 const FILE: &str = "server-telemetry/tests/api/matrix/permissions.txt";
-pub(crate) const GRID: &str = include_str!("permissions.txt");
+const GRID: &str = include_str!("permissions.txt");
 
 const NOTES: &str = "\
-What each operation of Telemetry answers to whom, about something that is there and waits for it.
-2xx: done. 401: none of these. 403: not allowed.
-platform: a superadmin in no organization. other-patient: of the same organization, but it is the patient's.
-service: Core, with the service token. session: with a session token of the identity provider's, which is for Core.
-Written by the test beside it, which compares all of it.";
+Status with which each operation of Telemetry answers each kind of caller, for data that exists.
+2xx: done. 401: not a kind of caller that the operation accepts. 403: not permitted.
+platform: a superadmin in no organization. other-patient: a patient of the same organization whose data it is not.
+service: Core, with the service token. session: a caller with a session token of the identity provider, meant for Core.
+Written by the test beside it, which compares every line.";
 
 #[tokio::test]
 async fn the_matrix_is_what_the_grid_says() {
@@ -34,14 +34,15 @@ async fn the_matrix_is_what_the_grid_says() {
     for operation in Operation::all(&world.app.server).iter().filter(|operation| !operation.public) {
         let id = operation.id.as_str();
         let mut cells = Vec::new();
-        // What nobody has used up yet, and what the stores held since.
+        // Fixture that no caller has used up yet, and the contents of the stores since.
         let (mut waiting, mut held) = (None, None);
         for name in ASKERS {
             let fixture = match waiting.take() {
                 Some(fixture) => fixture,
                 None => world.fixture(id).await,
             };
-            // What the grid grants changes something; if it doesn't after all, the grid is wrong already.
+            // A permitted request changes the stores, so they are compared only for refused ones. If a permitted
+            // one is refused after all, the comparison with the grid fails.
             let before = match held.take() {
                 _ if committed.grants(id, name) => None,
                 None => Some(stores.take().await),

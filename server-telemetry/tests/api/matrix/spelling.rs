@@ -1,11 +1,11 @@
-//! An id has one spelling. Every operation with one in its path is asked with each other spelling of
-//! something that is there and that the asker may do this to: nothing is done, and no trail says it was.
+//! Ids have one spelling. Every operation with an id in its path is called with each other spelling of an
+//! existing id, by a caller who is permitted: nothing is done, and no audit entry says otherwise.
 
 use test_support::{Answer, Grid, Operation, TelemetryApp};
 
 use super::{GRID, asker::Asker, fixture::World, stores::Stores};
 
-/// One of these may do it, whatever it is.
+/// Callers, one of whom may call any operation.
 const DOERS: [&str; 4] = ["admin", "patient", "superadmin", "service"];
 
 #[tokio::test]
@@ -27,7 +27,7 @@ async fn an_id_in_a_path_has_one_spelling_in_the_matrix() {
             tried += 1;
         }
         assert_eq!(stores.take().await, before, "{id}: something was changed, or the trail says so");
-        // And spelt as it is, it is done: nothing else was wrong with the request.
+        // With the right spelling the operation succeeds, so nothing else was wrong with the request.
         let answer = Answer::to(asker.request(&world.app, operation, &fixture)).await;
         assert!(operation.successes.contains(&answer.status.as_u16()), "{id}: {} {}", answer.status, answer.body);
         if operation.changes() {

@@ -1,17 +1,17 @@
-//! What must not change when a request is refused.
+//! Contents of the stores that must not change when a request is refused.
 
 use test_support::{Checksums, Contents, LeftOut, TelemetryApp, eventually};
 
 use super::fixture::SOON;
 
 const LEFT_OUT: [LeftOut; 8] = [
-    // The record of a refusal is not what was refused.
+    // The audit entry about a refusal is a change that is allowed.
     LeftOut::Rows("audit.audit_logs", "t.outcome <> 'succeeded'"),
     LeftOut::Rows(
         "audit.audit_personal",
         "exists (select from audit.audit_logs a where a.id = t.audit_id and a.outcome <> 'succeeded')",
     ),
-    // What is derived from the trail follows it, refusals included.
+    // Rows derived from the trail follow it, refusals included.
     LeftOut::Rows("audit.audit_pending", "true"),
     LeftOut::Rows("audit.audit_chain", "true"),
     LeftOut::Rows("audit.audit_heads", "true"),
@@ -36,7 +36,7 @@ impl<'a> Stores<'a> {
         Self { app, checksums: Checksums::of(&app.database, &LEFT_OUT).await, tables }
     }
 
-    /// What they hold, once no erasure is under way.
+    /// Returns the contents, once no erasure is in progress.
     pub(super) async fn take(&mut self) -> Contents {
         let mut owner = self.app.database.owner().await;
         let owner = tokio::sync::Mutex::new(&mut owner);
@@ -49,7 +49,7 @@ impl<'a> Stores<'a> {
         .await;
         let mut contents = self.checksums.take().await;
         for table in &self.tables {
-            // Rows that were sent twice are one, whether they are merged yet or not.
+            // Rows that were sent twice count once, merged or not.
             let sql = format!("select organization_id, * from {table} order by all settings final = 1 format TSV");
             for row in self.app.clickhouse.query(&sql).await.lines() {
                 let (organization, row) = row.split_once('\t').expect("a row has columns");

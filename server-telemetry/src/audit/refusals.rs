@@ -1,4 +1,4 @@
-//! Attempts that this service refused: they are entries of the trail as Core's are.
+//! Audit entries about requests that this service refused, stored in the same trail as Core's.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -24,29 +24,29 @@ use crate::{
     text::{Address, HeaderValue, Identifier, Word},
 };
 
-/// Attempts that wait at most; some 5 MB.
+/// Most entries that wait to be stored; they take some 5 MB.
 const QUEUE: usize = 5_000;
-/// Entity type and action of an entry for strangers who failed at several operations.
+/// Entity type and action of an entry that stands for unauthenticated requests to several operations.
 const STRANGERS: (&str, &str) = ("authentication", "failed");
-/// What an entry can stand for.
+/// Highest number of requests that an entry can stand for.
 const MOST_COUNTED: i64 = i32::MAX as i64;
-/// Longest user agent that is kept, in characters.
+/// Length at which user agents are cut, in characters.
 const USER_AGENT_LENGTH: usize = 300;
 
-/// Something that was tried and refused.
+/// Request that was refused.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Attempt<'a> {
-    /// Who tried; none for somebody who is not known.
+pub(crate) struct RefusedRequest<'a> {
+    /// Person who sent it; `None` if the caller is not authenticated.
     pub person: Option<Person>,
-    /// At what, and from where.
+    /// Operation that was called, and the address that the request came from.
     pub trace: &'a Trace,
-    /// The stable code of the answer.
+    /// Stable code of the error with which it was answered.
     pub error_code: &'a str,
 }
 
-impl Attempt<'_> {
+impl RefusedRequest<'_> {
     fn event(&self) -> NewAuditEvent {
-        // `audit_log_list`: the noun is what was meant, the verb what was to be done to it.
+        // In `audit_log_list` the noun is the entity type and the verb the action.
         let operation = self.trace.operation_id;
         let (noun, verb) = operation.rsplit_once('_').unwrap_or((operation, "called"));
         let word = |text: &str| Word::new(text.to_owned());
@@ -76,27 +76,27 @@ impl Attempt<'_> {
     }
 }
 
-/// An attempt as the trail takes it.
+/// Audit entry about a refused request, before it is stored.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// All but the address.
+    /// Event without the address.
     event: NewAuditEvent,
     ip: Option<IpAddr>,
 }
 
-/// Takes attempts, at once and always.
+/// Queues refused requests for the trail. Never waits and never fails.
 #[derive(Debug, Clone)]
-pub(crate) struct Attempts(attempts::Attempts<Entry>);
+pub(crate) struct RefusalRecorder(attempts::Attempts<Entry>);
 
-impl Attempts {
-    /// Records an attempt.
-    pub(crate) fn record(&self, attempt: &Attempt<'_>) {
-        self.0.record(Entry { event: attempt.event(), ip: attempt.trace.ip });
+impl RefusalRecorder {
+    /// Queues a refused request.
+    pub(crate) fn record(&self, refused: &RefusedRequest<'_>) {
+        self.0.record(Entry { event: refused.event(), ip: refused.trace.ip });
     }
 }
 
 impl attempts::Attempt for Entry {
-    /// User, organization, operation, code, network.
+    /// User, organization, operation, error code, network.
     type Kind = (Option<i64>, i64, Option<String>, Option<String>, Option<IpNet>);
 
     fn kind(&self) -> Self::Kind {
@@ -137,16 +137,16 @@ impl attempts::Attempt for Entry {
 }
 
 impl Entry {
-    /// As it is stored.
+    /// Returns the event with its address.
     fn stored(&self) -> NewAuditEvent {
         NewAuditEvent { ip: self.ip.and_then(|ip| Address::new(ip.to_string())), ..self.event.clone() }
     }
 }
 
-/// The job that stores what [`Attempts`] took.
-pub(crate) struct AttemptWriter(attempts::AttemptWriter<Entry>);
+/// Job that stores the entries queued by [`RefusalRecorder`].
+pub(crate) struct RefusalWriter(attempts::AttemptWriter<Entry>);
 
-/// The trail.
+/// Audit trail, as the store of the queued entries.
 struct Trail(Arc<AuditService>);
 
 impl Store<Entry> for Trail {
@@ -161,16 +161,16 @@ impl Store<Entry> for Trail {
     }
 }
 
-impl AttemptWriter {
-    /// A queue, and who empties it.
-    pub(crate) fn new() -> (Attempts, Self) {
-        let (attempts, writer) = attempts::queue(QUEUE);
-        (Attempts(attempts), Self(writer))
+impl RefusalWriter {
+    /// Makes a queue, and the job that empties it.
+    pub(crate) fn new() -> (RefusalRecorder, Self) {
+        let (queue, writer) = attempts::queue(QUEUE);
+        (RefusalRecorder(queue), Self(writer))
     }
 
-    /// Stores with `audit` until shutdown, then what is left.
+    /// Stores entries with `audit` until shutdown, and then those that are left.
     pub(crate) fn start(self, audit: Arc<AuditService>, shutdown: &Shutdown) {
-        shutdown.spawn("audit-attempts", |stop| self.0.run(Trail(audit), stop));
+        shutdown.spawn("audit-refusals", |stop| self.0.run(Trail(audit), stop));
     }
 }
 
@@ -193,7 +193,7 @@ mod tests {
             user_agent: Some("a".repeat(2_000)),
         };
         let person = Some(Person { user_id: 7, organization_id: Some(1), role: Role::Staff });
-        let event = Attempt { person, trace: &trace, error_code: "permission_denied" }.event();
+        let event = RefusedRequest { person, trace: &trace, error_code: "permission_denied" }.event();
         assert_eq!((event.entity_type.as_ref(), event.action.as_ref()), ("audit_log", "list"));
         assert_eq!((event.actor_user_id, event.organization_id), (Some(7), 1));
         assert_eq!(event.error_code.as_ref().map(AsRef::as_ref), Some("permission_denied"));
