@@ -9,10 +9,10 @@ mod stores;
 
 use test_support::{Answer, Grid, Operation, TelemetryApp};
 
-use self::stores::Stores;
-pub(crate) use self::{
+use self::{
     asker::{ASKERS, Asker},
     fixture::World,
+    stores::Stores,
 };
 
 const FILE: &str = "server-telemetry/tests/api/matrix/permissions.txt";
