@@ -219,6 +219,8 @@ async fn lists_are_filtered_by_time_people_and_state() {
     let from = in_days(2, 9) + TimeDelta::minutes(30);
     assert_eq!(ids(&granted(list().from(from).to(in_days(4, 9)).send().await, 200)), [first, second]);
     assert_eq!(ids(&granted(list().from(in_days(2, 10)).send().await, 200)), [second, third]);
+    let reversed = list().from(in_days(4, 9)).to(in_days(4, 8)).send().await;
+    assert_eq!(refused(reversed, 400, "invalid_range").fields(), [("from", "range")]);
     let page = granted(list().patient_id(ann).page_size(1).page(2).send().await, 200);
     assert_eq!((ids(&page), page.meta.total, page.meta.total_pages), (vec![third], 2, 2));
     let page = granted(list().page_size(2).send().await, 200);

@@ -101,8 +101,11 @@ async fn five_hundred_patients_hold_one_slot() {
         });
         let said = outcomes(join_all(attempts).await).await;
         assert_eq!(said, one_of(racers.len()), "round {day}");
+        assert_eq!(app.count(OVERLAPS).await, 0);
+        // A day passes, so that whoever is often first does not reach its limit.
+        let pass = "update appointments set held_at = held_at - interval '1 day', hold_expires_at = now()";
+        sqlx::query(pass).execute(&mut app.owner().await).await.unwrap();
     }
-    assert_eq!(app.count(OVERLAPS).await, 0);
 }
 
 #[tokio::test]

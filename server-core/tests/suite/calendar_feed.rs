@@ -5,10 +5,10 @@ use std::time::Duration;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use reqwest::{Method, StatusCode};
 use restartix_sdk::core::types::{
-    BeginImpersonation, CalendarFeedToken, CancelAppointment, CancellationReason, RescheduleAppointment, Scope,
-    SpecialtyInput,
+    Appointment, BeginImpersonation, CalendarFeedToken, CancelAppointment, CancellationReason, RescheduleAppointment,
+    Scope, SpecialtyInput, UpdateAppointment,
 };
-use test_support::{Actor, Answer, Clinic, CoreApp, Icalendar, Role, granted, in_days, refused, until};
+use test_support::{Actor, Answer, Clinic, CoreApp, Icalendar, Role, eventually, granted, in_days, refused, until};
 
 use crate::calendar::{execute, month};
 
@@ -59,7 +59,8 @@ async fn a_feed_says_what_the_calendar_says_to_another_reader() {
         let event = calendar.event(entry.uid);
         let appointment = granted(staff.appointment_get().appointment_id(entry.id).send().await, 200);
         assert_eq!((event.starts_at, event.ends_at), (entry.started_at, entry.ended_at), "the API and the feed agree");
-        assert_eq!((event.status.as_str(), event.summary.as_str(), event.sequence), (status, summary.as_str(), 0));
+        assert_eq!((event.status.as_str(), event.summary.as_str()), (status, summary.as_str()));
+        assert_eq!(event.sequence, i64::from(appointment.sequence));
         assert_eq!(event.class, "PRIVATE");
         let second = |moment: DateTime<Utc>| moment.trunc_subsecs(0);
         assert_eq!(event.created_at, second(appointment.created_at));
@@ -99,6 +100,118 @@ async fn changes_reach_who_subscribed() {
         assert_eq!(calendar.event(uid).status, "CANCELLED", "it stays, so that programs take it off");
     }
     assert!(calendar.event(booked.uid).sequence > before.sequence);
+}
+
+/// The replacement of an appointment by itself.
+fn unchanged(appointment: &Appointment) -> UpdateAppointment {
+    UpdateAppointment {
+        ended_at: appointment.ended_at,
+        patient_id: appointment.patient_id,
+        specialist_id: appointment.specialist_id,
+        specialty_id: appointment.specialty_id,
+        started_at: appointment.started_at,
+        title: Some(appointment.title.clone()),
+        version: appointment.version,
+    }
+}
+
+#[tokio::test]
+async fn the_sequence_counts_what_a_feed_shows() {
+    let app = CoreApp::start().await;
+    let (admin, staff) = (app.admin(), app.staff());
+    let body = SpecialtyInput { description: None, name: "Knees".to_owned() };
+    let specialty = granted(admin.specialty_create().body(body).send().await, 201).id;
+    let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
+    let booked = app.appointment_create(&staff, app.home().specialist_id, patient, in_days(2, 9)).await;
+    let id = booked.id;
+    let update = async |body| granted(staff.appointment_update().appointment_id(id).body(body).send().await, 200);
+    let reschedule = async |started_at| {
+        let body = RescheduleAppointment { specialist_id: None, started_at, version: None };
+        granted(staff.appointment_reschedule().appointment_id(id).body(body).send().await, 200)
+    };
+    let named = update(UpdateAppointment { title: Some("Knee".to_owned()), ..unchanged(&booked) }).await;
+    assert_eq!(named.sequence, 0, "a feed shows no title");
+    assert_eq!(reschedule(booked.started_at).await.sequence, 0, "it has not moved");
+    let moved = reschedule(in_days(3, 9)).await;
+    assert_eq!(moved.sequence, 1);
+    let of_specialty = update(UpdateAppointment { specialty_id: Some(specialty), ..unchanged(&moved) }).await;
+    assert_eq!(of_specialty.sequence, 2, "the specialty is the summary");
+    assert_eq!(update(unchanged(&of_specialty)).await.sequence, 2);
+    let confirmed = granted(staff.appointment_confirm().appointment_id(id).send().await, 200);
+    assert_eq!(confirmed.sequence, 3, "it is tentative no more");
+    let missed = granted(staff.appointment_no_show().appointment_id(id).send().await, 200);
+    assert_eq!(missed.sequence, 4);
+    let calendar = read(&app, &subscribe(&staff).await.token).await;
+    let event = calendar.event(booked.uid);
+    assert_eq!((event.status.as_str(), event.sequence), ("CANCELLED", 4));
+}
+
+#[tokio::test]
+async fn who_had_an_appointment_is_shown_that_it_has_gone() {
+    let app = CoreApp::start().await;
+    let (admin, staff, specialist) = (app.admin(), app.staff(), app.home().specialist_id);
+    let colleague = app.specialist_create(&admin, "Dr. Colleague").await.id;
+    let (own, other) = (app.patient_record().await.id, app.patient_create(&staff, "Ann", "Lee").await.id);
+    let booked = app.appointment_create(&staff, specialist, own, in_days(2, 9)).await;
+    let id = booked.id;
+    let mut tokens = Vec::new();
+    for actor in [&app.specialist(), &app.patient(), &staff] {
+        tokens.push(subscribe(actor).await.token);
+    }
+    // Status and sequence in the feeds of the specialist, of the patient and of the desk.
+    let shown = async || {
+        let mut shown = Vec::new();
+        for token in &tokens {
+            let calendar = read(&app, token).await;
+            assert_eq!(calendar.events.len(), 1, "{calendar:?}");
+            let event = calendar.event(booked.uid);
+            shown.push((event.status.clone(), event.sequence));
+        }
+        shown
+    };
+    let all = |said: [(&str, i64); 3]| said.map(|(status, sequence)| (status.to_owned(), sequence)).to_vec();
+    let hand = async |specialist_id| {
+        let body =
+            RescheduleAppointment { specialist_id: Some(specialist_id), started_at: booked.started_at, version: None };
+        granted(staff.appointment_reschedule().appointment_id(id).body(body).send().await, 200)
+    };
+    assert_eq!(shown().await, all([("TENTATIVE", 0), ("TENTATIVE", 0), ("TENTATIVE", 0)]));
+    hand(colleague).await;
+    assert_eq!(shown().await, all([("CANCELLED", 1), ("TENTATIVE", 1), ("TENTATIVE", 1)]));
+    let back = hand(specialist).await;
+    assert_eq!(shown().await, all([("TENTATIVE", 2), ("TENTATIVE", 2), ("TENTATIVE", 2)]));
+    let body = UpdateAppointment { patient_id: other, ..unchanged(&back) };
+    granted(staff.appointment_update().appointment_id(id).body(body).send().await, 200);
+    assert_eq!(shown().await, all([("TENTATIVE", 3), ("CANCELLED", 3), ("TENTATIVE", 3)]));
+    hand(colleague).await;
+    assert_eq!(
+        shown().await,
+        all([("CANCELLED", 4), ("CANCELLED", 3), ("TENTATIVE", 4)]),
+        "the latest departure counts"
+    );
+    granted(admin.appointment_delete().appointment_id(id).send().await, 204);
+    assert_eq!(shown().await, all([("CANCELLED", 4), ("CANCELLED", 3), ("CANCELLED", 5)]));
+    // A hold is in no feed, so it leaves none.
+    app.works_always(specialist).await;
+    let body = restartix_sdk::core::types::HoldAppointment {
+        patient_id: Some(other),
+        specialist_id: specialist,
+        started_at: in_days(4, 9),
+        template_id: None,
+    };
+    let held = granted(staff.appointment_hold_create().body(body).send().await, 201);
+    granted(admin.appointment_delete().appointment_id(held.id).send().await, 204);
+    assert_eq!(app.count("select count(*) from calendar_departures").await, 6);
+
+    execute(&app, "update calendar_departures set departed_at = departed_at - interval '90 days'".to_owned()).await;
+    for token in &tokens {
+        assert_eq!(read(&app, token).await.events.len(), 0);
+    }
+    crate::waitlist::now(&app, "calendar_departures_expire").await;
+    eventually("old departures are removed", CoreApp::PATIENCE, || async {
+        app.count("select count(*) from calendar_departures").await == 0
+    })
+    .await;
 }
 
 #[tokio::test]

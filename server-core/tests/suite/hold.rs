@@ -1,11 +1,14 @@
 //! `/v1/appointments/hold`: a slot kept for its maker, for a while.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
 use restartix_sdk::core::types::{
     Appointment, AppointmentStatus, BookAppointment, CancelAppointment, CancellationReason, HoldAppointment,
     RescheduleAppointment, Scope,
 };
 use test_support::{Actor, CoreApp, Role, eventually, granted, in_days, refused};
+
+use crate::{appointment_race::outcomes, waitlist};
 
 const LAPSE: &str = "hold_expires_at = now() - interval '1 second'";
 
@@ -247,4 +250,123 @@ async fn who_holds_and_books_for_whom() {
     refused(staff.appointment_hold_delete().appointment_id(held.id).send().await, 403, "hold_not_own");
     let booked = granted(program.appointment_book().body(of_hold(held.id)).send().await, 201);
     assert_eq!((booked.id, booked.status), (held.id, AppointmentStatus::Scheduled));
+}
+
+/// Time that a refusal of a hold names as the next one's.
+fn available_at(details: &serde_json::Value) -> DateTime<Utc> {
+    details["available_at"].as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{details}"))
+}
+
+#[tokio::test]
+async fn a_patient_holds_three_slots_at_a_time() {
+    let (app, own) = start().await;
+    let (me, specialist) = (app.patient(), app.home().specialist_id);
+    // An offer of the waitlist is held for the patient, but not by it.
+    waitlist::wait(&app.staff(), waitlist::wish(specialist, Some(own), in_days(2, 9), in_days(2, 10))).await;
+    eventually("the patient is offered a slot", CoreApp::PATIENCE, || async {
+        app.count("select count(*) from appointments where status = 'held' and waitlist_entry_id is not null").await
+            == 1
+    })
+    .await;
+    let mut holds = Vec::new();
+    for hour in 11..14 {
+        holds.push(hold(&app, &me, None, in_days(2, hour)).await);
+    }
+    let fourth = || me.appointment_hold_create().body(slot(&app, None, in_days(2, 15))).send();
+    let refusal = refused(fourth().await, 409, "too_many_holds");
+    assert_eq!(refusal.details["limit"], 3);
+    assert_eq!(Some(available_at(&refusal.details)), holds[0].hold_expires_at);
+    // Each way in which a hold ends makes room for another.
+    granted(me.appointment_hold_delete().appointment_id(holds[0].id).send().await, 204);
+    granted(fourth().await, 201);
+    granted(me.appointment_book().body(of_hold(holds[1].id)).send().await, 201);
+    hold(&app, &me, None, in_days(2, 16)).await;
+    app.appointment_set(holds[2].id, LAPSE).await;
+    hold(&app, &me, None, in_days(2, 17)).await;
+    refused(me.appointment_hold_create().body(slot(&app, None, in_days(2, 18))).send().await, 409, "too_many_holds");
+}
+
+#[tokio::test]
+async fn a_patient_makes_ten_holds_a_day() {
+    let (app, _) = start().await;
+    let me = app.patient();
+    let mut made = Vec::new();
+    for _ in 0..10 {
+        let held = hold(&app, &me, None, in_days(2, 9)).await;
+        granted(me.appointment_hold_delete().appointment_id(held.id).send().await, 204);
+        made.push(held);
+    }
+    let eleventh = || me.appointment_hold_create().body(slot(&app, None, in_days(2, 9))).send();
+    let refusal = refused(eleventh().await, 409, "too_many_holds_a_day");
+    assert_eq!(refusal.details["limit"], 10);
+    assert_eq!(available_at(&refusal.details), made[0].created_at + TimeDelta::hours(24));
+    // A booking needs no hold, and a day later the oldest one counts no more.
+    let book = BookAppointment {
+        specialist_id: Some(app.home().specialist_id),
+        started_at: Some(in_days(2, 12)),
+        hold_id: None,
+        ..of_hold(0)
+    };
+    granted(me.appointment_book().body(book).send().await, 201);
+    app.appointment_set(made[0].id, "held_at = held_at - interval '24 hours'").await;
+    granted(eleventh().await, 201);
+}
+
+/// Has a maker hold slots of the year 2100, without asking the service.
+async fn holds_add(app: &CoreApp, holder: &str, patient: i64, count: i32) {
+    sqlx::query(
+        "insert into appointments (organization_id, status, started_at, ended_at, block, specialist_id, patient_id, holder,
+                                   hold_expires_at)
+         select $1, 'held', at, at + interval '1 hour', tstzrange(at, at + interval '1 hour'), $2, $3, $4,
+                now() + interval '9 minutes'
+         from generate_series(1, $5) as hour
+         cross join lateral (select timestamptz '2100-01-01 00:00Z' + hour * interval '1 hour' as at) slot",
+    )
+    .bind(app.home().id)
+    .bind(app.home().specialist_id)
+    .bind(patient)
+    .bind(holder)
+    .bind(count)
+    .execute(&mut app.owner().await)
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn parallel_holds_do_not_exceed_the_limit() {
+    let (app, own) = start().await;
+    let (admin, staff) = (app.admin(), app.staff());
+    let mut specialists = vec![app.home().specialist_id];
+    for number in 0..5 {
+        let specialist = app.specialist_create(&admin, &format!("Dr. Colleague {number}")).await.id;
+        app.works_always(specialist).await;
+        specialists.push(specialist);
+    }
+    let of = |place: usize, patient_id| HoldAppointment {
+        specialist_id: specialists[place],
+        ..slot(&app, patient_id, in_days(2, 9) + TimeDelta::hours(i64::try_from(place).unwrap()))
+    };
+    let limited = |room: usize| {
+        let said = [("201".to_owned(), room), ("409 too_many_holds".to_owned(), specialists.len() - room)];
+        said.into_iter().collect()
+    };
+
+    let me = app.patient();
+    let attempts = (0..specialists.len()).map(|place| me.appointment_hold_create().body(of(place, None)).send());
+    assert_eq!(outcomes(join_all(attempts).await).await, limited(3));
+
+    // For others fifty, each for another patient with another specialist: nothing but the maker is the same.
+    holds_add(&app, &format!("user:{}", staff.person().user_id), own, 48).await;
+    let patients = app.patients_add(6).await;
+    let attempts = patients.iter().enumerate().map(|(place, (_, patient))| {
+        let later = HoldAppointment { started_at: in_days(4, 9), ..of(place, Some(*patient)) };
+        staff.appointment_hold_create().body(later).send()
+    });
+    assert_eq!(outcomes(join_all(attempts).await).await, limited(2));
+    // The limit is the person's, not the clinic's; a key has its own.
+    let program = app.program(&[Scope::AppointmentsWrite]).await;
+    let body = HoldAppointment { started_at: in_days(6, 9), ..of(0, Some(patients[0].1)) };
+    granted(admin.appointment_hold_create().body(body).send().await, 201);
+    let body = HoldAppointment { started_at: in_days(6, 11), ..of(0, Some(patients[0].1)) };
+    granted(program.appointment_hold_create().body(body).send().await, 201);
 }

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use restartix_sdk::core::types::{
-    Appointment, AppointmentStatus, BookAppointment, RescheduleAppointment, UpdateAppointment,
+    Appointment, AppointmentStatus, BookAppointment, CancelAppointment, CancellationReason, RescheduleAppointment,
+    UpdateAppointment,
 };
 use test_support::{CoreApp, Template, granted, in_days, refused};
 
@@ -213,4 +214,35 @@ async fn a_specialist_moves_its_own_to_itself() {
     let refusal = refused(reschedule(mine, hand_over).await, 422, "validation_failed");
     assert_eq!(refusal.fields(), [("/specialist_id", "not_own")]);
     refused(reschedule(theirs, to(in_days(3, 9))).await, 404, "appointment_not_found");
+}
+
+#[tokio::test]
+async fn a_patient_does_not_escape_a_cut_off_by_moving_first() {
+    let app = CoreApp::start().await;
+    let (admin, staff, me, specialist) = (app.admin(), app.staff(), app.patient(), app.home().specialist_id);
+    app.works_always(specialist).await;
+    let own = app.patient_record().await.id;
+    let booked = app.appointment_create(&admin, specialist, own, in_days(2, 9)).await;
+    // An hour would be too long for the slots that there are.
+    app.appointment_set(booked.id, "ended_at = started_at + interval '30 minutes'").await;
+    let reschedule = |body| me.appointment_reschedule().appointment_id(booked.id).body(body).send();
+    let cancel = || {
+        let body = CancelAppointment { reason: CancellationReason::PatientRequest };
+        me.appointment_cancel().appointment_id(booked.id).body(body).send()
+    };
+    granted(reschedule(to(in_days(20, 9))).await, 200);
+    // Sixty hours before the first beginning are over, sixty before the present one far away.
+    let cutoffs = "cancellation_cutoff_minutes = 60 * 60, reschedule_cutoff_minutes = 60 * 60";
+    app.appointment_set(booked.id, cutoffs).await;
+    refused(cancel().await, 409, "cancellation_too_late");
+    refused(reschedule(to(in_days(21, 9))).await, 409, "reschedule_too_late");
+    // Without a cut-off there is none to escape.
+    app.appointment_set(booked.id, "reschedule_cutoff_minutes = 0").await;
+    granted(reschedule(to(in_days(22, 9))).await, 200);
+    refused(cancel().await, 409, "cancellation_too_late");
+    // A move to the same time is none; a move by the clinic sets the deadline anew.
+    granted(staff.appointment_reschedule().appointment_id(booked.id).body(to(in_days(22, 9))).send().await, 200);
+    refused(cancel().await, 409, "cancellation_too_late");
+    granted(staff.appointment_reschedule().appointment_id(booked.id).body(to(in_days(23, 9))).send().await, 200);
+    assert_eq!(granted(cancel().await, 200).status, AppointmentStatus::Cancelled);
 }

@@ -9,8 +9,8 @@ use crate::{
     ids::{OrganizationId, SpecialistId},
 };
 
-/// A schedule as it stands. Of a list there is an array a column.
-pub(super) struct Standing {
+/// Specialist with its schedule. Lists are returned as one array per column.
+pub(super) struct ScheduleRow {
     pub(super) id: SpecialistId,
     pub(super) timezone: String,
     pub(super) slot_minutes: i32,
@@ -28,15 +28,15 @@ pub(super) struct Standing {
     exception_ends: Vec<NaiveDateTime>,
 }
 
-impl Standing {
-    /// What it works every week, in order.
+impl ScheduleRow {
+    /// Returns the weekly windows, ordered.
     pub(super) fn windows(&self) -> Vec<Window> {
         let times = self.hours_starts.iter().zip(&self.hours_ends);
         let windows = self.weekdays.iter().zip(times);
         windows.map(|(&weekday, (&starts_at, &ends_at))| Window { weekday, starts_at, ends_at }).collect()
     }
 
-    /// Its exceptions, in order.
+    /// Returns the exceptions, ordered.
     pub(super) fn periods(&self) -> Vec<Period> {
         let times = self.exception_starts.iter().zip(&self.exception_ends);
         let periods = self.absences.iter().zip(times);
@@ -49,28 +49,31 @@ impl Standing {
     }
 }
 
-impl From<Standing> for SpecialistSchedule {
-    fn from(standing: Standing) -> Self {
+impl From<ScheduleRow> for SpecialistSchedule {
+    fn from(row: ScheduleRow) -> Self {
         Self {
-            hours: standing.windows().into_iter().map(Into::into).collect(),
-            exceptions: standing.periods().into_iter().map(Into::into).collect(),
-            specialist_id: standing.id,
-            timezone: standing.timezone,
-            slot_minutes: standing.slot_minutes,
-            buffer_before_minutes: standing.buffer_before_minutes,
-            buffer_after_minutes: standing.buffer_after_minutes,
-            minimum_notice_minutes: standing.minimum_notice_minutes,
-            horizon_days: standing.horizon_days,
-            daily_cap: standing.daily_cap,
-            version: standing.version,
+            hours: row.windows().into_iter().map(Into::into).collect(),
+            exceptions: row.periods().into_iter().map(Into::into).collect(),
+            specialist_id: row.id,
+            timezone: row.timezone,
+            slot_minutes: row.slot_minutes,
+            buffer_before_minutes: row.buffer_before_minutes,
+            buffer_after_minutes: row.buffer_after_minutes,
+            minimum_notice_minutes: row.minimum_notice_minutes,
+            horizon_days: row.horizon_days,
+            daily_cap: row.daily_cap,
+            version: row.version,
         }
     }
 }
 
-pub(super) async fn schedule_get(reader: &mut OpenReader, id: SpecialistId) -> Result<Option<Standing>, DatabaseError> {
+pub(super) async fn schedule_get(
+    reader: &mut OpenReader,
+    id: SpecialistId,
+) -> Result<Option<ScheduleRow>, DatabaseError> {
     let (connection, (user, organization, role, patient, specialist)) = reader.parts();
     let row = sqlx::query_as!(
-        Standing,
+        ScheduleRow,
         r#"
         select s.id as "id: SpecialistId", s.timezone, s.slot_minutes, s.buffer_before_minutes, s.buffer_after_minutes,
                s.minimum_notice_minutes, s.horizon_days, s.daily_cap, s.schedule_version as version,
@@ -109,10 +112,10 @@ pub(super) async fn schedule_get(reader: &mut OpenReader, id: SpecialistId) -> R
     Ok(row)
 }
 
-/// The schedule of a specialist that the caller may change; locks it against other changes.
-pub(super) async fn schedule_lock(tx: &mut impl Tx, id: SpecialistId) -> Result<Option<Standing>, DatabaseError> {
+/// Locks a specialist that the caller may change; returns it with its schedule.
+pub(super) async fn schedule_lock(tx: &mut impl Tx, id: SpecialistId) -> Result<Option<ScheduleRow>, DatabaseError> {
     let row = sqlx::query_as!(
-        Standing,
+        ScheduleRow,
         r#"
         with locked as (
             select * from specialists where id = $1 and deleted_at is null for update
@@ -142,7 +145,7 @@ pub(super) async fn schedule_lock(tx: &mut impl Tx, id: SpecialistId) -> Result<
     Ok(row)
 }
 
-/// Replaces the whole schedule. Gives its new version.
+/// Replaces the whole schedule; returns its new version.
 pub(super) async fn schedule_update(
     tx: &mut impl Tx,
     organization: OrganizationId,

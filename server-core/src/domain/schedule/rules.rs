@@ -1,4 +1,4 @@
-//! What a schedule must be that its schema can't say, and the times of its texts.
+//! Rules of schedules beyond their schema, and the conversion of their times.
 
 use chrono::{NaiveDateTime, NaiveTime, TimeDelta, Timelike as _};
 use server_shared::error::FieldFault;
@@ -6,14 +6,14 @@ use server_shared::error::FieldFault;
 use super::model::{ScheduleException, ScheduleExceptionKind, UpdateSpecialistSchedule, WorkingHours};
 use crate::domain::rules::InvalidValue;
 
-/// How local times are written.
+/// Format of local times.
 const TIME: &str = "%H:%M";
 const DATE_TIME: &str = "%Y-%m-%dT%H:%M";
-/// Longest an exception may last.
+/// Longest duration of an exception.
 const LONGEST: TimeDelta = TimeDelta::days(366);
 const WEEK: u32 = 7 * 24 * 60;
 
-/// A window of every week, read.
+/// Parsed weekly window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Window {
     pub(super) weekday: i16,
@@ -21,7 +21,7 @@ pub(super) struct Window {
     pub(super) ends_at: NaiveTime,
 }
 
-/// A period that the weekly hours don't hold for, read.
+/// Parsed exception.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Period {
     pub(super) kind: ScheduleExceptionKind,
@@ -29,7 +29,7 @@ pub(super) struct Period {
     pub(super) ends_at: NaiveDateTime,
 }
 
-/// The windows and periods of a schedule, in order; every fault of them, where there is one.
+/// Validates a schedule and returns its windows and exceptions, ordered; an error lists every fault.
 pub(super) fn checked(input: &UpdateSpecialistSchedule) -> Result<(Vec<Window>, Vec<Period>), InvalidValue> {
     let mut faults = Vec::new();
     let mut windows = windows(&input.hours, &mut faults);
@@ -62,15 +62,15 @@ fn windows(hours: &[WorkingHours], faults: &mut Vec<FieldFault>) -> Vec<Window> 
     windows
 }
 
-/// Whether two windows of the week, which begins anew after Sunday, have a minute in common.
+/// Returns `true` if two weekly windows share a minute. Monday follows Sunday.
 fn overlap(one: Window, other: Window) -> bool {
     let (one, other) = (minutes(one), minutes(other));
-    // Each is shorter than the week: they overlap when either begins within the other.
+    // Each is shorter than a week, so they overlap if either begins within the other.
     let within = |(start, length): (u32, u32), (other, _): (u32, u32)| (other + WEEK - start) % WEEK < length;
     within(one, other) || within(other, one)
 }
 
-/// The minute of the week at which a window begins, and how many it has.
+/// Returns the minute of the week at which a window begins, and its length in minutes.
 fn minutes(window: Window) -> (u32, u32) {
     let minute = |time: NaiveTime| time.num_seconds_from_midnight() / 60;
     let (start, end) = (minute(window.starts_at), minute(window.ends_at));

@@ -1,35 +1,35 @@
-//! Whether a series fits: checked whole, before anything is written.
+//! Check of a whole series for overlaps, before anything is written.
 
 use chrono::TimeDelta;
 
 use super::model::ConflictReason;
 use crate::domain::period::Period;
 
-/// How far around a series' beginnings other bookings are looked for: one lasts up to a day, with buffers of
-/// some hours, and local days are not those of UTC.
+/// Distance from a series within which other bookings can overlap it: an appointment lasts up to a day, buffers up to
+/// hours, and a local date is not the UTC date.
 pub(super) const MARGIN: TimeDelta = TimeDelta::days(3);
 
-/// A time that one appointment of a series shall have.
+/// Time requested for an appointment of a series.
 #[derive(Debug, Clone)]
 pub(super) struct Wish {
-    /// What it would keep others out of.
+    /// Time that it would block.
     pub(super) block: Period,
-    /// What it keeps others out of where it is now; it does as long as it can't move.
+    /// Time that it blocks at present, and still does if it cannot move.
     pub(super) now: Option<Period>,
-    /// Why it can't have that time whatever becomes of the series.
+    /// Conflict that does not depend on the rest of the series.
     pub(super) obstacle: Option<ConflictReason>,
 }
 
-/// Which wishes can't be granted, in their order; the others can, all of them together. Of two that are in
-/// each other's way the earlier one wins.
+/// Returns the conflict of each wish, in their order. All wishes without a conflict fit together. Of two that overlap,
+/// the earlier one has priority.
 pub(super) fn conflicts(wishes: &[Wish]) -> Vec<Option<ConflictReason>> {
     let mut found: Vec<_> = wishes.iter().map(|wish| wish.obstacle).collect();
-    // One that stays where it is may be in the way of another, which then stays as well; each round more
-    // of them stay, so there are no more rounds than wishes.
+    // An appointment that cannot move may block another one, which then cannot move, either. Each round finds more of
+    // these, so there are at most as many rounds as wishes.
     loop {
         let mut taken: Vec<Period> = Vec::with_capacity(wishes.len());
-        let standing = wishes.iter().zip(&found).filter(|(_, conflict)| conflict.is_some());
-        taken.extend(standing.filter_map(|(wish, _)| wish.now));
+        let state = wishes.iter().zip(&found).filter(|(_, conflict)| conflict.is_some());
+        taken.extend(state.filter_map(|(wish, _)| wish.now));
         let mut stays = false;
         for (wish, conflict) in wishes.iter().zip(&mut found).filter(|(_, conflict)| conflict.is_none()) {
             if taken.iter().any(|block| block.overlaps(&wish.block)) {
@@ -76,15 +76,14 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is wished: when what is granted is granted, and the rest stays, nothing overlaps; and
-        /// nothing is refused that is in nobody's way.
+        /// After the granted moves nothing overlaps, and no wish is refused without an overlap.
         #[test]
         fn what_is_granted_fits(
             wishes in proptest::collection::vec((0..40_i64, 1..4_i64, any::<bool>(), 0..10_u8), 1..20),
         ) {
             let wish = |(place, (hour, hours, is_new, obstacle)): (usize, (i64, i64, bool, u8))| Wish {
                 block: block(hour, hours),
-                // Where they are they don't overlap.
+                // The present blocks do not overlap.
                 now: (!is_new).then(|| block(i64::try_from(place).unwrap_or(0) * 4, hours)),
                 obstacle: (obstacle == 0).then_some(ConflictReason::TimeSkipped),
             };
