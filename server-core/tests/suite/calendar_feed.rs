@@ -1,4 +1,4 @@
-//! Calendar feeds: what programs that subscribe to a calendar are told, and who may read it.
+//! Calendar feeds: their content and who may read them.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ async fn subscribe(actor: &Actor) -> CalendarFeedToken {
     granted(actor.calendar_feed_create().send().await, 201)
 }
 
-/// What a calendar program gets, which has nothing but the link.
+/// Fetches a feed like a calendar program, with nothing but the link.
 async fn fetch(base: &str, token: &str) -> Answer {
     let http = reqwest::Client::builder().build().unwrap();
     Answer::to(http.get(format!("{base}/v1/calendar.ics?token={token}"))).await
@@ -102,7 +102,7 @@ async fn changes_reach_who_subscribed() {
     assert!(calendar.event(booked.uid).sequence > before.sequence);
 }
 
-/// The replacement of an appointment by itself.
+/// Returns a replacement that changes nothing.
 fn unchanged(appointment: &Appointment) -> UpdateAppointment {
     UpdateAppointment {
         ended_at: appointment.ended_at,
@@ -191,7 +191,7 @@ async fn who_had_an_appointment_is_shown_that_it_has_gone() {
     );
     granted(admin.appointment_delete().appointment_id(id).send().await, 204);
     assert_eq!(shown().await, all([("CANCELLED", 4), ("CANCELLED", 3), ("CANCELLED", 5)]));
-    // A hold is in no feed, so it leaves none.
+    // A hold is in no feed, so its deletion is no departure.
     app.works_always(specialist).await;
     let body = restartix_sdk::core::types::HoldAppointment {
         patient_id: Some(other),
@@ -266,7 +266,7 @@ async fn a_revoked_link_is_refused_at_once_in_every_process() {
         .await;
     };
 
-    // A new link ends the one before.
+    // A new link revokes the previous one.
     let next = subscribe(&staff).await;
     assert_eq!((next.feed.id, next.feed.user_id), (first.feed.id, app.home().staff.user_id));
     gone(&first.token).await;
@@ -278,14 +278,14 @@ async fn a_revoked_link_is_refused_at_once_in_every_process() {
     gone(&next.token).await;
     granted(staff.calendar_feed_delete().send().await, 204);
 
-    // What is no link of ours: of another kind, altered, or nothing.
+    // Tokens that are invalid: of another kind, altered, or empty.
     let good = subscribe(&staff).await.token;
     for token in [format!("{good}x"), good.replace("rxcal_", "rxkey_"), "rxcal_".to_owned(), String::new()] {
         fetch(&app.url(), &token).await.refusal(404, "calendar_feed_not_found");
     }
     let nothing = reqwest::Client::builder().build().unwrap().get(format!("{}/v1/calendar.ics", app.url()));
     Answer::to(nothing).await.refusal(400, "invalid_parameter");
-    // It opens the feed and nothing else.
+    // The token is accepted for the feed only.
     for path in ["/v1/me", "/v1/calendar?from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z"] {
         Answer::to(staff.holding(&good).request(Method::GET, path)).await.refusal(401, "invalid_token");
     }
@@ -301,7 +301,7 @@ async fn a_feed_ends_with_the_role_and_with_the_membership() {
     let token = subscribe(&staff).await.token;
     assert_eq!(read(&app, &token).await.events.len(), 1);
 
-    // Whoever changes the role.
+    // A change of the role revokes the link, even one by SQL.
     execute(&app, format!("update memberships set role = 'patient' where user_id = {user}")).await;
     fetch(&app.url(), &token).await.refusal(404, "calendar_feed_not_found");
     execute(&app, format!("update memberships set role = 'staff' where user_id = {user}")).await;
@@ -311,7 +311,7 @@ async fn a_feed_ends_with_the_role_and_with_the_membership() {
     assert_eq!(read(&app, &token).await.events.len(), 1);
     granted(admin.member_delete().organization_id(home).user_id(user).send().await, 204);
     fetch(&app.url(), &token).await.refusal(404, "calendar_feed_not_found");
-    // A member again, an old link stays dead.
+    // The link stays revoked when the person becomes a member again.
     app.membership_add(&app.home().staff, home, Role::Staff).await;
     let there = staff.in_organization(home);
     until("the member is back", CoreApp::PATIENCE, || async {
@@ -343,7 +343,7 @@ async fn only_people_give_links_to_their_own_calendars() {
     let program = app.program(&[Scope::CalendarRead, Scope::CalendarWrite]).await;
     Answer::to(program.request(Method::POST, "/v1/calendar/feeds")).await.refusal(403, "permission_denied");
     Answer::to(program.request(Method::DELETE, "/v1/calendar/feeds")).await.refusal(403, "permission_denied");
-    // Who runs the platform would hand out every appointment of a clinic it doesn't belong to.
+    // A superadmin's link would show every appointment of an organization that it does not belong to.
     let superadmin = app.superadmin().in_organization(app.home().id);
     refused(superadmin.calendar_feed_create().send().await, 403, "permission_denied");
     assert_eq!(app.count("select count(*) from calendar_feeds").await, 0);
@@ -400,7 +400,7 @@ async fn tokens_appear_in_no_log_metric_or_audit_row() {
             let answer = Answer::to(http.request(method, format!("{}{path}", app.url()))).await;
             assert!(!answer.status.is_server_error() && !answer.body.contains(token.as_str()), "{}", answer.body);
         }
-        // A database that fails in the middle of it has a lot to say.
+        // A database error must not log the token either.
         execute(app, "alter table appointments rename to appointments_away".to_owned()).await;
         let failed = fetch(&app.url(), token).await;
         execute(app, "alter table appointments_away rename to appointments".to_owned()).await;

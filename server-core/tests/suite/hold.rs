@@ -1,4 +1,4 @@
-//! `/v1/appointments/hold`: a slot kept for its maker, for a while.
+//! `/v1/appointments/hold`: slots kept for their makers for ten minutes.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
@@ -16,7 +16,7 @@ fn slot(app: &CoreApp, patient: Option<i64>, started_at: DateTime<Utc>) -> HoldA
     HoldAppointment { patient_id: patient, specialist_id: app.home().specialist_id, started_at, template_id: None }
 }
 
-/// A booking of what is held.
+/// Returns the body that books a hold.
 fn of_hold(id: i64) -> BookAppointment {
     BookAppointment {
         hold_id: Some(id),
@@ -32,7 +32,7 @@ async fn hold(app: &CoreApp, actor: &Actor, patient: Option<i64>, started_at: Da
     granted(actor.appointment_hold_create().body(slot(app, patient, started_at)).send().await, 201)
 }
 
-/// Keeps the job that ends holds from running, so that a test sees who else ends them.
+/// Keeps the job that expires holds from running, so that a test sees which operations expire them.
 async fn job_put_off(app: &CoreApp) {
     let off = "update jobs set run_at = now() + interval '1 day'
                where kind = 'holds_expire' and state = 'queued' and run_at > now()";
@@ -42,7 +42,7 @@ async fn job_put_off(app: &CoreApp) {
     .await;
 }
 
-/// Home with its specialist at work, and the record of its patient.
+/// Starts Core with a specialist who works around the clock; returns the patient record of home's patient.
 async fn start() -> (CoreApp, i64) {
     let app = CoreApp::start().await;
     app.works_always(app.home().specialist_id).await;
@@ -67,7 +67,7 @@ async fn a_patient_holds_a_slot_and_books_it() {
     assert_eq!((booked.id, booked.uid, booked.status), (held.id, held.uid, AppointmentStatus::Scheduled));
     assert_eq!((booked.version, booked.hold_expires_at, booked.title.as_str()), (2, None, "Knee"));
     assert_eq!(granted(app.staff().appointment_get().appointment_id(held.id).send().await, 200), booked);
-    // Once is enough.
+    // A hold is booked once.
     let again = refused(me.appointment_book().body(of_hold(held.id)).send().await, 409, "invalid_transition");
     assert_eq!((&again.details["from"], &again.details["to"]), (&"scheduled".into(), &"scheduled".into()));
     refused(me.appointment_hold_delete().appointment_id(held.id).send().await, 409, "invalid_transition");
@@ -85,7 +85,7 @@ async fn a_hold_is_its_makers_alone() {
     let other = app.patient_create(&staff, "Ann", "Lee").await.id;
     let at = in_days(2, 9);
     let of_other = hold(&app, &staff, Some(other), at).await;
-    // Nobody else gets the time, neither by a hold nor by booking, nor whoever moves there.
+    // Nobody else can hold or book the time, or move an appointment there.
     refused(me.appointment_hold_create().body(slot(&app, None, at)).send().await, 409, "slot_taken");
     let book = BookAppointment {
         hold_id: None,
@@ -102,7 +102,7 @@ async fn a_hold_is_its_makers_alone() {
     let to = RescheduleAppointment { specialist_id: None, started_at: at, version: None };
     refused(staff.appointment_reschedule().appointment_id(elsewhere).body(to).send().await, 409, "slot_taken");
 
-    // Whoever sees it may still not have it; who doesn't see it doesn't hear of it.
+    // Other members of the clinic see the hold but cannot use it; other patients do not see it.
     refused(colleague.appointment_book().body(of_hold(of_other.id)).send().await, 403, "hold_not_own");
     refused(colleague.appointment_hold_delete().appointment_id(of_other.id).send().await, 403, "hold_not_own");
     refused(me.appointment_hold_delete().appointment_id(of_other.id).send().await, 404, "appointment_not_found");
@@ -165,7 +165,7 @@ async fn a_hold_that_has_run_out_blocks_nothing() {
         let now = granted(staff.appointment_get().appointment_id(held.id).send().await, 200);
         assert_eq!((now.status, now.version), (AppointmentStatus::Expired, 2));
     }
-    // Each gave way to an operation, in its transaction and in its name.
+    // Each was expired by another operation, in its transaction.
     let trail = "select count(distinct operation_id) from audit_log where action = 'expired'";
     assert_eq!(app.count(trail).await, 5);
     refused(staff.appointment_book().body(of_hold(holds[0].id)).send().await, 409, "hold_expired");
@@ -241,7 +241,7 @@ async fn who_holds_and_books_for_whom() {
     refused(specialist.appointment_hold_create().body(hold_of(own)).send().await, 403, "permission_denied");
     refused(specialist.appointment_book().body(of_hold(1)).send().await, 403, "permission_denied");
 
-    // A program does what the front desk may, and its holds are its own.
+    // An API key may do what staff may, and its holds are its own.
     let reader = app.program(&[Scope::AppointmentsRead]).await;
     refused(reader.appointment_hold_create().body(hold_of(own)).send().await, 403, "permission_denied");
     let program = app.program(&[Scope::AppointmentsWrite]).await;
@@ -312,7 +312,7 @@ async fn a_patient_makes_ten_holds_a_day() {
     granted(eleventh().await, 201);
 }
 
-/// Has a maker hold slots of the year 2100, without asking the service.
+/// Inserts holds of a maker in the year 2100, by SQL.
 async fn holds_add(app: &CoreApp, holder: &str, patient: i64, count: i32) {
     sqlx::query(
         "insert into appointments (organization_id, status, started_at, ended_at, block, specialist_id, patient_id, holder,
@@ -355,7 +355,8 @@ async fn parallel_holds_do_not_exceed_the_limit() {
     let attempts = (0..specialists.len()).map(|place| me.appointment_hold_create().body(of(place, None)).send());
     assert_eq!(outcomes(join_all(attempts).await).await, limited(3));
 
-    // For others fifty, each for another patient with another specialist: nothing but the maker is the same.
+    // Staff holds up to fifty slots. Each request is for another patient and specialist, so that only the limit makes
+    // them wait for each other.
     holds_add(&app, &format!("user:{}", staff.person().user_id), own, 48).await;
     let patients = app.patients_add(6).await;
     let attempts = patients.iter().enumerate().map(|(place, (_, patient))| {

@@ -71,7 +71,7 @@ impl Api {
         Ok(Json(self.calendar.search(&caller, &body).await?))
     }
 
-    /// Get a link to subscribe to one's calendar
+    /// Create a calendar feed
     ///
     /// Creates the caller's calendar feed, or gives it a new token. The token is shown once: everybody who has the link
     /// `/v1/calendar.ics?token=…` can read the appointments that the caller may see in this organization, without names
@@ -83,7 +83,7 @@ impl Api {
         Ok(Created(self.calendar.feed_create(&caller, caller.organization()?).await?))
     }
 
-    /// Revoke the link to one's calendar
+    /// Revoke a calendar feed
     ///
     /// Revokes the link at once. Repeated calls change nothing.
     #[oai(path = "/calendar/feeds", method = "delete", operation_id = "calendar_feed_delete")]

@@ -2,7 +2,7 @@ use chrono::{NaiveDateTime, NaiveTime};
 
 use super::{
     model::{ScheduleExceptionKind, SpecialistSchedule, UpdateSpecialistSchedule},
-    rules::{Period, Window},
+    rules::{LocalPeriod, WeeklyWindow},
 };
 use crate::{
     database::{DatabaseError, OpenReader, Tx},
@@ -30,20 +30,20 @@ pub(super) struct ScheduleRow {
 
 impl ScheduleRow {
     /// Returns the weekly windows, ordered.
-    pub(super) fn windows(&self) -> Vec<Window> {
+    pub(super) fn windows(&self) -> Vec<WeeklyWindow> {
         let times = self.hours_starts.iter().zip(&self.hours_ends);
         let windows = self.weekdays.iter().zip(times);
-        windows.map(|(&weekday, (&starts_at, &ends_at))| Window { weekday, starts_at, ends_at }).collect()
+        windows.map(|(&weekday, (&starts_at, &ends_at))| WeeklyWindow { weekday, starts_at, ends_at }).collect()
     }
 
     /// Returns the exceptions, ordered.
-    pub(super) fn periods(&self) -> Vec<Period> {
+    pub(super) fn periods(&self) -> Vec<LocalPeriod> {
         let times = self.exception_starts.iter().zip(&self.exception_ends);
         let periods = self.absences.iter().zip(times);
         periods
             .map(|(&absence, (&starts_at, &ends_at))| {
                 let kind = if absence { ScheduleExceptionKind::Unavailable } else { ScheduleExceptionKind::Available };
-                Period { kind, starts_at, ends_at }
+                LocalPeriod { kind, starts_at, ends_at }
             })
             .collect()
     }
@@ -151,8 +151,8 @@ pub(super) async fn schedule_update(
     organization: OrganizationId,
     id: SpecialistId,
     input: &UpdateSpecialistSchedule,
-    windows: &[Window],
-    periods: &[Period],
+    windows: &[WeeklyWindow],
+    periods: &[LocalPeriod],
 ) -> Result<i64, DatabaseError> {
     let version = sqlx::query_scalar!(
         r#"
@@ -181,7 +181,7 @@ async fn hours_set(
     tx: &mut impl Tx,
     organization: OrganizationId,
     id: SpecialistId,
-    windows: &[Window],
+    windows: &[WeeklyWindow],
 ) -> Result<(), DatabaseError> {
     let weekdays: Vec<i16> = windows.iter().map(|window| window.weekday).collect();
     let starts: Vec<NaiveTime> = windows.iter().map(|window| window.starts_at).collect();
@@ -214,7 +214,7 @@ async fn exceptions_set(
     tx: &mut impl Tx,
     organization: OrganizationId,
     id: SpecialistId,
-    periods: &[Period],
+    periods: &[LocalPeriod],
 ) -> Result<(), DatabaseError> {
     let absences: Vec<bool> = periods.iter().map(|period| period.kind == ScheduleExceptionKind::Unavailable).collect();
     let starts: Vec<NaiveDateTime> = periods.iter().map(|period| period.starts_at).collect();

@@ -2,7 +2,7 @@ use super::{
     error::ScheduleError,
     model::{SpecialistSchedule, UpdateSpecialistSchedule},
     repository::{self, ScheduleRow},
-    rules::{self, Period, Window},
+    rules::{self, LocalPeriod, WeeklyWindow},
 };
 use crate::{
     database::Database,
@@ -61,8 +61,8 @@ impl Service {
 fn changed(
     before: &ScheduleRow,
     input: &UpdateSpecialistSchedule,
-    windows: &[Window],
-    periods: &[Period],
+    windows: &[WeeklyWindow],
+    periods: &[LocalPeriod],
 ) -> Vec<&'static str> {
     let differs = [
         ("slot_minutes", before.slot_minutes != input.slot_minutes),

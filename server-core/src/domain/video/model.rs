@@ -36,7 +36,7 @@ impl Example for VideoToken {
 
 /// Time during which a room is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Window {
+pub(super) struct OpenTime {
     pub(super) opens_at: DateTime<Utc>,
     pub(super) closes_at: DateTime<Utc>,
 }
@@ -67,13 +67,13 @@ impl Meeting {
     }
 
     /// Returns the time during which its room is open.
-    pub(super) fn window(&self) -> Window {
-        Window { opens_at: self.started_at - EARLY, closes_at: self.ended_at + LATE }
+    pub(super) fn open_time(&self) -> OpenTime {
+        OpenTime { opens_at: self.started_at - EARLY, closes_at: self.ended_at + LATE }
     }
 
     /// Returns the address of the existing room if it is open at the right time.
     pub(super) fn room(&self) -> Option<&str> {
-        let Window { opens_at, closes_at } = self.window();
+        let OpenTime { opens_at, closes_at } = self.open_time();
         let right = self.room_opens_at == Some(opens_at) && self.room_closes_at == Some(closes_at);
         self.room_url.as_deref().filter(|_| right)
     }
@@ -163,9 +163,9 @@ mod tests {
         let mut meeting = meeting(1);
         meeting.room_url = Some("https://x".to_owned());
         assert_eq!(meeting.room(), None);
-        let window = meeting.window();
-        meeting.room_opens_at = Some(window.opens_at);
-        meeting.room_closes_at = Some(window.closes_at);
+        let open_time = meeting.open_time();
+        meeting.room_opens_at = Some(open_time.opens_at);
+        meeting.room_closes_at = Some(open_time.closes_at);
         assert_eq!(meeting.room(), Some("https://x"));
         meeting.started_at += TimeDelta::minutes(1);
         assert_eq!(meeting.room(), None);

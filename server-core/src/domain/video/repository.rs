@@ -1,4 +1,4 @@
-use super::model::{Meeting, Window};
+use super::model::{Meeting, OpenTime};
 use crate::{
     database::{DatabaseError, OpenReader, Tx},
     ids::{AppointmentId, PatientId, SpecialistId},
@@ -40,7 +40,7 @@ pub(super) async fn room_store(
     meeting: &Meeting,
     url: &str,
 ) -> Result<Option<bool>, DatabaseError> {
-    let Window { opens_at, closes_at } = meeting.window();
+    let OpenTime { opens_at, closes_at } = meeting.open_time();
     let created = sqlx::query_scalar!(
         r#"
         with standing as (

@@ -5,7 +5,7 @@ use chrono::Utc;
 use super::{
     error::VideoError,
     event::RoomEvent,
-    model::{Meeting, Part, RoomOf, VideoToken, Window},
+    model::{Meeting, OpenTime, Part, RoomOf, VideoToken},
     repository,
 };
 use crate::{
@@ -40,10 +40,10 @@ impl Service {
         drop(reader);
         let meeting = meeting.filter(|meeting| !meeting.deleted).ok_or(VideoError::NotFound)?;
         let part = part(caller, &meeting).ok_or(VideoError::NotAParticipant)?;
-        let window = check_open(&meeting)?;
+        let open_time = check_open(&meeting)?;
         let daily = self.daily.as_deref().ok_or(VideoError::NotConfigured)?;
-        let (room_url, Window { opens_at, closes_at }) = match meeting.room() {
-            Some(url) => (url.to_owned(), window),
+        let (room_url, OpenTime { opens_at, closes_at }) = match meeting.room() {
+            Some(url) => (url.to_owned(), open_time),
             None => self.settle(daily, &caller.privileged(), id).await?.ok_or(VideoError::NotStanding)?,
         };
         let (name, user_id) = (meeting.room_name(), meeting.pseudonym(part));
@@ -72,7 +72,7 @@ impl Service {
         daily: &Daily,
         caller: &Caller,
         id: AppointmentId,
-    ) -> Result<Option<(String, Window)>, VideoError> {
+    ) -> Result<Option<(String, OpenTime)>, VideoError> {
         for _ in 0..TRIES {
             let mut reader = self.database.read(caller).open().await?;
             let meeting = repository::meeting_get(&mut reader, id).await?;
@@ -88,8 +88,8 @@ impl Service {
                 }
                 return Ok(None);
             }
-            let window = meeting.window();
-            let Window { opens_at, closes_at } = window;
+            let open_time = meeting.open_time();
+            let OpenTime { opens_at, closes_at } = open_time;
             if closes_at <= Utc::now() {
                 // Daily refuses a room whose time has passed.
                 return Ok(None);
@@ -103,7 +103,7 @@ impl Service {
                 None => continue,
             };
             tx.commit(event).await?;
-            return Ok(Some((url, window)));
+            return Ok(Some((url, open_time)));
         }
         Err(VideoError::Changing)
     }
@@ -121,17 +121,17 @@ fn part(caller: &Caller, meeting: &Meeting) -> Option<Part> {
 }
 
 /// Returns the time during which the room is open if it is open at present.
-fn check_open(meeting: &Meeting) -> Result<Window, VideoError> {
+fn check_open(meeting: &Meeting) -> Result<OpenTime, VideoError> {
     if !meeting.by_video {
         return Err(VideoError::NotByVideo);
     }
     if !meeting.takes_place() {
         return Err(VideoError::NotStanding);
     }
-    let window = meeting.window();
-    let Window { opens_at, closes_at } = window;
+    let open_time = meeting.open_time();
+    let OpenTime { opens_at, closes_at } = open_time;
     if (opens_at..closes_at).contains(&Utc::now()) {
-        Ok(window)
+        Ok(open_time)
     } else {
         Err(VideoError::NotOpen { opens_at, closes_at })
     }

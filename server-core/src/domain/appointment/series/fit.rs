@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::{
     super::{error::AppointmentError, transition::AppointmentState},
     model::ConflictReason,
-    plan::{self, Wish},
+    plan::{self, Placement},
     repository::{self, Change, SeriesRow},
     service::obstacle,
     shift::Shifted,
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Calendar of a specialist that appointments are moved to.
-struct Calendar {
+struct TargetCalendar {
     specialist: SpecialistId,
     /// Schedule and bookings of the specialist; `None` if it has left the clinic.
     offered: Option<Offered>,
@@ -60,13 +60,13 @@ pub(super) async fn fit(
         let mut taken: Vec<_> = blocks.map(|block| Period { start: block.start, end: block.end }).collect();
         taken.retain(|block| !is_own(&moving, block, Some(specialist)));
         taken.extend(&with_patient);
-        calendars.push(Calendar { specialist, offered, taken });
+        calendars.push(TargetCalendar { specialist, offered, taken });
     }
-    let wishes = chosen.iter().zip(wanted).map(|(state, wanted)| {
+    let placements = chosen.iter().zip(wanted).map(|(state, wanted)| {
         let obstacle = if moves(state, &wanted.change) { in_the_way(wanted, &calendars, now) } else { None };
-        Wish { block: wanted.change.block, now: Some(state.block()), obstacle }
+        Placement { block: wanted.change.block, now: Some(state.block()), obstacle }
     });
-    Ok(plan::conflicts(&wishes.collect::<Vec<_>>()))
+    Ok(plan::conflicts(&placements.collect::<Vec<_>>()))
 }
 
 fn moves(state: &AppointmentState, change: &Change) -> bool {
@@ -80,7 +80,7 @@ fn is_own(moving: &[(&AppointmentState, &Shifted)], block: &Period, with: Option
     theirs.any(|(state, _)| state.block() == *block)
 }
 
-fn in_the_way(wanted: &Shifted, calendars: &[Calendar], now: DateTime<Utc>) -> Option<ConflictReason> {
+fn in_the_way(wanted: &Shifted, calendars: &[TargetCalendar], now: DateTime<Utc>) -> Option<ConflictReason> {
     let Change { specialist_id, started_at, ended_at, block, .. } = wanted.change;
     // The named appointment may be moved into the past on purpose; the others may not follow it there.
     if !wanted.is_anchor && started_at <= now {

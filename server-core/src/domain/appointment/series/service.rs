@@ -17,7 +17,7 @@ use super::{
     model::{
         AppointmentSeries, AppointmentSeriesResult, ConflictReason, CreateAppointmentSeries, OnConflict, SeriesConflict,
     },
-    plan::{self, Wish},
+    plan::{self, Placement},
     repository::{self, SeriesRow},
 };
 use crate::{
@@ -99,18 +99,18 @@ impl Service {
         taken.extend(offered.blocks().map(|block| Period { start: block.start, end: block.end }));
 
         let times = times(input, &offered)?;
-        let wishes: Vec<_> = times
+        let placements: Vec<_> = times
             .iter()
             .map(|(slot, is_skipped)| {
                 let (time, block) = (slot.started_at..slot.ended_at, block_of(slot));
                 let left_out = is_skipped.then_some(ConflictReason::TimeSkipped);
                 let obstacle = left_out.or_else(|| obstacle(time, block, &offered, &taken));
-                Wish { block, now: None, obstacle }
+                Placement { block, now: None, obstacle }
             })
             .collect();
         let mut slots = Vec::with_capacity(times.len());
         let mut conflicts = Vec::new();
-        for ((slot, _), conflict) in times.into_iter().zip(plan::conflicts(&wishes)) {
+        for ((slot, _), conflict) in times.into_iter().zip(plan::conflicts(&placements)) {
             match conflict {
                 None => slots.push(slot),
                 Some(reason) => {

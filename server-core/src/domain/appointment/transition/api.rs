@@ -68,7 +68,7 @@ impl TransitionApi {
         Ok(Json(self.appointments.advance(&caller, appointment_id.0, to, AppointmentEvent::Completed).await?))
     }
 
-    /// Note that the patient did not come
+    /// Mark an appointment as missed
     ///
     /// Changes the status from `scheduled` or `confirmed` to `no_show`, which is final, and frees the time. 409
     /// `invalid_transition` from any other status; its details name both.
