@@ -115,9 +115,10 @@ create index calendar_departures_patient_idx on calendar_departures (organizatio
 create index calendar_departures_specialty_idx on calendar_departures (organization_id, specialty_id)
     where specialty_id is not null;
 select tenant_table('calendar_departures', 'select',
-                    reads => 'specialist_id = (select context_specialist()) or patient_id = (select context_patient())
-                              or specialist_id is null and patient_id is null
-                                 and (select context_role() in (''admin'', ''staff'', ''api_key''))',
+                    reads => '(select context_role()) = ''specialist'' and specialist_id = (select context_specialist())
+                              or (select context_role()) = ''patient'' and patient_id = (select context_patient())
+                              or (select context_role()) in (''admin'', ''staff'', ''api_key'')
+                                 and specialist_id is null and patient_id is null',
                     writes => 'false');
 
 -- Records a departure in the statement that causes it. Runs as the owner: nobody else writes departures. Only what a feed
