@@ -451,7 +451,7 @@ fn telemetry_clients(config: &TelemetryConfig) -> Result<(telemetry::Client, tel
 /// Registers the periodic tasks: they delete rows that are no longer needed, expire lapsed holds, offer open slots to
 /// waiting patients and seal remaining clear texts.
 fn housekeeping(runner: Runner, across: &Across, database: &Database, keys: &OrganizationKeys) -> Runner {
-    let [answers, sessions, holds, awaited, invited, texts] = [(); 6].map(|()| across.clone());
+    let [answers, sessions, holds, awaited, invited, texts, departed] = [(); 7].map(|()| across.clone());
     let keys = keys.clone();
     let offerer = waitlist::Offerer { waitlist: waiting(database, &keys), across: across.clone() };
     let database = database.clone();
@@ -460,6 +460,9 @@ fn housekeeping(runner: Runner, across: &Across, database: &Database, keys: &Org
         .every("waitlist_sweep", Duration::from_mins(1), move || waitlist::sweep(awaited.clone()))
         .every("idempotency_keys_expire", Duration::from_mins(10), move || answers_purge(answers.clone()))
         .every("invitations_expire", Duration::from_hours(6), move || invitation::sweep(invited.clone()))
+        .every("calendar_departures_expire", Duration::from_hours(6), move || {
+            calendar::departures_expire(departed.clone())
+        })
         .every("sessions_expire", Duration::from_hours(1), move || clerk_event::sweep(sessions.clone()))
         .every("texts_seal", Duration::from_mins(10), move || texts_seal(texts.clone(), keys.clone()))
         .every("holds_expire", Duration::from_mins(1), move || {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde_json::Value;
 use server_shared::error::{Fault, FaultKind, FieldFault};
@@ -70,6 +71,30 @@ impl Fault for StaleVersion {
     }
 }
 
+/// A range ends before it begins.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("`from` must not be after `to`.")]
+pub(crate) struct InvalidRange;
+
+impl Fault for InvalidRange {
+    fn kind(&self) -> FaultKind {
+        FaultKind::Malformed
+    }
+
+    fn code(&self) -> Cow<'static, str> {
+        "invalid_range".into()
+    }
+
+    fn details(&self) -> Option<Value> {
+        Some(server_shared::error::fields(&[FieldFault::new("from", "range", "must not be after `to`")]))
+    }
+}
+
+/// Refuses the range of the parameters `from` and `to` if it ends before it begins. An end that is left out is open.
+pub(crate) fn check_range(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> Result<(), InvalidRange> {
+    if from.zip(to).is_some_and(|(from, to)| to < from) { Err(InvalidRange) } else { Ok(()) }
+}
+
 /// Checks that a time zone is one of the IANA database.
 pub(crate) fn check_timezone(pointer: &str, name: &str) -> Result<(), InvalidValue> {
     match name.parse::<Tz>() {
@@ -83,6 +108,17 @@ pub(crate) fn check_timezone(pointer: &str, name: &str) -> Result<(), InvalidVal
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_does_not_end_before_it_begins() {
+        let (early, late) = (DateTime::<Utc>::UNIX_EPOCH, DateTime::<Utc>::UNIX_EPOCH + chrono::TimeDelta::seconds(1));
+        for (from, to) in
+            [(Some(early), Some(late)), (Some(late), None), (None, Some(early)), (Some(early), Some(early))]
+        {
+            assert!(check_range(from, to).is_ok(), "{from:?} {to:?}");
+        }
+        assert!(check_range(Some(late), Some(early)).is_err());
+    }
 
     #[test]
     fn zones_are_those_of_the_iana_database() {

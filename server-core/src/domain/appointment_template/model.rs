@@ -43,6 +43,7 @@ impl Example for AppointmentTemplate {
     fn example() -> Self {
         let created_at = DateTime::UNIX_EPOCH + chrono::TimeDelta::days(20_500);
         let input = AppointmentTemplateInput::example();
+        let reschedule_cutoff_minutes = input.reschedule_cutoff();
         Self {
             id: AppointmentTemplateId(5),
             name: input.name,
@@ -55,7 +56,7 @@ impl Example for AppointmentTemplate {
             specialty_id: input.specialty_id,
             modality: input.modality,
             cancellation_cutoff_minutes: input.cancellation_cutoff_minutes,
-            reschedule_cutoff_minutes: input.reschedule_cutoff_minutes,
+            reschedule_cutoff_minutes,
             archived_at: None,
             created_at,
             updated_at: created_at,
@@ -101,9 +102,16 @@ pub(crate) struct AppointmentTemplateInput {
     /// How many minutes before its beginning a patient can last cancel it.
     #[oai(default, validator(minimum(value = "0"), maximum(value = "43200")))]
     pub(crate) cancellation_cutoff_minutes: i32,
-    /// How many minutes before its beginning a patient can last move it.
-    #[oai(default, validator(minimum(value = "0"), maximum(value = "43200")))]
-    pub(crate) reschedule_cutoff_minutes: i32,
+    /// Minutes before its beginning up to which a patient can move it; as `cancellation_cutoff_minutes` when left out.
+    #[oai(validator(minimum(value = "0"), maximum(value = "43200")))]
+    pub(crate) reschedule_cutoff_minutes: Option<i32>,
+}
+
+impl AppointmentTemplateInput {
+    /// Returns the cut-off of moves: without one of its own, that of cancellations.
+    pub(super) fn reschedule_cutoff(&self) -> i32 {
+        self.reschedule_cutoff_minutes.unwrap_or(self.cancellation_cutoff_minutes)
+    }
 }
 
 impl Example for AppointmentTemplateInput {
@@ -119,7 +127,7 @@ impl Example for AppointmentTemplateInput {
             specialty_id: Some(SpecialtyId(3)),
             modality: Modality::InPerson,
             cancellation_cutoff_minutes: 1440,
-            reschedule_cutoff_minutes: 720,
+            reschedule_cutoff_minutes: Some(720),
         }
     }
 }

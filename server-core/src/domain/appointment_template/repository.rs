@@ -87,7 +87,7 @@ pub(super) async fn appointment_template_create(
         input.specialty_id.map(|id| id.0),
         input.modality as Modality,
         input.cancellation_cutoff_minutes,
-        input.reschedule_cutoff_minutes
+        input.reschedule_cutoff()
     )
     .fetch_optional(tx.connection()?)
     .await
@@ -123,7 +123,7 @@ pub(super) async fn appointment_template_update(
         input.specialty_id.map(|id| id.0),
         input.modality as Modality,
         input.cancellation_cutoff_minutes,
-        input.reschedule_cutoff_minutes
+        input.reschedule_cutoff()
     )
     .fetch_optional(tx.connection()?)
     .await

@@ -93,6 +93,14 @@ fn appointments(app: &CoreApp) -> Vec<String> {
                      '1972-01-01 09:00:01.700151+00', '1972-01-01 10:00:01.700152+00', 'weekly', 1, '{{6}}', '1974-03-07',
                      '1971-01-01 00:00:01.700153+00')"
         ),
+        format!(
+            "insert into calendar_departures (organization_id, appointment_uid, patient_id, specialist_id, specialty_id, modality,
+                                              started_at, ended_at, sequence, appointment_created_at, departed_at)
+             values ({home}, gen_random_uuid(), {PATIENT}, null, {SPECIALTY}, 'video', '1972-01-01 09:00:01.700171+00',
+                     '1972-01-01 10:00:01.700172+00', 1, '1971-01-01 00:00+00', '2100-01-01 00:00:01.700173+00'),
+                    ({home}, gen_random_uuid(), null, {SPECIALIST}, {SPECIALTY}, 'video', '1972-01-01 09:00:01.700174+00',
+                     '1972-01-01 10:00:01.700175+00', 1, '1971-01-01 00:00+00', '2100-01-01 00:00:01.700176+00')"
+        ),
         // A missed appointment, a future one and a completed one.
         format!(
             "insert into appointments (organization_id, title, status, started_at, ended_at, block, specialist_id,

@@ -37,7 +37,7 @@ const OTHER: After = Stays("of somebody else's invitation, which nobody is said 
 const OTHERS: After = Stays("of another patient's appointment, which nobody is said to have moved");
 
 /// Columns whose values can't be unique; their rows are found by other columns.
-pub(super) const CLOSED: [(&str, &str, &str); 12] = [
+pub(super) const CLOSED: [(&str, &str, &str); 13] = [
     ("invitations", "kind", "one of three kinds"),
     ("invitations", "role", "one of four roles"),
     ("invitations", "status", "one of four states"),
@@ -45,6 +45,7 @@ pub(super) const CLOSED: [(&str, &str, &str); 12] = [
     ("appointments", "status", "one of eight states"),
     ("appointments", "cancellation_reason", "one of four reasons"),
     ("appointments", "modality", "one of two ways to meet"),
+    ("calendar_departures", "modality", "one of two ways to meet"),
     ("specialist_hours", "weekday", "one of seven days"),
     ("specialist_exceptions", "kind", "available or not"),
     ("users", "superadmin", "yes or no"),
@@ -93,6 +94,28 @@ pub(super) const PLANTINGS: &[Planting] = &[
     ),
     ("invitations", "user:invited_by", &[("invited_by", "$USER", NotThere), ("created_at", "01.700165", OTHER)]),
     ("calendar_feeds", "user:user_id", &[("user_id", "$USER", NotThere), ("created_at", "01.700117", Nowhere)]),
+    (
+        "calendar_departures",
+        "patient:patient_id",
+        &[
+            ("patient_id", "$PATIENT", NotThere),
+            ("specialty_id", "$SPECIALTY", NotThere),
+            ("started_at", "01.700171", Nowhere),
+            ("ended_at", "01.700172", Nowhere),
+            ("departed_at", "01.700173", Nowhere),
+        ],
+    ),
+    (
+        "calendar_departures",
+        "specialist:specialist_id",
+        &[
+            ("specialist_id", "$SPECIALIST", NotThere),
+            ("specialty_id", "$SPECIALTY", NotThere),
+            ("started_at", "01.700174", Nowhere),
+            ("ended_at", "01.700175", Nowhere),
+            ("departed_at", "01.700176", Nowhere),
+        ],
+    ),
     ("memberships", "user:user_id", &[("user_id", "$USER", NotThere), ("created_at", "01.700102", Nowhere)]),
     (
         "video_rooms",
