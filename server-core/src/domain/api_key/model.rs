@@ -1,6 +1,7 @@
 use chrono::{DateTime, Utc};
 use poem_openapi::{Object, types::Example};
 use server_shared::mark::ShownOnce;
+use server_shared::value::Moment;
 
 use crate::{
     identity::Scope,
@@ -86,7 +87,7 @@ pub(crate) struct CreateApiKey {
     #[oai(validator(min_items = 1, max_items = 16))]
     pub(crate) scopes: Vec<Scope>,
     /// Time at which the key expires, at most two years from now; it does not expire if left out.
-    pub(crate) expires_at: Option<DateTime<Utc>>,
+    pub(crate) expires_at: Option<Moment>,
 }
 
 impl Example for CreateApiKey {

@@ -1,4 +1,3 @@
-use chrono::{DateTime, Utc};
 use poem_openapi::{
     OpenApi,
     param::{Path, Query},
@@ -10,6 +9,7 @@ use server_shared::{
         Body, Created, NoContent, Page, Paging,
         page::{PageNumber, PageSize},
     },
+    value::Moment,
 };
 use uuid::Uuid;
 
@@ -45,9 +45,9 @@ impl Api {
         /// Entries per page, at most 100.
         page_size: Query<Option<PageSize>>,
         /// Selects appointments that end after this time.
-        from: Query<Option<DateTime<Utc>>>,
+        from: Query<Option<Moment>>,
         /// Selects appointments that begin before this time.
-        to: Query<Option<DateTime<Utc>>>,
+        to: Query<Option<Moment>>,
         /// Selects appointments of this specialist.
         specialist_id: Query<Option<SpecialistId>>,
         /// Selects appointments of this patient.
@@ -61,8 +61,8 @@ impl Api {
     ) -> Result<Json<Page<Appointment>>, ApiError> {
         caller.may(Permission::AppointmentRead)?;
         let filter = AppointmentFilter {
-            from: from.0,
-            to: to.0,
+            from: from.0.map(Moment::get),
+            to: to.0.map(Moment::get),
             specialist_id: specialist_id.0,
             patient_id: patient_id.0,
             status: status.0,

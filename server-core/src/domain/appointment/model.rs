@@ -1,5 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Enum, Object, types::Example};
+use server_shared::value::Moment;
 use uuid::Uuid;
 
 use super::status::AppointmentStatus;
@@ -114,9 +115,9 @@ pub(crate) struct CreateAppointment {
     #[oai(default, validator(max_length = 200))]
     pub(crate) title: String,
     /// Beginning of the appointment.
-    pub(crate) started_at: DateTime<Utc>,
+    pub(crate) started_at: Moment,
     /// End of the appointment, at most 24 hours after its beginning.
-    pub(crate) ended_at: DateTime<Utc>,
+    pub(crate) ended_at: Moment,
     /// Specialist who treats.
     pub(crate) specialist_id: SpecialistId,
     /// Patient who is treated.
@@ -129,7 +130,14 @@ impl Example for CreateAppointment {
     fn example() -> Self {
         let Appointment { title, started_at, ended_at, specialist_id, patient_id, specialty_id, .. } =
             Appointment::example();
-        Self { title, started_at, ended_at, specialist_id, patient_id, specialty_id }
+        Self {
+            title,
+            started_at: Moment::nearest(started_at),
+            ended_at: Moment::nearest(ended_at),
+            specialist_id,
+            patient_id,
+            specialty_id,
+        }
     }
 }
 

@@ -82,12 +82,12 @@ impl Service {
         organization: OrganizationId,
         booking: &CreateAppointment,
     ) -> Result<Appointment, AppointmentError> {
-        check_period(booking.started_at, booking.ended_at, Utc::now())?;
+        check_period(booking.started_at.get(), booking.ended_at.get(), Utc::now())?;
         check_own(caller, booking.specialist_id)?;
         let (seal, uid) = (TitleSeal::of(&self.keys, organization).await?, Uuid::new_v4());
         let title = seal.seal(Titled::Appointment, uid, &booking.title);
         let mut tx = self.database.write_locked(caller, locks(organization, booking)).await?;
-        let block = Period { start: booking.started_at, end: booking.ended_at };
+        let block = Period { start: booking.started_at.get(), end: booking.ended_at.get() };
         let expired = booking::expire(&mut tx, &[booking.specialist_id], booking.patient_id, &[block]).await?;
         let (user, title) = (caller.user_id, title.as_deref());
         match repository::appointment_create(&mut tx, organization, user, uid, title, booking).await? {
@@ -107,7 +107,7 @@ impl Service {
         change: &UpdateAppointment,
     ) -> Result<Appointment, AppointmentError> {
         let UpdateAppointment { version, booking } = change;
-        check_period(booking.started_at, booking.ended_at, Utc::now())?;
+        check_period(booking.started_at.get(), booking.ended_at.get(), Utc::now())?;
         check_own(caller, booking.specialist_id)?;
         let seal = TitleSeal::of(&self.keys, organization).await?;
         let mut tx = self.database.write_locked(caller, locks(organization, booking)).await?;
@@ -121,7 +121,7 @@ impl Service {
             let message = "must stay: the appointment belongs to a series; cancel it and book another one";
             return Err(InvalidValue::new("/patient_id", "of_series", message).into());
         }
-        let block = state.block_at(booking.started_at, booking.ended_at);
+        let block = state.block_at(booking.started_at.get(), booking.ended_at.get());
         let expired = booking::expire(&mut tx, &[booking.specialist_id], booking.patient_id, &[block]).await?;
         let was_titled = self.title_of(&state).await?;
         let title = seal.seal(Titled::Appointment, state.uid, &booking.title);

@@ -1,10 +1,10 @@
-use chrono::{DateTime, Utc};
 use poem_openapi::{
     OpenApi,
     param::{Path, Query},
     payload::Json,
 };
 use server_shared::ApiError;
+use server_shared::value::Moment;
 
 use super::{Service, model::Availability};
 use crate::{
@@ -38,15 +38,19 @@ impl Api {
         /// Identifier of the specialist.
         specialist_id: Path<SpecialistId>,
         /// Selects slots that begin at this time or later; now when left out.
-        from: Query<Option<DateTime<Utc>>>,
+        from: Query<Option<Moment>>,
         /// Selects slots that begin before this time, at most 92 days after `from`; 7 days after it when left out.
-        to: Query<Option<DateTime<Utc>>>,
+        to: Query<Option<Moment>>,
         /// Appointment template to book, which determines duration, buffers and minimum notice; those of the
         /// specialist's schedule when left out.
         template_id: Query<Option<AppointmentTemplateId>>,
     ) -> Result<Json<Availability>, ApiError> {
         caller.may(Permission::SpecialistRead)?;
         caller.organization()?;
-        Ok(Json(self.availability.get(&caller, specialist_id.0, template_id.0, from.0, to.0).await?))
+        Ok(Json(
+            self.availability
+                .get(&caller, specialist_id.0, template_id.0, from.0.map(Moment::get), to.0.map(Moment::get))
+                .await?,
+        ))
     }
 }

@@ -1,4 +1,3 @@
-use chrono::{DateTime, Utc};
 use poem::{IntoResponse, Request, Response, http::StatusCode};
 use poem_openapi::{
     ApiResponse, OpenApi,
@@ -10,6 +9,7 @@ use poem_openapi::{
 use server_shared::{
     ApiError,
     http::{Body, Created, NoContent},
+    value::Moment,
 };
 
 use super::{
@@ -41,9 +41,9 @@ impl Api {
         &self,
         caller: Caller,
         /// Beginning of the range: selects appointments that end after it.
-        from: Query<DateTime<Utc>>,
+        from: Query<Moment>,
         /// End of the range, after `from` and at most 92 days after it: selects appointments that begin before it.
-        to: Query<DateTime<Utc>>,
+        to: Query<Moment>,
         /// Selects appointments of this specialist.
         specialist_id: Query<Option<SpecialistId>>,
         /// Selects appointments with this status.

@@ -2,6 +2,7 @@ use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 use chrono_tz::Tz;
 use poem_openapi::{Object, types::Example};
 use server_shared::mark::ShownOnce;
+use server_shared::value::Moment;
 use uuid::Uuid;
 
 use crate::{
@@ -88,9 +89,9 @@ pub(crate) struct CalendarSpecialty {
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct SearchCalendar {
     /// Beginning of the range: selects appointments that end after it.
-    pub(crate) from: DateTime<Utc>,
+    pub(crate) from: Moment,
     /// End of the range, after `from` and at most 92 days after it: selects appointments that begin before it.
-    pub(crate) to: DateTime<Utc>,
+    pub(crate) to: Moment,
     /// Selects appointments of these specialists; of all when empty.
     #[oai(default, validator(max_items = 100, unique_items))]
     pub(crate) specialist_ids: Vec<SpecialistId>,
@@ -106,8 +107,8 @@ impl Example for SearchCalendar {
     fn example() -> Self {
         let from = DateTime::UNIX_EPOCH + TimeDelta::days(20_500);
         Self {
-            from,
-            to: from + TimeDelta::days(31),
+            from: Moment::nearest(from),
+            to: Moment::nearest(from + TimeDelta::days(31)),
             specialist_ids: vec![SpecialistId(8), SpecialistId(9)],
             statuses: Vec::new(),
             timezone: Some("Europe/Berlin".to_owned()),

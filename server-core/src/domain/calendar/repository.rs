@@ -57,8 +57,8 @@ pub(super) async fn calendar_entries(
         role,
         patient,
         specialist,
-        search.from,
-        search.to,
+        search.from.get(),
+        search.to.get(),
         &specialists,
         &statuses
     )

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 use server_shared::error::FieldFault;
+use server_shared::value::Moment;
 
 use super::{
     error::CalendarError,
@@ -75,7 +76,7 @@ fn check(search: &SearchCalendar) -> Result<Option<Tz>, CalendarError> {
     let mut faults = Vec::new();
     if search.to <= search.from {
         faults.push(FieldFault::new("/to", "order", "must be after from"));
-    } else if search.to - search.from > LONGEST {
+    } else if search.to.get() - search.from.get() > LONGEST {
         faults.push(FieldFault::new("/to", "range", "must be at most 92 days after from"));
     }
     let timezone = search.timezone.as_deref().map(str::parse::<Tz>).transpose().unwrap_or_else(|_| {
@@ -94,7 +95,7 @@ mod tests {
 
     fn accepted(days: i64, hours: i64, timezone: Option<&str>) -> bool {
         let example = SearchCalendar::example();
-        let to = example.from + TimeDelta::days(days) + TimeDelta::hours(hours);
+        let to = Moment::nearest(example.from.get() + TimeDelta::days(days) + TimeDelta::hours(hours));
         check(&SearchCalendar { to, timezone: timezone.map(str::to_owned), ..example }).is_ok()
     }
 

@@ -1,6 +1,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Enum, Object, types::Example};
 use server_shared::error::FieldFault;
+use server_shared::value::Moment;
 
 use crate::{
     domain::{
@@ -121,9 +122,9 @@ pub(crate) struct CreateWaitlistEntry {
     /// Requested appointment template; when left out, a slot with the length of the specialist's schedule.
     pub(crate) template_id: Option<AppointmentTemplateId>,
     /// Earliest beginning of the appointment; now when left out.
-    pub(crate) requested_from: Option<DateTime<Utc>>,
+    pub(crate) requested_from: Option<Moment>,
     /// Latest end of the appointment, at most 366 days after `requested_from`; 90 days after it when left out.
-    pub(crate) requested_to: Option<DateTime<Utc>>,
+    pub(crate) requested_to: Option<Moment>,
 }
 
 impl CreateWaitlistEntry {
@@ -134,8 +135,8 @@ impl CreateWaitlistEntry {
             faults.push(FieldFault::new("/specialist_id", "required", "is required without a template"));
             faults.push(FieldFault::new("/template_id", "required", "is required without a specialist"));
         }
-        let from = self.requested_from.unwrap_or(now);
-        let to = self.requested_to.or_else(|| from.checked_add_signed(USUAL_RANGE)).unwrap_or(from);
+        let from = self.requested_from.map_or(now, Moment::get);
+        let to = self.requested_to.map(Moment::get).or_else(|| from.checked_add_signed(USUAL_RANGE)).unwrap_or(from);
         if from.signed_duration_since(now) > FURTHEST {
             faults.push(FieldFault::new("/requested_from", "range", "must be within ten years of now"));
         } else if to <= from {
@@ -159,8 +160,8 @@ impl Example for CreateWaitlistEntry {
             patient_id: Some(patient_id),
             specialist_id,
             template_id,
-            requested_from: Some(requested_from),
-            requested_to: Some(requested_to),
+            requested_from: Some(Moment::nearest(requested_from)),
+            requested_to: Some(Moment::nearest(requested_to)),
         }
     }
 }

@@ -1,6 +1,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Object, types::Example};
 use server_shared::error::FieldFault;
+use server_shared::value::Moment;
 
 use super::super::model::Appointment;
 use crate::{
@@ -25,7 +26,7 @@ pub(crate) struct HoldAppointment {
     /// Appointment template to book. Without it, the slot has the length and buffers of the specialist's schedule.
     pub(crate) template_id: Option<AppointmentTemplateId>,
     /// Beginning of the slot, as listed by the specialist's availability.
-    pub(crate) started_at: DateTime<Utc>,
+    pub(crate) started_at: Moment,
 }
 
 impl HoldAppointment {
@@ -35,7 +36,7 @@ impl HoldAppointment {
             specialist: self.specialist_id,
             patient: patient_of(caller, self.patient_id)?,
             template: self.template_id,
-            started_at: self.started_at,
+            started_at: self.started_at.get(),
         })
     }
 }
@@ -43,6 +44,7 @@ impl HoldAppointment {
 impl Example for HoldAppointment {
     fn example() -> Self {
         let Appointment { specialist_id, patient_id, appointment_template_id, started_at, .. } = Appointment::example();
+        let started_at = Moment::nearest(started_at);
         Self { specialist_id, patient_id: Some(patient_id), template_id: appointment_template_id, started_at }
     }
 }
@@ -60,7 +62,7 @@ pub(crate) struct BookAppointment {
     /// Appointment template to book. Without it, the slot has the length and buffers of the specialist's schedule.
     pub(crate) template_id: Option<AppointmentTemplateId>,
     /// Beginning of the slot, as listed by the specialist's availability; required without `hold_id`.
-    pub(crate) started_at: Option<DateTime<Utc>>,
+    pub(crate) started_at: Option<Moment>,
     /// Subject of the appointment. Must not contain names or diagnoses.
     #[oai(default, validator(max_length = 200))]
     pub(crate) title: String,
@@ -82,6 +84,7 @@ impl BookAppointment {
         }
         if let (Some(specialist), Some(started_at)) = (self.specialist_id, self.started_at) {
             let patient = patient_of(caller, self.patient_id)?;
+            let started_at = started_at.get();
             return Ok(Source::Slot(Wanted { specialist, patient, template: self.template_id, started_at }));
         }
         let named = [

@@ -1,5 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Object, types::Example};
+use server_shared::value::Moment;
 
 use super::super::model::Appointment;
 use crate::ids::{RescheduleId, SpecialistId, UserId};
@@ -9,7 +10,7 @@ use crate::ids::{RescheduleId, SpecialistId, UserId};
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct RescheduleAppointment {
     /// New beginning of the appointment; its duration stays.
-    pub(crate) started_at: DateTime<Utc>,
+    pub(crate) started_at: Moment,
     /// New specialist; the present one when left out.
     pub(crate) specialist_id: Option<SpecialistId>,
     /// Version that the change is based on; not checked when left out.
@@ -20,7 +21,11 @@ pub(crate) struct RescheduleAppointment {
 impl Example for RescheduleAppointment {
     fn example() -> Self {
         let Appointment { started_at, version, .. } = Appointment::example();
-        Self { started_at: started_at + TimeDelta::days(1), specialist_id: None, version: Some(version) }
+        Self {
+            started_at: Moment::nearest(started_at + TimeDelta::days(1)),
+            specialist_id: None,
+            version: Some(version),
+        }
     }
 }
 

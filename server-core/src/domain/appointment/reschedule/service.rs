@@ -42,7 +42,7 @@ impl Service {
             return Err(AppointmentError::InvalidTransition { from: state.status, to });
         }
         let specialist = change.specialist_id.unwrap_or(state.specialist_id);
-        let (started_at, now) = (change.started_at, Utc::now());
+        let (started_at, now) = (change.started_at.get(), Utc::now());
         let ended_at = started_at + (state.ended_at - state.started_at);
         check_period(started_at, ended_at, now)?;
         if caller.role() == Some(Role::Patient) {

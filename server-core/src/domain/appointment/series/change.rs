@@ -46,7 +46,7 @@ impl Service {
         change: &UpdateAppointmentSeries,
     ) -> Result<AppointmentSeriesResult, AppointmentError> {
         let now = Utc::now();
-        check_period(change.started_at, change.ended_at, now)?;
+        check_period(change.started_at.get(), change.ended_at.get(), now)?;
         check_own(caller, change.specialist_id)?;
         let seal = TitleSeal::of(&self.keys, organization).await?;
         let (mut tx, series, states) = self.series_locked(caller, id, Some(change.specialist_id)).await?;

@@ -1,5 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Enum, Object, types::Example};
+use server_shared::value::Moment;
 
 use super::{super::model::Appointment, recurrence::Recurrence};
 use crate::{
@@ -166,10 +167,10 @@ pub(crate) struct CreateAppointmentSeries {
     /// Specialty of the appointments; the template's when left out.
     pub(crate) specialty_id: Option<SpecialtyId>,
     /// Beginning of the first appointment; the others begin at the same local time.
-    pub(crate) started_at: DateTime<Utc>,
+    pub(crate) started_at: Moment,
     /// End of the first appointment, at most 24 hours after its beginning. Determined by the template when left out;
     /// required without a template.
-    pub(crate) ended_at: Option<DateTime<Utc>>,
+    pub(crate) ended_at: Option<Moment>,
     /// Rule by which the appointments repeat.
     pub(crate) recurrence: Recurrence,
 }
@@ -185,7 +186,7 @@ impl Example for CreateAppointmentSeries {
             patient_id,
             template_id: appointment_template_id,
             specialty_id: None,
-            started_at,
+            started_at: Moment::nearest(started_at),
             ended_at: None,
             recurrence,
         }
@@ -206,9 +207,9 @@ pub(crate) struct UpdateAppointmentSeries {
     #[oai(default, validator(max_length = 200))]
     pub(crate) title: String,
     /// New beginning.
-    pub(crate) started_at: DateTime<Utc>,
+    pub(crate) started_at: Moment,
     /// New end, at most 24 hours after the beginning.
-    pub(crate) ended_at: DateTime<Utc>,
+    pub(crate) ended_at: Moment,
     /// New specialist.
     pub(crate) specialist_id: SpecialistId,
     /// New specialty.
@@ -223,8 +224,8 @@ impl Example for UpdateAppointmentSeries {
             version: 1,
             appointment_id: id,
             title,
-            started_at: started_at + later,
-            ended_at: ended_at + later,
+            started_at: Moment::nearest(started_at + later),
+            ended_at: Moment::nearest(ended_at + later),
             specialist_id,
             specialty_id,
         }

@@ -260,7 +260,7 @@ pub(super) async fn series_create(
         user.map(|id| id.0),
         title,
         timezone,
-        input.started_at,
+        input.started_at.get(),
         ended_at,
         *frequency as RecurrenceFrequency,
         interval,

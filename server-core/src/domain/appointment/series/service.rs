@@ -2,6 +2,7 @@ use std::ops::Range;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
+use server_shared::value::Moment;
 use uuid::Uuid;
 
 use super::{
@@ -79,7 +80,8 @@ impl Service {
         on_conflict: OnConflict,
     ) -> Result<AppointmentSeriesResult, AppointmentError> {
         check_input(input)?;
-        let CreateAppointmentSeries { specialist_id, patient_id, template_id, specialty_id, started_at, .. } = *input;
+        let CreateAppointmentSeries { specialist_id, patient_id, template_id, specialty_id, .. } = *input;
+        let started_at = input.started_at.get();
         check_own(caller, specialist_id)?;
         let seal = TitleSeal::of(&self.keys, organization).await?;
         let locks = vec![Lock::Specialist(organization, specialist_id), Lock::Patient(organization, patient_id)];
@@ -126,7 +128,7 @@ impl Service {
         let blocks: Vec<_> = slots.iter().map(block_of).collect();
         let expired = booking::expire(&mut tx, &[specialist_id], patient_id, &blocks).await?;
         let (user, zone) = (caller.user_id, offered.zone().name());
-        let ended_at = input.ended_at.unwrap_or_else(|| offered.slot_at(started_at).ended_at);
+        let ended_at = input.ended_at.map_or_else(|| offered.slot_at(started_at).ended_at, Moment::get);
         let uid = Uuid::new_v4();
         let title = seal.seal(Titled::Series, uid, &input.title);
         let named = (uid, title.as_deref());
@@ -151,7 +153,8 @@ fn check_input(input: &CreateAppointmentSeries) -> Result<(), InvalidValue> {
     if input.template_id.is_none() && input.ended_at.is_none() {
         return Err(InvalidValue::new("/ended_at", "required", "is required without a template"));
     }
-    check_period(input.started_at, input.ended_at.unwrap_or(input.started_at + SHORTEST), Utc::now())
+    let started_at = input.started_at.get();
+    check_period(started_at, input.ended_at.map_or(started_at + SHORTEST, Moment::get), Utc::now())
 }
 
 /// Refuses a specialty that does not exist or is archived.
@@ -170,10 +173,11 @@ pub(super) async fn check_specialty(
 /// Returns the slots of a series, each with `true` if its local time does not exist.
 fn times(input: &CreateAppointmentSeries, offered: &Offered) -> Result<Vec<(OpenSlot, bool)>, InvalidValue> {
     let zone: Tz = offered.zone();
-    let first = clock::shown(zone, input.started_at);
+    let first = clock::shown(zone, input.started_at.get());
     let slot = |started_at: DateTime<Utc>| {
         let usual = offered.slot_at(started_at);
-        let ended_at = input.ended_at.map_or(usual.ended_at, |first_end| started_at + (first_end - input.started_at));
+        let ended_at =
+            input.ended_at.map_or(usual.ended_at, |first_end| started_at + (first_end.get() - input.started_at.get()));
         // Without a template it has no buffers, like an appointment that the clinic creates.
         let (before, after) = match input.template_id {
             Some(_) => (started_at - usual.block_start, usual.block_end - usual.ended_at),
@@ -186,7 +190,7 @@ fn times(input: &CreateAppointmentSeries, offered: &Offered) -> Result<Vec<(Open
     let times = dates.map(|(place, date)| {
         // The first one is the requested moment, even if its local time occurs twice.
         let Clocked { at, skipped } = match place {
-            0 => Clocked { at: input.started_at, skipped: false },
+            0 => Clocked { at: input.started_at.get(), skipped: false },
             _ => clock::moment(zone, date.and_time(first.time())),
         };
         (slot(at), skipped)

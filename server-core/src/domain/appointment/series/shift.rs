@@ -67,7 +67,7 @@ impl<'a> Shift<'a> {
         titles: &'a Titles,
         seal: &'a TitleSeal,
     ) -> Self {
-        let by = clock::shown(zone, to.started_at) - clock::shown(zone, anchor.started_at);
+        let by = clock::shown(zone, to.started_at.get()) - clock::shown(zone, anchor.started_at);
         Self { anchor, to, zone, titles, seal, by }
     }
 
@@ -76,7 +76,7 @@ impl<'a> Shift<'a> {
         let Self { anchor, to, .. } = self;
         let is_anchor = state.id == anchor.id;
         let (started_at, is_skipped) = if is_anchor {
-            (to.started_at, false)
+            (to.started_at.get(), false)
         } else if self.by == TimeDelta::zero() {
             (state.started_at, false)
         } else {
@@ -84,7 +84,7 @@ impl<'a> Shift<'a> {
             (moved.at, moved.skipped)
         };
         let lasted = |state: &AppointmentState| state.ended_at - state.started_at;
-        let lasts = *unless_same(&lasted(anchor), &(to.ended_at - to.started_at), &lasted(state));
+        let lasts = *unless_same(&lasted(anchor), &(to.ended_at.get() - to.started_at.get()), &lasted(state));
         let ended_at = started_at + lasts;
         let title_of = |state: &AppointmentState| self.titles.get(&state.id).map_or("", String::as_str);
         let title = unless_same(title_of(anchor), to.title.as_str(), title_of(state));
