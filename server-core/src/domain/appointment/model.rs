@@ -1,5 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Enum, Object, types::Example};
+use server_shared::value::Line;
 use uuid::Uuid;
 
 use super::status::AppointmentStatus;
@@ -110,8 +111,8 @@ pub(crate) enum CancellationReason {
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CreateAppointment {
     /// What it is about; no names, no diagnoses: it is shown in calendars.
-    #[oai(default, validator(max_length = 200))]
-    pub(crate) title: String,
+    #[oai(default)]
+    pub(crate) title: Line<0, 200>,
     /// When it begins.
     pub(crate) started_at: DateTime<Utc>,
     /// When it ends; at most 24 hours later.
@@ -126,8 +127,8 @@ pub(crate) struct CreateAppointment {
 
 impl Example for CreateAppointment {
     fn example() -> Self {
-        let Appointment { title, started_at, ended_at, specialist_id, patient_id, specialty_id, .. } =
-            Appointment::example();
+        let Appointment { started_at, ended_at, specialist_id, patient_id, specialty_id, .. } = Appointment::example();
+        let title = Line::from_static("First examination");
         Self { title, started_at, ended_at, specialist_id, patient_id, specialty_id }
     }
 }

@@ -84,7 +84,7 @@ impl Service {
         check_period(booking.started_at, booking.ended_at, Utc::now())?;
         check_own(caller, booking.specialist_id)?;
         let (seal, uid) = (TitleSeal::of(&self.keys, organization).await?, Uuid::new_v4());
-        let title = seal.seal(Titled::Appointment, uid, &booking.title);
+        let title = seal.seal(Titled::Appointment, uid, booking.title.as_str());
         let mut tx = self.database.write_locked(caller, locks(organization, booking)).await?;
         let block = Period { start: booking.started_at, end: booking.ended_at };
         let expired = booking::expire(&mut tx, &[booking.specialist_id], booking.patient_id, &[block]).await?;
@@ -92,7 +92,7 @@ impl Service {
         match repository::appointment_create(&mut tx, organization, user, uid, title, booking).await? {
             Some(appointment) => {
                 tx.commit(Events::from(AppointmentEvent::Created((&appointment).into())).and(expired)).await?;
-                Ok(appointment.with(booking.title.clone()))
+                Ok(appointment.with(booking.title.as_str().to_owned()))
             }
             None => Err(repository::unknown_reference(&mut tx, organization, booking).await?),
         }
@@ -123,17 +123,17 @@ impl Service {
         let block = standing.block_at(booking.started_at, booking.ended_at);
         let expired = booking::expire(&mut tx, &[booking.specialist_id], booking.patient_id, &[block]).await?;
         let was_titled = self.title_of(&standing).await?;
-        let title = seal.seal(Titled::Appointment, standing.uid, &booking.title);
+        let title = seal.seal(Titled::Appointment, standing.uid, booking.title.as_str());
         match repository::appointment_update(&mut tx, organization, id, title.as_deref(), booking, block).await? {
             Some(appointment) => {
                 reschedule::record(&mut tx, &[&standing], caller.user_id).await?;
                 let updated = AppointmentEvent::Updated {
                     now: (&appointment).into(),
                     before: Place::from(&standing),
-                    changed: standing.changed(&appointment, was_titled != booking.title),
+                    changed: standing.changed(&appointment, was_titled != booking.title.as_str()),
                 };
                 tx.commit(Events::from(updated).and(expired)).await?;
-                Ok(appointment.with(booking.title.clone()))
+                Ok(appointment.with(booking.title.as_str().to_owned()))
             }
             None => Err(repository::unknown_reference(&mut tx, organization, booking).await?),
         }

@@ -50,6 +50,7 @@ impl Api {
         /// Only those in this state.
         status: Query<Option<AppointmentStatus>>,
         /// The IANA zone of local times; the organization's when left out.
+        #[oai(validator(pattern = "^[!-~]*$"))]
         timezone: Query<Option<String>>,
     ) -> Result<Json<Calendar>, ApiError> {
         caller.may(Permission::CalendarRead)?;
@@ -106,6 +107,7 @@ impl Api {
         &self,
         request: &Request,
         /// The token that the link was given with.
+        #[oai(validator(pattern = "^[!-~]*$"))]
         token: Query<String>,
     ) -> Result<Icalendar, ApiError> {
         let caller = self.feeds.caller(request, "calendar_feed_get", &token).await?;

@@ -10,6 +10,7 @@ use poem_openapi::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
+use server_shared::value::Name;
 
 use super::error::ClerkError;
 use crate::domain::{
@@ -76,10 +77,11 @@ impl Type for ClerkEvent {
     fn register(registry: &mut Registry) {
         let described = |description, schema| MetaSchemaRef::Inline(Box::new(MetaSchema { description, ..schema }));
         let open = || Some(Box::new(MetaSchemaRef::Inline(Box::new(MetaSchema::ANY))));
+        let event_type = MetaSchema { pattern: Some("^[!-~]*$".to_owned()), ..MetaSchema::new("string") };
         registry.create_schema::<Self, _>(Self::name().into_owned(), |_| MetaSchema {
             description: Some("An event of Clerk's; fields that are not named here are ignored."),
             properties: vec![
-                ("type", described(Some("What happened, e.g. `user.updated`."), MetaSchema::new("string"))),
+                ("type", described(Some("What happened, e.g. `user.updated`."), event_type)),
                 (
                     "data",
                     described(
@@ -201,6 +203,7 @@ fn profile(user: UserData) -> Result<Profile, ClerkError> {
     let parts = [user.first_name.as_deref(), user.last_name.as_deref()];
     let full = parts.into_iter().flatten().map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
     let name = if full.is_empty() { user.username.as_deref().unwrap_or_default() } else { &full };
+    let name: String = name.chars().filter(|letter| !letter.is_control()).take(NAME_MAX).collect();
     let primary = user.primary_email_address_id;
     let email = user.email_addresses.into_iter().find(|email| {
         // An address that nobody has proved to own must not lead anybody to a membership.
@@ -209,7 +212,7 @@ fn profile(user: UserData) -> Result<Profile, ClerkError> {
     });
     Ok(Profile {
         clerk_id: checked_id(user.id)?,
-        name: name.chars().filter(|letter| !letter.is_control()).take(NAME_MAX).collect(),
+        name: Name::<NAME_MAX>::parse(&name).map_or(name, Name::into_inner),
         email: email.map(|email| email.address).filter(|email| (3..=EMAIL_MAX).contains(&email.len())),
     })
 }

@@ -1,6 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Object, types::Example};
-use server_shared::error::FieldFault;
+use server_shared::{error::FieldFault, value::Line};
 
 use super::super::model::Appointment;
 use crate::{
@@ -62,8 +62,8 @@ pub(crate) struct BookAppointment {
     /// When the slot begins, as availability lists it; required without a hold.
     pub(crate) started_at: Option<DateTime<Utc>>,
     /// What it is about; no names, no diagnoses: it is shown in calendars.
-    #[oai(default, validator(max_length = 200))]
-    pub(crate) title: String,
+    #[oai(default)]
+    pub(crate) title: Line<0, 200>,
 }
 
 impl BookAppointment {
@@ -105,7 +105,7 @@ impl Example for BookAppointment {
             patient_id,
             template_id,
             started_at: Some(started_at),
-            title: "First examination".to_owned(),
+            title: Line::from_static("First examination"),
         }
     }
 }

@@ -1,5 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Enum, Object, types::Example};
+use server_shared::value::Line;
 
 use super::{super::model::Appointment, recurrence::Recurrence};
 use crate::{
@@ -151,8 +152,8 @@ pub(crate) enum SeriesScope {
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CreateAppointmentSeries {
     /// What it is about; no names, no diagnoses: it is shown in calendars.
-    #[oai(default, validator(max_length = 200))]
-    pub(crate) title: String,
+    #[oai(default)]
+    pub(crate) title: Line<0, 200>,
     /// Who treats.
     pub(crate) specialist_id: SpecialistId,
     /// Who is treated.
@@ -172,11 +173,10 @@ pub(crate) struct CreateAppointmentSeries {
 
 impl Example for CreateAppointmentSeries {
     fn example() -> Self {
-        let AppointmentSeries {
-            title, specialist_id, patient_id, appointment_template_id, started_at, recurrence, ..
-        } = AppointmentSeries::example();
+        let AppointmentSeries { specialist_id, patient_id, appointment_template_id, started_at, recurrence, .. } =
+            AppointmentSeries::example();
         Self {
-            title,
+            title: Line::from_static("First examination"),
             specialist_id,
             patient_id,
             template_id: appointment_template_id,
@@ -199,8 +199,8 @@ pub(crate) struct UpdateAppointmentSeries {
     /// The appointment that the rest of the body is about; one that has not begun.
     pub(crate) appointment_id: AppointmentId,
     /// What it is about then; no names, no diagnoses: it is shown in calendars.
-    #[oai(default, validator(max_length = 200))]
-    pub(crate) title: String,
+    #[oai(default)]
+    pub(crate) title: Line<0, 200>,
     /// When it begins then.
     pub(crate) started_at: DateTime<Utc>,
     /// When it ends then; at most 24 hours later.
@@ -213,12 +213,12 @@ pub(crate) struct UpdateAppointmentSeries {
 
 impl Example for UpdateAppointmentSeries {
     fn example() -> Self {
-        let Appointment { id, title, started_at, ended_at, specialist_id, specialty_id, .. } = Appointment::example();
+        let Appointment { id, started_at, ended_at, specialist_id, specialty_id, .. } = Appointment::example();
         let later = TimeDelta::hours(2);
         Self {
             version: 1,
             appointment_id: id,
-            title,
+            title: Line::from_static("First examination"),
             started_at: started_at + later,
             ended_at: ended_at + later,
             specialist_id,
