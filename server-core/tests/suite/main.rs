@@ -34,6 +34,7 @@ mod leak;
 mod link;
 mod matrix;
 mod member;
+mod names;
 mod organization;
 mod organization_key;
 mod organization_settings;
