@@ -33,7 +33,8 @@ grant insert (name_folded, name_sort, name_keys_version), update (name_folded, n
 create unique index specialties_folded_key on specialties (organization_id, name_folded)
     where archived_at is null and name_folded is not null;
 
--- `specialists_list_idx` and `appointment_templates_list_idx` stay while processes of the version before sort by `lower(name)`.
+-- `specialists_list_idx` and `appointment_templates_list_idx` stay while processes of the version before sort by
+-- `lower(name)`.
 create index specialties_sort_idx on specialties (organization_id, name_sort, id);
 create index specialists_sort_idx on specialists (organization_id, name_sort, id) where deleted_at is null;
 create index appointment_templates_sort_idx on appointment_templates (organization_id, name_sort, id);

@@ -124,8 +124,9 @@ pub(super) async fn profile_update(
 
 /// What ends an account for good: what is personal goes, the key it was sealed with too. The identity
 /// provider's name stays, for news of the user that come late; erasure replaces it at its end.
-pub(super) const CLOSED: &str = "name = '', name_folded = null, name_sort = null, name_keys_version = null, superadmin = false,
-     current_organization_id = null, email_encrypted = null, email_index = null, data_key_wrapped = null, clerk_event_at = null, clerk_event_id = null,
+pub(super) const CLOSED: &str = "name = '', name_folded = null, name_sort = null, name_keys_version = null,
+     superadmin = false, current_organization_id = null, email_encrypted = null, email_index = null,
+     data_key_wrapped = null, clerk_event_at = null, clerk_event_id = null,
      deleted_at = coalesce(deleted_at, now()), updated_at = now()";
 
 /// Ends a user for good.
