@@ -100,3 +100,18 @@ fn ended(outcome: Result<(), String>) -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_specification_says_of_each_text_what_it_may_hold() {
+        let document = Document::of::<Api>(&INFO).unwrap();
+        assert_eq!(
+            document.unstated_texts(),
+            [""; 0],
+            "give them a type of `server_shared::value`, or a pattern of ASCII"
+        );
+    }
+}

@@ -35,6 +35,7 @@ mod link;
 mod matrix;
 mod member;
 mod moments;
+mod names;
 mod organization;
 mod organization_key;
 mod organization_settings;

@@ -1,7 +1,9 @@
 use chrono::{DateTime, Utc};
 use poem_openapi::{Object, types::Example};
-use server_shared::mark::ShownOnce;
-use server_shared::value::Moment;
+use server_shared::{
+    mark::ShownOnce,
+    value::{Moment, Name},
+};
 
 use crate::{
     identity::Scope,
@@ -77,12 +79,7 @@ impl Example for ApiKeySecret {
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CreateApiKey {
     /// Name that describes the purpose of the key.
-    #[oai(validator(
-        min_length = 1,
-        max_length = 100,
-        pattern = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
-    ))]
-    pub(crate) name: String,
+    pub(crate) name: Name<100>,
     /// Areas in which the key may be used.
     #[oai(validator(min_items = 1, max_items = 16))]
     pub(crate) scopes: Vec<Scope>,
@@ -92,7 +89,7 @@ pub(crate) struct CreateApiKey {
 
 impl Example for CreateApiKey {
     fn example() -> Self {
-        let ApiKey { name, scopes, .. } = ApiKey::example();
-        Self { name, scopes, expires_at: None }
+        let ApiKey { scopes, .. } = ApiKey::example();
+        Self { name: Name::from_static("Booking page"), scopes, expires_at: None }
     }
 }

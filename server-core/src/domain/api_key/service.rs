@@ -60,7 +60,7 @@ impl Service {
         scopes.dedup();
         let secret = self.secrets.make();
         let key = NewApiKey {
-            name: &input.name,
+            name: input.name.as_str(),
             prefix: &secret.prefix,
             secret_hash: &secret.hash,
             scopes: &scopes,

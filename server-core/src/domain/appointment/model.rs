@@ -1,6 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Enum, Object, types::Example};
-use server_shared::value::Moment;
+use server_shared::value::{Line, Moment};
 use uuid::Uuid;
 
 use super::status::AppointmentStatus;
@@ -112,8 +112,8 @@ pub(crate) enum CancellationReason {
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CreateAppointment {
     /// Subject of the appointment. Must not contain names or diagnoses.
-    #[oai(default, validator(max_length = 200))]
-    pub(crate) title: String,
+    #[oai(default)]
+    pub(crate) title: Line<0, 200>,
     /// Beginning of the appointment.
     pub(crate) started_at: Moment,
     /// End of the appointment, at most 24 hours after its beginning.
@@ -128,10 +128,9 @@ pub(crate) struct CreateAppointment {
 
 impl Example for CreateAppointment {
     fn example() -> Self {
-        let Appointment { title, started_at, ended_at, specialist_id, patient_id, specialty_id, .. } =
-            Appointment::example();
+        let Appointment { started_at, ended_at, specialist_id, patient_id, specialty_id, .. } = Appointment::example();
         Self {
-            title,
+            title: Line::from_static("First examination"),
             started_at: Moment::nearest(started_at),
             ended_at: Moment::nearest(ended_at),
             specialist_id,

@@ -85,7 +85,7 @@ impl Service {
         check_period(booking.started_at.get(), booking.ended_at.get(), Utc::now())?;
         check_own(caller, booking.specialist_id)?;
         let (seal, uid) = (TitleSeal::of(&self.keys, organization).await?, Uuid::new_v4());
-        let title = seal.seal(Titled::Appointment, uid, &booking.title);
+        let title = seal.seal(Titled::Appointment, uid, booking.title.as_str());
         let mut tx = self.database.write_locked(caller, locks(organization, booking)).await?;
         let block = Period { start: booking.started_at.get(), end: booking.ended_at.get() };
         let expired = booking::expire(&mut tx, &[booking.specialist_id], booking.patient_id, &[block]).await?;
@@ -93,7 +93,7 @@ impl Service {
         match repository::appointment_create(&mut tx, organization, user, uid, title, booking).await? {
             Some(appointment) => {
                 tx.commit(Events::from(AppointmentEvent::Created((&appointment).into())).and(expired)).await?;
-                Ok(appointment.with(booking.title.clone()))
+                Ok(appointment.with(booking.title.as_str().to_owned()))
             }
             None => Err(repository::unknown_reference(&mut tx, organization, booking).await?),
         }
@@ -124,17 +124,17 @@ impl Service {
         let block = state.block_at(booking.started_at.get(), booking.ended_at.get());
         let expired = booking::expire(&mut tx, &[booking.specialist_id], booking.patient_id, &[block]).await?;
         let was_titled = self.title_of(&state).await?;
-        let title = seal.seal(Titled::Appointment, state.uid, &booking.title);
+        let title = seal.seal(Titled::Appointment, state.uid, booking.title.as_str());
         match repository::appointment_update(&mut tx, organization, id, title.as_deref(), booking, block).await? {
             Some(appointment) => {
                 reschedule::record(&mut tx, &[&state], caller.user_id).await?;
                 let updated = AppointmentEvent::Updated {
                     now: (&appointment).into(),
                     before: Place::from(&state),
-                    changed: state.changed(&appointment, was_titled != booking.title),
+                    changed: state.changed(&appointment, was_titled != booking.title.as_str()),
                 };
                 tx.commit(Events::from(updated).and(expired)).await?;
-                Ok(appointment.with(booking.title.clone()))
+                Ok(appointment.with(booking.title.as_str().to_owned()))
             }
             None => Err(repository::unknown_reference(&mut tx, organization, booking).await?),
         }

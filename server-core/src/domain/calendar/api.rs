@@ -49,6 +49,7 @@ impl Api {
         /// Selects appointments with this status.
         status: Query<Option<AppointmentStatus>>,
         /// IANA zone of the local times; the organization's when left out.
+        #[oai(validator(pattern = "^[!-~]*$"))]
         timezone: Query<Option<String>>,
     ) -> Result<Json<Calendar>, ApiError> {
         caller.may(Permission::CalendarRead)?;
@@ -106,6 +107,7 @@ impl Api {
         &self,
         request: &Request,
         /// Token of the feed.
+        #[oai(validator(pattern = "^[!-~]*$"))]
         token: Query<String>,
     ) -> Result<Icalendar, ApiError> {
         let caller = self.feeds.caller(request, "calendar_feed_get", &token).await?;

@@ -99,7 +99,7 @@ pub(crate) struct SearchCalendar {
     #[oai(default, validator(max_items = 8))]
     pub(crate) statuses: Vec<AppointmentStatus>,
     /// IANA zone of the local times; the organization's when left out.
-    #[oai(validator(min_length = 1, max_length = 100))]
+    #[oai(validator(min_length = 1, max_length = 100, pattern = "^[!-~]*$"))]
     pub(crate) timezone: Option<String>,
 }
 

@@ -18,7 +18,7 @@ use crate::{
     ids::OrganizationId,
 };
 
-/// Clinics.
+/// Service for organizations.
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,
@@ -51,7 +51,7 @@ impl Service {
         input: &CreateOrganization,
     ) -> Result<Organization, OrganizationError> {
         check_timezone("/timezone", &input.timezone)?;
-        let slug = input.slug.clone().unwrap_or_else(|| slugify(&input.name, "organization"));
+        let slug = input.slug.clone().unwrap_or_else(|| slugify(input.name.as_str(), "organization"));
         let mut tx = self.database.write(&caller.above_organizations()).await?;
         let organization = repository::organization_create(&mut tx, input, &slug).await?;
         self.keys.create(&mut tx, organization.id).await?;
@@ -70,7 +70,7 @@ impl Service {
         let before = tx.lock::<Organization>(id).await?.ok_or(OrganizationError::NotFound)?;
         let organization =
             repository::organization_update(&mut tx, id, input).await?.ok_or(OrganizationError::NotFound)?;
-        // Its name is part of what is remembered of each of its members.
+        // Remembered members carry the name of their organization.
         tx.changed(Changed::Users);
         let changed = changed(&before, &organization, &["name", "timezone"]);
         tx.commit(OrganizationEvent::Updated(organization.id, changed)).await?;

@@ -1,7 +1,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Object, types::Example};
-use server_shared::error::FieldFault;
-use server_shared::value::Moment;
+use server_shared::{
+    error::FieldFault,
+    value::{Line, Moment},
+};
 
 use super::super::model::Appointment;
 use crate::{
@@ -64,8 +66,8 @@ pub(crate) struct BookAppointment {
     /// Beginning of the slot, as listed by the specialist's availability; required without `hold_id`.
     pub(crate) started_at: Option<Moment>,
     /// Subject of the appointment. Must not contain names or diagnoses.
-    #[oai(default, validator(max_length = 200))]
-    pub(crate) title: String,
+    #[oai(default)]
+    pub(crate) title: Line<0, 200>,
 }
 
 impl BookAppointment {
@@ -108,7 +110,7 @@ impl Example for BookAppointment {
             patient_id,
             template_id,
             started_at: Some(started_at),
-            title: "First examination".to_owned(),
+            title: Line::from_static("First examination"),
         }
     }
 }

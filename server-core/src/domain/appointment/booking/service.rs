@@ -55,8 +55,8 @@ impl Service {
         book: &BookAppointment,
     ) -> Result<Appointment, AppointmentError> {
         match book.source(caller)? {
-            Source::Hold(hold) => self.hold_book(caller, organization, hold, &book.title).await,
-            Source::Slot(wanted) => self.take(caller, organization, &wanted, &book.title, None).await,
+            Source::Hold(hold) => self.hold_book(caller, organization, hold, book.title.as_str()).await,
+            Source::Slot(wanted) => self.take(caller, organization, &wanted, book.title.as_str(), None).await,
         }
     }
 

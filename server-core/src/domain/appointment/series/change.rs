@@ -89,8 +89,8 @@ impl Service {
         let expired = booking::expire(&mut tx, &specialists, series.patient_id, &blocks).await?;
         let done = repository::appointments_change(&mut tx, &changes).await?;
         reschedule::record(&mut tx, &chosen, caller.user_id).await?;
-        if scope == SeriesScope::All && titles.get(&anchor.id) != Some(&change.title) {
-            let title = seal.seal(Titled::Series, series.uid, &change.title);
+        if scope == SeriesScope::All && titles.get(&anchor.id).map(String::as_str) != Some(change.title.as_str()) {
+            let title = seal.seal(Titled::Series, series.uid, change.title.as_str());
             repository::series_name(&mut tx, id, title.as_deref()).await?;
         }
         repository::series_touch(&mut tx, id).await?;
@@ -103,7 +103,7 @@ impl Service {
         let updated = AppointmentSeriesEvent::Updated { id, changed: of_series };
         let each = done.iter().filter_map(|now| {
             let before = chosen.iter().find(|state| state.id == now.id)?;
-            let fields = before.changed(now, titles.get(&now.id) != Some(&change.title));
+            let fields = before.changed(now, titles.get(&now.id).map(String::as_str) != Some(change.title.as_str()));
             Some(AppointmentEvent::Updated { now: now.into(), before: Place::from(*before), changed: fields })
         });
         tx.commit(Events::from(updated).and(each).and(expired)).await?;

@@ -1,6 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Enum, Object, types::Example};
-use server_shared::value::Moment;
+use server_shared::value::{Line, Moment};
 
 use super::{super::model::Appointment, recurrence::Recurrence};
 use crate::{
@@ -155,8 +155,8 @@ pub(crate) enum SeriesScope {
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CreateAppointmentSeries {
     /// Subject of the appointments. Must not contain names or diagnoses.
-    #[oai(default, validator(max_length = 200))]
-    pub(crate) title: String,
+    #[oai(default)]
+    pub(crate) title: Line<0, 200>,
     /// Specialist who treats.
     pub(crate) specialist_id: SpecialistId,
     /// Patient who is treated.
@@ -177,11 +177,10 @@ pub(crate) struct CreateAppointmentSeries {
 
 impl Example for CreateAppointmentSeries {
     fn example() -> Self {
-        let AppointmentSeries {
-            title, specialist_id, patient_id, appointment_template_id, started_at, recurrence, ..
-        } = AppointmentSeries::example();
+        let AppointmentSeries { specialist_id, patient_id, appointment_template_id, started_at, recurrence, .. } =
+            AppointmentSeries::example();
         Self {
-            title,
+            title: Line::from_static("First examination"),
             specialist_id,
             patient_id,
             template_id: appointment_template_id,
@@ -204,8 +203,8 @@ pub(crate) struct UpdateAppointmentSeries {
     /// Appointment that the other fields state; one that has not begun.
     pub(crate) appointment_id: AppointmentId,
     /// New subject. Must not contain names or diagnoses.
-    #[oai(default, validator(max_length = 200))]
-    pub(crate) title: String,
+    #[oai(default)]
+    pub(crate) title: Line<0, 200>,
     /// New beginning.
     pub(crate) started_at: Moment,
     /// New end, at most 24 hours after the beginning.
@@ -218,12 +217,12 @@ pub(crate) struct UpdateAppointmentSeries {
 
 impl Example for UpdateAppointmentSeries {
     fn example() -> Self {
-        let Appointment { id, title, started_at, ended_at, specialist_id, specialty_id, .. } = Appointment::example();
+        let Appointment { id, started_at, ended_at, specialist_id, specialty_id, .. } = Appointment::example();
         let later = TimeDelta::hours(2);
         Self {
             version: 1,
             appointment_id: id,
-            title,
+            title: Line::from_static("First examination"),
             started_at: Moment::nearest(started_at + later),
             ended_at: Moment::nearest(ended_at + later),
             specialist_id,

@@ -130,12 +130,12 @@ impl Service {
         let (user, zone) = (caller.user_id, offered.zone().name());
         let ended_at = input.ended_at.map_or_else(|| offered.slot_at(started_at).ended_at, Moment::get);
         let uid = Uuid::new_v4();
-        let title = seal.seal(Titled::Series, uid, &input.title);
+        let title = seal.seal(Titled::Series, uid, input.title.as_str());
         let named = (uid, title.as_deref());
         let id = repository::series_create(&mut tx, organization, user, named, input, zone, ended_at).await?;
         let name = |_: &OpenSlot| {
             let uid = Uuid::new_v4();
-            (uid, seal.seal(Titled::Appointment, uid, &input.title))
+            (uid, seal.seal(Titled::Appointment, uid, input.title.as_str()))
         };
         let named: Vec<_> = slots.iter().map(name).collect();
         let booked = repository::appointments_create(&mut tx, organization, user, id, input, &slots, &named).await?;
