@@ -44,6 +44,7 @@ use crate::{
         s3::{Storage, StorageProbe},
     },
     jobs::{self, Runner},
+    name_keys::values_refresh,
 };
 
 /// How long an export may take that Telemetry sends; its own requests have the client's usual limit.
@@ -172,6 +173,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         people,
         database,
         keys,
+        encryption: Arc::clone(&encryption),
     };
 
     let provider = clerk::Users::new(config.clerk.api_url, config.clerk.secret_key)?;
@@ -316,6 +318,7 @@ impl Callers {
 struct Domains {
     database: Database,
     keys: OrganizationKeys,
+    encryption: Arc<Encryption>,
     people: People,
     video: video::Service,
     clerk: clerk_event::Service,
@@ -332,7 +335,7 @@ impl Domains {
         provider: clerk::Users,
     ) -> Runner {
         let (across, people) = (&stores.across, &self.people);
-        housekeeping(runner, across, &self.database, &self.keys)
+        housekeeping(runner, across, &self.database, (&self.keys, &self.encryption))
             .handle(user::AccessRevoker { across: across.clone(), telemetry: telemetry.clone() })
             .handle(video::RoomFollower(self.video.clone()))
             .handle(organization_settings::SettingsPusher { across: across.clone(), telemetry: telemetry.clone() })
@@ -350,7 +353,7 @@ impl Domains {
 
     /// Builds the operations.
     fn api(self, health: HealthApi, secrets: KnownSecrets, feeds: Feeds) -> Api {
-        let Self { database, keys, people, video, clerk, rights } = self;
+        let Self { database, keys, people, video, clerk, rights, .. } = self;
         let People { accounts, members, patients, specialists, invitations } = people;
         let organizations = organization::Service::new(database.clone(), keys.clone());
         let impersonations =
@@ -446,9 +449,14 @@ fn telemetry_clients(config: &TelemetryConfig) -> Result<(telemetry::Client, tel
 
 /// What comes back by itself: rows that make no difference any more are removed, holds that have run out
 /// are ended, and what is open by now is offered to who waits.
-fn housekeeping(runner: Runner, across: &Across, database: &Database, keys: &OrganizationKeys) -> Runner {
-    let [answers, sessions, holds, awaited, invited, texts] = [(); 6].map(|()| across.clone());
-    let keys = keys.clone();
+fn housekeeping(
+    runner: Runner,
+    across: &Across,
+    database: &Database,
+    (keys, encryption): (&OrganizationKeys, &Arc<Encryption>),
+) -> Runner {
+    let [answers, sessions, holds, awaited, invited, texts, values] = [(); 7].map(|()| across.clone());
+    let (keys, encryption) = (keys.clone(), Arc::clone(encryption));
     let offerer = waitlist::Offerer { waitlist: waiting(database, &keys), across: across.clone() };
     let database = database.clone();
     runner
@@ -458,6 +466,9 @@ fn housekeeping(runner: Runner, across: &Across, database: &Database, keys: &Org
         .every("invitations_expire", Duration::from_hours(6), move || invitation::sweep(invited.clone()))
         .every("sessions_expire", Duration::from_hours(1), move || clerk_event::sweep(sessions.clone()))
         .every("texts_seal", Duration::from_mins(10), move || texts_seal(texts.clone(), keys.clone()))
+        .every("values_refresh", Duration::from_mins(1), move || {
+            values_refresh(values.clone(), Arc::clone(&encryption))
+        })
         .every("holds_expire", Duration::from_mins(1), move || {
             appointment::holds_expire(holds.clone(), database.clone())
         })

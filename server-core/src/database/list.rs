@@ -94,6 +94,19 @@ impl<'c> List<'c> {
         self
     }
 
+    /// Takes only rows whose `column` is one of `values`; every row when there are none to compare with.
+    pub(crate) fn any<'v, T>(mut self, column: &'static str, values: Option<T>) -> Self
+    where
+        T: Encode<'v, Postgres> + Type<Postgres>,
+    {
+        if let Some(values) = values {
+            let place = self.bind(values);
+            // Writing to a String can't fail.
+            let _ = write!(self.conditions, " and {column} = any(${place})");
+        }
+        self
+    }
+
     /// Takes only rows whose `id` is among those that `query`, which ends with a column and an operator, finds with
     /// `value`; every row when there is none.
     pub(crate) fn among<'v, T>(mut self, query: &'static str, value: Option<T>) -> Self
@@ -243,6 +256,14 @@ impl<'c> SealedList<'c> {
         T: Encode<'v, Postgres> + Type<Postgres>,
     {
         Self(self.0.filter(comparison, value))
+    }
+
+    /// Takes only rows whose `column` is one of `values`, like [`List::any`].
+    pub(crate) fn any<'v, T>(self, column: &'static str, values: Option<T>) -> Self
+    where
+        T: Encode<'v, Postgres> + Type<Postgres>,
+    {
+        Self(self.0.any(column, values))
     }
 
     /// Reads the rows of the page, and how many there are in all, like [`List::rows`].

@@ -40,6 +40,7 @@ mod organization_settings;
 mod outage;
 mod patient;
 mod patient_search;
+mod patient_values;
 mod plan;
 mod published_version;
 mod rate_limit;

@@ -15,6 +15,8 @@ pub(crate) struct Organization {
     pub(crate) slug: String,
     /// The IANA zone its opening hours and reports are in.
     pub(crate) timezone: String,
+    /// Country (ISO 3166-1 alpha-2) in which national telephone numbers are read.
+    pub(crate) country: Option<String>,
     /// The organization of the identity provider's that it is: who accepts an invitation there is a member.
     pub(crate) clerk_organization_id: Option<String>,
     /// When it was created.
@@ -31,6 +33,7 @@ impl Example for Organization {
             name: "Riverside Rehabilitation".to_owned(),
             slug: "riverside-rehabilitation".to_owned(),
             timezone: "Europe/Berlin".to_owned(),
+            country: Some("DE".to_owned()),
             clerk_organization_id: Some("org_29w9IfBrPmcpi0IeBVaKtA7R94W".to_owned()),
             created_at,
             updated_at: created_at,
@@ -55,6 +58,9 @@ pub(crate) struct CreateOrganization {
     /// The IANA zone its opening hours and reports are in.
     #[oai(validator(min_length = 1, max_length = 64))]
     pub(crate) timezone: String,
+    /// Country (ISO 3166-1 alpha-2) in which national telephone numbers are read, e.g. `DE`.
+    #[oai(validator(pattern = "^[A-Z]{2}$"))]
+    pub(crate) country: Option<String>,
     /// The organization of the identity provider's that it is, if there is one; never changes.
     #[oai(validator(min_length = 5, max_length = 100, pattern = "^org_[A-Za-z0-9]+$"))]
     pub(crate) clerk_organization_id: Option<String>,
@@ -62,14 +68,14 @@ pub(crate) struct CreateOrganization {
 
 impl Example for CreateOrganization {
     fn example() -> Self {
-        let Organization { name, timezone, clerk_organization_id, .. } = Organization::example();
-        Self { name, slug: Some("riverside-rehabilitation".to_owned()), timezone, clerk_organization_id }
+        let Organization { name, timezone, country, clerk_organization_id, .. } = Organization::example();
+        Self { name, slug: Some("riverside-rehabilitation".to_owned()), timezone, country, clerk_organization_id }
     }
 }
 
 /// What an organization is replaced by; the slug stays.
 #[derive(Debug, Clone, Object)]
-#[oai(example)]
+#[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct UpdateOrganization {
     /// What it is called.
     #[oai(validator(
@@ -81,11 +87,14 @@ pub(crate) struct UpdateOrganization {
     /// The IANA zone its opening hours and reports are in.
     #[oai(validator(min_length = 1, max_length = 64))]
     pub(crate) timezone: String,
+    /// Country (ISO 3166-1 alpha-2) in which national telephone numbers are read, e.g. `DE`; removed if left out.
+    #[oai(validator(pattern = "^[A-Z]{2}$"))]
+    pub(crate) country: Option<String>,
 }
 
 impl Example for UpdateOrganization {
     fn example() -> Self {
-        let Organization { name, timezone, .. } = Organization::example();
-        Self { name, timezone }
+        let Organization { name, timezone, country, .. } = Organization::example();
+        Self { name, timezone, country }
     }
 }

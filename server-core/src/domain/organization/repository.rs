@@ -15,7 +15,7 @@ macro_rules! organization_written {
         sqlx::query_as!(
             Organization,
             $statement
-                + r#" returning id as "id: OrganizationId", name, slug, timezone, clerk_id as clerk_organization_id,
+                + r#" returning id as "id: OrganizationId", name, slug, timezone, country, clerk_id as clerk_organization_id,
                   created_at, updated_at"#,
             $($arguments)*
         )
@@ -24,7 +24,8 @@ macro_rules! organization_written {
 
 impl Listed for Organization {
     const TABLE: &'static str = "organizations";
-    const COLUMNS: &'static str = "id, name, slug, timezone, clerk_id as clerk_organization_id, created_at, updated_at";
+    const COLUMNS: &'static str = "id, name, slug, timezone, country, clerk_id as clerk_organization_id, \
+                                   created_at, updated_at";
     const PRESENT: &'static str = "true";
     const OF_ORGANIZATIONS: bool = false;
 }
@@ -66,11 +67,12 @@ pub(super) async fn organization_create(
     slug: &str,
 ) -> Result<Organization, OrganizationError> {
     organization_written!(
-        "insert into organizations (name, slug, timezone, clerk_id) values ($1, $2, $3, $4)",
+        "insert into organizations (name, slug, timezone, clerk_id, country, phones_country) values ($1, $2, $3, $4, $5, $5)",
         input.name,
         slug,
         input.timezone,
-        input.clerk_organization_id
+        input.clerk_organization_id,
+        input.country
     )
     .fetch_one(tx.connection()?)
     .await
@@ -87,10 +89,11 @@ pub(super) async fn organization_update(
     input: &UpdateOrganization,
 ) -> Result<Option<Organization>, DatabaseError> {
     let row = organization_written!(
-        "update organizations set name = $2, timezone = $3, updated_at = now() where id = $1",
+        "update organizations set name = $2, timezone = $3, country = $4, updated_at = now() where id = $1",
         id.0,
         input.name,
-        input.timezone
+        input.timezone,
+        input.country
     )
     .fetch_optional(tx.connection()?)
     .await?;

@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use server_shared::{
-    crypto::normalize_email,
     mark::{Phi, ShownOnce},
     token::Ed25519Signer,
+    value::EmailAddress,
 };
 use uuid::Uuid;
 
@@ -147,7 +147,7 @@ impl Service {
 
     /// The hash under which users with this e-mail address are found.
     pub(crate) fn email_index(&self, email: &str) -> Vec<u8> {
-        self.encryption.index(NO_ORGANIZATION, EMAIL, &normalize_email(email))
+        self.encryption.index(NO_ORGANIZATION, EMAIL, &EmailAddress::key_of(email))
     }
 
     /// The e-mail address of the user `uid`, as its row has it.
