@@ -226,12 +226,11 @@ async fn names_write(
     }
     let (mut written, mut equal) = (0, 0);
     for name in names {
-        match repository::replace(across, table, std::slice::from_ref(name)).await? {
-            Some(rows) => written += rows,
-            None => {
-                equal += 1;
-                report.remarks.push((table.table, name.id, Remark::EqualName));
-            }
+        if let Some(alone) = repository::replace(across, table, std::slice::from_ref(name)).await? {
+            written += alone;
+        } else {
+            equal += 1;
+            report.remarks.push((table.table, name.id, Remark::EqualName));
         }
     }
     Ok((written, equal))

@@ -71,19 +71,19 @@ pub(super) async fn replace(
     KeyedTable { table, key, parts, .. }: &KeyedTable,
     names: &[NewName],
 ) -> Result<Option<u64>, DatabaseError> {
-    let (mut set, mut same, mut arrays, mut columns) = (String::new(), String::new(), String::new(), String::new());
-    for (index, part) in parts.iter().enumerate() {
-        set.push_str(&format!("{part} = n.new_{index}, "));
-        same.push_str(&format!(" and t.{part} = n.old_{index}"));
-        let place = 5 + 2 * index;
-        arrays.push_str(&format!(", ${place}::text[], ${}::text[]", place + 1));
-        columns.push_str(&format!(", old_{index}, new_{index}"));
-    }
+    let of_parts = |text: &dyn Fn(usize, &str) -> String, separator: &str| {
+        let texts: Vec<String> = parts.iter().enumerate().map(|(index, part)| text(index, part)).collect();
+        texts.join(separator)
+    };
+    let set = of_parts(&|index, part| format!("{part} = n.new_{index}"), ", ");
+    let same = of_parts(&|index, part| format!("t.{part} = n.old_{index}"), " and ");
+    let arrays = of_parts(&|index, _| format!("${}::text[], ${}::text[]", 5 + 2 * index, 6 + 2 * index), ", ");
+    let columns = of_parts(&|index, _| format!("old_{index}, new_{index}"), ", ");
     let sql = format!(
         "with held as (select {key} from {table} where {key} = any($1) for no key update skip locked)
-         update {table} t set {set}name_folded = n.folded, name_sort = n.sort, name_keys_version = $4
-         from unnest($1::bigint[], $2::text[], $3::bytea[]{arrays}) as n (id, folded, sort{columns})
-         where t.{key} = n.id and t.{key} in (select {key} from held){same}"
+         update {table} t set {set}, name_folded = n.folded, name_sort = n.sort, name_keys_version = $4
+         from unnest($1::bigint[], $2::text[], $3::bytea[], {arrays}) as n (id, folded, sort, {columns})
+         where t.{key} = n.id and t.{key} in (select {key} from held) and {same}"
     );
     let mut query = sqlx::query(AssertSqlSafe(sql))
         .bind(names.iter().map(|name| name.id).collect::<Vec<_>>())

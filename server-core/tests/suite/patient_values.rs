@@ -175,7 +175,7 @@ async fn national_numbers_are_those_of_the_country() {
     both.sort_unstable();
     assert_eq!(both, [without.id, within.id], "one was indexed before the country was known");
 
-    for wrong in ["+999 123456", "0049 1", "011"] {
+    for wrong in ["+999 123456", "00999 123456"] {
         let refusal = refused(staff.patient_create().body(with_phone(wrong)).send().await, 422, "validation_failed");
         assert_eq!(refusal.fields().first().map(|(pointer, _)| *pointer), Some("/phone"), "{wrong}");
     }

@@ -115,14 +115,13 @@ async fn write(across: &Across, rows: Vec<NewIndexes>, refreshed: &mut IndexesRe
     }
     let mut written = 0;
     for mut row in rows {
-        written += match repository::indexes_replace(across, std::slice::from_ref(&row)).await? {
-            Some(written) => written,
-            None => {
-                refreshed.equal.push(row.id);
-                row.email_index = row.stored.take();
-                repository::indexes_replace(across, &[row]).await?.unwrap_or_default()
-            }
-        };
+        if let Some(alone) = repository::indexes_replace(across, std::slice::from_ref(&row)).await? {
+            written += alone;
+            continue;
+        }
+        refreshed.equal.push(row.id);
+        row.email_index = row.stored.take();
+        written += repository::indexes_replace(across, &[row]).await?.unwrap_or_default();
     }
     Ok(written)
 }

@@ -30,7 +30,7 @@ impl Locale {
 
     /// Checks date of birth and telephone number, and returns the key by which the number is found. A number that is the
     /// stored one is not refused: numbering plans change.
-    pub(super) fn check(&self, record: &CreatePatient, stored: Option<&str>) -> Result<Option<String>, InvalidValue> {
+    pub(super) fn check(self, record: &CreatePatient, stored: Option<&str>) -> Result<Option<String>, InvalidValue> {
         let mut faults = Vec::new();
         if !record.date_of_birth.is_none_or(|date| is_plausible(date, today(self.zone))) {
             faults.push(FieldFault::new("/date_of_birth", "range", "must be between 1850 and today"));
