@@ -9,8 +9,8 @@ use sqlx::{ConnectOptions, Connection, migrate::Migrator, postgres::PgConnectOpt
 use crate::{
     app::{self, Api, HOLDINGS, INFO},
     bootstrap,
-    config::{self, Config, RotationConfig},
-    rotation,
+    config::{self, Config, RefreshConfig, RotationConfig},
+    name_keys, rotation,
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/core");
@@ -67,6 +67,19 @@ pub(crate) async fn rotate_keys(dry_run: bool) -> ExitCode {
     match rotation::run(&config, dry_run).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(rotation::KEPT),
+        Err(error) => ended(Err(error.to_string())),
+    }
+}
+
+/// `server-core refresh-values`
+pub(crate) async fn refresh_values(dry_run: bool) -> ExitCode {
+    let config = match RefreshConfig::load() {
+        Ok(config) => config,
+        Err(faults) => return refused(&faults),
+    };
+    match name_keys::run(config, dry_run).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(name_keys::LEFT),
         Err(error) => ended(Err(error.to_string())),
     }
 }

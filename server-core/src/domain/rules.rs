@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use serde_json::Value;
-use server_shared::error::{Fault, FaultKind, FieldFault};
+use server_shared::{
+    error::{Fault, FaultKind, FieldFault},
+    value::CountryCode,
+};
 
 /// Invalid values of a body, with one entry per field.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +108,19 @@ pub(crate) fn check_timezone(pointer: &str, name: &str) -> Result<(), InvalidVal
     }
 }
 
+/// Checks that a country, if there is one, has a numbering plan for telephones.
+pub(crate) fn check_country(pointer: &str, letters: Option<&str>) -> Result<(), InvalidValue> {
+    if letters.is_none_or(|letters| CountryCode::parse(letters).is_some()) {
+        return Ok(());
+    }
+    Err(InvalidValue::new(pointer, "country", "must be a country by its two letters of ISO 3166-1, e.g. DE"))
+}
+
+/// Returns today's date in `zone`, mostly the organization's: days are its own, not UTC's.
+pub(crate) fn today(zone: Tz) -> NaiveDate {
+    Utc::now().with_timezone(&zone).naive_local().date()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,5 +140,13 @@ mod tests {
     fn zones_are_those_of_the_iana_database() {
         assert!(check_timezone("/timezone", "Australia/Lord_Howe").is_ok());
         assert!(check_timezone("/timezone", "Mars/Olympus").is_err());
+    }
+
+    #[test]
+    fn countries_have_numbering_plans() {
+        for known in [None, Some("DE"), Some("RO")] {
+            assert!(check_country("/country", known).is_ok());
+        }
+        assert!(check_country("/country", Some("XX")).is_err());
     }
 }

@@ -42,6 +42,7 @@ mod organization_settings;
 mod outage;
 mod patient;
 mod patient_search;
+mod patient_values;
 mod plan;
 mod published_version;
 mod rate_limit;

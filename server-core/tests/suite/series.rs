@@ -237,7 +237,7 @@ async fn a_rule_that_is_none_says_where_it_is_wrong() {
     // Time at which it is the same date in every zone.
     let first = in_days(3, 12);
     let weekday = i32::from(u8::try_from(chrono::Datelike::weekday(&first).number_from_monday()).unwrap());
-    let until = first.date_naive();
+    let until = first.naive_utc().date();
     let cases: [(Value, &str, &str); 9] = [
         (json!({ "frequency": "daily" }), "/recurrence/count", "required"),
         (json!({ "frequency": "daily", "count": 3, "until": until }), "/recurrence/until", "excluded"),

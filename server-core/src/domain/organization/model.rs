@@ -16,6 +16,8 @@ pub(crate) struct Organization {
     pub(crate) slug: String,
     /// IANA time zone of opening hours and reports.
     pub(crate) timezone: String,
+    /// Country (ISO 3166-1 alpha-2) in which national telephone numbers are read.
+    pub(crate) country: Option<String>,
     /// Identifier of the same organization at the identity provider. People who accept an invitation there become members.
     pub(crate) clerk_organization_id: Option<String>,
     /// Time of creation.
@@ -32,6 +34,7 @@ impl Example for Organization {
             name: "Riverside Rehabilitation".to_owned(),
             slug: "riverside-rehabilitation".to_owned(),
             timezone: "Europe/Berlin".to_owned(),
+            country: Some("DE".to_owned()),
             clerk_organization_id: Some("org_29w9IfBrPmcpi0IeBVaKtA7R94W".to_owned()),
             created_at,
             updated_at: created_at,
@@ -51,6 +54,9 @@ pub(crate) struct CreateOrganization {
     /// IANA time zone of opening hours and reports.
     #[oai(validator(min_length = 1, max_length = 64, pattern = "^[!-~]*$"))]
     pub(crate) timezone: String,
+    /// Country (ISO 3166-1 alpha-2) in which national telephone numbers are read, e.g. `DE`.
+    #[oai(validator(pattern = "^[A-Z]{2}$"))]
+    pub(crate) country: Option<String>,
     /// Identifier of the same organization at the identity provider, if there is one; never changes.
     #[oai(validator(min_length = 5, max_length = 100, pattern = "^org_[A-Za-z0-9]+$"))]
     pub(crate) clerk_organization_id: Option<String>,
@@ -58,26 +64,29 @@ pub(crate) struct CreateOrganization {
 
 impl Example for CreateOrganization {
     fn example() -> Self {
-        let Organization { timezone, clerk_organization_id, .. } = Organization::example();
+        let Organization { timezone, country, clerk_organization_id, .. } = Organization::example();
         let name = Name::from_static("Riverside Rehabilitation");
-        Self { name, slug: Some("riverside-rehabilitation".to_owned()), timezone, clerk_organization_id }
+        Self { name, slug: Some("riverside-rehabilitation".to_owned()), timezone, country, clerk_organization_id }
     }
 }
 
 /// Values that replace those of an organization; the slug stays.
 #[derive(Debug, Clone, Object)]
-#[oai(example)]
+#[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct UpdateOrganization {
     /// Name of the organization.
     pub(crate) name: Name<200>,
     /// IANA time zone of opening hours and reports.
     #[oai(validator(min_length = 1, max_length = 64, pattern = "^[!-~]*$"))]
     pub(crate) timezone: String,
+    /// Country (ISO 3166-1 alpha-2) in which national telephone numbers are read, e.g. `DE`; removed if left out.
+    #[oai(validator(pattern = "^[A-Z]{2}$"))]
+    pub(crate) country: Option<String>,
 }
 
 impl Example for UpdateOrganization {
     fn example() -> Self {
-        let CreateOrganization { name, timezone, .. } = CreateOrganization::example();
-        Self { name, timezone }
+        let CreateOrganization { name, timezone, country, .. } = CreateOrganization::example();
+        Self { name, timezone, country }
     }
 }

@@ -19,7 +19,7 @@ macro_rules! organization_written {
         sqlx::query_as!(
             Organization,
             $statement
-                + r#" returning id as "id: OrganizationId", name, slug, timezone, clerk_id as clerk_organization_id,
+                + r#" returning id as "id: OrganizationId", name, slug, timezone, country, clerk_id as clerk_organization_id,
                   created_at, updated_at"#,
             $($arguments)*
         )
@@ -28,7 +28,8 @@ macro_rules! organization_written {
 
 impl Listed for Organization {
     const TABLE: &'static str = "organizations";
-    const COLUMNS: &'static str = "id, name, slug, timezone, clerk_id as clerk_organization_id, created_at, updated_at";
+    const COLUMNS: &'static str = "id, name, slug, timezone, country, clerk_id as clerk_organization_id, \
+                                   created_at, updated_at";
     const PRESENT: &'static str = "true";
     const OF_ORGANIZATIONS: bool = false;
 }
@@ -71,15 +72,17 @@ pub(super) async fn organization_create(
 ) -> Result<Organization, OrganizationError> {
     let keys = NameKeys::of(&[input.name.as_str()]);
     organization_written!(
-        "insert into organizations (name, slug, timezone, clerk_id, name_folded, name_sort, name_keys_version)
-         values ($1, $2, $3, $4, $5, $6, $7)",
+        "insert into organizations (name, slug, timezone, clerk_id, name_folded, name_sort, name_keys_version, country,
+                                    phones_country)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
         input.name.as_str(),
         slug,
         input.timezone,
         input.clerk_organization_id,
         keys.folded,
         keys.sort,
-        keys.version
+        keys.version,
+        input.country
     )
     .fetch_one(tx.connection()?)
     .await
@@ -98,14 +101,16 @@ pub(super) async fn organization_update(
     let keys = NameKeys::of(&[input.name.as_str()]);
     let row = organization_written!(
         "update organizations
-         set name = $2, timezone = $3, name_folded = $4, name_sort = $5, name_keys_version = $6, updated_at = now()
+         set name = $2, timezone = $3, name_folded = $4, name_sort = $5, name_keys_version = $6, country = $7,
+             updated_at = now()
          where id = $1",
         id.0,
         input.name.as_str(),
         input.timezone,
         keys.folded,
         keys.sort,
-        keys.version
+        keys.version,
+        input.country
     )
     .fetch_optional(tx.connection()?)
     .await?;

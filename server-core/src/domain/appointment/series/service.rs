@@ -86,8 +86,8 @@ impl Service {
         let seal = TitleSeal::of(&self.keys, organization).await?;
         let locks = vec![Lock::Specialist(organization, specialist_id), Lock::Patient(organization, patient_id)];
         let mut tx = self.database.write_locked(caller, locks).await?;
-        let within =
-            started_at - plan::MARGIN..started_at + input.recurrence.reach(started_at.date_naive()) + plan::MARGIN;
+        let within = started_at - plan::MARGIN
+            ..started_at + input.recurrence.reach(started_at.naive_utc().date()) + plan::MARGIN;
         let offered =
             availability::offered(&mut tx, organization, specialist_id, template_id, within.start, within.end).await?;
         if !repository::patient_is_there(&mut tx, organization, patient_id).await? {

@@ -23,7 +23,11 @@ fn people(app: &CoreApp) -> Vec<String> {
              where id = {USER}"
         ),
         format!("update memberships set created_at = '1971-01-01 00:00:01.700102+00' where user_id = {USER}"),
-        format!("update patients set created_at = '1971-01-01 00:00:01.700103+00' where id = {PATIENT}"),
+        format!(
+            "update patients set created_at = '1971-01-01 00:00:01.700103+00', name_folded = 'planted-patient-folded',
+                                 name_sort = 'planted-patient-sort'
+             where id = {PATIENT}"
+        ),
         // The person works here, too, and has a specialist record.
         format!(
             "insert into specialists (organization_id, user_id, name, name_folded, name_sort, title, timezone, created_at)

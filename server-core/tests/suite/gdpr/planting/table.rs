@@ -199,6 +199,8 @@ pub(super) const PLANTINGS: &[Planting] = &[
             ("user_id", "$USER", NotThere),
             ("first_name", "Plantedfirst", Nowhere),
             ("last_name", "Plantedlast", Nowhere),
+            ("name_folded", "planted-patient-folded", Nowhere),
+            ("name_sort", "planted-patient-sort", Nowhere),
             ("email_encrypted", "planted-email@example.org", Nowhere),
             ("phone_encrypted", "+49 555 0199887", Nowhere),
             ("date_of_birth_encrypted", "1931-07-23", Nowhere),
