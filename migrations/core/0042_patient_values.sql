@@ -37,7 +37,7 @@ create index patients_indexes_idx on patients (indexes_version);
 
 -- Processes of the version before change names and not their keys. A row is then without keys rather than with those of
 -- its former name.
-create function patient_name_keys_outdated() returns trigger language plpgsql set search_path = pg_catalog, public as $$
+create function name_keys_outdated() returns trigger language plpgsql set search_path = pg_catalog, public as $$
 begin
     new.name_folded := null;
     new.name_sort := null;
@@ -47,7 +47,7 @@ end $$;
 create trigger patients_name_keys before update of first_name, last_name on patients
     for each row when ((new.first_name, new.last_name) is distinct from (old.first_name, old.last_name)
                        and new.name_sort is not distinct from old.name_sort)
-    execute function patient_name_keys_outdated();
+    execute function name_keys_outdated();
 
 -- An update that sets an index makes the version negative, and one that sets the version, too, positive again: triggers of
 -- one kind run in the order of their names, and each runs only where the statement names its columns.

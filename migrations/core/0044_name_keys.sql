@@ -35,19 +35,13 @@ create unique index specialties_folded_key on specialties (organization_id, name
 
 -- `specialists_list_idx` and `appointment_templates_list_idx` stay while processes of the version before sort by
 -- `lower(name)`.
+-- What the refresh looks for where there may be many rows.
+create index users_name_keys_idx on users (name_keys_version);
 create index specialties_sort_idx on specialties (organization_id, name_sort, id);
 create index specialists_sort_idx on specialists (organization_id, name_sort, id) where deleted_at is null;
 create index appointment_templates_sort_idx on appointment_templates (organization_id, name_sort, id);
 
--- Processes of the version before change names and not their keys. A row is then without keys rather than with those of
--- its former name.
-create function name_keys_outdated() returns trigger language plpgsql set search_path = pg_catalog, public as $$
-begin
-    new.name_folded := null;
-    new.name_sort := null;
-    new.name_keys_version := null;
-    return new;
-end $$;
+-- As with patients: a name that changes without its keys loses them.
 create trigger organizations_name_keys before update of name on organizations
     for each row when (new.name is distinct from old.name and new.name_sort is not distinct from old.name_sort)
     execute function name_keys_outdated();

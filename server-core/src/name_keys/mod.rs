@@ -73,7 +73,7 @@ pub(crate) enum RefreshError {
 enum Remark {
     /// The name has no acceptable form and stays as it is; its keys are made.
     Name,
-    /// The name has become equal to another one that it must differ from, and stays without keys.
+    /// The name has become equal to another one that it must differ from, and goes without the key that is compared.
     EqualName,
     /// The e-mail address has become equal to another patient's, and keeps its old index.
     EqualEmail,
@@ -202,45 +202,51 @@ async fn names_refresh(
             }
             let parts = formed.unwrap_or_else(|| name.parts.clone());
             let keys = NameKeys::of(&parts.iter().map(String::as_str).collect::<Vec<_>>());
-            names.push(NewName { id: name.id, before: name.parts, parts, keys });
+            names.push(NewName { id: name.id, before: name.parts, parts, keys, is_equal: false });
         }
         let all = names.len() as u64;
-        let (written, equal) = names_write(across, table, &names, report).await?;
+        let written = names_write(across, table, &mut names, report).await?;
         rows += written;
         report.rows += written;
-        report.missed += all - written - equal;
+        report.missed += all - written;
         progress(table.table, rows);
     }
 }
 
-/// Writes a batch, row by row if names have become equal that must differ; returns the numbers of rows written and of rows
-/// that became equal.
+/// Writes a batch, row by row if names have become equal that must differ, and returns the number of rows written.
 async fn names_write(
     across: &Across,
     table: &'static KeyedTable,
-    names: &[NewName],
+    names: &mut [NewName],
     report: &mut Report,
-) -> Result<(u64, u64), DatabaseError> {
+) -> Result<u64, DatabaseError> {
     if let Some(written) = repository::replace(across, table, names).await? {
-        return Ok((written, 0));
+        return Ok(written);
     }
-    let (mut written, mut equal) = (0, 0);
+    let mut written = 0;
     for name in names {
         if let Some(alone) = repository::replace(across, table, std::slice::from_ref(name)).await? {
             written += alone;
-        } else {
-            equal += 1;
+            continue;
+        }
+        name.is_equal = true;
+        // Its present form may equal another name by the letter, too.
+        name.parts.clone_from(&name.before);
+        if let Some(alone) = repository::replace(across, table, std::slice::from_ref(name)).await? {
+            written += alone;
             report.remarks.push((table.table, name.id, Remark::EqualName));
         }
     }
-    Ok((written, equal))
+    Ok(written)
 }
 
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Name => "the name has no acceptable form; it stays as it is",
-            Self::EqualName => "the name equals another one now; it stays as it is",
+            Self::EqualName => {
+                "the name equals another one now; it stays, and goes without the key that uniqueness compares"
+            }
             Self::EqualEmail => "the e-mail address equals another patient's; it keeps its old index",
             Self::Damaged => "the values do not open; their indexes stay",
         })

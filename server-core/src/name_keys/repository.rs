@@ -20,6 +20,8 @@ pub(super) struct NewName {
     pub(super) before: Vec<String>,
     pub(super) parts: Vec<String>,
     pub(super) keys: NameKeys,
+    /// `true` if another row has the folded key, so that this one goes without it.
+    pub(super) is_equal: bool,
 }
 
 /// Returns `true` if the role of the connection owns the table, so that the owner's policy shows it every row.
@@ -87,7 +89,7 @@ pub(super) async fn replace(
     );
     let mut query = sqlx::query(AssertSqlSafe(sql))
         .bind(names.iter().map(|name| name.id).collect::<Vec<_>>())
-        .bind(names.iter().map(|name| name.keys.folded.as_str()).collect::<Vec<_>>())
+        .bind(names.iter().map(|name| (!name.is_equal).then_some(name.keys.folded.as_str())).collect::<Vec<_>>())
         .bind(names.iter().map(|name| name.keys.sort.as_slice()).collect::<Vec<_>>())
         .bind(KEYS_VERSION);
     for index in 0..parts.len() {

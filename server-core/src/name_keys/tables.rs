@@ -15,9 +15,20 @@ pub(super) struct KeyedTable {
 }
 
 /// Every such table.
-pub(super) static TABLES: &[KeyedTable] = &[KeyedTable {
-    table: "patients",
-    key: "id",
-    parts: &["last_name", "first_name"],
-    form: |text| Name::<100>::parse(text).map(Name::into_inner),
-}];
+pub(super) static TABLES: &[KeyedTable] = &[
+    KeyedTable { table: "patients", key: "id", parts: &["last_name", "first_name"], form: name::<100> },
+    KeyedTable { table: "specialists", key: "id", parts: &["name"], form: name::<200> },
+    KeyedTable { table: "specialties", key: "id", parts: &["name"], form: name::<200> },
+    KeyedTable { table: "appointment_templates", key: "id", parts: &["name"], form: name::<200> },
+    KeyedTable { table: "organizations", key: "id", parts: &["name"], form: name::<200> },
+    // The identity provider may know no name, and a closed account has none.
+    KeyedTable { table: "users", key: "id", parts: &["name"], form: |text| name::<200>(text).or(blank(text)) },
+];
+
+fn name<const MAX: usize>(text: &str) -> Option<String> {
+    Name::<MAX>::parse(text).map(Name::into_inner)
+}
+
+fn blank(text: &str) -> Option<String> {
+    text.trim().is_empty().then(String::new)
+}

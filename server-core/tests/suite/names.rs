@@ -83,6 +83,7 @@ async fn organizations_sort_by_the_collation() {
             slug: None,
             timezone: "UTC".to_owned(),
             clerk_organization_id: None,
+            country: None,
         };
         granted(superadmin.organization_create().body(body).send().await, 201);
     }
@@ -163,7 +164,7 @@ async fn every_name_that_is_typed_has_its_keys() {
     let id = app.appointment_template_create(&admin, CoreApp::new_appointment_template("A")).await.id;
     let replace = admin.appointment_template_update().appointment_template_id(id);
     granted(replace.body(CoreApp::new_appointment_template("B")).send().await, 200);
-    let body = UpdateOrganization { name: "B".to_owned(), timezone: "UTC".to_owned() };
+    let body = UpdateOrganization { name: "B".to_owned(), timezone: "UTC".to_owned(), country: None };
     granted(admin.organization_update().organization_id(home).body(body).send().await, 200);
     signed_up(&app, "B", "b@example.org").await;
     let keyed = "select count(*) from (

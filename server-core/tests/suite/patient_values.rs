@@ -9,7 +9,7 @@ use restartix_sdk::core::types::{CreatePatient, PagePatient, UpdateOrganization}
 use serde_json::{Value, json};
 use server_shared::crypto::{BlindIndex, Key32};
 use sqlx::PgConnection;
-use test_support::{Actor, Answer, CoreApp, granted, refused};
+use test_support::{Actor, Answer, CoreApp, Template, granted, refused};
 
 use crate::patient::unchanged;
 
@@ -358,4 +358,38 @@ async fn a_role_that_sees_nothing_does_not_say_that_nothing_is_left() {
     let (code, said) = outcome(command);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("not the role that owns"), "{said}");
+}
+
+#[tokio::test]
+async fn names_of_every_table_are_refreshed_and_equal_ones_reported() {
+    const TABLES: [&str; 5] = ["specialists", "specialties", "appointment_templates", "organizations", "users"];
+    let mut app = CoreApp::start().await;
+    let admin = app.admin();
+    granted(admin.specialist_create().body(CoreApp::new_specialist("Zoe")).send().await, 201);
+    app.template_add(Template::of_minutes(45)).await;
+    app.server.stop().await;
+    let mut owner = app.owner().await;
+    let two = "insert into specialties (organization_id, name) values ($1, 'Groß'), ($1, '  GROSS ') returning id";
+    let specialties: Vec<i64> = sqlx::query_scalar(two).bind(app.home().id).fetch_all(&mut owner).await.unwrap();
+    for table in TABLES {
+        let former = format!("update {table} set name_folded = null, name_sort = null, name_keys_version = null");
+        sqlx::query(sqlx::AssertSqlSafe(former)).execute(&mut owner).await.unwrap();
+    }
+    let (code, said) = outcome(refresh(&app, &[]));
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(&format!("specialties {}: the name equals another one", specialties[1])), "{said}");
+    for table in TABLES {
+        let left = format!("select count(*) from {table} where name_sort is null or name_keys_version is null");
+        let left: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(left)).fetch_one(&mut owner).await.unwrap();
+        assert_eq!(left, 0, "{table}");
+    }
+    let kept: Vec<(String, Option<String>)> =
+        sqlx::query_as("select name, name_folded from specialties where id = any($1) order by id")
+            .bind(&specialties)
+            .fetch_all(&mut owner)
+            .await
+            .unwrap();
+    assert_eq!(kept, [("Groß".to_owned(), Some("gross".to_owned())), ("  GROSS ".to_owned(), None)]);
+    let (code, said) = outcome(refresh(&app, &[]));
+    assert_eq!((code, said.contains("equals")), (Some(0), false), "{said}");
 }

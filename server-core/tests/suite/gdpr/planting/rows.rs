@@ -19,19 +19,20 @@ fn people(app: &CoreApp) -> Vec<String> {
         ),
         format!(
             "update users set created_at = '1971-01-01 00:00:01.700101+00', current_organization_id = {CLINIC},
-                              name_folded = 'planted-user-folded', name_sort = 'planted-user-sort'
+                              name_folded = 'planted-user-folded', name_sort = 'planted-user-sort', name_keys_version = 1
              where id = {USER}"
         ),
         format!("update memberships set created_at = '1971-01-01 00:00:01.700102+00' where user_id = {USER}"),
         format!(
             "update patients set created_at = '1971-01-01 00:00:01.700103+00', name_folded = 'planted-patient-folded',
-                                 name_sort = 'planted-patient-sort'
+                                 name_sort = 'planted-patient-sort', name_keys_version = 1
              where id = {PATIENT}"
         ),
         // The person works here, too, and has a specialist record.
         format!(
-            "insert into specialists (organization_id, user_id, name, name_folded, name_sort, title, timezone, created_at)
-             values ({home}, {USER}, 'planted-specialist-name', 'planted-specialist-folded', 'planted-specialist-sort',
+            "insert into specialists (organization_id, user_id, name, name_folded, name_sort, name_keys_version, title,
+                                      timezone, created_at)
+             values ({home}, {USER}, 'planted-specialist-name', 'planted-specialist-folded', 'planted-specialist-sort', 1,
                      'planted-specialist-title', 'Europe/Berlin', '1971-01-01 00:00:01.700104+00')"
         ),
         format!(
