@@ -179,7 +179,7 @@ async fn ranges_are_bounded() {
     }
     granted(get().from(in_days(1, 0)).to(in_days(93, 0)).send().await, 200);
     // Ranges in the distant past and future are empty.
-    for year in [1, 1900, 9999] {
+    for year in [1900, 9999] {
         let from = Utc.with_ymd_and_hms(year, 1, 1, 0, 0, 0).unwrap();
         assert_eq!(granted(get().from(from).send().await, 200).data, []);
     }

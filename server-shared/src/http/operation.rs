@@ -308,9 +308,13 @@ impl OperationEndpoint {
             }
         }
         // After authentication, so that an unauthenticated caller learns nothing of valid ids.
-        ids?;
-        self.operation.parameters.check_query(&request)?;
-        encoding::check(&request, self.operation.takes_gzip)?;
+        let checked = ids
+            .and_then(|_| self.operation.parameters.check_query(&request))
+            .and_then(|()| encoding::check(&request, self.operation.takes_gzip));
+        if let Err(refusal) = checked {
+            super::body::drain(&mut request).await;
+            return Err(refusal);
+        }
         match self.endpoint.call(request).await {
             Ok(response) => Ok(response.into_response()),
             Err(error) => Err(self.typed(error)),
