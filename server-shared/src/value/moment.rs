@@ -50,9 +50,12 @@ impl Moment {
         self.0
     }
 
-    /// Returns the first moment there is.
-    pub fn first() -> Self {
-        Self(Utc.with_ymd_and_hms(FIRST_YEAR, 1, 1, 0, 0, 0).single().unwrap_or(DateTime::UNIX_EPOCH))
+    /// Brings a moment into its form; one that is out of bounds becomes the bound.
+    pub fn nearest(moment: DateTime<Utc>) -> Self {
+        let at = |year, month, day| Utc.with_ymd_and_hms(year, month, day, 0, 0, 0).single().unwrap_or(moment);
+        Self::of(moment).unwrap_or_else(|| {
+            Self(if moment.year() < FIRST_YEAR { at(FIRST_YEAR, 1, 1) } else { at(LAST_YEAR, 12, 31) })
+        })
     }
 }
 
