@@ -44,6 +44,7 @@ use crate::{
         s3::{Storage, StorageProbe},
     },
     jobs::{self, Runner},
+    name_keys::values_refresh,
 };
 
 /// Longest time that an export by Telemetry may take; Telemetry's other requests have the client's usual timeout.
@@ -175,6 +176,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         people,
         database,
         keys,
+        encryption: Arc::clone(&encryption),
     };
 
     let provider = clerk::Users::new(config.clerk.api_url, config.clerk.secret_key)?;
@@ -320,6 +322,7 @@ impl Callers {
 struct Domains {
     database: Database,
     keys: OrganizationKeys,
+    encryption: Arc<Encryption>,
     people: People,
     video: video::Service,
     clerk: clerk_event::Service,
@@ -336,7 +339,7 @@ impl Domains {
         provider: clerk::Users,
     ) -> Runner {
         let (across, people) = (&stores.across, &self.people);
-        housekeeping(runner, across, &self.database, &self.keys)
+        housekeeping(runner, across, &self.database, (&self.keys, &self.encryption))
             .handle(user::AccessRevoker { across: across.clone(), telemetry: telemetry.clone() })
             .handle(video::RoomFollower(self.video.clone()))
             .handle(organization_settings::SettingsPusher { across: across.clone(), telemetry: telemetry.clone() })
@@ -354,7 +357,7 @@ impl Domains {
 
     /// Builds the operations.
     fn api(self, health: HealthApi, secrets: KnownSecrets, feeds: Feeds) -> Api {
-        let Self { database, keys, people, video, clerk, rights } = self;
+        let Self { database, keys, people, video, clerk, rights, .. } = self;
         let People { accounts, members, patients, specialists, invitations } = people;
         let organizations = organization::Service::new(database.clone(), keys.clone());
         let impersonations =
@@ -450,9 +453,14 @@ fn telemetry_clients(config: &TelemetryConfig) -> Result<(telemetry::Client, tel
 
 /// Registers the periodic tasks: they delete rows that are no longer needed, expire lapsed holds, offer open slots to
 /// waiting patients and seal remaining clear texts.
-fn housekeeping(runner: Runner, across: &Across, database: &Database, keys: &OrganizationKeys) -> Runner {
-    let [answers, sessions, holds, awaited, invited, texts] = [(); 6].map(|()| across.clone());
-    let keys = keys.clone();
+fn housekeeping(
+    runner: Runner,
+    across: &Across,
+    database: &Database,
+    (keys, encryption): (&OrganizationKeys, &Arc<Encryption>),
+) -> Runner {
+    let [answers, sessions, holds, awaited, invited, texts, departed, values] = [(); 8].map(|()| across.clone());
+    let (keys, encryption) = (keys.clone(), Arc::clone(encryption));
     let offerer = waitlist::Offerer { waitlist: waiting(database, &keys), across: across.clone() };
     let database = database.clone();
     runner
@@ -460,8 +468,14 @@ fn housekeeping(runner: Runner, across: &Across, database: &Database, keys: &Org
         .every("waitlist_sweep", Duration::from_mins(1), move || waitlist::sweep(awaited.clone()))
         .every("idempotency_keys_expire", Duration::from_mins(10), move || answers_purge(answers.clone()))
         .every("invitations_expire", Duration::from_hours(6), move || invitation::sweep(invited.clone()))
+        .every("calendar_departures_expire", Duration::from_hours(6), move || {
+            calendar::departures_expire(departed.clone())
+        })
         .every("sessions_expire", Duration::from_hours(1), move || clerk_event::sweep(sessions.clone()))
         .every("texts_seal", Duration::from_mins(10), move || texts_seal(texts.clone(), keys.clone()))
+        .every("values_refresh", Duration::from_mins(1), move || {
+            values_refresh(values.clone(), Arc::clone(&encryption))
+        })
         .every("holds_expire", Duration::from_mins(1), move || {
             appointment::holds_expire(holds.clone(), database.clone())
         })

@@ -9,8 +9,8 @@ use sqlx::{ConnectOptions, Connection, migrate::Migrator, postgres::PgConnectOpt
 use crate::{
     app::{self, Api, HOLDINGS, INFO},
     bootstrap,
-    config::{self, Config, RotationConfig},
-    rotation,
+    config::{self, Config, RefreshConfig, RotationConfig},
+    name_keys, rotation,
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/core");
@@ -71,6 +71,19 @@ pub(crate) async fn rotate_keys(dry_run: bool) -> ExitCode {
     }
 }
 
+/// `server-core refresh-values`
+pub(crate) async fn refresh_values(dry_run: bool) -> ExitCode {
+    let config = match RefreshConfig::load() {
+        Ok(config) => config,
+        Err(faults) => return refused(&faults),
+    };
+    match name_keys::run(config, dry_run).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(name_keys::LEFT),
+        Err(error) => ended(Err(error.to_string())),
+    }
+}
+
 /// `server-core bootstrap`
 pub(crate) async fn bootstrap(plan: &bootstrap::Plan) -> ExitCode {
     let url = match config::owner_url() {
@@ -98,5 +111,20 @@ fn ended(outcome: Result<(), String>) -> ExitCode {
             eprintln!("server-core: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_specification_says_of_each_text_what_it_may_hold() {
+        let document = Document::of::<Api>(&INFO).unwrap();
+        assert_eq!(
+            document.unstated_texts(),
+            [""; 0],
+            "give them a type of `server_shared::value`, or a pattern of ASCII"
+        );
     }
 }

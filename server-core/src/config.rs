@@ -199,6 +199,24 @@ impl RotationConfig {
     }
 }
 
+/// Configuration of `server-core refresh-values`.
+pub(crate) struct RefreshConfig {
+    /// `DATABASE_URL`: the owner's role
+    pub(crate) url: SecretString,
+    /// `ENCRYPTION_KEY`, `ENCRYPTION_KEYS_OLD` and `BLIND_INDEX_KEY`
+    pub(crate) encryption: EncryptionConfig,
+}
+
+impl RefreshConfig {
+    /// Reads these variables and no other, and reports all faults at once.
+    pub(crate) fn load() -> Result<Self, ConfigFaults> {
+        let mut s = Settings::load();
+        let url = postgres_url(&mut s, "DATABASE_URL");
+        let encryption = encryption(&mut s);
+        s.finish(|| Some(Self { url: url?, encryption: encryption? }))
+    }
+}
+
 fn server(s: &mut Settings) -> Option<ServerConfig> {
     let host = s.or("HOST", "0.0.0.0".to_owned());
     let port = s.or("PORT", 9000);

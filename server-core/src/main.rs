@@ -1,4 +1,4 @@
-//! RestartiX Core API: `server-core serve | migrate | bootstrap | rotate-keys | personal-data | openapi`.
+//! RestartiX Core API: `server-core serve | migrate | bootstrap | rotate-keys | refresh-values | personal-data | openapi`.
 
 mod app;
 mod audit;
@@ -15,6 +15,7 @@ mod identity;
 mod ids;
 mod integration;
 mod jobs;
+mod name_keys;
 mod remembered;
 mod rotation;
 mod wake;
@@ -53,6 +54,16 @@ enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Bring stored names and indexes into their present form, while servers serve
+    ///
+    /// Reads DATABASE_URL, ENCRYPTION_KEY, ENCRYPTION_KEYS_OLD and BLIND_INDEX_KEY alone, which must be those of the servers.
+    /// Can be ended at any moment and run again: it continues. Servers do the same in the background.
+    #[command(after_help = name_keys::EXIT_CODES)]
+    RefreshValues {
+        /// Change nothing: only count what is left
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Print the columns that hold personal data, how a person's rows are found, and how erasure treats them
     PersonalData,
     /// Print the OpenAPI specification; needs no database, secret or network
@@ -66,6 +77,7 @@ async fn main() -> ExitCode {
         Command::Migrate => command::migrate().await,
         Command::Bootstrap(plan) => command::bootstrap(&plan).await,
         Command::RotateKeys { dry_run } => command::rotate_keys(dry_run).await,
+        Command::RefreshValues { dry_run } => command::refresh_values(dry_run).await,
         Command::PersonalData => command::personal_data(),
         Command::Openapi => command::openapi(),
     }

@@ -1,8 +1,9 @@
 //! Looks for a value wherever Core keeps anything, in whatever shape: in the clear, as bytes, inside
 //! ciphertexts, as a blind index, in files.
 
-use server_shared::crypto::{
-    Binding, BlindIndex, DataKey, Key32, MasterKeys, normalize_email, normalize_national_id, normalize_phone,
+use server_shared::{
+    crypto::{Binding, BlindIndex, DataKey, Key32, MasterKeys, normalize_national_id},
+    value::{EmailAddress, PhoneNumber},
 };
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -11,8 +12,11 @@ use crate::{CoreApp, Place, storage};
 type Normalize = fn(&str) -> String;
 
 /// Columns that have a blind index, and how their values are normalized for it.
-const INDEXED: [(&str, Normalize); 3] =
-    [("email", normalize_email), ("phone", normalize_phone), ("national_id", normalize_national_id)];
+const INDEXED: [(&str, Normalize); 3] = [
+    ("email", EmailAddress::key_of),
+    ("phone", |text| PhoneNumber::key_of(text, None)),
+    ("national_id", normalize_national_id),
+];
 
 impl CoreApp {
     /// Every place of Core's PostgreSQL, Redis and S3 that holds the value.

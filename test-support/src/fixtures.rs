@@ -12,7 +12,7 @@ use crate::{Actor, CoreApp, Person, Program, granted};
 
 /// A moment `days` from today at `hour` o'clock, UTC.
 pub fn in_days(days: u64, hour: u32) -> DateTime<Utc> {
-    let date = Utc::now().date_naive().checked_add_days(Days::new(days)).expect("a date of this century");
+    let date = Utc::now().naive_utc().date().checked_add_days(Days::new(days)).expect("a date of this century");
     date.and_time(NaiveTime::from_hms_opt(hour, 0, 0).expect("an hour of the day")).and_utc()
 }
 

@@ -68,7 +68,7 @@ pub use fixtures::in_days;
 pub use icalendar::{Icalendar, IcalendarEvent, Occurrence, occurrences};
 pub use matrix::{
     Checksums, Contents, Fixture, Grid, Hostile, LeftOut, Location, Memory, Misspelling, Operation, Parameter,
-    RowAsker, RowRights, assert_bounded, assert_repeats_refused,
+    RowAsker, RowRights, assert_bounded, assert_repeats_refused, moment_pairs,
 };
 pub use postgres::{Database, Kind};
 pub use program::Program;

@@ -1,5 +1,6 @@
 //! The clinics of a test, written by SQL as the owner: two, with somebody of each role.
 
+use server_shared::value::NameKeys;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -79,11 +80,16 @@ pub(crate) async fn superadmin(owner: &mut PgConnection) -> Person {
 
 pub(crate) async fn organization(owner: &mut PgConnection, name: &str) -> Organization {
     let slug = name.to_lowercase().replace(' ', "-");
+    let keys = NameKeys::of(&[name]);
     let id = sqlx::query_scalar(
-        "insert into organizations (name, slug, timezone) values ($1, $2, 'Europe/Berlin') returning id",
+        "insert into organizations (name, slug, timezone, name_folded, name_sort, name_keys_version)
+         values ($1, $2, 'Europe/Berlin', $3, $4, $5) returning id",
     )
     .bind(name)
     .bind(&slug)
+    .bind(keys.folded)
+    .bind(keys.sort)
+    .bind(keys.version)
     .fetch_one(&mut *owner)
     .await
     .expect("an organization can be seeded");
@@ -91,12 +97,17 @@ pub(crate) async fn organization(owner: &mut PgConnection, name: &str) -> Organi
     let specialist = member(owner, id, Role::Specialist).await;
     let staff = member(owner, id, Role::Staff).await;
     let patient = member(owner, id, Role::Patient).await;
+    let keys = NameKeys::of(&["Dr. Seeded"]);
     let specialist_id = sqlx::query_scalar(
-        "insert into specialists (organization_id, user_id, name, title, timezone)
-         values ($1, $2, 'Dr. Seeded', 'Physiotherapist', 'Europe/Berlin') returning id",
+        "insert into specialists (organization_id, user_id, name, title, timezone, name_folded, name_sort,
+                                  name_keys_version)
+         values ($1, $2, 'Dr. Seeded', 'Physiotherapist', 'Europe/Berlin', $3, $4, $5) returning id",
     )
     .bind(id)
     .bind(specialist.user_id)
+    .bind(keys.folded)
+    .bind(keys.sort)
+    .bind(keys.version)
     .fetch_one(owner)
     .await
     .expect("a specialist can be seeded");
@@ -119,11 +130,16 @@ pub(crate) async fn membership(owner: &mut PgConnection, organization: i64, pers
 
 async fn user(owner: &mut PgConnection, organization: Option<i64>) -> Person {
     let clerk_id = format!("user_{}", Uuid::new_v4().simple());
+    let keys = NameKeys::of(&["Somebody"]);
     let user_id = sqlx::query_scalar(
-        "insert into users (clerk_id, name, current_organization_id) values ($1, 'Somebody', $2) returning id",
+        "insert into users (clerk_id, name, current_organization_id, name_folded, name_sort, name_keys_version)
+         values ($1, 'Somebody', $2, $3, $4, $5) returning id",
     )
     .bind(&clerk_id)
     .bind(organization)
+    .bind(keys.folded)
+    .bind(keys.sort)
+    .bind(keys.version)
     .fetch_one(owner)
     .await
     .expect("a user can be seeded");

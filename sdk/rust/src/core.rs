@@ -7,39 +7,39 @@ use progenitor_client::{encode_path, ClientHooks, OperationInfo, RequestBuilderE
 /// Types used as operation parameters and responses.
 #[allow(clippy::all)]
 pub mod types {
-    ///A key with which a clinic's programs call. Its secret is known to whoever was shown it.
+    ///Key with which programs of a clinic call the API. Only a hash of its secret is stored.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ApiKey {
-        ///When it was created.
+        ///Time at which the key was created.
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Who created it; absent when that user is gone.
+        ///Id of the user who created the key; absent if that user was erased.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub created_by: ::std::option::Option<i64>,
-        ///When it stops being accepted; absent if never.
+        ///Time at which the key expires; absent if it does not.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub expires_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
-        ///Its id.
+        ///Id of the key.
         pub id: i64,
-        ///When it was last used, to the minute; absent if never.
+        ///Time of the last use, to the minute; absent if the key was never used.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub last_used_at: ::std::option::Option<
             ::chrono::DateTime<::chrono::offset::Utc>,
         >,
-        ///What it is for.
+        ///Name that describes the purpose of the key.
         pub name: ::std::string::String,
-        ///How its secret begins, to tell keys apart.
+        ///Beginning of the secret, to tell keys apart.
         pub prefix: ::std::string::String,
-        ///Until when the secret before the last rotation is accepted too; absent when there is none.
+        ///Time until which the previous secret is accepted, too; absent if there is none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub previous_expires_at: ::std::option::Option<
             ::chrono::DateTime<::chrono::offset::Utc>,
         >,
-        ///When it was revoked; absent while it is in use.
+        ///Time at which the key was revoked; absent if it was not.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub revoked_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
-        ///What it may be used for.
+        ///Areas in which the key may be used.
         pub scopes: ::std::vec::Vec<Scope>,
-        ///When it last changed.
+        ///Time of the last change.
         pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
     }
     impl ApiKey {
@@ -47,12 +47,12 @@ pub mod types {
             Default::default()
         }
     }
-    ///A key with its secret.
+    ///API key with its secret.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ApiKeySecret {
-        ///The key.
+        ///API key.
         pub api_key: ApiKey,
-        ///Its secret, to be sent as `X-Api-Key`. This is the only time it is shown.
+        ///Secret, to be sent as `X-Api-Key`. It is shown only once.
         pub secret: ::std::string::String,
     }
     impl ApiKeySecret {
@@ -60,61 +60,61 @@ pub mod types {
             Default::default()
         }
     }
-    ///A booked time of a specialist and a patient.
+    ///Appointment of a patient with a specialist, or a hold of a slot for one.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Appointment {
-        ///The series that it belongs to, if it repeats.
+        ///Series that it belongs to, if any.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub appointment_series_id: ::std::option::Option<i64>,
-        ///What was booked, if it was booked as something that the clinic offers.
+        ///Appointment template that it was booked with, if any.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub appointment_template_id: ::std::option::Option<i64>,
-        ///Why it was cancelled.
+        ///Reason for the cancellation.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub cancellation_reason: ::std::option::Option<CancellationReason>,
-        ///When it was cancelled.
+        ///Time of the cancellation.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub cancelled_at: ::std::option::Option<
             ::chrono::DateTime<::chrono::offset::Utc>,
         >,
-        ///When it was created.
+        ///Time of creation.
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///When it ends.
+        ///End of the appointment.
         pub ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Until when it is, or was, kept for its maker; absent once it is booked.
+        ///Time at which the hold lapses or lapsed; absent once it is booked.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub hold_expires_at: ::std::option::Option<
             ::chrono::DateTime<::chrono::offset::Utc>,
         >,
-        ///Its id.
+        ///Identifier of the appointment.
         pub id: i64,
-        ///How specialist and patient meet.
+        ///Form in which specialist and patient meet.
         pub modality: Modality,
-        ///The clinic.
+        ///Organization of the appointment.
         pub organization_id: i64,
-        ///Who is treated.
+        ///Patient who is treated.
         pub patient_id: i64,
-        ///Counts the changes that calendars have to follow: `SEQUENCE` of iCalendar.
+        ///Number of changes that calendar feeds show: `SEQUENCE` of iCalendar (RFC 5545).
         pub sequence: i32,
-        ///Who treats.
+        ///Specialist who treats.
         pub specialist_id: i64,
-        ///In which specialty, if that was said.
+        ///Specialty of the appointment, if any.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialty_id: ::std::option::Option<i64>,
-        ///When it begins.
+        ///Beginning of the appointment.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Where it stands.
+        ///Status of the appointment.
         pub status: AppointmentStatus,
-        ///What it is about.
+        ///Subject of the appointment.
         pub title: ::std::string::String,
-        ///Its name in links; says nothing about how many there are.
+        ///Random identifier for links and calendars.
         pub uid: ::uuid::Uuid,
-        ///When it last changed.
+        ///Time of the last change.
         pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Who booked it; absent when that user is gone.
+        ///User who booked it; absent if an API key booked it or the user was deleted.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub user_id: ::std::option::Option<i64>,
-        ///Counts its changes; to be sent back with the next one.
+        ///Version of the appointment, to be sent with the next change.
         pub version: i64,
     }
     impl Appointment {
@@ -122,41 +122,41 @@ pub mod types {
             Default::default()
         }
     }
-    ///Appointments that repeat.
+    ///Series of appointments that repeat.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AppointmentSeries {
-        ///What was booked, if it was booked as something that the clinic offers.
+        ///Appointment template that it was booked with, if any.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub appointment_template_id: ::std::option::Option<i64>,
-        ///Its appointments, earliest first, whatever became of them; a specialist's own.
+        ///Appointments with any status, earliest first. A specialist sees only its own.
         pub appointments: ::std::vec::Vec<Appointment>,
-        ///When it was booked.
+        ///Time of the booking.
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///When the first one was to end.
+        ///End of the first appointment as booked.
         pub ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Its id.
+        ///Identifier of the series.
         pub id: i64,
-        ///The clinic.
+        ///Organization of the series.
         pub organization_id: i64,
-        ///Who is treated.
+        ///Patient who is treated.
         pub patient_id: i64,
-        ///The rule it was booked by; where its appointments are now, they say themselves.
+        ///Rule that it was booked with. Later moves of appointments do not change it.
         pub recurrence: Recurrence,
-        /**Who treated in all of it that was still to come when it last changed as a series; if several did, who
-was said before.*/
+        /**Specialist of all its coming appointments at the last change of the series. If they have several, the value
+stays as it was.*/
         pub specialist_id: i64,
-        ///When the first one was to begin.
+        ///Beginning of the first appointment as booked.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///The IANA zone in which its times of the day stay what they are: the specialist's when it was booked.
+        ///IANA zone in which its local times are constant: the specialist's zone at the time of booking.
         pub timezone: ::std::string::String,
-        ///What it is about.
+        ///Subject of the series.
         pub title: ::std::string::String,
-        ///When it last changed as a series.
+        ///Time of the last change of the series.
         pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Who booked it; absent when that user is gone, or it was a program.
+        ///User who booked it; absent if an API key booked it or the user was deleted.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub user_id: ::std::option::Option<i64>,
-        ///Counts its changes and those of its appointments; to be sent back with the next one.
+        ///Version of the series and its appointments, to be sent with the next change.
         pub version: i64,
     }
     impl AppointmentSeries {
@@ -164,12 +164,12 @@ was said before.*/
             Default::default()
         }
     }
-    ///A series after a change, and what of the change was left out.
+    ///Series after a change, and the times that were skipped.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AppointmentSeriesResult {
-        ///The series as it is now.
+        ///Series after the change.
         pub series: AppointmentSeries,
-        ///The times that were not free, earliest first; empty unless conflicts were to be skipped.
+        ///Times that were not free, earliest first; empty unless `on_conflict` is `skip`.
         pub skipped: ::std::vec::Vec<SeriesConflict>,
     }
     impl AppointmentSeriesResult {
@@ -177,7 +177,10 @@ was said before.*/
             Default::default()
         }
     }
-    ///Order of a list of appointments.
+    /**Order of a list of appointments.
+
+- `started_at`: earliest first
+- `-started_at`: latest first*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -232,7 +235,16 @@ was said before.*/
             value.parse()
         }
     }
-    ///Where an appointment stands.
+    /**Status of an appointment.
+
+- `held`: kept for its maker until `hold_expires_at`, or offered to a patient of the waitlist
+- `expired`: was held; the hold lapsed or was released
+- `scheduled`: booked
+- `confirmed`: booked and confirmed
+- `in_progress`: has begun
+- `completed`: took place
+- `cancelled`: cancelled by the patient or the clinic
+- `no_show`: the patient did not come*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -311,45 +323,45 @@ was said before.*/
             value.parse()
         }
     }
-    ///A kind of appointment that a clinic offers.
+    ///Kind of appointment that a clinic offers for booking.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AppointmentTemplate {
-        ///When it was archived; absent while it can be booked.
+        ///Time of archiving; absent while it can be booked.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub archived_at: ::std::option::Option<
             ::chrono::DateTime<::chrono::offset::Utc>,
         >,
-        ///How many minutes after it nothing else is booked; the specialist's own when absent.
+        ///Minutes that stay free after the appointment; absent if the specialist's own setting applies.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub buffer_after_minutes: ::std::option::Option<i32>,
-        ///How many minutes before it nothing else is booked; the specialist's own when absent.
+        ///Minutes that stay free before the appointment; absent if the specialist's own setting applies.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub buffer_before_minutes: ::std::option::Option<i32>,
-        ///How many minutes before its beginning a patient can last cancel it.
+        ///Minutes before the start from which on patients can no longer cancel.
         pub cancellation_cutoff_minutes: i32,
-        ///When it was created.
+        ///Time of creation.
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///What it is about.
+        ///Description.
         pub description: ::std::string::String,
-        ///How many minutes it takes.
+        ///Duration of the appointment in minutes.
         pub duration_minutes: i32,
-        ///Its id.
+        ///Identifier of the template.
         pub id: i64,
-        ///How many minutes before its beginning it can last be booked; the specialist's own when absent.
+        ///Minimum notice of a booking in minutes before the start; absent if the specialist's own setting applies.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub minimum_notice_minutes: ::std::option::Option<i32>,
-        ///How specialist and patient meet.
+        ///Form of the meeting.
         pub modality: Modality,
-        ///What it is called.
+        ///Name.
         pub name: ::std::string::String,
-        ///How many minutes before its beginning a patient can last move it.
+        ///Minutes before the start from which on patients can no longer reschedule.
         pub reschedule_cutoff_minutes: i32,
-        ///Its name in links, unique among those in use.
+        ///Name in links, unique among the templates in use.
         pub slug: ::std::string::String,
-        ///In which specialty, if in one.
+        ///Identifier of the specialty, if the appointment belongs to one.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialty_id: ::std::option::Option<i64>,
-        ///When it last changed.
+        ///Time of the last change.
         pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
     }
     impl AppointmentTemplate {
@@ -357,39 +369,39 @@ was said before.*/
             Default::default()
         }
     }
-    /**What an appointment template is created from or replaced by. Appointments that are booked keep what
-they were booked with.*/
+    /**Values of an appointment template, for creating and replacing one. Booked appointments keep the values that they
+were booked with.*/
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AppointmentTemplateInput {
-        ///How many minutes after it nothing else is booked; the specialist's own when left out.
+        ///Minutes that stay free after the appointment; the specialist's own setting if left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub buffer_after_minutes: ::std::option::Option<i32>,
-        ///How many minutes before it nothing else is booked; the specialist's own when left out.
+        ///Minutes that stay free before the appointment; the specialist's own setting if left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub buffer_before_minutes: ::std::option::Option<i32>,
-        ///How many minutes before its beginning a patient can last cancel it.
+        ///Minutes before the start from which on patients can no longer cancel.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub cancellation_cutoff_minutes: ::std::option::Option<i32>,
-        ///What it is about.
+        ///Description.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub description: ::std::option::Option<::std::string::String>,
-        ///How many minutes it takes.
+        ///Duration of the appointment in minutes.
         pub duration_minutes: i32,
-        ///How many minutes before its beginning it can last be booked; the specialist's own when left out.
+        ///Minimum notice of a booking in minutes before the start; the specialist's own setting if left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub minimum_notice_minutes: ::std::option::Option<i32>,
-        ///How specialist and patient meet.
+        ///Form of the meeting.
         pub modality: Modality,
-        ///What it is called; no names of people: it is shown in calendars.
+        ///Name, without names of people, because calendars show it.
         pub name: ::std::string::String,
-        ///How many minutes before its beginning a patient can last move it.
+        ///Minutes before its beginning up to which a patient can move it; as `cancellation_cutoff_minutes` when left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub reschedule_cutoff_minutes: ::std::option::Option<i32>,
-        /**Its name in links, unique among those in use. Left out, it is made from the name when the template is
-created, and stays when it is replaced.*/
+        /**Name in links, unique among the templates in use. If it is left out, creating derives it from the name and
+replacing keeps it.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub slug: ::std::option::Option<::std::string::String>,
-        ///In which specialty, if in one.
+        ///Identifier of the specialty, if the appointment belongs to one.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialty_id: ::std::option::Option<i64>,
     }
@@ -398,7 +410,10 @@ created, and stays when it is replaced.*/
             Default::default()
         }
     }
-    ///Order of a list of appointment templates.
+    /**Order of a list of appointment templates.
+
+- `name`: by name, from A to Z
+- `-name`: by name, from Z to A*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -453,16 +468,16 @@ created, and stays when it is replaced.*/
             value.parse()
         }
     }
-    ///When a specialist can be booked.
+    ///Open slots of a specialist.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Availability {
-        ///The slots, earliest first; they overlap where one takes longer than the next one is away.
+        ///Open slots, earliest first. They overlap if their duration exceeds `slot_minutes`.
         pub data: ::std::vec::Vec<OpenSlot>,
-        ///How many minutes lie between two beginnings.
+        ///Minutes between the beginnings of slots.
         pub slot_minutes: i64,
-        ///The specialist.
+        ///Identifier of the specialist.
         pub specialist_id: i64,
-        ///The IANA zone that its hours are in, to show slots in.
+        ///IANA zone of the specialist's hours, for the display of slots.
         pub timezone: ::std::string::String,
     }
     impl Availability {
@@ -470,13 +485,13 @@ created, and stays when it is replaced.*/
             Default::default()
         }
     }
-    ///Why and how long to act as a patient.
+    ///Reason and duration of an impersonation.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct BeginImpersonation {
-        ///How long, in minutes.
+        ///Duration in minutes.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub minutes: ::std::option::Option<i64>,
-        ///Why it is necessary; kept with the impersonation.
+        ///Reason for the impersonation, which is stored with it.
         pub reason: ::std::string::String,
     }
     impl BeginImpersonation {
@@ -484,25 +499,25 @@ created, and stays when it is replaced.*/
             Default::default()
         }
     }
-    ///What to book: an open slot, or a hold of one's own.
+    ///Request to book an open slot or a hold of the caller.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct BookAppointment {
-        ///The hold to book; specialist, patient, template and time are then its own, and left out here.
+        ///Hold to book. It determines specialist, patient, template and time, which must be left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub hold_id: ::std::option::Option<i64>,
-        ///Who is treated; required without a hold. A patient may leave it out, and can name itself alone.
+        ///Patient who is treated; required without `hold_id`. Optional for a patient, who can name only itself.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub patient_id: ::std::option::Option<i64>,
-        ///Who treats; required without a hold.
+        ///Specialist who treats; required without `hold_id`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialist_id: ::std::option::Option<i64>,
-        ///When the slot begins, as availability lists it; required without a hold.
+        ///Beginning of the slot, as listed by the specialist's availability; required without `hold_id`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub started_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
-        ///What is booked; left out, a slot as the specialist has them.
+        ///Appointment template to book. Without it, the slot has the length and buffers of the specialist's schedule.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub template_id: ::std::option::Option<i64>,
-        ///What it is about; no names, no diagnoses: it is shown in calendars.
+        ///Subject of the appointment. Must not contain names or diagnoses.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub title: ::std::option::Option<::std::string::String>,
     }
@@ -511,12 +526,12 @@ created, and stays when it is replaced.*/
             Default::default()
         }
     }
-    ///The appointments in a stretch of time, earliest first.
+    ///Appointments in a range, earliest first.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Calendar {
-        ///The appointments.
+        ///Appointments, earliest first.
         pub entries: ::std::vec::Vec<CalendarEntry>,
-        ///The IANA zone of the local times: the one asked for, or the organization's.
+        ///IANA zone of the local times: the requested one, or the organization's.
         pub timezone: ::std::string::String,
     }
     impl Calendar {
@@ -524,31 +539,31 @@ created, and stays when it is replaced.*/
             Default::default()
         }
     }
-    ///An appointment as a calendar shows it: no title and no name.
+    ///Appointment as a calendar shows it, without title and names.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CalendarEntry {
-        ///When it ends.
+        ///End of the appointment.
         pub ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Id of the appointment.
+        ///Identifier of the appointment.
         pub id: i64,
-        ///When it ends, likewise.
+        ///End in local time of the calendar's zone, with the offset from UTC at that time.
         pub local_ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///When it begins, as a clock in the calendar's zone shows it, with the offset of that moment.
+        ///Beginning in local time of the calendar's zone, with the offset from UTC at that time.
         pub local_started_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///How specialist and patient meet.
+        ///Form in which specialist and patient meet.
         pub modality: Modality,
-        ///Who is treated.
+        ///Patient who is treated.
         pub patient_id: i64,
-        ///Who treats.
+        ///Specialist who treats.
         pub specialist_id: i64,
-        ///In which specialty, if that was said.
+        ///Specialty of the appointment, if any.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialty: ::std::option::Option<CalendarSpecialty>,
-        ///When it begins.
+        ///Beginning of the appointment.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Where it stands.
+        ///Status of the appointment.
         pub status: AppointmentStatus,
-        ///Name of the appointment in links and in feeds.
+        ///Random identifier of the appointment for links and calendars.
         pub uid: ::uuid::Uuid,
     }
     impl CalendarEntry {
@@ -556,14 +571,14 @@ created, and stays when it is replaced.*/
             Default::default()
         }
     }
-    ///A member's calendar, open to whoever has its token.
+    ///Calendar feed of a member, readable with its token.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CalendarFeed {
-        ///When its token was made.
+        ///Time at which its token was created.
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Its id; stays when the token is replaced.
+        ///Identifier of the feed; stays when the token is replaced.
         pub id: i64,
-        ///Whose appointments it shows.
+        ///User whose appointments it shows.
         pub user_id: i64,
     }
     impl CalendarFeed {
@@ -571,12 +586,12 @@ created, and stays when it is replaced.*/
             Default::default()
         }
     }
-    ///A calendar feed and the token to read it with.
+    ///Calendar feed and its token.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CalendarFeedToken {
-        ///The feed.
+        ///Calendar feed.
         pub feed: CalendarFeed,
-        ///To be put into the link `/v1/calendar.ics?token=…`. This is the only time it is shown.
+        ///Token for the link `/v1/calendar.ics?token=…`. Shown only once.
         pub token: ::std::string::String,
     }
     impl CalendarFeedToken {
@@ -584,12 +599,12 @@ created, and stays when it is replaced.*/
             Default::default()
         }
     }
-    ///The specialty of an appointment.
+    ///Specialty of an appointment.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CalendarSpecialty {
-        ///Its id.
+        ///Identifier of the specialty.
         pub id: i64,
-        ///Its name.
+        ///Name of the specialty.
         pub name: ::std::string::String,
     }
     impl CalendarSpecialty {
@@ -597,10 +612,10 @@ created, and stays when it is replaced.*/
             Default::default()
         }
     }
-    ///Why an appointment is called off.
+    ///Request to cancel an appointment.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CancelAppointment {
-        ///The reason.
+        ///Reason for the cancellation.
         pub reason: CancellationReason,
     }
     impl CancelAppointment {
@@ -608,13 +623,13 @@ created, and stays when it is replaced.*/
             Default::default()
         }
     }
-    ///Which appointments of a series are called off, and why.
+    ///Request to cancel appointments of a series.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CancelAppointmentSeries {
-        ///Which one, or from which one on; required unless all of them are called off.
+        ///Appointment to cancel, or the first one of `following`; required unless `scope` is `all`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub appointment_id: ::std::option::Option<i64>,
-        ///The reason.
+        ///Reason for the cancellation.
         pub reason: CancellationReason,
     }
     impl CancelAppointmentSeries {
@@ -622,7 +637,12 @@ created, and stays when it is replaced.*/
             Default::default()
         }
     }
-    ///Why an appointment was called off; a choice and no text, so that nothing personal gets in.
+    /**Reason for the cancellation of an appointment. A fixed list, because a free text could contain personal data.
+
+- `patient_request`: the patient asked for it
+- `specialist_unavailable`: the specialist is not available
+- `clinic_request`: the clinic asked for it
+- `other`: any other reason*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -685,15 +705,15 @@ created, and stays when it is replaced.*/
             value.parse()
         }
     }
-    ///An event of Clerk's; fields that are not named here are ignored.
+    ///An event of Clerk. Unknown fields are ignored.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ClerkEvent {
-        ///What it happened to, as Clerk's API shows it.
+        ///Object that the event is about, in the form of Clerk's API.
         pub data: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
-        ///When it happened, in milliseconds since 1970.
+        ///Time of the event, in milliseconds since 1970.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub timestamp: ::std::option::Option<i64>,
-        ///What happened, e.g. `user.updated`.
+        ///Type of the event, e.g. `user.updated`.
         #[serde(rename = "type")]
         pub type_: ::std::string::String,
         #[serde(flatten)]
@@ -704,7 +724,12 @@ created, and stays when it is replaced.*/
             Default::default()
         }
     }
-    ///Why an appointment of a series can't have a time.
+    /**Reason why an appointment of a series can't have a time.
+
+- `slot_taken`: the specialist or the patient has an appointment at this time
+- `specialist_away`: the specialist's schedule has an absence at this time, or the specialist has left the clinic
+- `time_skipped`: the local time does not exist, because the clocks go forward
+- `time_past`: the time is in the past*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -767,15 +792,15 @@ created, and stays when it is replaced.*/
             value.parse()
         }
     }
-    ///Whom to invite to an organization: exactly one of `email` and `user_id` says it.
+    ///Person to invite to an organization, by exactly one of `email` and `user_id`.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ConnectUser {
-        ///An e-mail address: whoever has proved to own it, or will, can accept.
+        ///E-mail address. A user with this verified address can accept, now or later.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub email: ::std::option::Option<::std::string::String>,
-        ///Role that the person is to have.
+        ///Role of the new member.
         pub role: MemberRole,
-        ///Somebody who was a member of the organization before.
+        ///Id of a former member of the organization.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub user_id: ::std::option::Option<i64>,
     }
@@ -784,15 +809,15 @@ created, and stays when it is replaced.*/
             Default::default()
         }
     }
-    ///What a key is created from.
+    ///New API key.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CreateApiKey {
-        ///When it stops being accepted, at most two years from now; never when left out.
+        ///Time at which the key expires, at most two years from now; it does not expire if left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub expires_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
-        ///What it is for.
+        ///Name that describes the purpose of the key.
         pub name: ::std::string::String,
-        ///What it may be used for.
+        ///Areas in which the key may be used.
         pub scopes: ::std::vec::Vec<Scope>,
     }
     impl CreateApiKey {
@@ -800,21 +825,21 @@ created, and stays when it is replaced.*/
             Default::default()
         }
     }
-    ///What an appointment is created from.
+    ///Request to create an appointment.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CreateAppointment {
-        ///When it ends; at most 24 hours later.
+        ///End of the appointment, at most 24 hours after its beginning.
         pub ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Who is treated.
+        ///Patient who is treated.
         pub patient_id: i64,
-        ///Who treats.
+        ///Specialist who treats.
         pub specialist_id: i64,
-        ///In which specialty.
+        ///Specialty of the appointment.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialty_id: ::std::option::Option<i64>,
-        ///When it begins.
+        ///Beginning of the appointment.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///What it is about; no names, no diagnoses: it is shown in calendars.
+        ///Subject of the appointment. Must not contain names or diagnoses.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub title: ::std::option::Option<::std::string::String>,
     }
@@ -823,28 +848,29 @@ created, and stays when it is replaced.*/
             Default::default()
         }
     }
-    ///What a series is booked from.
+    ///Request to book a series.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CreateAppointmentSeries {
-        ///When the first one ends, at most 24 hours later; left out, as the template says. Required without one.
+        /**End of the first appointment, at most 24 hours after its beginning. Determined by the template when left out;
+required without a template.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub ended_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
-        ///Who is treated.
+        ///Patient who is treated.
         pub patient_id: i64,
-        ///How it repeats.
+        ///Rule by which the appointments repeat.
         pub recurrence: Recurrence,
-        ///Who treats.
+        ///Specialist who treats.
         pub specialist_id: i64,
-        ///In which specialty; left out, that of the template.
+        ///Specialty of the appointments; the template's when left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialty_id: ::std::option::Option<i64>,
-        ///When the first one begins; the others begin at the same time of the day.
+        ///Beginning of the first appointment; the others begin at the same local time.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        /**What is booked: it says how long each one takes and in which specialty, unless that is said here, and
-the buffers around each, its modality and its cut-offs.*/
+        /**Appointment template to book. It determines buffers, modality and cut-offs, and duration and specialty unless
+the request states them.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub template_id: ::std::option::Option<i64>,
-        ///What it is about; no names, no diagnoses: it is shown in calendars.
+        ///Subject of the appointments. Must not contain names or diagnoses.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub title: ::std::option::Option<::std::string::String>,
     }
@@ -853,18 +879,21 @@ the buffers around each, its modality and its cut-offs.*/
             Default::default()
         }
     }
-    ///What an organization is created from.
+    ///Values of a new organization.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CreateOrganization {
-        ///The organization of the identity provider's that it is, if there is one; never changes.
+        ///Identifier of the same organization at the identity provider, if there is one; never changes.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub clerk_organization_id: ::std::option::Option<::std::string::String>,
-        ///What it is called.
+        ///Country (ISO 3166-1 alpha-2) in which national telephone numbers are read, e.g. `DE`.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub country: ::std::option::Option<::std::string::String>,
+        ///Name of the organization.
         pub name: ::std::string::String,
-        ///Its name in links; made from the name when left out.
+        ///Name in links; derived from the name if left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub slug: ::std::option::Option<::std::string::String>,
-        ///The IANA zone its opening hours and reports are in.
+        ///IANA time zone of opening hours and reports.
         pub timezone: ::std::string::String,
     }
     impl CreateOrganization {
@@ -878,17 +907,16 @@ the buffers around each, its modality and its cut-offs.*/
         ///Postal address.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub address: ::std::option::Option<::std::string::String>,
-        /**Notes of those who treat. Only they may send them; what anybody else sends leaves the
-notes as they are.*/
+        ///Notes of the specialists who treat the patient. A value from a caller who may not read them is ignored.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub clinical_notes: ::std::option::Option<::std::string::String>,
-        ///Date of birth, between 1850 and today.
+        ///Date of birth, from 1850 to today in the organization's time zone.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub date_of_birth: ::std::option::Option<::chrono::naive::NaiveDate>,
-        ///E-mail address, unique among the clinic's patients.
+        ///E-mail address, unique among the patients of the organization, without regard to letter case.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub email: ::std::option::Option<::std::string::String>,
-        ///Whom to call in an emergency.
+        ///Contact in an emergency.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub emergency_contact: ::std::option::Option<::std::string::String>,
         ///First name.
@@ -898,7 +926,7 @@ notes as they are.*/
         ///Number of a national identity document or health insurance.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub national_id: ::std::option::Option<::std::string::String>,
-        ///Telephone number, best with its country's prefix.
+        ///Telephone number: with the prefix of its country, or in the national form of the organization's country.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub phone: ::std::option::Option<::std::string::String>,
     }
@@ -907,26 +935,26 @@ notes as they are.*/
             Default::default()
         }
     }
-    ///What an entry of the waitlist is created from: a specialist, a template, or both.
+    ///Request to add an entry to the waitlist, for a specialist, an appointment template, or both.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct CreateWaitlistEntry {
-        ///Who waits. A patient may leave it out, and can name itself alone.
+        ///Patient who waits. Optional for a patient, who can name only itself.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub patient_id: ::std::option::Option<i64>,
-        ///From when on the patient could come; left out, from now on.
+        ///Earliest beginning of the appointment; now when left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub requested_from: ::std::option::Option<
             ::chrono::DateTime<::chrono::offset::Utc>,
         >,
-        ///Until when it has to be over, at most 366 days after `requested_from`; left out, 90 days after it.
+        ///Latest end of the appointment, at most 366 days after `requested_from`; 90 days after it when left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub requested_to: ::std::option::Option<
             ::chrono::DateTime<::chrono::offset::Utc>,
         >,
-        ///With whom; left out, anybody who can be booked and has the template's specialty.
+        ///Requested specialist; when left out, any bookable specialist who has the template's specialty.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialist_id: ::std::option::Option<i64>,
-        ///For what; left out, a slot as the specialist has them.
+        ///Requested appointment template; when left out, a slot with the length of the specialist's schedule.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub template_id: ::std::option::Option<i64>,
     }
@@ -935,16 +963,16 @@ notes as they are.*/
             Default::default()
         }
     }
-    ///How one dependency answered.
+    ///State of a dependency.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct DependencyState {
-        ///How long the answer took, in milliseconds.
+        ///Time that the answer took, in milliseconds.
         pub latency_ms: f64,
-        ///Its name.
+        ///Name of the dependency.
         pub name: ::std::string::String,
-        ///Whether the service is of no use without it.
+        ///`true` if the service can't work without it.
         pub required: bool,
-        ///Whether it answered in time.
+        ///`true` if it answered in time.
         pub up: bool,
     }
     impl DependencyState {
@@ -952,14 +980,14 @@ notes as they are.*/
             Default::default()
         }
     }
-    ///What was asked for is under way.
+    ///Accepted request for an erasure.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ErasureAccepted {
-        ///Whether nothing is changed and only the plan made.
+        ///`true` if the job only makes the plan and changes nothing.
         pub dry_run: bool,
         ///Id of the job.
         pub job_id: ::uuid::Uuid,
-        ///How far it is.
+        ///State of the job.
         pub status: JobState,
     }
     impl ErasureAccepted {
@@ -967,7 +995,12 @@ notes as they are.*/
             Default::default()
         }
     }
-    ///What becomes of something.
+    /**Action of an erasure on rows.
+
+- `delete`: deletes them
+- `anonymize`: keeps them without the person's data
+- `destroy_key`: destroys the key, so that data encrypted with it can't be decrypted any more, in backups either
+- `retain`: keeps them unchanged; see `reason` and `until`*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1030,28 +1063,28 @@ notes as they are.*/
             value.parse()
         }
     }
-    ///A table, or another place, in which the person is found one way, and what becomes of it.
+    ///Rows of a table, or items of another store, in which the person is found in one way, and the action on them.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ErasureItem {
-        ///What becomes of the rows.
+        ///Action on the rows.
         pub action: ErasureAction,
-        ///The columns that are about the person.
+        ///Columns with the person's data.
         pub columns: ::std::vec::Vec<::std::string::String>,
         /**Way in which the person is found, and the column: `user`, `address`, `patient`, `specialist`, `data_key`,
 `audit_entry`, `organization`, `entity`, `erasure`, `pseudonym` or `key`, then `:` and the column.*/
         pub found_by: ::std::string::String,
-        ///Why they are retained.
+        ///Reason for retaining the rows.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub reason: ::std::option::Option<::std::string::String>,
-        ///How many rows (or keys, or objects): to be changed in a plan, really changed in a receipt.
+        ///Number of rows, keys or objects: to be changed, in a plan; changed, in a receipt.
         pub rows: i64,
-        ///Which service holds it.
+        ///Service that holds the data.
         pub service: HoldingService,
-        ///The store: `postgresql`, `redis`, `s3`, `clickhouse` or `users` (of the identity provider).
+        ///Store: `postgresql`, `redis`, `s3`, `clickhouse` or `users` (of the identity provider).
         pub store: ::std::string::String,
-        ///The table, or the prefix or pattern of keys.
+        ///Table, or prefix or pattern of keys.
         pub table: ::std::string::String,
-        ///How long they are retained.
+        ///End of the retention, in words.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub until: ::std::option::Option<::std::string::String>,
     }
@@ -1060,46 +1093,45 @@ notes as they are.*/
             Default::default()
         }
     }
-    ///An erasure: what it was to do and what it did.
+    ///Erasure, with its plan and its receipt.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ErasureJob {
-        ///True if the user's account is erased as well.
+        ///`true` if the user's account is erased, too.
         pub account: bool,
-        ///How often it was begun.
+        ///Number of attempts.
         pub attempts: i32,
-        ///Whether nothing is changed and only the plan made.
+        ///`true` if the job only makes the plan and changes nothing.
         pub dry_run: bool,
-        ///When all of it was done.
+        ///Time at which the job finished.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub finished_at: ::std::option::Option<
             ::chrono::DateTime<::chrono::offset::Utc>,
         >,
-        ///Its id.
+        ///Id of the job.
         pub job_id: ::uuid::Uuid,
-        ///Code of what went wrong in the last attempt that failed.
+        ///Error code of the last failed attempt.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub last_error: ::std::option::Option<::std::string::String>,
-        ///How far it goes.
+        ///Extent to which data is erased.
         pub mode: ErasureMode,
-        ///The organization whose data is meant; left out for all of them.
+        ///Organization whose data is covered; absent if all organizations are.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub organization_id: ::std::option::Option<i64>,
-        /**What was found at the beginning, place by place; empty before that. Telemetry's part comes
-once Telemetry has made its own.*/
+        /**Data found at the beginning, place by place; empty before the job has made its plan. Telemetry's items are added
+when Telemetry has finished its own job.*/
         pub plan: ::std::vec::Vec<ErasureItem>,
-        /**What was really changed, and what was retained; complete once the job has succeeded. Empty for
-a dry run.*/
+        ///Changed and retained data, place by place; complete when the job has succeeded. Empty for a dry run.
         pub receipt: ::std::vec::Vec<ErasureItem>,
-        ///When it was asked for.
+        ///Time of the request.
         pub requested_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///When it was begun.
+        ///Time at which the job was first started.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub started_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
-        ///How far it is. What fails is tried again by itself.
+        ///State of the job. Failed attempts are retried automatically.
         pub status: JobState,
-        ///The subject's id.
+        ///Id of the person.
         pub subject_id: i64,
-        ///What the subject's id is the id of.
+        ///Kind of the person's id.
         pub subject_kind: SubjectKind,
     }
     impl ErasureJob {
@@ -1107,7 +1139,10 @@ a dry run.*/
             Default::default()
         }
     }
-    ///How far an erasure goes.
+    /**Extent to which data is erased.
+
+- `erase`: deletes data that the law does not require to be kept, and anonymizes the rest
+- `anonymize`: keeps data that can be kept without identifying the person, and deletes the rest*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1162,7 +1197,7 @@ a dry run.*/
             value.parse()
         }
     }
-    ///What went wrong, for a program (`code`, `details`) and for a person (`message`).
+    ///Error, for a program (`code`, `details`) and for a person (`message`).
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ErrorBody {
         ///Stable, machine-readable name of the fault; never changes once released.
@@ -1185,7 +1220,7 @@ hundred at most. `count` says how many there are in all.*/
     ///The body of every error answer.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ErrorEnvelope {
-        ///What went wrong.
+        ///The error.
         pub error: ErrorBody,
     }
     impl ErrorEnvelope {
@@ -1193,16 +1228,16 @@ hundred at most. `count` says how many there are in all.*/
             Default::default()
         }
     }
-    ///The rows of a table in which the person is found one way.
+    ///Rows of a table in which the person is found in one way.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ExportedHolding {
-        ///How the person is found; see the items of an erasure.
+        ///Way in which the person is found; see `found_by` of the items of an erasure.
         pub found_by: ::std::string::String,
-        ///The rows, each an object with its columns. What tells of others is left out.
+        ///Rows, each an object with its columns. Columns with data of other persons are left out.
         pub rows: ::std::vec::Vec<::serde_json::Value>,
-        ///The store: `postgresql` or `s3`.
+        ///Store: `postgresql` or `s3`.
         pub store: ::std::string::String,
-        ///The table, or the prefix of keys.
+        ///Table, or prefix of keys.
         pub table: ::std::string::String,
     }
     impl ExportedHolding {
@@ -1210,10 +1245,10 @@ hundred at most. `count` says how many there are in all.*/
             Default::default()
         }
     }
-    ///The service lives.
+    ///State of the process.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Health {
-        ///Always `ok`; a process that can't say so does not answer.
+        ///Always `ok`; a process that is not does not answer.
         pub status: HealthStatus,
         ///Version of the running binary.
         pub version: ::std::string::String,
@@ -1223,7 +1258,7 @@ hundred at most. `count` says how many there are in all.*/
             Default::default()
         }
     }
-    ///The one thing a living process can say.
+    ///State of a running process.
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1274,17 +1309,17 @@ hundred at most. `count` says how many there are in all.*/
             value.parse()
         }
     }
-    ///Which open slot to hold.
+    ///Request to hold an open slot.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct HoldAppointment {
-        ///Who is treated. A patient may leave it out, and can name itself alone.
+        ///Patient who is treated. Optional for a patient, who can name only itself.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub patient_id: ::std::option::Option<i64>,
-        ///Who treats.
+        ///Specialist who treats.
         pub specialist_id: i64,
-        ///When the slot begins, as availability lists it.
+        ///Beginning of the slot, as listed by the specialist's availability.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///What is booked; left out, a slot as the specialist has them.
+        ///Appointment template to book. Without it, the slot has the length and buffers of the specialist's schedule.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub template_id: ::std::option::Option<i64>,
     }
@@ -1293,7 +1328,11 @@ hundred at most. `count` says how many there are in all.*/
             Default::default()
         }
     }
-    ///Where something is held.
+    /**Service that holds data.
+
+- `core`: this service
+- `telemetry`: the service for audit, analytics, media and pose data
+- `clerk`: the identity provider*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1352,20 +1391,20 @@ hundred at most. `count` says how many there are in all.*/
             value.parse()
         }
     }
-    ///An administrator acting as a patient, for a stated reason and a short time.
+    ///Period in which an administrator acts as a patient, for a stated reason.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Impersonation {
-        ///When it began.
+        ///Time at which it began.
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Until when, unless it is ended before.
+        ///Time at which it expires, unless it is ended earlier.
         pub expires_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Its id.
+        ///Id of the impersonation.
         pub id: i64,
-        ///The administrator.
+        ///Id of the administrator.
         pub impersonator_user_id: i64,
-        ///Whom the administrator acts as.
+        ///Id of the patient.
         pub patient_id: i64,
-        ///The user of that patient.
+        ///Id of the patient's user.
         pub patient_user_id: i64,
     }
     impl Impersonation {
@@ -1373,12 +1412,12 @@ hundred at most. `count` says how many there are in all.*/
             Default::default()
         }
     }
-    ///An impersonation and the token to act with.
+    ///Impersonation with its token.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ImpersonationToken {
-        ///The impersonation.
+        ///Impersonation.
         pub impersonation: Impersonation,
-        ///To be sent as `Authorization: Bearer …`. This is the only time it is shown.
+        ///Token, to be sent as `Authorization: Bearer …`. It is shown only once.
         pub token: ::std::string::String,
     }
     impl ImpersonationToken {
@@ -1386,34 +1425,34 @@ hundred at most. `count` says how many there are in all.*/
             Default::default()
         }
     }
-    ///An invitation as the organization sees it. It tells nobody whether the person has an account.
+    ///Invitation as shown to the organization. It does not disclose whether the person has an account.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Invitation {
-        ///When it was first made.
+        ///Time at which it was created.
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///The e-mail address as it was typed; absent for who was invited by its id.
+        ///Invited e-mail address, as it was typed; absent if a user was invited by its id.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub email: ::std::option::Option<::std::string::String>,
-        ///When it was answered or taken back.
+        ///Time at which it was answered or revoked.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub ended_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
-        ///When it stops being good, unless it is renewed.
+        ///Time at which the invitation expires, unless it is renewed.
         pub expires_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Its id.
+        ///Id of the invitation.
         pub id: i64,
         ///Kind of the invitation.
         pub kind: InvitationKind,
-        ///The patient record that is to be the person's own.
+        ///Id of the patient record that is to be linked to the person.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub patient_id: ::std::option::Option<i64>,
         ///Role that the person is to have in the organization.
         pub role: MemberRole,
-        ///The specialist record that is to be the person's own.
+        ///Id of the specialist record that is to be linked to the person.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialist_id: ::std::option::Option<i64>,
-        ///Where it stands.
+        ///Status of the invitation.
         pub status: InvitationStatus,
-        ///The user; absent for who was invited by an address.
+        ///Id of the invited user; absent if an e-mail address was invited.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub user_id: ::std::option::Option<i64>,
     }
@@ -1422,7 +1461,11 @@ hundred at most. `count` says how many there are in all.*/
             Default::default()
         }
     }
-    ///Kind of an invitation: to become a member, or to own a record.
+    /**Kind of an invitation.
+
+- `membership`: to become a member of the organization
+- `patient_link`: to sign in as a patient
+- `specialist_link`: to sign in as a specialist*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1481,7 +1524,13 @@ hundred at most. `count` says how many there are in all.*/
             value.parse()
         }
     }
-    ///Where an invitation stands.
+    /**Status of an invitation.
+
+- `pending`: not answered yet
+- `expired`: not answered in time
+- `accepted`: accepted by the person
+- `declined`: declined by the person
+- `revoked`: revoked by the organization*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1548,7 +1597,12 @@ hundred at most. `count` says how many there are in all.*/
             value.parse()
         }
     }
-    ///How far a job is.
+    /**State of a job.
+
+- `queued`: Waits to be run, for the first time or again.
+- `running`: A process is running it.
+- `succeeded`: Done.
+- `failed`: Failed for good; `last_error` states the reason.*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1614,7 +1668,7 @@ hundred at most. `count` says how many there are in all.*/
     ///A JSON Web Key Set (RFC 7517).
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct KeySet {
-        ///The keys, as RFC 8037 writes Ed25519 keys.
+        ///Ed25519 keys in the form of RFC 8037.
         pub keys: ::std::vec::Vec<::serde_json::Value>,
     }
     impl KeySet {
@@ -1622,13 +1676,13 @@ hundred at most. `count` says how many there are in all.*/
             Default::default()
         }
     }
-    ///The person who is to own a record: exactly one of `email` and `user_id`.
+    ///Person to be linked to a record, by exactly one of `email` and `user_id`.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct LinkRecord {
-        ///An e-mail address: whoever has proved to own it, or will, can accept.
+        ///E-mail address. A user with this verified address can accept, now or later.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub email: ::std::option::Option<::std::string::String>,
-        ///A member of the organization.
+        ///Id of a member of the organization.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub user_id: ::std::option::Option<i64>,
     }
@@ -1637,33 +1691,32 @@ hundred at most. `count` says how many there are in all.*/
             Default::default()
         }
     }
-    ///The caller: who it is, where it belongs and what it may do.
+    ///Account of the caller, with its memberships and permissions.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Me {
-        ///The user's id.
+        ///Id of the user.
         pub id: i64,
-        /**The user's open invitations from every organization; the first to expire comes first. Empty while somebody
-acts as the user.*/
+        ///Open invitations of the user from every organization, the first to expire first. Empty during an impersonation.
         pub invitations: ::std::vec::Vec<MyInvitation>,
-        ///Every organization the user belongs to, by name.
+        ///Memberships of the user, sorted by the organization's name.
         pub memberships: ::std::vec::Vec<MyMembership>,
-        ///Name that the user goes by.
+        ///Display name of the user.
         pub name: ::std::string::String,
-        ///The organization of this request; absent for a person in none.
+        ///Organization of the request; absent if the user has none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub organization_id: ::std::option::Option<i64>,
-        ///The user's own patient record in it.
+        ///Patient record of the user in that organization.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub patient_id: ::std::option::Option<i64>,
-        ///Permissions of the user in it, e.g. `appointment_write`; a later version may have more names.
+        ///Permissions of the user in that organization, e.g. `appointment_write`; later versions may add names.
         pub permissions: ::std::vec::Vec<::std::string::String>,
-        ///Role of the user in it.
+        ///Role of the user in that organization.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub role: ::std::option::Option<Role>,
-        ///The user's own specialist record in it.
+        ///Specialist record of the user in that organization.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialist_id: ::std::option::Option<i64>,
-        ///Whether the user runs the platform.
+        ///`true` if the user administers the platform.
         pub superadmin: bool,
     }
     impl Me {
@@ -1671,19 +1724,19 @@ acts as the user.*/
             Default::default()
         }
     }
-    ///A person who belongs to an organization.
+    ///Member of an organization.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Member {
-        ///The e-mail address that the user has proved to own.
+        ///Verified e-mail address of the user.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub email: ::std::option::Option<::std::string::String>,
-        ///Name that the user goes by.
+        ///Display name of the user.
         pub name: ::std::string::String,
-        ///What the user is in the organization.
+        ///Role of the user in the organization.
         pub role: MemberRole,
-        ///Since when the user belongs to it.
+        ///Time at which the user became a member.
         pub since: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///The user.
+        ///Id of the user.
         pub user_id: i64,
     }
     impl Member {
@@ -1691,7 +1744,12 @@ acts as the user.*/
             Default::default()
         }
     }
-    ///What a member is in its organization. Running the platform is no membership, so nobody can grant it.
+    /**Role of a member in its organization.
+
+- `admin`: administers the organization
+- `specialist`: treats patients
+- `staff`: works at the front desk
+- `patient`: is treated*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1754,7 +1812,10 @@ acts as the user.*/
             value.parse()
         }
     }
-    ///How specialist and patient meet.
+    /**Form in which specialist and patient meet.
+
+- `in_person`: at the clinic
+- `video`: by video call*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1809,19 +1870,19 @@ acts as the user.*/
             value.parse()
         }
     }
-    /**An open invitation as the invited person sees it. Whose record a link is about shows once it is accepted:
-the address may have been mistyped.*/
+    /**Open invitation as shown to the invited person. The record of a link is not shown before the person accepts, since the
+address may have been mistyped.*/
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct MyInvitation {
-        ///When it stops being good, unless it is renewed.
+        ///Time at which the invitation expires, unless it is renewed.
         pub expires_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Its id.
+        ///Id of the invitation.
         pub id: i64,
         ///Kind of the invitation.
         pub kind: InvitationKind,
-        ///The organization that invites.
+        ///Id of the organization that invites.
         pub organization_id: i64,
-        ///The organization's name.
+        ///Name of the organization.
         pub organization_name: ::std::string::String,
         ///Role that the person is to have in the organization.
         pub role: MemberRole,
@@ -1831,16 +1892,16 @@ the address may have been mistyped.*/
             Default::default()
         }
     }
-    ///One organization the user belongs to.
+    ///Membership of a user in an organization.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct MyMembership {
         ///Id of the organization.
         pub organization_id: i64,
-        ///What it is called.
+        ///Name of the organization.
         pub organization_name: ::std::string::String,
-        ///Its name in links.
+        ///Name of the organization in links.
         pub organization_slug: ::std::string::String,
-        ///Role of the user in it.
+        ///Role of the user in the organization.
         pub role: Role,
     }
     impl MyMembership {
@@ -1848,7 +1909,10 @@ the address may have been mistyped.*/
             Default::default()
         }
     }
-    ///What becomes of a change of which a part is not possible.
+    /**Treatment of times that are not free.
+
+- `fail`: nothing is booked or changed
+- `skip`: the other times are booked or changed, and the answer lists those that were skipped*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1903,12 +1967,12 @@ the address may have been mistyped.*/
             value.parse()
         }
     }
-    ///Time that can be booked.
+    ///Slot that can be booked.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct OpenSlot {
-        ///When it ends.
+        ///End of the slot.
         pub ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///When it begins.
+        ///Beginning of the slot.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
     }
     impl OpenSlot {
@@ -1919,20 +1983,23 @@ the address may have been mistyped.*/
     ///A clinic.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Organization {
-        ///The organization of the identity provider's that it is: who accepts an invitation there is a member.
+        ///Identifier of the same organization at the identity provider. People who accept an invitation there become members.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub clerk_organization_id: ::std::option::Option<::std::string::String>,
-        ///When it was created.
+        ///Country (ISO 3166-1 alpha-2) in which national telephone numbers are read.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub country: ::std::option::Option<::std::string::String>,
+        ///Time of creation.
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Its id.
+        ///Identifier of the organization.
         pub id: i64,
-        ///What it is called.
+        ///Name of the organization.
         pub name: ::std::string::String,
-        ///Its name in links; never changes.
+        ///Name in links; never changes.
         pub slug: ::std::string::String,
-        ///The IANA zone its opening hours and reports are in.
+        ///IANA time zone of opening hours and reports.
         pub timezone: ::std::string::String,
-        ///When it last changed.
+        ///Time of the last change.
         pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
     }
     impl Organization {
@@ -1940,16 +2007,16 @@ the address may have been mistyped.*/
             Default::default()
         }
     }
-    ///Settings of an organization; a setting that it has not made has its default.
+    ///Settings of an organization. A setting that was never made has its default.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct OrganizationSettings {
-        ///The organization.
+        ///Id of the organization.
         pub organization_id: i64,
-        ///For how long specialists open the records of whom they treated.
+        ///Period for which specialists may open the records of their patients.
         pub record_access: RecordAccess,
-        ///When it last changed.
+        ///Time of the last change.
         pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Rises with each change; the next change says which one it was made from.
+        ///Version, which increases with each change; an update states the version that it was made from.
         pub version: i64,
     }
     impl OrganizationSettings {
@@ -1960,9 +2027,9 @@ the address may have been mistyped.*/
     ///One page of a list.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PageApiKey {
-        ///The entries of this page, in the order asked for.
+        ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<ApiKey>,
-        ///Which page this is and how many there are.
+        ///Number of this page, and the size of the whole list.
         pub meta: PageMeta,
     }
     impl PageApiKey {
@@ -1973,9 +2040,9 @@ the address may have been mistyped.*/
     ///One page of a list.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PageAppointment {
-        ///The entries of this page, in the order asked for.
+        ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<Appointment>,
-        ///Which page this is and how many there are.
+        ///Number of this page, and the size of the whole list.
         pub meta: PageMeta,
     }
     impl PageAppointment {
@@ -1986,9 +2053,9 @@ the address may have been mistyped.*/
     ///One page of a list.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PageAppointmentTemplate {
-        ///The entries of this page, in the order asked for.
+        ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<AppointmentTemplate>,
-        ///Which page this is and how many there are.
+        ///Number of this page, and the size of the whole list.
         pub meta: PageMeta,
     }
     impl PageAppointmentTemplate {
@@ -1999,9 +2066,9 @@ the address may have been mistyped.*/
     ///One page of a list.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PageInvitation {
-        ///The entries of this page, in the order asked for.
+        ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<Invitation>,
-        ///Which page this is and how many there are.
+        ///Number of this page, and the size of the whole list.
         pub meta: PageMeta,
     }
     impl PageInvitation {
@@ -2012,9 +2079,9 @@ the address may have been mistyped.*/
     ///One page of a list.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PageMember {
-        ///The entries of this page, in the order asked for.
+        ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<Member>,
-        ///Which page this is and how many there are.
+        ///Number of this page, and the size of the whole list.
         pub meta: PageMeta,
     }
     impl PageMember {
@@ -2022,14 +2089,14 @@ the address may have been mistyped.*/
             Default::default()
         }
     }
-    ///Which page of how many.
+    ///Position of a page in its list.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PageMeta {
         ///Number of this page, from 1.
         pub page: i64,
-        ///Entries a page holds at most.
+        ///Most entries of a page.
         pub page_size: i64,
-        ///Entries in all pages together.
+        ///Number of entries of all pages.
         pub total: i64,
         ///Number of pages; 0 when there is no entry.
         pub total_pages: i64,
@@ -2042,9 +2109,9 @@ the address may have been mistyped.*/
     ///One page of a list.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PageOrganization {
-        ///The entries of this page, in the order asked for.
+        ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<Organization>,
-        ///Which page this is and how many there are.
+        ///Number of this page, and the size of the whole list.
         pub meta: PageMeta,
     }
     impl PageOrganization {
@@ -2055,9 +2122,9 @@ the address may have been mistyped.*/
     ///One page of a list.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PagePatient {
-        ///The entries of this page, in the order asked for.
+        ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<Patient>,
-        ///Which page this is and how many there are.
+        ///Number of this page, and the size of the whole list.
         pub meta: PageMeta,
     }
     impl PagePatient {
@@ -2068,9 +2135,9 @@ the address may have been mistyped.*/
     ///One page of a list.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PageReschedule {
-        ///The entries of this page, in the order asked for.
+        ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<Reschedule>,
-        ///Which page this is and how many there are.
+        ///Number of this page, and the size of the whole list.
         pub meta: PageMeta,
     }
     impl PageReschedule {
@@ -2081,9 +2148,9 @@ the address may have been mistyped.*/
     ///One page of a list.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PageSpecialist {
-        ///The entries of this page, in the order asked for.
+        ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<Specialist>,
-        ///Which page this is and how many there are.
+        ///Number of this page, and the size of the whole list.
         pub meta: PageMeta,
     }
     impl PageSpecialist {
@@ -2094,9 +2161,9 @@ the address may have been mistyped.*/
     ///One page of a list.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PageSpecialty {
-        ///The entries of this page, in the order asked for.
+        ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<Specialty>,
-        ///Which page this is and how many there are.
+        ///Number of this page, and the size of the whole list.
         pub meta: PageMeta,
     }
     impl PageSpecialty {
@@ -2107,9 +2174,9 @@ the address may have been mistyped.*/
     ///One page of a list.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PageWaitlistEntry {
-        ///The entries of this page, in the order asked for.
+        ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<WaitlistEntry>,
-        ///Which page this is and how many there are.
+        ///Number of this page, and the size of the whole list.
         pub meta: PageMeta,
     }
     impl PageWaitlistEntry {
@@ -2117,16 +2184,16 @@ the address may have been mistyped.*/
             Default::default()
         }
     }
-    ///A person who is treated.
+    ///Person who is treated by the organization.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Patient {
         ///Postal address.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub address: ::std::option::Option<::std::string::String>,
-        ///Notes of those who treat; absent for everybody else, whether there are any or not.
+        ///Notes of the specialists who treat the patient; absent for every other reader.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub clinical_notes: ::std::option::Option<::std::string::String>,
-        ///When it was created.
+        ///Time of creation.
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
         ///Date of birth.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -2134,12 +2201,12 @@ the address may have been mistyped.*/
         ///E-mail address.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub email: ::std::option::Option<::std::string::String>,
-        ///Whom to call in an emergency.
+        ///Contact in an emergency.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub emergency_contact: ::std::option::Option<::std::string::String>,
         ///First name.
         pub first_name: ::std::string::String,
-        ///Its id.
+        ///Identifier of the patient.
         pub id: i64,
         ///Last name.
         pub last_name: ::std::string::String,
@@ -2149,14 +2216,14 @@ the address may have been mistyped.*/
         ///Telephone number.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub phone: ::std::option::Option<::std::string::String>,
-        ///Its name in links; says nothing about how many there are.
+        ///Random identifier for links; reveals no count of patients.
         pub uid: ::uuid::Uuid,
-        ///When it last changed.
+        ///Time of the last change.
         pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///The patient's login; absent for one who has none.
+        ///User who signs in as the patient; absent if there is none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub user_id: ::std::option::Option<i64>,
-        ///Counts its changes; to be sent back with the next one.
+        ///Number of the record's state, to be sent back with the next change.
         pub version: i64,
     }
     impl Patient {
@@ -2164,7 +2231,10 @@ the address may have been mistyped.*/
             Default::default()
         }
     }
-    ///Order of a list of patients.
+    /**Order of a list of patients.
+
+- `last_name`: by last name, then first name, in the order of the Unicode collation
+- `-created_at`: latest creation first*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -2219,21 +2289,21 @@ the address may have been mistyped.*/
             value.parse()
         }
     }
-    ///Everything that is held on a person. This describes the document; it is sent as it is read.
+    ///All data that is held on a person. The document is streamed in this form.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PersonExport {
-        ///What Core holds, table by table.
+        ///Data in Core, table by table.
         pub core: ::std::vec::Vec<ExportedHolding>,
-        ///When reading began.
+        ///Time at which the export began.
         pub exported_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///The organization whose data is meant; left out for all of them.
+        ///Organization whose data is covered; absent if all organizations are.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub organization_id: ::std::option::Option<i64>,
-        ///The subject's id.
+        ///Id of the person.
         pub subject_id: i64,
-        ///What the subject's id is the id of.
+        ///Kind of the person's id.
         pub subject_kind: SubjectKind,
-        ///What Telemetry holds: a document of its own for the user and for each patient record.
+        ///Data in Telemetry: one document for the user and one for each patient record.
         pub telemetry: ::std::vec::Vec<::serde_json::Value>,
     }
     impl PersonExport {
@@ -2241,10 +2311,10 @@ the address may have been mistyped.*/
             Default::default()
         }
     }
-    ///What the service depends on and whether it is there.
+    ///Dependencies of the service, with their state.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Ready {
-        ///One entry a dependency.
+        ///One entry for each dependency.
         pub dependencies: ::std::vec::Vec<DependencyState>,
     }
     impl Ready {
@@ -2252,15 +2322,15 @@ the address may have been mistyped.*/
             Default::default()
         }
     }
-    /**For how long a specialist opens the record of a patient by an appointment with it. From the booking on until
-the appointment has ended it always does; by one that was cancelled, deleted or only held, never.*/
+    /**Period for which an appointment lets its specialist open the patient's record. It always begins with the booking and
+lasts at least until the end of the appointment. A cancelled, deleted or held appointment gives no access.*/
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct RecordAccess {
-        ///Days after the end of an appointment that the patient did not come to.
+        ///Days of access after the end of an appointment that the patient missed.
         pub after_no_show_days: i32,
-        ///Days after the end of an appointment that took place, or may have.
+        ///Days of access after the end of an appointment that took place, or whose outcome is not recorded.
         pub after_treatment_days: i32,
-        ///True if access has no such end: a specialist who has treated a patient once may always open the record.
+        ///`true` if access by an appointment that was not missed never ends; then `after_treatment_days` has no effect.
         pub unlimited: bool,
     }
     impl RecordAccess {
@@ -2268,22 +2338,22 @@ the appointment has ended it always does; by one that was cancelled, deleted or 
             Default::default()
         }
     }
-    ///How a series repeats, by the local calendar of its specialist.
+    ///Rule by which a series repeats, in the local calendar of its specialist.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Recurrence {
-        ///How many there are, the first one included; this or `until`.
+        ///Number of appointments, the first one included. Either this or `until` is required.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub count: ::std::option::Option<i32>,
-        ///What is counted.
+        ///Unit of `interval`.
         pub frequency: RecurrenceFrequency,
-        ///Every how many days, weeks or months; 1 when left out.
+        ///Number of days, weeks or months from one occurrence to the next; 1 when left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub interval: ::std::option::Option<i32>,
-        ///The last day there may be one on; this or `count`.
+        ///Last possible date of an appointment. Either this or `count` is required.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub until: ::std::option::Option<::chrono::naive::NaiveDate>,
-        /**On which days of such a week, if it is weekly: 1 is Monday, 7 is Sunday. The day of the first one is
-among them; left out, it is the only one.*/
+        /**Days of the week, only if the frequency is `weekly`: 1 is Monday, 7 is Sunday. Must contain the day of the first
+appointment, and is that day alone when left out.*/
         #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
         pub weekdays: ::std::vec::Vec<i32>,
     }
@@ -2292,7 +2362,11 @@ among them; left out, it is the only one.*/
             Default::default()
         }
     }
-    ///What a series is counted by.
+    /**Unit of the interval of a recurrence.
+
+- `daily`: days
+- `weekly`: weeks, which begin on Monday
+- `monthly`: months, on the same day of each; months that are too short have no appointment*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -2351,26 +2425,26 @@ among them; left out, it is the only one.*/
             value.parse()
         }
     }
-    ///A move of an appointment.
+    ///Move of an appointment.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Reschedule {
-        ///When it was moved.
+        ///Time of the move.
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///When it was to end.
+        ///End before the move.
         pub from_ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Who was to treat.
+        ///Specialist before the move.
         pub from_specialist_id: i64,
-        ///When it was to begin.
+        ///Beginning before the move.
         pub from_started_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Its id.
+        ///Identifier of the move.
         pub id: i64,
-        ///When it ended from then on.
+        ///End after the move.
         pub to_ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Who treated from then on.
+        ///Specialist after the move.
         pub to_specialist_id: i64,
-        ///When it began from then on.
+        ///Beginning after the move.
         pub to_started_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Who moved it; absent when that user is gone, or it was a program.
+        ///User who moved it; absent if an API key moved it or the user was deleted.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub user_id: ::std::option::Option<i64>,
     }
@@ -2379,15 +2453,15 @@ among them; left out, it is the only one.*/
             Default::default()
         }
     }
-    ///Where an appointment moves to.
+    ///Request to move an appointment.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct RescheduleAppointment {
-        ///Who treats then; left out, who does now.
+        ///New specialist; the present one when left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialist_id: ::std::option::Option<i64>,
-        ///When it begins then; it lasts as long as before.
+        ///New beginning of the appointment; its duration stays.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///The version that this change was made from; left out, whichever is there.
+        ///Version that the change is based on; not checked when left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub version: ::std::option::Option<i64>,
     }
@@ -2396,7 +2470,13 @@ among them; left out, it is the only one.*/
             Default::default()
         }
     }
-    ///What a caller is in the organization of the request.
+    /**Role of a caller in the organization of the request.
+
+- `superadmin`: Operates the platform, above organizations.
+- `admin`: Administers the clinic.
+- `specialist`: Treats patients.
+- `staff`: Works at the front desk.
+- `patient`: Receives treatment.*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -2463,14 +2543,14 @@ among them; left out, it is the only one.*/
             value.parse()
         }
     }
-    ///A period that the weekly hours don't hold for.
+    ///Period with other than the weekly hours.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ScheduleException {
-        ///When it ends, local date and time; after its beginning, by at most 366 days.
+        ///Local date and time of the end, after the beginning and at most 366 days after it.
         pub ends_at: ::std::string::String,
-        ///What it does to the weekly hours.
+        ///Effect on the weekly hours.
         pub kind: ScheduleExceptionKind,
-        ///When it begins, local date and time.
+        ///Local date and time of the beginning.
         pub starts_at: ::std::string::String,
     }
     impl ScheduleException {
@@ -2478,7 +2558,10 @@ among them; left out, it is the only one.*/
             Default::default()
         }
     }
-    ///What an exception does to the weekly hours.
+    /**Effect of an exception on the weekly hours.
+
+- `available`: adds working hours
+- `unavailable`: removes working hours; takes precedence over `available`*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -2533,7 +2616,24 @@ among them; left out, it is the only one.*/
             value.parse()
         }
     }
-    ///What an API key may do; with it, what the front desk may do there.
+    /**Scope of an API key. A key may do what its scopes name, and no more than `staff` may.
+
+- `patients:read`: See patients.
+- `patients:write`: Create, change and delete patients.
+- `appointments:read`: See appointments.
+- `appointments:write`: Book, change and cancel appointments.
+- `specialists:read`: See specialists.
+- `specialists:write`: Change specialists.
+- `specialties:read`: See specialties.
+- `specialties:write`: Change specialties.
+- `calendar:read`: See calendars.
+- `calendar:write`: Create and revoke calendar feeds.
+- `forms:read`: See forms.
+- `forms:write`: Fill in forms.
+- `documents:read`: See documents.
+- `documents:write`: Write documents.
+- `webhooks:read`: See webhooks.
+- `webhooks:write`: Change webhooks.*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -2644,21 +2744,21 @@ among them; left out, it is the only one.*/
             value.parse()
         }
     }
-    ///Which appointments to show.
+    ///Request to search a calendar.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct SearchCalendar {
-        ///Those that end after this moment.
+        ///Beginning of the range: selects appointments that end after it.
         pub from: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Those of these specialists; of all when empty.
+        ///Selects appointments of these specialists; of all when empty.
         #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
         pub specialist_ids: ::std::vec::Vec<i64>,
-        ///Those in these states; in all but `held` and `expired` when empty.
+        ///Selects appointments with one of these statuses; all but `held` and `expired` when empty.
         #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
         pub statuses: ::std::vec::Vec<AppointmentStatus>,
-        ///The IANA zone of local times; the organization's when left out.
+        ///IANA zone of the local times; the organization's when left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub timezone: ::std::option::Option<::std::string::String>,
-        ///Those that begin before this moment, at most 92 days after `from`.
+        ///End of the range, after `from` and at most 92 days after it: selects appointments that begin before it.
         pub to: ::chrono::DateTime<::chrono::offset::Utc>,
     }
     impl SearchCalendar {
@@ -2666,17 +2766,17 @@ among them; left out, it is the only one.*/
             Default::default()
         }
     }
-    ///A time that an appointment of a series can't have.
+    ///Time that conflicts with a booking or the schedule.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct SeriesConflict {
-        ///The appointment that was to move there, if there is one yet.
+        ///Appointment that was to move to this time; absent when a series is booked.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub appointment_id: ::std::option::Option<i64>,
-        ///When it would end.
+        ///End of the time.
         pub ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Why it can't.
+        ///Reason for the conflict.
         pub reason: ConflictReason,
-        ///When it would begin.
+        ///Beginning of the time.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
     }
     impl SeriesConflict {
@@ -2684,7 +2784,11 @@ among them; left out, it is the only one.*/
             Default::default()
         }
     }
-    ///How much of a series a change is about; what has begun or is over stays as it is.
+    /**Appointments of a series that a change applies to. Appointments that have begun stay as they are.
+
+- `one`: the named appointment
+- `following`: the named appointment and those that begin after it
+- `all`: every appointment*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -2746,23 +2850,23 @@ among them; left out, it is the only one.*/
     ///A person who treats patients.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Specialist {
-        ///Whether patients can book it.
+        ///`true` if patients can book appointments with the specialist.
         pub bookable: bool,
-        ///When it was created.
+        ///Time of creation.
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Its id.
+        ///Identifier of the specialist.
         pub id: i64,
-        ///What the specialist is called.
+        ///Name of the specialist.
         pub name: ::std::string::String,
-        ///The specialties it practises, by id.
+        ///Identifiers of the specialties that the specialist practises, in ascending order.
         pub specialty_ids: ::std::vec::Vec<i64>,
-        ///The IANA zone its working hours are in.
+        ///IANA time zone of the working hours.
         pub timezone: ::std::string::String,
         ///Professional title.
         pub title: ::std::string::String,
-        ///When it last changed.
+        ///Time of the last change.
         pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///The specialist's login; absent for one who has none.
+        ///User who signs in as the specialist; absent if nobody does.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub user_id: ::std::option::Option<i64>,
     }
@@ -2771,18 +2875,18 @@ among them; left out, it is the only one.*/
             Default::default()
         }
     }
-    ///What a specialist is created from or replaced by.
+    ///Values of a specialist, for creating and replacing one.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct SpecialistInput {
-        ///Whether patients can book it.
+        ///`true` if patients can book appointments with the specialist.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub bookable: ::std::option::Option<bool>,
-        ///What the specialist is called.
+        ///Name of the specialist.
         pub name: ::std::string::String,
-        ///The specialties it practises; none twice.
+        ///Identifiers of the specialties that the specialist practises, each once.
         #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
         pub specialty_ids: ::std::vec::Vec<i64>,
-        ///The IANA zone its working hours are in.
+        ///IANA time zone of the working hours.
         pub timezone: ::std::string::String,
         ///Professional title.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -2793,31 +2897,31 @@ among them; left out, it is the only one.*/
             Default::default()
         }
     }
-    ///When a specialist works and can be booked. Times are local to the specialist's zone.
+    ///Working hours and booking rules of a specialist. Times are local to the specialist's zone.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct SpecialistSchedule {
-        ///How many minutes after a booking nothing else is booked.
+        ///Minutes kept free after a booking.
         pub buffer_after_minutes: i32,
-        ///How many minutes before a booking nothing else is booked.
+        ///Minutes kept free before a booking.
         pub buffer_before_minutes: i32,
-        ///Most bookings that begin on one day; as many as fit when absent.
+        ///Maximal number of bookings that begin on one day; unlimited when absent.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub daily_cap: ::std::option::Option<i32>,
-        ///What it works besides and when it is away, by time.
+        ///Additional working hours and absences, ordered by time.
         pub exceptions: ::std::vec::Vec<ScheduleException>,
-        ///How many days after today slots are offered.
+        ///Days after today on which slots are offered.
         pub horizon_days: i32,
-        ///What it works every week, by weekday and time.
+        ///Weekly working hours, ordered by weekday and time.
         pub hours: ::std::vec::Vec<WorkingHours>,
-        ///How many minutes before its beginning a slot can last be booked.
+        ///Minutes before its beginning up to which a slot can be booked.
         pub minimum_notice_minutes: i32,
-        ///How many minutes lie between two beginnings, counted from midnight; what a slot takes without a template.
+        ///Minutes between the beginnings of slots, counted from midnight, and the duration of a slot without a template.
         pub slot_minutes: i32,
-        ///The specialist.
+        ///Identifier of the specialist.
         pub specialist_id: i64,
-        ///The IANA zone of its times, as the specialist's entry says it.
+        ///IANA zone of the times, from the specialist's record.
         pub timezone: ::std::string::String,
-        ///Counts its changes; to be sent back with the next one.
+        ///Version of the schedule, to be sent with the next change.
         pub version: i64,
     }
     impl SpecialistSchedule {
@@ -2825,7 +2929,10 @@ among them; left out, it is the only one.*/
             Default::default()
         }
     }
-    ///Order of a list of specialists.
+    /**Order of a list of specialists.
+
+- `name`: by name, from A to Z
+- `-name`: by name, from Z to A*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -2883,20 +2990,20 @@ among them; left out, it is the only one.*/
     ///A medical specialty that a clinic offers.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Specialty {
-        ///When it was archived; absent while it can be chosen.
+        ///Time of archiving; absent while it can be chosen.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub archived_at: ::std::option::Option<
             ::chrono::DateTime<::chrono::offset::Utc>,
         >,
-        ///When it was created.
+        ///Time of creation.
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///What it is about.
+        ///Description.
         pub description: ::std::string::String,
-        ///Its id.
+        ///Identifier of the specialty.
         pub id: i64,
-        ///What it is called, unique among those in use.
+        ///Name, unique among the specialties in use.
         pub name: ::std::string::String,
-        ///When it last changed.
+        ///Time of the last change.
         pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
     }
     impl Specialty {
@@ -2904,13 +3011,13 @@ among them; left out, it is the only one.*/
             Default::default()
         }
     }
-    ///What a specialty is created from or replaced by.
+    ///Values of a specialty, for creating and replacing one.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct SpecialtyInput {
-        ///What it is about.
+        ///Description.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub description: ::std::option::Option<::std::string::String>,
-        ///What it is called, unique among those in use.
+        ///Name, unique among the specialties in use: case, accents, and the shapes of quotes and hyphens make no difference.
         pub name: ::std::string::String,
     }
     impl SpecialtyInput {
@@ -2918,7 +3025,10 @@ among them; left out, it is the only one.*/
             Default::default()
         }
     }
-    ///Order of a list of specialties.
+    /**Order of a list of specialties.
+
+- `name`: by name, from A to Z
+- `-name`: by name, from Z to A*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -2973,7 +3083,10 @@ among them; left out, it is the only one.*/
             value.parse()
         }
     }
-    ///What the subject's id is the id of.
+    /**Kind of the person's id.
+
+- `user`: id of a user; covers every record that is linked to the user
+- `patient`: id of a patient record; does not cover a linked user*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -3028,10 +3141,10 @@ among them; left out, it is the only one.*/
             value.parse()
         }
     }
-    ///Which organization to work in from now on.
+    ///Organization to switch to.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct SwitchOrganization {
-        ///One of the caller's organizations.
+        ///Id of one of the caller's organizations.
         pub organization_id: i64,
     }
     impl SwitchOrganization {
@@ -3042,9 +3155,9 @@ among them; left out, it is the only one.*/
     ///A token that Telemetry accepts.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct TelemetryToken {
-        ///When it stops being accepted.
+        ///Time at which the token expires.
         pub expires_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///To be sent to Telemetry as `Authorization: Bearer …`.
+        ///Token, to be sent to Telemetry as `Authorization: Bearer …`.
         pub token: ::std::string::String,
     }
     impl TelemetryToken {
@@ -3052,24 +3165,24 @@ among them; left out, it is the only one.*/
             Default::default()
         }
     }
-    ///What an appointment is replaced by.
+    ///Request to replace an appointment.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct UpdateAppointment {
-        ///When it ends; at most 24 hours later.
+        ///End of the appointment, at most 24 hours after its beginning.
         pub ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Who is treated.
+        ///Patient who is treated.
         pub patient_id: i64,
-        ///Who treats.
+        ///Specialist who treats.
         pub specialist_id: i64,
-        ///In which specialty.
+        ///Specialty of the appointment.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialty_id: ::std::option::Option<i64>,
-        ///When it begins.
+        ///Beginning of the appointment.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///What it is about; no names, no diagnoses: it is shown in calendars.
+        ///Subject of the appointment. Must not contain names or diagnoses.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub title: ::std::option::Option<::std::string::String>,
-        ///The version this change was made from; 409 `stale_version` when there is a newer one.
+        ///Version that the change is based on; 409 `stale_version` when there is a newer one.
         pub version: i64,
     }
     impl UpdateAppointment {
@@ -3077,25 +3190,25 @@ among them; left out, it is the only one.*/
             Default::default()
         }
     }
-    /**How appointments of a series change: as the one that is named. What changes of that one changes of the
-others, too, and what stays of it stays of them; a time moves by as much on the clock.*/
+    /**Request to change a series. The fields state one appointment after the change. Fields that change for it change for
+the other appointments, too; the others keep their values. Times move by the same amount of local time.*/
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct UpdateAppointmentSeries {
-        ///The appointment that the rest of the body is about; one that has not begun.
+        ///Appointment that the other fields state; one that has not begun.
         pub appointment_id: i64,
-        ///When it ends then; at most 24 hours later.
+        ///New end, at most 24 hours after the beginning.
         pub ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Who treats then.
+        ///New specialist.
         pub specialist_id: i64,
-        ///In which specialty then.
+        ///New specialty.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialty_id: ::std::option::Option<i64>,
-        ///When it begins then.
+        ///New beginning.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///What it is about then; no names, no diagnoses: it is shown in calendars.
+        ///New subject. Must not contain names or diagnoses.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub title: ::std::option::Option<::std::string::String>,
-        ///The version this change was made from; 409 `stale_version` when there is a newer one.
+        ///Version that the change is based on; 409 `stale_version` when there is a newer one.
         pub version: i64,
     }
     impl UpdateAppointmentSeries {
@@ -3103,10 +3216,10 @@ others, too, and what stays of it stays of them; a time moves by as much on the 
             Default::default()
         }
     }
-    ///What a member is from now on.
+    ///New role of a member.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct UpdateMember {
-        ///The role.
+        ///Role from now on.
         pub role: MemberRole,
     }
     impl UpdateMember {
@@ -3114,12 +3227,15 @@ others, too, and what stays of it stays of them; a time moves by as much on the 
             Default::default()
         }
     }
-    ///What an organization is replaced by; the slug stays.
+    ///Values that replace those of an organization; the slug stays.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct UpdateOrganization {
-        ///What it is called.
+        ///Country (ISO 3166-1 alpha-2) in which national telephone numbers are read, e.g. `DE`; removed if left out.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub country: ::std::option::Option<::std::string::String>,
+        ///Name of the organization.
         pub name: ::std::string::String,
-        ///The IANA zone its opening hours and reports are in.
+        ///IANA time zone of opening hours and reports.
         pub timezone: ::std::string::String,
     }
     impl UpdateOrganization {
@@ -3127,13 +3243,13 @@ others, too, and what stays of it stays of them; a time moves by as much on the 
             Default::default()
         }
     }
-    ///New settings of an organization, in place of all the present ones.
+    ///New settings of an organization, which replace all present ones.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct UpdateOrganizationSettings {
-        ///For how long specialists open the records of whom they treated; the default when left out.
+        ///Period for which specialists may open the records of their patients; the default if left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub record_access: ::std::option::Option<UpdateRecordAccess>,
-        ///The version this change was made from; 409 `stale_version` when there is a newer one.
+        ///Version that the change was made from; 409 `stale_version` if there is a newer one.
         pub version: i64,
     }
     impl UpdateOrganizationSettings {
@@ -3141,23 +3257,22 @@ others, too, and what stays of it stays of them; a time moves by as much on the 
             Default::default()
         }
     }
-    ///New values of a patient; a value that is left out is removed.
+    ///Values that replace those of a patient; a value that is left out is removed.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct UpdatePatient {
         ///Postal address.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub address: ::std::option::Option<::std::string::String>,
-        /**Notes of those who treat. Only they may send them; what anybody else sends leaves the
-notes as they are.*/
+        ///Notes of the specialists who treat the patient. A value from a caller who may not read them is ignored.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub clinical_notes: ::std::option::Option<::std::string::String>,
-        ///Date of birth, between 1850 and today.
+        ///Date of birth, from 1850 to today in the organization's time zone.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub date_of_birth: ::std::option::Option<::chrono::naive::NaiveDate>,
-        ///E-mail address, unique among the clinic's patients.
+        ///E-mail address, unique among the patients of the organization, without regard to letter case.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub email: ::std::option::Option<::std::string::String>,
-        ///Whom to call in an emergency.
+        ///Contact in an emergency.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub emergency_contact: ::std::option::Option<::std::string::String>,
         ///First name.
@@ -3167,10 +3282,10 @@ notes as they are.*/
         ///Number of a national identity document or health insurance.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub national_id: ::std::option::Option<::std::string::String>,
-        ///Telephone number, best with its country's prefix.
+        ///Telephone number: with the prefix of its country, or in the national form of the organization's country.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub phone: ::std::option::Option<::std::string::String>,
-        ///The version this change was made from; 409 `stale_version` when there is a newer one.
+        ///Version that the change was made from; 409 `stale_version` if there is a newer one.
         pub version: i64,
     }
     impl UpdatePatient {
@@ -3178,16 +3293,18 @@ notes as they are.*/
             Default::default()
         }
     }
-    ///For how long a specialist opens the record of a patient by an appointment with it.
+    ///Period for which an appointment lets its specialist open the patient's record.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct UpdateRecordAccess {
-        ///Days after the end of an appointment that the patient did not come to; 7 when left out, 0 for none.
+        ///Days of access after the end of an appointment that the patient missed; 7 if left out, 0 for none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub after_no_show_days: ::std::option::Option<i32>,
-        ///Days after the end of an appointment that took place, or may have; 90 when left out, 0 for none.
+        /**Days of access after the end of an appointment that took place, or whose outcome is not recorded; 90 if left out, 0
+for none.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub after_treatment_days: ::std::option::Option<i32>,
-        ///True if a specialist who has treated a patient once may always open the record; false when left out.
+        /**`true` if access by an appointment that was not missed never ends; then `after_treatment_days` has no effect.
+`false` if left out.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub unlimited: ::std::option::Option<bool>,
     }
@@ -3196,31 +3313,31 @@ notes as they are.*/
             Default::default()
         }
     }
-    ///What a specialist's schedule is replaced by.
+    ///Request to replace a schedule.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct UpdateSpecialistSchedule {
-        ///How many minutes after a booking nothing else is booked.
+        ///Minutes kept free after a booking.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub buffer_after_minutes: ::std::option::Option<i32>,
-        ///How many minutes before a booking nothing else is booked.
+        ///Minutes kept free before a booking.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub buffer_before_minutes: ::std::option::Option<i32>,
-        ///Most bookings that begin on one day; as many as fit when left out.
+        ///Maximal number of bookings that begin on one day; unlimited when left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub daily_cap: ::std::option::Option<i32>,
-        ///What it works besides and when it is away.
+        ///Additional working hours and absences.
         #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
         pub exceptions: ::std::vec::Vec<ScheduleException>,
-        ///How many days after today slots are offered.
+        ///Days after today on which slots are offered.
         pub horizon_days: i32,
-        ///What it works every week; windows that touch are one, none may overlap another.
+        ///Weekly working hours. Windows that touch count as one; windows must not overlap.
         pub hours: ::std::vec::Vec<WorkingHours>,
-        ///How many minutes before its beginning a slot can last be booked.
+        ///Minutes before its beginning up to which a slot can be booked.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub minimum_notice_minutes: ::std::option::Option<i32>,
-        ///How many minutes lie between two beginnings, counted from midnight; what a slot takes without a template.
+        ///Minutes between the beginnings of slots, counted from midnight, and the duration of a slot without a template.
         pub slot_minutes: i32,
-        ///The version this change was made from; 409 `stale_version` when there is a newer one.
+        ///Version that the change is based on; 409 `stale_version` when there is a newer one.
         pub version: i64,
     }
     impl UpdateSpecialistSchedule {
@@ -3228,14 +3345,15 @@ notes as they are.*/
             Default::default()
         }
     }
-    ///What lets one participant into one room.
+    ///Token of one participant for one room.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct VideoToken {
-        ///When both end: half an hour after the appointment. Whoever is still there then has to leave.
+        /**Time at which room and token expire, 30 minutes after the end of the appointment. Participants are disconnected
+then.*/
         pub expires_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Where the room is; for the token's holder alone it opens.
+        ///Address of the room, which requires the token.
         pub room_url: ::std::string::String,
-        ///To be given to Daily's library together with the address; nobody else's business.
+        ///Token to pass to Daily's library together with the address. Must be kept secret.
         pub token: ::std::string::String,
     }
     impl VideoToken {
@@ -3243,33 +3361,33 @@ notes as they are.*/
             Default::default()
         }
     }
-    ///A patient who waits for a slot.
+    ///Entry of the waitlist: a patient who waits for a slot.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct WaitlistEntry {
-        ///The appointment that it has led to.
+        ///Appointment that was booked by accepting an offer.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub appointment_id: ::std::option::Option<i64>,
-        ///When it was created; who waits longest is asked first.
+        ///Time of creation; the oldest entry gets the first offer.
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Its id.
+        ///Identifier of the entry.
         pub id: i64,
-        ///What is offered, while it is.
+        ///Present offer, if any.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub offer: ::std::option::Option<WaitlistOffer>,
-        ///The clinic.
+        ///Organization of the entry.
         pub organization_id: i64,
-        ///Who waits.
+        ///Patient who waits.
         pub patient_id: i64,
-        ///From when on the patient could come.
+        ///Earliest beginning of the appointment.
         pub requested_from: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Until when it would be over.
+        ///Latest end of the appointment.
         pub requested_to: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///With whom; absent when anybody will do who can be booked for the template.
+        ///Requested specialist; absent for any specialist who can be booked with the template.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialist_id: ::std::option::Option<i64>,
-        ///Where it stands.
+        ///Status of the entry.
         pub status: WaitlistStatus,
-        ///For what; absent for a slot as the specialist has them.
+        ///Requested appointment template; absent for a slot with the length of the specialist's schedule.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub template_id: ::std::option::Option<i64>,
     }
@@ -3278,18 +3396,18 @@ notes as they are.*/
             Default::default()
         }
     }
-    ///A slot that is kept for who waits.
+    ///Slot that is offered to an entry.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct WaitlistOffer {
-        ///The hold; accepted, it is the appointment.
+        ///Identifier of the hold, and of the appointment once accepted.
         pub appointment_id: i64,
-        ///When it would end.
+        ///End of the slot.
         pub ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Until when it can be accepted.
+        ///Time at which the offer lapses.
         pub expires_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Who would treat.
+        ///Specialist of the slot.
         pub specialist_id: i64,
-        ///When it would begin.
+        ///Beginning of the slot.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
     }
     impl WaitlistOffer {
@@ -3297,7 +3415,13 @@ notes as they are.*/
             Default::default()
         }
     }
-    ///Where an entry of the waitlist stands.
+    /**Status of an entry of the waitlist.
+
+- `waiting`: has no offer at present
+- `offered`: a slot is kept for it
+- `booked`: an offer was accepted
+- `expired`: the requested range has passed
+- `unanswered`: three offers lapsed; it gets no more*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -3364,14 +3488,15 @@ notes as they are.*/
             value.parse()
         }
     }
-    ///A window of every week.
+    ///Weekly window of working hours.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct WorkingHours {
-        ///When it ends, hours and minutes. At or before the beginning it is of the next day, so `00:00` is midnight.
+        /**Local time of the end, in hours and minutes. A time at or before the beginning is on the next day, so `00:00` is
+midnight.*/
         pub ends_at: ::std::string::String,
-        ///When it begins, hours and minutes.
+        ///Local time of the beginning, in hours and minutes.
         pub starts_at: ::std::string::String,
-        ///The day on which it begins: 1 is Monday, 7 is Sunday.
+        ///Day on which it begins: 1 is Monday, 7 is Sunday.
         pub weekday: i32,
     }
     impl WorkingHours {
@@ -6480,6 +6605,10 @@ notes as they are.*/
                 ::std::option::Option<::std::string::String>,
                 ::std::string::String,
             >,
+            country: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
             name: ::std::result::Result<::std::string::String, ::std::string::String>,
             slug: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
@@ -6494,6 +6623,7 @@ notes as they are.*/
             fn default() -> Self {
                 Self {
                     clerk_organization_id: Ok(Default::default()),
+                    country: Ok(Default::default()),
                     name: Err("no value supplied for name".to_string()),
                     slug: Ok(Default::default()),
                     timezone: Err("no value supplied for timezone".to_string()),
@@ -6512,6 +6642,18 @@ notes as they are.*/
                         format!(
                             "error converting supplied value for clerk_organization_id: {e}"
                         )
+                    });
+                self
+            }
+            pub fn country<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.country = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for country: {e}")
                     });
                 self
             }
@@ -6559,6 +6701,7 @@ notes as they are.*/
             ) -> ::std::result::Result<Self, super::error::ConversionError> {
                 Ok(Self {
                     clerk_organization_id: value.clerk_organization_id?,
+                    country: value.country?,
                     name: value.name?,
                     slug: value.slug?,
                     timezone: value.timezone?,
@@ -6569,6 +6712,7 @@ notes as they are.*/
             fn from(value: super::CreateOrganization) -> Self {
                 Self {
                     clerk_organization_id: Ok(value.clerk_organization_id),
+                    country: Ok(value.country),
                     name: Ok(value.name),
                     slug: Ok(value.slug),
                     timezone: Ok(value.timezone),
@@ -9094,6 +9238,10 @@ notes as they are.*/
                 ::std::option::Option<::std::string::String>,
                 ::std::string::String,
             >,
+            country: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
             created_at: ::std::result::Result<
                 ::chrono::DateTime<::chrono::offset::Utc>,
                 ::std::string::String,
@@ -9114,6 +9262,7 @@ notes as they are.*/
             fn default() -> Self {
                 Self {
                     clerk_organization_id: Ok(Default::default()),
+                    country: Ok(Default::default()),
                     created_at: Err("no value supplied for created_at".to_string()),
                     id: Err("no value supplied for id".to_string()),
                     name: Err("no value supplied for name".to_string()),
@@ -9135,6 +9284,18 @@ notes as they are.*/
                         format!(
                             "error converting supplied value for clerk_organization_id: {e}"
                         )
+                    });
+                self
+            }
+            pub fn country<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.country = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for country: {e}")
                     });
                 self
             }
@@ -9216,6 +9377,7 @@ notes as they are.*/
             ) -> ::std::result::Result<Self, super::error::ConversionError> {
                 Ok(Self {
                     clerk_organization_id: value.clerk_organization_id?,
+                    country: value.country?,
                     created_at: value.created_at?,
                     id: value.id?,
                     name: value.name?,
@@ -9229,6 +9391,7 @@ notes as they are.*/
             fn from(value: super::Organization) -> Self {
                 Self {
                     clerk_organization_id: Ok(value.clerk_organization_id),
+                    country: Ok(value.country),
                     created_at: Ok(value.created_at),
                     id: Ok(value.id),
                     name: Ok(value.name),
@@ -12568,6 +12731,10 @@ notes as they are.*/
         }
         #[derive(Clone, Debug)]
         pub struct UpdateOrganization {
+            country: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
             name: ::std::result::Result<::std::string::String, ::std::string::String>,
             timezone: ::std::result::Result<
                 ::std::string::String,
@@ -12577,12 +12744,25 @@ notes as they are.*/
         impl ::std::default::Default for UpdateOrganization {
             fn default() -> Self {
                 Self {
+                    country: Ok(Default::default()),
                     name: Err("no value supplied for name".to_string()),
                     timezone: Err("no value supplied for timezone".to_string()),
                 }
             }
         }
         impl UpdateOrganization {
+            pub fn country<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.country = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for country: {e}")
+                    });
+                self
+            }
             pub fn name<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<::std::string::String>,
@@ -12614,6 +12794,7 @@ notes as they are.*/
                 value: UpdateOrganization,
             ) -> ::std::result::Result<Self, super::error::ConversionError> {
                 Ok(Self {
+                    country: value.country?,
                     name: value.name?,
                     timezone: value.timezone?,
                 })
@@ -12622,6 +12803,7 @@ notes as they are.*/
         impl ::std::convert::From<super::UpdateOrganization> for UpdateOrganization {
             fn from(value: super::UpdateOrganization) -> Self {
                 Self {
+                    country: Ok(value.country),
                     name: Ok(value.name),
                     timezone: Ok(value.timezone),
                 }
@@ -13742,7 +13924,9 @@ notes as they are.*/
 
 Organizations, people and appointments of rehabilitation and telehealth clinics.
 
-Send a session token as `Authorization: Bearer …` and the organization to work in as `X-Organization-Id`; without it, requests go to the organization last switched to. Errors come in one envelope whose `code` never changes. Lists are paged by `page` and `page_size`.
+Send a session token as `Authorization: Bearer …` and the organization to work in as `X-Organization-Id`; without it, requests go to the caller's current organization. Errors come in one envelope whose `code` never changes. Lists are paged by `page` and `page_size`.
+
+A query parameter, a header of the specification or a key of a JSON object that is given more than once is refused with 400 and named. Bodies are sent without `Content-Encoding`; any other is refused with 415.
 
 Version: 2.0.0*/
 pub struct Client {
@@ -13793,7 +13977,7 @@ const _: () = {
 impl Client {
     /**Say that the process serves
 
-Asks nothing else, so it stays 200 while a dependency is down.
+Checks no dependency, so it stays 200 while one is down.
 
 Sends a `GET` request to `/health`
 
@@ -13805,9 +13989,9 @@ let response = client.health_get()
     pub fn health_get(&self) -> builder::HealthGet<'_> {
         builder::HealthGet::new(self)
     }
-    /**Say whether every dependency is there
+    /**Check the dependencies
 
-503 `not_ready` when one that is needed does not answer; `details.dependencies` has the same
+503 `not_ready` when a required one does not answer; `details.dependencies` has the same
 entries as the body of a 200. The answer may be a second old.
 
 Sends a `GET` request to `/ready`
@@ -13820,9 +14004,9 @@ let response = client.ready_get()
     pub fn ready_get(&self) -> builder::ReadyGet<'_> {
         builder::ReadyGet::new(self)
     }
-    /**Get the keys that telemetry tokens are signed with
+    /**Get the public keys of telemetry tokens
 
-A JSON Web Key Set for Telemetry and for whoever else has to verify such tokens.
+Returns a JSON Web Key Set with which Telemetry and other services verify such tokens.
 
 Sends a `GET` request to `/.well-known/jwks.json`
 
@@ -13834,15 +14018,14 @@ let response = client.jwks_get()
     pub fn jwks_get(&self) -> builder::JwksGet<'_> {
         builder::JwksGet::new(self)
     }
-    /**Say who the caller is
+    /**Get the caller's account
 
-With every membership, the role and permissions in the organization of the request, and what the caller is
-invited to.
+Returns every membership, the role and permissions in the organization of the request, and open invitations.
 
 Sends a `GET` request to `/v1/me`
 
 Arguments:
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.me_get()
     .x_organization_id(x_organization_id)
@@ -13854,15 +14037,15 @@ let response = client.me_get()
     }
     /**End the caller's own account
 
-Every membership ends at once; then the account goes, here and at the identity provider, with what it
-did above organizations. What clinics hold on the person stays theirs, without a login: each of them is
-asked for that (`gdpr_user_erase`, `gdpr_patient_erase`). A job does it; asked for again, it is the same
-job. 409 `last_admin` where an organization would be left without an admin.
+Ends every membership immediately. A job then erases the account, here and at the identity provider, with its
+data outside organizations. Records of organizations on the person stay, without a login; each organization
+erases its own (`gdpr_user_erase`, `gdpr_patient_erase`). A repeated request returns the same job. 409
+`last_admin` if an organization would be left without an administrator.
 
 Sends a `DELETE` request to `/v1/me`
 
 Arguments:
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.me_delete()
     .x_organization_id(x_organization_id)
@@ -13872,15 +14055,15 @@ let response = client.me_delete()
     pub fn me_delete(&self) -> builder::MeDelete<'_> {
         builder::MeDelete::new(self)
     }
-    /**Work in another organization from now on
+    /**Switch to another organization
 
-Requests that name no organization go to it. 403 `not_a_member` for one the caller doesn't
-belong to.
+Later requests that name no organization go to this one. 403 `not_a_member` if the caller is not a member of
+it.
 
 Sends a `PUT` request to `/v1/me/switch-organization`
 
 Arguments:
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.me_organization_switch()
@@ -13894,14 +14077,14 @@ let response = client.me_organization_switch()
     }
     /**Get a token for Telemetry
 
-Good for ten minutes, for the caller in the organization of the request, and no longer than the caller is
-there what it is now. There is none while acting as somebody else.
+Valid for ten minutes, for the caller in the organization of the request; revoked when the caller's role there
+changes. Refused during an impersonation.
 
 Sends a `POST` request to `/v1/me/telemetry-token`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.me_telemetry_token_create()
     .idempotency_key(idempotency_key)
@@ -13914,17 +14097,17 @@ let response = client.me_telemetry_token_create()
     }
     /**Act as a patient
 
-The answer shows a token, once: whoever sends it is the patient, and every audit row names both.
-It lasts half an hour at most, ends with the session that asked for it and when one of the two is
-something else in the organization, gives no token for Telemetry, and can be ended before. 409
-`patient_has_no_user` for a patient who can't sign in.
+Returns a token, which is shown only once. Requests with the token are made as the patient, and every audit row
+names both persons. An impersonation lasts at most half an hour. It ends earlier on request, with the caller's
+session, or when the role of one of the two changes. It can't get a token for Telemetry. 409
+`patient_has_no_user` for a patient without a login.
 
 Sends a `POST` request to `/v1/patients/{patient_id}/impersonate`
 
 Arguments:
 - `patient_id`: Id of the patient.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.patient_impersonate()
@@ -13940,13 +14123,13 @@ let response = client.patient_impersonate()
     }
     /**End an impersonation
 
-Its token is refused from then on. Repeated, it does nothing more.
+Its token is refused from then on. A repeated request has no further effect.
 
 Sends a `DELETE` request to `/v1/impersonations/{impersonation_id}`
 
 Arguments:
 - `impersonation_id`: Id of the impersonation.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.impersonation_delete()
     .impersonation_id(impersonation_id)
@@ -13959,16 +14142,17 @@ let response = client.impersonation_delete()
     }
     /**Receive an event of the identity provider
 
-For Clerk, which signs each message by the scheme of Svix; 401 `invalid_signature` for anybody
-else, and for messages older than five minutes. Each message counts once, in whatever order they
-come; events of no concern are answered like the others.
+For Clerk, which signs each message by the scheme of Svix. 401 `invalid_signature` for a message without a
+valid signature, or signed more than five minutes ago. Each message takes effect once, whatever the order in
+which messages arrive. 204 also acknowledges a message that changes nothing: of a type that is not needed
+here, or with a `timestamp` or `data.updated_at` before 1970 or more than five minutes in the future.
 
 Sends a `POST` request to `/webhooks/clerk`
 
 Arguments:
-- `svix_id`: Id of the message; the same when it is sent again.
-- `svix_signature`: `v1,` and the base64 of the HMAC-SHA-256 of `id.timestamp.body`; several are separated by spaces.
-- `svix_timestamp`: When it was sent, in seconds since 1970.
+- `svix_id`: Id of the message, the same each time the message is sent.
+- `svix_signature`: `v1,` and the base64 of the HMAC-SHA-256 of `id.timestamp.body`; several signatures are separated by spaces.
+- `svix_timestamp`: Time at which the message was sent, in seconds since 1970.
 - `body`
 ```ignore
 let response = client.clerk_webhook_receive()
@@ -13984,14 +14168,15 @@ let response = client.clerk_webhook_receive()
     }
     /**List one's own organizations
 
-A superadmin sees every one.
+Returns the organizations that the caller belongs to, and to superadmins all, sorted by name in the order of the
+Unicode collation.
 
 Sends a `GET` request to `/v1/organizations`
 
 Arguments:
 - `page`: Number of the page, from 1.
 - `page_size`: Entries a page, at most 100.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.organization_list()
     .page(page)
@@ -14005,14 +14190,14 @@ let response = client.organization_list()
     }
     /**Create an organization
 
-Superadmins only. 409 `slug_taken` when another one has the slug, `clerk_organization_taken`
-when another one is the same at the identity provider.
+Permitted to superadmins. Answers 409 `slug_taken` if another organization has the slug, and
+`clerk_organization_taken` if another one has the identifier at the identity provider.
 
 Sends a `POST` request to `/v1/organizations`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.organization_create()
@@ -14027,13 +14212,13 @@ let response = client.organization_create()
     }
     /**Find an organization by its slug
 
-Among one's own.
+Searches the organizations that the caller belongs to.
 
 Sends a `GET` request to `/v1/organizations/slug/{slug}`
 
 Arguments:
 - `slug`: Slug of the organization.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.organization_find()
     .slug(slug)
@@ -14046,13 +14231,13 @@ let response = client.organization_find()
     }
     /**Get an organization
 
-404 `organization_not_found` for one the caller doesn't belong to.
+Answers 404 `organization_not_found` for an organization that the caller does not belong to.
 
 Sends a `GET` request to `/v1/organizations/{organization_id}`
 
 Arguments:
-- `organization_id`: Id of the organization; it is the context of the request.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `organization_id`: Identifier of the organization, which becomes the context of the request.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.organization_get()
     .organization_id(organization_id)
@@ -14065,13 +14250,13 @@ let response = client.organization_get()
     }
     /**Replace an organization
 
-The slug stays as it is.
+Replaces name and time zone; the slug stays.
 
 Sends a `PUT` request to `/v1/organizations/{organization_id}`
 
 Arguments:
-- `organization_id`: Id of the organization; it is the context of the request.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `organization_id`: Identifier of the organization, which becomes the context of the request.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.organization_update()
@@ -14086,13 +14271,13 @@ let response = client.organization_update()
     }
     /**Get the settings of an organization
 
-For its members. What it has never decided has its default.
+For members of the organization. A setting that was never made has its default.
 
 Sends a `GET` request to `/v1/organizations/{organization_id}/settings`
 
 Arguments:
 - `organization_id`: Id of the organization; it is the context of the request.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.organization_settings_get()
     .organization_id(organization_id)
@@ -14105,14 +14290,14 @@ let response = client.organization_settings_get()
     }
     /**Replace the settings of an organization
 
-For its administrators. A setting that is left out becomes its default. It holds from the next request on.
-409 `stale_version` when somebody else changed them meanwhile.
+For administrators of the organization. A setting that is left out gets its default. Takes effect with the next
+request. 409 `stale_version` if the settings were changed in the meantime.
 
 Sends a `PUT` request to `/v1/organizations/{organization_id}/settings`
 
 Arguments:
 - `organization_id`: Id of the organization; it is the context of the request.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.organization_settings_update()
@@ -14129,15 +14314,15 @@ let response = client.organization_settings_update()
     }
     /**List the members of an organization
 
-By name, with their e-mail addresses. The read is audited, one row a member.
+Sorted by name, with their e-mail addresses. Each member that is read is audited.
 
 Sends a `GET` request to `/v1/organizations/{organization_id}/members`
 
 Arguments:
 - `organization_id`: Id of the organization; it is the context of the request.
 - `page`: Number of the page, from 1.
-- `page_size`: Entries a page, at most 100.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `page_size`: Entries per page, at most 100.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.member_list()
     .organization_id(organization_id)
@@ -14150,18 +14335,18 @@ let response = client.member_list()
     pub fn member_list(&self) -> builder::MemberList<'_> {
         builder::MemberList::new(self)
     }
-    /**Change what a member is
+    /**Change the role of a member
 
-Counts from the member's next request on. What the member had in the former role ends: its calendar
-feed, what it holds, impersonations of it or by it, and its link to a specialist or patient record. 409 `last_admin` when nobody would administer the
-organization any more.
+Takes effect with the member's next request. A new role ends the member's calendar feed, held appointments,
+impersonations of it and by it, and its link to a specialist or patient record that does not fit the role. 409
+`last_admin` if the organization would be left without an administrator.
 
 Sends a `PUT` request to `/v1/organizations/{organization_id}/members/{user_id}`
 
 Arguments:
 - `organization_id`: Id of the organization; it is the context of the request.
 - `user_id`: Id of the user.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.member_update()
@@ -14177,16 +14362,16 @@ let response = client.member_update()
     }
     /**Remove a member from an organization
 
-Specialist and patient records of the member stay, without a login; API keys that it made stay as they
-are. Its calendar feed, what it holds and impersonations of it or by it end. 409 `last_admin` when nobody
-would administer the organization any more.
+Keeps specialist and patient records of the member, without a login, and API keys that it created. Ends its
+calendar feed, held appointments, and impersonations of it and by it. 409 `last_admin` if the organization
+would be left without an administrator.
 
 Sends a `DELETE` request to `/v1/organizations/{organization_id}/members/{user_id}`
 
 Arguments:
 - `organization_id`: Id of the organization; it is the context of the request.
 - `user_id`: Id of the user.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.member_delete()
     .organization_id(organization_id)
@@ -14198,20 +14383,20 @@ let response = client.member_delete()
     pub fn member_delete(&self) -> builder::MemberDelete<'_> {
         builder::MemberDelete::new(self)
     }
-    /**Invite somebody to an organization
+    /**Invite a person to an organization
 
-By e-mail address, or by id somebody who was a member before. The person is a member once it accepts;
-until then nothing about it can be seen or done. The answer is the same whether anybody has an account
-with the address: one who has sees the invitation at `me_get`, one who has not is written to by the
-identity provider. Good for 14 days; asked for again, it is renewed. 409 `already_member` for a
-member, whose role stays as it is; 404 `user_not_found` for an id that the organization does not know.
+Invites an e-mail address, or a former member by its id. The person becomes a member by accepting; until then
+the organization has no access to its data. The answer is the same whether or not an account has the address: a
+person with an account finds the invitation at `me_get`, another one receives an e-mail from the identity
+provider. An invitation expires after 14 days; a repeated request renews it. 409 `already_member` for a
+member, whose role does not change; 404 `user_not_found` for an id that is unknown to the organization.
 
 Sends a `POST` request to `/v1/organizations/{organization_id}/connect-user`
 
 Arguments:
 - `organization_id`: Id of the organization; it is the context of the request.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.member_connect()
@@ -14227,16 +14412,16 @@ let response = client.member_connect()
     }
     /**List the invitations of an organization
 
-The newest first, with the addresses as they were typed; what has ended for 30 days. The read is
-audited, one row an invitation.
+Newest first, with the addresses as they were typed. Ended invitations are listed for 30 days. Each invitation
+that is read is audited.
 
 Sends a `GET` request to `/v1/organizations/{organization_id}/invitations`
 
 Arguments:
 - `organization_id`: Id of the organization; it is the context of the request.
 - `page`: Number of the page, from 1.
-- `page_size`: Entries a page, at most 100.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `page_size`: Entries per page, at most 100.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.invitation_list()
     .organization_id(organization_id)
@@ -14249,16 +14434,16 @@ let response = client.invitation_list()
     pub fn invitation_list(&self) -> builder::InvitationList<'_> {
         builder::InvitationList::new(self)
     }
-    /**Take back an invitation
+    /**Revoke an invitation
 
-404 `invitation_not_found` for one that was answered or taken back.
+404 `invitation_not_found` for an invitation that was answered or revoked.
 
 Sends a `DELETE` request to `/v1/organizations/{organization_id}/invitations/{invitation_id}`
 
 Arguments:
 - `organization_id`: Id of the organization; it is the context of the request.
 - `invitation_id`: Id of the invitation.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.invitation_delete()
     .organization_id(organization_id)
@@ -14272,17 +14457,18 @@ let response = client.invitation_delete()
     }
     /**Accept an invitation
 
-One of the caller's own, of any organization; see `me_get`. From here on the caller is a member, and
-the record of a link its own. 404 `invitation_not_found` for one that has run out, was answered, taken
-back, or is somebody else's; 409 `already_member` or `member_role_conflict` for who is a member
-already, `record_already_linked` for a record that became somebody else's meanwhile.
+Accepts an invitation of the caller to any organization; see `me_get`. The caller becomes a member, and a
+record of the invitation is linked to it. 404 `invitation_not_found` for an invitation that has expired, was
+answered or revoked, or is for another person; 409 `already_member` for a member who is invited to be one,
+`member_role_conflict` for a member whose role does not fit the record, `record_already_linked` for a record
+that has been linked to another user.
 
 Sends a `POST` request to `/v1/me/invitations/{invitation_id}/accept`
 
 Arguments:
 - `invitation_id`: Id of the invitation.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.me_invitation_accept()
     .invitation_id(invitation_id)
@@ -14296,14 +14482,14 @@ let response = client.me_invitation_accept()
     }
     /**Decline an invitation
 
-One of the caller's own, of any organization. The organization may invite again.
+Declines an invitation of the caller to any organization. The organization may invite the caller again.
 
 Sends a `POST` request to `/v1/me/invitations/{invitation_id}/decline`
 
 Arguments:
 - `invitation_id`: Id of the invitation.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.me_invitation_decline()
     .invitation_id(invitation_id)
@@ -14317,18 +14503,18 @@ let response = client.me_invitation_decline()
     }
     /**Link a patient to a login
 
-Invites a person, by e-mail address or the id of a member, to have the record as its own. It is once
-the person accepts, who then becomes a member with the role `patient`, if it is none. As for
-`member_connect`, the answer does not tell whether anybody has the address. 409
-`record_already_linked` for a record that has a login; `patient_user_taken` for a member who has
-another record, `member_role_conflict` for one in another role.
+Invites a person, by e-mail address or by the id of a member, to sign in as the patient. When the person
+accepts, the record is linked to it, and it becomes a member with the role `patient`, unless it is a member
+already. As for `member_connect`, the answer is the same whether or not an account has the address. 409
+`record_already_linked` for a record that has a login, `patient_user_taken` for a member who has another
+record, `member_role_conflict` for a member with another role.
 
 Sends a `POST` request to `/v1/patients/{patient_id}/link`
 
 Arguments:
 - `patient_id`: Id of the patient.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.patient_link()
@@ -14344,15 +14530,15 @@ let response = client.patient_link()
     }
     /**Unlink a patient from its login
 
-At once: the person can't see the record any more, and stays a member. 409 `patient_has_no_user` for a
-record without a login.
+Takes effect immediately: the person loses access to the record and stays a member. 409 `patient_has_no_user` for
+a record without a login.
 
 Sends a `POST` request to `/v1/patients/{patient_id}/unlink`
 
 Arguments:
 - `patient_id`: Id of the patient.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.patient_unlink()
     .patient_id(patient_id)
@@ -14366,14 +14552,14 @@ let response = client.patient_unlink()
     }
     /**Link a specialist to a login
 
-As for patients; who is no member becomes one with the role `specialist`.
+Like `patient_link`; a new member gets the role `specialist`.
 
 Sends a `POST` request to `/v1/specialists/{specialist_id}/link`
 
 Arguments:
 - `specialist_id`: Id of the specialist.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.specialist_link()
@@ -14389,15 +14575,15 @@ let response = client.specialist_link()
     }
     /**Unlink a specialist from its login
 
-At once: the person has no rights of the record's any more, and stays a member. 409
+Takes effect immediately: the person loses the rights that come with the record and stays a member. 409
 `specialist_has_no_user` for a record without a login.
 
 Sends a `POST` request to `/v1/specialists/{specialist_id}/unlink`
 
 Arguments:
 - `specialist_id`: Id of the specialist.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.specialist_unlink()
     .specialist_id(specialist_id)
@@ -14411,15 +14597,15 @@ let response = client.specialist_unlink()
     }
     /**List API keys
 
-Newest first, revoked ones included. Secrets are not shown.
+Newest first, with revoked keys, but without secrets.
 
 Sends a `GET` request to `/v1/organizations/{organization_id}/api-keys`
 
 Arguments:
 - `organization_id`: Id of the organization; it is the context of the request.
 - `page`: Number of the page, from 1.
-- `page_size`: Entries a page, at most 100.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `page_size`: Entries per page, at most 100.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.api_key_list()
     .organization_id(organization_id)
@@ -14434,14 +14620,15 @@ let response = client.api_key_list()
     }
     /**Create an API key
 
-The answer shows its secret, once. With a scope a key may do what the front desk may do there.
+Returns the secret, which is shown only once. With a scope, a key has the permissions of the role `staff` in that
+area.
 
 Sends a `POST` request to `/v1/organizations/{organization_id}/api-keys`
 
 Arguments:
 - `organization_id`: Id of the organization; it is the context of the request.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.api_key_create()
@@ -14457,14 +14644,15 @@ let response = client.api_key_create()
     }
     /**Revoke an API key
 
-It is refused from then on, both its secrets. Repeated, it does nothing more.
+Requests with the key, with its current or previous secret, are refused from then on. A repeated request has no
+further effect.
 
 Sends a `DELETE` request to `/v1/organizations/{organization_id}/api-keys/{api_key_id}`
 
 Arguments:
 - `organization_id`: Id of the organization; it is the context of the request.
 - `api_key_id`: Id of the key.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.api_key_delete()
     .organization_id(organization_id)
@@ -14476,18 +14664,18 @@ let response = client.api_key_delete()
     pub fn api_key_delete(&self) -> builder::ApiKeyDelete<'_> {
         builder::ApiKeyDelete::new(self)
     }
-    /**Give an API key another secret
+    /**Rotate the secret of an API key
 
-The answer shows it, once. The present secret is accepted for 24 hours more, the one before it
-no longer. 409 `api_key_revoked` for a revoked key.
+Returns the new secret, which is shown only once. The current secret is accepted for another 24 hours; the
+previous one is refused immediately. 409 `api_key_revoked` for a revoked key.
 
 Sends a `POST` request to `/v1/organizations/{organization_id}/api-keys/{api_key_id}/rotate`
 
 Arguments:
 - `organization_id`: Id of the organization; it is the context of the request.
 - `api_key_id`: Id of the key.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.api_key_rotate()
     .organization_id(organization_id)
@@ -14502,16 +14690,17 @@ let response = client.api_key_rotate()
     }
     /**List specialties
 
-Those in use, or with `archived=true` those that can no longer be chosen.
+Returns those in use, or with `archived=true` those that can no longer be chosen, sorted by name in the order of the
+Unicode collation.
 
 Sends a `GET` request to `/v1/specialties`
 
 Arguments:
-- `archived`: Whether to list the archived ones instead of those in use.
+- `archived`: `true` to list archived specialties instead of those in use.
 - `page`: Number of the page, from 1.
 - `page_size`: Entries a page, at most 100.
 - `sort`: Order of the list.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.specialty_list()
     .archived(archived)
@@ -14527,13 +14716,14 @@ let response = client.specialty_list()
     }
     /**Create a specialty
 
-409 `specialty_name_taken` when another one in use has the name.
+Answers 409 `specialty_name_taken` if another specialty in use has the name, in whatever case and with whatever
+accents.
 
 Sends a `POST` request to `/v1/specialties`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.specialty_create()
@@ -14548,13 +14738,13 @@ let response = client.specialty_create()
     }
     /**Get a specialty
 
-Archived ones too: past appointments keep naming them.
+Returns archived specialties, too: past appointments keep referring to them.
 
 Sends a `GET` request to `/v1/specialties/{specialty_id}`
 
 Arguments:
-- `specialty_id`: Id of the specialty.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `specialty_id`: Identifier of the specialty.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.specialty_get()
     .specialty_id(specialty_id)
@@ -14567,13 +14757,14 @@ let response = client.specialty_get()
     }
     /**Replace a specialty
 
-409 `specialty_name_taken` when another one in use has the name.
+Answers 409 `specialty_name_taken` if another specialty in use has the name, in whatever case and with whatever
+accents.
 
 Sends a `PUT` request to `/v1/specialties/{specialty_id}`
 
 Arguments:
-- `specialty_id`: Id of the specialty.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `specialty_id`: Identifier of the specialty.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.specialty_update()
@@ -14588,14 +14779,14 @@ let response = client.specialty_update()
     }
     /**Delete or archive a specialty
 
-One that a specialist has or an appointment names is archived: it can't be chosen any more,
-and what names it keeps doing so. Repeated, it does nothing more.
+Archives a specialty that a specialist or an appointment refers to: it can no longer be chosen, and the references
+stay. Deletes any other. Archiving again changes nothing.
 
 Sends a `DELETE` request to `/v1/specialties/{specialty_id}`
 
 Arguments:
-- `specialty_id`: Id of the specialty.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `specialty_id`: Identifier of the specialty.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.specialty_delete()
     .specialty_id(specialty_id)
@@ -14608,17 +14799,18 @@ let response = client.specialty_delete()
     }
     /**List specialists
 
-Everybody who treats patients of the organization, deleted ones left out.
+Returns the specialists of the organization without deleted ones, sorted by name in the order of the Unicode
+collation.
 
 Sends a `GET` request to `/v1/specialists`
 
 Arguments:
-- `bookable`: Only those who can (or with `false` can't) be booked.
+- `bookable`: `true` to list only specialists who can be booked, `false` to list only those who cannot.
 - `page`: Number of the page, from 1.
 - `page_size`: Entries a page, at most 100.
 - `sort`: Order of the list.
-- `specialty_id`: Only those who practise this specialty.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `specialty_id`: Identifier of a specialty: takes only specialists who practise it.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.specialist_list()
     .bookable(bookable)
@@ -14635,13 +14827,13 @@ let response = client.specialist_list()
     }
     /**Create a specialist
 
-Without a login; see `specialist_link`.
+Creates a specialist as whom nobody signs in yet; see `specialist_link`.
 
 Sends a `POST` request to `/v1/specialists`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.specialist_create()
@@ -14656,13 +14848,13 @@ let response = client.specialist_create()
     }
     /**Get a specialist
 
-404 `specialist_not_found` for one that was deleted.
+Answers 404 `specialist_not_found` for a deleted specialist.
 
 Sends a `GET` request to `/v1/specialists/{specialist_id}`
 
 Arguments:
-- `specialist_id`: Id of the specialist.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `specialist_id`: Identifier of the specialist.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.specialist_get()
     .specialist_id(specialist_id)
@@ -14675,13 +14867,13 @@ let response = client.specialist_get()
     }
     /**Replace a specialist
 
-A specialist may replace its own entry. Whose login it is stays; see `specialist_link`.
+Specialists may replace their own record. The link to a user stays; see `specialist_link`.
 
 Sends a `PUT` request to `/v1/specialists/{specialist_id}`
 
 Arguments:
-- `specialist_id`: Id of the specialist.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `specialist_id`: Identifier of the specialist.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.specialist_update()
@@ -14696,13 +14888,13 @@ let response = client.specialist_update()
     }
     /**Delete a specialist
 
-It can't be booked any more; past appointments keep naming it.
+Ends booking with the specialist; past appointments keep referring to the record.
 
 Sends a `DELETE` request to `/v1/specialists/{specialist_id}`
 
 Arguments:
-- `specialist_id`: Id of the specialist.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `specialist_id`: Identifier of the specialist.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.specialist_delete()
     .specialist_id(specialist_id)
@@ -14715,19 +14907,20 @@ let response = client.specialist_delete()
     }
     /**List and search patients
 
-Specialists see those they treat. Every record that comes out is audited.
+Returns to specialists the patients whom they treat. Each record that is returned is audited.
 
 Sends a `GET` request to `/v1/patients`
 
 Arguments:
-- `email`: Only the one with exactly this e-mail address.
-- `national_id`: Only the one with exactly this number of a document.
+- `email`: Whole e-mail address; letter case makes no difference.
+- `national_id`: Whole number of a document; only its letters and digits are compared.
 - `page`: Number of the page, from 1.
 - `page_size`: Entries a page, at most 100.
-- `phone`: Only those with exactly this telephone number, however it is spaced.
-- `search`: Only those whose name holds this text; upper and lower case don't matter.
+- `phone`: Whole telephone number, in any grouping; a national form is read as one of the organization's country.
+- `search`: Words of which the name must contain each, in any order and up to 10. Letter case, accents and the shapes of
+quotes and hyphens make no difference.
 - `sort`: Order of the list.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.patient_list()
     .email(email)
@@ -14746,14 +14939,14 @@ let response = client.patient_list()
     }
     /**Create a patient
 
-409 `patient_email_taken`, with the other's id for who may see it, when the clinic has a patient with the
-e-mail address. Without a login; see `patient_link`.
+Creates a record without a login; see `patient_link`. Answers 409 `patient_email_taken` if the organization has a
+patient with the e-mail address, with the identifier of that patient for callers who may read it.
 
 Sends a `POST` request to `/v1/patients`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.patient_create()
@@ -14768,13 +14961,13 @@ let response = client.patient_create()
     }
     /**Get a patient
 
-The read is audited. Clinical notes are shown to those who treat and to admins.
+Audits the read. Shows clinical notes to specialists who treat the patient and to administrators.
 
 Sends a `GET` request to `/v1/patients/{patient_id}`
 
 Arguments:
-- `patient_id`: Id of the patient.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `patient_id`: Identifier of the patient.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.patient_get()
     .patient_id(patient_id)
@@ -14787,15 +14980,15 @@ let response = client.patient_get()
     }
     /**Replace a patient
 
-409 `stale_version` when somebody else changed it meanwhile. E-mail address and national id are the front
-desk's and administrators' to change: 403 `patient_identifier_forbidden` for a specialist, who can't see
-every patient that may have the same. Whose login it is stays; see `patient_link`.
+Replaces every value but the login; see `patient_link`. Answers 409 `stale_version` if somebody else changed the
+record meanwhile. Answers 403 `patient_identifier_forbidden` to specialists who change the e-mail address or the
+national id: only administrators and the front desk see every patient who may have the same.
 
 Sends a `PUT` request to `/v1/patients/{patient_id}`
 
 Arguments:
-- `patient_id`: Id of the patient.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `patient_id`: Identifier of the patient.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.patient_update()
@@ -14810,13 +15003,14 @@ let response = client.patient_update()
     }
     /**Delete a patient
 
-It is gone from every list; appointments keep naming it. Erasing a person is another thing.
+Removes the patient from every list; appointments keep referring to it. An erasure of personal data is another
+operation; see `gdpr_user_erase`.
 
 Sends a `DELETE` request to `/v1/patients/{patient_id}`
 
 Arguments:
-- `patient_id`: Id of the patient.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `patient_id`: Identifier of the patient.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.patient_delete()
     .patient_id(patient_id)
@@ -14829,13 +15023,14 @@ let response = client.patient_delete()
     }
     /**Get a specialist's schedule
 
-Its weekly hours, exceptions and rules of booking; what they come to is in its availability.
+Returns the weekly hours, exceptions and booking rules. The open slots that follow from them are in the
+specialist's availability.
 
 Sends a `GET` request to `/v1/specialists/{specialist_id}/schedule`
 
 Arguments:
-- `specialist_id`: Id of the specialist.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `specialist_id`: Identifier of the specialist.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.specialist_schedule_get()
     .specialist_id(specialist_id)
@@ -14848,14 +15043,14 @@ let response = client.specialist_schedule_get()
     }
     /**Replace a specialist's schedule
 
-The whole of it; a specialist may replace its own. What is booked stays booked. 409 `stale_version`
-when somebody else replaced it meanwhile.
+Replaces the whole schedule; a specialist may replace its own. Existing bookings stay. 409 `stale_version` when
+it was replaced meanwhile.
 
 Sends a `PUT` request to `/v1/specialists/{specialist_id}/schedule`
 
 Arguments:
-- `specialist_id`: Id of the specialist.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `specialist_id`: Identifier of the specialist.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.specialist_schedule_update()
@@ -14870,16 +15065,17 @@ let response = client.specialist_schedule_update()
     }
     /**List appointment templates
 
-Those in use, or with `archived=true` those that can no longer be booked.
+Returns those in use, or with `archived=true` those that can no longer be booked, sorted by name in the order of the
+Unicode collation.
 
 Sends a `GET` request to `/v1/appointment-templates`
 
 Arguments:
-- `archived`: Whether to list the archived ones instead of those in use.
+- `archived`: `true` to list archived templates instead of those in use.
 - `page`: Number of the page, from 1.
 - `page_size`: Entries a page, at most 100.
 - `sort`: Order of the list.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.appointment_template_list()
     .archived(archived)
@@ -14895,13 +15091,13 @@ let response = client.appointment_template_list()
     }
     /**Create an appointment template
 
-409 `slug_taken` when another one in use has the slug.
+Answers 409 `slug_taken` if another template in use has the slug.
 
 Sends a `POST` request to `/v1/appointment-templates`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.appointment_template_create()
@@ -14916,13 +15112,13 @@ let response = client.appointment_template_create()
     }
     /**Get an appointment template by its slug
 
-Among those in use: an archived one gives its slug away.
+Searches the templates in use: archiving frees the slug.
 
 Sends a `GET` request to `/v1/appointment-templates/slug/{slug}`
 
 Arguments:
 - `slug`: Slug of the template.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.appointment_template_find()
     .slug(slug)
@@ -14935,13 +15131,13 @@ let response = client.appointment_template_find()
     }
     /**Get an appointment template
 
-Archived ones too: past appointments keep naming them.
+Returns archived templates, too: past appointments keep referring to them.
 
 Sends a `GET` request to `/v1/appointment-templates/{appointment_template_id}`
 
 Arguments:
-- `appointment_template_id`: Id of the template.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `appointment_template_id`: Identifier of the template.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.appointment_template_get()
     .appointment_template_id(appointment_template_id)
@@ -14954,13 +15150,13 @@ let response = client.appointment_template_get()
     }
     /**Replace an appointment template
 
-Appointments that are booked stay as they are. 409 `slug_taken` when another one in use has the slug.
+Leaves booked appointments as they are. Answers 409 `slug_taken` if another template in use has the slug.
 
 Sends a `PUT` request to `/v1/appointment-templates/{appointment_template_id}`
 
 Arguments:
-- `appointment_template_id`: Id of the template.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `appointment_template_id`: Identifier of the template.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.appointment_template_update()
@@ -14975,14 +15171,14 @@ let response = client.appointment_template_update()
     }
     /**Delete or archive an appointment template
 
-One that an appointment names is archived: it can't be booked any more, and what names it keeps doing
-so. Repeated, it does nothing more.
+Archives a template that an appointment refers to: it can no longer be booked, and the references stay. Deletes any
+other. Archiving again changes nothing.
 
 Sends a `DELETE` request to `/v1/appointment-templates/{appointment_template_id}`
 
 Arguments:
-- `appointment_template_id`: Id of the template.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `appointment_template_id`: Identifier of the template.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.appointment_template_delete()
     .appointment_template_id(appointment_template_id)
@@ -14995,19 +15191,21 @@ let response = client.appointment_template_delete()
     }
     /**Get a specialist's open slots
 
-What is left of its hours after exceptions, bookings and buffers, minimum notice, horizon and daily
-cap; none when it can't be booked. Hours are local to the specialist's zone, whatever its clocks do:
-a local time that is left out has no slot, one that comes twice has one. 404
+Returns the slots within the specialist's working hours that remain after exceptions, bookings, buffers, minimum
+notice, horizon and daily cap; none if the specialist is not bookable. Hours are local to the specialist's zone:
+a local time that is skipped when the clocks go forward has no slot, one that occurs twice has one. 400
+`invalid_range` when `to` is not after `from` or more than 92 days after it. 404
 `appointment_template_not_found` also for an archived template.
 
 Sends a `GET` request to `/v1/specialists/{specialist_id}/availability`
 
 Arguments:
-- `specialist_id`: Id of the specialist.
-- `from`: Only slots that begin at this moment or later; now when left out.
-- `template_id`: What is to be booked: its duration, buffers and notice hold. The specialist's own when left out.
-- `to`: Only slots that begin before this moment, at most 92 days after `from`; 7 days after it when left out.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `specialist_id`: Identifier of the specialist.
+- `from`: Selects slots that begin at this time or later; now when left out.
+- `template_id`: Appointment template to book, which determines duration, buffers and minimum notice; those of the
+specialist's schedule when left out.
+- `to`: Selects slots that begin before this time, at most 92 days after `from`; 7 days after it when left out.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.specialist_availability_get()
     .specialist_id(specialist_id)
@@ -15023,17 +15221,17 @@ let response = client.specialist_availability_get()
     }
     /**List the waitlist
 
-Who waits longest first. Patients see their own.
+Lists the entries of the waitlist, the longest waiting first. Patients see their own.
 
 Sends a `GET` request to `/v1/waitlist`
 
 Arguments:
 - `page`: Number of the page, from 1.
-- `page_size`: Entries a page, at most 100.
-- `patient_id`: Only those of this patient.
-- `specialist_id`: Only those that name this specialist.
-- `status`: Only those that stand there.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `page_size`: Entries per page, at most 100.
+- `patient_id`: Selects entries of this patient.
+- `specialist_id`: Selects entries that name this specialist.
+- `status`: Selects entries with this status.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.waitlist_entry_list()
     .page(page)
@@ -15050,17 +15248,18 @@ let response = client.waitlist_entry_list()
     }
     /**Put a patient on the waitlist
 
-For a specialist, for what a template says with anybody who has its specialty, or both. What is open
-in the requested range is offered within a minute, what opens later when it does, to who waits longest
-first: for an hour, and never beyond the slot's beginning. Nobody is offered a time
-with a specialist again that it let pass, nor anything more after three offers that ran out. 409
-`already_waiting` while the patient waits for the same, `waitlist_full` while it waits for ten things.
+Adds an entry for a specialist, for an appointment template with any specialist of its specialty, or for both.
+Slots that are open in the requested range are offered within a minute, later ones when they become open, to the
+longest waiting entry first. An offer lasts an hour and ends when its slot begins, at the latest. A patient is
+not offered a time with a specialist again after letting it lapse, and an entry gets no more offers after three
+that lapsed. 409 `already_waiting` when the patient has an open entry for the same, `waitlist_full` when it has
+ten open entries.
 
 Sends a `POST` request to `/v1/waitlist`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.waitlist_entry_create()
@@ -15075,13 +15274,13 @@ let response = client.waitlist_entry_create()
     }
     /**Take a patient off the waitlist
 
-What it was offered goes to who waits next. An appointment that it has led to stays.
+Removes the entry. Its offer goes to the next entry; an appointment that was booked from it stays.
 
 Sends a `DELETE` request to `/v1/waitlist/{waitlist_entry_id}`
 
 Arguments:
-- `waitlist_entry_id`: Id of the entry.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `waitlist_entry_id`: Identifier of the entry.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.waitlist_entry_delete()
     .waitlist_entry_id(waitlist_entry_id)
@@ -15094,17 +15293,17 @@ let response = client.waitlist_entry_delete()
     }
     /**Accept an offer
 
-Books the slot that is kept for the entry: the appointment has the offer's id. 409 `no_offer` when
-there is none, `offer_expired` when it has run out or the specialist can't keep it, `already_booked` when it was accepted before. Name
-the offer that was shown, so that no other one is booked that has come since.
+Books the slot that is offered to the entry; the appointment has the offer's identifier. 409 `no_offer` when
+there is no offer, `offer_expired` when it has lapsed or the specialist cannot keep it, `already_booked` when it
+was accepted before. Name the offer in `appointment_id`, so that a later one is not booked instead.
 
 Sends a `POST` request to `/v1/waitlist/{waitlist_entry_id}/accept`
 
 Arguments:
-- `waitlist_entry_id`: Id of the entry.
-- `appointment_id`: The offer that is meant: 409 `offer_expired` when it is another by now. Left out, whichever it is.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `waitlist_entry_id`: Identifier of the entry.
+- `appointment_id`: Offer to accept; 409 `offer_expired` when the entry has another one. The present offer when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.waitlist_entry_accept()
     .waitlist_entry_id(waitlist_entry_id)
@@ -15119,21 +15318,22 @@ let response = client.waitlist_entry_accept()
     }
     /**List appointments
 
-Specialists and patients see their own. A range takes what overlaps it.
+Lists the appointments that the caller may see; specialists and patients see their own. `from` and `to` select
+the appointments that overlap the range. 400 `invalid_range` when `to` is before `from`.
 
 Sends a `GET` request to `/v1/appointments`
 
 Arguments:
-- `from`: Only those that end after this moment.
+- `from`: Selects appointments that end after this time.
 - `page`: Number of the page, from 1.
-- `page_size`: Entries a page, at most 100.
-- `patient_id`: Only those of this patient.
+- `page_size`: Entries per page, at most 100.
+- `patient_id`: Selects appointments of this patient.
 - `sort`: Order of the list.
-- `specialist_id`: Only those of this specialist.
-- `status`: Only those in this state.
-- `template_id`: Only those booked as this appointment template.
-- `to`: Only those that begin before this moment.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `specialist_id`: Selects appointments of this specialist.
+- `status`: Selects appointments with this status.
+- `template_id`: Selects appointments booked with this appointment template.
+- `to`: Selects appointments that begin before this time.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.appointment_list()
     .from(from)
@@ -15154,14 +15354,14 @@ let response = client.appointment_list()
     }
     /**Create an appointment
 
-409 `slot_taken` when the specialist or the patient has one at this time. Working hours do
-not matter here.
+Books any time that is free, whatever the specialist's working hours. 409 `slot_taken` when the specialist or
+the patient has an appointment at this time.
 
 Sends a `POST` request to `/v1/appointments`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.appointment_create()
@@ -15176,13 +15376,13 @@ let response = client.appointment_create()
     }
     /**Get an appointment
 
-Specialists and patients get their own; another's is not found.
+Returns an appointment that the caller may see; 404 for any other.
 
 Sends a `GET` request to `/v1/appointments/{appointment_id}`
 
 Arguments:
-- `appointment_id`: Id of the appointment.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `appointment_id`: Identifier of the appointment.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.appointment_get()
     .appointment_id(appointment_id)
@@ -15195,15 +15395,15 @@ let response = client.appointment_get()
     }
     /**Replace an appointment
 
-409 `stale_version` when somebody else changed it meanwhile, `slot_taken` when the new time is
-not free, `invalid_transition` when it has begun or is over. Buffers stay around it as they were
-when it was booked.
+Replaces time, people, specialty and title; the buffers stay as they were booked. 409 `stale_version` when the
+appointment was changed meanwhile, `slot_taken` when the new time is not free, `invalid_transition` unless the
+appointment is `scheduled` or `confirmed`.
 
 Sends a `PUT` request to `/v1/appointments/{appointment_id}`
 
 Arguments:
-- `appointment_id`: Id of the appointment.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `appointment_id`: Identifier of the appointment.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.appointment_update()
@@ -15218,13 +15418,14 @@ let response = client.appointment_update()
     }
     /**Delete an appointment
 
-It is gone from every list and its time is free; the audit log keeps speaking of it.
+Removes the appointment from every list and frees its time. Calendar feeds that showed it show it as cancelled
+for 90 days. The audit log keeps its entries.
 
 Sends a `DELETE` request to `/v1/appointments/{appointment_id}`
 
 Arguments:
-- `appointment_id`: Id of the appointment.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `appointment_id`: Identifier of the appointment.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.appointment_delete()
     .appointment_id(appointment_id)
@@ -15237,13 +15438,13 @@ let response = client.appointment_delete()
     }
     /**Find an appointment by its uid
 
-What links name; the same rules as for getting it by its id.
+Returns the appointment with this uid, under the same rules as by its identifier.
 
 Sends a `GET` request to `/v1/appointments/uid/{uid}`
 
 Arguments:
-- `uid`: Uid of the appointment.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `uid`: UID of the appointment.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.appointment_find()
     .uid(uid)
@@ -15256,14 +15457,18 @@ let response = client.appointment_find()
     }
     /**Hold a slot
 
-Keeps an open slot for the caller, until `hold_expires_at`, 10 minutes from now. 409 `slot_taken` when
-somebody else was first or the patient is busy then, `slot_not_offered` when no slot begins then.
+Keeps an open slot for the caller until `hold_expires_at`, 10 minutes from now. A patient holds up to 3 slots at
+a time and makes up to 10 holds in any 24 hours, in each organization; released, expired and booked holds count
+towards the 10, offers of the waitlist do not count. Everybody else, API keys included, holds up to 50 slots at
+a time. 409 `slot_taken` when the slot was taken meanwhile or the patient is busy at that time,
+`slot_not_offered` when no slot begins at that time, `too_many_holds` and `too_many_holds_a_day` with `limit`
+and `available_at` in their details.
 
 Sends a `POST` request to `/v1/appointments/hold`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.appointment_hold_create()
@@ -15278,14 +15483,14 @@ let response = client.appointment_hold_create()
     }
     /**Release a hold
 
-The slot is free at once, and the hold `expired`. Only its maker can: 403 `hold_not_own`. 409
+Frees the slot at once; the hold becomes `expired`. 403 `hold_not_own` unless the caller made the hold. 409
 `invalid_transition` when it is no hold any more.
 
 Sends a `DELETE` request to `/v1/appointments/{appointment_id}/hold`
 
 Arguments:
-- `appointment_id`: Id of the appointment.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `appointment_id`: Identifier of the appointment.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.appointment_hold_delete()
     .appointment_id(appointment_id)
@@ -15298,15 +15503,15 @@ let response = client.appointment_hold_delete()
     }
     /**Book a slot
 
-An open slot, or one that the caller holds. Of two callers at one slot one gets it, the other 409
-`slot_taken`. 409 `slot_not_offered` when no slot begins then, `hold_expired` when the hold has run
-out; 403 `hold_not_own` when somebody else made it.
+Books an open slot or a hold of the caller. Of two concurrent callers one books the slot, the other gets 409
+`slot_taken`. 409 `slot_not_offered` when no slot begins at that time, `hold_expired` when the hold has lapsed;
+403 `hold_not_own` when somebody else made the hold.
 
 Sends a `POST` request to `/v1/appointments/book`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.appointment_book()
@@ -15321,14 +15526,15 @@ let response = client.appointment_book()
     }
     /**Confirm an appointment
 
-From `scheduled`. 409 `invalid_transition` names the state it is in and the one it can't get to.
+Changes the status from `scheduled` to `confirmed`. 409 `invalid_transition` from any other status; its details
+name both.
 
 Sends a `POST` request to `/v1/appointments/{appointment_id}/confirm`
 
 Arguments:
-- `appointment_id`: Id of the appointment.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `appointment_id`: Identifier of the appointment.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.appointment_confirm()
     .appointment_id(appointment_id)
@@ -15342,15 +15548,15 @@ let response = client.appointment_confirm()
     }
     /**Start an appointment
 
-From `confirmed`; it is `in_progress` then. 409 `invalid_transition` names the state it is in and the
-one it can't get to.
+Changes the status from `confirmed` to `in_progress`. 409 `invalid_transition` from any other status; its
+details name both.
 
 Sends a `POST` request to `/v1/appointments/{appointment_id}/start`
 
 Arguments:
-- `appointment_id`: Id of the appointment.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `appointment_id`: Identifier of the appointment.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.appointment_start()
     .appointment_id(appointment_id)
@@ -15364,15 +15570,15 @@ let response = client.appointment_start()
     }
     /**Complete an appointment
 
-From `in_progress`, and for good. 409 `invalid_transition` names the state it is in and the one it
-can't get to.
+Changes the status from `in_progress` to `completed`, which is final. 409 `invalid_transition` from any other
+status; its details name both.
 
 Sends a `POST` request to `/v1/appointments/{appointment_id}/complete`
 
 Arguments:
-- `appointment_id`: Id of the appointment.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `appointment_id`: Identifier of the appointment.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.appointment_complete()
     .appointment_id(appointment_id)
@@ -15384,17 +15590,17 @@ let response = client.appointment_complete()
     pub fn appointment_complete(&self) -> builder::AppointmentComplete<'_> {
         builder::AppointmentComplete::new(self)
     }
-    /**Note that the patient did not come
+    /**Mark an appointment as missed
 
-From `scheduled` or `confirmed`, and for good: the time is free. 409 `invalid_transition` names the
-state it is in and the one it can't get to.
+Changes the status from `scheduled` or `confirmed` to `no_show`, which is final, and frees the time. 409
+`invalid_transition` from any other status; its details name both.
 
 Sends a `POST` request to `/v1/appointments/{appointment_id}/no-show`
 
 Arguments:
-- `appointment_id`: Id of the appointment.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `appointment_id`: Identifier of the appointment.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.appointment_no_show()
     .appointment_id(appointment_id)
@@ -15408,16 +15614,17 @@ let response = client.appointment_no_show()
     }
     /**Cancel an appointment
 
-From `scheduled` or `confirmed`; its time is free at once. A patient can cancel its own up to the
-cut-off that it was booked with, or until it begins: later, 409 `cancellation_too_late`. 409
-`already_cancelled` the second time. A hold is released instead.
+Changes the status from `scheduled` or `confirmed` to `cancelled`, which is final, and frees the time. A patient
+cancels its own appointment until the cut-off that it was booked with, later 409 `cancellation_too_late`; a move
+by the patient does not extend the cut-off. 409 `already_cancelled` when it is cancelled. A hold is released
+instead.
 
 Sends a `POST` request to `/v1/appointments/{appointment_id}/cancel`
 
 Arguments:
-- `appointment_id`: Id of the appointment.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `appointment_id`: Identifier of the appointment.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.appointment_cancel()
@@ -15433,18 +15640,19 @@ let response = client.appointment_cancel()
     }
     /**Reschedule an appointment
 
-It keeps its id, its length and the buffers it was booked with, and is moved whole or not at all. The
-clinic moves it to any time that is free; a patient to an open slot, else 409 `slot_not_offered`, and
-up to the cut-off that it was booked with, later 409 `reschedule_too_late`. 409 `slot_taken` when the
-time is not free, `invalid_transition` when the appointment has begun or is over, `stale_version` when
-somebody else changed it meanwhile.
+Moves an appointment, which keeps its identifier, duration and buffers. The clinic moves it to any free time; a
+patient moves it to an open slot, else 409 `slot_not_offered`, until the cut-off that it was booked with, later
+409 `reschedule_too_late`. A move by the patient does not extend the cut-offs for moving and cancelling: they
+count from the earlier beginning until the clinic moves the appointment. 409 `slot_taken` when the time is not
+free, `invalid_transition` unless the appointment is `scheduled` or `confirmed`, `stale_version` when it was
+changed meanwhile.
 
 Sends a `POST` request to `/v1/appointments/{appointment_id}/reschedule`
 
 Arguments:
-- `appointment_id`: Id of the appointment.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `appointment_id`: Identifier of the appointment.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.appointment_reschedule()
@@ -15460,15 +15668,15 @@ let response = client.appointment_reschedule()
     }
     /**List the moves of an appointment
 
-Where it was and where it went, the first move first; whoever sees the appointment sees them.
+Lists the moves of an appointment, earliest first, to everybody who may see the appointment.
 
 Sends a `GET` request to `/v1/appointments/{appointment_id}/reschedules`
 
 Arguments:
-- `appointment_id`: Id of the appointment.
+- `appointment_id`: Identifier of the appointment.
 - `page`: Number of the page, from 1.
-- `page_size`: Entries a page, at most 100.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `page_size`: Entries per page, at most 100.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.appointment_reschedule_list()
     .appointment_id(appointment_id)
@@ -15483,17 +15691,18 @@ let response = client.appointment_reschedule_list()
     }
     /**Book a series
 
-All its times are checked before any is booked: they are at the same time of the day by the clock of the
-specialist's zone. 409 `series_conflict` names each one that is not free, that the specialist is away at,
-or that clocks leave out; with `on_conflict=skip` the others are booked and the answer names those that
-were not, unless there is none left to book. Working hours do not matter here.
+Books appointments that repeat at the same local time in the specialist's zone, whatever the specialist's
+working hours. All times are checked before any is booked. 409 `series_conflict` lists each time that is not
+free, at which the specialist is away, or that does not exist because the clocks go forward. With
+`on_conflict=skip` the other times are booked and the answer lists those that were skipped; 409 when none is
+left to book.
 
 Sends a `POST` request to `/v1/appointment-series`
 
 Arguments:
-- `on_conflict`: What becomes of it when some of the times are not free; `fail` when left out.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `on_conflict`: Treatment of times that are not free; `fail` when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.appointment_series_create()
@@ -15509,13 +15718,13 @@ let response = client.appointment_series_create()
     }
     /**Get a series
 
-With its appointments. Specialists get their own.
+Returns the series with its appointments. Specialists see their own appointments only.
 
 Sends a `GET` request to `/v1/appointment-series/{appointment_series_id}`
 
 Arguments:
-- `appointment_series_id`: Id of the series.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `appointment_series_id`: Identifier of the series.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.appointment_series_get()
     .appointment_series_id(appointment_series_id)
@@ -15528,18 +15737,18 @@ let response = client.appointment_series_get()
     }
     /**Change a series
 
-The body says what becomes of one of its appointments; the others that the scope takes in change as it
-does. They keep their ids and the buffers they were booked with. 409 `series_conflict` as when a series
-is booked; what is skipped stays where it is. 409 `stale_version` when the series or one of its
-appointments changed meanwhile, `invalid_transition` when the named one has begun or is over.
+Changes one appointment as the body says, and the other appointments in `scope` in the same way. They keep their
+identifiers and buffers. 409 `series_conflict` as when a series is booked; an appointment that is skipped stays
+where it is. 409 `stale_version` when the series or one of its appointments was changed meanwhile,
+`invalid_transition` unless the named appointment is `scheduled` or `confirmed`.
 
 Sends a `PUT` request to `/v1/appointment-series/{appointment_series_id}`
 
 Arguments:
-- `appointment_series_id`: Id of the series.
-- `on_conflict`: What becomes of it when some of the times are not free; `fail` when left out.
-- `scope`: Which of its appointments change.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `appointment_series_id`: Identifier of the series.
+- `on_conflict`: Treatment of times that are not free; `fail` when left out.
+- `scope`: Appointments to change.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.appointment_series_update()
@@ -15556,17 +15765,17 @@ let response = client.appointment_series_update()
     }
     /**Cancel a series
 
-Those that the scope takes in and that are still to come; their times are free at once. 409
-`already_cancelled` when there is none, `invalid_transition` when the one that is named is over,
-`stale_version` when one was given to another specialist in this very moment.
+Cancels the appointments in `scope` that have not begun and frees their times. 409 `already_cancelled` when
+there is none, `invalid_transition` when the named appointment has ended, `stale_version` when an appointment
+was given to another specialist meanwhile.
 
 Sends a `POST` request to `/v1/appointment-series/{appointment_series_id}/cancel`
 
 Arguments:
-- `appointment_series_id`: Id of the series.
-- `scope`: Which of its appointments are called off.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `appointment_series_id`: Identifier of the series.
+- `scope`: Appointments to cancel.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.appointment_series_cancel()
@@ -15583,19 +15792,18 @@ let response = client.appointment_series_cancel()
     }
     /**Show a calendar
 
-Every appointment that overlaps the range, in UTC and as clocks in the zone show it; specialists
-and patients see their own. Holds and what became of them are shown only where `status` asks for
-them: a hold is a time that is busy for a while.
+Returns the appointments that overlap the range, in UTC and in local time. Specialists and patients see their
+own. Holds and expired holds are included only if `status` selects them.
 
 Sends a `GET` request to `/v1/calendar`
 
 Arguments:
-- `from`: Those that end after this moment.
-- `specialist_id`: Only those of this specialist.
-- `status`: Only those in this state.
-- `timezone`: The IANA zone of local times; the organization's when left out.
-- `to`: Those that begin before this moment, at most 92 days after `from`.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `from`: Beginning of the range: selects appointments that end after it.
+- `specialist_id`: Selects appointments of this specialist.
+- `status`: Selects appointments with this status.
+- `timezone`: IANA zone of the local times; the organization's when left out.
+- `to`: End of the range, after `from` and at most 92 days after it: selects appointments that begin before it.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.calendar_get()
     .from(from)
@@ -15612,13 +15820,13 @@ let response = client.calendar_get()
     }
     /**Show a calendar of several specialists
 
-The same as showing a calendar, for what a query is too short for; it changes nothing.
+Returns the same as `GET`, for several specialists and statuses. Changes nothing.
 
 Sends a `POST` request to `/v1/calendar`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 - `body`
 ```ignore
 let response = client.calendar_search()
@@ -15631,17 +15839,17 @@ let response = client.calendar_search()
     pub fn calendar_search(&self) -> builder::CalendarSearch<'_> {
         builder::CalendarSearch::new(self)
     }
-    /**Get a link to subscribe to one's calendar
+    /**Create a calendar feed
 
-The answer shows a token, once: whoever has the link `/v1/calendar.ics?token=…` reads the
-appointments that the caller may see in this organization, without names or titles. A new link
-ends the one before; all end with the membership.
+Creates the caller's calendar feed, or gives it a new token. The token is shown once: everybody who has the link
+`/v1/calendar.ics?token=…` can read the appointments that the caller may see in this organization, without names
+and titles. The previous link stops working; every link stops working when the membership ends.
 
 Sends a `POST` request to `/v1/calendar/feeds`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.calendar_feed_create()
     .idempotency_key(idempotency_key)
@@ -15652,14 +15860,14 @@ let response = client.calendar_feed_create()
     pub fn calendar_feed_create(&self) -> builder::CalendarFeedCreate<'_> {
         builder::CalendarFeedCreate::new(self)
     }
-    /**Revoke the link to one's calendar
+    /**Revoke a calendar feed
 
-It is refused from then on. Repeated, it does nothing more.
+Revokes the link at once. Repeated calls change nothing.
 
 Sends a `DELETE` request to `/v1/calendar/feeds`
 
 Arguments:
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.calendar_feed_delete()
     .x_organization_id(x_organization_id)
@@ -15671,15 +15879,16 @@ let response = client.calendar_feed_delete()
     }
     /**Read a calendar feed
 
-For calendar programs, which can send no header: the token is the one credential that is taken
-from a link. Appointments of the last 90 and the next 366 days as iCalendar (RFC 5545), in UTC;
-what was cancelled or missed stays, marked `CANCELLED`. 404 `calendar_feed_not_found` when the
-link was revoked or never was, or its owner is no member any more.
+Returns appointments of the last 90 and the next 366 days as iCalendar (RFC 5545), in UTC. Calendar programs
+cannot send headers, so this is the one operation that takes its credential from the URL. Cancelled and missed
+appointments are included as `CANCELLED`; so are, for 90 days, appointments that were deleted or given to
+another specialist or patient. `SEQUENCE` rises with each change that the feed shows. 404
+`calendar_feed_not_found` when the link was revoked or never existed, or its owner is no member any more.
 
 Sends a `GET` request to `/v1/calendar.ics`
 
 Arguments:
-- `token`: The token that the link was given with.
+- `token`: Token of the feed.
 ```ignore
 let response = client.calendar_feed_get()
     .token(token)
@@ -15691,17 +15900,17 @@ let response = client.calendar_feed_get()
     }
     /**Join an appointment by video
 
-For its patient and its specialist alone, each in person, from 15 minutes before it begins to 30
-minutes after it ends. The token is good for this person and this room. 409
-`not_a_video_appointment` when it takes place at the clinic, `video_not_open` outside of that time
-and when the appointment is over or called off.
+Returns a token for the appointment's video room, to its patient and its specialist only, from 15 minutes before
+the beginning to 30 minutes after the end. The token is valid for this person and this room. 409
+`not_a_video_appointment` when the appointment takes place at the clinic, `video_not_open` outside of that time
+and when the appointment has ended or was cancelled.
 
 Sends a `POST` request to `/v1/appointments/{appointment_id}/video-token`
 
 Arguments:
-- `appointment_id`: Id of the appointment.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `appointment_id`: Identifier of the appointment.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.video_token_create()
     .appointment_id(appointment_id)
@@ -15713,17 +15922,17 @@ let response = client.video_token_create()
     pub fn video_token_create(&self) -> builder::VideoTokenCreate<'_> {
         builder::VideoTokenCreate::new(self)
     }
-    /**Export what is held on a user
+    /**Export the data of a user
 
-One JSON document of everything that both services hold: in the organization of the request, or,
-for a superadmin who names none, in all of them. It is sent as it is read: if something fails on
-the way, the connection breaks off. Audited, each record of it.
+Returns one JSON document with all data that both services hold on the user in the organization of the
+request, or in all organizations for a superadmin who names none. The document is streamed; if reading fails,
+the connection breaks off. Each exported record is audited.
 
 Sends a `GET` request to `/v1/gdpr/users/{user_id}/export`
 
 Arguments:
 - `user_id`: Id of the user.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.gdpr_user_export()
     .user_id(user_id)
@@ -15736,18 +15945,19 @@ let response = client.gdpr_user_export()
     }
     /**Erase a user
 
-Deletes what the law doesn't require to be kept in the organization of the request and
-anonymizes the rest; the membership there ends. The account stays: it is the person's own, who ends it
-by `me_delete`. A superadmin who names no organization erases in all of them, and then the account, here
-and at the identity provider. A job does it; asked for again, it is the same job. 409 `last_admin` where
-an organization would be left without an admin.
+Deletes the user's data in the organization of the request, except for data that the law requires to be kept,
+which is anonymized; the membership there ends. The account stays: the person ends it by `me_delete`. For a
+superadmin who names no organization, the erasure covers all organizations and the account, here and at the
+identity provider. A job carries it out. A repeated request returns the same job, also when it has finished;
+each dry run is a job of its own. 404 `user_not_found` if no data is held and no such job is known. 409
+`last_admin` if an organization would be left without an administrator.
 
 Sends a `DELETE` request to `/v1/gdpr/users/{user_id}`
 
 Arguments:
 - `user_id`: Id of the user.
-- `dry_run`: With `true` only the plan is made and nothing changed.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `dry_run`: `true` if the job should only make the plan and change nothing.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.gdpr_user_erase()
     .user_id(user_id)
@@ -15761,15 +15971,15 @@ let response = client.gdpr_user_erase()
     }
     /**Anonymize a user
 
-Like erasing, but keeps what can be kept without naming anybody.
+Like an erasure, but anonymizes data instead of deleting it wherever possible.
 
 Sends a `POST` request to `/v1/gdpr/users/{user_id}/anonymize`
 
 Arguments:
 - `user_id`: Id of the user.
-- `dry_run`: With `true` only the plan is made and nothing changed.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `dry_run`: `true` if the job should only make the plan and change nothing.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.gdpr_user_anonymize()
     .user_id(user_id)
@@ -15782,15 +15992,15 @@ let response = client.gdpr_user_anonymize()
     pub fn gdpr_user_anonymize(&self) -> builder::GdprUserAnonymize<'_> {
         builder::GdprUserAnonymize::new(self)
     }
-    /**Export what is held on a patient
+    /**Export the data of a patient
 
-As for users. A patient whose user is nothing but a patient here is exported as the user.
+Like `gdpr_user_export`. If the patient has a login whose only role is `patient`, the user is exported.
 
 Sends a `GET` request to `/v1/gdpr/patients/{patient_id}/export`
 
 Arguments:
 - `patient_id`: Id of the patient.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.gdpr_patient_export()
     .patient_id(patient_id)
@@ -15803,16 +16013,17 @@ let response = client.gdpr_patient_export()
     }
     /**Erase a patient
 
-As for users. The patient's data key is destroyed, which ends what was sealed with it in backups
-too. A patient whose user is nothing but a patient here is erased as the user; of one who works
-here, the patient record alone.
+Like `gdpr_user_erase`. The patient's data key is destroyed, so that data encrypted with it can't be decrypted
+any more, in backups either. If the patient has a login whose only role is `patient`, the user is erased; if
+the user works here, only the patient record. A repeated request returns the same job in both cases. 404
+`patient_not_found` if no data is held and no such job is known.
 
 Sends a `DELETE` request to `/v1/gdpr/patients/{patient_id}`
 
 Arguments:
 - `patient_id`: Id of the patient.
-- `dry_run`: With `true` only the plan is made and nothing changed.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `dry_run`: `true` if the job should only make the plan and change nothing.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.gdpr_patient_erase()
     .patient_id(patient_id)
@@ -15826,15 +16037,15 @@ let response = client.gdpr_patient_erase()
     }
     /**Anonymize a patient
 
-Like erasing, but keeps what can be kept without naming anybody.
+Like an erasure, but anonymizes data instead of deleting it wherever possible.
 
 Sends a `POST` request to `/v1/gdpr/patients/{patient_id}/anonymize`
 
 Arguments:
 - `patient_id`: Id of the patient.
-- `dry_run`: With `true` only the plan is made and nothing changed.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `dry_run`: `true` if the job should only make the plan and change nothing.
+- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.gdpr_patient_anonymize()
     .patient_id(patient_id)
@@ -15849,14 +16060,14 @@ let response = client.gdpr_patient_anonymize()
     }
     /**Get an erasure
 
-Its plan, and as it goes on its receipt: place by place what was really changed, in both
-services. What fails is tried again by itself.
+Returns its plan, and its receipt: the changes made so far, place by place, in both services. Failed steps are
+retried automatically.
 
 Sends a `GET` request to `/v1/gdpr/jobs/{job_id}`
 
 Arguments:
 - `job_id`: Id of the job.
-- `x_organization_id`: Id of the organization to work in; the one last switched to when left out.
+- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
 ```ignore
 let response = client.gdpr_job_get()
     .job_id(job_id)
@@ -15921,7 +16132,21 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -16004,7 +16229,21 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -16087,7 +16326,21 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -16219,6 +16472,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -16357,6 +16617,13 @@ pub mod builder {
                     )
                 }
                 409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -16705,6 +16972,13 @@ pub mod builder {
                     )
                 }
                 409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -17103,6 +17377,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 429u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -17477,6 +17758,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 429u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -17836,6 +18124,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 429u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -17978,6 +18273,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -18337,6 +18639,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -18734,6 +19043,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 429u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -19113,6 +19429,13 @@ pub mod builder {
                     )
                 }
                 409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -19524,6 +19847,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 429u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -19685,6 +20015,13 @@ pub mod builder {
                     )
                 }
                 409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -19857,6 +20194,13 @@ pub mod builder {
                     )
                 }
                 409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -20036,6 +20380,13 @@ pub mod builder {
                     )
                 }
                 409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -20436,6 +20787,13 @@ pub mod builder {
                     )
                 }
                 409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -20848,6 +21206,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 422u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -21025,6 +21390,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -21429,6 +21801,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 429u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -21616,6 +21995,13 @@ pub mod builder {
                     )
                 }
                 409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -21812,6 +22198,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -22168,6 +22561,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -22533,6 +22933,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 429u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -22740,6 +23147,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -23096,6 +23510,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -23461,6 +23882,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 429u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -23706,6 +24134,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -24060,6 +24495,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -24423,6 +24865,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 429u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -24566,6 +25015,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -24976,6 +25432,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 429u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -25344,6 +25807,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 429u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -25492,6 +25962,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -25873,6 +26350,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 429u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -26068,6 +26552,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -26284,6 +26775,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -26657,6 +27155,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 429u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -26854,6 +27359,13 @@ pub mod builder {
                     )
                 }
                 409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -27142,6 +27654,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -27500,6 +28019,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -27869,6 +28395,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 429u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -28011,6 +28544,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -28376,6 +28916,13 @@ pub mod builder {
                     )
                 }
                 409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -28766,6 +29313,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 422u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -28941,6 +29495,13 @@ pub mod builder {
                     )
                 }
                 409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -29128,6 +29689,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 422u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -29303,6 +29871,13 @@ pub mod builder {
                     )
                 }
                 409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -29960,6 +30535,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 429u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -30340,6 +30922,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -31075,6 +31664,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 429u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -31445,6 +32041,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 422u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -31590,6 +32193,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 429u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -31695,6 +32305,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -31875,6 +32492,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 422u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -32014,6 +32638,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -32181,6 +32812,13 @@ pub mod builder {
                     )
                 }
                 409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -32373,6 +33011,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 422u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -32512,6 +33157,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -32679,6 +33331,13 @@ pub mod builder {
                     )
                 }
                 409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -32877,6 +33536,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 422u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -33025,6 +33691,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,

@@ -7,17 +7,17 @@ use progenitor_client::{encode_path, ClientHooks, OperationInfo, RequestBuilderE
 /// Types used as operation parameters and responses.
 #[allow(clippy::all)]
 pub mod types {
-    ///A revocation as it stands.
+    ///Stored revocation.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AccessRevocation {
-        ///When it is forgotten, because every token that it is about has expired.
+        ///Time at which the revocation is deleted, because every token that it affects has expired.
         pub expires_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Tokens issued before are refused: the latest moment that was ever asked for.
+        ///Tokens issued before this time are refused. It is the latest time that Core ever sent.
         pub not_before: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Of the tokens for which organization; of all of them when left out.
+        ///Organization whose tokens are revoked; left out if it is all tokens of the user.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub organization_id: ::std::option::Option<i64>,
-        ///The user's id in Core.
+        ///Id of the user in Core.
         pub user_id: i64,
     }
     impl AccessRevocation {
@@ -25,7 +25,12 @@ pub mod types {
             Default::default()
         }
     }
-    ///Who acted.
+    /**Kind of actor.
+
+- `user`: a person
+- `api_key`: a program with an API key of an organization
+- `system`: Core itself
+- `anonymous`: a caller that is not authenticated*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -88,13 +93,13 @@ pub mod types {
             value.parse()
         }
     }
-    ///A batch of events from one page of one person.
+    ///Batch of events from one page of one person.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AnalyticsBatch {
-        ///The events.
+        ///Events of the batch.
         pub events: ::std::vec::Vec<NewAnalyticsEvent>,
-        /**When the page sent the batch, by its own clock; the difference to the service's clock corrects
-`occurred_at`.*/
+        /**Time at which the page sent the batch, by its own clock. Telemetry corrects `occurred_at` by the difference
+to its own clock.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub sent_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
     }
@@ -103,16 +108,16 @@ pub mod types {
             Default::default()
         }
     }
-    ///What happened in an organization in a stretch of time.
+    ///Summary of the events of an organization in a period.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AnalyticsSummary {
-        ///The events by name, most frequent first; at most 1,000 names.
+        ///Events by name, most frequent first; at most 1,000 names.
         pub by_event: ::std::vec::Vec<EventSummary>,
         ///Number of events.
         pub events: i64,
-        ///Start of the stretch.
+        ///Start of the period.
         pub from: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///End of the stretch; not part of it.
+        ///End of the period, which is not part of it.
         pub to: ::chrono::DateTime<::chrono::offset::Utc>,
         ///Number of different people.
         pub unique_actors: i64,
@@ -122,7 +127,7 @@ pub mod types {
             Default::default()
         }
     }
-    ///A batch of audit events, each with an id of its own.
+    ///Batch of audit events.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AuditBatch {
         ///The events, in the order in which they happened.
@@ -133,17 +138,17 @@ pub mod types {
             Default::default()
         }
     }
-    ///The first thing that is wrong with a chain.
+    ///First fault of a chain.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AuditFault {
-        ///The event, where one is known.
+        ///Id of the event, if it is known.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub audit_id: ::std::option::Option<::uuid::Uuid>,
-        ///What is wrong.
+        ///Kind of fault.
         pub kind: AuditFaultKind,
-        ///The same for people.
+        ///Description of the fault for people.
         pub message: ::std::string::String,
-        ///The place in the chain, from 1; left out for an event that has none.
+        ///Position in the chain, from 1; left out for an event that has none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub position: ::std::option::Option<i64>,
     }
@@ -152,7 +157,17 @@ pub mod types {
             Default::default()
         }
     }
-    ///What is wrong with a chain.
+    /**Kind of fault in a chain.
+
+- `altered_event`: the event differs from the sealed one
+- `altered_personal`: the address, user agent or client's request id was changed or added after sealing
+- `missing_event`: the event was removed
+- `missing_link`: the link was removed
+- `broken_link`: the link does not follow its predecessor
+- `head_mismatch`: the chain differs from the one whose head was signed, so it was rewritten
+- `forged_head`: the signature of a head is not Telemetry's
+- `truncated`: the end of the chain is missing, because a later head was signed
+- `unsealed_event`: the event was stored without entering the chain*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -235,24 +250,24 @@ pub mod types {
             value.parse()
         }
     }
-    ///The last link of a day, signed.
+    ///Signed head: the last link of a day.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AuditHead {
-        ///The event that it seals.
+        ///Id of the event that the link seals.
         pub audit_id: ::uuid::Uuid,
-        ///The day (UTC) whose last link it is.
+        ///Day (UTC) whose last link it is.
         pub day: ::chrono::naive::NaiveDate,
-        ///The hash of the link, hexadecimal.
+        ///Hash of the link, in hexadecimal.
         pub hash: ::std::string::String,
-        ///The name of the key; see `/.well-known/jwks.json`.
+        ///Id of the key that signed; see `/.well-known/jwks.json`.
         pub kid: ::std::string::String,
-        ///Whose chain it is; 0 for what belongs to no organization.
+        ///Organization of the chain; 0 for the chain of events that belong to none.
         pub organization_id: i64,
-        ///The place of the link in the chain, from 1.
+        ///Position of the link in the chain, from 1.
         pub position: i64,
-        ///When it was signed.
+        ///Time of the signature.
         pub signed_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///All of that as a compact JWS (EdDSA). Keep it elsewhere: it is the proof.
+        ///Signed compact JWS (EdDSA) over the other fields. Keep a copy outside the platform: it is the proof.
         pub statement: ::std::string::String,
     }
     impl AuditHead {
@@ -260,12 +275,12 @@ pub mod types {
             Default::default()
         }
     }
-    ///A stretch of the signed heads, newest first.
+    ///Page of signed heads, newest first.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AuditHeadList {
-        ///The heads.
+        ///Heads of the page.
         pub data: ::std::vec::Vec<AuditHead>,
-        ///Where to go on.
+        ///Position of the next page.
         pub meta: CursorMeta,
     }
     impl AuditHeadList {
@@ -273,59 +288,59 @@ pub mod types {
             Default::default()
         }
     }
-    ///One thing that was done or tried, as it is stored.
+    ///Stored entry of the audit trail: an action that was done or attempted.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AuditLog {
-        ///What was done.
+        ///Action, e.g. `created`, `updated`, `deleted`, `read`.
         pub action: ::std::string::String,
-        ///The API key that acted.
+        ///API key that acted.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub actor_api_key_id: ::std::option::Option<i64>,
-        ///What kind of actor it was.
+        ///Kind of actor.
         pub actor_kind: ActorKind,
-        ///The user who acted.
+        ///User who acted.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub actor_user_id: ::std::option::Option<i64>,
-        ///Names of the fields that changed.
+        ///Names of the changed fields.
         pub changed_fields: ::std::vec::Vec<::std::string::String>,
-        ///Id that the actor's program gave the request, unless it was erased.
+        ///Id that the client gave the request in `X-Request-Id`, unless it was erased.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub client_request_id: ::std::option::Option<::uuid::Uuid>,
-        ///Id of that thing.
+        ///Id of the affected entity, if there is exactly one.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub entity_id: ::std::option::Option<::std::string::String>,
-        ///Ids of those things, where there were many, such as the results of a search.
+        ///Ids of the affected entities, if there are several, e.g. the results of a search.
         pub entity_ids: ::std::vec::Vec<::std::string::String>,
-        ///Kind of thing it was done to.
+        ///Type of the affected entity.
         pub entity_type: ::std::string::String,
-        ///The stable code of the error that an attempt was answered with.
+        ///Stable code of the error with which the attempt was answered.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub error_code: ::std::option::Option<::std::string::String>,
         ///Id of the event, a UUIDv7.
         pub id: ::uuid::Uuid,
-        ///The administrator behind the actor while impersonating.
+        ///Administrator who impersonated the actor.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub impersonator_user_id: ::std::option::Option<i64>,
-        ///The actor's address, unless it was erased.
+        ///IP address of the actor, unless it was erased.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub ip: ::std::option::Option<::std::string::String>,
-        ///When it happened.
+        ///Time at which the event occurred.
         pub occurred_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///How many such attempts this stands for.
+        ///Number of attempts that this entry stands for.
         pub occurrences: i64,
-        ///The operation of Core's API.
+        ///Operation of Core's API.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub operation_id: ::std::option::Option<::std::string::String>,
-        ///The organization it belongs to; 0 for what belongs to none.
+        ///Organization to which the event belongs; 0 if it belongs to none.
         pub organization_id: i64,
-        ///How it ended.
+        ///Outcome of the action.
         pub outcome: AuditOutcome,
-        ///When it was stored here.
+        ///Time at which Telemetry stored the event.
         pub received_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Id of the request in which it happened.
+        ///Id of the request in which the event occurred.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub request_id: ::std::option::Option<::std::string::String>,
-        ///The actor's user agent, unless it was erased.
+        ///User agent of the actor, unless it was erased.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub user_agent: ::std::option::Option<::std::string::String>,
     }
@@ -334,12 +349,12 @@ pub mod types {
             Default::default()
         }
     }
-    ///A stretch of the audit trail, newest first.
+    ///Page of the audit trail, newest entries first.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AuditLogList {
-        ///The entries.
+        ///Entries of the page.
         pub data: ::std::vec::Vec<AuditLog>,
-        ///Where to go on.
+        ///Position of the next page.
         pub meta: CursorMeta,
     }
     impl AuditLogList {
@@ -347,7 +362,11 @@ pub mod types {
             Default::default()
         }
     }
-    ///How the attempt ended.
+    /**Outcome of an action.
+
+- `succeeded`: the action was done
+- `denied`: the actor was not allowed to do it
+- `failed`: the actor was allowed to do it, but it was not possible*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -406,10 +425,10 @@ pub mod types {
             value.parse()
         }
     }
-    ///What became of the batch. Once this is answered, what is `accepted` is durable.
+    ///Result of the batch. Every event with the result `accepted` is durable.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AuditReceipt {
-        ///One entry an event, in the order of the batch.
+        ///Results, one for each event, in the order of the batch.
         pub results: ::std::vec::Vec<AuditResult>,
     }
     impl AuditReceipt {
@@ -417,15 +436,15 @@ pub mod types {
             Default::default()
         }
     }
-    ///What became of one event of the batch.
+    ///Result for one event of the batch.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AuditResult {
         ///Id of the event.
         pub id: ::uuid::Uuid,
-        ///Why it was rejected.
+        ///Reason for the rejection.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub reason: ::std::option::Option<::std::string::String>,
-        ///What became of it.
+        ///Result for the event.
         pub result: AuditResultKind,
     }
     impl AuditResult {
@@ -433,7 +452,11 @@ pub mod types {
             Default::default()
         }
     }
-    ///What became of one event.
+    /**Result for one event.
+
+- `accepted`: the event is stored
+- `duplicate`: an event with this id was stored before; nothing was changed
+- `rejected`: the event cannot be stored as it is, now or later; see `reason`*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -492,14 +515,14 @@ pub mod types {
             value.parse()
         }
     }
-    ///The last link of a chain.
+    ///Last link of a chain.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AuditSealed {
-        ///When it was added.
+        ///Time at which the link was added.
         pub at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///The event that it seals.
+        ///Id of the event that the link seals.
         pub audit_id: ::uuid::Uuid,
-        ///Its place, from 1.
+        ///Position of the link, from 1.
         pub position: i64,
     }
     impl AuditSealed {
@@ -507,12 +530,12 @@ pub mod types {
             Default::default()
         }
     }
-    ///The last signed head of a chain.
+    ///Last signed head of a chain.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AuditSigned {
-        ///The day (UTC) whose last link it is.
+        ///Day (UTC) whose last link is signed.
         pub day: ::chrono::naive::NaiveDate,
-        ///The place of that link.
+        ///Position of that link.
         pub position: i64,
     }
     impl AuditSigned {
@@ -520,29 +543,29 @@ pub mod types {
             Default::default()
         }
     }
-    ///Whether an organization's chain holds.
+    ///Result of the verification of an organization's chain.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AuditVerification {
-        ///Whether the walk went to the end. If not, go on with `verified_to` as `after_position`.
+        ///`true` if the check reached the end of the chain. Otherwise continue with `verified_to` as `after_position`.
         pub complete: bool,
-        ///The first thing that is wrong.
+        ///First fault; left out if there is none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub fault: ::std::option::Option<AuditFault>,
-        ///Whether nothing is wrong with what was walked over.
+        ///`true` if the checked part of the chain has no fault.
         pub intact: bool,
-        ///Whose chain it is; 0 for what belongs to no organization.
+        ///Organization of the chain; 0 for the chain of events that belong to none.
         pub organization_id: i64,
-        ///The last link; left out while there is none.
+        ///Last link; left out if the chain has none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub sealed: ::std::option::Option<AuditSealed>,
-        ///The last signed head; left out while there is none.
+        ///Last signed head; left out if the chain has none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub signed: ::std::option::Option<AuditSigned>,
-        ///After which position the walk began: 0 for a whole chain, more where months were dropped.
+        ///Position after which the check began: 0 for a whole chain, more if months were dropped.
         pub verified_from: i64,
-        ///The position of the last link that was walked over and is good.
+        ///Position of the last link that was checked and is valid.
         pub verified_to: i64,
-        ///How many events have been stored and wait for their link.
+        ///Number of stored events that wait for their link.
         pub waiting: i64,
     }
     impl AuditVerification {
@@ -550,14 +573,14 @@ pub mod types {
             Default::default()
         }
     }
-    ///What holds for a person at present.
+    ///Current consent of a person.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Consent {
-        ///Events of pages.
+        ///Consent to storing events of pages.
         pub analytics: ConsentState,
-        ///Sessions of calls and exercises.
+        ///Consent to storing sessions of calls and exercises.
         pub media: ConsentState,
-        ///Body landmarks.
+        ///Consent to storing body landmarks.
         pub pose: ConsentState,
     }
     impl Consent {
@@ -565,23 +588,23 @@ pub mod types {
             Default::default()
         }
     }
-    ///The latest decision on one purpose. Without any decision only `granted` is there, and false.
+    ///Latest decision on one purpose. If there is none, `granted` is `false` and the other fields are left out.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ConsentState {
-        ///Whether data may be stored for this purpose.
+        ///`true` if data may be stored for this purpose.
         pub granted: bool,
-        ///When the decision was recorded.
+        ///Time at which the decision was recorded.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub recorded_at: ::std::option::Option<
             ::chrono::DateTime<::chrono::offset::Utc>,
         >,
-        ///Where the decision was made.
+        ///Place of the decision, e.g. `banner`, `settings`, `onboarding`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub source: ::std::option::Option<::std::string::String>,
         ///Version of the text that the person was shown.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub text_version: ::std::option::Option<::std::string::String>,
-        ///Number of the decision, counted for each person from 1.
+        ///Number of the decision, counted from 1 for each person.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub version: ::std::option::Option<i64>,
     }
@@ -590,12 +613,12 @@ pub mod types {
             Default::default()
         }
     }
-    ///What a person agrees to and does not. Replaces what was said before; the earlier versions are kept.
+    ///Decision on every purpose. Replaces the previous decision, which is kept as an earlier version.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ConsentUpdate {
-        ///The decision on each purpose.
+        ///Decision on each purpose.
         pub purposes: PurposeDecisions,
-        ///Where the decision was made, e.g. `banner`, `settings`, `onboarding`.
+        ///Place of the decision, e.g. `banner`, `settings`, `onboarding`.
         pub source: ::std::string::String,
         ///Version of the text that the person was shown.
         pub text_version: ::std::string::String,
@@ -605,10 +628,10 @@ pub mod types {
             Default::default()
         }
     }
-    ///Where a list goes on.
+    ///Position of the next page of a list.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct CursorMeta {
-        ///To be sent as `cursor` for the entries that follow; left out after the last.
+        ///Value of `cursor` for the next page; left out on the last page.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub next_cursor: ::std::option::Option<::std::string::String>,
     }
@@ -617,16 +640,16 @@ pub mod types {
             Default::default()
         }
     }
-    ///How one dependency answered.
+    ///State of a dependency.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct DependencyState {
-        ///How long the answer took, in milliseconds.
+        ///Time that the answer took, in milliseconds.
         pub latency_ms: f64,
-        ///Its name.
+        ///Name of the dependency.
         pub name: ::std::string::String,
-        ///Whether the service is of no use without it.
+        ///`true` if the service can't work without it.
         pub required: bool,
-        ///Whether it answered in time.
+        ///`true` if it answered in time.
         pub up: bool,
     }
     impl DependencyState {
@@ -637,12 +660,15 @@ pub mod types {
     ///Events dropped for one reason.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct DroppedEvents {
-        ///How many events.
+        ///Number of events.
         pub count: i64,
-        /**Why: `no_consent` (the person has not agreed to this purpose), `opted_out` (the request asks
-not to be tracked: `Sec-GPC: 1` or `DNT: 1`), `excluded` (the person is not to be tracked, or is
-being erased), `malformed` (see `faults`), `too_frequent` (more than the capped rate). More
-reasons may come.*/
+        /**Reason for which the events were dropped. More reasons may be added.
+
+- `no_consent`: the person has not consented to this purpose
+- `opted_out`: the request asks not to be tracked (`Sec-GPC: 1` or `DNT: 1`)
+- `excluded`: the person is excluded from tracking, or is being erased
+- `malformed`: a field of the event is not valid; see `faults`
+- `too_frequent`: the event exceeds the maximum rate*/
         pub reason: ::std::string::String,
     }
     impl DroppedEvents {
@@ -650,14 +676,14 @@ reasons may come.*/
             Default::default()
         }
     }
-    ///What was asked for is under way.
+    ///Accepted erasure.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ErasureAccepted {
-        ///Whether nothing is changed and only the plan made.
+        ///`true` if the job only makes the plan and changes nothing.
         pub dry_run: bool,
-        ///Id of the job: the `request_id` that it was asked for with.
+        ///Id of the job: the `request_id` of the erasure.
         pub job_id: ::uuid::Uuid,
-        ///How far it has come.
+        ///Status of the job.
         pub status: ErasureStatus,
     }
     impl ErasureAccepted {
@@ -665,7 +691,11 @@ reasons may come.*/
             Default::default()
         }
     }
-    ///What becomes of rows.
+    /**Effect on the rows.
+
+- `delete`: the rows are deleted
+- `anonymize`: the rows are kept and name nobody any more
+- `retain`: the rows are kept unchanged; see `reason` and `until`*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -724,12 +754,12 @@ reasons may come.*/
             value.parse()
         }
     }
-    ///Something that went wrong on the way.
+    ///Failure of a step.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ErasureFailure {
-        ///When.
+        ///Time of the failure.
         pub at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///What, without any value; the logs of that time have the cause.
+        ///Description of the failure, without any value; the logs of that time state the cause.
         pub message: ::std::string::String,
     }
     impl ErasureFailure {
@@ -737,27 +767,27 @@ reasons may come.*/
             Default::default()
         }
     }
-    ///A table in which the person is found one way, and what becomes of the rows.
+    ///Table in which the person is found in one way, and the effect on its rows.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ErasureItem {
-        ///What becomes of the rows.
+        ///Effect on the rows.
         pub action: ErasureAction,
-        ///The columns that are about the person.
+        ///Columns that are about the person.
         pub columns: ::std::vec::Vec<::std::string::String>,
-        /**How the person is found, and in which column: `user`, `audit_entry`, `entity`, `erasure`,
-`dry_run` or `pseudonym`, then `:` and the column.*/
+        /**Way in which the person is found (`user`, `audit_entry`, `entity`, `erasure`, `dry_run` or `pseudonym`),
+then `:` and the column.*/
         pub found_by: ::std::string::String,
-        ///Why they are retained.
+        ///Reason for which the rows are retained.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub reason: ::std::option::Option<::std::string::String>,
-        /**How many rows: found in a plan; deleted, anonymized or retained in a receipt. In ClickHouse
-what was sent twice counts twice until it is merged.*/
+        /**Number of rows: found in a plan; deleted, anonymized or retained in a receipt. In ClickHouse, rows that were
+sent twice count twice until they are merged.*/
         pub rows: i64,
-        ///The store: `postgresql` or `clickhouse`.
+        ///Store: `postgresql` or `clickhouse`.
         pub store: ::std::string::String,
-        ///The table.
+        ///Name of the table.
         pub table: ::std::string::String,
-        ///How long they are retained.
+        ///End of the retention.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub until: ::std::option::Option<::std::string::String>,
     }
@@ -766,40 +796,40 @@ what was sent twice counts twice until it is merged.*/
             Default::default()
         }
     }
-    ///A job: what it was to do and what it did.
+    ///Job of an erasure, with its plan and receipt.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ErasureJob {
-        ///Whether nothing is changed and only the plan made.
+        ///`true` if the job only makes the plan and changes nothing.
         pub dry_run: bool,
-        ///What went wrong on the way, the latest last; at most 20. The job is tried again by itself.
+        ///Failures of steps, the latest last; at most 20. Failed steps are retried automatically.
         pub errors: ::std::vec::Vec<ErasureFailure>,
-        ///When all of it was done and verified.
+        ///Time at which every step was done and verified.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub finished_at: ::std::option::Option<
             ::chrono::DateTime<::chrono::offset::Utc>,
         >,
-        ///Its id.
+        ///Id of the job.
         pub job_id: ::uuid::Uuid,
-        ///How far it goes.
+        ///Extent of the erasure.
         pub mode: ErasureMode,
-        ///The organization whose data is meant, 0 for what belongs to none; left out for all of them.
+        /**Organization whose data is erased, 0 for data that belongs to none; left out if the job covers every
+organization.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub organization_id: ::std::option::Option<i64>,
-        ///What was found at the beginning, table by table; empty before that.
+        ///Rows that were found at the start, table by table; empty before that.
         pub plan: ::std::vec::Vec<ErasureItem>,
-        /**What was really changed, and what was retained; complete once `finished_at` is there. Empty
-for a dry run.*/
+        ///Rows that were changed or retained; complete once `finished_at` is present. Empty for a dry run.
         pub receipt: ::std::vec::Vec<ErasureItem>,
-        ///When it was asked for.
+        ///Time of the request.
         pub requested_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///When it was begun.
+        ///Time at which the job started.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub started_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
-        ///How far it has come.
+        ///Status of the job.
         pub status: ErasureStatus,
-        ///The subject's id in Core.
+        ///Id of the person in Core.
         pub subject_id: i64,
-        ///What the subject's id is the id of.
+        ///Kind of person that `subject_id` identifies.
         pub subject_kind: SubjectKind,
     }
     impl ErasureJob {
@@ -807,7 +837,10 @@ for a dry run.*/
             Default::default()
         }
     }
-    ///How far it goes.
+    /**Extent of an erasure.
+
+- `erase`: deletes everything that the law does not require to be kept, and anonymizes the rest
+- `anonymize`: keeps everything that can be kept without naming anybody, and deletes the rest*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -862,7 +895,11 @@ for a dry run.*/
             value.parse()
         }
     }
-    ///How far a job has come.
+    /**Status of a job.
+
+- `queued`: the job has not started
+- `running`: the job is in progress; failed steps are retried until they succeed
+- `finished`: every step of the receipt is done and verified*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -921,7 +958,7 @@ for a dry run.*/
             value.parse()
         }
     }
-    ///What went wrong, for a program (`code`, `details`) and for a person (`message`).
+    ///Error, for a program (`code`, `details`) and for a person (`message`).
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ErrorBody {
         ///Stable, machine-readable name of the fault; never changes once released.
@@ -944,7 +981,7 @@ hundred at most. `count` says how many there are in all.*/
     ///The body of every error answer.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ErrorEnvelope {
-        ///What went wrong.
+        ///The error.
         pub error: ErrorBody,
     }
     impl ErrorEnvelope {
@@ -952,14 +989,14 @@ hundred at most. `count` says how many there are in all.*/
             Default::default()
         }
     }
-    ///What is wrong with one event.
+    ///Fault of one event.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct EventFault {
         ///Name of the field at fault.
         pub field: ::std::string::String,
-        ///Place of the event in the batch, from 0.
+        ///Index of the event in the batch, from 0.
         pub index: i64,
-        ///What the field should be; never repeats the value.
+        ///Requirement that the field does not meet; never repeats the value.
         pub message: ::std::string::String,
     }
     impl EventFault {
@@ -967,14 +1004,14 @@ hundred at most. `count` says how many there are in all.*/
             Default::default()
         }
     }
-    ///How often one event happened.
+    ///Frequency of one event.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct EventSummary {
-        ///How often it happened.
+        ///Number of occurrences.
         pub events: i64,
         ///Name of the event.
         pub name: ::std::string::String,
-        ///Number of different people it happened to.
+        ///Number of different people with this event.
         pub unique_actors: i64,
     }
     impl EventSummary {
@@ -982,14 +1019,14 @@ hundred at most. `count` says how many there are in all.*/
             Default::default()
         }
     }
-    ///Somebody who is not tracked.
+    ///Person who is excluded from tracking.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Exclusion {
-        ///Since when.
+        ///Time at which the exclusion was added.
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Who asked for it.
+        ///Source of the exclusion.
         pub source: ExclusionSource,
-        ///The user's id in Core.
+        ///Id of the user in Core.
         pub subject_id: i64,
     }
     impl Exclusion {
@@ -997,7 +1034,10 @@ hundred at most. `count` says how many there are in all.*/
             Default::default()
         }
     }
-    ///Who asked for an exclusion.
+    /**Source of an exclusion.
+
+- `person`: the person asked for it; only the person can lift it
+- `admin`: an administrator asked for it; only administrators can lift it*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1052,10 +1092,10 @@ hundred at most. `count` says how many there are in all.*/
             value.parse()
         }
     }
-    ///The service lives.
+    ///State of the process.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Health {
-        ///Always `ok`; a process that can't say so does not answer.
+        ///Always `ok`; a process that is not does not answer.
         pub status: HealthStatus,
         ///Version of the running binary.
         pub version: ::std::string::String,
@@ -1065,7 +1105,7 @@ hundred at most. `count` says how many there are in all.*/
             Default::default()
         }
     }
-    ///The one thing a living process can say.
+    ///State of a running process.
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1116,15 +1156,14 @@ hundred at most. `count` says how many there are in all.*/
             value.parse()
         }
     }
-    ///What became of the events of a batch. Every event is either stored or dropped for one reason.
+    ///Result of a batch. Every event is either stored, or dropped for one reason.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct IngestReceipt {
-        ///How many were dropped, by reason; reasons that did not occur are left out.
+        ///Number of events that were dropped, by reason; reasons that did not occur are left out.
         pub dropped: ::std::vec::Vec<DroppedEvents>,
-        /**What is wrong with the events that were dropped as `malformed`; sending them again as they are
-is of no use.*/
+        ///Faults of the events that were dropped as `malformed`. Sending these events again unchanged does not help.
         pub faults: ::std::vec::Vec<EventFault>,
-        ///How many events are stored. An event stored before counts too: sending twice does no harm.
+        ///Number of events that are stored. Events that were stored before count too, so a batch can be sent again.
         pub stored: i64,
     }
     impl IngestReceipt {
@@ -1132,10 +1171,10 @@ is of no use.*/
             Default::default()
         }
     }
-    ///The public keys of signed heads, as a JSON Web Key Set.
+    ///Public keys of signed heads, as a JSON Web Key Set.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct KeySet {
-        ///One JSON Web Key each: the present one, and those that signed before it.
+        ///JSON Web Keys: the current key and its predecessors.
         pub keys: ::std::vec::Vec<::serde_json::Value>,
     }
     impl KeySet {
@@ -1166,12 +1205,12 @@ is of no use.*/
     ///Events of one session, in any order.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct MediaBatch {
-        ///The events.
+        ///Events of the batch.
         pub events: ::std::vec::Vec<MediaEvent>,
-        ///When the page sent the batch, by its own clock; corrects `occurred_at`.
+        ///Time at which the page sent the batch, by its own clock; corrects `occurred_at`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub sent_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
-        ///The session, a UUIDv7 made by the page; each participant of a call has its own view of it.
+        ///Id of the session, a UUIDv7 made by the page. Each participant of a call has a session of its own.
         pub session_id: ::uuid::Uuid,
     }
     impl MediaBatch {
@@ -1179,49 +1218,49 @@ is of no use.*/
             Default::default()
         }
     }
-    /**One event of a session. Which of the optional fields count depends on the kind; one that the kind
-doesn't take makes the event malformed.*/
+    /**Event of a session. The kind decides which of the optional fields are allowed; an event with any other field
+is dropped as `malformed`.*/
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct MediaEvent {
-        ///The appointment the session belongs to.
+        ///Appointment to which the session belongs.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub appointment_id: ::std::option::Option<i64>,
-        ///Kilobits a second received.
+        ///Download bandwidth in kilobits per second.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub downlink_kbps: ::std::option::Option<i64>,
-        ///How long the picture stood still, in milliseconds.
+        ///Time for which the picture was frozen, in milliseconds.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub duration_ms: ::std::option::Option<i64>,
-        ///Which exercise.
+        ///Exercise that starts or ends.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub exercise_id: ::std::option::Option<::std::string::String>,
-        ///What happened.
+        ///Kind of event.
         pub kind: MediaEventKind,
-        /**When it happened, by the page's clock. After correction it is kept between 30 days before and
-one minute after reception.*/
+        /**Time of the event by the page's clock. Telemetry corrects it by `sent_at`, and clamps it to between 30 days
+before and one minute after reception.*/
         pub occurred_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Lost packets in percent.
+        ///Packet loss in percent.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub packet_loss: ::std::option::Option<f32>,
-        ///How good the picture is now.
+        ///Quality of the picture from now on.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub quality: ::std::option::Option<Quality>,
-        ///Why the session ended, e.g. `hung_up`, `connection_lost`.
+        ///Reason for the end of the session, e.g. `hung_up`, `connection_lost`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub reason: ::std::option::Option<::std::string::String>,
-        ///How often the movement was repeated.
+        ///Number of repetitions of the movement.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub repetitions: ::std::option::Option<i64>,
-        ///Round trip in milliseconds.
+        ///Round-trip time in milliseconds.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub round_trip_ms: ::std::option::Option<i64>,
-        /**Number of the event in its session, counted by the page from 0; names the event, so sending it
-again changes nothing.*/
+        /**Number of the event in its session, counted by the page from 0. It identifies the event, so the event can be
+sent again.*/
         pub sequence: i64,
-        ///What kind of session it is.
+        ///Kind of session.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub session_kind: ::std::option::Option<SessionKind>,
-        ///Kilobits a second sent.
+        ///Upload bandwidth in kilobits per second.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub uplink_kbps: ::std::option::Option<i64>,
     }
@@ -1230,7 +1269,16 @@ again changes nothing.*/
             Default::default()
         }
     }
-    ///What happened in a session.
+    /**Kind of event in a session.
+
+- `started`: the session starts; takes `session_kind` and `appointment_id`
+- `heartbeat`: the session goes on and the person is present; sent every 15 seconds
+- `bandwidth`: a sample of the connection; needs a bandwidth, `round_trip_ms` or `packet_loss`
+- `quality_changed`: the quality of the picture changed; needs `quality`
+- `stalled`: the picture froze; needs `duration_ms`
+- `exercise_started`: an exercise starts; needs `exercise_id`
+- `exercise_ended`: an exercise ends; needs `exercise_id`, takes `repetitions`
+- `ended`: the session ends; takes `reason`*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1312,13 +1360,14 @@ again changes nothing.*/
     ///Revocation of a user's tokens.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct NewAccessRevocation {
-        /**Tokens issued before are refused, those issued at it or later are not. By Core's clock, which also dates
-its tokens; at most five minutes ahead.*/
+        /**Tokens issued before this time are refused; those issued at it or later are not. It is a time by Core's
+clock, which also dates the tokens, and at most five minutes ahead.*/
         pub not_before: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Only the tokens for this organization; those for every organization, and for none, when left out.
+        /**Organization whose tokens are revoked. If left out, tokens for every organization and tokens without one are
+revoked.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub organization_id: ::std::option::Option<i64>,
-        ///The user's id in Core.
+        ///Id of the user in Core.
         pub user_id: i64,
     }
     impl NewAccessRevocation {
@@ -1326,21 +1375,22 @@ its tokens; at most five minutes ahead.*/
             Default::default()
         }
     }
-    ///Something that a person did or saw.
+    ///Event in a page.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct NewAnalyticsEvent {
-        ///Id made by the page, a UUIDv7; the same id is stored once, so sending again does no harm.
+        ///Id made by the page, a UUIDv7. An id is stored once, so an event can be sent again.
         pub event_id: ::uuid::Uuid,
-        ///What happened, e.g. `booking_started`.
+        ///Name of the event, e.g. `booking_started`.
         pub name: ::std::string::String,
-        /**When it happened, by the page's clock. After correction it is kept between 30 days before and
-one minute after reception.*/
+        /**Time of the event by the page's clock. Telemetry corrects it by `sent_at`, and clamps it to between 30 days
+before and one minute after reception.*/
         pub occurred_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Path of the page; anything from a `?` or `#` on is cut off, because it may be personal.
+        /**Path of the page. Query and fragment (from the first `?` or `#` on) are removed, because they may be
+personal.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub page: ::std::option::Option<::std::string::String>,
-        /**Facts about the event. Names have at most 64 characters, texts at most 512; never put health
-data or contact data here.*/
+        /**Properties of the event, at most 32. Names have 1 to 64 characters, texts at most 512; otherwise the event
+is dropped as `malformed`. Never put health data or contact data here.*/
         #[serde(
             default,
             skip_serializing_if = ":: std :: collections :: HashMap::is_empty"
@@ -1355,60 +1405,63 @@ data or contact data here.*/
             Default::default()
         }
     }
-    ///One thing that was done or tried. It names what was touched and never holds a value of it.
+    ///Action that was done or attempted. Names the affected entity, and never holds the values of its fields.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct NewAuditEvent {
-        ///What was done, e.g. `created`, `updated`, `deleted`, `read`.
+        ///Action, e.g. `created`, `updated`, `deleted`, `read`.
         pub action: ::std::string::String,
-        ///The API key that acted, for the kind `api_key`.
+        ///API key that acted, if `actor_kind` is `api_key`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub actor_api_key_id: ::std::option::Option<i64>,
-        ///What kind of actor it was.
+        ///Kind of actor.
         pub actor_kind: ActorKind,
-        ///The user who acted, for the kind `user`.
+        ///User who acted, if `actor_kind` is `user`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub actor_user_id: ::std::option::Option<i64>,
-        ///Names of the fields that changed, never their values.
+        ///Names of the changed fields, never their values.
         #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
         pub changed_fields: ::std::vec::Vec<::std::string::String>,
-        ///Id that the actor's program gave the request; kept apart like the address.
+        /**Id that the client gave the request in `X-Request-Id`; stored apart from the event, so that erasure can
+remove it.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub client_request_id: ::std::option::Option<::uuid::Uuid>,
-        ///Id of that thing, where there is one.
+        ///Id of the affected entity, if there is exactly one.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub entity_id: ::std::option::Option<::std::string::String>,
-        ///Ids of those things, where there were many, such as the results of a search.
+        ///Ids of the affected entities, if there are several, e.g. the results of a search.
         #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
         pub entity_ids: ::std::vec::Vec<::std::string::String>,
-        ///Kind of thing it was done to, e.g. `appointment`.
+        ///Type of the affected entity, e.g. `appointment`.
         pub entity_type: ::std::string::String,
-        ///The stable code of the error that an attempt was answered with.
+        ///Stable code of the error with which the attempt was answered.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub error_code: ::std::option::Option<::std::string::String>,
-        ///UUIDv7, made when the event happened; an id seen before is not stored twice.
+        /**Id of the event, a UUIDv7 made when the event occurred. An event with an id that is already stored is not
+stored again.*/
         pub id: ::uuid::Uuid,
-        ///The administrator behind the actor while impersonating.
+        ///Administrator who impersonates the actor.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub impersonator_user_id: ::std::option::Option<i64>,
-        ///The actor's address; kept apart from the event, so that erasure can remove it.
+        ///IP address of the actor; stored apart from the event, so that erasure can remove it.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub ip: ::std::option::Option<::std::string::String>,
-        ///When it happened.
+        ///Time at which the event occurred.
         pub occurred_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///How many such attempts this stands for: those that come too fast are counted, not listed.
+        ///Number of attempts that this entry stands for: attempts in quick succession are counted in one entry.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub occurrences: ::std::option::Option<i64>,
-        ///The operation of Core's API.
+        ///Operation of Core's API.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub operation_id: ::std::option::Option<::std::string::String>,
-        ///The organization it belongs to; 0 for what belongs to none.
+        ///Organization to which the event belongs; 0 if it belongs to none.
         pub organization_id: i64,
-        ///How it ended.
+        ///Outcome of the action.
         pub outcome: AuditOutcome,
-        ///Id of the request in which it happened.
+        ///Id of the request in which the event occurred.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub request_id: ::std::option::Option<::std::string::String>,
-        ///The actor's user agent, of which 1,024 characters are kept; kept apart like the address.
+        /**User agent of the actor, cut to 1,024 characters; stored apart from the event, so that erasure can remove
+it.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub user_agent: ::std::option::Option<::std::string::String>,
     }
@@ -1417,10 +1470,10 @@ data or contact data here.*/
             Default::default()
         }
     }
-    ///Whom to exclude.
+    ///Person to exclude.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct NewExclusion {
-        ///The user's id in Core; the caller itself when left out. Another is for administrators.
+        ///Id of the user in Core; the caller if left out. Only administrators may name another user.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub subject_id: ::std::option::Option<i64>,
     }
@@ -1432,9 +1485,9 @@ data or contact data here.*/
     ///Settings of an organization, as Core sends them.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct NewOrganizationSettings {
-        ///Rises with each change at Core: of two states the one with the greater number is the later.
+        ///Revision of the settings; Core increases it with each change.
         pub revision: i64,
-        ///The IANA zone that the organization's days are in.
+        ///IANA time zone in which the days of the organization are counted.
         pub timezone: ::std::string::String,
     }
     impl NewOrganizationSettings {
@@ -1442,14 +1495,14 @@ data or contact data here.*/
             Default::default()
         }
     }
-    ///The settings of an organization as they are known here.
+    ///Settings of an organization as Telemetry stores them.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct OrganizationSettings {
-        ///The organization's id in Core.
+        ///Id of the organization in Core.
         pub organization_id: i64,
-        ///Number of the state: the latest that Core ever sent.
+        ///Revision of the settings: the latest that Core sent.
         pub revision: i64,
-        ///The IANA zone that the organization's days are in.
+        ///IANA time zone in which the days of the organization are counted.
         pub timezone: ::std::string::String,
     }
     impl OrganizationSettings {
@@ -1460,9 +1513,9 @@ data or contact data here.*/
     ///One page of a list.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PageExclusion {
-        ///The entries of this page, in the order asked for.
+        ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<Exclusion>,
-        ///Which page this is and how many there are.
+        ///Number of this page, and the size of the whole list.
         pub meta: PageMeta,
     }
     impl PageExclusion {
@@ -1470,14 +1523,14 @@ data or contact data here.*/
             Default::default()
         }
     }
-    ///Which page of how many.
+    ///Position of a page in its list.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PageMeta {
         ///Number of this page, from 1.
         pub page: i64,
-        ///Entries a page holds at most.
+        ///Most entries of a page.
         pub page_size: i64,
-        ///Entries in all pages together.
+        ///Number of entries of all pages.
         pub total: i64,
         ///Number of pages; 0 when there is no entry.
         pub total_pages: i64,
@@ -1490,17 +1543,17 @@ data or contact data here.*/
     ///Frames of one session, in any order.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PoseBatch {
-        ///Which exercise it is.
+        ///Exercise of the session.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub exercise_id: ::std::option::Option<::std::string::String>,
-        ///The frames.
+        ///Frames of the batch.
         pub frames: ::std::vec::Vec<PoseFrame>,
-        ///When the page sent the batch, by its own clock; corrects `started_at`.
+        ///Time at which the page sent the batch, by its own clock; corrects `started_at`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub sent_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
-        ///The session, a UUIDv7 made by the page; the same as in `/v1/media/events`.
+        ///Id of the session, a UUIDv7 made by the page; the same as in `/v1/media/events`.
         pub session_id: ::uuid::Uuid,
-        ///When the session started, by the page's clock; frames are placed by their offset from it.
+        ///Start of the session by the page's clock; the time of a frame is its offset from this.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
     }
     impl PoseBatch {
@@ -1508,13 +1561,13 @@ data or contact data here.*/
             Default::default()
         }
     }
-    ///Where the body was at one moment.
+    ///Position of the body at one moment.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PoseFrame {
-        /**33 landmarks, each `[x, y, z, visibility]`: coordinates in widths of the picture from −4 to 4,
-visibility from 0 to 1.*/
+        /**33 landmarks, each `[x, y, z, visibility]`. Coordinates are in widths of the picture, from −4 to 4;
+visibility is from 0 to 1.*/
         pub landmarks: Landmarks,
-        ///Milliseconds since the session started; names the frame within its session.
+        ///Milliseconds since the start of the session; identifies the frame within its session.
         pub offset_ms: i64,
     }
     impl PoseFrame {
@@ -1522,7 +1575,7 @@ visibility from 0 to 1.*/
             Default::default()
         }
     }
-    ///Value of a property: text, number, or true or false.
+    ///Value of a property: a text, a number or a boolean.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     #[serde(untagged)]
     pub enum PropertyValue {
@@ -1549,14 +1602,14 @@ visibility from 0 to 1.*/
             Self::Boolean(value)
         }
     }
-    ///Yes or no to each purpose.
+    ///Consent to each purpose.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PurposeDecisions {
-        ///Whether events of pages may be stored.
+        ///`true` if events of pages may be stored.
         pub analytics: bool,
-        ///Whether sessions of calls and exercises may be stored.
+        ///`true` if sessions of calls and exercises may be stored.
         pub media: bool,
-        ///Whether body landmarks may be stored.
+        ///`true` if body landmarks may be stored.
         pub pose: bool,
     }
     impl PurposeDecisions {
@@ -1564,7 +1617,12 @@ visibility from 0 to 1.*/
             Default::default()
         }
     }
-    ///How good the picture is.
+    /**Quality of the picture.
+
+- `audio_only`: sound without a picture
+- `low`: the picture is barely recognizable
+- `medium`: the picture is good enough for a conversation
+- `high`: the picture is good enough to watch movements*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1627,10 +1685,10 @@ visibility from 0 to 1.*/
             value.parse()
         }
     }
-    ///What the service depends on and whether it is there.
+    ///Dependencies of the service, with their state.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Ready {
-        ///One entry a dependency.
+        ///One entry for each dependency.
         pub dependencies: ::std::vec::Vec<DependencyState>,
     }
     impl Ready {
@@ -1638,35 +1696,41 @@ visibility from 0 to 1.*/
             Default::default()
         }
     }
-    ///Something that a rule saw often enough in the audit trail. While it goes on, it is the same event.
+    /**Pattern that a rule observed often enough in the audit trail. While the pattern continues, it is the same
+event.*/
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct SecurityEvent {
-        ///The API key whose doing it is.
+        ///API key that acted.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub actor_api_key_id: ::std::option::Option<i64>,
-        ///The user whose doing it is, where one is known. While impersonating it is the impersonator.
+        ///User who acted, if known; the impersonator during an impersonation.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub actor_user_id: ::std::option::Option<i64>,
-        ///Ids of entries of the audit trail in which it was seen, the newest first; 20 at most.
+        ///Ids of audit entries with observations, the newest first; at most 20.
         pub audit_ids: ::std::vec::Vec<::uuid::Uuid>,
-        ///What the rule was set to when it was noticed.
+        ///Limit of the rule at the time of detection.
         pub details: SecurityEventDetails,
-        ///When it was first seen.
+        ///Time of the first observation.
         pub first_seen_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Id of the event, a UUIDv7 of when it was noticed.
+        ///Id of the event, a UUIDv7 of the time at which it was detected.
         pub id: ::uuid::Uuid,
-        /**The rule: `attack_path` (a scanner), `denied_access` (somebody known tried what it may not),
-`failed_authentication` (wrong credentials from one address), `impersonation` (an administrator
-acted as a patient), `mass_export` (much was exported), `patient_access` (data of many patients
-was read), `privilege_change` (rights were given or taken). More may come.*/
+        /**Rule that detected the event. More rules may be added.
+
+- `attack_path`: a scanner requested paths that only attackers request
+- `denied_access`: a known actor repeatedly attempted actions that it is not allowed
+- `failed_authentication`: many wrong credentials came from one address
+- `impersonation`: an administrator acted as a patient
+- `mass_export`: an actor exported large amounts of data
+- `patient_access`: an actor read the data of many patients
+- `privilege_change`: an actor granted or revoked privileges*/
         pub kind: ::std::string::String,
-        ///When it was last seen.
+        ///Time of the latest observation.
         pub last_seen_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///How often it was seen in all; each patient counts once in a window.
+        ///Total number of observations; each patient counts once in a window.
         pub occurrences: i64,
-        ///The organization it belongs to; 0 for what belongs to none.
+        ///Organization to which the event belongs; 0 if it belongs to none.
         pub organization_id: i64,
-        ///How bad it is, if it is what it looks like: `low`, `medium`, `high` or `critical`.
+        ///Severity, provided that the suspicion is right: `low`, `medium`, `high` or `critical`.
         pub severity: ::std::string::String,
     }
     impl SecurityEvent {
@@ -1674,12 +1738,12 @@ was read), `privilege_change` (rights were given or taken). More may come.*/
             Default::default()
         }
     }
-    ///What a rule was set to.
+    ///Limit of a rule.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct SecurityEventDetails {
-        ///How often it had to be seen.
+        ///Number of observations that make an event.
         pub threshold: i64,
-        ///Within how many seconds.
+        ///Length of the window in seconds.
         pub window_seconds: i64,
     }
     impl SecurityEventDetails {
@@ -1687,12 +1751,12 @@ was read), `privilege_change` (rights were given or taken). More may come.*/
             Default::default()
         }
     }
-    ///Security events, those that were noticed last first.
+    ///Page of security events, the latest detected first.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct SecurityEventList {
-        ///The events.
+        ///Events of the page.
         pub data: ::std::vec::Vec<SecurityEvent>,
-        ///Where to go on.
+        ///Position of the next page.
         pub meta: CursorMeta,
     }
     impl SecurityEventList {
@@ -1700,7 +1764,12 @@ was read), `privilege_change` (rights were given or taken). More may come.*/
             Default::default()
         }
     }
-    ///How bad it is, if it is what it looks like.
+    /**Severity of a security event, provided that the suspicion is right.
+
+- `low`: for information
+- `medium`: needs a review
+- `high`: needs a review soon
+- `critical`: needs a review at once*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1763,7 +1832,10 @@ was read), `privilege_change` (rights were given or taken). More may come.*/
             value.parse()
         }
     }
-    ///What kind of session it is.
+    /**Kind of session.
+
+- `video_call`: a video call
+- `exercise`: a guided exercise*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1818,19 +1890,19 @@ was read), `privilege_change` (rights were given or taken). More may come.*/
             value.parse()
         }
     }
-    ///Everything that is held on a person. This describes the document; it is sent as it is read.
+    ///All data about a person. This schema describes the document, which is sent while it is read.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct SubjectExport {
-        ///When reading began.
+        ///Time at which reading began.
         pub exported_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///What is held, table by table.
+        ///Data of the person, table by table.
         pub holdings: ::std::vec::Vec<SubjectHolding>,
-        ///The organization whose data is meant; left out for all of them.
+        ///Organization whose data is exported; left out if the export covers every organization.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub organization_id: ::std::option::Option<i64>,
-        ///The subject's id in Core.
+        ///Id of the person in Core.
         pub subject_id: i64,
-        ///What the subject's id is the id of.
+        ///Kind of person that `subject_id` identifies.
         pub subject_kind: SubjectKind,
     }
     impl SubjectExport {
@@ -1838,17 +1910,17 @@ was read), `privilege_change` (rights were given or taken). More may come.*/
             Default::default()
         }
     }
-    ///The rows of a table in which the person is found one way.
+    ///Rows of a table in which the person is found in one way.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct SubjectHolding {
-        ///How the person is found; see the items of a job.
+        ///Way in which the person is found; see `found_by` of the items of a job.
         pub found_by: ::std::string::String,
-        /**The rows, each an object with its columns. What tells of others is left out; binary values
-are hexadecimal.*/
+        /**Rows, each an object with its columns. Columns about other people are left out; binary values are in
+hexadecimal.*/
         pub rows: ::std::vec::Vec<::serde_json::Value>,
-        ///The store: `postgresql` or `clickhouse`.
+        ///Store: `postgresql` or `clickhouse`.
         pub store: ::std::string::String,
-        ///The table.
+        ///Name of the table.
         pub table: ::std::string::String,
     }
     impl SubjectHolding {
@@ -1856,7 +1928,10 @@ are hexadecimal.*/
             Default::default()
         }
     }
-    ///What the subject's id is the id of.
+    /**Kind of person that an id identifies.
+
+- `user`: a user of Core
+- `patient`: a patient record of Core, with or without a user*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -7257,7 +7332,9 @@ are hexadecimal.*/
 
 Audit trail, security events, analytics, media sessions, body landmarks and consent of RestartiX clinics.
 
-People call with a token that Core issues; Core calls with the service token. Who somebody is and for which organization always comes from the token. What an ingest operation answers as stored is durable, and sending a batch again never stores anything twice.
+People call with a token that Core issues; Core calls with the service token. The token alone identifies the caller and its organization. Events that an ingest operation counts as stored are durable, and a batch that is sent again is not stored twice.
+
+A query parameter, a header of the specification or a key of a JSON object that is given more than once is refused with 400 and named. Bodies are sent without `Content-Encoding`, but for operations that name `gzip`; any other is refused with 415.
 
 Version: 1.0.0*/
 pub struct Client {
@@ -7308,7 +7385,7 @@ const _: () = {
 impl Client {
     /**Say that the process serves
 
-Asks nothing else, so it stays 200 while a dependency is down.
+Checks no dependency, so it stays 200 while one is down.
 
 Sends a `GET` request to `/health`
 
@@ -7320,9 +7397,9 @@ let response = client.health_get()
     pub fn health_get(&self) -> builder::HealthGet<'_> {
         builder::HealthGet::new(self)
     }
-    /**Say whether every dependency is there
+    /**Check the dependencies
 
-503 `not_ready` when one that is needed does not answer; `details.dependencies` has the same
+503 `not_ready` when a required one does not answer; `details.dependencies` has the same
 entries as the body of a 200. The answer may be a second old.
 
 Sends a `GET` request to `/ready`
@@ -7335,12 +7412,12 @@ let response = client.ready_get()
     pub fn ready_get(&self) -> builder::ReadyGet<'_> {
         builder::ReadyGet::new(self)
     }
-    /**Refuse tokens that were issued before a moment
+    /**Revoke the tokens issued before a time
 
-For Core only: when a person left an organization or has another role in it, when a session ended,
-and when an account was closed. From the answer on this process refuses such a token with 401
-`token_revoked` whatever it asks for, and every other one within a second. Asked again with an
-earlier moment, the later one stands.
+For Core only. Core calls it when a person left an organization or changed the role in it, when a session
+ended, and when an account was closed. Once this has answered, this process refuses such a token with 401
+`token_revoked` in every operation; all other processes do so within a second. A call with an earlier time
+than the stored one changes nothing; the answer states the later time.
 
 Sends a `POST` request to `/v1/access/revocations`
 
@@ -7353,14 +7430,15 @@ let response = client.access_revocation_create()
     pub fn access_revocation_create(&self) -> builder::AccessRevocationCreate<'_> {
         builder::AccessRevocationCreate::new(self)
     }
-    /**Take over the settings of an organization
+    /**Store the settings of an organization
 
-For Core only. Sent again, or after a later state has come, it changes nothing; the answer is what stands.
+For Core only. A revision that is not later than the stored one changes nothing. The answer is the stored
+state.
 
 Sends a `PUT` request to `/v1/organizations/{organization_id}/settings`
 
 Arguments:
-- `organization_id`: The organization's id in Core.
+- `organization_id`: Id of the organization in Core.
 - `body`
 ```ignore
 let response = client.organization_settings_put()
@@ -7374,8 +7452,9 @@ let response = client.organization_settings_put()
     }
     /**Store audit events
 
-For Core only. Answered once everything `accepted` is durable. An id seen before is answered
-`duplicate` and changes nothing, so a batch whose answer was lost can be sent again as it is.
+For Core only. Answers once every event with the result `accepted` is durable. An event with an id that is
+already stored gets the result `duplicate` and changes nothing, so a batch whose answer was lost can be sent
+again unchanged.
 
 Sends a `POST` request to `/v1/audit/ingest`
 
@@ -7390,24 +7469,24 @@ let response = client.audit_ingest()
     }
     /**List the audit trail
 
-For administrators of the organization, and superadmins. Newest first. A page may be followed
-by another as long as `meta.next_cursor` is there; entries that arrive in between don't
-disturb it. Each search leaves an entry of its own, which names its results in `entity_ids`.
+For administrators of the organization and superadmins. Lists the newest entries first. There is another
+page as long as `meta.next_cursor` is present; entries that arrive meanwhile do not shift the pages. Each
+search adds an entry to the trail, which lists the ids of its results in `entity_ids`.
 
 Sends a `GET` request to `/v1/audit/logs`
 
 Arguments:
-- `action`: Only this action, e.g. `updated`.
+- `action`: Only events with this action, e.g. `updated`.
 - `actor_user_id`: Only events of this user.
-- `client_request_id`: Only what happened in requests that their caller called so, in `X-Request-Id`.
-- `cursor`: `meta.next_cursor` of the page before.
-- `entity_id`: Only the thing of this id; ids are only unique within a kind.
-- `entity_type`: Only this kind of thing, e.g. `appointment`.
-- `from`: Only events of this time or later.
-- `organization_id`: Only this organization: for superadmins, who otherwise see all of them. Others are always
-held to their own.
-- `page_size`: Entries a page holds at most.
-- `request_id`: Only what happened in this request.
+- `client_request_id`: Only events of requests that carried this id in `X-Request-Id`.
+- `cursor`: `meta.next_cursor` of the previous page.
+- `entity_id`: Only events of the entity with this id; ids are unique only within an entity type.
+- `entity_type`: Only events of this entity type, e.g. `appointment`.
+- `from`: Only events at this time or later. 400 `invalid_range` unless it is before `to`.
+- `organization_id`: Only events of this organization. For superadmins, who otherwise see all organizations; administrators
+see only their own.
+- `page_size`: Maximum number of entries on a page.
+- `request_id`: Only events of the request with this id.
 - `to`: Only events before this time.
 ```ignore
 let response = client.audit_log_list()
@@ -7430,7 +7509,7 @@ let response = client.audit_log_list()
     }
     /**Get an entry of the audit trail
 
-For administrators of the organization, and superadmins. Leaves an entry of its own.
+For administrators of the organization and superadmins. Each reading adds an entry to the trail.
 
 Sends a `GET` request to `/v1/audit/logs/{audit_id}`
 
@@ -7447,17 +7526,17 @@ let response = client.audit_log_get()
     }
     /**Verify the audit trail
 
-For administrators of the organization, and superadmins. Walks along the organization's hash
-chain, says up to where it is sealed and signed, and names the first thing that is wrong with
-it. A walk that would take too long is answered `complete: false`; go on from there with
-`after_position`. Verifying is itself an entry of the trail.
+For administrators of the organization and superadmins. Checks the organization's hash chain link by link,
+reports up to which link it is sealed and signed, and names the first fault. If the check would take too
+long, the answer has `complete: false`; continue with `after_position`. Each verification adds an entry to
+the trail.
 
 Sends a `GET` request to `/v1/audit/verify`
 
 Arguments:
-- `after_position`: Go on after this position: `verified_to` of the answer before.
-- `organization_id`: Whose chain, for superadmins; without it that of the token's organization or, without one,
-of what belongs to none (0).
+- `after_position`: Continues after this position: `verified_to` of the previous answer.
+- `organization_id`: Organization whose chain is verified, for superadmins. If left out, the organization of the token or, if
+the token has none, the chain of events that belong to no organization (0).
 ```ignore
 let response = client.audit_verify()
     .after_position(after_position)
@@ -7470,17 +7549,18 @@ let response = client.audit_verify()
     }
     /**List the signed heads of the audit trail
 
-For administrators of the organization, and superadmins. Newest first: for each organization and
-day (UTC) that is over and had entries, the last link of its hash chain, signed. Keep them
-elsewhere; `audit_verify` compares the chain with those that are here.
+For administrators of the organization and superadmins. Lists the newest heads first. A head is the last
+link of an organization's hash chain on one day (UTC), signed; every past day with entries has one. Keep a
+copy outside the platform: with it you can prove later whether the end of the chain was cut off or the chain
+was rewritten. `audit_verify` compares the chain with the heads that are stored here.
 
 Sends a `GET` request to `/v1/audit/heads`
 
 Arguments:
-- `cursor`: `meta.next_cursor` of the page before.
-- `organization_id`: Only this organization: for superadmins, who otherwise see all of them. Others are always
-held to their own.
-- `page_size`: Heads a page holds at most.
+- `cursor`: `meta.next_cursor` of the previous page.
+- `organization_id`: Only heads of this organization. For superadmins, who otherwise see all organizations; administrators
+see only their own.
+- `page_size`: Maximum number of heads on a page.
 ```ignore
 let response = client.audit_head_list()
     .cursor(cursor)
@@ -7492,9 +7572,9 @@ let response = client.audit_head_list()
     pub fn audit_head_list(&self) -> builder::AuditHeadList<'_> {
         builder::AuditHeadList::new(self)
     }
-    /**Get the keys that heads of the audit trail are signed with
+    /**Get the public keys of signed heads
 
-A JSON Web Key Set, by which anybody can check a statement of `audit_head_list`.
+Returns a JSON Web Key Set, with which anybody can verify a `statement` of `audit_head_list`.
 
 Sends a `GET` request to `/.well-known/jwks.json`
 
@@ -7508,21 +7588,22 @@ let response = client.jwks_get()
     }
     /**List security events
 
-For administrators of the organization, and superadmins. What rules saw in the audit trail while
-it was stored, those that were noticed last first. An event that goes on is counted on, not
-repeated. Each search leaves an entry in the trail, which names its results in `entity_ids`.
+For administrators of the organization and superadmins. Lists the events that rules derive from the audit
+trail as it is stored, the latest detected first. An event that goes on is updated, not repeated. Each
+search adds an entry to the audit trail, which lists the ids of its results in `entity_ids`.
 
 Sends a `GET` request to `/v1/security/events`
 
 Arguments:
-- `cursor`: `meta.next_cursor` of the page before.
-- `from`: Only events that were still seen at this time or later.
-- `kind`: Only this kind, e.g. `denied_access`.
-- `organization_id`: Only this organization: for superadmins, who otherwise see all of them. Others are always
-held to their own.
-- `page_size`: Events a page holds at most.
-- `severity`: Only this severity.
-- `to`: Only events that were seen before this time.
+- `cursor`: `meta.next_cursor` of the previous page.
+- `from`: Only events that were still observed at this time or later. 400 `invalid_range` unless it is before
+`to`.
+- `kind`: Only events of this kind, e.g. `denied_access`.
+- `organization_id`: Only events of this organization. For superadmins, who otherwise see all organizations; administrators
+see only their own.
+- `page_size`: Maximum number of events on a page.
+- `severity`: Only events of this severity.
+- `to`: Only events that were first observed before this time.
 ```ignore
 let response = client.security_event_list()
     .cursor(cursor)
@@ -7540,9 +7621,9 @@ let response = client.security_event_list()
     }
     /**Track events
 
-Who and where comes from the token. Nothing is stored unless the person has agreed to
-analytics, or when the request asks not to be tracked (`Sec-GPC: 1`, `DNT: 1`); the answer
-says how many events were stored and how many dropped. What is answered as stored is durable.
+The token says who the person is and in which organization. Nothing is stored if the person has not
+consented to analytics, or if the request asks not to be tracked (`Sec-GPC: 1`, `DNT: 1`); the answer counts
+the stored and the dropped events. Events that are counted as stored are durable.
 
 Sends a `POST` request to `/v1/analytics/track`
 
@@ -7557,13 +7638,15 @@ let response = client.analytics_track()
     }
     /**Summarize events
 
-For administrators, of their own organization. An event that was sent twice counts once.
+For administrators, of their own organization. An event that was sent twice counts once. 400 `invalid_range`
+if the period does not begin before it ends, or is longer than 366 days.
 
 Sends a `GET` request to `/v1/analytics/summary`
 
 Arguments:
-- `from`: Start of the stretch; 30 days before its end when left out.
-- `to`: End of the stretch, at most 366 days after its start; now when left out.
+- `from`: Start of the period; 30 days before its end if left out.
+- `to`: End of the period, which is not part of it and at most 366 days after its start; the current time if
+left out.
 ```ignore
 let response = client.analytics_summary_get()
     .from(from)
@@ -7576,9 +7659,9 @@ let response = client.analytics_summary_get()
     }
     /**Track events of a session
 
-The events fold into one row a session and participant, whatever order they come in and
-however often; bandwidth samples are also kept one by one. Nothing is stored unless the person
-has agreed to media tracking. What is answered as stored is durable.
+Telemetry folds the events into one row for each session and participant, in whatever order and however
+often they arrive; it also stores each bandwidth sample. Nothing is stored unless the person has consented
+to media tracking. Events that are counted as stored are durable.
 
 Sends a `POST` request to `/v1/media/events`
 
@@ -7593,13 +7676,15 @@ let response = client.media_event_track()
     }
     /**Track pose frames of a session
 
-Takes up to 2 MiB, plain or with `Content-Encoding: gzip`: then up to 4 MiB unpacked, and at most
-256 KiB and 200 times what was sent. Nothing is stored unless the person has agreed to pose
-tracking. A frame is named by its session and offset, so sending it again changes nothing; more
-than 60 frames a second are dropped as `too_frequent`. What is answered as stored is durable.
+Takes a body of up to 2 MiB, plain or with `Content-Encoding: gzip`. A compressed body may unpack to 4 MiB
+at most, and to 200 times its own size plus 256 KiB at most. Nothing is stored unless the person has
+consented to pose tracking. Session and offset identify a frame, so frames can be sent again; more than 60
+frames a second are dropped as `too_frequent`. Frames that are counted as stored are durable.
 
 Sends a `POST` request to `/v1/pose/frames`
 
+Arguments:
+- `body`: Plain, or compressed and sent with `Content-Encoding: gzip`.
 ```ignore
 let response = client.pose_frame_track()
     .body(body)
@@ -7609,9 +7694,9 @@ let response = client.pose_frame_track()
     pub fn pose_frame_track(&self) -> builder::PoseFrameTrack<'_> {
         builder::PoseFrameTrack::new(self)
     }
-    /**Get one's own consent
+    /**Get your own consent
 
-The latest decision on each purpose, in the organization of the token.
+Returns the latest decision on each purpose, in the organization of the token.
 
 Sends a `GET` request to `/v1/privacy/consent`
 
@@ -7623,10 +7708,10 @@ let response = client.consent_get()
     pub fn consent_get(&self) -> builder::ConsentGet<'_> {
         builder::ConsentGet::new(self)
     }
-    /**Decide on one's own consent
+    /**Decide on your own consent
 
-Takes effect before it is answered: what was agreed to is stored from the next request on,
-what was withdrawn is not. Earlier decisions are kept with their time and text. 409
+Takes effect before it is answered: from the next request on, events are stored for each purpose that was
+consented to, and for no other. Earlier decisions are kept with their time and text version. 409
 `erasure_in_progress` while the person's data is being erased.
 
 Sends a `PUT` request to `/v1/privacy/consent`
@@ -7640,15 +7725,15 @@ let response = client.consent_put()
     pub fn consent_put(&self) -> builder::ConsentPut<'_> {
         builder::ConsentPut::new(self)
     }
-    /**List who is not tracked
+    /**List exclusions
 
-Administrators see everybody in the organization of the token, others themselves.
+Administrators see every excluded person of the token's organization, other people only themselves.
 
 Sends a `GET` request to `/v1/privacy/exclusions`
 
 Arguments:
 - `page`: Number of the page, from 1.
-- `page_size`: Entries a page holds at most.
+- `page_size`: Maximum number of entries on a page.
 ```ignore
 let response = client.exclusion_list()
     .page(page)
@@ -7659,11 +7744,12 @@ let response = client.exclusion_list()
     pub fn exclusion_list(&self) -> builder::ExclusionList<'_> {
         builder::ExclusionList::new(self)
     }
-    /**Exclude somebody from being tracked
+    /**Exclude a person from tracking
 
-Oneself; administrators also others. From the answer on nothing is stored about the person,
-whatever it agreed to. Doing it again changes nothing. 409 `erasure_in_progress` while the
-person's data is being erased; nothing is stored about it then, either.
+People exclude themselves; administrators also exclude others. Once this has answered, nothing is stored
+about the person, whatever the person consented to. Repeating the request changes nothing. 409
+`erasure_in_progress` while the person's data is being erased; nothing is stored about the person during
+that time, either.
 
 Sends a `POST` request to `/v1/privacy/exclusions`
 
@@ -7678,12 +7764,13 @@ let response = client.exclusion_create()
     }
     /**Lift an exclusion
 
-A person lifts what it asked for itself, an administrator what administrators asked for.
+People lift the exclusions that they asked for themselves, administrators those that administrators asked
+for.
 
 Sends a `DELETE` request to `/v1/privacy/exclusions/{subject_id}`
 
 Arguments:
-- `subject_id`: The user's id in Core.
+- `subject_id`: Id of the user in Core.
 ```ignore
 let response = client.exclusion_delete()
     .subject_id(subject_id)
@@ -7693,23 +7780,23 @@ let response = client.exclusion_delete()
     pub fn exclusion_delete(&self) -> builder::ExclusionDelete<'_> {
         builder::ExclusionDelete::new(self)
     }
-    /**Erase what is held on a person
+    /**Erase a person's data
 
-For Core only. Starts a job over both stores; see `privacy_job_get` for its plan and receipt.
-While it runs nothing more is stored about the person. Sending a request again gives the job
-it has already; 409 `request_id_reused` when the id belongs to a request for something else.
+For Core only. Starts a job over both stores; `privacy_job_get` shows its plan and receipt. While the job
+runs, no data about the person is stored. Sending a request again returns the existing job; 409
+`request_id_reused` if its id belongs to a different request.
 
 Sends a `DELETE` request to `/v1/privacy/subjects/{subject_id}`
 
 Arguments:
 - `subject_id`: Id in Core of the user, or of the patient with `subject_kind=patient`.
-- `dry_run`: With `true` only the plan is made and nothing changed.
-- `mode`: How far it goes; `erase` when left out.
-- `organization_id`: Only what belongs to this organization, with 0 what belongs to none; every organization when
+- `dry_run`: `true` to make only the plan and change nothing.
+- `mode`: Extent of the erasure; `erase` if left out.
+- `organization_id`: Only data of this organization, or with 0 the data that belongs to none. Data of every organization if
 left out.
-- `request_id`: Names the request, and becomes the id of its job.
-- `subject_kind`: What the id is the id of; a user when left out. What is keyed by a patient is asked for
-apart from what is keyed by its user.
+- `request_id`: Id of the request, which becomes the id of the job.
+- `subject_kind`: Kind of person that the id identifies; `user` if left out. Data that is stored under the id of a patient
+and data that is stored under the id of the patient's user need separate requests.
 ```ignore
 let response = client.privacy_subject_erase()
     .subject_id(subject_id)
@@ -7724,17 +7811,17 @@ let response = client.privacy_subject_erase()
     pub fn privacy_subject_erase(&self) -> builder::PrivacySubjectErase<'_> {
         builder::PrivacySubjectErase::new(self)
     }
-    /**Export what is held on a person
+    /**Export a person's data
 
-For Core only. One JSON document of everything that is held in both stores. It is sent as it
-is read: if a store fails on the way, the connection breaks off.
+For Core only. Returns one JSON document with all data about the person in both stores. The document is sent
+while it is read: if a store fails meanwhile, the connection is closed early.
 
 Sends a `GET` request to `/v1/privacy/subjects/{subject_id}/export`
 
 Arguments:
 - `subject_id`: Id in Core of the user, or of the patient with `subject_kind=patient`.
-- `organization_id`: Only what belongs to this organization; every organization when left out.
-- `subject_kind`: What the id is the id of; a user when left out.
+- `organization_id`: Only data of this organization; data of every organization if left out.
+- `subject_kind`: Kind of person that the id identifies; `user` if left out.
 ```ignore
 let response = client.privacy_subject_export()
     .subject_id(subject_id)
@@ -7748,12 +7835,13 @@ let response = client.privacy_subject_export()
     }
     /**Get the job of an erasure
 
-For Core only. Its plan, and as it goes on its receipt. What fails is tried again by itself.
+For Core only. Returns the plan of the job and, as it proceeds, its receipt. Failed steps are retried
+automatically.
 
 Sends a `GET` request to `/v1/privacy/jobs/{job_id}`
 
 Arguments:
-- `job_id`: The `request_id` of the request.
+- `job_id`: Id of the job: the `request_id` of the erasure.
 ```ignore
 let response = client.privacy_job_get()
     .job_id(job_id)
@@ -7817,7 +7905,21 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -7900,7 +8002,21 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -8765,6 +8881,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 429u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -8889,6 +9012,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -9047,6 +9177,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -9218,6 +9355,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 429u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -9294,7 +9438,21 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -9538,6 +9696,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -9861,6 +10026,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -10279,6 +10451,13 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 401u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -10301,6 +10480,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -10619,6 +10805,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 429u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -10925,6 +11118,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 429u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -11150,6 +11350,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 429u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -11313,6 +11520,13 @@ pub mod builder {
                         ),
                     )
                 }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
                 429u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -11437,6 +11651,13 @@ pub mod builder {
                     )
                 }
                 405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,

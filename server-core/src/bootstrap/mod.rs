@@ -13,7 +13,7 @@ use std::io::{self, Write as _};
 use chrono_tz::Tz;
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
-use server_shared::slug::SLUG_MAX;
+use server_shared::{slug::SLUG_MAX, value::Name};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
 use thiserror::Error;
 use uuid::Uuid;
@@ -217,11 +217,7 @@ fn slug(text: &str) -> Result<String, &'static str> {
 }
 
 fn name(text: &str) -> Result<String, &'static str> {
-    let text = text.trim();
-    if !text.is_empty() && text.chars().count() <= NAME_MAX && !text.chars().any(char::is_control) {
-        return Ok(text.to_owned());
-    }
-    Err("should be text of 1 to 200 characters")
+    Name::<NAME_MAX>::parse(text).map(Name::into_inner).ok_or("should be text of 1 to 200 characters")
 }
 
 fn timezone(text: &str) -> Result<String, &'static str> {

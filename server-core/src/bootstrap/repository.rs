@@ -1,5 +1,6 @@
 //! Queries of `server-core bootstrap`, on the owner's connection.
 
+use server_shared::value::NameKeys;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::ids::{OrganizationId, UserId};
@@ -31,15 +32,20 @@ pub(super) async fn organization_create(
     name: &str,
     timezone: &str,
 ) -> Result<Option<OrganizationId>, sqlx::Error> {
+    let keys = NameKeys::of(&[name]);
     sqlx::query_scalar!(
         r#"
-        insert into organizations (name, slug, timezone) values ($1, $2, $3)
+        insert into organizations (name, slug, timezone, name_folded, name_sort, name_keys_version)
+        values ($1, $2, $3, $4, $5, $6)
         on conflict on constraint organizations_slug_key do nothing
         returning id as "id: OrganizationId"
         "#,
         name,
         slug,
-        timezone
+        timezone,
+        keys.folded,
+        keys.sort,
+        keys.version
     )
     .fetch_optional(tx)
     .await

@@ -94,6 +94,19 @@ impl<'c> List<'c> {
         self
     }
 
+    /// Restricts the read to rows whose `column` is one of `values`. Without values, adds no condition.
+    pub(crate) fn any<'v, T>(mut self, column: &'static str, values: Option<T>) -> Self
+    where
+        T: Encode<'v, Postgres> + Type<Postgres>,
+    {
+        if let Some(values) = values {
+            let place = self.bind(values);
+            // Writing to a String can't fail.
+            let _ = write!(self.conditions, " and {column} = any(${place})");
+        }
+        self
+    }
+
     /// Restricts the read to rows whose `id` the subquery `query` returns for `value`; `query` ends with a column and
     /// an operator. Without a value, adds no condition.
     pub(crate) fn among<'v, T>(mut self, query: &'static str, value: Option<T>) -> Self
@@ -244,6 +257,14 @@ impl<'c> SealedList<'c> {
         T: Encode<'v, Postgres> + Type<Postgres>,
     {
         Self(self.0.filter(comparison, value))
+    }
+
+    /// Restricts the read to rows whose `column` is one of `values`, like [`List::any`].
+    pub(crate) fn any<'v, T>(self, column: &'static str, values: Option<T>) -> Self
+    where
+        T: Encode<'v, Postgres> + Type<Postgres>,
+    {
+        Self(self.0.any(column, values))
     }
 
     /// Reads the rows of the page and the total like [`List::rows`].

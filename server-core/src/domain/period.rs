@@ -1,6 +1,6 @@
 use chrono::{DateTime, Utc};
 
-/// A stretch of time, half-open: what an appointment keeps others out of, or when a patient could come.
+/// Half-open period of time: the time that an appointment blocks, or the time at which a patient is available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Period {
     pub(crate) start: DateTime<Utc>,
@@ -8,7 +8,7 @@ pub(crate) struct Period {
 }
 
 impl Period {
-    /// Whether a moment is in both.
+    /// Returns `true` if both periods share a moment.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         self.start < other.end && other.start < self.end
     }

@@ -2,9 +2,13 @@
 
 use std::borrow::Cow;
 
+use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use serde_json::Value;
-use server_shared::error::{Fault, FaultKind, FieldFault};
+use server_shared::{
+    error::{Fault, FaultKind, FieldFault},
+    value::CountryCode,
+};
 
 /// Invalid values of a body, with one entry per field.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +74,30 @@ impl Fault for StaleVersion {
     }
 }
 
+/// A range ends before it begins.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("`from` must not be after `to`.")]
+pub(crate) struct InvalidRange;
+
+impl Fault for InvalidRange {
+    fn kind(&self) -> FaultKind {
+        FaultKind::Malformed
+    }
+
+    fn code(&self) -> Cow<'static, str> {
+        "invalid_range".into()
+    }
+
+    fn details(&self) -> Option<Value> {
+        Some(server_shared::error::fields(&[FieldFault::new("from", "range", "must not be after `to`")]))
+    }
+}
+
+/// Refuses the range of the parameters `from` and `to` if it ends before it begins. An end that is left out is open.
+pub(crate) fn check_range(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> Result<(), InvalidRange> {
+    if from.zip(to).is_some_and(|(from, to)| to < from) { Err(InvalidRange) } else { Ok(()) }
+}
+
 /// Checks that a time zone is one of the IANA database.
 pub(crate) fn check_timezone(pointer: &str, name: &str) -> Result<(), InvalidValue> {
     match name.parse::<Tz>() {
@@ -80,13 +108,45 @@ pub(crate) fn check_timezone(pointer: &str, name: &str) -> Result<(), InvalidVal
     }
 }
 
+/// Checks that a country, if there is one, has a numbering plan for telephones.
+pub(crate) fn check_country(pointer: &str, letters: Option<&str>) -> Result<(), InvalidValue> {
+    if letters.is_none_or(|letters| CountryCode::parse(letters).is_some()) {
+        return Ok(());
+    }
+    Err(InvalidValue::new(pointer, "country", "must be a country by its two letters of ISO 3166-1, e.g. DE"))
+}
+
+/// Returns today's date in `zone`, mostly the organization's: days are its own, not UTC's.
+pub(crate) fn today(zone: Tz) -> NaiveDate {
+    Utc::now().with_timezone(&zone).naive_local().date()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn a_range_does_not_end_before_it_begins() {
+        let (early, late) = (DateTime::<Utc>::UNIX_EPOCH, DateTime::<Utc>::UNIX_EPOCH + chrono::TimeDelta::seconds(1));
+        for (from, to) in
+            [(Some(early), Some(late)), (Some(late), None), (None, Some(early)), (Some(early), Some(early))]
+        {
+            assert!(check_range(from, to).is_ok(), "{from:?} {to:?}");
+        }
+        assert!(check_range(Some(late), Some(early)).is_err());
+    }
+
+    #[test]
     fn zones_are_those_of_the_iana_database() {
         assert!(check_timezone("/timezone", "Australia/Lord_Howe").is_ok());
         assert!(check_timezone("/timezone", "Mars/Olympus").is_err());
+    }
+
+    #[test]
+    fn countries_have_numbering_plans() {
+        for known in [None, Some("DE"), Some("RO")] {
+            assert!(check_country("/country", known).is_ok());
+        }
+        assert!(check_country("/country", Some("XX")).is_err());
     }
 }

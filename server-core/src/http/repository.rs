@@ -29,7 +29,7 @@ pub(super) async fn identity_find(across: &Across, subject: &str) -> Result<Opti
         left join patients p on p.organization_id = m.organization_id and p.user_id = u.id and p.deleted_at is null
         left join specialists s on s.organization_id = m.organization_id and s.user_id = u.id and s.deleted_at is null
         where u.clerk_id = $1 and u.deleted_at is null
-        order by o.name, o.id
+        order by o.name_sort, o.id
         "#,
         subject
     )

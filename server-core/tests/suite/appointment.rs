@@ -1,4 +1,4 @@
-//! `/v1/appointments`: booked times, from creation to cancellation.
+//! `/v1/appointments`: appointments from creation to cancellation.
 
 use chrono::TimeDelta;
 use restartix_sdk::core::types::{
@@ -51,7 +51,7 @@ async fn the_front_desk_books_finds_moves_and_cancels() {
     assert_eq!(granted(staff.appointment_find().uid(booked.uid).send().await, 200), booked);
     refused(staff.appointment_find().uid(Uuid::new_v4()).send().await, 404, "appointment_not_found");
 
-    // Moving it by half an hour overlaps nothing but itself.
+    // Moved by half an hour, it overlaps only its own earlier time.
     let change = moved(&booked, TimeDelta::minutes(30));
     let update = staff.appointment_update().appointment_id(booked.id).body(change.clone());
     let changed = granted(update.send().await, 200);
@@ -88,7 +88,7 @@ async fn neither_specialist_nor_patient_is_booked_twice() {
         let body = CoreApp::new_appointment(specialist, patient, at + TimeDelta::minutes(minutes));
         refused(staff.appointment_create().body(body).send().await, 409, "slot_taken");
     }
-    // Half-open: one begins when the other ends. And others are free at the same time.
+    // Periods are half-open: one appointment may begin when another ends. Other specialists are free at the same time.
     let next = app.appointment_create(&staff, specialist, tom, at + TimeDelta::hours(1)).await;
     app.appointment_create(&staff, colleague, tom, at).await;
     let into = staff.appointment_update().appointment_id(next.id).body(moved(&next, TimeDelta::minutes(-30)));
@@ -133,7 +133,7 @@ async fn another_clinics_are_not_there() {
     assert_eq!(granted(admin.appointment_list().send().await, 200).data, []);
     assert_eq!(granted(other.appointment_get().appointment_id(theirs.id).send().await, 200), theirs);
 
-    // Nor can their people be booked from here.
+    // People of another organization cannot be booked.
     let own = app.patient_create(&admin, "Ann", "Here").await.id;
     for (specialist, patient, pointer) in [
         (app.away().specialist_id, own, "/specialist_id"),
@@ -190,7 +190,7 @@ async fn a_patient_sees_and_cancels_its_own_and_books_none() {
     refused(update.send().await, 403, "permission_denied");
     granted(me.appointment_cancel().appointment_id(mine.id).body(REASON).send().await, 200);
 
-    // What has begun, only the clinic cancels.
+    // A patient cannot cancel an appointment that has begun; the clinic can.
     let begun = chrono::Utc::now() - TimeDelta::minutes(5);
     let begun = app.appointment_create(&admin, specialist, own, begun).await;
     let cancel = me.appointment_cancel().appointment_id(begun.id).body(REASON);
@@ -215,15 +215,17 @@ async fn lists_are_filtered_by_time_people_and_state() {
     assert_eq!(ids(&granted(list().specialist_id(specialist).send().await, 200)), [first, second]);
     assert_eq!(ids(&granted(list().patient_id(ann).send().await, 200)), [first, third]);
     assert_eq!(ids(&granted(list().status("cancelled").send().await, 200)), [third]);
-    // A range takes what overlaps it: the first one ends half an hour after it begins.
+    // A range selects appointments that overlap it: the first one ends half an hour after the range begins.
     let from = in_days(2, 9) + TimeDelta::minutes(30);
     assert_eq!(ids(&granted(list().from(from).to(in_days(4, 9)).send().await, 200)), [first, second]);
     assert_eq!(ids(&granted(list().from(in_days(2, 10)).send().await, 200)), [second, third]);
+    let reversed = list().from(in_days(4, 9)).to(in_days(4, 8)).send().await;
+    assert_eq!(refused(reversed, 400, "invalid_range").fields(), [("from", "range")]);
     let page = granted(list().patient_id(ann).page_size(1).page(2).send().await, 200);
     assert_eq!((ids(&page), page.meta.total, page.meta.total_pages), (vec![third], 2, 2));
     let page = granted(list().page_size(2).send().await, 200);
     assert_eq!((page.data.len(), page.meta.total, page.meta.total_pages), (2, 3, 2));
-    // Beyond the last page the total is still known; where nothing is, it is 0.
+    // A page beyond the last one has the total; without matches it is 0.
     let page = granted(list().page_size(2).page(9).send().await, 200);
     assert_eq!((page.data.len(), page.meta.total, page.meta.total_pages), (0, 3, 2));
     let page = granted(list().status("no_show").send().await, 200);
@@ -239,7 +241,7 @@ async fn a_superadmin_counts_the_organization_it_works_in() {
     let staff = app.staff();
     let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
     let booked = app.appointment_create(&staff, app.home().specialist_id, patient, in_days(2, 9)).await.id;
-    // The policies let its role see every organization.
+    // The policies let a superadmin see every organization.
     let page = granted(app.superadmin().in_organization(app.home().id).appointment_list().send().await, 200);
     assert_eq!((ids(&page), page.meta.total), (vec![booked], 1));
 }

@@ -1,4 +1,4 @@
-//! Many at one slot: the database lets one in.
+//! Concurrent bookings of one slot: one succeeds.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use futures_util::future::join_all;
 use restartix_sdk::{Envelope, Error, Failure, ResponseValue};
 use test_support::{CoreApp, in_days};
 
-/// How many ask at once.
+/// Number of concurrent requests.
 const RACERS: usize = 50;
 
-/// An answer in a word or two: its status, and the code of a refusal.
+/// Returns the status of an answer, and the code of a refusal.
 pub(crate) async fn outcome<T, E: Envelope>(answer: Result<ResponseValue<T>, Error<E>>) -> String {
     match answer {
         Ok(done) => done.status().as_u16().to_string(),
@@ -20,7 +20,7 @@ pub(crate) async fn outcome<T, E: Envelope>(answer: Result<ResponseValue<T>, Err
     }
 }
 
-/// How often each answer was given.
+/// Counts the answers by status and code.
 pub(crate) async fn outcomes<T, E: Envelope>(
     answers: Vec<Result<ResponseValue<T>, Error<E>>>,
 ) -> BTreeMap<String, usize> {
@@ -33,7 +33,7 @@ pub(crate) async fn outcomes<T, E: Envelope>(
 
 #[tokio::test]
 async fn fifty_bookings_of_one_slot_make_one_appointment() {
-    // With fewer connections than racers, some wait for one; that must not take longer than they are given.
+    // There are fewer connections than requests, so some wait for one; they must get it before the timeout.
     let app = CoreApp::builder().env("DB_ACQUIRE_TIMEOUT", "30s").start().await;
     let staff = app.staff();
     let mut patients = Vec::new();

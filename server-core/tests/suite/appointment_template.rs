@@ -26,7 +26,7 @@ async fn admins_write_and_everybody_reads() {
     assert_eq!((created.slug.as_str(), created.duration_minutes), ("first-examination-grosse", 45));
     assert_eq!((created.buffer_before_minutes, created.buffer_after_minutes), (None, Some(10)));
     assert_eq!((created.minimum_notice_minutes, created.modality), (Some(120), Modality::Video));
-    assert_eq!((created.cancellation_cutoff_minutes, created.reschedule_cutoff_minutes), (1440, 0));
+    assert_eq!((created.cancellation_cutoff_minutes, created.reschedule_cutoff_minutes), (1440, 1440));
     for actor in [app.admin(), app.specialist(), app.staff(), app.patient()] {
         let get = actor.appointment_template_get().appointment_template_id(created.id);
         assert_eq!(granted(get.send().await, 200), created);

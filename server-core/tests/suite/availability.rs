@@ -1,4 +1,4 @@
-//! `/v1/specialists/{specialist_id}/availability`: what of a schedule is open.
+//! `/v1/specialists/{specialist_id}/availability`: open slots.
 
 use chrono::{DateTime, Datelike as _, TimeDelta, TimeZone as _, Utc, Weekday};
 use restartix_sdk::core::types::{
@@ -8,7 +8,7 @@ use restartix_sdk::core::types::{
 use sqlx::AssertSqlSafe;
 use test_support::{Actor, CoreApp, granted, in_days, refused};
 
-/// Slots of the UTC day that is so many days away.
+/// Returns the slots of a UTC day.
 async fn day(actor: &Actor, specialist: i64, days: u64, template: Option<i64>) -> Availability {
     let mut get = actor.specialist_availability_get().specialist_id(specialist);
     if let Some(template) = template {
@@ -21,7 +21,7 @@ fn starts(found: &Availability) -> Vec<DateTime<Utc>> {
     found.data.iter().map(|slot| slot.started_at).collect()
 }
 
-/// A specialist that works from nine to noon of UTC, every day.
+/// Creates a specialist who works daily from 9:00 to 12:00 UTC.
 async fn specialist(app: &CoreApp, schedule: UpdateSpecialistSchedule) -> i64 {
     let body = SpecialistInput { timezone: "Etc/UTC".to_owned(), ..CoreApp::new_specialist("Dr. Open") };
     let id = granted(app.admin().specialist_create().body(body).send().await, 201).id;
@@ -40,7 +40,7 @@ async fn everybody_sees_what_is_open_and_nobody_who_took_the_rest() {
     assert_eq!(starts(&found), open);
     assert!(found.data.iter().all(|slot| slot.ended_at - slot.started_at == TimeDelta::hours(1)));
 
-    // Somebody else's booking, which the patient can't see, takes its time all the same.
+    // Another patient's booking blocks its time although the patient cannot see it.
     let staff = app.staff();
     let ann = app.patient_create(&staff, "Ann", "Lee").await.id;
     let booked = app.appointment_create(&staff, id, ann, open[1]).await;
@@ -75,7 +75,7 @@ async fn a_template_says_how_long_and_how_far_apart() {
     let id = specialist(&app, schedule).await;
     let ann = app.patient_create(&staff, "Ann", "Lee").await.id;
     app.appointment_create(&staff, id, ann, in_days(3, 10)).await;
-    // The specialist's own buffer keeps the hour before the booking free.
+    // The specialist's buffer blocks the hour before the booking.
     assert_eq!(starts(&day(&staff, id, 3, None).await), [in_days(3, 11)]);
     let body = AppointmentTemplateInput { buffer_after_minutes: Some(15), ..CoreApp::new_appointment_template("Talk") };
     let talk = app.appointment_template_create(&admin, body).await.id;
@@ -118,7 +118,7 @@ async fn exceptions_caps_and_horizons_hold() {
     let ann = app.patient_create(&staff, "Ann", "Lee").await.id;
     let booked = app.appointment_create(&staff, id, ann, in_days(4, 9)).await.id;
     assert_eq!(day(&staff, id, 4, None).await.data, [], "one is what begins on a day");
-    // What took place counts as much, though its time is free.
+    // A completed appointment counts towards the daily cap, too.
     let sql = format!("update appointments set status = 'completed' where id = {booked}");
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut app.owner().await).await.unwrap();
     assert_eq!(day(&staff, id, 4, None).await.data, []);
@@ -134,7 +134,7 @@ async fn hours_are_local_to_the_specialists_zone() {
         200,
     );
     assert_eq!(found.timezone, "Europe/Berlin");
-    // Whichever change of clocks lies in these three months, it is nine in the morning in Berlin.
+    // The slot is at nine local time in Berlin, across any change of the clocks in these three months.
     let zone = chrono_tz::Tz::Europe__Berlin;
     let local = |at: &DateTime<Utc>| zone.from_utc_datetime(&at.naive_utc());
     let hours = starts(&found)
@@ -178,7 +178,7 @@ async fn ranges_are_bounded() {
         assert_eq!(refusal.fields(), [("from", "range")]);
     }
     granted(get().from(in_days(1, 0)).to(in_days(93, 0)).send().await, 200);
-    // Long ago and far away there is nothing, and nothing goes wrong.
+    // Ranges in the distant past and future are empty.
     for year in [1, 1900, 9999] {
         let from = Utc.with_ymd_and_hms(year, 1, 1, 0, 0, 0).unwrap();
         assert_eq!(granted(get().from(from).send().await, 200).data, []);

@@ -1,4 +1,4 @@
-//! `/v1/appointments/book`: an open slot becomes an appointment.
+//! `/v1/appointments/book`: booking of open slots.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use restartix_sdk::core::types::{AppointmentStatus, BookAppointment, Modality};
@@ -37,7 +37,7 @@ async fn a_booking_takes_over_what_the_template_says_and_keeps_it() {
     assert_eq!(granted(staff.appointment_get().appointment_id(booked.id).send().await, 200), booked);
     assert_eq!(granted(staff.appointment_find().uid(booked.uid).send().await, 200), booked);
 
-    // The buffers keep others out, to the minute; what the template says from now on changes nothing.
+    // The buffers block time to the minute. Later changes of the template do not affect the booking.
     let edit = "update appointment_templates set buffer_before_minutes = 0, buffer_after_minutes = 0";
     sqlx::query(edit).execute(&mut app.owner().await).await.unwrap();
     for (from, to) in [(-30, -14), (74, 90)] {
@@ -66,7 +66,7 @@ async fn only_open_slots_can_be_booked() {
     let colleague = app.specialist_create(&app.admin(), "Dr. Colleague").await.id;
     let at = in_days(2, 9);
     let book = |body: BookAppointment| staff.appointment_book().body(body).send();
-    // Off the grid, in the past, beyond the horizon, and of somebody who has no hours.
+    // Off the grid, in the past, beyond the horizon, and with a specialist without working hours.
     for at in [at + TimeDelta::minutes(10), in_days(0, 0) - TimeDelta::days(1), in_days(300, 9)] {
         refused(book(slot(specialist, Some(ann), at)).await, 409, "slot_not_offered");
     }
@@ -75,7 +75,7 @@ async fn only_open_slots_can_be_booked() {
 
     granted(book(slot(specialist, Some(ann), at)).await, 201);
     refused(book(slot(specialist, Some(tom), at)).await, 409, "slot_taken");
-    // The slot is open, but the patient is elsewhere.
+    // The slot is open, but the patient has another appointment.
     refused(book(slot(colleague, Some(ann), at)).await, 409, "slot_taken");
     granted(book(slot(colleague, Some(tom), at)).await, 201);
     granted(book(slot(specialist, Some(tom), at + TimeDelta::minutes(30))).await, 201);

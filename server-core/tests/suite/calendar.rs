@@ -1,4 +1,4 @@
-//! Calendars: what is shown to whom, in which zone, and at what cost.
+//! Calendars: entries that each role sees, zones, and the number of statements.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
@@ -7,7 +7,7 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Executor};
 use test_support::{Actor, Answer, CoreApp, granted, in_days, refused};
 
-/// Every appointment of the next month.
+/// Returns a search for the appointments of the next month.
 pub(crate) fn month() -> SearchCalendar {
     SearchCalendar {
         from: in_days(0, 0),
@@ -61,7 +61,7 @@ async fn local_times_follow_the_clocks_of_the_zone() {
     let staff = app.staff();
     let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
     let moment = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
-    // Over the hour that the clocks skip in spring, and in each of the two that they show twice in autumn.
+    // Across the hour that is skipped in spring, and in both occurrences of the hour that is repeated in autumn.
     for started_at in ["2026-03-29T00:30:00Z", "2026-10-25T00:15:00Z", "2026-10-25T01:20:00Z"] {
         app.appointment_create(&staff, app.home().specialist_id, patient, moment(started_at)).await;
     }
@@ -85,7 +85,7 @@ async fn local_times_follow_the_clocks_of_the_zone() {
     let kathmandu = local(format!("{spring}&timezone=Asia/Kathmandu")).await;
     assert_eq!(kathmandu, (json!("Asia/Kathmandu"), expected.to_vec()));
 
-    // Without a zone it is the clinic's, also where there is nothing to show.
+    // Without a zone the organization's applies, even if there are no entries.
     let clinic = "update organizations set timezone = 'America/St_Johns'";
     execute(&app, format!("{clinic} where id = {}", app.home().id)).await;
     let expected = [json!(["2026-03-28T22:00:00-02:30", "2026-03-28T23:00:00-02:30"])];
@@ -118,7 +118,7 @@ async fn everybody_sees_what_is_theirs() {
     assert_eq!(ids(&shown(&app.patient(), month()).await), booked[1..3]);
     assert_eq!(ids(&shown(&away, month()).await), [foreign]);
 
-    // Asking for somebody else's shows no more.
+    // Asking for another specialist shows nothing more.
     let of = |specialist_ids: &[i64]| SearchCalendar { specialist_ids: specialist_ids.to_vec(), ..month() };
     assert_eq!(ids(&shown(&staff, of(&[colleague, third])).await), booked[2..]);
     assert_eq!(ids(&shown(&app.specialist(), of(&[colleague, own])).await), booked[..2]);
@@ -206,7 +206,7 @@ async fn what_makes_no_sense_is_refused_whole() {
 
 #[tokio::test]
 async fn a_month_of_a_thousand_appointments_costs_what_one_of_ten_does() {
-    // One connection: a statement that is prepared on it is prepared for every request.
+    // With one connection, a prepared statement serves every request.
     let app = CoreApp::builder().env("DB_POOL_MIN", "1").env("DB_POOL_MAX", "1").proxied().start().await;
     let staff = app.staff();
     let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
@@ -222,7 +222,7 @@ async fn a_month_of_a_thousand_appointments_costs_what_one_of_ten_does() {
         execute(&app, sql).await;
     };
     let cost = async |entries: usize| {
-        // Once to have the statement prepared, once to be counted.
+        // The first call prepares the statement, the second one is counted.
         assert_eq!(shown(&staff, month()).await.entries.len(), entries);
         app.proxy().listen();
         assert_eq!(shown(&staff, month()).await.entries.len(), entries);

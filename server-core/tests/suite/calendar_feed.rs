@@ -1,14 +1,14 @@
-//! Calendar feeds: what programs that subscribe to a calendar are told, and who may read it.
+//! Calendar feeds: their content and who may read them.
 
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use reqwest::{Method, StatusCode};
 use restartix_sdk::core::types::{
-    BeginImpersonation, CalendarFeedToken, CancelAppointment, CancellationReason, RescheduleAppointment, Scope,
-    SpecialtyInput,
+    Appointment, BeginImpersonation, CalendarFeedToken, CancelAppointment, CancellationReason, RescheduleAppointment,
+    Scope, SpecialtyInput, UpdateAppointment,
 };
-use test_support::{Actor, Answer, Clinic, CoreApp, Icalendar, Role, granted, in_days, refused, until};
+use test_support::{Actor, Answer, Clinic, CoreApp, Icalendar, Role, eventually, granted, in_days, refused, until};
 
 use crate::calendar::{execute, month};
 
@@ -16,7 +16,7 @@ async fn subscribe(actor: &Actor) -> CalendarFeedToken {
     granted(actor.calendar_feed_create().send().await, 201)
 }
 
-/// What a calendar program gets, which has nothing but the link.
+/// Fetches a feed like a calendar program, with nothing but the link.
 async fn fetch(base: &str, token: &str) -> Answer {
     let http = reqwest::Client::builder().build().unwrap();
     Answer::to(http.get(format!("{base}/v1/calendar.ics?token={token}"))).await
@@ -59,7 +59,8 @@ async fn a_feed_says_what_the_calendar_says_to_another_reader() {
         let event = calendar.event(entry.uid);
         let appointment = granted(staff.appointment_get().appointment_id(entry.id).send().await, 200);
         assert_eq!((event.starts_at, event.ends_at), (entry.started_at, entry.ended_at), "the API and the feed agree");
-        assert_eq!((event.status.as_str(), event.summary.as_str(), event.sequence), (status, summary.as_str(), 0));
+        assert_eq!((event.status.as_str(), event.summary.as_str()), (status, summary.as_str()));
+        assert_eq!(event.sequence, i64::from(appointment.sequence));
         assert_eq!(event.class, "PRIVATE");
         let second = |moment: DateTime<Utc>| moment.trunc_subsecs(0);
         assert_eq!(event.created_at, second(appointment.created_at));
@@ -99,6 +100,118 @@ async fn changes_reach_who_subscribed() {
         assert_eq!(calendar.event(uid).status, "CANCELLED", "it stays, so that programs take it off");
     }
     assert!(calendar.event(booked.uid).sequence > before.sequence);
+}
+
+/// Returns a replacement that changes nothing.
+fn unchanged(appointment: &Appointment) -> UpdateAppointment {
+    UpdateAppointment {
+        ended_at: appointment.ended_at,
+        patient_id: appointment.patient_id,
+        specialist_id: appointment.specialist_id,
+        specialty_id: appointment.specialty_id,
+        started_at: appointment.started_at,
+        title: Some(appointment.title.clone()),
+        version: appointment.version,
+    }
+}
+
+#[tokio::test]
+async fn the_sequence_counts_what_a_feed_shows() {
+    let app = CoreApp::start().await;
+    let (admin, staff) = (app.admin(), app.staff());
+    let body = SpecialtyInput { description: None, name: "Knees".to_owned() };
+    let specialty = granted(admin.specialty_create().body(body).send().await, 201).id;
+    let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
+    let booked = app.appointment_create(&staff, app.home().specialist_id, patient, in_days(2, 9)).await;
+    let id = booked.id;
+    let update = async |body| granted(staff.appointment_update().appointment_id(id).body(body).send().await, 200);
+    let reschedule = async |started_at| {
+        let body = RescheduleAppointment { specialist_id: None, started_at, version: None };
+        granted(staff.appointment_reschedule().appointment_id(id).body(body).send().await, 200)
+    };
+    let named = update(UpdateAppointment { title: Some("Knee".to_owned()), ..unchanged(&booked) }).await;
+    assert_eq!(named.sequence, 0, "a feed shows no title");
+    assert_eq!(reschedule(booked.started_at).await.sequence, 0, "it has not moved");
+    let moved = reschedule(in_days(3, 9)).await;
+    assert_eq!(moved.sequence, 1);
+    let of_specialty = update(UpdateAppointment { specialty_id: Some(specialty), ..unchanged(&moved) }).await;
+    assert_eq!(of_specialty.sequence, 2, "the specialty is the summary");
+    assert_eq!(update(unchanged(&of_specialty)).await.sequence, 2);
+    let confirmed = granted(staff.appointment_confirm().appointment_id(id).send().await, 200);
+    assert_eq!(confirmed.sequence, 3, "it is tentative no more");
+    let missed = granted(staff.appointment_no_show().appointment_id(id).send().await, 200);
+    assert_eq!(missed.sequence, 4);
+    let calendar = read(&app, &subscribe(&staff).await.token).await;
+    let event = calendar.event(booked.uid);
+    assert_eq!((event.status.as_str(), event.sequence), ("CANCELLED", 4));
+}
+
+#[tokio::test]
+async fn who_had_an_appointment_is_shown_that_it_has_gone() {
+    let app = CoreApp::start().await;
+    let (admin, staff, specialist) = (app.admin(), app.staff(), app.home().specialist_id);
+    let colleague = app.specialist_create(&admin, "Dr. Colleague").await.id;
+    let (own, other) = (app.patient_record().await.id, app.patient_create(&staff, "Ann", "Lee").await.id);
+    let booked = app.appointment_create(&staff, specialist, own, in_days(2, 9)).await;
+    let id = booked.id;
+    let mut tokens = Vec::new();
+    for actor in [&app.specialist(), &app.patient(), &staff] {
+        tokens.push(subscribe(actor).await.token);
+    }
+    // Status and sequence in the feeds of the specialist, of the patient and of the desk.
+    let shown = async || {
+        let mut shown = Vec::new();
+        for token in &tokens {
+            let calendar = read(&app, token).await;
+            assert_eq!(calendar.events.len(), 1, "{calendar:?}");
+            let event = calendar.event(booked.uid);
+            shown.push((event.status.clone(), event.sequence));
+        }
+        shown
+    };
+    let all = |said: [(&str, i64); 3]| said.map(|(status, sequence)| (status.to_owned(), sequence)).to_vec();
+    let hand = async |specialist_id| {
+        let body =
+            RescheduleAppointment { specialist_id: Some(specialist_id), started_at: booked.started_at, version: None };
+        granted(staff.appointment_reschedule().appointment_id(id).body(body).send().await, 200)
+    };
+    assert_eq!(shown().await, all([("TENTATIVE", 0), ("TENTATIVE", 0), ("TENTATIVE", 0)]));
+    hand(colleague).await;
+    assert_eq!(shown().await, all([("CANCELLED", 1), ("TENTATIVE", 1), ("TENTATIVE", 1)]));
+    let back = hand(specialist).await;
+    assert_eq!(shown().await, all([("TENTATIVE", 2), ("TENTATIVE", 2), ("TENTATIVE", 2)]));
+    let body = UpdateAppointment { patient_id: other, ..unchanged(&back) };
+    granted(staff.appointment_update().appointment_id(id).body(body).send().await, 200);
+    assert_eq!(shown().await, all([("TENTATIVE", 3), ("CANCELLED", 3), ("TENTATIVE", 3)]));
+    hand(colleague).await;
+    assert_eq!(
+        shown().await,
+        all([("CANCELLED", 4), ("CANCELLED", 3), ("TENTATIVE", 4)]),
+        "the latest departure counts"
+    );
+    granted(admin.appointment_delete().appointment_id(id).send().await, 204);
+    assert_eq!(shown().await, all([("CANCELLED", 4), ("CANCELLED", 3), ("CANCELLED", 5)]));
+    // A hold is in no feed, so its deletion is no departure.
+    app.works_always(specialist).await;
+    let body = restartix_sdk::core::types::HoldAppointment {
+        patient_id: Some(other),
+        specialist_id: specialist,
+        started_at: in_days(4, 9),
+        template_id: None,
+    };
+    let held = granted(staff.appointment_hold_create().body(body).send().await, 201);
+    granted(admin.appointment_delete().appointment_id(held.id).send().await, 204);
+    assert_eq!(app.count("select count(*) from calendar_departures").await, 6);
+
+    execute(&app, "update calendar_departures set departed_at = departed_at - interval '90 days'".to_owned()).await;
+    for token in &tokens {
+        assert_eq!(read(&app, token).await.events.len(), 0);
+    }
+    crate::waitlist::now(&app, "calendar_departures_expire").await;
+    eventually("old departures are removed", CoreApp::PATIENCE, || async {
+        app.count("select count(*) from calendar_departures").await == 0
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -153,7 +266,7 @@ async fn a_revoked_link_is_refused_at_once_in_every_process() {
         .await;
     };
 
-    // A new link ends the one before.
+    // A new link revokes the previous one.
     let next = subscribe(&staff).await;
     assert_eq!((next.feed.id, next.feed.user_id), (first.feed.id, app.home().staff.user_id));
     gone(&first.token).await;
@@ -165,14 +278,14 @@ async fn a_revoked_link_is_refused_at_once_in_every_process() {
     gone(&next.token).await;
     granted(staff.calendar_feed_delete().send().await, 204);
 
-    // What is no link of ours: of another kind, altered, or nothing.
+    // Tokens that are invalid: of another kind, altered, or empty.
     let good = subscribe(&staff).await.token;
     for token in [format!("{good}x"), good.replace("rxcal_", "rxkey_"), "rxcal_".to_owned(), String::new()] {
         fetch(&app.url(), &token).await.refusal(404, "calendar_feed_not_found");
     }
     let nothing = reqwest::Client::builder().build().unwrap().get(format!("{}/v1/calendar.ics", app.url()));
     Answer::to(nothing).await.refusal(400, "invalid_parameter");
-    // It opens the feed and nothing else.
+    // The token is accepted for the feed only.
     for path in ["/v1/me", "/v1/calendar?from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z"] {
         Answer::to(staff.holding(&good).request(Method::GET, path)).await.refusal(401, "invalid_token");
     }
@@ -188,7 +301,7 @@ async fn a_feed_ends_with_the_role_and_with_the_membership() {
     let token = subscribe(&staff).await.token;
     assert_eq!(read(&app, &token).await.events.len(), 1);
 
-    // Whoever changes the role.
+    // A change of the role revokes the link, even one by SQL.
     execute(&app, format!("update memberships set role = 'patient' where user_id = {user}")).await;
     fetch(&app.url(), &token).await.refusal(404, "calendar_feed_not_found");
     execute(&app, format!("update memberships set role = 'staff' where user_id = {user}")).await;
@@ -198,7 +311,7 @@ async fn a_feed_ends_with_the_role_and_with_the_membership() {
     assert_eq!(read(&app, &token).await.events.len(), 1);
     granted(admin.member_delete().organization_id(home).user_id(user).send().await, 204);
     fetch(&app.url(), &token).await.refusal(404, "calendar_feed_not_found");
-    // A member again, an old link stays dead.
+    // The link stays revoked when the person becomes a member again.
     app.membership_add(&app.home().staff, home, Role::Staff).await;
     let there = staff.in_organization(home);
     until("the member is back", CoreApp::PATIENCE, || async {
@@ -230,7 +343,7 @@ async fn only_people_give_links_to_their_own_calendars() {
     let program = app.program(&[Scope::CalendarRead, Scope::CalendarWrite]).await;
     Answer::to(program.request(Method::POST, "/v1/calendar/feeds")).await.refusal(403, "permission_denied");
     Answer::to(program.request(Method::DELETE, "/v1/calendar/feeds")).await.refusal(403, "permission_denied");
-    // Who runs the platform would hand out every appointment of a clinic it doesn't belong to.
+    // A superadmin's link would show every appointment of an organization that it does not belong to.
     let superadmin = app.superadmin().in_organization(app.home().id);
     refused(superadmin.calendar_feed_create().send().await, 403, "permission_denied");
     assert_eq!(app.count("select count(*) from calendar_feeds").await, 0);
@@ -287,7 +400,7 @@ async fn tokens_appear_in_no_log_metric_or_audit_row() {
             let answer = Answer::to(http.request(method, format!("{}{path}", app.url()))).await;
             assert!(!answer.status.is_server_error() && !answer.body.contains(token.as_str()), "{}", answer.body);
         }
-        // A database that fails in the middle of it has a lot to say.
+        // A database error must not log the token either.
         execute(app, "alter table appointments rename to appointments_away".to_owned()).await;
         let failed = fetch(&app.url(), token).await;
         execute(app, "alter table appointments_away rename to appointments".to_owned()).await;

@@ -1,11 +1,14 @@
-//! `/v1/appointments/hold`: a slot kept for its maker, for a while.
+//! `/v1/appointments/hold`: slots kept for their makers for ten minutes.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
 use restartix_sdk::core::types::{
     Appointment, AppointmentStatus, BookAppointment, CancelAppointment, CancellationReason, HoldAppointment,
     RescheduleAppointment, Scope,
 };
 use test_support::{Actor, CoreApp, Role, eventually, granted, in_days, refused};
+
+use crate::{appointment_race::outcomes, waitlist};
 
 const LAPSE: &str = "hold_expires_at = now() - interval '1 second'";
 
@@ -13,7 +16,7 @@ fn slot(app: &CoreApp, patient: Option<i64>, started_at: DateTime<Utc>) -> HoldA
     HoldAppointment { patient_id: patient, specialist_id: app.home().specialist_id, started_at, template_id: None }
 }
 
-/// A booking of what is held.
+/// Returns the body that books a hold.
 fn of_hold(id: i64) -> BookAppointment {
     BookAppointment {
         hold_id: Some(id),
@@ -29,7 +32,7 @@ async fn hold(app: &CoreApp, actor: &Actor, patient: Option<i64>, started_at: Da
     granted(actor.appointment_hold_create().body(slot(app, patient, started_at)).send().await, 201)
 }
 
-/// Keeps the job that ends holds from running, so that a test sees who else ends them.
+/// Keeps the job that expires holds from running, so that a test sees which operations expire them.
 async fn job_put_off(app: &CoreApp) {
     let off = "update jobs set run_at = now() + interval '1 day'
                where kind = 'holds_expire' and state = 'queued' and run_at > now()";
@@ -39,7 +42,7 @@ async fn job_put_off(app: &CoreApp) {
     .await;
 }
 
-/// Home with its specialist at work, and the record of its patient.
+/// Starts Core with a specialist who works around the clock; returns the patient record of home's patient.
 async fn start() -> (CoreApp, i64) {
     let app = CoreApp::start().await;
     app.works_always(app.home().specialist_id).await;
@@ -64,7 +67,7 @@ async fn a_patient_holds_a_slot_and_books_it() {
     assert_eq!((booked.id, booked.uid, booked.status), (held.id, held.uid, AppointmentStatus::Scheduled));
     assert_eq!((booked.version, booked.hold_expires_at, booked.title.as_str()), (2, None, "Knee"));
     assert_eq!(granted(app.staff().appointment_get().appointment_id(held.id).send().await, 200), booked);
-    // Once is enough.
+    // A hold is booked once.
     let again = refused(me.appointment_book().body(of_hold(held.id)).send().await, 409, "invalid_transition");
     assert_eq!((&again.details["from"], &again.details["to"]), (&"scheduled".into(), &"scheduled".into()));
     refused(me.appointment_hold_delete().appointment_id(held.id).send().await, 409, "invalid_transition");
@@ -82,7 +85,7 @@ async fn a_hold_is_its_makers_alone() {
     let other = app.patient_create(&staff, "Ann", "Lee").await.id;
     let at = in_days(2, 9);
     let of_other = hold(&app, &staff, Some(other), at).await;
-    // Nobody else gets the time, neither by a hold nor by booking, nor whoever moves there.
+    // Nobody else can hold or book the time, or move an appointment there.
     refused(me.appointment_hold_create().body(slot(&app, None, at)).send().await, 409, "slot_taken");
     let book = BookAppointment {
         hold_id: None,
@@ -99,7 +102,7 @@ async fn a_hold_is_its_makers_alone() {
     let to = RescheduleAppointment { specialist_id: None, started_at: at, version: None };
     refused(staff.appointment_reschedule().appointment_id(elsewhere).body(to).send().await, 409, "slot_taken");
 
-    // Whoever sees it may still not have it; who doesn't see it doesn't hear of it.
+    // Other members of the clinic see the hold but cannot use it; other patients do not see it.
     refused(colleague.appointment_book().body(of_hold(of_other.id)).send().await, 403, "hold_not_own");
     refused(colleague.appointment_hold_delete().appointment_id(of_other.id).send().await, 403, "hold_not_own");
     refused(me.appointment_hold_delete().appointment_id(of_other.id).send().await, 404, "appointment_not_found");
@@ -162,7 +165,7 @@ async fn a_hold_that_has_run_out_blocks_nothing() {
         let now = granted(staff.appointment_get().appointment_id(held.id).send().await, 200);
         assert_eq!((now.status, now.version), (AppointmentStatus::Expired, 2));
     }
-    // Each gave way to an operation, in its transaction and in its name.
+    // Each was expired by another operation, in its transaction.
     let trail = "select count(distinct operation_id) from audit_log where action = 'expired'";
     assert_eq!(app.count(trail).await, 5);
     refused(staff.appointment_book().body(of_hold(holds[0].id)).send().await, 409, "hold_expired");
@@ -238,7 +241,7 @@ async fn who_holds_and_books_for_whom() {
     refused(specialist.appointment_hold_create().body(hold_of(own)).send().await, 403, "permission_denied");
     refused(specialist.appointment_book().body(of_hold(1)).send().await, 403, "permission_denied");
 
-    // A program does what the front desk may, and its holds are its own.
+    // An API key may do what staff may, and its holds are its own.
     let reader = app.program(&[Scope::AppointmentsRead]).await;
     refused(reader.appointment_hold_create().body(hold_of(own)).send().await, 403, "permission_denied");
     let program = app.program(&[Scope::AppointmentsWrite]).await;
@@ -247,4 +250,124 @@ async fn who_holds_and_books_for_whom() {
     refused(staff.appointment_hold_delete().appointment_id(held.id).send().await, 403, "hold_not_own");
     let booked = granted(program.appointment_book().body(of_hold(held.id)).send().await, 201);
     assert_eq!((booked.id, booked.status), (held.id, AppointmentStatus::Scheduled));
+}
+
+/// Time that a refusal of a hold names as the next one's.
+fn available_at(details: &serde_json::Value) -> DateTime<Utc> {
+    details["available_at"].as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{details}"))
+}
+
+#[tokio::test]
+async fn a_patient_holds_three_slots_at_a_time() {
+    let (app, own) = start().await;
+    let (me, specialist) = (app.patient(), app.home().specialist_id);
+    // An offer of the waitlist is held for the patient, but not by it.
+    waitlist::wait(&app.staff(), waitlist::wish(specialist, Some(own), in_days(2, 9), in_days(2, 10))).await;
+    eventually("the patient is offered a slot", CoreApp::PATIENCE, || async {
+        app.count("select count(*) from appointments where status = 'held' and waitlist_entry_id is not null").await
+            == 1
+    })
+    .await;
+    let mut holds = Vec::new();
+    for hour in 11..14 {
+        holds.push(hold(&app, &me, None, in_days(2, hour)).await);
+    }
+    let fourth = || me.appointment_hold_create().body(slot(&app, None, in_days(2, 15))).send();
+    let refusal = refused(fourth().await, 409, "too_many_holds");
+    assert_eq!(refusal.details["limit"], 3);
+    assert_eq!(Some(available_at(&refusal.details)), holds[0].hold_expires_at);
+    // Each way in which a hold ends makes room for another.
+    granted(me.appointment_hold_delete().appointment_id(holds[0].id).send().await, 204);
+    granted(fourth().await, 201);
+    granted(me.appointment_book().body(of_hold(holds[1].id)).send().await, 201);
+    hold(&app, &me, None, in_days(2, 16)).await;
+    app.appointment_set(holds[2].id, LAPSE).await;
+    hold(&app, &me, None, in_days(2, 17)).await;
+    refused(me.appointment_hold_create().body(slot(&app, None, in_days(2, 18))).send().await, 409, "too_many_holds");
+}
+
+#[tokio::test]
+async fn a_patient_makes_ten_holds_a_day() {
+    let (app, _) = start().await;
+    let me = app.patient();
+    let mut made = Vec::new();
+    for _ in 0..10 {
+        let held = hold(&app, &me, None, in_days(2, 9)).await;
+        granted(me.appointment_hold_delete().appointment_id(held.id).send().await, 204);
+        made.push(held);
+    }
+    let eleventh = || me.appointment_hold_create().body(slot(&app, None, in_days(2, 9))).send();
+    let refusal = refused(eleventh().await, 409, "too_many_holds_a_day");
+    assert_eq!(refusal.details["limit"], 10);
+    assert_eq!(available_at(&refusal.details), made[0].created_at + TimeDelta::hours(24));
+    // A booking needs no hold, and a day later the oldest one counts no more.
+    let book = BookAppointment {
+        specialist_id: Some(app.home().specialist_id),
+        started_at: Some(in_days(2, 12)),
+        hold_id: None,
+        ..of_hold(0)
+    };
+    granted(me.appointment_book().body(book).send().await, 201);
+    app.appointment_set(made[0].id, "held_at = held_at - interval '24 hours'").await;
+    granted(eleventh().await, 201);
+}
+
+/// Inserts holds of a maker in the year 2100, by SQL.
+async fn holds_add(app: &CoreApp, holder: &str, patient: i64, count: i32) {
+    sqlx::query(
+        "insert into appointments (organization_id, status, started_at, ended_at, block, specialist_id, patient_id, holder,
+                                   hold_expires_at)
+         select $1, 'held', at, at + interval '1 hour', tstzrange(at, at + interval '1 hour'), $2, $3, $4,
+                now() + interval '9 minutes'
+         from generate_series(1, $5) as hour
+         cross join lateral (select timestamptz '2100-01-01 00:00Z' + hour * interval '1 hour' as at) slot",
+    )
+    .bind(app.home().id)
+    .bind(app.home().specialist_id)
+    .bind(patient)
+    .bind(holder)
+    .bind(count)
+    .execute(&mut app.owner().await)
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn parallel_holds_do_not_exceed_the_limit() {
+    let (app, own) = start().await;
+    let (admin, staff) = (app.admin(), app.staff());
+    let mut specialists = vec![app.home().specialist_id];
+    for number in 0..5 {
+        let specialist = app.specialist_create(&admin, &format!("Dr. Colleague {number}")).await.id;
+        app.works_always(specialist).await;
+        specialists.push(specialist);
+    }
+    let of = |place: usize, patient_id| HoldAppointment {
+        specialist_id: specialists[place],
+        ..slot(&app, patient_id, in_days(2, 9) + TimeDelta::hours(i64::try_from(place).unwrap()))
+    };
+    let limited = |room: usize| {
+        let said = [("201".to_owned(), room), ("409 too_many_holds".to_owned(), specialists.len() - room)];
+        said.into_iter().collect()
+    };
+
+    let me = app.patient();
+    let attempts = (0..specialists.len()).map(|place| me.appointment_hold_create().body(of(place, None)).send());
+    assert_eq!(outcomes(join_all(attempts).await).await, limited(3));
+
+    // Staff holds up to fifty slots. Each request is for another patient and specialist, so that only the limit makes
+    // them wait for each other.
+    holds_add(&app, &format!("user:{}", staff.person().user_id), own, 48).await;
+    let patients = app.patients_add(6).await;
+    let attempts = patients.iter().enumerate().map(|(place, (_, patient))| {
+        let later = HoldAppointment { started_at: in_days(4, 9), ..of(place, Some(*patient)) };
+        staff.appointment_hold_create().body(later).send()
+    });
+    assert_eq!(outcomes(join_all(attempts).await).await, limited(2));
+    // The limit is the person's, not the clinic's; a key has its own.
+    let program = app.program(&[Scope::AppointmentsWrite]).await;
+    let body = HoldAppointment { started_at: in_days(6, 9), ..of(0, Some(patients[0].1)) };
+    granted(admin.appointment_hold_create().body(body).send().await, 201);
+    let body = HoldAppointment { started_at: in_days(6, 11), ..of(0, Some(patients[0].1)) };
+    granted(program.appointment_hold_create().body(body).send().await, 201);
 }

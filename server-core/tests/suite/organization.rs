@@ -10,6 +10,7 @@ fn new(name: &str, slug: Option<&str>) -> CreateOrganization {
         slug: slug.map(str::to_owned),
         timezone: "Europe/Berlin".to_owned(),
         clerk_organization_id: None,
+        country: None,
     }
 }
 
@@ -77,7 +78,7 @@ async fn another_clinic_is_not_found() {
         app.home().slug
     );
     refused(app.admin().organization_get().organization_id(app.away().id).send().await, 404, "organization_not_found");
-    let body = UpdateOrganization { name: "Mine now".to_owned(), timezone: "Europe/Berlin".to_owned() };
+    let body = UpdateOrganization { name: "Mine now".to_owned(), timezone: "Europe/Berlin".to_owned(), country: None };
     refused(
         app.admin().organization_update().organization_id(app.away().id).body(body).send().await,
         404,
@@ -90,7 +91,8 @@ async fn another_clinic_is_not_found() {
 async fn an_admin_replaces_its_own_but_for_the_slug() {
     let app = CoreApp::start().await;
     let id = app.home().id;
-    let body = UpdateOrganization { name: "Renamed".to_owned(), timezone: "Australia/Lord_Howe".to_owned() };
+    let body =
+        UpdateOrganization { name: "Renamed".to_owned(), timezone: "Australia/Lord_Howe".to_owned(), country: None };
     refused(
         app.staff().organization_update().organization_id(id).body(body.clone()).send().await,
         403,
@@ -100,7 +102,7 @@ async fn an_admin_replaces_its_own_but_for_the_slug() {
     assert_eq!((updated.name.as_str(), updated.timezone.as_str()), ("Renamed", "Australia/Lord_Howe"));
     assert_eq!(updated.slug, app.home().slug);
     assert_eq!(granted(app.staff().organization_get().organization_id(id).send().await, 200), updated);
-    let body = UpdateOrganization { name: "Renamed".to_owned(), timezone: "Berlin".to_owned() };
+    let body = UpdateOrganization { name: "Renamed".to_owned(), timezone: "Berlin".to_owned(), country: None };
     let refusal = refused(
         app.admin().organization_update().organization_id(id).body(body).send().await,
         422,

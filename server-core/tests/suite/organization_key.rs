@@ -32,6 +32,7 @@ async fn a_new_organization_has_its_key_from_the_beginning() {
         name: "Third".to_owned(),
         slug: None,
         timezone: "Europe/Berlin".to_owned(),
+        country: None,
     };
     let made = granted(app.superadmin().organization_create().body(body).send().await, 201);
     assert_eq!(keys(&app, made.id).await, 1);

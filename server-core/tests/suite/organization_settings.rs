@@ -128,6 +128,7 @@ async fn telemetry_is_told_of_each_change_and_of_new_organizations() {
         slug: None,
         timezone: "Pacific/Auckland".to_owned(),
         clerk_organization_id: None,
+        country: None,
     };
     let new = granted(app.superadmin().organization_create().body(body).send().await, 201).id;
     knows(&telemetry, new, (1, "Pacific/Auckland")).await;
@@ -135,7 +136,7 @@ async fn telemetry_is_told_of_each_change_and_of_new_organizations() {
     // Telemetry receives nothing while it is down, and the current settings afterwards.
     telemetry.server.stop().await;
     for timezone in ["Europe/Vienna", "Europe/Vienna", "Europe/Paris"] {
-        let body = UpdateOrganization { name: "Home".to_owned(), timezone: timezone.to_owned() };
+        let body = UpdateOrganization { name: "Home".to_owned(), timezone: timezone.to_owned(), country: None };
         granted(admin.organization_update().organization_id(home).body(body).send().await, 200);
     }
     record_access_set(&admin, home, days(30)).await;

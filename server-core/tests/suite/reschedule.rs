@@ -1,8 +1,9 @@
-//! `/v1/appointments/{id}/reschedule`: another time, the same appointment.
+//! `/v1/appointments/{id}/reschedule`: moves of appointments.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use restartix_sdk::core::types::{
-    Appointment, AppointmentStatus, BookAppointment, RescheduleAppointment, UpdateAppointment,
+    Appointment, AppointmentStatus, BookAppointment, CancelAppointment, CancellationReason, RescheduleAppointment,
+    UpdateAppointment,
 };
 use test_support::{CoreApp, Template, granted, in_days, refused};
 
@@ -10,7 +11,7 @@ fn to(started_at: DateTime<Utc>) -> RescheduleAppointment {
     RescheduleAppointment { specialist_id: None, started_at, version: None }
 }
 
-/// What the appointment keeps others out of, in minutes before and after its time.
+/// Returns the buffers of the appointment in minutes, before and after its time.
 async fn buffers(app: &CoreApp, id: i64) -> (i64, i64) {
     sqlx::query_as(
         "select (extract(epoch from started_at - lower(block)) / 60)::bigint,
@@ -40,7 +41,7 @@ async fn an_appointment_moves_and_keeps_its_id_its_length_and_its_past() {
     };
     let booked = granted(app.patient().appointment_book().body(body).send().await, 201);
 
-    // Its own time is not in its way. The clinic takes any time, whatever the hours of the specialist.
+    // An appointment does not block itself. The clinic may choose any time, whatever the specialist's hours.
     let body = RescheduleAppointment { version: Some(booked.version), ..to(booked.started_at + TimeDelta::minutes(7)) };
     let shifted =
         granted(staff.appointment_reschedule().appointment_id(booked.id).body(body.clone()).send().await, 200);
@@ -56,11 +57,11 @@ async fn an_appointment_moves_and_keeps_its_id_its_length_and_its_past() {
     assert_eq!((moved.specialist_id, moved.sequence), (colleague, 2));
     assert_eq!(buffers(&app, booked.id).await, (15, 30));
     assert_eq!(granted(staff.appointment_get().appointment_id(booked.id).send().await, 200), moved);
-    // What it left is free.
+    // The time before the move is free.
     app.appointment_create(&staff, specialist, app.patient_create(&staff, "Ann", "Lee").await.id, booked.started_at)
         .await;
 
-    // A replacement that moves it is a move as well; one that does not is none.
+    // A replacement of the appointment is a move if the time differs.
     let change = UpdateAppointment {
         ended_at: moved.ended_at,
         patient_id: moved.patient_id,
@@ -100,7 +101,7 @@ async fn an_appointment_moves_and_keeps_its_id_its_length_and_its_past() {
     assert_eq!(second.user_id, Some(staff.person().user_id));
     let page = granted(list().page_size(2).page(2).send().await, 200);
     assert_eq!((page.data.as_slice(), page.meta.total), (&history.data[2..], 3));
-    // Whoever doesn't see the appointment doesn't see where it was.
+    // Callers who may not see the appointment may not see its moves.
     for stranger in [app.specialist(), app.other_admin()] {
         let list = stranger.appointment_reschedule_list().appointment_id(booked.id);
         refused(list.send().await, 404, "appointment_not_found");
@@ -118,7 +119,7 @@ async fn a_time_that_is_taken_leaves_all_as_it_was() {
     let second = app.appointment_create(&staff, specialist, tom, in_days(2, 11)).await;
     let elsewhere = app.appointment_create(&staff, colleague, ann, in_days(2, 14)).await;
     let reschedule = |id, body| staff.appointment_reschedule().appointment_id(id).body(body).send();
-    // Into each other's time, and to where the patient is already.
+    // To the time of another appointment of the specialist, and of one of the patient.
     refused(reschedule(first.id, to(second.started_at)).await, 409, "slot_taken");
     refused(reschedule(second.id, to(first.started_at)).await, 409, "slot_taken");
     refused(reschedule(first.id, to(elsewhere.started_at)).await, 409, "slot_taken");
@@ -184,7 +185,7 @@ async fn a_patient_moves_its_own_to_open_slots_up_to_the_cut_off() {
     refused(reschedule(to(theirs.started_at)).await, 409, "slot_taken");
     let not_mine = me.appointment_reschedule().appointment_id(theirs.id).body(to(in_days(3, 9))).send().await;
     refused(not_mine, 404, "appointment_not_found");
-    // The next slot overlaps its own buffers at most, and those count for nothing.
+    // The next slot touches its own buffers, which do not block it.
     let moved = granted(reschedule(to(in_days(2, 9) + TimeDelta::minutes(30))).await, 200);
     assert_eq!((moved.sequence, moved.patient_id), (1, own));
 
@@ -193,7 +194,7 @@ async fn a_patient_moves_its_own_to_open_slots_up_to_the_cut_off() {
     let desk = app.staff();
     granted(desk.appointment_reschedule().appointment_id(booked.id).body(to(in_days(3, 9))).send().await, 200);
 
-    // Longer than the slots there are: the clinic finds a time for it.
+    // The appointment is longer than the slots, so only the clinic can move it.
     let long = app.appointment_create(&admin, specialist, own, in_days(5, 9)).await.id;
     let moved = me.appointment_reschedule().appointment_id(long).body(to(in_days(6, 9))).send().await;
     refused(moved, 409, "slot_not_offered");
@@ -213,4 +214,35 @@ async fn a_specialist_moves_its_own_to_itself() {
     let refusal = refused(reschedule(mine, hand_over).await, 422, "validation_failed");
     assert_eq!(refusal.fields(), [("/specialist_id", "not_own")]);
     refused(reschedule(theirs, to(in_days(3, 9))).await, 404, "appointment_not_found");
+}
+
+#[tokio::test]
+async fn a_patient_does_not_escape_a_cut_off_by_moving_first() {
+    let app = CoreApp::start().await;
+    let (admin, staff, me, specialist) = (app.admin(), app.staff(), app.patient(), app.home().specialist_id);
+    app.works_always(specialist).await;
+    let own = app.patient_record().await.id;
+    let booked = app.appointment_create(&admin, specialist, own, in_days(2, 9)).await;
+    // An hour would be too long for the slots that there are.
+    app.appointment_set(booked.id, "ended_at = started_at + interval '30 minutes'").await;
+    let reschedule = |body| me.appointment_reschedule().appointment_id(booked.id).body(body).send();
+    let cancel = || {
+        let body = CancelAppointment { reason: CancellationReason::PatientRequest };
+        me.appointment_cancel().appointment_id(booked.id).body(body).send()
+    };
+    granted(reschedule(to(in_days(20, 9))).await, 200);
+    // Sixty hours before the first beginning are over, sixty before the present one far away.
+    let cutoffs = "cancellation_cutoff_minutes = 60 * 60, reschedule_cutoff_minutes = 60 * 60";
+    app.appointment_set(booked.id, cutoffs).await;
+    refused(cancel().await, 409, "cancellation_too_late");
+    refused(reschedule(to(in_days(21, 9))).await, 409, "reschedule_too_late");
+    // Without a cut-off there is none to escape.
+    app.appointment_set(booked.id, "reschedule_cutoff_minutes = 0").await;
+    granted(reschedule(to(in_days(22, 9))).await, 200);
+    refused(cancel().await, 409, "cancellation_too_late");
+    // A move to the same time is none; a move by the clinic sets the deadline anew.
+    granted(staff.appointment_reschedule().appointment_id(booked.id).body(to(in_days(22, 9))).send().await, 200);
+    refused(cancel().await, 409, "cancellation_too_late");
+    granted(staff.appointment_reschedule().appointment_id(booked.id).body(to(in_days(23, 9))).send().await, 200);
+    assert_eq!(granted(cancel().await, 200).status, AppointmentStatus::Cancelled);
 }

@@ -48,7 +48,7 @@ const fn touched(table: &'static str, touch: &'static str) -> Special {
     Special { table, touch: Some(touch), ..NOTHING }
 }
 
-const CORE: [Special; 11] = [
+const CORE: [Special; 12] = [
     // The table of tenants is exempt from the walk, but attacked all the same.
     Special { table: "public.organizations", tenant: "id", ..NOTHING },
     touched("public.invitations", "role"),
@@ -57,6 +57,8 @@ const CORE: [Special; 11] = [
     // Only the service reaches the organization's own key.
     Special { table: "public.data_keys", rows: "not of_organization", ..NOTHING },
     Special { copied: "user_id is null", ..touched("public.patients", "last_name") },
+    // Specialists' and patients' own departures are for them alone.
+    Special { table: "public.calendar_departures", rows: "specialist_id is null and patient_id is null", ..NOTHING },
     // Not the offers of the waitlist.
     Special { copied: "user_id is not null", ..touched("public.appointments", "version") },
     touched("public.appointment_series", "title"),
@@ -268,6 +270,8 @@ async fn cores_tables_withstand() {
         let booked = app.appointment_create(&admin, specialist, patient, in_days(2, 9)).await.id;
         let body = RescheduleAppointment { specialist_id: None, started_at: in_days(3, 9), version: None };
         granted(admin.appointment_reschedule().appointment_id(booked).body(body).send().await, 200);
+        let deleted = app.appointment_create(&admin, specialist, patient, in_days(2, 12)).await.id;
+        granted(admin.appointment_delete().appointment_id(deleted).send().await, 204);
         let series = CoreApp::new_series(specialist, patient, in_days(4, 9), CoreApp::daily(2));
         granted(admin.appointment_series_create().body(series).send().await, 201);
         let wish = crate::waitlist::wish(specialist, Some(patient), in_days(2, 9), in_days(3, 9));

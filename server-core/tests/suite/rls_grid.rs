@@ -140,6 +140,14 @@ async fn seed_in_each_name(app: &CoreApp, own: i64, (colleague, specialty): (i64
              select organization_id, id, patient_id, specialist_id, 'room', 'https://daily.invalid/room', started_at, ended_at
              from appointments where status = 'scheduled'"
             .to_owned(),
+        // For each specialist and patient, and for the desk.
+        format!(
+            "insert into calendar_departures (organization_id, appointment_uid, specialist_id, patient_id, modality, started_at,
+                                              ended_at, sequence, appointment_created_at)
+             select {id}, gen_random_uuid(), specialist, patient, 'video', now(), now() + interval '1 hour', 1, now()
+             from (values ({specialist}, null), ({colleague}, null), (null, {own}), (null::bigint, null::bigint))
+                  audience (specialist, patient)"
+        ),
         "insert into clerk_events (id) values ('msg_1')".to_owned(),
         "insert into revoked_sessions values ('sess_1', now(), now() + interval '1 day')".to_owned(),
         // An invitation by an administrator, and one by nobody.

@@ -1,4 +1,4 @@
-//! `/v1/specialists/{specialist_id}/schedule`: when specialists work.
+//! `/v1/specialists/{specialist_id}/schedule`: working hours and booking rules.
 
 use restartix_sdk::core::types::{
     ScheduleException, ScheduleExceptionKind, SpecialistSchedule, UpdateSpecialistSchedule,
@@ -54,7 +54,7 @@ async fn a_new_specialist_works_never_until_its_schedule_is_replaced() {
     assert_eq!(replaced.exceptions, [body.exceptions[1].clone(), body.exceptions[0].clone()]);
     assert_eq!(get().await, replaced);
 
-    // The whole is replaced: what is left out is gone.
+    // The whole schedule is replaced: hours that are left out are removed.
     let body = UpdateSpecialistSchedule {
         exceptions: Vec::new(),
         hours: Vec::new(),

@@ -1,4 +1,4 @@
-//! `/v1/appointment-series`: what repeats is checked whole and booked together.
+//! `/v1/appointment-series`: series are checked whole and booked together.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, TimeZone as _, Utc};
 use chrono_tz::Tz;
@@ -13,14 +13,14 @@ use test_support::{Actor, Answer, CoreApp, Kind, Occurrence, Template, granted, 
 
 use crate::{appointment_race::outcomes, booking_race::OVERLAPS};
 
-/// Books a series of which each time has to be free.
+/// Books a series all of whose times have to be free.
 pub(crate) async fn booked(actor: &Actor, body: CreateAppointmentSeries) -> AppointmentSeries {
     let answer = granted(actor.appointment_series_create().body(body).send().await, 201);
     assert_eq!(answer.skipped, []);
     answer.series
 }
 
-/// Books what of a series is free.
+/// Books the free times of a series.
 async fn booked_in_part(actor: &Actor, body: CreateAppointmentSeries) -> AppointmentSeriesResult {
     granted(actor.appointment_series_create().on_conflict(OnConflict::Skip).body(body).send().await, 201)
 }
@@ -29,12 +29,12 @@ pub(crate) fn starts(series: &AppointmentSeries) -> Vec<DateTime<Utc>> {
     series.appointments.iter().map(|appointment| appointment.started_at).collect()
 }
 
-/// The beginnings of something that is every day at the same time of UTC.
+/// Returns the beginnings of a daily series in UTC.
 fn days(first: u64, count: u64, hour: u32) -> Vec<DateTime<Utc>> {
     (first..first + count).map(|day| in_days(day, hour)).collect()
 }
 
-/// A specialist of a zone.
+/// Creates a specialist in a zone.
 pub(crate) async fn specialist(app: &CoreApp, timezone: &str) -> i64 {
     let body = SpecialistInput { timezone: timezone.to_owned(), ..CoreApp::new_specialist("Dr. Again") };
     granted(app.admin().specialist_create().body(body).send().await, 201).id
@@ -79,7 +79,7 @@ async fn a_series_is_booked_as_its_template_says() {
     for stranger in [app.specialist(), app.other_admin()] {
         refused(get(stranger).await, 404, "appointment_series_not_found");
     }
-    // Its patient sees its own of them, as any other.
+    // Its patient sees the appointments.
     let own = granted(app.patient().appointment_list().send().await, 200);
     assert_eq!(own.data, series.appointments);
 }
@@ -91,8 +91,7 @@ async fn times_that_are_not_free_are_all_named_and_nothing_is_booked() {
     let colleague = app.specialist_create(&app.admin(), "Dr. Colleague").await.id;
     let ann = app.patient_create(&staff, "Ann", "Lee").await.id;
     let tom = app.patient_create(&staff, "Tom", "Moe").await.id;
-    // The specialist has somebody else, the patient is elsewhere, the specialist is away; and a hold that has
-    // run out is in nobody's way.
+    // Conflicts: an appointment of the specialist, one of the patient, and an absence. A lapsed hold is none.
     app.appointment_create(&staff, specialist, tom, in_days(4, 9) + TimeDelta::minutes(59)).await;
     app.appointment_create(&staff, colleague, ann, in_days(5, 8) + TimeDelta::minutes(1)).await;
     let away = ScheduleException {
@@ -131,7 +130,7 @@ async fn times_that_are_not_free_are_all_named_and_nothing_is_booked() {
     let lapsed = granted(staff.appointment_get().appointment_id(held).send().await, 200);
     assert_eq!(lapsed.status, AppointmentStatus::Expired);
 
-    // Where nothing of it is free, skipping has nothing to book.
+    // If no time is free, there is nothing to book.
     let again = staff.appointment_series_create().on_conflict(OnConflict::Skip).body(body()).send().await;
     assert_eq!(refused(again, 409, "series_conflict").details["conflicts"].as_array().map(Vec::len), Some(5));
     assert_eq!(app.count("select count(*) from appointment_series").await, 1);
@@ -152,7 +151,7 @@ async fn a_series_does_not_overlap_itself() {
     assert_eq!(refusal.details["conflicts"].as_array().map(Vec::len), Some(2));
     let part = booked_in_part(&staff, body()).await;
     assert_eq!(starts(&part.series), [3, 5, 7].map(|day| in_days(day, 9)));
-    // Without buffers whole days follow upon each other.
+    // Without buffers, appointments of 24 hours can follow each other.
     let bare = CreateAppointmentSeries {
         ended_at: Some(in_days(21, 9)),
         ..CoreApp::new_series(specialist, patient, in_days(20, 9), CoreApp::daily(5))
@@ -160,7 +159,7 @@ async fn a_series_does_not_overlap_itself() {
     assert_eq!(starts(&booked(&staff, bare).await), days(20, 5, 9));
 }
 
-/// The day a year ahead.
+/// Returns the date a year ahead.
 pub(crate) fn next_year(month: u32, day: u32) -> NaiveDate {
     use chrono::Datelike as _;
     NaiveDate::from_ymd_opt(Utc::now().year() + 1, month, day).unwrap()
@@ -178,7 +177,7 @@ async fn a_series_is_when_another_program_says_it_is() {
         until: None,
         weekdays: weekdays.to_vec(),
     };
-    // Clocks change within each of them; some of the times are those that clocks leave out or show twice.
+    // The clocks change within each series; some of the local times are skipped or occur twice.
     let cases = [
         ("Europe/Berlin", next_year(3, 1), (2, 30), rule(Daily, 1, &[], Some(40))),
         ("Europe/Berlin", next_year(10, 10), (2, 30), rule(Daily, 1, &[], Some(40))),
@@ -235,10 +234,10 @@ async fn a_rule_that_is_none_says_where_it_is_wrong() {
     let app = CoreApp::start().await;
     let (staff, specialist) = (app.staff(), app.home().specialist_id);
     let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
-    // A time of the day that is of the same day everywhere.
+    // Time at which it is the same date in every zone.
     let first = in_days(3, 12);
     let weekday = i32::from(u8::try_from(chrono::Datelike::weekday(&first).number_from_monday()).unwrap());
-    let until = first.date_naive();
+    let until = first.naive_utc().date();
     let cases: [(Value, &str, &str); 9] = [
         (json!({ "frequency": "daily" }), "/recurrence/count", "required"),
         (json!({ "frequency": "daily", "count": 3, "until": until }), "/recurrence/until", "excluded"),
@@ -287,7 +286,7 @@ async fn a_rule_that_is_none_says_where_it_is_wrong() {
     assert_eq!(app.count("select count(*) from appointment_series").await, 0);
 }
 
-/// Books whole series for one calendar at once: of those that touch, one is there whole, and no other in part.
+/// Books series for one calendar concurrently: of those that overlap, one is booked whole and the others not at all.
 #[tokio::test]
 async fn series_race_whole() {
     let app = CoreApp::start().await;
@@ -297,7 +296,7 @@ async fn series_race_whole() {
         patients.push(app.patient_create(&staff, "Racer", &format!("No {number}")).await.id);
     }
     for round in 0..10_u64 {
-        // Each begins a day later than the one before, so that they all meet on the last day of the first.
+        // Each begins a day after the one before, so that all of them overlap on the last day of the first.
         let first = 3 + round * 40;
         let attempts = patients.iter().zip(0_u64..).map(|(&patient, place)| {
             let body = CoreApp::new_series(specialist, patient, in_days(first + place, 9), CoreApp::daily(12));
@@ -326,14 +325,14 @@ async fn a_long_series_costs_as_many_statements_as_a_short_one() {
         };
         app.proxy().listen();
         booked(&staff, body).await;
-        // What the jobs that it leaves ask, they ask as the owner.
+        // Its jobs run their queries as the owner.
         let said = app.proxy().said();
         let trips = said.0.iter().filter(|trip| trip.user == Kind::Core.app() && !trip.background());
-        // The driver asks each connection once what its types are called.
+        // The driver reads the names of types once per connection.
         let statements = trips.flat_map(|trip| &trip.statements).filter(|asked| !asked.sql.contains("pg_type"));
         statements.map(|statement| statement.sql.chars().take(40).collect()).collect::<Vec<String>>()
     };
-    // Once to have the statements prepared.
+    // The first call prepares the statements.
     cost(3, 2).await;
     let short = cost(10, 2).await;
     assert_eq!(cost(20, 100).await, short);
@@ -363,7 +362,7 @@ async fn an_appointment_of_a_series_stays_its_patients() {
     assert_eq!(refusal.fields(), [("/patient_id", "of_series")]);
     let kept = granted(update(ann).await, 200);
     assert_eq!((kept.appointment_series_id, kept.title.as_str()), (Some(series.id), "Knee"));
-    // Each change of one of them is one of the series.
+    // A change of an appointment counts as a change of the series.
     let changed = granted(staff.appointment_series_get().appointment_series_id(series.id).send().await, 200);
     assert_eq!(changed.version, series.version + 1);
 }

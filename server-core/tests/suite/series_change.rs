@@ -1,4 +1,4 @@
-//! `/v1/appointment-series/{id}` changed and cancelled: one of its appointments, it and those after it, or all.
+//! `/v1/appointment-series/{id}`: changes and cancellations of one appointment, of following ones, or of all.
 
 use chrono::{DateTime, TimeDelta, TimeZone as _, Utc};
 use chrono_tz::Europe::Berlin;
@@ -29,14 +29,14 @@ impl Clinic {
         let app = CoreApp::start().await;
         let staff = app.staff();
         let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
-        // Home's own specialist, where clocks never change.
+        // Home's specialist is in a zone without changes of the clocks.
         let zone = "update specialists set timezone = 'Etc/UTC' where id = $1";
         let specialist = app.home().specialist_id;
         sqlx::query(zone).bind(specialist).execute(&mut app.owner().await).await.unwrap();
         Self { app, staff, specialist, patient }
     }
 
-    /// One of an hour on each of so many weeks.
+    /// Books a weekly series of appointments of an hour.
     async fn weekly(&self, first: DateTime<Utc>, count: i32) -> AppointmentSeries {
         booked(&self.staff, CoreApp::new_series(self.specialist, self.patient, first, CoreApp::weekly(count))).await
     }
@@ -62,7 +62,7 @@ impl Clinic {
     }
 }
 
-/// A change that leaves an appointment of the series as it is.
+/// Returns a change that leaves an appointment of the series as it is.
 pub(crate) fn unchanged(series: &AppointmentSeries, of: &Appointment) -> UpdateAppointmentSeries {
     UpdateAppointmentSeries {
         appointment_id: of.id,
@@ -75,7 +75,7 @@ pub(crate) fn unchanged(series: &AppointmentSeries, of: &Appointment) -> UpdateA
     }
 }
 
-/// One that moves it.
+/// Returns a change that moves an appointment.
 fn shifted(series: &AppointmentSeries, of: &Appointment, by: TimeDelta) -> UpdateAppointmentSeries {
     let ended_at = of.ended_at + by;
     UpdateAppointmentSeries { started_at: of.started_at + by, ended_at, ..unchanged(series, of) }
@@ -85,7 +85,7 @@ fn ids(series: &AppointmentSeries) -> Vec<i64> {
     series.appointments.iter().map(|appointment| appointment.id).collect()
 }
 
-/// What became of each, earliest first.
+/// Returns the status of each appointment, earliest first.
 fn states(series: &AppointmentSeries) -> Vec<AppointmentStatus> {
     series.appointments.iter().map(|appointment| appointment.status).collect()
 }
@@ -115,7 +115,7 @@ async fn a_series_moves_to_where_its_next_ones_were() {
 #[tokio::test]
 async fn a_series_moves_by_the_clock() {
     let clinic = Clinic::start().await;
-    // Clocks go forward on the last Sunday of March, from two to three.
+    // The clocks go forward from two to three on the last Sunday of March.
     let specialist = specialist(&clinic.app, "Europe/Berlin").await;
     let local = |month, day, hour| {
         let at = next_year(month, day).and_hms_opt(hour, 30, 0).unwrap();
@@ -123,7 +123,8 @@ async fn a_series_moves_by_the_clock() {
     };
     let body = CoreApp::new_series(specialist, clinic.patient, local(3, 20, 4), CoreApp::daily(16));
     let series = booked(&clinic.staff, body).await;
-    // The first one goes to half past two, an hour before the change; by the clock, one of the others can't.
+    // The first one moves to half past two on a day without a change; for one of the others that local time does not
+    // exist.
     let first = &series.appointments[0];
     let by = local(3, 20, 2) - local(3, 20, 4);
     let update = clinic.staff.appointment_series_update().appointment_series_id(series.id).scope(SeriesScope::All);
@@ -160,7 +161,7 @@ async fn a_series_does_not_move_where_its_specialist_is_away_or_into_the_past() 
     };
     let of = |place: usize, reason: &str| (json!(series.appointments[place].id), json!(reason));
     assert_eq!(reasons(0, TimeDelta::days(1)).await, [of(1, "specialist_away")]);
-    // The one that is named goes five days back, which is still to come; the first one would be over.
+    // The named one moves five days back, into the future still; the first one would move into the past.
     assert_eq!(reasons(1, TimeDelta::days(-5)).await, [of(0, "time_past")]);
     assert_eq!(clinic.get(&series).await, series);
 }
@@ -171,7 +172,7 @@ async fn a_series_is_whose_it_is_to_come() {
     let (app, staff, me) = (&clinic.app, &clinic.staff, clinic.app.specialist());
     let colleague = app.specialist_create(&app.admin(), "Dr. Colleague").await.id;
     let series = clinic.weekly(in_days(3, 9), 4).await;
-    // One is given away for once. What else happens to it is not about who treats.
+    // One appointment goes to another specialist. Later changes of other fields leave that as it is.
     let once = series.appointments[2].id;
     let at = series.appointments[2].started_at;
     let body = RescheduleAppointment { specialist_id: Some(colleague), started_at: at, version: None };
@@ -184,7 +185,7 @@ async fn a_series_is_whose_it_is_to_come() {
     assert_eq!(moved.specialist_id, clinic.specialist);
     let theirs: Vec<_> = moved.appointments.iter().map(|one| one.specialist_id == colleague).collect();
     assert_eq!(theirs, [false, false, true, false]);
-    // Half way through, the colleague takes over what is to come.
+    // The colleague takes over the second half.
     let over = "started_at = started_at - interval '9 days', ended_at = ended_at - interval '9 days',
                 block = tstzrange(lower(block) - interval '9 days', upper(block) - interval '9 days')";
     app.appointment_set(moved.appointments[0].id, over).await;
@@ -204,12 +205,12 @@ async fn what_changes_of_one_changes_of_the_others_and_the_rest_stays() {
     let (app, staff) = (&clinic.app, &clinic.staff);
     let colleague = app.specialist_create(&app.admin(), "Dr. Colleague").await.id;
     let series = clinic.weekly(in_days(3, 9), 4).await;
-    // One of them has another time, which it keeps when only the title changes.
+    // One of them has another time and keeps it when only the title changes.
     let third = series.appointments[2].id;
     let later = series.appointments[2].started_at + TimeDelta::hours(3);
     let body = RescheduleAppointment { specialist_id: None, started_at: later, version: None };
     granted(staff.appointment_reschedule().appointment_id(third).body(body).send().await, 200);
-    // Who had read it before has not seen that.
+    // A version that was read before is stale.
     let first = &series.appointments[0];
     let update = |body| {
         staff.appointment_series_update().appointment_series_id(series.id).scope(SeriesScope::All).body(body).send()
@@ -238,7 +239,7 @@ async fn what_changes_of_one_changes_of_the_others_and_the_rest_stays() {
     for one in &taken_over.appointments {
         assert_eq!((one.specialist_id, one.ended_at - one.started_at), (colleague, TimeDelta::minutes(90)));
     }
-    // One alone.
+    // One appointment.
     let second = taken_over.appointments[1].clone();
     let body = shifted(&taken_over, &second, -half);
     let alone = clinic.update(&series, SeriesScope::One, body).await.series;
@@ -254,7 +255,7 @@ async fn what_can_not_move_stays_and_the_whole_does_unless_asked() {
     let tom = app.patient_create(staff, "Tom", "Moe").await.id;
     let series = clinic.weekly(in_days(3, 9), 4).await;
     let two = TimeDelta::hours(2);
-    // In the way of the third.
+    // Overlaps the third one.
     let third = &series.appointments[2];
     app.appointment_create(staff, clinic.specialist, tom, third.started_at + two).await;
     let body = || shifted(&series, &series.appointments[0], two);
@@ -272,7 +273,7 @@ async fn what_can_not_move_stays_and_the_whole_does_unless_asked() {
         starts(&part.series).into_iter().zip(starts(&series)).map(|(after, before)| after - before).collect();
     assert_eq!(moved, [two, two, TimeDelta::zero(), two]);
 
-    // Whoever is named has to be of the series, and still to come.
+    // The named appointment must belong to the series and not have begun.
     let stranger = app.appointment_create(staff, clinic.specialist, tom, in_days(2, 9)).await;
     let mut unknown = unchanged(&part.series, &part.series.appointments[0]);
     unknown.appointment_id = stranger.id;
@@ -314,7 +315,7 @@ async fn a_series_is_called_off_one_from_one_on_or_all() {
     let refusal = refused(cancel(SeriesScope::Following, None).await, 422, "validation_failed");
     assert_eq!(refusal.fields(), [("/appointment_id", "required")]);
     assert_eq!(clinic.get(&series).await, without_any, "refused, nothing changes");
-    // What it left is free.
+    // The time before the move is free.
     let again = clinic.weekly(in_days(10, 9), 4).await;
     assert_eq!(starts(&again), starts(&series)[1..]);
 }
@@ -342,14 +343,14 @@ async fn a_specialist_changes_its_own_alone() {
     assert_eq!(moved.appointments.len(), 2);
     let theirs = granted(clinic.staff.appointment_get().appointment_id(given).send().await, 200);
     assert_eq!((theirs.specialist_id, theirs.started_at), (colleague, in_days(5, 9)));
-    // The colleague's is called off by the clinic, not by one who has nothing to do with it any more.
+    // The clinic cancels the colleague's appointment; the former specialist cannot.
     let body = CancelAppointmentSeries { appointment_id: Some(given), reason: CancellationReason::Other };
     let cancel = me.appointment_series_cancel().appointment_series_id(series.id).scope(SeriesScope::One);
     refused(cancel.body(body).send().await, 422, "validation_failed");
 }
 
-/// Series that move into each other's times at once, while their neighbours are cancelled and moved: nothing
-/// overlaps, nobody deadlocks, and nothing is lost.
+/// Moves series into each other's times concurrently, while others are cancelled and moved: nothing overlaps, nothing
+/// deadlocks and nothing is lost.
 #[tokio::test]
 async fn series_that_cross_never_overlap() {
     let clinic = Clinic::start().await;
@@ -365,7 +366,7 @@ async fn series_that_cross_never_overlap() {
     }
     let mut moved_whole = 0;
     for round in 0..6 {
-        // In the way of the last series, until they are cancelled in the midst of it all.
+        // Overlap the last series until they are cancelled during the race.
         let mut singles = Vec::new();
         for (place, &patient) in (3..7).zip(&patients) {
             let at = in_days(place, if round % 2 == 0 { 12 } else { 7 });

@@ -1,4 +1,4 @@
-//! Titles: sealed, read by who may see the appointment, and nowhere else.
+//! Titles: sealed in storage, and opened only for those who may see the appointment.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use restartix_sdk::core::types::{
@@ -11,7 +11,7 @@ use crate::series_change::unchanged;
 
 const TITLE: &str = "planted-title";
 
-/// In which columns a text is found, sealed or not.
+/// Returns the columns that contain a text, sealed or not.
 async fn columns(app: &CoreApp, text: &str) -> Vec<String> {
     app.search(text).await.into_iter().map(|place| format!("{}.{}", place.table, place.column)).collect()
 }
@@ -37,7 +37,7 @@ async fn whoever_may_see_an_appointment_reads_its_title_and_the_database_does_no
         assert_eq!(listed.iter().map(|of_list| of_list.title.as_str()).collect::<Vec<_>>(), [TITLE]);
     }
     refused(app.other_admin().appointment_get().appointment_id(booked.id).send().await, 404, "appointment_not_found");
-    // Through what else becomes of it, in answers and afterwards.
+    // The title survives other changes of the appointment.
     let confirmed = granted(staff.appointment_confirm().appointment_id(booked.id).send().await, 200);
     assert_eq!(confirmed.title, TITLE);
     assert_eq!(columns(&app, TITLE).await, ["public.appointments.title_encrypted"]);
@@ -94,7 +94,7 @@ async fn titles_of_holds_and_series_are_sealed_too() {
     found.sort_unstable();
     assert_eq!(found, sealed);
 
-    // One is called something else, and keeps that when the time of all of them changes.
+    // One has another title and keeps it when all of them move.
     let of_one = UpdateAppointmentSeries { title: Some(TITLE.to_owned()), ..unchanged(&seen, &seen.appointments[1]) };
     let update = staff.appointment_series_update().appointment_series_id(made.id).scope(SeriesScope::One);
     let named = granted(update.body(of_one).send().await, 200).series;
@@ -138,7 +138,7 @@ async fn titles_of_before_are_read_and_then_sealed_while_older_processes_write_t
     let sealed = granted(staff.appointment_create().body(at(2)).send().await, 201);
     let erased = granted(staff.appointment_create().body(at(3)).send().await, 201);
     let mut owner = app.owner().await;
-    // As the version before writes: a new one, a change of one that is sealed, and an erasure.
+    // Writes of the previous version: a new row, a change of a sealed title, and an erasure.
     let older = [
         format!(
             "insert into appointments (organization_id, title, status, started_at, ended_at, block, specialist_id, patient_id)

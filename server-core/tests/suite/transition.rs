@@ -1,4 +1,4 @@
-//! The state machine: what may follow upon what, and what becomes of the rest.
+//! State machine of appointments: allowed and refused transitions.
 
 use restartix_sdk::{
     Error, ResponseValue,
@@ -19,7 +19,7 @@ const STATES: [(&str, &str); 8] = [
     ("no_show", "status = 'no_show'"),
 ];
 
-/// An action, the state it leads to, and those it may begin in.
+/// Action, status that it leads to, and statuses from which it is allowed.
 const ACTIONS: [(&str, &str, &[&str]); 5] = [
     ("confirm", "confirmed", &["scheduled"]),
     ("start", "in_progress", &["confirmed"]),
@@ -59,7 +59,8 @@ async fn every_action_in_every_state() {
                 let done = granted(outcome, 200);
                 assert_eq!(done.status.to_string(), to, "{action} of {state}");
                 assert_eq!(done.version, before.version + 1, "{action} of {state}");
-                let calendars = i32::from(action == "cancel");
+                // Calendars show a confirmation and a cancellation, but not that it has begun or is over.
+                let calendars = i32::from(["confirm", "cancel", "no_show"].contains(&action));
                 assert_eq!(done.sequence, before.sequence + calendars, "{action} of {state}");
                 continue;
             }
@@ -76,7 +77,7 @@ async fn every_action_in_every_state() {
         }
     }
     assert_eq!(expected.len(), 40 - 7);
-    // Each refusal is in the trail, with what was to be done to which appointment.
+    // The audit log has each refusal, with its action and appointment.
     let (recorded, _) = until("the refusals are recorded", CoreApp::PATIENCE, || async {
         let rows: Vec<(String, String, String)> = sqlx::query_as(
             "select action, entity_id, error_code from audit_log
@@ -112,7 +113,7 @@ async fn the_clinic_says_how_an_appointment_goes() {
         assert_eq!(granted(act(&me, action, mine).await, 200).status, status);
     }
     granted(act(&staff, "no_show", theirs).await, 200);
-    // Whoever did not come is not busy.
+    // A missed appointment blocks nothing.
     app.appointment_create(&staff, colleague, own, in_days(2, 11)).await;
     let trail: Vec<String> = sqlx::query_scalar(
         "select action from audit_log where outcome = 'succeeded' and entity_id = $1 and entity_type = 'appointment'
@@ -130,12 +131,12 @@ async fn a_specialist_is_nobody_where_it_is_treated() {
     let app = CoreApp::start().await;
     let (admin, me) = (app.admin(), app.specialist());
     let own = app.patient_create(&admin, "Sam", "Both").await.id;
-    // As it was possible before records belonged to roles.
+    // Earlier versions allowed this link.
     let link = format!("update patients set user_id = {} where id = {own}", me.person().user_id);
     sqlx::raw_sql(sqlx::AssertSqlSafe(link)).execute(&mut app.owner().await).await.unwrap();
     let colleague = app.specialist_create(&admin, "Dr. Colleague").await.id;
     let treated = app.appointment_create(&admin, colleague, own, in_days(2, 9)).await.id;
-    // A record is had in the role that it is for, and a member has one role.
+    // A patient record counts only for the role patient, and a member has one role.
     for action in ["confirm", "cancel"] {
         refused(act(&me, action, treated).await, 404, "appointment_not_found");
     }
@@ -151,7 +152,7 @@ async fn a_patient_cancels_up_to_the_cut_off() {
     let own = app.patient_record().await.id;
     let at = chrono::Utc::now() + chrono::TimeDelta::hours(30);
     let booked = app.appointment_create(&admin, specialist, own, at).await.id;
-    // A stretch of time, and another than for moving it.
+    // The cut-off for cancelling differs from the one for moving.
     app.appointment_set(booked, "cancellation_cutoff_minutes = 31 * 60, reschedule_cutoff_minutes = 0").await;
     refused(act(&me, "cancel", booked).await, 409, "cancellation_too_late");
     app.appointment_set(booked, "cancellation_cutoff_minutes = 29 * 60, reschedule_cutoff_minutes = 31 * 60").await;

@@ -1,4 +1,4 @@
-//! Appointments by video: a room each at Daily, and tokens for those who meet there.
+//! Video appointments: their rooms at Daily and the tokens of participants.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn minutes(minutes: i64) -> TimeDelta {
     TimeDelta::minutes(minutes)
 }
 
-/// An appointment by video of home's patient and specialist, without a room.
+/// Creates a video appointment of home's patient and specialist, without a room.
 async fn appointment(app: &CoreApp, started_at: DateTime<Utc>) -> Appointment {
     let patient = app.patient_record().await.id;
     let mut body = CoreApp::new_appointment(app.home().specialist_id, patient, started_at);
@@ -45,12 +45,12 @@ async fn appointment(app: &CoreApp, started_at: DateTime<Utc>) -> Appointment {
     appointment
 }
 
-/// One that is under way.
+/// Creates one that has begun.
 async fn appointment_now(app: &CoreApp) -> Appointment {
     appointment(app, Utc::now() - minutes(5)).await
 }
 
-/// The job that a change of the appointment leaves.
+/// Returns the job that a change of the appointment enqueued.
 async fn enqueued(app: &CoreApp, appointment: i64) -> Uuid {
     sqlx::query_scalar(
         "insert into jobs (id, organization_id, kind, payload)
@@ -76,7 +76,7 @@ async fn succeeded(app: &CoreApp, job: Uuid) {
     .await;
 }
 
-/// Puts the appointment so many minutes from now, whoever else is there then.
+/// Moves the appointment to a number of minutes from now, without checks.
 async fn placed(app: &CoreApp, appointment: i64, from: i64, to: i64) {
     sqlx::query(
         "update appointments
@@ -164,7 +164,7 @@ async fn a_booking_does_not_wait_for_daily_and_has_its_room_when_daily_is_back()
         .unwrap();
     assert_eq!(stored, (booked.id, room.name.clone(), room.url()));
 
-    // Done again, as after a crash, it is the same room.
+    // Repeated, as after a crash, the job keeps the room.
     let again = enqueued(&app, booked.id).await;
     succeeded(&app, again).await;
     assert_eq!(daily.rooms(), [room]);
@@ -208,7 +208,7 @@ async fn who_joins_first_finds_one_room_however_many_come_at_once() {
     let names: std::collections::BTreeSet<_> = tokens.iter().map(|made| made.properties["user_id"].as_str()).collect();
     assert_eq!(names.len(), 2, "each participant is one person to Daily");
 
-    // The next one needs no second look at the room.
+    // The next token needs no request for the room.
     let asked = daily.heard().len();
     granted(join(&patient, appointment.id).send().await, 201);
     assert_eq!(daily.heard().len(), asked + 1);
@@ -284,7 +284,7 @@ async fn what_is_called_off_loses_its_room_whatever_else_was_under_way() {
     succeeded(&app, job).await;
     assert_eq!(daily.rooms(), []);
     assert_eq!(app.count("select count(*) from video_rooms").await, 0);
-    // One from before that comes late makes none.
+    // A late job of an earlier change creates no room.
     let late = enqueued(&app, booked.id).await;
     succeeded(&app, late).await;
     assert_eq!(daily.rooms(), []);
@@ -336,7 +336,7 @@ async fn nobody_joins_but_its_patient_and_its_specialist() {
     let superadmin = app.superadmin().in_organization(app.home().id);
     refused(join(&superadmin, appointment.id).send().await, 403, "not_a_participant");
 
-    // Their like of the same clinic, and of another.
+    // Another specialist and patient of the same organization, and members of another one.
     let (patient, specialist) = (app.member_add(Role::Patient).await, app.member_add(Role::Specialist).await);
     app.patient_of(&patient, CoreApp::new_patient("Ann", "Other")).await;
     let record = app.specialist_create(&app.admin(), "Dr. Other").await.id;
@@ -345,7 +345,7 @@ async fn nobody_joins_but_its_patient_and_its_specialist() {
         refused(join(&app.actor(person), appointment.id).send().await, 404, "appointment_not_found");
     }
 
-    // Nor in their name.
+    // Impersonation does not help.
     let body = BeginImpersonation { minutes: None, reason: "A test".to_owned() };
     let begun =
         granted(app.admin().patient_impersonate().patient_id(appointment.patient_id).body(body).send().await, 201);

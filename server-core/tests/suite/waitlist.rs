@@ -1,4 +1,4 @@
-//! `/v1/waitlist`: who waits for a slot is offered what becomes open, one after the other.
+//! `/v1/waitlist`: offers of open slots to entries, one after the other.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use restartix_sdk::core::types::{
@@ -10,7 +10,7 @@ use test_support::{Actor, CoreApp, Template, eventually, granted, in_days, until
 
 pub(crate) const LAPSE: &str = "hold_expires_at = now() - interval '1 second'";
 
-/// Waits with a specialist for half an hour.
+/// Returns a wish for a slot with a specialist.
 pub(crate) fn wish(
     specialist: i64,
     patient: Option<i64>,
@@ -30,13 +30,13 @@ pub(crate) async fn wait(actor: &Actor, wish: CreateWaitlistEntry) -> WaitlistEn
     granted(actor.waitlist_entry_create().body(wish).send().await, 201)
 }
 
-/// Every look at what is open has ended that was asked for.
+/// Waits until every search for offers has ended.
 pub(crate) async fn settled(app: &CoreApp) {
     let open = "select count(*) from jobs where kind = 'waitlist_offer' and state in ('queued', 'running')";
     eventually("nothing is left to be offered", CoreApp::PATIENCE, || async { app.count(open).await == 0 }).await;
 }
 
-/// Keeps housekeeping from running, so that a test sees what is done without it.
+/// Keeps housekeeping from running, so that a test sees what happens without it.
 async fn put_off(app: &CoreApp, kind: &str) {
     let off =
         "update jobs set run_at = now() + interval '1 day' where kind = $1 and state = 'queued' and run_at > now()";
@@ -46,7 +46,7 @@ async fn put_off(app: &CoreApp, kind: &str) {
     .await;
 }
 
-/// Has housekeeping done now, and what it leads to.
+/// Runs a housekeeping job now and waits for the jobs that it enqueues.
 pub(crate) async fn now(app: &CoreApp, kind: &str) {
     let due = "update jobs set run_at = now() where kind = $1 and state = 'queued'";
     sqlx::query(due).bind(kind).execute(&mut app.owner().await).await.unwrap();
@@ -63,7 +63,7 @@ pub(crate) async fn entry(app: &CoreApp, id: i64) -> WaitlistEntry {
     all.into_iter().find(|entry| entry.id == id).expect("it is on the list")
 }
 
-/// What an entry is offered, once it is.
+/// Waits for the offer of an entry.
 pub(crate) async fn offer(app: &CoreApp, id: i64) -> WaitlistOffer {
     until("something is offered", CoreApp::PATIENCE, || async { entry(app, id).await.offer }).await.0
 }
@@ -73,7 +73,7 @@ pub(crate) async fn cancel(app: &CoreApp, id: i64) {
     granted(app.staff().appointment_cancel().appointment_id(id).body(body).send().await, 200);
 }
 
-/// Home with its specialist at work, the waitlist looked after by events alone.
+/// Starts Core with a specialist who works around the clock and without the sweep of the waitlist.
 pub(crate) async fn start() -> (CoreApp, i64) {
     let app = CoreApp::start().await;
     let specialist = app.home().specialist_id;
@@ -84,7 +84,7 @@ pub(crate) async fn start() -> (CoreApp, i64) {
     (app, specialist)
 }
 
-/// An hour that somebody has, and two who wait for it: the appointment and the entries.
+/// Books an hour and adds two entries that wait for it; returns the appointment and the entries.
 pub(crate) async fn two_wait(app: &CoreApp, specialist: i64) -> (Appointment, [WaitlistEntry; 2]) {
     let staff = app.staff();
     let has = app.patient_create(&staff, "Ann", "Lee").await.id;
@@ -140,7 +140,7 @@ async fn what_is_let_pass_goes_to_the_next_and_never_back() {
     cancel(&app, booked.id).await;
     let passed = offer(&app, first.id).await;
     app.appointment_set(passed.appointment_id, LAPSE).await;
-    // It is over by then, whether or not somebody has ended it.
+    // The offer has lapsed, expired by a job or not.
     assert_eq!(entry(&app, first.id).await.status, WaitlistStatus::Waiting);
     now(&app, "waitlist_sweep").await;
     let next = offer(&app, second.id).await;
@@ -155,7 +155,7 @@ async fn what_is_let_pass_goes_to_the_next_and_never_back() {
         assert_eq!(entry(&app, id).await.status, WaitlistStatus::Waiting, "nobody is offered the same time twice");
     }
     assert_eq!(app.count("select count(*) from appointments where waitlist_entry_id is not null").await, 2);
-    // The time itself is open, to everybody else.
+    // The time is open for everybody else.
     let other = app.patient_create(&app.staff(), "Eve", "Poe").await.id;
     let third = wait(&app.staff(), wish(specialist, Some(other), in_days(2, 9), in_days(2, 10))).await;
     assert_eq!(offer(&app, third.id).await.started_at, in_days(2, 9));
@@ -201,7 +201,7 @@ async fn who_never_answers_is_asked_three_times() {
     let after = entry(&app, silent.id).await;
     assert_eq!((after.status, after.offer), (WaitlistStatus::Unanswered, None));
     assert_eq!(app.count("select count(*) from appointments").await, 3);
-    // Who asks anew is asked anew, but for other times.
+    // A new entry gets offers again, but not of the same times.
     let again = wait(&app.staff(), wish(specialist, Some(patient), in_days(2, 9), in_days(2, 17))).await;
     assert_eq!(offer(&app, again.id).await.started_at, in_days(2, 10) + TimeDelta::minutes(30));
 }
@@ -239,7 +239,7 @@ async fn anybody_serves_who_has_the_specialty_and_can_be_booked() {
     let entry = wait(&staff, anybody(template)).await;
     assert_eq!(entry.specialist_id, None);
     assert_eq!(offer(&app, entry.id).await.specialist_id, of_knees[1]);
-    // For what needs no specialty whoever is open will do, and one is enough.
+    // A template without specialty can be served by any specialist, and one offer is enough.
     let plain = app.template_add(Template::of_minutes(30)).await;
     let entry = wait(&staff, anybody(plain)).await;
     now(&app, "waitlist_sweep").await;
@@ -257,7 +257,7 @@ async fn what_is_open_is_offered_at_once_within_the_range_while_the_patient_is_f
     elsewhere.ended_at = in_days(2, 10);
     granted(staff.appointment_create().body(elsewhere).send().await, 201);
     let minutes = TimeDelta::minutes;
-    // A slot begins at 9 and at half past, but the range does not, or the patient is elsewhere.
+    // Slots begin at 9:00 and 9:30, but are not within the range, or the patient has another appointment.
     let (from, to) = (in_days(2, 9) + minutes(1), in_days(2, 11) + minutes(15));
     let entry = wait(&app.patient(), wish(specialist, None, from, to)).await;
     let offered = offer(&app, entry.id).await;
@@ -266,7 +266,7 @@ async fn what_is_open_is_offered_at_once_within_the_range_while_the_patient_is_f
     now(&app, "waitlist_sweep").await;
     let last = offer(&app, entry.id).await;
     assert_eq!(last.started_at, in_days(2, 10) + minutes(30));
-    // The next one would not be over in time.
+    // The next slot ends after the range.
     app.appointment_set(last.appointment_id, LAPSE).await;
     now(&app, "waitlist_sweep").await;
     assert_eq!(app.count("select count(*) from appointments where waitlist_entry_id is not null").await, 2);
@@ -339,7 +339,7 @@ async fn what_opens_by_itself_is_found() {
     app.works_always(specialist).await;
     now(&app, "waitlist_sweep").await;
     assert_eq!(offer(&app, entry.id).await.started_at, in_days(2, 9));
-    // Asked twice it finds nobody who waits.
+    // A second run finds no waiting entry.
     now(&app, "waitlist_sweep").await;
     assert_eq!(app.count("select count(*) from appointments where waitlist_entry_id is not null").await, 1);
 }

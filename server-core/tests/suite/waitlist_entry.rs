@@ -1,4 +1,4 @@
-//! An entry of `/v1/waitlist`: what it may ask for, how its offer is accepted, and how it ends.
+//! Entries of `/v1/waitlist`: validation, acceptance of offers, and their end.
 
 use chrono::TimeDelta;
 use restartix_sdk::core::types::{AppointmentStatus, BookAppointment, CreateWaitlistEntry, WaitlistStatus};
@@ -47,7 +47,7 @@ async fn who_is_away_by_now_keeps_no_offer() {
     let staff = app.staff();
     let gone = staff.appointment_get().appointment_id(offered.appointment_id).send().await;
     refused(gone, 404, "appointment_not_found");
-    // It is not the patient who let it pass: however often that happens, the entry goes on waiting.
+    // A withdrawn offer does not count as one that the patient let lapse, however often it happens.
     let others =
         "insert into appointments (organization_id, status, started_at, ended_at, block, specialist_id, patient_id,
                                             waitlist_entry_id, deleted_at)
@@ -68,7 +68,7 @@ async fn an_offer_opens_no_record() {
     assert_eq!(granted(app.specialist().patient_list().send().await, 200).data, []);
     app.appointment_set(offered.appointment_id, "status = 'expired', holder = null").await;
     refused(see().await, 404, "patient_not_found");
-    // Booked, it is the specialist's patient.
+    // With the booking the specialist may see the patient.
     app.appointment_create(&app.staff(), specialist, patient, in_days(3, 9)).await;
     assert_eq!(granted(see().await, 200).id, patient);
 }
@@ -85,7 +85,7 @@ async fn an_offer_is_accepted_by_its_patient_once() {
     let mine = wait(&me, wish).await;
     let offered = offer(&app, mine.id).await;
 
-    // For everybody else it is somebody's hold, and for who accepts it is the one that was shown.
+    // Nobody else can book the offer, and accepting it names the offer that was shown.
     let of_hold = BookAppointment {
         hold_id: Some(offered.appointment_id),
         patient_id: None,
@@ -127,7 +127,7 @@ async fn an_offer_is_accepted_by_its_patient_once() {
     assert_eq!(app.count(trail).await, 2);
     assert_eq!(app.count("select count(*) from appointments where holder is not null").await, 0);
 
-    // Off the list, the appointment stays; and what is booked can be waited for again.
+    // Deleting the entry leaves the appointment; the patient can wait for the same again.
     granted(me.waitlist_entry_delete().waitlist_entry_id(mine.id).send().await, 204);
     assert_eq!(granted(me.appointment_get().appointment_id(booked.id).send().await, 200), booked);
 }
@@ -203,7 +203,7 @@ async fn a_wish_names_something_and_a_time_to_come() {
     let denied = app.specialist().waitlist_entry_create().body(plain.clone()).send().await;
     refused(denied, 403, "permission_denied");
 
-    // From now on for 90 days, if nothing else is said; and for the same thing once.
+    // The default range is the next 90 days. A patient can wait for the same only once.
     let open = CreateWaitlistEntry { requested_from: None, requested_to: None, ..plain.clone() };
     let entry = wait(&me, CreateWaitlistEntry { patient_id: None, ..open }).await;
     assert_eq!((entry.patient_id, entry.requested_to - entry.requested_from), (own, TimeDelta::days(90)));
@@ -255,7 +255,7 @@ async fn a_template_that_somebody_waits_for_is_archived() {
     granted(admin.appointment_template_delete().appointment_template_id(template).send().await, 204);
     let archived = granted(admin.appointment_template_get().appointment_template_id(template).send().await, 200);
     assert!(archived.archived_at.is_some());
-    // What can be booked no more is not offered.
+    // An archived template is not offered.
     app.works_always(colleague).await;
     now(&app, "waitlist_sweep").await;
     assert_eq!(self::entry(&app, entry.id).await.status, WaitlistStatus::Waiting);

@@ -1,4 +1,4 @@
-//! Many who wait and much that becomes open at once, in several processes, of which some are killed.
+//! Many entries and many slots that become open at once, in several processes, of which some are killed.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
@@ -7,19 +7,19 @@ use test_support::{Actor, CoreApp, Template, eventually, granted, in_days};
 
 use crate::waitlist::{settled, wait, wish};
 
-/// As many wait as there are slots.
+/// Number of entries and of slots.
 const WAITING: i32 = 48;
 
-/// Offers that stand.
+/// Counts present offers.
 const OFFERS: &str = "select count(*) from appointments where status = 'held' and waitlist_entry_id is not null";
-/// Entries that have more than one, be it one that has ended.
+/// Counts entries that have had more than one offer.
 const DOUBLES: &str = "select count(*) from (select from appointments where waitlist_entry_id is not null
                                              group by waitlist_entry_id having count(*) > 1) d";
 fn half_hour(place: usize) -> DateTime<Utc> {
     in_days(2, 0) + TimeDelta::minutes(30) * i32::try_from(place).unwrap()
 }
 
-/// Entries for the whole of a day that has as many slots.
+/// Adds entries for a day that has as many slots.
 async fn many_wait(app: &CoreApp, specialist: i64) {
     let staff = app.staff();
     let to = half_hour(usize::try_from(WAITING).unwrap());
@@ -50,7 +50,7 @@ async fn each_gets_one_offer_and_each_slot_goes_to_one() {
         granted(actor.appointment_cancel().appointment_id(*id).body(body).send().await, 200);
     });
     join_all(cancelling).await;
-    // Two that look at once may each find the other's slot gone; the next look finds the rest.
+    // Two concurrent searches may each find the other's slot taken; the next search finds the rest.
     let due = "update jobs set run_at = now() where kind = 'waitlist_sweep' and state = 'queued'";
     eventually("everybody is offered something", 3 * CoreApp::PATIENCE, || async {
         sqlx::query(due).execute(&mut app.owner().await).await.unwrap();
@@ -62,7 +62,7 @@ async fn each_gets_one_offer_and_each_slot_goes_to_one() {
     assert_eq!(app.count("select count(*) from jobs where last_error is not null").await, 0);
 }
 
-/// Whoever is free will do, and several become free at once: their jobs meet at those who wait.
+/// Entries for any specialist, several of whom become free at once, so that their jobs compete for the same entries.
 #[tokio::test]
 async fn who_waits_for_anybody_is_offered_one_of_many() {
     let app = CoreApp::start().await;
@@ -78,7 +78,7 @@ async fn who_waits_for_anybody_is_offered_one_of_many() {
         };
         wait(&staff, anybody).await;
     }
-    // Each of six opens two half hours by being added to the schedule; the looks are asked for at once.
+    // Each of six specialists gets two slots by a change of its schedule; the searches are enqueued at once.
     for number in 0..6 {
         let id = app.specialist_create(&app.admin(), &format!("Dr. {number}")).await.id;
         app.works_always(id).await;
@@ -96,7 +96,7 @@ async fn who_waits_for_anybody_is_offered_one_of_many() {
     settled(&app).await;
     assert_eq!((app.count(OFFERS).await, app.count(DOUBLES).await), (12, 0));
 
-    // Some accept twice at once, some accept and leave: each ends one way.
+    // Some accept twice at once, some accept and delete their entry: each ends in one way.
     let entries = granted(staff.waitlist_entry_list().send().await, 200).data;
     let said = entries.iter().enumerate().map(async |(place, entry)| {
         let accept = async |actor: &Actor| actor.waitlist_entry_accept().waitlist_entry_id(entry.id).send().await;
@@ -136,7 +136,7 @@ async fn a_killed_process_leaves_each_with_one_offer() {
     app.server.kill();
     let offered = app.count(OFFERS).await;
     assert!(offered < i64::from(WAITING), "killed in the midst of it");
-    // What it had in hand is another's when its lease ends, which nobody has to wait for here.
+    // Its job is taken over when its lease ends; the test does not wait for that.
     let ended = "update jobs set leased_until = now() where state = 'running'";
     sqlx::query(ended).execute(&mut app.owner().await).await.unwrap();
     app.server.start().await;

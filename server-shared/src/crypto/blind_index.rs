@@ -60,29 +60,6 @@ impl KeyedHash {
     }
 }
 
-/// The form of an e-mail address that look-ups compare: trimmed, in lower case.
-///
-/// Local parts are case-sensitive by the letter of the standard and by no provider's practice.
-pub fn normalize_email(email: &str) -> String {
-    email.trim().to_lowercase()
-}
-
-/// The form of a phone number that look-ups compare: its digits, after a `+` if it is international.
-///
-/// A leading `00` is read as `+`, and the `(0)` of `+44 (0)20…` is left out. Numbers without a country
-/// code stay as they are: which country was meant isn't known here.
-pub fn normalize_phone(phone: &str) -> String {
-    let phone = phone.trim();
-    let written_international = phone.starts_with('+') || phone.starts_with("00");
-    let phone = if written_international { phone.replacen("(0)", "", 1) } else { phone.to_owned() };
-    let digits: String = phone.chars().filter(char::is_ascii_digit).collect();
-    match digits.strip_prefix("00") {
-        _ if phone.starts_with('+') => format!("+{digits}"),
-        Some(digits) => format!("+{digits}"),
-        None => digits,
-    }
-}
-
 /// The form of a national identity number that look-ups compare: its letters and digits, in upper case.
 pub fn normalize_national_id(id: &str) -> String {
     id.chars().flat_map(char::to_uppercase).filter(|letter| letter.is_alphanumeric()).collect()
@@ -118,20 +95,6 @@ mod tests {
     }
 
     #[test]
-    fn emails() {
-        assert_eq!(normalize_email("  Ana.Pop@Example.ORG\n"), "ana.pop@example.org");
-    }
-
-    #[test]
-    fn phones() {
-        for written in ["+40 721 000 000", "0040-721-000-000", "+40 (0)721.000.000", " +40(721)000000 "] {
-            assert_eq!(normalize_phone(written), "+40721000000", "{written}");
-        }
-        assert_eq!(normalize_phone("0721 000 000"), "0721000000");
-        assert_eq!(normalize_phone("ext."), "");
-    }
-
-    #[test]
     fn national_ids() {
         assert_eq!(normalize_national_id(" ab-123.456/c "), "AB123456C");
     }
@@ -139,10 +102,8 @@ mod tests {
     proptest! {
         #[test]
         fn normalizing_twice_changes_nothing(text: String) {
-            for normalize in [normalize_email, normalize_phone, normalize_national_id] {
-                let once = normalize(&text);
-                prop_assert_eq!(normalize(&once), once);
-            }
+            let once = normalize_national_id(&text);
+            prop_assert_eq!(normalize_national_id(&once), once);
         }
     }
 }

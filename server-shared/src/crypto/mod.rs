@@ -9,7 +9,7 @@ mod blind_index;
 mod envelope;
 mod webhook;
 
-pub use blind_index::{BlindIndex, KeyedHash, normalize_email, normalize_national_id, normalize_phone};
+pub use blind_index::{BlindIndex, KeyedHash, normalize_national_id};
 pub use envelope::{Binding, CryptoError, DataKey, MasterKeys, WrappedKey};
 pub use webhook::{WebhookError, WebhookSecret};
 

@@ -3,6 +3,8 @@
 //! poem-openapi emits OpenAPI 3.0.0 with a few inaccuracies; [`Document::of`] is the one function
 //! that every way of printing or serving a specification goes through, and mends them.
 
+mod texts;
+
 use std::{collections::BTreeSet, marker::PhantomData};
 
 use poem::{endpoint::BoxEndpoint, http::Method};
@@ -120,6 +122,13 @@ impl Document {
     /// Returns the text that is printed, served and committed.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Returns the texts that requests carry and of which the specification does not say what they may hold, as
+    /// `Schema/field` and `operation?parameter`. What people type has a type of [`value`](crate::value); machine text has a
+    /// pattern of ASCII.
+    pub fn unstated_texts(&self) -> Vec<String> {
+        texts::unstated(&self.value)
     }
 
     /// Returns the validators for the request bodies.

@@ -44,6 +44,11 @@ macro_rules! text_type {
                 &self.0
             }
 
+            /// Takes a text of the program itself, which is in its one form already.
+            pub fn from_static(text: &'static str) -> Self {
+                Self(text.to_owned())
+            }
+
             /// Takes the text out.
             pub fn into_inner(self) -> String {
                 self.0

@@ -51,6 +51,11 @@ impl PhoneNumber {
         Ok(number.format().mode(Mode::E164).to_string())
     }
 
+    /// Returns `true` if the number is in its national form, so that the country decides which one it is.
+    pub fn is_national(&self) -> bool {
+        !international(&self.0).starts_with('+')
+    }
+
     /// Returns the key by which a stored number is found: E.164 as far as it can be told, else its digits.
     pub fn key_of(stored: &str, country: Option<CountryCode>) -> String {
         let known = Self::parse(stored).and_then(|number| number.e164(country).ok());

@@ -12,6 +12,10 @@ use super::fold::folded;
 /// version of the libraries changes one; the constant is raised then.
 pub const KEYS_VERSION: i32 = 1;
 
+/// Most bytes of a key that is stored. A page of an index must hold one; only ligatures that stand for whole phrases come
+/// to more within the length of a name.
+const LONGEST: usize = 2048;
+
 /// Sorts below every character, so that `last U+FFFE first` sorts by the last name first (UTS #35, "merge sort keys").
 const SEPARATOR: char = '\u{fffe}';
 
@@ -52,6 +56,10 @@ pub struct NameKeys {
 impl NameKeys {
     /// Makes the keys of a name of `parts`, in the order in which they sort.
     pub fn of(parts: &[&str]) -> Self {
-        Self { folded: folded(&parts.join(" ")), sort: sort_key(parts), version: KEYS_VERSION }
+        let (mut folded, mut sort) = (folded(&parts.join(" ")), sort_key(parts));
+        let longest = folded.len().min(LONGEST);
+        folded.truncate((0..=longest).rev().find(|end| folded.is_char_boundary(*end)).unwrap_or_default());
+        sort.truncate(LONGEST);
+        Self { folded, sort, version: KEYS_VERSION }
     }
 }

@@ -92,6 +92,15 @@ fn lists_sort_as_people_do() {
     );
 }
 
+#[test]
+fn stored_keys_fit_into_an_index() {
+    let keys = NameKeys::of(&["\u{fdfa}".repeat(200).as_str()]);
+    assert!((1024..=2048).contains(&keys.folded.len()), "{}", keys.folded.len());
+    assert!((1024..=2048).contains(&keys.sort.len()), "{}", keys.sort.len());
+    assert!(folded(&"\u{fdfa}".repeat(200)).starts_with(&keys.folded));
+    assert_eq!(NameKeys::of(&["Groß"]).folded, "gross");
+}
+
 /// Fails when a new version of the Unicode libraries makes another key: raise `KEYS_VERSION` with the fingerprint, so that
 /// rows get their keys anew.
 #[test]

@@ -71,6 +71,18 @@ impl<const MIN: usize, const MAX: usize> Prose<MIN, MAX> {
     }
 }
 
+impl<const MAX: usize> Default for Line<0, MAX> {
+    fn default() -> Self {
+        Self(String::new())
+    }
+}
+
+impl<const MAX: usize> Default for Prose<0, MAX> {
+    fn default() -> Self {
+        Self(String::new())
+    }
+}
+
 text_type!([const MAX: usize] Name<MAX>, "name", schema("name", LINE_PATTERN, 1, MAX));
 text_type!(
     [const MIN: usize, const MAX: usize] Line<MIN, MAX>,

@@ -79,7 +79,7 @@ fn session(fold: Fold, origin: &Origin<'_>, traces: Traces) -> Option<SessionRow
         organization_id: origin.member.organization_id,
         session_id: origin.session_id,
         actor: origin.actor,
-        day: day(origin.received_at.date_naive()),
+        day: day(origin.received_at.naive_utc().date()),
         role: origin.member.role.as_str().to_owned(),
         kind: fold.kind.to_owned(),
         appointment_id: fold.appointment_id,

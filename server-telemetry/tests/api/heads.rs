@@ -54,7 +54,7 @@ async fn the_head_of_each_day_is_signed_once_and_anybody_can_check_it() {
     days_pass(&mut app, 2).await;
     let (ours, theirs) = (heads(&app, 1, 1).await, heads(&app, 2, 1).await);
     assert_eq!((ours.len(), ours[0].position, theirs[0].position), (1, 2, 1));
-    let yesterday = (Utc::now() - Duration::from_hours(24)).date_naive();
+    let yesterday = (Utc::now() - Duration::from_hours(24)).naive_utc().date();
     assert!(ours[0].day < yesterday, "{ours:?}");
 
     let keys = granted(app.client("").jwks_get().send().await, 200);
@@ -176,7 +176,7 @@ async fn a_month_is_dropped_only_after_a_signed_head_stands_for_it() {
     let mut owner = app.database.owner().await;
     assert_eq!(count(&mut owner, "select audit.partitions_ensure(3, 3)::bigint").await, 2);
     let month = |back| {
-        let now = Utc::now().date_naive();
+        let now = Utc::now().naive_utc().date();
         now.with_day(1).and_then(|first| first.checked_sub_months(Months::new(back))).expect("months ago")
     };
     let (old, kept) = (month(3), month(2));

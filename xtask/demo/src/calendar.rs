@@ -11,7 +11,7 @@ pub(crate) fn zone(name: &str) -> Result<Tz> {
 
 /// The first Monday after today, as the clinic's calendar shows it; on a Monday the one in a week.
 pub(crate) fn next_monday(now: DateTime<Utc>, zone: Tz) -> NaiveDate {
-    let today = now.with_timezone(&zone).date_naive();
+    let today = now.with_timezone(&zone).naive_local().date();
     today + Days::new(7 - u64::from(today.weekday().num_days_from_monday()))
 }
 

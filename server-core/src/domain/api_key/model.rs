@@ -1,6 +1,9 @@
 use chrono::{DateTime, Utc};
 use poem_openapi::{Object, types::Example};
-use server_shared::mark::ShownOnce;
+use server_shared::{
+    mark::ShownOnce,
+    value::{Moment, Name},
+};
 
 use crate::{
     identity::Scope,
@@ -76,22 +79,17 @@ impl Example for ApiKeySecret {
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CreateApiKey {
     /// Name that describes the purpose of the key.
-    #[oai(validator(
-        min_length = 1,
-        max_length = 100,
-        pattern = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
-    ))]
-    pub(crate) name: String,
+    pub(crate) name: Name<100>,
     /// Areas in which the key may be used.
     #[oai(validator(min_items = 1, max_items = 16))]
     pub(crate) scopes: Vec<Scope>,
     /// Time at which the key expires, at most two years from now; it does not expire if left out.
-    pub(crate) expires_at: Option<DateTime<Utc>>,
+    pub(crate) expires_at: Option<Moment>,
 }
 
 impl Example for CreateApiKey {
     fn example() -> Self {
-        let ApiKey { name, scopes, .. } = ApiKey::example();
-        Self { name, scopes, expires_at: None }
+        let ApiKey { scopes, .. } = ApiKey::example();
+        Self { name: Name::from_static("Booking page"), scopes, expires_at: None }
     }
 }

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use chrono::{TimeDelta, Utc};
 use server_shared::http::{Page, Paging};
+use server_shared::value::Moment;
 
 use super::{
     error::ApiKeyError,
@@ -49,8 +50,8 @@ impl Service {
         organization: OrganizationId,
         input: &CreateApiKey,
     ) -> Result<ApiKeySecret, ApiKeyError> {
-        let now = Utc::now();
-        if input.expires_at.is_some_and(|end| end <= now || end > now + FURTHEST) {
+        let (now, expires_at) = (Utc::now(), input.expires_at.map(Moment::get));
+        if expires_at.is_some_and(|end| end <= now || end > now + FURTHEST) {
             let message = "must be in the future, and at most two years from now";
             return Err(InvalidValue::new("/expires_at", "range", message).into());
         }
@@ -59,12 +60,12 @@ impl Service {
         scopes.dedup();
         let secret = self.secrets.make();
         let key = NewApiKey {
-            name: &input.name,
+            name: input.name.as_str(),
             prefix: &secret.prefix,
             secret_hash: &secret.hash,
             scopes: &scopes,
             created_by: caller.id(),
-            expires_at: input.expires_at,
+            expires_at,
         };
         let mut tx = self.database.write(caller).await?;
         let api_key = repository::api_key_create(&mut tx, organization, &key).await?;

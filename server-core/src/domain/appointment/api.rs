@@ -1,4 +1,3 @@
-use chrono::{DateTime, Utc};
 use poem_openapi::{
     OpenApi,
     param::{Path, Query},
@@ -10,6 +9,7 @@ use server_shared::{
         Body, Created, NoContent, Page, Paging,
         page::{PageNumber, PageSize},
     },
+    value::Moment,
 };
 use uuid::Uuid;
 
@@ -33,7 +33,8 @@ pub(crate) struct Api {
 impl Api {
     /// List appointments
     ///
-    /// Specialists and patients see their own. A range takes what overlaps it.
+    /// Lists the appointments that the caller may see; specialists and patients see their own. `from` and `to` select
+    /// the appointments that overlap the range. 400 `invalid_range` when `to` is before `from`.
     #[allow(clippy::too_many_arguments, reason = "one argument a query parameter")]
     #[oai(path = "/appointments", method = "get", operation_id = "appointment_list")]
     async fn appointment_list(
@@ -41,27 +42,27 @@ impl Api {
         caller: Caller,
         /// Number of the page, from 1.
         page: Query<Option<PageNumber>>,
-        /// Entries a page, at most 100.
+        /// Entries per page, at most 100.
         page_size: Query<Option<PageSize>>,
-        /// Only those that end after this moment.
-        from: Query<Option<DateTime<Utc>>>,
-        /// Only those that begin before this moment.
-        to: Query<Option<DateTime<Utc>>>,
-        /// Only those of this specialist.
+        /// Selects appointments that end after this time.
+        from: Query<Option<Moment>>,
+        /// Selects appointments that begin before this time.
+        to: Query<Option<Moment>>,
+        /// Selects appointments of this specialist.
         specialist_id: Query<Option<SpecialistId>>,
-        /// Only those of this patient.
+        /// Selects appointments of this patient.
         patient_id: Query<Option<PatientId>>,
-        /// Only those in this state.
+        /// Selects appointments with this status.
         status: Query<Option<AppointmentStatus>>,
-        /// Only those booked as this appointment template.
+        /// Selects appointments booked with this appointment template.
         template_id: Query<Option<AppointmentTemplateId>>,
         /// Order of the list.
         sort: Query<Option<AppointmentSort>>,
     ) -> Result<Json<Page<Appointment>>, ApiError> {
         caller.may(Permission::AppointmentRead)?;
         let filter = AppointmentFilter {
-            from: from.0,
-            to: to.0,
+            from: from.0.map(Moment::get),
+            to: to.0.map(Moment::get),
             specialist_id: specialist_id.0,
             patient_id: patient_id.0,
             status: status.0,
@@ -73,8 +74,8 @@ impl Api {
 
     /// Create an appointment
     ///
-    /// 409 `slot_taken` when the specialist or the patient has one at this time. Working hours do
-    /// not matter here.
+    /// Books any time that is free, whatever the specialist's working hours. 409 `slot_taken` when the specialist or
+    /// the patient has an appointment at this time.
     #[oai(path = "/appointments", method = "post", operation_id = "appointment_create")]
     async fn appointment_create(
         &self,
@@ -87,12 +88,12 @@ impl Api {
 
     /// Get an appointment
     ///
-    /// Specialists and patients get their own; another's is not found.
+    /// Returns an appointment that the caller may see; 404 for any other.
     #[oai(path = "/appointments/:appointment_id", method = "get", operation_id = "appointment_get")]
     async fn appointment_get(
         &self,
         caller: Caller,
-        /// Id of the appointment.
+        /// Identifier of the appointment.
         appointment_id: Path<AppointmentId>,
     ) -> Result<Json<Appointment>, ApiError> {
         caller.may(Permission::AppointmentRead)?;
@@ -101,12 +102,12 @@ impl Api {
 
     /// Find an appointment by its uid
     ///
-    /// What links name; the same rules as for getting it by its id.
+    /// Returns the appointment with this uid, under the same rules as by its identifier.
     #[oai(path = "/appointments/uid/:uid", method = "get", operation_id = "appointment_find")]
     async fn appointment_find(
         &self,
         caller: Caller,
-        /// Uid of the appointment.
+        /// UID of the appointment.
         uid: Path<Uuid>,
     ) -> Result<Json<Appointment>, ApiError> {
         caller.may(Permission::AppointmentRead)?;
@@ -115,14 +116,14 @@ impl Api {
 
     /// Replace an appointment
     ///
-    /// 409 `stale_version` when somebody else changed it meanwhile, `slot_taken` when the new time is
-    /// not free, `invalid_transition` when it has begun or is over. Buffers stay around it as they were
-    /// when it was booked.
+    /// Replaces time, people, specialty and title; the buffers stay as they were booked. 409 `stale_version` when the
+    /// appointment was changed meanwhile, `slot_taken` when the new time is not free, `invalid_transition` unless the
+    /// appointment is `scheduled` or `confirmed`.
     #[oai(path = "/appointments/:appointment_id", method = "put", operation_id = "appointment_update")]
     async fn appointment_update(
         &self,
         caller: Caller,
-        /// Id of the appointment.
+        /// Identifier of the appointment.
         appointment_id: Path<AppointmentId>,
         body: Body<UpdateAppointment>,
     ) -> Result<Json<Appointment>, ApiError> {
@@ -132,12 +133,13 @@ impl Api {
 
     /// Delete an appointment
     ///
-    /// It is gone from every list and its time is free; the audit log keeps speaking of it.
+    /// Removes the appointment from every list and frees its time. Calendar feeds that showed it show it as cancelled
+    /// for 90 days. The audit log keeps its entries.
     #[oai(path = "/appointments/:appointment_id", method = "delete", operation_id = "appointment_delete")]
     async fn appointment_delete(
         &self,
         caller: Caller,
-        /// Id of the appointment.
+        /// Identifier of the appointment.
         appointment_id: Path<AppointmentId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::AppointmentDelete)?;

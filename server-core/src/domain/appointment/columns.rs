@@ -1,7 +1,8 @@
-//! Columns of an [`AppointmentRow`](super::row::AppointmentRow), for every query that returns one.
+//! Columns of an [`AppointmentRow`](super::row::AppointmentRow) and of an
+//! [`AppointmentState`](super::transition::AppointmentState).
 
-/// A checked query whose rows are appointments: what stands before the columns, what stands after them,
-/// and the arguments. The table's alias is `a`.
+/// Builds a checked query that returns [`AppointmentRow`](super::row::AppointmentRow)s: the SQL before the columns, the
+/// SQL after them, and the arguments. The alias of the table is `a`.
 macro_rules! appointment_query {
     ($before:literal, $after:literal, $($arguments:tt)*) => {{
         use crate::domain::{
@@ -35,16 +36,16 @@ macro_rules! appointment_query {
 
 pub(super) use appointment_query;
 
-/// A checked query whose rows are [`Standing`](super::transition::Standing)s, locked against other changes:
-/// which appointments, and the arguments.
-macro_rules! standing_query {
+/// Builds a checked query that locks the appointments that `$which` selects and returns their
+/// [`AppointmentState`](super::transition::AppointmentState)s.
+macro_rules! state_query {
     ($which:literal, $($arguments:tt)*) => {{
-        use crate::domain::appointment::{status::AppointmentStatus, transition::Standing};
+        use crate::domain::appointment::{status::AppointmentStatus, transition::AppointmentState};
         use crate::ids::{
             AppointmentId, AppointmentSeriesId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId, SpecialtyId,
         };
         sqlx::query_as!(
-            Standing,
+            AppointmentState,
             r#"
         select id as "id: AppointmentId", uid, organization_id as "organization_id: OrganizationId", title,
                title_encrypted, status as "status: AppointmentStatus", version, started_at, ended_at,
@@ -53,8 +54,9 @@ macro_rules! standing_query {
                specialty_id as "specialty_id: SpecialtyId",
                appointment_series_id as "appointment_series_id: AppointmentSeriesId",
                appointment_template_id as "appointment_template_id: AppointmentTemplateId", holder,
-               coalesce(hold_expires_at <= now(), false) as "lapsed!", cancellation_cutoff_minutes,
-               reschedule_cutoff_minutes
+               coalesce(hold_expires_at <= now(), false) as "lapsed!",
+               appointment_deadline(started_at, cutoff_started_at, cancellation_cutoff_minutes) as "cancellable_until!",
+               appointment_deadline(started_at, cutoff_started_at, reschedule_cutoff_minutes) as "movable_until!"
         from appointments where deleted_at is null and "#
                 + $which
                 + " order by id for update",
@@ -63,9 +65,9 @@ macro_rules! standing_query {
     }};
 }
 
-pub(super) use standing_query;
+pub(super) use state_query;
 
-/// The same columns, where a list is composed of them.
+/// Columns of an [`AppointmentRow`](super::row::AppointmentRow) for lists, whose SQL is composed at run time.
 pub(super) const COLUMNS: &str = "id, uid, organization_id, title, title_encrypted, status, started_at, ended_at, specialist_id, patient_id, \
                                   appointment_template_id, appointment_series_id, specialty_id, modality, user_id, hold_expires_at, \
                                   cancelled_at, cancellation_reason, sequence, version, created_at, updated_at";

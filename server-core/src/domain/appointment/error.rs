@@ -1,4 +1,6 @@
+use chrono::{DateTime, Utc};
 use poem_openapi::types::ToJSON;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use server_shared::errors;
 
@@ -7,7 +9,7 @@ use crate::{
     database::DatabaseError,
     domain::{
         availability::AvailabilityError,
-        rules::{InvalidValue, StaleVersion},
+        rules::{InvalidRange, InvalidValue, StaleVersion},
     },
 };
 
@@ -24,20 +26,35 @@ errors! {
         InvalidTransition { from: AppointmentStatus, to: AppointmentStatus } => Conflict "invalid_transition"
             "An appointment in this state does not allow this."
             with json!({ "from": from.to_json(), "to": to.to_json() }),
-        CancellationTooLate => Conflict "cancellation_too_late" "It is too late to cancel this; the clinic still can.",
-        RescheduleTooLate => Conflict "reschedule_too_late" "It is too late to move this; the clinic still can.",
-        HoldExpired => Conflict "hold_expired" "The hold has run out; hold or book the slot anew.",
-        HoldNotOwn => Forbidden "hold_not_own" "Only who made a hold can book or release it.",
+        CancellationTooLate => Conflict "cancellation_too_late" "It is too late to cancel the appointment; ask the clinic to do it.",
+        RescheduleTooLate => Conflict "reschedule_too_late" "It is too late to move the appointment; ask the clinic to do it.",
+        TooManyHolds { limit: HoldLimit } => Conflict "too_many_holds"
+            "You hold as many slots as you may at a time; book or release one first." with json!(limit),
+        TooManyHoldsADay { limit: HoldLimit } => Conflict "too_many_holds_a_day"
+            "You have made as many holds as you may in 24 hours; book without a hold, or try again later."
+            with json!(limit),
+        HoldExpired => Conflict "hold_expired" "The hold has lapsed; hold or book the slot again.",
+        HoldNotOwn => Forbidden "hold_not_own" "Only the maker of a hold can book or release it.",
     }
     and those of {
         Stale(#[from] StaleVersion),
         Slot(AvailabilityError),
+        Range(#[from] InvalidRange),
         Invalid(#[from] InvalidValue),
         Database(#[from] DatabaseError),
     }
 }
 
-/// A body names specialist and template, so that they are not there is a fault of the body.
+/// Limit of holds that was reached, as the database states it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct HoldLimit {
+    /// Number of holds that are allowed.
+    limit: i32,
+    /// Time at which the next one is allowed, unless one is booked or released before.
+    available_at: DateTime<Utc>,
+}
+
+/// Reports a missing specialist or template as a fault of the body, which names them.
 impl From<AvailabilityError> for AppointmentError {
     fn from(error: AvailabilityError) -> Self {
         let unknown = |pointer, message| InvalidValue::new(pointer, "unknown_reference", message).into();

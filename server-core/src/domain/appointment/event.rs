@@ -2,63 +2,63 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{row::AppointmentRow, status::AppointmentStatus, transition::Standing};
+use super::{row::AppointmentRow, status::AppointmentStatus, transition::AppointmentState};
 use crate::{
     domain::appointment_template::Modality,
     event::Event,
     ids::{AppointmentId, AppointmentSeriesId, SpecialistId},
 };
 
-/// Something that happened to an appointment.
+/// Event of an appointment.
 #[derive(Debug, Clone)]
 pub(crate) enum AppointmentEvent {
-    /// The clinic has entered it.
+    /// The clinic created it.
     Created(Booked),
-    /// An open slot, or what was held, has been booked.
+    /// An open slot or a hold was booked.
     Booked(Booked),
-    /// An open slot is kept for somebody for a while.
+    /// An open slot was held.
     Held(Booked),
-    /// An open slot is kept for somebody on the waitlist.
+    /// An open slot was offered to an entry of the waitlist.
     Offered(Booked),
-    /// The patient will come.
+    /// It was confirmed.
     Confirmed(Booked),
-    /// It has begun.
+    /// It was started.
     Started(Booked),
-    /// It has taken place.
+    /// It was completed.
     Completed(Booked),
     /// The patient did not come.
     NoShow(Booked),
-    /// Some of its fields have other values.
+    /// Its fields were replaced.
     Updated {
-        /// As it is now.
+        /// State after the change.
         now: Booked,
-        /// When and with whom it was.
+        /// Time and specialist before the change.
         before: Place,
-        /// Names of the fields that really changed.
+        /// Names of the fields whose values differ.
         changed: Vec<&'static str>,
     },
-    /// It has moved to another time or specialist.
+    /// It was moved to another time or specialist.
     Rescheduled {
-        /// As it is now.
+        /// State after the change.
         now: Booked,
-        /// When and with whom it was.
+        /// Time and specialist before the change.
         before: Place,
     },
-    /// It has been called off.
+    /// It was cancelled.
     Cancelled(Booked),
-    /// It has been deleted.
+    /// It was deleted.
     Deleted(Removed),
-    /// Its holder has given a hold back, or may not hold it any more.
+    /// A hold was released, or its holder lost the right to it.
     Released(HoldEnd),
-    /// A hold has run out.
+    /// A hold lapsed.
     Expired(HoldEnd),
-    /// An offer can't be kept.
+    /// An offer was withdrawn.
     Withdrawn(HoldEnd),
-    /// Somebody has a token for its room.
+    /// A participant got a token for its video room.
     Joined(AppointmentId),
 }
 
-/// State and place of an appointment.
+/// Status, modality, time and specialist of an appointment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Booked {
     pub(crate) id: AppointmentId,
@@ -67,7 +67,7 @@ pub(crate) struct Booked {
     pub(crate) place: Place,
 }
 
-/// When an appointment takes place, and with whom.
+/// Time and specialist of an appointment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) specialist_id: SpecialistId,
@@ -75,7 +75,7 @@ pub(crate) struct Place {
     pub(crate) ended_at: DateTime<Utc>,
 }
 
-/// An appointment that is there no more.
+/// Deleted appointment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Removed {
     pub(crate) id: AppointmentId,
@@ -83,16 +83,16 @@ pub(crate) struct Removed {
     pub(crate) specialist_id: SpecialistId,
 }
 
-/// A hold that has ended.
+/// Hold that has ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HoldEnd {
     pub(crate) id: AppointmentId,
-    /// The specialist whose time is free again; `None` if whatever ended the hold takes the time itself.
+    /// Specialist whose time the end of the hold frees; `None` if the transaction that ended the hold takes the time.
     pub(crate) freed: Option<SpecialistId>,
 }
 
 impl AppointmentEvent {
-    /// Returns the events of holds that have ended, each with the specialist whose time is free again.
+    /// Converts holds that have ended, each with the specialist whose time is free again, into events.
     pub(crate) fn of_holds(
         event: fn(HoldEnd) -> Self,
         ended: impl IntoIterator<Item = (AppointmentId, SpecialistId)>,
@@ -100,7 +100,7 @@ impl AppointmentEvent {
         ended.into_iter().map(|(id, specialist)| event(HoldEnd { id, freed: Some(specialist) })).collect()
     }
 
-    /// Returns the specialist who has time that was not free before; `None` if nobody has.
+    /// Returns the specialist whose time the event frees, if it frees any.
     pub(crate) fn freed(&self) -> Option<SpecialistId> {
         match self {
             Self::Updated { now, before, .. } | Self::Rescheduled { now, before } => {
@@ -120,8 +120,8 @@ impl AppointmentEvent {
         }
     }
 
-    /// Returns the appointment if it is by video and its room has to be made, moved or taken away. A hold has no
-    /// room yet.
+    /// Returns the appointment if it takes place by video and its room has to be created, moved or deleted. A hold has
+    /// no room.
     pub(crate) fn moves_room(&self) -> Option<AppointmentId> {
         let with_room = |id, modality, status: Option<AppointmentStatus>| {
             (modality == Modality::Video && status != Some(AppointmentStatus::Held)).then_some(id)
@@ -207,25 +207,25 @@ impl From<&AppointmentRow> for Place {
     }
 }
 
-impl From<&Standing> for Place {
-    fn from(standing: &Standing) -> Self {
-        Self { specialist_id: standing.specialist_id, started_at: standing.started_at, ended_at: standing.ended_at }
+impl From<&AppointmentState> for Place {
+    fn from(state: &AppointmentState) -> Self {
+        Self { specialist_id: state.specialist_id, started_at: state.started_at, ended_at: state.ended_at }
     }
 }
 
-/// Something that happened to a series of appointments as a whole.
+/// Event of a series of appointments.
 #[derive(Debug, Clone)]
 pub(crate) enum AppointmentSeriesEvent {
-    /// It has been booked.
+    /// It was booked.
     Created(AppointmentSeriesId),
-    /// Some of its fields have other values.
+    /// Its fields were replaced.
     Updated {
-        /// The series.
+        /// Identifier of the series.
         id: AppointmentSeriesId,
-        /// Names of the fields that really changed.
+        /// Names of the fields whose values differ.
         changed: Vec<&'static str>,
     },
-    /// Appointments of it have been called off.
+    /// Appointments of it were cancelled.
     Cancelled(AppointmentSeriesId),
 }
 

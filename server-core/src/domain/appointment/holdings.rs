@@ -8,7 +8,7 @@ const BOOKED_BY: Fate = Fate::Anonymize(
      version = version + case when status = 'held' then 1 else 0 end",
 );
 
-/// Whether an appointment never took place, and can't any more once its patient is gone.
+/// Condition of appointments that did not take place and, once their patient is erased, never will.
 const NEVER_HELD: &str = "(t.status in ('held', 'expired', 'cancelled', 'no_show')
                            or t.status in ('scheduled', 'confirmed') and t.started_at > now())";
 
@@ -33,8 +33,8 @@ const APPOINTMENT: &[Column] = &[
 
 /// Personal data in appointments, the record of their moves, and their series.
 pub(crate) const HOLDINGS: &[Holding] = &[
-    // Where an appointment was before says nothing that care is judged by. It goes first: it names the
-    // appointment.
+    // The times and specialists of earlier moves are no part of the record of care. These rows are erased before the
+    // appointments that they refer to.
     Holding {
         table: "appointment_reschedules",
         found: Found::Patient("patient_id"),
@@ -58,7 +58,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         anonymize: Fate::Anonymize("user_id = null"),
         ..HOLDING
     },
-    // What was booked together says no more than its appointments, which are their own record.
+    // A series holds nothing beyond its appointments, which are records of their own.
     Holding {
         table: "appointment_series",
         found: Found::Patient("patient_id"),
@@ -76,8 +76,8 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         ],
         ..HOLDING
     },
-    // Nobody comes: the time is free again. Erased, a time at which nothing happened has no reason to
-    // stay; anonymized, it still counts as one that was cancelled.
+    // Erasure deletes an appointment that does not take place. Anonymization keeps it as a cancelled one, for
+    // statistics.
     Holding {
         table: "appointments",
         found: Found::Patient("patient_id"),
@@ -93,8 +93,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         ),
         ..HOLDING
     },
-    // That a specialist worked at that time is the clinic's record of its own work; it stays, as a time
-    // booked by nobody.
+    // The clinic keeps the record that its specialist worked at that time, without title. The patient is anonymized.
     Holding {
         table: "appointments",
         found: Found::Patient("patient_id"),
@@ -113,7 +112,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         anonymize: BOOKED_BY,
         ..HOLDING
     },
-    // After the appointments: who changes a series locks them first.
+    // Follows the appointments, because a change of a series locks its appointments before the series.
     Holding {
         table: "appointment_series",
         found: Found::User("user_id"),

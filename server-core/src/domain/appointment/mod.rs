@@ -22,12 +22,12 @@ pub(crate) use model::Appointment;
 pub(crate) use service::Service;
 pub(crate) use status::AppointmentStatus;
 
-/// Every operation on appointments.
+/// Operations on appointments.
 pub(crate) type Api =
     (api::Api, booking::BookingApi, transition::TransitionApi, reschedule::RescheduleApi, series::SeriesApi);
 
 impl Service {
-    /// Its operations.
+    /// Returns the operations of the service.
     pub(crate) fn api(self) -> Api {
         (
             api::Api { appointments: self.clone() },

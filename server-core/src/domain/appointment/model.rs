@@ -1,5 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Enum, Object, types::Example};
+use server_shared::value::{Line, Moment};
 use uuid::Uuid;
 
 use super::status::AppointmentStatus;
@@ -11,52 +12,52 @@ use crate::{
     },
 };
 
-/// A booked time of a specialist and a patient.
+/// Appointment of a patient with a specialist, or a hold of a slot for one.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 #[allow(clippy::struct_field_names, reason = "what it was booked as is called an appointment template")]
 pub(crate) struct Appointment {
-    /// Its id.
+    /// Identifier of the appointment.
     pub(crate) id: AppointmentId,
-    /// Its name in links; says nothing about how many there are.
+    /// Random identifier for links and calendars.
     pub(crate) uid: Uuid,
-    /// The clinic.
+    /// Organization of the appointment.
     pub(crate) organization_id: OrganizationId,
-    /// What it is about.
+    /// Subject of the appointment.
     pub(crate) title: String,
-    /// Where it stands.
+    /// Status of the appointment.
     pub(crate) status: AppointmentStatus,
-    /// When it begins.
+    /// Beginning of the appointment.
     pub(crate) started_at: DateTime<Utc>,
-    /// When it ends.
+    /// End of the appointment.
     pub(crate) ended_at: DateTime<Utc>,
-    /// Who treats.
+    /// Specialist who treats.
     pub(crate) specialist_id: SpecialistId,
-    /// Who is treated.
+    /// Patient who is treated.
     pub(crate) patient_id: PatientId,
-    /// What was booked, if it was booked as something that the clinic offers.
+    /// Appointment template that it was booked with, if any.
     pub(crate) appointment_template_id: Option<AppointmentTemplateId>,
-    /// The series that it belongs to, if it repeats.
+    /// Series that it belongs to, if any.
     pub(crate) appointment_series_id: Option<AppointmentSeriesId>,
-    /// In which specialty, if that was said.
+    /// Specialty of the appointment, if any.
     pub(crate) specialty_id: Option<SpecialtyId>,
-    /// How specialist and patient meet.
+    /// Form in which specialist and patient meet.
     pub(crate) modality: Modality,
-    /// Who booked it; absent when that user is gone.
+    /// User who booked it; absent if an API key booked it or the user was deleted.
     pub(crate) user_id: Option<UserId>,
-    /// Until when it is, or was, kept for its maker; absent once it is booked.
+    /// Time at which the hold lapses or lapsed; absent once it is booked.
     pub(crate) hold_expires_at: Option<DateTime<Utc>>,
-    /// When it was cancelled.
+    /// Time of the cancellation.
     pub(crate) cancelled_at: Option<DateTime<Utc>>,
-    /// Why it was cancelled.
+    /// Reason for the cancellation.
     pub(crate) cancellation_reason: Option<CancellationReason>,
-    /// Counts the changes that calendars have to follow: `SEQUENCE` of iCalendar.
+    /// Number of changes that calendar feeds show: `SEQUENCE` of iCalendar (RFC 5545).
     pub(crate) sequence: i32,
-    /// Counts its changes; to be sent back with the next one.
+    /// Version of the appointment, to be sent with the next change.
     pub(crate) version: i64,
-    /// When it was created.
+    /// Time of creation.
     pub(crate) created_at: DateTime<Utc>,
-    /// When it last changed.
+    /// Time of the last change.
     pub(crate) updated_at: DateTime<Utc>,
 }
 
@@ -90,56 +91,63 @@ impl Example for Appointment {
     }
 }
 
-/// Why an appointment was called off; a choice and no text, so that nothing personal gets in.
+/// Reason for the cancellation of an appointment. A fixed list, because a free text could contain personal data.
+///
+/// - `patient_request`: the patient asked for it
+/// - `specialist_unavailable`: the specialist is not available
+/// - `clinic_request`: the clinic asked for it
+/// - `other`: any other reason
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
 #[oai(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub(crate) enum CancellationReason {
-    /// The patient asked.
     PatientRequest,
-    /// The specialist can't.
     SpecialistUnavailable,
-    /// The clinic asked.
     ClinicRequest,
-    /// Something else.
     Other,
 }
 
-/// What an appointment is created from.
+/// Request to create an appointment.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CreateAppointment {
-    /// What it is about; no names, no diagnoses: it is shown in calendars.
-    #[oai(default, validator(max_length = 200))]
-    pub(crate) title: String,
-    /// When it begins.
-    pub(crate) started_at: DateTime<Utc>,
-    /// When it ends; at most 24 hours later.
-    pub(crate) ended_at: DateTime<Utc>,
-    /// Who treats.
+    /// Subject of the appointment. Must not contain names or diagnoses.
+    #[oai(default)]
+    pub(crate) title: Line<0, 200>,
+    /// Beginning of the appointment.
+    pub(crate) started_at: Moment,
+    /// End of the appointment, at most 24 hours after its beginning.
+    pub(crate) ended_at: Moment,
+    /// Specialist who treats.
     pub(crate) specialist_id: SpecialistId,
-    /// Who is treated.
+    /// Patient who is treated.
     pub(crate) patient_id: PatientId,
-    /// In which specialty.
+    /// Specialty of the appointment.
     pub(crate) specialty_id: Option<SpecialtyId>,
 }
 
 impl Example for CreateAppointment {
     fn example() -> Self {
-        let Appointment { title, started_at, ended_at, specialist_id, patient_id, specialty_id, .. } =
-            Appointment::example();
-        Self { title, started_at, ended_at, specialist_id, patient_id, specialty_id }
+        let Appointment { started_at, ended_at, specialist_id, patient_id, specialty_id, .. } = Appointment::example();
+        Self {
+            title: Line::from_static("First examination"),
+            started_at: Moment::nearest(started_at),
+            ended_at: Moment::nearest(ended_at),
+            specialist_id,
+            patient_id,
+            specialty_id,
+        }
     }
 }
 
-/// What an appointment is replaced by.
+/// Request to replace an appointment.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct UpdateAppointment {
-    /// The version this change was made from; 409 `stale_version` when there is a newer one.
+    /// Version that the change is based on; 409 `stale_version` when there is a newer one.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: i64,
-    /// The booking as it is to be.
+    /// Time, people, specialty and title after the change.
     #[oai(flatten)]
     pub(crate) booking: CreateAppointment,
 }
@@ -150,11 +158,11 @@ impl Example for UpdateAppointment {
     }
 }
 
-/// Why an appointment is called off.
+/// Request to cancel an appointment.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct CancelAppointment {
-    /// The reason.
+    /// Reason for the cancellation.
     pub(crate) reason: CancellationReason,
 }
 
@@ -164,31 +172,32 @@ impl Example for CancelAppointment {
     }
 }
 
-/// Which appointments to list.
+/// Filter of a list of appointments.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct AppointmentFilter {
-    /// Those that end after it.
+    /// Selects appointments that end after this time.
     pub(crate) from: Option<DateTime<Utc>>,
-    /// Those that begin before it.
+    /// Selects appointments that begin before this time.
     pub(crate) to: Option<DateTime<Utc>>,
-    /// Those of one specialist.
+    /// Selects appointments of one specialist.
     pub(crate) specialist_id: Option<SpecialistId>,
-    /// Those of one patient.
+    /// Selects appointments of one patient.
     pub(crate) patient_id: Option<PatientId>,
-    /// Those that stand there.
+    /// Selects appointments with one status.
     pub(crate) status: Option<AppointmentStatus>,
-    /// Those booked as one thing that the clinic offers.
+    /// Selects appointments booked with one template.
     pub(crate) template_id: Option<AppointmentTemplateId>,
 }
 
 /// Order of a list of appointments.
+///
+/// - `started_at`: earliest first
+/// - `-started_at`: latest first
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
 pub(crate) enum AppointmentSort {
-    /// Earliest first.
     #[default]
     #[oai(rename = "started_at")]
     StartedAt,
-    /// Latest first.
     #[oai(rename = "-started_at")]
     StartedAtDescending,
 }

@@ -20,7 +20,7 @@ pub(super) async fn appointment_find(
     reader.list().of_organization().filter("uid =", Some(uid)).one().await
 }
 
-/// A page of appointments, and how many there are in all.
+/// Returns a page of appointments and the number of all that match.
 pub(super) async fn appointment_page(
     reader: &mut OpenReader,
     filter: &AppointmentFilter,
@@ -43,8 +43,8 @@ pub(super) async fn appointment_page(
         .await
 }
 
-/// Checks what the booking refers to and writes it, in one statement, with its title sealed. `None`: a
-/// reference is not there, see [`unknown_reference`].
+/// Inserts an appointment with its sealed title if all that it refers to exists, in one statement. Returns `None` if a
+/// reference does not exist, see [`unknown_reference`].
 pub(super) async fn appointment_create(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -68,8 +68,8 @@ pub(super) async fn appointment_create(
         "",
         organization.0,
         title,
-        booking.started_at,
-        booking.ended_at,
+        booking.started_at.get(),
+        booking.ended_at.get(),
         booking.specialist_id.0,
         booking.patient_id.0,
         booking.specialty_id.map(|id| id.0),
@@ -81,7 +81,7 @@ pub(super) async fn appointment_create(
     .map_err(on_overlap)
 }
 
-/// Which reference of a booking is not there, once one is known not to be.
+/// Finds the reference of a booking that does not exist, after a statement has refused one.
 pub(super) async fn unknown_reference(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -118,9 +118,7 @@ pub(super) async fn appointment_update(
         r#"
         update appointments a
         set title = '', title_encrypted = $3, started_at = $4, ended_at = $5, block = tstzrange($9, $10), specialist_id = s.id,
-            patient_id = p.id, specialty_id = $8, version = a.version + 1, updated_at = now(),
-            sequence = a.sequence
-                       + case when (a.started_at, a.ended_at, a.specialist_id) = ($4, $5, s.id) then 0 else 1 end
+            patient_id = p.id, specialty_id = $8, version = a.version + 1, updated_at = now()
         from specialists s, patients p
         where a.id = $2 and a.organization_id = $1
           and s.organization_id = $1 and s.id = $6 and s.deleted_at is null
@@ -134,8 +132,8 @@ pub(super) async fn appointment_update(
         organization.0,
         id.0,
         title,
-        booking.started_at,
-        booking.ended_at,
+        booking.started_at.get(),
+        booking.ended_at.get(),
         booking.specialist_id.0,
         booking.patient_id.0,
         booking.specialty_id.map(|id| id.0),
@@ -147,7 +145,7 @@ pub(super) async fn appointment_update(
     .map_err(on_overlap)
 }
 
-/// Deletes the appointment; how it would have been held and with whom, `None` when it isn't there.
+/// Deletes an appointment; returns its modality and specialist, or `None` if it does not exist.
 pub(super) async fn appointment_delete(
     tx: &mut impl Tx,
     id: AppointmentId,
@@ -163,7 +161,7 @@ pub(super) async fn appointment_delete(
     Ok(row.map(|row| (row.modality, row.specialist_id)))
 }
 
-/// An overlap that the database refused, by the constraint's name.
+/// Converts the violation of an overlap constraint into [`AppointmentError::SlotTaken`].
 pub(super) fn on_overlap(error: sqlx::Error) -> AppointmentError {
     match broken_constraint(&error) {
         Some("appointments_specialist_overlap" | "appointments_patient_overlap") => AppointmentError::SlotTaken,

@@ -14,17 +14,17 @@ use crate::{
     },
 };
 
-/// An appointment as it is stored, with its title sealed: [`Service::opened`](super::Service::opened) makes an
-/// [`Appointment`] of it.
+/// Appointment as stored, with its title sealed. [`Service::opened`](super::Service::opened) converts it into an
+/// [`Appointment`].
 #[derive(Debug, Clone, sqlx::FromRow)]
 #[allow(clippy::struct_field_names, reason = "what it was booked as is called an appointment template")]
 pub(crate) struct AppointmentRow {
     pub(crate) id: AppointmentId,
     pub(crate) uid: Uuid,
     pub(crate) organization_id: OrganizationId,
-    /// The title, where it was written before titles were sealed; else empty.
+    /// Title in clear text, if written before titles were sealed; else empty.
     pub(crate) title: String,
-    /// The title; none is none.
+    /// Sealed title; `None` if it has none.
     pub(crate) title_encrypted: Option<Vec<u8>>,
     pub(crate) status: AppointmentStatus,
     pub(crate) started_at: DateTime<Utc>,
@@ -46,7 +46,7 @@ pub(crate) struct AppointmentRow {
 }
 
 impl AppointmentRow {
-    /// The appointment, once its title is known.
+    /// Returns the appointment with its opened title.
     pub(super) fn with(self, title: String) -> Appointment {
         Appointment {
             id: self.id,

@@ -19,7 +19,7 @@ use crate::{
     database::{Database, Lock},
     domain::{
         period::Period,
-        rules::{InvalidValue, StaleVersion},
+        rules::{InvalidValue, StaleVersion, check_range},
     },
     encryption::OrganizationKeys,
     event::Events,
@@ -27,12 +27,12 @@ use crate::{
     ids::{AppointmentId, OrganizationId, SpecialistId},
 };
 
-/// Longest an appointment may last.
+/// Longest duration of an appointment.
 const LONGEST: TimeDelta = TimeDelta::hours(24);
-/// How far from now an appointment may be; beyond lies a typing error.
+/// Largest distance of an appointment from now. A larger one is taken for a typing error.
 const FURTHEST: TimeDelta = TimeDelta::days(366 * 10);
 
-/// Booked times.
+/// Appointments.
 #[derive(Clone)]
 pub(crate) struct Service {
     pub(super) database: Database,
@@ -51,6 +51,7 @@ impl Service {
         sort: AppointmentSort,
         paging: Paging,
     ) -> Result<Page<Appointment>, AppointmentError> {
+        check_range(filter.from, filter.to)?;
         let mut reader = self.database.read(caller).open().await?;
         let (rows, total) = repository::appointment_page(&mut reader, filter, sort, paging).await?;
         drop(reader);
@@ -62,7 +63,7 @@ impl Service {
         Ok(self.opened(row).await?)
     }
 
-    /// The appointment as it is stored.
+    /// Returns the appointment as stored.
     pub(super) async fn row(&self, caller: &Caller, id: AppointmentId) -> Result<AppointmentRow, AppointmentError> {
         let mut reader = self.database.read(caller).open().await?;
         reader.get(id).await?.ok_or(AppointmentError::NotFound)
@@ -81,18 +82,18 @@ impl Service {
         organization: OrganizationId,
         booking: &CreateAppointment,
     ) -> Result<Appointment, AppointmentError> {
-        check_period(booking.started_at, booking.ended_at, Utc::now())?;
+        check_period(booking.started_at.get(), booking.ended_at.get(), Utc::now())?;
         check_own(caller, booking.specialist_id)?;
         let (seal, uid) = (TitleSeal::of(&self.keys, organization).await?, Uuid::new_v4());
-        let title = seal.seal(Titled::Appointment, uid, &booking.title);
+        let title = seal.seal(Titled::Appointment, uid, booking.title.as_str());
         let mut tx = self.database.write_locked(caller, locks(organization, booking)).await?;
-        let block = Period { start: booking.started_at, end: booking.ended_at };
+        let block = Period { start: booking.started_at.get(), end: booking.ended_at.get() };
         let expired = booking::expire(&mut tx, &[booking.specialist_id], booking.patient_id, &[block]).await?;
         let (user, title) = (caller.user_id, title.as_deref());
         match repository::appointment_create(&mut tx, organization, user, uid, title, booking).await? {
             Some(appointment) => {
                 tx.commit(Events::from(AppointmentEvent::Created((&appointment).into())).and(expired)).await?;
-                Ok(appointment.with(booking.title.clone()))
+                Ok(appointment.with(booking.title.as_str().to_owned()))
             }
             None => Err(repository::unknown_reference(&mut tx, organization, booking).await?),
         }
@@ -106,34 +107,34 @@ impl Service {
         change: &UpdateAppointment,
     ) -> Result<Appointment, AppointmentError> {
         let UpdateAppointment { version, booking } = change;
-        check_period(booking.started_at, booking.ended_at, Utc::now())?;
+        check_period(booking.started_at.get(), booking.ended_at.get(), Utc::now())?;
         check_own(caller, booking.specialist_id)?;
         let seal = TitleSeal::of(&self.keys, organization).await?;
         let mut tx = self.database.write_locked(caller, locks(organization, booking)).await?;
-        let standing = self.standing(&mut tx, id).await?;
-        StaleVersion::check(*version, standing.version)?;
-        if !standing.status.is_booked() {
+        let state = self.state(&mut tx, id).await?;
+        StaleVersion::check(*version, state.version)?;
+        if !state.status.is_booked() {
             let to = AppointmentStatus::Scheduled;
-            return Err(AppointmentError::InvalidTransition { from: standing.status, to });
+            return Err(AppointmentError::InvalidTransition { from: state.status, to });
         }
-        if standing.appointment_series_id.is_some() && standing.patient_id != booking.patient_id {
+        if state.appointment_series_id.is_some() && state.patient_id != booking.patient_id {
             let message = "must stay: the appointment belongs to a series; cancel it and book another one";
             return Err(InvalidValue::new("/patient_id", "of_series", message).into());
         }
-        let block = standing.block_at(booking.started_at, booking.ended_at);
+        let block = state.block_at(booking.started_at.get(), booking.ended_at.get());
         let expired = booking::expire(&mut tx, &[booking.specialist_id], booking.patient_id, &[block]).await?;
-        let was_titled = self.title_of(&standing).await?;
-        let title = seal.seal(Titled::Appointment, standing.uid, &booking.title);
+        let was_titled = self.title_of(&state).await?;
+        let title = seal.seal(Titled::Appointment, state.uid, booking.title.as_str());
         match repository::appointment_update(&mut tx, organization, id, title.as_deref(), booking, block).await? {
             Some(appointment) => {
-                reschedule::record(&mut tx, &[&standing], caller.user_id).await?;
+                reschedule::record(&mut tx, &[&state], caller.user_id).await?;
                 let updated = AppointmentEvent::Updated {
                     now: (&appointment).into(),
-                    before: Place::from(&standing),
-                    changed: standing.changed(&appointment, was_titled != booking.title),
+                    before: Place::from(&state),
+                    changed: state.changed(&appointment, was_titled != booking.title.as_str()),
                 };
                 tx.commit(Events::from(updated).and(expired)).await?;
-                Ok(appointment.with(booking.title.clone()))
+                Ok(appointment.with(booking.title.as_str().to_owned()))
             }
             None => Err(repository::unknown_reference(&mut tx, organization, booking).await?),
         }
@@ -148,25 +149,21 @@ impl Service {
     }
 }
 
-/// Racing bookings of one calendar wait for each other here instead of deadlocking in the exclusion
-/// constraints.
+/// Returns the locks of a booking. Concurrent bookings of one calendar wait for them instead of deadlocking in the
+/// exclusion constraints.
 fn locks(organization: OrganizationId, booking: &CreateAppointment) -> Vec<Lock> {
     vec![Lock::Specialist(organization, booking.specialist_id), Lock::Patient(organization, booking.patient_id)]
 }
 
-/// A specialist books for itself alone; row-level security would refuse it too, as a fault.
+/// Refuses a specialist who books for another one. Row-level security refuses it too, but as an internal error.
 pub(super) fn check_own(caller: &Caller, specialist: SpecialistId) -> Result<(), InvalidValue> {
     if caller.role() == Some(Role::Specialist) && caller.specialist_id() != Some(specialist) {
-        return Err(InvalidValue::new(
-            "/specialist_id",
-            "not_own",
-            "must be yourself: a specialist books for itself alone",
-        ));
+        return Err(InvalidValue::new("/specialist_id", "not_own", "must be your own specialist record"));
     }
     Ok(())
 }
 
-/// A booked time ends after it begins, is no longer than a day, and lies within ten years.
+/// Checks that a period ends after it begins, lasts at most a day and lies within ten years of now.
 pub(super) fn check_period(
     started_at: DateTime<Utc>,
     ended_at: DateTime<Utc>,

@@ -1,30 +1,31 @@
 use poem_openapi::Enum;
 
-/// Where an appointment stands.
+/// Status of an appointment.
+///
+/// - `held`: kept for its maker until `hold_expires_at`, or offered to a patient of the waitlist
+/// - `expired`: was held; the hold lapsed or was released
+/// - `scheduled`: booked
+/// - `confirmed`: booked and confirmed
+/// - `in_progress`: has begun
+/// - `completed`: took place
+/// - `cancelled`: cancelled by the patient or the clinic
+/// - `no_show`: the patient did not come
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
 #[oai(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub(crate) enum AppointmentStatus {
-    /// Kept for its maker for a few minutes, or offered to who waits for an hour.
     Held,
-    /// Was held and is free again.
     Expired,
-    /// Booked.
     Scheduled,
-    /// Booked and confirmed.
     Confirmed,
-    /// Under way.
     InProgress,
-    /// Took place.
     Completed,
-    /// Called off.
     Cancelled,
-    /// The patient did not come.
     NoShow,
 }
 
 impl AppointmentStatus {
-    /// Whether the one state may follow upon the other: the whole state machine.
+    /// Returns `true` if the status may change to `to`. This is the whole state machine.
     pub(crate) fn may_become(self, to: Self) -> bool {
         match self {
             Self::Held => matches!(to, Self::Scheduled | Self::Expired),
@@ -35,7 +36,7 @@ impl AppointmentStatus {
         }
     }
 
-    /// Whether it is booked and has not begun: time and people can still change.
+    /// Returns `true` if it is booked and has not begun, so that its time and people can change.
     pub(super) fn is_booked(self) -> bool {
         matches!(self, Self::Scheduled | Self::Confirmed)
     }

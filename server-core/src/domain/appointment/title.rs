@@ -1,17 +1,17 @@
-//! Titles. Their writers are told to name nobody in them and do it all the same, so they are sealed under the
-//! organization's key: whoever may see the appointment reads them, and nobody else.
+//! Titles of appointments and series. They may contain personal data although callers are told to leave it out, so they
+//! are sealed with the organization's key and opened for those who may see the appointment.
 
 use server_shared::mark::Phi;
 use uuid::Uuid;
 
-use super::{Service, model::Appointment, row::AppointmentRow, transition::Standing};
+use super::{Service, model::Appointment, row::AppointmentRow, transition::AppointmentState};
 use crate::{
     database::DatabaseError,
     encryption::{OpenKey, OrganizationKeys},
     ids::OrganizationId,
 };
 
-/// Associated data of an encrypted title, besides its row.
+/// Associated data of an encrypted title, in addition to its row.
 const COLUMN: &str = "title";
 
 /// Kind of row that has a title; each kind has its own table.
@@ -30,23 +30,23 @@ impl Titled {
     }
 }
 
-/// Seals titles that are written in an organization.
+/// Key that seals the titles of an organization.
 #[derive(Debug)]
 pub(super) struct TitleSeal(OpenKey);
 
 impl TitleSeal {
-    /// Of an organization. To be had before a transaction is open, as the key may have to be read.
+    /// Loads the key of an organization. Called before a transaction opens, because it may read the database.
     pub(super) async fn of(keys: &OrganizationKeys, organization: OrganizationId) -> Result<Self, DatabaseError> {
         Ok(Self(keys.of(organization).await?))
     }
 
-    /// The title as it is stored; an empty one is none.
+    /// Seals a title; returns `None` for an empty one.
     pub(super) fn seal(&self, titled: Titled, uid: Uuid, title: &str) -> Option<Vec<u8>> {
         self.0.row(titled.table(), uid).seal(COLUMN, Some(title).filter(|title| !title.is_empty()))
     }
 }
 
-/// A title as it is stored.
+/// Title as stored.
 pub(super) struct StoredTitle<'a> {
     pub(super) titled: Titled,
     pub(super) organization: OrganizationId,
@@ -58,32 +58,33 @@ pub(super) struct StoredTitle<'a> {
 }
 
 impl Service {
-    /// Opens a title.
+    /// Decrypts a title.
     pub(super) async fn title_open(&self, title: StoredTitle<'_>) -> Result<String, DatabaseError> {
         match title.sealed {
             Some(sealed) if title.clear.is_empty() => {
                 let key = self.keys.of(title.organization).await?;
                 let opened = key.row(title.titled.table(), title.uid).open(COLUMN, Some(sealed))?;
-                // Sealed against whoever reads the database; an answer with it is no disclosure.
+                // The seal protects against readers of the database. The answer to a caller who may see the appointment
+                // is no disclosure.
                 Ok(opened.map(Phi::into_inner).unwrap_or_default())
             }
             _ => Ok(title.clear.to_owned()),
         }
     }
 
-    /// Opens the title of an appointment that is about to change.
-    pub(super) async fn title_of(&self, standing: &Standing) -> Result<String, DatabaseError> {
+    /// Decrypts the title of an appointment that is about to change.
+    pub(super) async fn title_of(&self, state: &AppointmentState) -> Result<String, DatabaseError> {
         let title = StoredTitle {
             titled: Titled::Appointment,
-            organization: standing.organization_id,
-            uid: standing.uid,
-            clear: &standing.title,
-            sealed: standing.title_encrypted.as_deref(),
+            organization: state.organization_id,
+            uid: state.uid,
+            clear: &state.title,
+            sealed: state.title_encrypted.as_deref(),
         };
         self.title_open(title).await
     }
 
-    /// An appointment for who may see it.
+    /// Converts a stored appointment into one for callers, with its title decrypted.
     pub(super) async fn opened(&self, row: AppointmentRow) -> Result<Appointment, DatabaseError> {
         let title = StoredTitle {
             titled: Titled::Appointment,
@@ -96,7 +97,7 @@ impl Service {
         Ok(row.with(title))
     }
 
-    /// The same for several.
+    /// Converts several stored appointments, see [`Service::opened`].
     pub(super) async fn opened_all(&self, rows: Vec<AppointmentRow>) -> Result<Vec<Appointment>, DatabaseError> {
         let mut appointments = Vec::with_capacity(rows.len());
         for row in rows {

@@ -21,7 +21,7 @@ use crate::{
     ids::AppointmentTemplateId,
 };
 
-/// `/v1/appointment-templates`
+/// Operations below `/v1/appointment-templates`.
 pub(crate) struct Api {
     pub(crate) templates: Service,
 }
@@ -30,7 +30,8 @@ pub(crate) struct Api {
 impl Api {
     /// List appointment templates
     ///
-    /// Those in use, or with `archived=true` those that can no longer be booked.
+    /// Returns those in use, or with `archived=true` those that can no longer be booked, sorted by name in the order of the
+    /// Unicode collation.
     #[oai(path = "/appointment-templates", method = "get", operation_id = "appointment_template_list")]
     async fn appointment_template_list(
         &self,
@@ -39,7 +40,7 @@ impl Api {
         page: Query<Option<PageNumber>>,
         /// Entries a page, at most 100.
         page_size: Query<Option<PageSize>>,
-        /// Whether to list the archived ones instead of those in use.
+        /// `true` to list archived templates instead of those in use.
         archived: Query<Option<bool>>,
         /// Order of the list.
         sort: Query<Option<AppointmentTemplateSort>>,
@@ -51,7 +52,7 @@ impl Api {
 
     /// Create an appointment template
     ///
-    /// 409 `slug_taken` when another one in use has the slug.
+    /// Answers 409 `slug_taken` if another template in use has the slug.
     #[oai(path = "/appointment-templates", method = "post", operation_id = "appointment_template_create")]
     async fn appointment_template_create(
         &self,
@@ -64,13 +65,13 @@ impl Api {
 
     /// Get an appointment template by its slug
     ///
-    /// Among those in use: an archived one gives its slug away.
+    /// Searches the templates in use: archiving frees the slug.
     #[oai(path = "/appointment-templates/slug/:slug", method = "get", operation_id = "appointment_template_find")]
     async fn appointment_template_find(
         &self,
         caller: Caller,
         /// Slug of the template.
-        #[oai(validator(max_length = 60))]
+        #[oai(validator(max_length = 60, pattern = "^[!-~]*$"))]
         slug: Path<String>,
     ) -> Result<Json<AppointmentTemplate>, ApiError> {
         caller.may(Permission::AppointmentTemplateRead)?;
@@ -79,7 +80,7 @@ impl Api {
 
     /// Get an appointment template
     ///
-    /// Archived ones too: past appointments keep naming them.
+    /// Returns archived templates, too: past appointments keep referring to them.
     #[oai(
         path = "/appointment-templates/:appointment_template_id",
         method = "get",
@@ -88,7 +89,7 @@ impl Api {
     async fn appointment_template_get(
         &self,
         caller: Caller,
-        /// Id of the template.
+        /// Identifier of the template.
         appointment_template_id: Path<AppointmentTemplateId>,
     ) -> Result<Json<AppointmentTemplate>, ApiError> {
         caller.may(Permission::AppointmentTemplateRead)?;
@@ -97,7 +98,7 @@ impl Api {
 
     /// Replace an appointment template
     ///
-    /// Appointments that are booked stay as they are. 409 `slug_taken` when another one in use has the slug.
+    /// Leaves booked appointments as they are. Answers 409 `slug_taken` if another template in use has the slug.
     #[oai(
         path = "/appointment-templates/:appointment_template_id",
         method = "put",
@@ -106,7 +107,7 @@ impl Api {
     async fn appointment_template_update(
         &self,
         caller: Caller,
-        /// Id of the template.
+        /// Identifier of the template.
         appointment_template_id: Path<AppointmentTemplateId>,
         body: Body<AppointmentTemplateInput>,
     ) -> Result<Json<AppointmentTemplate>, ApiError> {
@@ -116,8 +117,8 @@ impl Api {
 
     /// Delete or archive an appointment template
     ///
-    /// One that an appointment names is archived: it can't be booked any more, and what names it keeps doing
-    /// so. Repeated, it does nothing more.
+    /// Archives a template that an appointment refers to: it can no longer be booked, and the references stay. Deletes any
+    /// other. Archiving again changes nothing.
     #[oai(
         path = "/appointment-templates/:appointment_template_id",
         method = "delete",
@@ -126,7 +127,7 @@ impl Api {
     async fn appointment_template_delete(
         &self,
         caller: Caller,
-        /// Id of the template.
+        /// Identifier of the template.
         appointment_template_id: Path<AppointmentTemplateId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::AppointmentTemplateWrite)?;

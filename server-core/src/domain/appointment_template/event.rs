@@ -3,13 +3,13 @@
 use crate::{event::events, ids::AppointmentTemplateId};
 
 events! {
-    /// Something that happened to an appointment template.
+    /// Event of an appointment template.
     AppointmentTemplateEvent of AppointmentTemplateId {
-        /// It has been added.
+        /// The template was created.
         Created => "created",
-        /// Some of its fields have other values.
+        /// Fields of the template were changed.
         Updated[changed] => "updated",
-        /// It has been archived, or deleted if nothing refers to it.
+        /// The template was archived, or deleted if nothing refers to it.
         Deleted => "deleted",
     }
 }

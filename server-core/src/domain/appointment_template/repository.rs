@@ -1,4 +1,7 @@
-use server_shared::http::{Page, Paging};
+use server_shared::{
+    http::{Page, Paging},
+    value::NameKeys,
+};
 
 use super::{
     error::AppointmentTemplateError,
@@ -9,8 +12,8 @@ use crate::{
     ids::{AppointmentTemplateId, OrganizationId, SpecialtyId},
 };
 
-/// A checked statement that gives back the template it wrote: all of it up to `returning`, and the arguments. The
-/// table's alias is `t`.
+/// Expands to a checked statement that returns the template it wrote, from its text up to `returning` and its arguments.
+/// The alias of the table is `t`.
 macro_rules! template_written {
     ($statement:literal, $($arguments:tt)*) => {
         sqlx::query_as!(
@@ -32,7 +35,7 @@ impl Listed for AppointmentTemplate {
     const COLUMNS: &'static str = "id, name, slug, description, duration_minutes, buffer_before_minutes, buffer_after_minutes, \
                                    minimum_notice_minutes, specialty_id, modality, cancellation_cutoff_minutes, \
                                    reschedule_cutoff_minutes, archived_at, created_at, updated_at";
-    // Which of them is the request's to say; a clinic has a few dozen.
+    // The request says whether archived ones are meant; a clinic has a few dozen in all.
     const PRESENT: &'static str = "true";
 }
 
@@ -45,13 +48,13 @@ pub(super) async fn appointment_template_page(
     paging: Paging,
 ) -> Result<Page<AppointmentTemplate>, DatabaseError> {
     let order = match sort {
-        AppointmentTemplateSort::Name => "lower(name), id",
-        AppointmentTemplateSort::NameDescending => "lower(name) desc, id desc",
+        AppointmentTemplateSort::Name => "name_sort, id",
+        AppointmentTemplateSort::NameDescending => "name_sort desc nulls last, id desc",
     };
     reader.list().filter("(archived_at is not null) =", Some(archived)).page(order, paging).await
 }
 
-/// By slug, among those in use.
+/// Finds a template by its slug among those in use.
 pub(super) async fn appointment_template_find(
     reader: &mut OpenReader,
     slug: &str,
@@ -59,27 +62,29 @@ pub(super) async fn appointment_template_find(
     reader.list().of_organization().filter("archived_at is null and slug =", Some(slug)).one().await
 }
 
-/// `None`: its specialty is not there, or archived.
+/// Creates a template; `None` if its specialty does not exist or is archived.
 pub(super) async fn appointment_template_create(
     tx: &mut impl Tx,
     organization: OrganizationId,
     input: &AppointmentTemplateInput,
     slug: &str,
 ) -> Result<Option<AppointmentTemplate>, AppointmentTemplateError> {
+    let keys = NameKeys::of(&[input.name.as_str()]);
     template_written!(
         r#"
         insert into appointment_templates as t (organization_id, name, slug, description, duration_minutes, buffer_before_minutes,
                                            buffer_after_minutes, minimum_notice_minutes, specialty_id, modality,
-                                           cancellation_cutoff_minutes, reschedule_cutoff_minutes)
-        select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12
+                                           cancellation_cutoff_minutes, reschedule_cutoff_minutes,
+                                           name_folded, name_sort, name_keys_version)
+        select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15
         where $9::bigint is null or exists (select from specialties y where y.organization_id = $1 and y.id = $9
                                             and y.archived_at is null)
         returning
         "#,
         organization.0,
-        input.name,
+        input.name.as_str(),
         slug,
-        input.description,
+        input.description.as_str(),
         input.duration_minutes,
         input.buffer_before_minutes,
         input.buffer_after_minutes,
@@ -87,25 +92,30 @@ pub(super) async fn appointment_template_create(
         input.specialty_id.map(|id| id.0),
         input.modality as Modality,
         input.cancellation_cutoff_minutes,
-        input.reschedule_cutoff_minutes
+        input.reschedule_cutoff(),
+        keys.folded,
+        keys.sort,
+        keys.version
     )
     .fetch_optional(tx.connection()?)
     .await
     .map_err(on_slug)
 }
 
-/// `None`: its specialty is not there, or archived; one that was archived meanwhile may stay.
+/// Replaces a template; `None` if its specialty does not exist or is archived. A specialty that it had before may stay.
 pub(super) async fn appointment_template_update(
     tx: &mut impl Tx,
     id: AppointmentTemplateId,
     input: &AppointmentTemplateInput,
 ) -> Result<Option<AppointmentTemplate>, AppointmentTemplateError> {
+    let keys = NameKeys::of(&[input.name.as_str()]);
     template_written!(
         r#"
         update appointment_templates t
         set name = $2, slug = coalesce($3, t.slug), description = $4, duration_minutes = $5, buffer_before_minutes = $6,
             buffer_after_minutes = $7, minimum_notice_minutes = $8, specialty_id = $9, modality = $10,
-            cancellation_cutoff_minutes = $11, reschedule_cutoff_minutes = $12, updated_at = now()
+            cancellation_cutoff_minutes = $11, reschedule_cutoff_minutes = $12, name_folded = $13, name_sort = $14,
+            name_keys_version = $15, updated_at = now()
         where t.id = $1
           and ($9::bigint is null or $9 = t.specialty_id
                or exists (select from specialties y where y.organization_id = t.organization_id and y.id = $9
@@ -113,9 +123,9 @@ pub(super) async fn appointment_template_update(
         returning
         "#,
         id.0,
-        input.name,
+        input.name.as_str(),
         input.slug,
-        input.description,
+        input.description.as_str(),
         input.duration_minutes,
         input.buffer_before_minutes,
         input.buffer_after_minutes,
@@ -123,7 +133,10 @@ pub(super) async fn appointment_template_update(
         input.specialty_id.map(|id| id.0),
         input.modality as Modality,
         input.cancellation_cutoff_minutes,
-        input.reschedule_cutoff_minutes
+        input.reschedule_cutoff(),
+        keys.folded,
+        keys.sort,
+        keys.version
     )
     .fetch_optional(tx.connection()?)
     .await

@@ -31,7 +31,7 @@ const FIELDS: [&str; 11] = [
     "reschedule_cutoff_minutes",
 ];
 
-/// What a clinic offers to be booked.
+/// Service for the appointment templates of a clinic.
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,
@@ -77,7 +77,7 @@ impl Service {
         organization: OrganizationId,
         input: &AppointmentTemplateInput,
     ) -> Result<AppointmentTemplate, AppointmentTemplateError> {
-        let slug = input.slug.clone().unwrap_or_else(|| slugify(&input.name, "appointment"));
+        let slug = input.slug.clone().unwrap_or_else(|| slugify(input.name.as_str(), "appointment"));
         let mut tx = self.database.write(caller).await?;
         let template = repository::appointment_template_create(&mut tx, organization, input, &slug)
             .await?

@@ -1,10 +1,10 @@
-use chrono::{DateTime, Utc};
 use poem_openapi::{
     OpenApi,
     param::{Path, Query},
     payload::Json,
 };
 use server_shared::ApiError;
+use server_shared::value::Moment;
 
 use super::{Service, model::Availability};
 use crate::{
@@ -22,9 +22,10 @@ pub(crate) struct Api {
 impl Api {
     /// Get a specialist's open slots
     ///
-    /// What is left of its hours after exceptions, bookings and buffers, minimum notice, horizon and daily
-    /// cap; none when it can't be booked. Hours are local to the specialist's zone, whatever its clocks do:
-    /// a local time that is left out has no slot, one that comes twice has one. 404
+    /// Returns the slots within the specialist's working hours that remain after exceptions, bookings, buffers, minimum
+    /// notice, horizon and daily cap; none if the specialist is not bookable. Hours are local to the specialist's zone:
+    /// a local time that is skipped when the clocks go forward has no slot, one that occurs twice has one. 400
+    /// `invalid_range` when `to` is not after `from` or more than 92 days after it. 404
     /// `appointment_template_not_found` also for an archived template.
     #[oai(
         path = "/specialists/:specialist_id/availability",
@@ -34,17 +35,22 @@ impl Api {
     async fn specialist_availability_get(
         &self,
         caller: Caller,
-        /// Id of the specialist.
+        /// Identifier of the specialist.
         specialist_id: Path<SpecialistId>,
-        /// Only slots that begin at this moment or later; now when left out.
-        from: Query<Option<DateTime<Utc>>>,
-        /// Only slots that begin before this moment, at most 92 days after `from`; 7 days after it when left out.
-        to: Query<Option<DateTime<Utc>>>,
-        /// What is to be booked: its duration, buffers and notice hold. The specialist's own when left out.
+        /// Selects slots that begin at this time or later; now when left out.
+        from: Query<Option<Moment>>,
+        /// Selects slots that begin before this time, at most 92 days after `from`; 7 days after it when left out.
+        to: Query<Option<Moment>>,
+        /// Appointment template to book, which determines duration, buffers and minimum notice; those of the
+        /// specialist's schedule when left out.
         template_id: Query<Option<AppointmentTemplateId>>,
     ) -> Result<Json<Availability>, ApiError> {
         caller.may(Permission::SpecialistRead)?;
         caller.organization()?;
-        Ok(Json(self.availability.get(&caller, specialist_id.0, template_id.0, from.0, to.0).await?))
+        Ok(Json(
+            self.availability
+                .get(&caller, specialist_id.0, template_id.0, from.0.map(Moment::get), to.0.map(Moment::get))
+                .await?,
+        ))
     }
 }

@@ -10,17 +10,17 @@ use crate::{
     ids::{AppointmentTemplateId, SpecialistId, SpecialtyId},
 };
 
-/// When a specialist can be booked.
+/// Open slots of a specialist.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct Availability {
-    /// The specialist.
+    /// Identifier of the specialist.
     pub(crate) specialist_id: SpecialistId,
-    /// The IANA zone that its hours are in, to show slots in.
+    /// IANA zone of the specialist's hours, for the display of slots.
     pub(crate) timezone: String,
-    /// How many minutes lie between two beginnings.
+    /// Minutes between the beginnings of slots.
     pub(crate) slot_minutes: u32,
-    /// The slots, earliest first; they overlap where one takes longer than the next one is away.
+    /// Open slots, earliest first. They overlap if their duration exceeds `slot_minutes`.
     pub(crate) data: Vec<Slot>,
 }
 
@@ -36,16 +36,16 @@ impl Example for Availability {
     }
 }
 
-/// How long the slots of the example take.
+/// Duration of the slots of the example.
 const LASTS: TimeDelta = TimeDelta::minutes(30);
 
-/// Time that can be booked.
+/// Slot that can be booked.
 #[derive(Debug, Clone, Copy, Object)]
 #[oai(rename = "OpenSlot", example)]
 pub(crate) struct Slot {
-    /// When it begins.
+    /// Beginning of the slot.
     pub(crate) started_at: DateTime<Utc>,
-    /// When it ends.
+    /// End of the slot.
     pub(crate) ended_at: DateTime<Utc>,
 }
 
@@ -62,33 +62,33 @@ impl Example for Slot {
     }
 }
 
-/// A slot that can be booked, and what a booking of it takes over.
+/// Slot that can be booked, with the terms that a booking takes over.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OpenSlot {
-    /// When the appointment begins.
+    /// Beginning of the slot.
     pub(crate) started_at: DateTime<Utc>,
-    /// When it ends.
+    /// End of the slot.
     pub(crate) ended_at: DateTime<Utc>,
-    /// From when on it keeps others out: its beginning less the buffer before it.
+    /// Beginning of the blocked time: the slot's beginning less the buffer before it.
     pub(crate) block_start: DateTime<Utc>,
-    /// Until when: its end and the buffer after it.
+    /// End of the blocked time: the slot's end plus the buffer after it.
     pub(crate) block_end: DateTime<Utc>,
-    /// The template's specialty; none without a template.
+    /// Specialty of the template, if any.
     pub(crate) specialty_id: Option<SpecialtyId>,
-    /// The template's; in person without one.
+    /// Modality of the template; in person without one.
     pub(crate) modality: Modality,
-    /// How long before its beginning a patient can last cancel, in minutes.
+    /// Minutes before its beginning up to which the patient can cancel.
     pub(crate) cancellation_cutoff_minutes: i32,
-    /// How long before its beginning a patient can last reschedule, in minutes.
+    /// Minutes before its beginning up to which the patient can move it.
     pub(crate) reschedule_cutoff_minutes: i32,
 }
 
-/// What a specialist offers, and what is booked around the time that was asked for.
+/// Schedule of a specialist, terms of the offer, and bookings around the requested range.
 #[derive(Debug, Clone)]
 pub(crate) struct Offered {
-    /// Whether it can be booked at all.
+    /// `true` if the specialist can be booked.
     pub(super) bookable: bool,
-    /// The template that was asked for, if it is there.
+    /// Requested template, if it exists.
     pub(super) template: Option<AppointmentTemplateId>,
     pub(super) schedule: Schedule,
     pub(super) offer: Offer,
@@ -97,28 +97,27 @@ pub(crate) struct Offered {
 }
 
 impl Offered {
-    /// What the specialist's hours are said in.
+    /// Returns the zone of the specialist's hours.
     pub(crate) fn zone(&self) -> Tz {
         self.schedule.zone
     }
 
-    /// Whether the specialist can be booked at all.
+    /// Returns `true` if the specialist can be booked.
     pub(crate) fn is_bookable(&self) -> bool {
         self.bookable
     }
 
-    /// What others are kept out of by what is booked.
+    /// Returns the times that bookings block.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = &Range<DateTime<Utc>>> {
         self.busy.iter().map(|busy| &busy.block).filter(|block| !block.is_empty())
     }
 
-    /// Whether the specialist is away at a time between the two moments: an exception says so. What it
-    /// works otherwise is not asked.
+    /// Returns `true` if the schedule has an absence that overlaps the range. Weekly hours are not considered.
     pub(crate) fn is_away(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {
         engine::is_away(&self.schedule, from, to)
     }
 
-    /// The slot that begins at the moment, whether or not it is open.
+    /// Returns the slot that begins at `started_at`, open or not.
     pub(crate) fn slot_at(&self, started_at: DateTime<Utc>) -> OpenSlot {
         let slot = engine::Slot { started_at, ended_at: started_at + self.offer.duration };
         let block = self.offer.block(&slot);
@@ -135,7 +134,7 @@ impl Offered {
     }
 }
 
-/// What a booking takes over from its template.
+/// Terms that a booking takes over from its template.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terms {
     pub(super) specialty_id: Option<SpecialtyId>,

@@ -11,7 +11,7 @@ use crate::{
     ids::{AppointmentId, AppointmentTemplateId, OrganizationId, SpecialistId, SpecialtyId},
 };
 
-/// A row of `specialist_offer`. Of a list there is an array a column.
+/// Row of `specialist_offer`. Lists are returned as one array per column.
 struct OfferRow {
     timezone: String,
     bookable: bool,
@@ -38,8 +38,8 @@ struct OfferRow {
     booked_starts: Vec<DateTime<Utc>>,
 }
 
-/// What a specialist offers and what is booked from `from` to `to`, in one statement; `None` when there
-/// is no such specialist.
+/// Returns the schedule of a specialist, the terms of a template and the bookings from `from` to `to`, in one
+/// statement. Returns `None` if the specialist does not exist.
 pub(super) async fn offer_get(
     reader: &mut OpenReader,
     id: SpecialistId,
@@ -78,7 +78,7 @@ pub(super) async fn offer_get(
     row.map(OfferRow::offered).transpose()
 }
 
-/// The same within a transaction, as if the appointment `besides` did not exist.
+/// Returns the same as [`offer_get`], within a transaction and without the appointment `besides`.
 pub(super) async fn offer_get_besides(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -182,5 +182,5 @@ fn count(number: i32) -> Result<u32, DatabaseError> {
 }
 
 fn damaged(what: &str) -> DatabaseError {
-    DatabaseError::Damaged(format!("{what} is none"))
+    DatabaseError::Damaged(format!("{what} is invalid"))
 }

@@ -12,12 +12,12 @@ use crate::{
     ids::{AppointmentId, AppointmentTemplateId, OrganizationId, SpecialistId},
 };
 
-/// The range when only its beginning is said.
+/// Length of the range if only its beginning is given.
 const USUAL_RANGE: TimeDelta = TimeDelta::days(7);
-/// How far from now anything can be offered; beyond, dates need not be what the database can hold.
+/// Largest distance from now at which slots are searched. Dates beyond it may exceed the range of the database.
 const FURTHEST: TimeDelta = TimeDelta::days(400);
 
-/// When specialists can be booked.
+/// Availability of specialists.
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,
@@ -51,13 +51,13 @@ impl Service {
     }
 }
 
-/// The slot of a specialist that begins at `started_at`, if it can be booked: what availability lists,
-/// asked for one slot. `besides` is an appointment whose time counts as free, for it is being moved.
+/// Returns the slot of a specialist that begins at `started_at` if it is open, by the rules of the availability. The
+/// appointment `besides` is ignored, because it is being moved.
 ///
-/// To be called under the lock of the specialist; holds that have run out count as free.
+/// The caller holds the specialist's lock. Lapsed holds block nothing.
 ///
-/// [`AvailabilityError::NotOffered`] when it would not be offered if nothing were booked;
-/// [`AvailabilityError::Taken`] when it is booked, or the day is full.
+/// [`AvailabilityError::NotOffered`] if the schedule has no such slot; [`AvailabilityError::Taken`] if it is booked or
+/// the daily cap is reached.
 pub(crate) async fn open_slot(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -82,8 +82,8 @@ pub(crate) async fn open_slot(
     Err(if is_open(&[]) { AvailabilityError::Taken } else { AvailabilityError::NotOffered })
 }
 
-/// What a specialist offers and what is booked from `from` to `to`, for who books whatever its hours are. To
-/// be called under the lock of the specialist; holds that have run out count as free.
+/// Returns the schedule and bookings of a specialist from `from` to `to`, for bookings outside of its working hours.
+/// The caller holds the specialist's lock. Lapsed holds block nothing.
 pub(crate) async fn offered(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -96,7 +96,7 @@ pub(crate) async fn offered(
     found(offered, template)
 }
 
-/// What is open with a specialist over any length of time, to be given away slot by slot.
+/// Open slots of a specialist in a range of any length, which can be given away one by one.
 pub(crate) struct Openings {
     offered: Offered,
     from: DateTime<Utc>,
@@ -106,19 +106,19 @@ pub(crate) struct Openings {
 }
 
 impl Openings {
-    /// The slots, earliest first.
+    /// Returns the open slots, earliest first.
     pub(crate) fn slots(&self) -> &[OpenSlot] {
         &self.slots
     }
 
-    /// Counts a slot as booked, be it booked as something else.
+    /// Counts a slot as booked, for whichever template.
     pub(crate) fn give(&mut self, slot: &OpenSlot) {
         let block = slot.block_start..slot.block_end;
         self.offered.busy.push(engine::Busy { block, booked_at: slot.started_at });
         self.look();
     }
 
-    /// Finds the slots, piece by piece, for the engine looks no further than its longest range.
+    /// Finds the slots piece by piece, because the engine limits the length of a range.
     fn look(&mut self) {
         let Self { offered, to, now, slots, .. } = self;
         slots.clear();
@@ -132,8 +132,7 @@ impl Openings {
     }
 }
 
-/// What is open with a specialist from `from` to `to`, as far as there can be slots; holds that have run out
-/// count as free.
+/// Returns the open slots of a specialist from `from` to `to`. Lapsed holds block nothing.
 pub(crate) async fn openings(
     reader: &mut OpenReader,
     specialist: SpecialistId,
@@ -155,7 +154,7 @@ fn found(offered: Option<Offered>, template: Option<AppointmentTemplateId>) -> R
     if template == offered.template { Ok(offered) } else { Err(AvailabilityError::TemplateNotFound) }
 }
 
-/// The range that is asked for, as far as there can be slots in it.
+/// Validates the requested range and limits it to the times at which there can be slots.
 fn range(
     from: Option<DateTime<Utc>>,
     to: Option<DateTime<Utc>>,
@@ -169,7 +168,7 @@ fn range(
     Ok((near(from, now), near(to, now)))
 }
 
-/// The moment, or if it is too far from now for anything to be offered, one that is, too.
+/// Limits a moment to the times at which there can be slots.
 fn near(moment: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
     moment.clamp(now - TimeDelta::seconds(1), now + FURTHEST)
 }
@@ -194,7 +193,7 @@ mod tests {
             assert!(range(Some(from), Some(to), now).is_err(), "{from} {to}");
         }
         assert!(range(Some(DateTime::<Utc>::MAX_UTC), None, now).is_err());
-        // What can't be reached is asked for near by, so that every moment is one that the database knows.
+        // Moments out of reach are limited, so that the database can represent each of them.
         let (from, to) = range(Some(DateTime::<Utc>::MIN_UTC), None, now).unwrap();
         assert!(from <= now && to <= now && now - from <= day);
     }

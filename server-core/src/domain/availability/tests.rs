@@ -1,4 +1,4 @@
-//! The arithmetic against a slow and simple one, and against what it promises.
+//! Tests of the engine against a slow and simple implementation, and against its properties.
 
 mod examples;
 mod oracle;

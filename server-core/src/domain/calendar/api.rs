@@ -1,4 +1,3 @@
-use chrono::{DateTime, Utc};
 use poem::{IntoResponse, Request, Response, http::StatusCode};
 use poem_openapi::{
     ApiResponse, OpenApi,
@@ -10,6 +9,7 @@ use poem_openapi::{
 use server_shared::{
     ApiError,
     http::{Body, Created, NoContent},
+    value::Moment,
 };
 
 use super::{
@@ -34,22 +34,22 @@ pub(crate) struct Api {
 impl Api {
     /// Show a calendar
     ///
-    /// Every appointment that overlaps the range, in UTC and as clocks in the zone show it; specialists
-    /// and patients see their own. Holds and what became of them are shown only where `status` asks for
-    /// them: a hold is a time that is busy for a while.
+    /// Returns the appointments that overlap the range, in UTC and in local time. Specialists and patients see their
+    /// own. Holds and expired holds are included only if `status` selects them.
     #[oai(path = "/calendar", method = "get", operation_id = "calendar_get")]
     async fn calendar_get(
         &self,
         caller: Caller,
-        /// Those that end after this moment.
-        from: Query<DateTime<Utc>>,
-        /// Those that begin before this moment, at most 92 days after `from`.
-        to: Query<DateTime<Utc>>,
-        /// Only those of this specialist.
+        /// Beginning of the range: selects appointments that end after it.
+        from: Query<Moment>,
+        /// End of the range, after `from` and at most 92 days after it: selects appointments that begin before it.
+        to: Query<Moment>,
+        /// Selects appointments of this specialist.
         specialist_id: Query<Option<SpecialistId>>,
-        /// Only those in this state.
+        /// Selects appointments with this status.
         status: Query<Option<AppointmentStatus>>,
-        /// The IANA zone of local times; the organization's when left out.
+        /// IANA zone of the local times; the organization's when left out.
+        #[oai(validator(pattern = "^[!-~]*$"))]
         timezone: Query<Option<String>>,
     ) -> Result<Json<Calendar>, ApiError> {
         caller.may(Permission::CalendarRead)?;
@@ -65,18 +65,18 @@ impl Api {
 
     /// Show a calendar of several specialists
     ///
-    /// The same as showing a calendar, for what a query is too short for; it changes nothing.
+    /// Returns the same as `GET`, for several specialists and statuses. Changes nothing.
     #[oai(path = "/calendar", method = "post", operation_id = "calendar_search")]
     async fn calendar_search(&self, caller: Caller, body: Body<SearchCalendar>) -> Result<Json<Calendar>, ApiError> {
         caller.may(Permission::CalendarRead)?;
         Ok(Json(self.calendar.search(&caller, &body).await?))
     }
 
-    /// Get a link to subscribe to one's calendar
+    /// Create a calendar feed
     ///
-    /// The answer shows a token, once: whoever has the link `/v1/calendar.ics?token=…` reads the
-    /// appointments that the caller may see in this organization, without names or titles. A new link
-    /// ends the one before; all end with the membership.
+    /// Creates the caller's calendar feed, or gives it a new token. The token is shown once: everybody who has the link
+    /// `/v1/calendar.ics?token=…` can read the appointments that the caller may see in this organization, without names
+    /// and titles. The previous link stops working; every link stops working when the membership ends.
     #[oai(path = "/calendar/feeds", method = "post", operation_id = "calendar_feed_create")]
     async fn calendar_feed_create(&self, caller: Person) -> Result<Created<CalendarFeedToken>, ApiError> {
         caller.may(Permission::CalendarRead)?;
@@ -84,9 +84,9 @@ impl Api {
         Ok(Created(self.calendar.feed_create(&caller, caller.organization()?).await?))
     }
 
-    /// Revoke the link to one's calendar
+    /// Revoke a calendar feed
     ///
-    /// It is refused from then on. Repeated, it does nothing more.
+    /// Revokes the link at once. Repeated calls change nothing.
     #[oai(path = "/calendar/feeds", method = "delete", operation_id = "calendar_feed_delete")]
     async fn calendar_feed_delete(&self, caller: Person) -> Result<NoContent, ApiError> {
         caller.may(Permission::CalendarRead)?;
@@ -97,15 +97,17 @@ impl Api {
 
     /// Read a calendar feed
     ///
-    /// For calendar programs, which can send no header: the token is the one credential that is taken
-    /// from a link. Appointments of the last 90 and the next 366 days as iCalendar (RFC 5545), in UTC;
-    /// what was cancelled or missed stays, marked `CANCELLED`. 404 `calendar_feed_not_found` when the
-    /// link was revoked or never was, or its owner is no member any more.
+    /// Returns appointments of the last 90 and the next 366 days as iCalendar (RFC 5545), in UTC. Calendar programs
+    /// cannot send headers, so this is the one operation that takes its credential from the URL. Cancelled and missed
+    /// appointments are included as `CANCELLED`; so are, for 90 days, appointments that were deleted or given to
+    /// another specialist or patient. `SEQUENCE` rises with each change that the feed shows. 404
+    /// `calendar_feed_not_found` when the link was revoked or never existed, or its owner is no member any more.
     #[oai(path = "/calendar.ics", method = "get", operation_id = "calendar_feed_get")]
     async fn calendar_feed_get(
         &self,
         request: &Request,
-        /// The token that the link was given with.
+        /// Token of the feed.
+        #[oai(validator(pattern = "^[!-~]*$"))]
         token: Query<String>,
     ) -> Result<Icalendar, ApiError> {
         let caller = self.feeds.caller(request, "calendar_feed_get", &token).await?;
@@ -114,8 +116,8 @@ impl Api {
     }
 }
 
-/// 200 with a calendar as programs exchange it. Nobody keeps a copy (`no-store`, as of every answer): a
-/// cache is found by the link, which is the secret, and would outlive its end.
+/// Answer 200 with an iCalendar file. Like every answer it is not cached (`no-store`): a cache would be keyed by the
+/// URL, which contains the token, and would outlive a revocation.
 struct Icalendar(String);
 
 impl Icalendar {

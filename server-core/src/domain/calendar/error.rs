@@ -10,7 +10,7 @@ errors! {
             "Some values are not valid; see details.fields."
             with json!({ "fields": faults }),
         NoMember => Forbidden "permission_denied"
-            "Only members of the organization have a calendar to subscribe to.",
+            "Only members of the organization have a calendar feed.",
         FeedNotFound => NotFound "calendar_feed_not_found" "There is no such calendar feed.",
     }
     and those of {
@@ -19,7 +19,7 @@ errors! {
 }
 
 impl CalendarError {
-    /// The answer where the search came as query parameters, whose faults are of the request's form.
+    /// Converts the error of a search whose values came as query parameters: their faults are 400, not 422.
     pub(super) fn of_parameters(self) -> ApiError {
         match self {
             Self::Search { faults } => {

@@ -1,4 +1,4 @@
-//! Appointments as iCalendar (RFC 5545) writes them.
+//! Appointments as iCalendar (RFC 5545).
 
 use chrono::{DateTime, TimeDelta, Utc};
 use icalendar::{Calendar, Class, Component, Event, EventLike, EventStatus, Property};
@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use crate::domain::{appointment::AppointmentStatus, appointment_template::Modality};
 
-/// How often programs are asked to look again.
+/// Interval at which programs are asked to refresh.
 const REFRESH: TimeDelta = TimeDelta::minutes(15);
 
-/// What a feed says of an appointment: nobody's name, and no text that somebody wrote about it.
+/// Appointment as a feed shows it: without names and free text.
 #[derive(Debug)]
 pub(super) struct FeedEntry {
     pub(super) uid: Uuid,
@@ -23,10 +23,10 @@ pub(super) struct FeedEntry {
     pub(super) updated_at: DateTime<Utc>,
 }
 
-/// The text of a calendar.
+/// Renders the entries as an iCalendar file.
 pub(super) fn written(entries: &[FeedEntry]) -> String {
     let mut calendar = Calendar::empty();
-    // Without a METHOD, which would ask for an ORGANIZER of each event: a feed invites nobody.
+    // No METHOD: it would require an ORGANIZER in each event, and a feed invites nobody.
     for (name, value) in [("VERSION", "2.0"), ("PRODID", "-//RestartiX//Core//EN"), ("CALSCALE", "GREGORIAN")] {
         calendar.append_property(Property::new(name, value));
     }
@@ -49,7 +49,8 @@ fn event(entry: &FeedEntry) -> Event {
         .done()
 }
 
-/// Programs hide or cross out what is cancelled; what is only missing some keep for ever.
+/// Returns the iCalendar status. Programs hide or strike through cancelled events, but some keep events that are only
+/// missing.
 fn status(status: AppointmentStatus) -> EventStatus {
     match status {
         AppointmentStatus::Held | AppointmentStatus::Scheduled => EventStatus::Tentative,
@@ -66,7 +67,7 @@ fn summary(entry: &FeedEntry) -> String {
         Modality::Video => "video",
     };
     let summary = format!("{} ({modality})", entry.specialty.as_deref().unwrap_or("Appointment"));
-    // A line break of any kind would end the line and let a name say what the event is.
+    // A line break in the specialty's name would end the line and let the name add properties to the event.
     summary.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

@@ -3,11 +3,11 @@
 use crate::{event::events, ids::CalendarFeedId};
 
 events! {
-    /// Something that happened to a calendar feed.
+    /// Event of a calendar feed.
     CalendarFeedEvent of CalendarFeedId {
-        /// A member has a link to its calendar.
+        /// It was created or got a new token.
         Created => "created",
-        /// The link opens nothing any more.
+        /// Its token was revoked.
         Revoked => "revoked",
     }
 }

@@ -2,6 +2,7 @@ use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 use chrono_tz::Tz;
 use poem_openapi::{Object, types::Example};
 use server_shared::mark::ShownOnce;
+use server_shared::value::Moment;
 use uuid::Uuid;
 
 use crate::{
@@ -9,13 +10,13 @@ use crate::{
     ids::{AppointmentId, CalendarFeedId, PatientId, SpecialistId, SpecialtyId, UserId},
 };
 
-/// The appointments in a stretch of time, earliest first.
+/// Appointments in a range, earliest first.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct Calendar {
-    /// The IANA zone of the local times: the one asked for, or the organization's.
+    /// IANA zone of the local times: the requested one, or the organization's.
     pub(crate) timezone: String,
-    /// The appointments.
+    /// Appointments, earliest first.
     pub(crate) entries: Vec<CalendarEntry>,
 }
 
@@ -25,31 +26,31 @@ impl Example for Calendar {
     }
 }
 
-/// An appointment as a calendar shows it: no title and no name.
+/// Appointment as a calendar shows it, without title and names.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CalendarEntry {
-    /// Id of the appointment.
+    /// Identifier of the appointment.
     pub(crate) id: AppointmentId,
-    /// Name of the appointment in links and in feeds.
+    /// Random identifier of the appointment for links and calendars.
     pub(crate) uid: Uuid,
-    /// Where it stands.
+    /// Status of the appointment.
     pub(crate) status: AppointmentStatus,
-    /// How specialist and patient meet.
+    /// Form in which specialist and patient meet.
     pub(crate) modality: Modality,
-    /// Who treats.
+    /// Specialist who treats.
     pub(crate) specialist_id: SpecialistId,
-    /// Who is treated.
+    /// Patient who is treated.
     pub(crate) patient_id: PatientId,
-    /// In which specialty, if that was said.
+    /// Specialty of the appointment, if any.
     pub(crate) specialty: Option<CalendarSpecialty>,
-    /// When it begins.
+    /// Beginning of the appointment.
     pub(crate) started_at: DateTime<Utc>,
-    /// When it ends.
+    /// End of the appointment.
     pub(crate) ended_at: DateTime<Utc>,
-    /// When it begins, as a clock in the calendar's zone shows it, with the offset of that moment.
+    /// Beginning in local time of the calendar's zone, with the offset from UTC at that time.
     pub(crate) local_started_at: DateTime<FixedOffset>,
-    /// When it ends, likewise.
+    /// End in local time of the calendar's zone, with the offset from UTC at that time.
     pub(crate) local_ended_at: DateTime<FixedOffset>,
 }
 
@@ -74,31 +75,31 @@ impl Example for CalendarEntry {
     }
 }
 
-/// The specialty of an appointment.
+/// Specialty of an appointment.
 #[derive(Debug, Clone, Object)]
 pub(crate) struct CalendarSpecialty {
-    /// Its id.
+    /// Identifier of the specialty.
     pub(crate) id: SpecialtyId,
-    /// Its name.
+    /// Name of the specialty.
     pub(crate) name: String,
 }
 
-/// Which appointments to show.
+/// Request to search a calendar.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct SearchCalendar {
-    /// Those that end after this moment.
-    pub(crate) from: DateTime<Utc>,
-    /// Those that begin before this moment, at most 92 days after `from`.
-    pub(crate) to: DateTime<Utc>,
-    /// Those of these specialists; of all when empty.
+    /// Beginning of the range: selects appointments that end after it.
+    pub(crate) from: Moment,
+    /// End of the range, after `from` and at most 92 days after it: selects appointments that begin before it.
+    pub(crate) to: Moment,
+    /// Selects appointments of these specialists; of all when empty.
     #[oai(default, validator(max_items = 100, unique_items))]
     pub(crate) specialist_ids: Vec<SpecialistId>,
-    /// Those in these states; in all but `held` and `expired` when empty.
+    /// Selects appointments with one of these statuses; all but `held` and `expired` when empty.
     #[oai(default, validator(max_items = 8))]
     pub(crate) statuses: Vec<AppointmentStatus>,
-    /// The IANA zone of local times; the organization's when left out.
-    #[oai(validator(min_length = 1, max_length = 100))]
+    /// IANA zone of the local times; the organization's when left out.
+    #[oai(validator(min_length = 1, max_length = 100, pattern = "^[!-~]*$"))]
     pub(crate) timezone: Option<String>,
 }
 
@@ -106,8 +107,8 @@ impl Example for SearchCalendar {
     fn example() -> Self {
         let from = DateTime::UNIX_EPOCH + TimeDelta::days(20_500);
         Self {
-            from,
-            to: from + TimeDelta::days(31),
+            from: Moment::nearest(from),
+            to: Moment::nearest(from + TimeDelta::days(31)),
             specialist_ids: vec![SpecialistId(8), SpecialistId(9)],
             statuses: Vec::new(),
             timezone: Some("Europe/Berlin".to_owned()),
@@ -115,15 +116,15 @@ impl Example for SearchCalendar {
     }
 }
 
-/// A member's calendar, open to whoever has its token.
+/// Calendar feed of a member, readable with its token.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct CalendarFeed {
-    /// Its id; stays when the token is replaced.
+    /// Identifier of the feed; stays when the token is replaced.
     pub(crate) id: CalendarFeedId,
-    /// Whose appointments it shows.
+    /// User whose appointments it shows.
     pub(crate) user_id: UserId,
-    /// When its token was made.
+    /// Time at which its token was created.
     pub(crate) created_at: DateTime<Utc>,
 }
 
@@ -134,13 +135,13 @@ impl Example for CalendarFeed {
     }
 }
 
-/// A calendar feed and the token to read it with.
+/// Calendar feed and its token.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub(crate) struct CalendarFeedToken {
-    /// The feed.
+    /// Calendar feed.
     pub(crate) feed: CalendarFeed,
-    /// To be put into the link `/v1/calendar.ics?token=…`. This is the only time it is shown.
+    /// Token for the link `/v1/calendar.ics?token=…`. Shown only once.
     pub(crate) token: ShownOnce<String>,
 }
 

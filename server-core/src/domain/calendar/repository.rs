@@ -8,18 +8,18 @@ use super::{
     model::{CalendarEntry, CalendarFeed, CalendarSpecialty, SearchCalendar},
 };
 use crate::{
-    database::{DatabaseError, OpenReader, Tx},
+    database::{Across, DatabaseError, OpenReader, Tx},
     domain::{appointment::AppointmentStatus, appointment_template::Modality},
     ids::{AppointmentId, CalendarFeedId, OrganizationId, PatientId, SpecialistId, SpecialtyId, UserId},
 };
 
-/// Appointments that a feed shows at most; those furthest in the past are left out first.
+/// Maximal number of appointments in a feed; the earliest ones are left out.
 const MOST: i64 = 20_000;
 
-/// What a calendar shows, and the zone it shows it in: one statement, however much that is. Without a
-/// zone of its own the search is shown in the organization's.
+/// Returns the entries of a calendar and its zone, in one statement. Without a `timezone` the zone is the
+/// organization's.
 ///
-/// No appointment is longer than a day, which is what lets the index begin near the range's beginning.
+/// No appointment is longer than a day, so that the index scan begins one day before the range.
 pub(super) async fn calendar_entries(
     reader: &mut OpenReader,
     search: &SearchCalendar,
@@ -57,22 +57,22 @@ pub(super) async fn calendar_entries(
         role,
         patient,
         specialist,
-        search.from,
-        search.to,
+        search.from.get(),
+        search.to.get(),
         &specialists,
         &statuses
     )
     .fetch_all(connection)
     .await?;
     let Some(first) = rows.first() else {
-        return Err(DatabaseError::Damaged("a caller's organization is not there".to_owned()));
+        return Err(DatabaseError::Damaged("the caller's organization does not exist".to_owned()));
     };
     let timezone = match timezone {
         Some(timezone) => timezone,
         None => first
             .timezone
             .parse()
-            .map_err(|_| DatabaseError::Damaged("an organization's zone is none of the IANA database".to_owned()))?,
+            .map_err(|_| DatabaseError::Damaged("the timezone of an organization is invalid".to_owned()))?,
     };
     let local = |moment: DateTime<Utc>| moment.with_timezone(&timezone).fixed_offset();
     let entries = rows.into_iter().filter_map(|row| {
@@ -94,26 +94,39 @@ pub(super) async fn calendar_entries(
     Ok((timezone, entries.collect()))
 }
 
-/// What a feed shows: 90 days back, a year ahead, and no holds.
+/// Reads what the caller's feed shows: appointments from 90 days ago to 366 days ahead, holds excepted, and as cancelled those
+/// that have left the caller's calendar in the last 90 days. An appointment that has come back is shown as it is.
 pub(super) async fn feed_entries(reader: &mut OpenReader) -> Result<Vec<FeedEntry>, DatabaseError> {
     let (connection, (user, organization, role, patient, specialist)) = reader.parts();
     let entries = sqlx::query_as!(
         FeedEntry,
         r#"
-        select a.uid as "uid!: Uuid", a.status as "status!: AppointmentStatus", a.modality as "modality!: Modality",
-               a.specialty as "specialty?", a.started_at as "started_at!", a.ended_at as "ended_at!",
-               a.sequence as "sequence!", a.created_at as "created_at!", a.updated_at as "updated_at!"
+        select e.uid as "uid!: Uuid", e.status as "status!: AppointmentStatus", e.modality as "modality!: Modality",
+               e.specialty as "specialty?", e.started_at as "started_at!", e.ended_at as "ended_at!",
+               e.sequence as "sequence!", e.created_at as "created_at!", e.updated_at as "updated_at!"
         from context_enter($1, $2, $3, $4, $5) as ctx
         cross join lateral (
-            select a.uid, a.status, a.modality, s.name as specialty, a.started_at, a.ended_at, a.sequence, a.created_at,
-                   a.updated_at
-            from appointments a
-            left join specialties s on s.organization_id = a.organization_id and s.id = a.specialty_id
-            where a.organization_id = $2 and a.deleted_at is null and ctx and a.status not in ('held', 'expired')
-              and a.started_at between now() - interval '90 days' and now() + interval '366 days'
-            order by a.started_at desc, a.id desc
+            (select a.uid, a.status, a.modality, s.name as specialty, a.started_at, a.ended_at, a.sequence, a.created_at,
+                    a.updated_at
+             from appointments a
+             left join specialties s on s.organization_id = a.organization_id and s.id = a.specialty_id
+             where a.organization_id = $2 and a.deleted_at is null and ctx and a.status not in ('held', 'expired')
+               and a.started_at between now() - interval '90 days' and now() + interval '366 days'
+             order by a.started_at desc, a.id desc
+             limit $6)
+            union all
+            (select d.appointment_uid, 'cancelled', d.modality, s.name, d.started_at, d.ended_at, d.sequence,
+                    d.appointment_created_at, d.departed_at
+             from (select distinct on (appointment_uid) *
+                   from calendar_departures
+                   where organization_id = $2 and ctx and departed_at > now() - interval '90 days'
+                   order by appointment_uid, sequence desc, id) d
+             left join specialties s on s.organization_id = d.organization_id and s.id = d.specialty_id
+             where not exists (select from appointments a
+                               where a.organization_id = $2 and a.uid = d.appointment_uid and a.deleted_at is null))
+            order by started_at desc, uid
             limit $6
-        ) a
+        ) e
         "#,
         user,
         organization,
@@ -127,7 +140,15 @@ pub(super) async fn feed_entries(reader: &mut OpenReader) -> Result<Vec<FeedEntr
     Ok(entries)
 }
 
-/// Gives a member a feed, or the one it has another token.
+/// Deletes departures that no feed shows any more, in every organization; returns their number.
+pub(super) async fn departures_purge(across: &Across) -> Result<u64, DatabaseError> {
+    let purged = sqlx::query!("delete from calendar_departures where departed_at <= now() - interval '90 days'")
+        .execute(across.pool())
+        .await?;
+    Ok(purged.rows_affected())
+}
+
+/// Creates the feed of a member, or replaces its token.
 pub(super) async fn feed_put(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -151,7 +172,7 @@ pub(super) async fn feed_put(
     Ok(feed)
 }
 
-/// Closes a member's feed, unless that was done before; `None` if there never was one.
+/// Revokes a member's feed, if that was not done before. Returns `None` if it never had one.
 pub(super) async fn feed_revoke(
     tx: &mut impl Tx,
     organization: OrganizationId,

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 use server_shared::error::FieldFault;
+use server_shared::value::Moment;
 
 use super::{
     error::CalendarError,
@@ -17,10 +18,10 @@ use crate::{
     ids::OrganizationId,
 };
 
-/// Longest range of a calendar: 92 days, a quarter of a year, which a change of the clocks lengthens.
+/// Longest range of a calendar: 92 days, and two hours for a change of the clocks.
 const LONGEST: TimeDelta = TimeDelta::hours(92 * 24 + 2);
 
-/// Appointments as calendars show them, here and in programs that subscribe to them.
+/// Calendars of appointments, and feeds of them.
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,
@@ -39,7 +40,7 @@ impl Service {
         Ok(Calendar { timezone: timezone.name().to_owned(), entries })
     }
 
-    /// What the feed of the caller says.
+    /// Renders the caller's feed.
     pub(super) async fn feed(&self, caller: &Caller) -> Result<String, CalendarError> {
         let mut reader = self.database.read(caller).open().await?;
         Ok(event::written(&repository::feed_entries(&mut reader).await?))
@@ -50,7 +51,7 @@ impl Service {
         caller: &Person,
         organization: OrganizationId,
     ) -> Result<CalendarFeedToken, CalendarError> {
-        // Who runs the platform sees every clinic, which no link should.
+        // A superadmin sees every organization, which a link must not.
         if !caller.identity().memberships.iter().any(|m| m.organization_id == organization) {
             return Err(CalendarError::NoMember);
         }
@@ -70,12 +71,12 @@ impl Service {
     }
 }
 
-/// The zone that is asked for, if one is, or everything that is wrong with the search.
+/// Validates a search and returns the requested zone, if any; an error lists every fault.
 fn check(search: &SearchCalendar) -> Result<Option<Tz>, CalendarError> {
     let mut faults = Vec::new();
     if search.to <= search.from {
         faults.push(FieldFault::new("/to", "order", "must be after from"));
-    } else if search.to - search.from > LONGEST {
+    } else if search.to.get() - search.from.get() > LONGEST {
         faults.push(FieldFault::new("/to", "range", "must be at most 92 days after from"));
     }
     let timezone = search.timezone.as_deref().map(str::parse::<Tz>).transpose().unwrap_or_else(|_| {
@@ -94,7 +95,7 @@ mod tests {
 
     fn accepted(days: i64, hours: i64, timezone: Option<&str>) -> bool {
         let example = SearchCalendar::example();
-        let to = example.from + TimeDelta::days(days) + TimeDelta::hours(hours);
+        let to = Moment::nearest(example.from.get() + TimeDelta::days(days) + TimeDelta::hours(hours));
         check(&SearchCalendar { to, timezone: timezone.map(str::to_owned), ..example }).is_ok()
     }
 

@@ -9,6 +9,7 @@ use poem_openapi::{
 };
 use serde::Deserialize;
 use serde_json::{Number, Value, json};
+use server_shared::value::Name;
 
 use super::error::ClerkError;
 use crate::domain::{
@@ -75,10 +76,11 @@ impl Type for ClerkEvent {
     fn register(registry: &mut Registry) {
         let described = |description, schema| MetaSchemaRef::Inline(Box::new(MetaSchema { description, ..schema }));
         let open = || Some(Box::new(MetaSchemaRef::Inline(Box::new(MetaSchema::ANY))));
+        let event_type = MetaSchema { pattern: Some("^[!-~]*$".to_owned()), ..MetaSchema::new("string") };
         registry.create_schema::<Self, _>(Self::name().into_owned(), |_| MetaSchema {
             description: Some("An event of Clerk. Unknown fields are ignored."),
             properties: vec![
-                ("type", described(Some("Type of the event, e.g. `user.updated`."), MetaSchema::new("string"))),
+                ("type", described(Some("Type of the event, e.g. `user.updated`."), event_type)),
                 (
                     "data",
                     described(
@@ -207,6 +209,7 @@ fn profile(user: UserData) -> Result<Profile, ClerkError> {
     let parts = [user.first_name.as_deref(), user.last_name.as_deref()];
     let full = parts.into_iter().flatten().map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
     let name = if full.is_empty() { user.username.as_deref().unwrap_or_default() } else { &full };
+    let name: String = name.chars().filter(|letter| !letter.is_control()).take(NAME_MAX).collect();
     let primary = user.primary_email_address_id;
     let email = user.email_addresses.into_iter().find(|email| {
         // An unverified address must not give access to a membership.
@@ -215,7 +218,7 @@ fn profile(user: UserData) -> Result<Profile, ClerkError> {
     });
     Ok(Profile {
         clerk_id: checked_id(user.id)?,
-        name: name.chars().filter(|letter| !letter.is_control()).take(NAME_MAX).collect(),
+        name: Name::<NAME_MAX>::parse(&name).map_or(name, Name::into_inner),
         email: email.map(|email| email.address).filter(|email| (3..=EMAIL_MAX).contains(&email.len())),
     })
 }

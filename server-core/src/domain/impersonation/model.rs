@@ -1,6 +1,6 @@
 use chrono::{DateTime, Utc};
 use poem_openapi::{Object, types::Example};
-use server_shared::mark::ShownOnce;
+use server_shared::{mark::ShownOnce, value::Line};
 
 use crate::ids::{ImpersonationId, PatientId, UserId};
 
@@ -58,12 +58,7 @@ impl Example for ImpersonationToken {
 #[oai(example)]
 pub(crate) struct BeginImpersonation {
     /// Reason for the impersonation, which is stored with it.
-    #[oai(validator(
-        min_length = 1,
-        max_length = 500,
-        pattern = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
-    ))]
-    pub(crate) reason: String,
+    pub(crate) reason: Line<1, 500>,
     /// Duration in minutes.
     #[oai(default = "quarter_of_an_hour", validator(minimum(value = "1"), maximum(value = "30")))]
     pub(crate) minutes: u32,
@@ -75,6 +70,6 @@ fn quarter_of_an_hour() -> u32 {
 
 impl Example for BeginImpersonation {
     fn example() -> Self {
-        Self { reason: "The patient can't find the form; called on the phone.".to_owned(), minutes: 15 }
+        Self { reason: Line::from_static("The patient can't find the form; called on the phone."), minutes: 15 }
     }
 }

@@ -61,7 +61,7 @@ impl Service {
             patient_user,
             token_hash: &secret.hash,
             uid,
-            reason: key.row(TABLE, uid).seal("reason", Some(&input.reason)),
+            reason: key.row(TABLE, uid).seal("reason", Some(input.reason.as_str())),
             minutes: input.minutes,
         };
         let impersonation = repository::impersonation_create(&mut tx, organization, &new).await?;

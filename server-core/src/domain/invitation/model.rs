@@ -1,6 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Enum, Object, types::Example};
-use server_shared::mark::Phi;
+use server_shared::{mark::Phi, value::EmailAddress};
 
 use crate::{
     domain::member::MemberRole,
@@ -124,8 +124,7 @@ impl Example for MyInvitation {
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct ConnectUser {
     /// E-mail address. A user with this verified address can accept, now or later.
-    #[oai(validator(min_length = 3, max_length = 254, pattern = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$"))]
-    pub(crate) email: Option<String>,
+    pub(crate) email: Option<EmailAddress>,
     /// Id of a former member of the organization.
     pub(crate) user_id: Option<UserId>,
     /// Role of the new member.
@@ -134,8 +133,8 @@ pub(crate) struct ConnectUser {
 
 impl Example for ConnectUser {
     fn example() -> Self {
-        let Invitation { email, role, .. } = Invitation::example();
-        Self { email: email.map(Phi::into_inner), user_id: None, role }
+        let Invitation { role, .. } = Invitation::example();
+        Self { email: Some(EmailAddress::from_static("fran.desk@example.com")), user_id: None, role }
     }
 }
 
@@ -144,15 +143,14 @@ impl Example for ConnectUser {
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct LinkRecord {
     /// E-mail address. A user with this verified address can accept, now or later.
-    #[oai(validator(min_length = 3, max_length = 254, pattern = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$"))]
-    pub(crate) email: Option<String>,
+    pub(crate) email: Option<EmailAddress>,
     /// Id of a member of the organization.
     pub(crate) user_id: Option<UserId>,
 }
 
 impl Example for LinkRecord {
     fn example() -> Self {
-        Self { email: Some("grace.sample@example.com".to_owned()), user_id: None }
+        Self { email: Some(EmailAddress::from_static("grace.sample@example.com")), user_id: None }
     }
 }
 

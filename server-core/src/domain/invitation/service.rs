@@ -3,6 +3,7 @@ use std::sync::Arc;
 use server_shared::{
     http::{Page, Paging},
     mark::Phi,
+    value::EmailAddress,
 };
 use uuid::Uuid;
 
@@ -37,7 +38,7 @@ const KEPT_DAYS: i32 = 30;
 
 /// Invited person: the owner of an e-mail address, or a user.
 enum Whom<'a> {
-    Address(&'a str, SealedAddress),
+    Address(&'a EmailAddress, SealedAddress),
     User(UserId),
 }
 
@@ -59,7 +60,7 @@ impl Service {
         organization: OrganizationId,
         body: &ConnectUser,
     ) -> Result<Disclosed<Invitation>, InvitationError> {
-        let whom = self.whom(organization, body.email.as_deref(), body.user_id)?;
+        let whom = self.whom(organization, body.email.as_ref(), body.user_id)?;
         self.invite(caller, organization, &whom, Offer::Membership(body.role)).await
     }
 
@@ -70,7 +71,7 @@ impl Service {
         offer: Offer,
         body: &LinkRecord,
     ) -> Result<Disclosed<Invitation>, InvitationError> {
-        let whom = self.whom(organization, body.email.as_deref(), body.user_id)?;
+        let whom = self.whom(organization, body.email.as_ref(), body.user_id)?;
         self.invite(caller, organization, &whom, offer).await
     }
 
@@ -94,7 +95,7 @@ impl Service {
                 let written = repository::address_invite(&mut tx, organization, offer, address, caller.id()).await?;
                 // Enqueued always: the job checks whether the address has an account.
                 tx.enqueue(&InvitationSend { invitation_id: written.id }).await?;
-                (written, Some(Phi::from((*email).to_owned())), None)
+                (written, Some(Phi::from(email.as_str().to_owned())), None)
             }
         };
         let invitation = Invitation {
@@ -227,7 +228,7 @@ impl Service {
     fn whom<'a>(
         &self,
         organization: OrganizationId,
-        email: Option<&'a str>,
+        email: Option<&'a EmailAddress>,
         user: Option<UserId>,
     ) -> Result<Whom<'a>, InvalidValue> {
         match (email, user) {
@@ -237,11 +238,11 @@ impl Service {
         }
     }
 
-    fn seal(&self, organization: OrganizationId, email: &str) -> SealedAddress {
+    fn seal(&self, organization: OrganizationId, email: &EmailAddress) -> SealedAddress {
         let uid = Uuid::now_v7();
         let new = self.encryption.create(Holder::Invitation { organization, uid });
-        let sealed = new.key.row(TABLE, uid).seal(EMAIL, Some(email));
-        SealedAddress { uid, index: self.users.email_index(email), sealed, wrapped: new.wrapped }
+        let sealed = new.key.row(TABLE, uid).seal(EMAIL, Some(email.as_str()));
+        SealedAddress { uid, index: self.users.email_index(email.as_str()), sealed, wrapped: new.wrapped }
     }
 
     fn address(&self, row: &InvitationRow) -> Result<Option<Phi<String>>, DatabaseError> {

@@ -37,7 +37,7 @@ pub(super) async fn member_page(
     tx: &mut DiscloseTx,
     paging: Paging,
 ) -> Result<Sealed<(Vec<MemberRow>, i64)>, DatabaseError> {
-    tx.list()?.rows("lower(name), user_id", paging).await
+    tx.list()?.rows("name_sort, user_id", paging).await
 }
 
 /// Returns true if an organization that the context shows has this administrator and no other.

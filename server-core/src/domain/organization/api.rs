@@ -21,7 +21,7 @@ use crate::{
     ids::OrganizationId,
 };
 
-/// `/v1/organizations`
+/// Operations below `/v1/organizations`.
 pub(crate) struct Api {
     pub(crate) organizations: Service,
 }
@@ -30,7 +30,8 @@ pub(crate) struct Api {
 impl Api {
     /// List one's own organizations
     ///
-    /// A superadmin sees every one.
+    /// Returns the organizations that the caller belongs to, and to superadmins all, sorted by name in the order of the
+    /// Unicode collation.
     #[oai(path = "/organizations", method = "get", operation_id = "organization_list")]
     async fn organization_list(
         &self,
@@ -45,8 +46,8 @@ impl Api {
 
     /// Create an organization
     ///
-    /// Superadmins only. 409 `slug_taken` when another one has the slug, `clerk_organization_taken`
-    /// when another one is the same at the identity provider.
+    /// Permitted to superadmins. Answers 409 `slug_taken` if another organization has the slug, and
+    /// `clerk_organization_taken` if another one has the identifier at the identity provider.
     #[oai(path = "/organizations", method = "post", operation_id = "organization_create")]
     async fn organization_create(
         &self,
@@ -59,13 +60,13 @@ impl Api {
 
     /// Find an organization by its slug
     ///
-    /// Among one's own.
+    /// Searches the organizations that the caller belongs to.
     #[oai(path = "/organizations/slug/:slug", method = "get", operation_id = "organization_find")]
     async fn organization_find(
         &self,
         caller: Person,
         /// Slug of the organization.
-        #[oai(validator(max_length = 60))]
+        #[oai(validator(max_length = 60, pattern = "^[!-~]*$"))]
         slug: Path<String>,
     ) -> Result<Json<Organization>, ApiError> {
         Ok(Json(self.organizations.find(&caller, &slug.0).await?))
@@ -73,12 +74,12 @@ impl Api {
 
     /// Get an organization
     ///
-    /// 404 `organization_not_found` for one the caller doesn't belong to.
+    /// Answers 404 `organization_not_found` for an organization that the caller does not belong to.
     #[oai(path = "/organizations/:organization_id", method = "get", operation_id = "organization_get")]
     async fn organization_get(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Identifier of the organization, which becomes the context of the request.
         organization_id: Path<OrganizationId>,
     ) -> Result<Json<Organization>, ApiError> {
         caller.may(Permission::OrganizationRead)?;
@@ -87,12 +88,12 @@ impl Api {
 
     /// Replace an organization
     ///
-    /// The slug stays as it is.
+    /// Replaces name and time zone; the slug stays.
     #[oai(path = "/organizations/:organization_id", method = "put", operation_id = "organization_update")]
     async fn organization_update(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Identifier of the organization, which becomes the context of the request.
         organization_id: Path<OrganizationId>,
         body: Body<UpdateOrganization>,
     ) -> Result<Json<Organization>, ApiError> {

@@ -3,11 +3,11 @@
 use crate::{event::events, ids::OrganizationId};
 
 events! {
-    /// Something that happened to an organization.
+    /// Event of an organization.
     OrganizationEvent of OrganizationId {
-        /// It has been added.
+        /// The organization was created.
         Created => "created",
-        /// Some of its fields have other values.
+        /// Fields of the organization were changed.
         Updated[changed] => "updated",
     }
 }

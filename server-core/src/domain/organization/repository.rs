@@ -1,4 +1,7 @@
-use server_shared::http::{Page, Paging};
+use server_shared::{
+    http::{Page, Paging},
+    value::NameKeys,
+};
 
 use super::{
     error::OrganizationError,
@@ -9,13 +12,14 @@ use crate::{
     ids::OrganizationId,
 };
 
-/// A checked statement that gives back the organization it wrote: what stands before `returning`, and the arguments.
+/// Expands to a checked statement that returns the organization it wrote, from its text before `returning` and its
+/// arguments.
 macro_rules! organization_written {
     ($statement:literal, $($arguments:tt)*) => {
         sqlx::query_as!(
             Organization,
             $statement
-                + r#" returning id as "id: OrganizationId", name, slug, timezone, clerk_id as clerk_organization_id,
+                + r#" returning id as "id: OrganizationId", name, slug, timezone, country, clerk_id as clerk_organization_id,
                   created_at, updated_at"#,
             $($arguments)*
         )
@@ -24,12 +28,13 @@ macro_rules! organization_written {
 
 impl Listed for Organization {
     const TABLE: &'static str = "organizations";
-    const COLUMNS: &'static str = "id, name, slug, timezone, clerk_id as clerk_organization_id, created_at, updated_at";
+    const COLUMNS: &'static str = "id, name, slug, timezone, country, clerk_id as clerk_organization_id, \
+                                   created_at, updated_at";
     const PRESENT: &'static str = "true";
     const OF_ORGANIZATIONS: bool = false;
 }
 
-/// An organization that the context's user may see.
+/// Organization that the user of the context may see.
 #[derive(sqlx::FromRow)]
 struct Visible {
     #[sqlx(flatten)]
@@ -47,11 +52,11 @@ pub(super) async fn organization_page(
     reader: &mut OpenReader,
     paging: Paging,
 ) -> Result<Page<Organization>, DatabaseError> {
-    let (rows, total) = reader.list().rows::<Visible>("lower(name), id", paging).await?;
+    let (rows, total) = reader.list().rows::<Visible>("name_sort, id", paging).await?;
     Ok(paging.page(rows.into_iter().map(|row| row.organization).collect(), total))
 }
 
-/// By slug, among those that the user may see.
+/// Finds an organization by its slug among those that the user may see.
 pub(super) async fn organization_find(
     reader: &mut OpenReader,
     slug: &str,
@@ -65,12 +70,19 @@ pub(super) async fn organization_create(
     input: &CreateOrganization,
     slug: &str,
 ) -> Result<Organization, OrganizationError> {
+    let keys = NameKeys::of(&[input.name.as_str()]);
     organization_written!(
-        "insert into organizations (name, slug, timezone, clerk_id) values ($1, $2, $3, $4)",
-        input.name,
+        "insert into organizations (name, slug, timezone, clerk_id, name_folded, name_sort, name_keys_version, country,
+                                    phones_country)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
+        input.name.as_str(),
         slug,
         input.timezone,
-        input.clerk_organization_id
+        input.clerk_organization_id,
+        keys.folded,
+        keys.sort,
+        keys.version,
+        input.country
     )
     .fetch_one(tx.connection()?)
     .await
@@ -86,11 +98,19 @@ pub(super) async fn organization_update(
     id: OrganizationId,
     input: &UpdateOrganization,
 ) -> Result<Option<Organization>, DatabaseError> {
+    let keys = NameKeys::of(&[input.name.as_str()]);
     let row = organization_written!(
-        "update organizations set name = $2, timezone = $3, updated_at = now() where id = $1",
+        "update organizations
+         set name = $2, timezone = $3, name_folded = $4, name_sort = $5, name_keys_version = $6, country = $7,
+             updated_at = now()
+         where id = $1",
         id.0,
-        input.name,
-        input.timezone
+        input.name.as_str(),
+        input.timezone,
+        keys.folded,
+        keys.sort,
+        keys.version,
+        input.country
     )
     .fetch_optional(tx.connection()?)
     .await?;

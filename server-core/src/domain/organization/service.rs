@@ -11,14 +11,14 @@ use super::{
 };
 use crate::{
     database::Database,
-    domain::rules::check_timezone,
+    domain::rules::{check_country, check_timezone},
     encryption::OrganizationKeys,
     event::changed,
     identity::{Changed, Person},
     ids::OrganizationId,
 };
 
-/// Clinics.
+/// Service for organizations.
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,
@@ -51,7 +51,8 @@ impl Service {
         input: &CreateOrganization,
     ) -> Result<Organization, OrganizationError> {
         check_timezone("/timezone", &input.timezone)?;
-        let slug = input.slug.clone().unwrap_or_else(|| slugify(&input.name, "organization"));
+        check_country("/country", input.country.as_deref())?;
+        let slug = input.slug.clone().unwrap_or_else(|| slugify(input.name.as_str(), "organization"));
         let mut tx = self.database.write(&caller.above_organizations()).await?;
         let organization = repository::organization_create(&mut tx, input, &slug).await?;
         self.keys.create(&mut tx, organization.id).await?;
@@ -66,13 +67,14 @@ impl Service {
         input: &UpdateOrganization,
     ) -> Result<Organization, OrganizationError> {
         check_timezone("/timezone", &input.timezone)?;
+        check_country("/country", input.country.as_deref())?;
         let mut tx = self.database.write(caller).await?;
         let before = tx.lock::<Organization>(id).await?.ok_or(OrganizationError::NotFound)?;
         let organization =
             repository::organization_update(&mut tx, id, input).await?.ok_or(OrganizationError::NotFound)?;
-        // Its name is part of what is remembered of each of its members.
+        // Remembered members carry the name of their organization.
         tx.changed(Changed::Users);
-        let changed = changed(&before, &organization, &["name", "timezone"]);
+        let changed = changed(&before, &organization, &["name", "timezone", "country"]);
         tx.commit(OrganizationEvent::Updated(organization.id, changed)).await?;
         Ok(organization)
     }

@@ -9,6 +9,7 @@ use server_shared::{
         Body, Created, NoContent, Page, Paging,
         page::{PageNumber, PageSize},
     },
+    value::{EmailAddress, Line, PhoneNumber},
 };
 
 use super::{
@@ -22,7 +23,7 @@ use crate::{
     ids::PatientId,
 };
 
-/// `/v1/patients`
+/// Operations below `/v1/patients`.
 pub(crate) struct Api {
     pub(crate) patients: Service,
 }
@@ -31,7 +32,7 @@ pub(crate) struct Api {
 impl Api {
     /// List and search patients
     ///
-    /// Specialists see those they treat. Every record that comes out is audited.
+    /// Returns to specialists the patients whom they treat. Each record that is returned is audited.
     #[allow(clippy::too_many_arguments, reason = "one argument a query parameter")]
     #[oai(path = "/patients", method = "get", operation_id = "patient_list")]
     async fn patient_list(
@@ -41,18 +42,15 @@ impl Api {
         page: Query<Option<PageNumber>>,
         /// Entries a page, at most 100.
         page_size: Query<Option<PageSize>>,
-        /// Only those whose name holds this text; upper and lower case don't matter.
-        #[oai(validator(max_length = 100))]
-        search: Query<Option<String>>,
-        /// Only the one with exactly this e-mail address.
-        #[oai(validator(max_length = 254))]
-        email: Query<Option<String>>,
-        /// Only those with exactly this telephone number, however it is spaced.
-        #[oai(validator(max_length = 32))]
-        phone: Query<Option<String>>,
-        /// Only the one with exactly this number of a document.
-        #[oai(validator(max_length = 64))]
-        national_id: Query<Option<String>>,
+        /// Words of which the name must contain each, in any order and up to 10. Letter case, accents and the shapes of
+        /// quotes and hyphens make no difference.
+        search: Query<Option<Line<0, 100>>>,
+        /// Whole e-mail address; letter case makes no difference.
+        email: Query<Option<EmailAddress>>,
+        /// Whole telephone number, in any grouping; a national form is read as one of the organization's country.
+        phone: Query<Option<PhoneNumber>>,
+        /// Whole number of a document; only its letters and digits are compared.
+        national_id: Query<Option<Line<0, 64>>>,
         /// Order of the list.
         sort: Query<Option<PatientSort>>,
     ) -> Result<Disclosed<Json<Page<Patient>>>, ApiError> {
@@ -66,8 +64,8 @@ impl Api {
 
     /// Create a patient
     ///
-    /// 409 `patient_email_taken`, with the other's id for who may see it, when the clinic has a patient with the
-    /// e-mail address. Without a login; see `patient_link`.
+    /// Creates a record without a login; see `patient_link`. Answers 409 `patient_email_taken` if the organization has a
+    /// patient with the e-mail address, with the identifier of that patient for callers who may read it.
     #[oai(path = "/patients", method = "post", operation_id = "patient_create")]
     async fn patient_create(
         &self,
@@ -80,12 +78,12 @@ impl Api {
 
     /// Get a patient
     ///
-    /// The read is audited. Clinical notes are shown to those who treat and to admins.
+    /// Audits the read. Shows clinical notes to specialists who treat the patient and to administrators.
     #[oai(path = "/patients/:patient_id", method = "get", operation_id = "patient_get")]
     async fn patient_get(
         &self,
         caller: Caller,
-        /// Id of the patient.
+        /// Identifier of the patient.
         patient_id: Path<PatientId>,
     ) -> Result<Disclosed<Json<Patient>>, ApiError> {
         caller.may(Permission::PatientRead)?;
@@ -94,14 +92,14 @@ impl Api {
 
     /// Replace a patient
     ///
-    /// 409 `stale_version` when somebody else changed it meanwhile. E-mail address and national id are the front
-    /// desk's and administrators' to change: 403 `patient_identifier_forbidden` for a specialist, who can't see
-    /// every patient that may have the same. Whose login it is stays; see `patient_link`.
+    /// Replaces every value but the login; see `patient_link`. Answers 409 `stale_version` if somebody else changed the
+    /// record meanwhile. Answers 403 `patient_identifier_forbidden` to specialists who change the e-mail address or the
+    /// national id: only administrators and the front desk see every patient who may have the same.
     #[oai(path = "/patients/:patient_id", method = "put", operation_id = "patient_update")]
     async fn patient_update(
         &self,
         caller: Caller,
-        /// Id of the patient.
+        /// Identifier of the patient.
         patient_id: Path<PatientId>,
         body: Body<UpdatePatient>,
     ) -> Result<Disclosed<Json<Patient>>, ApiError> {
@@ -111,12 +109,13 @@ impl Api {
 
     /// Delete a patient
     ///
-    /// It is gone from every list; appointments keep naming it. Erasing a person is another thing.
+    /// Removes the patient from every list; appointments keep referring to it. An erasure of personal data is another
+    /// operation; see `gdpr_user_erase`.
     #[oai(path = "/patients/:patient_id", method = "delete", operation_id = "patient_delete")]
     async fn patient_delete(
         &self,
         caller: Caller,
-        /// Id of the patient.
+        /// Identifier of the patient.
         patient_id: Path<PatientId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::PatientWrite)?;

@@ -3,27 +3,27 @@
 use crate::{event::events, ids::PatientId};
 
 events! {
-    /// Something that happened to a patient.
+    /// Event of a patient.
     PatientEvent of PatientId {
-        /// The record has been added.
+        /// The record was created.
         Created => "created",
-        /// Some of its fields have other values.
+        /// Fields of the record were changed.
         Updated[changed] => "updated",
-        /// The record has been deleted.
+        /// The record was deleted.
         Deleted => "deleted",
-        /// Somebody is invited to sign in as the patient.
+        /// A person was invited to sign in as the patient.
         LinkRequested => "link_requested",
-        /// Somebody signs in as the patient from now on.
+        /// A user was linked to the record and signs in as the patient.
         Linked => "linked",
-        /// Nobody signs in as the patient any more.
+        /// The link between record and user ended.
         Unlinked => "unlinked",
-        /// An erasure has been asked for.
+        /// An erasure was requested.
         ErasureRequested => "erasure_requested",
-        /// An erasure has been tried out: nothing has changed.
+        /// An erasure was planned without changing anything.
         ErasurePlanned => "planned",
-        /// What is personal is gone.
+        /// The personal data was erased.
         Erased => "erased",
-        /// What is left names nobody.
+        /// The record was anonymized.
         Anonymized => "anonymized",
     }
 }

@@ -1,7 +1,8 @@
 use crate::holding::{Fate, Found, HOLDING, Holding, SealedBy, clear, hidden, sealed};
 
 const PATIENT_SHELL: Fate = Fate::Anonymize(
-    "first_name = 'Erased', last_name = 'Erased', user_id = null, email_encrypted = null, phone_encrypted = null,
+    "first_name = 'Erased', last_name = 'Erased', name_folded = null, name_sort = null, name_keys_version = null, user_id = null,
+     email_encrypted = null, phone_encrypted = null,
      date_of_birth_encrypted = null, national_id_encrypted = null, address_encrypted = null,
      emergency_contact_encrypted = null, clinical_notes_encrypted = null, email_index = null, phone_index = null,
      national_id_index = null, erased_at = coalesce(erased_at, now()), deleted_at = coalesce(deleted_at, now()),
@@ -24,6 +25,8 @@ pub(crate) const HOLDINGS: &[Holding] = &[
             clear("user_id"),
             clear("first_name"),
             clear("last_name"),
+            hidden("name_folded"),
+            hidden("name_sort"),
             sealed("email_encrypted", "email"),
             sealed("phone_encrypted", "phone"),
             sealed("date_of_birth_encrypted", "date_of_birth"),

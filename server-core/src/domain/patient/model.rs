@@ -1,19 +1,22 @@
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use poem_openapi::{Enum, Object, types::Example};
-use server_shared::mark::Phi;
+use server_shared::{
+    mark::Phi,
+    value::{EmailAddress, Line, Name, PhoneNumber, Prose},
+};
 use uuid::Uuid;
 
 use crate::ids::{PatientId, UserId};
 
-/// A person who is treated.
+/// Person who is treated by the organization.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Patient {
-    /// Its id.
+    /// Identifier of the patient.
     pub(crate) id: PatientId,
-    /// Its name in links; says nothing about how many there are.
+    /// Random identifier for links; reveals no count of patients.
     pub(crate) uid: Uuid,
-    /// The patient's login; absent for one who has none.
+    /// User who signs in as the patient; absent if there is none.
     pub(crate) user_id: Option<UserId>,
     /// First name.
     pub(crate) first_name: Phi<String>,
@@ -29,15 +32,15 @@ pub(crate) struct Patient {
     pub(crate) national_id: Option<Phi<String>>,
     /// Postal address.
     pub(crate) address: Option<Phi<String>>,
-    /// Whom to call in an emergency.
+    /// Contact in an emergency.
     pub(crate) emergency_contact: Option<Phi<String>>,
-    /// Notes of those who treat; absent for everybody else, whether there are any or not.
+    /// Notes of the specialists who treat the patient; absent for every other reader.
     pub(crate) clinical_notes: Option<Phi<String>>,
-    /// Counts its changes; to be sent back with the next one.
+    /// Number of the record's state, to be sent back with the next change.
     pub(crate) version: i64,
-    /// When it was created.
+    /// Time of creation.
     pub(crate) created_at: DateTime<Utc>,
-    /// When it last changed.
+    /// Time of the last change.
     pub(crate) updated_at: DateTime<Utc>,
 }
 
@@ -49,15 +52,15 @@ impl Example for Patient {
             id: PatientId(27),
             uid: Uuid::from_u128(0x0190_b6a0_7c1e_7b5e_9a55_0d2b_6d1f_3c11),
             user_id: None,
-            first_name: input.first_name.into(),
-            last_name: input.last_name.into(),
-            email: input.email.map(Phi::from),
-            phone: input.phone.map(Phi::from),
+            first_name: input.first_name.into_inner().into(),
+            last_name: input.last_name.into_inner().into(),
+            email: shown(input.email),
+            phone: shown(input.phone),
             date_of_birth: input.date_of_birth.map(Phi::from),
-            national_id: input.national_id.map(Phi::from),
-            address: input.address.map(Phi::from),
-            emergency_contact: input.emergency_contact.map(Phi::from),
-            clinical_notes: input.clinical_notes.map(Phi::from),
+            national_id: shown(input.national_id),
+            address: shown(input.address),
+            emergency_contact: shown(input.emergency_contact),
+            clinical_notes: shown(input.clinical_notes),
             version: 1,
             created_at,
             updated_at: created_at,
@@ -70,50 +73,34 @@ impl Example for Patient {
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CreatePatient {
     /// First name.
-    #[oai(validator(
-        min_length = 1,
-        max_length = 100,
-        pattern = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
-    ))]
-    pub(crate) first_name: String,
+    pub(crate) first_name: Name<100>,
     /// Last name.
-    #[oai(validator(
-        min_length = 1,
-        max_length = 100,
-        pattern = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
-    ))]
-    pub(crate) last_name: String,
-    /// E-mail address, unique among the clinic's patients.
-    #[oai(validator(min_length = 3, max_length = 254, pattern = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$"))]
-    pub(crate) email: Option<String>,
-    /// Telephone number, best with its country's prefix.
-    #[oai(validator(min_length = 3, max_length = 32, pattern = r"^\+?[0-9][0-9 ()/.-]+$"))]
-    pub(crate) phone: Option<String>,
-    /// Date of birth, between 1850 and today.
+    pub(crate) last_name: Name<100>,
+    /// E-mail address, unique among the patients of the organization, without regard to letter case.
+    pub(crate) email: Option<EmailAddress>,
+    /// Telephone number: with the prefix of its country, or in the national form of the organization's country.
+    pub(crate) phone: Option<PhoneNumber>,
+    /// Date of birth, from 1850 to today in the organization's time zone.
     pub(crate) date_of_birth: Option<NaiveDate>,
     /// Number of a national identity document or health insurance.
-    #[oai(validator(min_length = 1, max_length = 64, pattern = r"^[^\x00-\x1f\x7f]*[A-Za-z0-9][^\x00-\x1f\x7f]*$"))]
-    pub(crate) national_id: Option<String>,
+    #[oai(validator(pattern = r"^[^\x00-\x1f\x7f]*[A-Za-z0-9][^\x00-\x1f\x7f]*$"))]
+    pub(crate) national_id: Option<Line<1, 64>>,
     /// Postal address.
-    #[oai(validator(min_length = 1, max_length = 500))]
-    pub(crate) address: Option<String>,
-    /// Whom to call in an emergency.
-    #[oai(validator(min_length = 1, max_length = 300))]
-    pub(crate) emergency_contact: Option<String>,
-    /// Notes of those who treat. Only they may send them; what anybody else sends leaves the
-    /// notes as they are.
-    #[oai(validator(min_length = 1, max_length = 20_000))]
-    pub(crate) clinical_notes: Option<String>,
+    pub(crate) address: Option<Prose<1, 500>>,
+    /// Contact in an emergency.
+    pub(crate) emergency_contact: Option<Prose<1, 300>>,
+    /// Notes of the specialists who treat the patient. A value from a caller who may not read them is ignored.
+    pub(crate) clinical_notes: Option<Prose<1, 20_000>>,
 }
 
-/// New values of a patient; a value that is left out is removed.
+/// Values that replace those of a patient; a value that is left out is removed.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct UpdatePatient {
-    /// The version this change was made from; 409 `stale_version` when there is a newer one.
+    /// Version that the change was made from; 409 `stale_version` if there is a newer one.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: i64,
-    /// The record as it is to be.
+    /// New values of the record.
     #[oai(flatten)]
     pub(crate) record: CreatePatient,
 }
@@ -121,15 +108,15 @@ pub(crate) struct UpdatePatient {
 impl Example for CreatePatient {
     fn example() -> Self {
         Self {
-            first_name: "Grace".to_owned(),
-            last_name: "Sample".to_owned(),
-            email: Some("grace.sample@example.com".to_owned()),
-            phone: Some("+49 30 1234567".to_owned()),
+            first_name: Name::from_static("Grace"),
+            last_name: Name::from_static("Sample"),
+            email: Some(EmailAddress::from_static("grace.sample@example.com")),
+            phone: Some(PhoneNumber::from_static("+49 30 1234567")),
             date_of_birth: NaiveDate::from_ymd_opt(1980, 2, 29),
-            national_id: Some("L01X00T47".to_owned()),
-            address: Some("1 Example Street, 10115 Berlin".to_owned()),
-            emergency_contact: Some("Alan Sample, +49 30 7654321".to_owned()),
-            clinical_notes: Some("Left knee, six weeks after surgery.".to_owned()),
+            national_id: Some(Line::from_static("L01X00T47")),
+            address: Some(Prose::from_static("1 Example Street, 10115 Berlin")),
+            emergency_contact: Some(Prose::from_static("Alan Sample, +49 30 7654321")),
+            clinical_notes: Some(Prose::from_static("Left knee, six weeks after surgery.")),
         }
     }
 }
@@ -140,27 +127,35 @@ impl Example for UpdatePatient {
     }
 }
 
-/// Which patients to list.
+/// Returns a value of a request as an answer shows it.
+pub(super) fn shown(value: Option<impl Into<String>>) -> Option<Phi<String>> {
+    value.map(|value| Phi::from(value.into()))
+}
+
+/// Conditions of a list of patients; all of them must hold.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PatientFilter {
-    /// Those whose name holds it.
-    pub(crate) search: Option<String>,
-    /// The one with this e-mail address.
-    pub(crate) email: Option<String>,
-    /// Those with this telephone number.
-    pub(crate) phone: Option<String>,
-    /// The one with this number of a document.
-    pub(crate) national_id: Option<String>,
+    /// Words that the name contains.
+    pub(crate) search: Option<Line<0, 100>>,
+    /// E-mail address.
+    pub(crate) email: Option<EmailAddress>,
+    /// Telephone number.
+    pub(crate) phone: Option<PhoneNumber>,
+    /// Number of a document.
+    pub(crate) national_id: Option<Line<0, 64>>,
 }
 
 /// Order of a list of patients.
+///
+/// - `last_name`: by last name, then first name, in the order of the Unicode collation
+/// - `-created_at`: latest creation first
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
 pub(crate) enum PatientSort {
     /// By last name, then first name.
     #[default]
     #[oai(rename = "last_name")]
     LastName,
-    /// The newest first.
+    /// Latest creation first.
     #[oai(rename = "-created_at")]
     Newest,
 }

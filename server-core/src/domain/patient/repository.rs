@@ -1,15 +1,18 @@
 use chrono::{DateTime, Utc};
-use server_shared::http::Paging;
+use server_shared::{
+    http::Paging,
+    value::{CountryCode, NameKeys},
+};
 use uuid::Uuid;
 
-use super::{error::PatientError, model::PatientSort};
+use super::{error::PatientError, locale::Locale, model::PatientSort};
 use crate::{
-    database::{DatabaseError, DiscloseTx, Listed, Sealed, Tx, WriteTx, broken_constraint},
+    database::{Across, DatabaseError, DiscloseTx, Listed, Sealed, Tx, WriteTx, broken_constraint},
     encryption::NewKey,
     ids::{OrganizationId, PatientId, UserId},
 };
 
-/// A patient as it is stored: names in clear, the rest sealed with its own data key.
+/// Stored patient: names in the clear, other values sealed with the patient's own data key.
 #[derive(sqlx::FromRow)]
 pub(super) struct PatientRow {
     pub(super) id: PatientId,
@@ -32,10 +35,11 @@ pub(super) struct PatientRow {
     pub(super) updated_at: DateTime<Utc>,
 }
 
-/// The values of a patient on their way into its row.
+/// Values of a patient on their way into its row.
 pub(super) struct SealedPatient<'a> {
     pub(super) first_name: &'a str,
     pub(super) last_name: &'a str,
+    pub(super) keys: NameKeys,
     pub(super) email: Option<Vec<u8>>,
     pub(super) phone: Option<Vec<u8>>,
     pub(super) date_of_birth: Option<Vec<u8>>,
@@ -48,12 +52,13 @@ pub(super) struct SealedPatient<'a> {
     pub(super) national_id_index: Option<Vec<u8>>,
 }
 
-/// Which rows a search takes; identifiers as blind indexes.
+/// Conditions of a search; identifiers as blind indexes.
 pub(super) struct PatientSearch {
-    /// A pattern of LIKE.
-    pub(super) name: Option<String>,
+    /// Patterns of LIKE, all of which the name matches.
+    pub(super) words: Vec<String>,
     pub(super) email_index: Option<Vec<u8>>,
-    pub(super) phone_index: Option<Vec<u8>>,
+    /// The number as the organization's country reads it, and as rows have it that were indexed without one.
+    pub(super) phone_indexes: Option<Vec<Vec<u8>>>,
     pub(super) national_id_index: Option<Vec<u8>>,
 }
 
@@ -69,7 +74,9 @@ impl Listed for PatientRow {
     const PRESENT: &'static str = "deleted_at is null";
 }
 
-/// A page of patients, and how many there are in all.
+/// Reads a page of patients and the number of all.
+///
+/// A name without keys, which a process of the version before wrote, is folded by SQL and sorts last.
 pub(super) async fn patient_page(
     tx: &mut DiscloseTx,
     search: &PatientSearch,
@@ -77,19 +84,36 @@ pub(super) async fn patient_page(
     paging: Paging,
 ) -> Result<Sealed<(Vec<PatientRow>, i64)>, DatabaseError> {
     let order = match sort {
-        PatientSort::LastName => "lower(last_name), lower(first_name), id",
-        PatientSort::Newest => "created_at desc, lower(last_name), lower(first_name), id",
+        PatientSort::LastName => "name_sort, id",
+        PatientSort::Newest => "created_at desc, name_sort, id",
     };
-    tx.list()?
-        .filter("(first_name || ' ' || last_name) ilike", search.name.as_deref())
-        .filter("email_index =", search.email_index.as_deref())
-        .filter("phone_index =", search.phone_index.as_deref())
+    let mut list = tx.list()?;
+    for word in &search.words {
+        list = list.filter(
+            "coalesce(name_folded, name_folded_roughly(first_name || ' ' || last_name)) like",
+            Some(word.as_str()),
+        );
+    }
+    list.filter("email_index =", search.email_index.as_deref())
+        .any("phone_index", search.phone_indexes.as_deref())
         .filter("national_id_index =", search.national_id_index.as_deref())
         .rows(order, paging)
         .await
 }
 
-/// What the database made of a new or changed row.
+/// Reads the time zone and the country of an organization.
+pub(super) async fn locale_get(tx: &mut impl Tx, organization: OrganizationId) -> Result<Locale, DatabaseError> {
+    let row = sqlx::query!("select timezone, country from organizations where id = $1", organization.0)
+        .fetch_one(tx.connection()?)
+        .await?;
+    let zone = row
+        .timezone
+        .parse()
+        .map_err(|_| DatabaseError::Damaged(format!("the time zone of organization {organization} is none")))?;
+    Ok(Locale { zone, country: row.country.as_deref().and_then(CountryCode::parse) })
+}
+
+/// Values that the database gives a new or changed row.
 pub(super) struct Written {
     pub(super) id: PatientId,
     pub(super) version: i64,
@@ -97,7 +121,7 @@ pub(super) struct Written {
     pub(super) updated_at: DateTime<Utc>,
 }
 
-/// Writes the patient and its data key. `None`: another patient has the e-mail address.
+/// Inserts the patient and its data key; `None` if another patient has the e-mail address.
 pub(super) async fn patient_create(
     tx: &mut WriteTx,
     organization: OrganizationId,
@@ -114,8 +138,8 @@ pub(super) async fn patient_create(
         insert into patients (organization_id, uid, data_key_id, first_name, last_name, email_encrypted,
                               phone_encrypted, date_of_birth_encrypted, national_id_encrypted, address_encrypted,
                               emergency_contact_encrypted, clinical_notes_encrypted, email_index, phone_index,
-                              national_id_index)
-        values ($1, $2, $3, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                              national_id_index, name_folded, name_sort, name_keys_version, indexes_version)
+        values ($1, $2, $3, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
         on conflict (organization_id, email_index) where deleted_at is null do nothing
         returning id as "id: PatientId", version, created_at, updated_at
         "#,
@@ -134,14 +158,18 @@ pub(super) async fn patient_create(
         values.clinical_notes,
         values.email_index,
         values.phone_index,
-        values.national_id_index
+        values.national_id_index,
+        values.keys.folded,
+        values.keys.sort,
+        values.keys.version,
+        INDEXES_VERSION
     )
     .fetch_optional(tx.connection()?)
     .await
     .map_err(|error| DatabaseError::from(error).into())
 }
 
-/// Who has the e-mail address.
+/// Finds the patient that has the e-mail address.
 pub(super) async fn patient_by_email(
     tx: &mut WriteTx,
     organization: OrganizationId,
@@ -172,7 +200,7 @@ pub(super) async fn patient_update(
         set first_name = $2, last_name = $3, email_encrypted = $4, phone_encrypted = $5, date_of_birth_encrypted = $6,
             national_id_encrypted = $7, address_encrypted = $8, emergency_contact_encrypted = $9,
             clinical_notes_encrypted = $10, email_index = $11, phone_index = $12, national_id_index = $13,
-            version = version + 1, updated_at = now()
+            name_folded = $14, name_sort = $15, name_keys_version = $16, indexes_version = $17, version = version + 1, updated_at = now()
         where id = $1
         returning id as "id: PatientId", version, created_at, updated_at
         "#,
@@ -188,7 +216,11 @@ pub(super) async fn patient_update(
         values.clinical_notes,
         values.email_index,
         values.phone_index,
-        values.national_id_index
+        values.national_id_index,
+        values.keys.folded,
+        values.keys.sort,
+        values.keys.version,
+        INDEXES_VERSION
     )
     .fetch_one(tx.connection()?)
     .await
@@ -198,7 +230,7 @@ pub(super) async fn patient_update(
     })
 }
 
-/// Marks the patient deleted; gives the user it was linked to.
+/// Marks the patient deleted and returns the user that it was linked to.
 pub(super) async fn patient_delete(tx: &mut WriteTx, id: PatientId) -> Result<Option<Option<UserId>>, DatabaseError> {
     let row = sqlx::query!(
         r#"
@@ -211,4 +243,156 @@ pub(super) async fn patient_delete(tx: &mut WriteTx, id: PatientId) -> Result<Op
     .fetch_optional(tx.connection()?)
     .await?;
     Ok(row.map(|row| row.user_id))
+}
+
+/// Version of the forms that blind indexes are made of. A row with another version is indexed anew.
+pub(super) const INDEXES_VERSION: i32 = 1;
+
+/// Values of a patient that its blind indexes are made of.
+pub(super) struct IndexedPatient {
+    pub(super) id: PatientId,
+    pub(super) organization_id: OrganizationId,
+    pub(super) uid: Uuid,
+    pub(super) email_encrypted: Option<Vec<u8>>,
+    pub(super) phone_encrypted: Option<Vec<u8>>,
+    pub(super) email_index: Option<Vec<u8>>,
+    pub(super) data_key_id: Uuid,
+    pub(super) wrapped: Vec<u8>,
+    pub(super) version: i64,
+    /// Country of the organization.
+    pub(super) country: Option<String>,
+}
+
+/// Blind indexes of a patient on their way into its row.
+pub(super) struct NewIndexes {
+    pub(super) id: PatientId,
+    /// Version of the record that they were made of; the row is changed only if it still has it.
+    pub(super) version: i64,
+    /// Stored index of the e-mail address.
+    pub(super) stored: Option<Vec<u8>>,
+    pub(super) email_index: Option<Vec<u8>>,
+    pub(super) phone_index: Option<Vec<u8>>,
+}
+
+/// Returns `true` if an index may be left to be made; four looks at indexes.
+pub(super) async fn is_index_left(across: &Across) -> Result<bool, DatabaseError> {
+    let left = sqlx::query_scalar!(
+        r#"
+        select exists (select from patients where indexes_version is null)
+            or exists (select from patients where indexes_version < $1)
+            or exists (select from patients where indexes_version > $1)
+            or exists (select from organizations where country is distinct from phones_country) as "left!"
+        "#,
+        INDEXES_VERSION
+    )
+    .fetch_one(across.pool())
+    .await?;
+    Ok(left)
+}
+
+/// Counts the patients whose indexes are left to be made.
+pub(super) async fn indexes_left(across: &Across) -> Result<i64, DatabaseError> {
+    let left = sqlx::query_scalar!(
+        r#"
+        select count(*) as "left!" from patients p join organizations o on o.id = p.organization_id
+        where p.indexes_version is distinct from $1
+           or p.phone_index is not null and o.country is distinct from o.phones_country
+        "#,
+        INDEXES_VERSION
+    )
+    .fetch_one(across.pool())
+    .await?;
+    Ok(left)
+}
+
+/// Reads patients after the patient `after` whose indexes are left to be made, in the order of their ids.
+pub(super) async fn indexes_page(
+    across: &Across,
+    after: PatientId,
+    limit: i64,
+) -> Result<Vec<IndexedPatient>, DatabaseError> {
+    let rows = sqlx::query_as!(
+        IndexedPatient,
+        r#"
+        select p.id as "id: PatientId", p.organization_id as "organization_id: OrganizationId", p.uid, p.email_encrypted,
+               p.phone_encrypted, p.email_index, p.data_key_id, k.wrapped, p.version, o.country
+        from patients p
+        join organizations o on o.id = p.organization_id
+        join data_keys k on k.organization_id = p.organization_id and k.id = p.data_key_id
+        where p.id > $1
+          and (p.indexes_version is distinct from $2
+               or p.phone_index is not null and o.country is distinct from o.phones_country)
+        order by p.id
+        limit $3
+        "#,
+        after.0,
+        INDEXES_VERSION,
+        limit
+    )
+    .fetch_all(across.pool())
+    .await?;
+    Ok(rows)
+}
+
+/// Writes indexes and returns the number of rows written; `None`, and nothing is written, if another patient of an
+/// organization has one of the e-mail addresses. Rows that others have locked are left, so that two refreshes do not wait
+/// for each other.
+pub(super) async fn indexes_replace(across: &Across, rows: &[NewIndexes]) -> Result<Option<u64>, DatabaseError> {
+    let ids: Vec<i64> = rows.iter().map(|row| row.id.0).collect();
+    let versions: Vec<i64> = rows.iter().map(|row| row.version).collect();
+    let emails: Vec<Option<&[u8]>> = rows.iter().map(|row| row.email_index.as_deref()).collect();
+    let phones: Vec<Option<&[u8]>> = rows.iter().map(|row| row.phone_index.as_deref()).collect();
+    let done = sqlx::query!(
+        "with held as (select id from patients where id = any($1) for no key update skip locked)
+         update patients p set email_index = n.email_index, phone_index = n.phone_index, indexes_version = $5
+         from unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bytea[]) as n (id, version, email_index, phone_index)
+         where p.id = n.id and p.version = n.version and p.id in (select id from held)",
+        &ids,
+        &versions,
+        emails as _,
+        phones as _,
+        INDEXES_VERSION
+    )
+    .execute(across.pool())
+    .await;
+    match done {
+        Ok(done) => Ok(Some(done.rows_affected())),
+        Err(error) if broken_constraint(&error) == Some("patients_email_key") => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Country of an organization that has changed since the indexes of its patients were made.
+pub(super) struct ChangedCountry {
+    organization_id: OrganizationId,
+    country: Option<String>,
+}
+
+/// Finds the organizations whose country changed more than a minute ago. No write that had read the country before is still
+/// under way then; until then the indexes are made as often as a refresh runs.
+pub(super) async fn countries_changed(across: &Across) -> Result<Vec<ChangedCountry>, DatabaseError> {
+    let rows = sqlx::query_as!(
+        ChangedCountry,
+        r#"
+        select id as "organization_id: OrganizationId", country from organizations
+        where country is distinct from phones_country and updated_at <= now() - interval '1 minute'
+        "#
+    )
+    .fetch_all(across.pool())
+    .await?;
+    Ok(rows)
+}
+
+/// States that the indexes of these organizations' patients are made with their country, unless it has changed again.
+pub(super) async fn countries_settle(across: &Across, countries: &[ChangedCountry]) -> Result<(), DatabaseError> {
+    for ChangedCountry { organization_id, country } in countries {
+        sqlx::query!(
+            "update organizations set phones_country = $2 where id = $1 and country is not distinct from $2",
+            organization_id.0,
+            country.as_deref()
+        )
+        .execute(across.pool())
+        .await?;
+    }
+    Ok(())
 }

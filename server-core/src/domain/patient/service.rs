@@ -1,35 +1,36 @@
 use std::sync::Arc;
 
-use chrono::{Datelike, NaiveDate, Utc};
 use server_shared::{
-    crypto::{normalize_email, normalize_national_id, normalize_phone},
+    crypto::normalize_national_id,
     http::{Page, Paging},
     mark::Phi,
+    value::{EmailAddress, Line, NameKeys, PhoneNumber, folded_words},
 };
 use uuid::Uuid;
 
 use super::{
     error::PatientError,
     event::PatientEvent,
-    model::{CreatePatient, Patient, PatientFilter, PatientSort, UpdatePatient},
+    indexes::index_email,
+    locale::Locale,
+    model::{CreatePatient, Patient, PatientFilter, PatientSort, UpdatePatient, shown},
     repository::{self, PatientRow, PatientSearch, SealedPatient, Written},
 };
 use crate::{
     audit::Audit,
-    database::{Database, DatabaseError, Disclosed, Sealed},
-    domain::{
-        link::Links,
-        rules::{InvalidValue, StaleVersion},
-    },
+    database::{Database, DatabaseError, Disclosed, Sealed, Tx},
+    domain::{link::Links, rules::StaleVersion},
     encryption::{Encryption, Holder, OpenKey},
     identity::{Caller, Changed, Permission},
     ids::{OrganizationId, PatientId, UserId},
 };
 
-const TABLE: &str = "patients";
-const EARLIEST_BIRTH: i32 = 1850;
+/// Table that sealed values are bound to.
+pub(super) const TABLE: &str = "patients";
+/// Words of a search that are compared; each is a condition of the statement.
+const MOST_WORDS: usize = 10;
 
-/// People who are treated.
+/// Service for patients.
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,
@@ -51,8 +52,8 @@ impl Service {
         sort: PatientSort,
         paging: Paging,
     ) -> Result<Disclosed<Page<Patient>>, PatientError> {
-        let search = self.search(organization, filter);
         let mut tx = self.database.disclose(caller).await?;
+        let search = self.search(&mut tx, organization, filter).await?;
         let rows = repository::patient_page(&mut tx, &search, sort, paging).await?;
         let notes = sees_notes(caller);
         let page = rows.try_map(|(rows, total)| {
@@ -75,17 +76,17 @@ impl Service {
         organization: OrganizationId,
         mut record: CreatePatient,
     ) -> Result<Disclosed<Patient>, PatientError> {
-        check(&record)?;
         if !sees_notes(caller) {
             record.clinical_notes = None;
         }
         let uid = Uuid::now_v7();
         let key = self.encryption.create(Holder::Record { organization, id: Uuid::now_v7() });
-        let values = self.seal(organization, uid, &key.key, &record);
         let mut tx = self.database.write(caller).await?;
+        let phone = locale(&mut tx, organization, Locale::matters(&record)).await?.check(&record, None)?;
+        let values = self.seal(organization, uid, &key.key, &record, phone);
         let Some(written) = repository::patient_create(&mut tx, organization, uid, &key, &values).await? else {
             let index = values.email_index.unwrap_or_default();
-            // Who may not see the other is not told which one it is.
+            // A caller who may not read the other patient is not told which one it is.
             let patient_id = if caller.may(Permission::PatientRead).is_ok() {
                 repository::patient_by_email(&mut tx, organization, &index).await?
             } else {
@@ -104,27 +105,30 @@ impl Service {
         change: UpdatePatient,
     ) -> Result<Disclosed<Patient>, PatientError> {
         let UpdatePatient { version, mut record } = change;
-        check(&record)?;
         let mut tx = self.database.write(caller).await?;
         let row = tx.lock::<PatientRow>(id).await?.ok_or(PatientError::NotFound)?;
         StaleVersion::check(version, row.version)?;
         let before = self.open(&row, true)?;
-        // Before anything is compared with other patients', some of whom the caller may not see.
-        let identified = !same(before.email.as_ref(), record.email.as_ref())
-            || !same(before.national_id.as_ref(), record.national_id.as_ref());
+        // Comes before any comparison with other patients, some of whom the caller may not see.
+        let (email, national_id) = (before.email.as_ref(), before.national_id.as_ref());
+        // A stored text is compared in the form that a request has.
+        let identified = email.map(|email| EmailAddress::parse(email.get())) != record.email.clone().map(Some)
+            || national_id.map(|id| Line::parse(id.get())) != record.national_id.clone().map(Some);
         if identified && caller.may(Permission::PatientIdentify).is_err() {
             return Err(PatientError::IdentifierForbidden);
         }
         if !sees_notes(caller) {
-            record.clinical_notes = before.clinical_notes.clone().map(Phi::into_inner);
+            record.clinical_notes = None;
         }
-        let mut values = self.seal(row.organization_id, row.uid, &self.key(&row)?, &record);
+        let stored = before.phone.as_ref().map(|phone| phone.get().as_str());
+        let phone = locale(&mut tx, row.organization_id, Locale::matters(&record)).await?.check(&record, stored)?;
+        let mut values = self.seal(row.organization_id, row.uid, &self.key(&row)?, &record, phone);
         if !sees_notes(caller) {
             // Sealed anew they would be other bytes, and the database lets nobody write them who may not.
             values.clinical_notes.clone_from(&row.clinical_notes_encrypted);
         }
         let written = repository::patient_update(&mut tx, id, &values).await?;
-        let changed = changed_fields(&before, &record);
+        let changed = changed_fields(&before, &record, sees_notes(caller));
         let patient = Sealed::new(patient(row.uid, row.user_id, record, &written, sees_notes(caller)));
         Ok(tx.commit_sealed(patient, |patient| PatientEvent::Updated(patient.id, changed)).await?)
     }
@@ -139,43 +143,59 @@ impl Service {
         Ok(())
     }
 
-    fn search(&self, organization: OrganizationId, filter: &PatientFilter) -> PatientSearch {
-        let index = |column: &str, value: Option<String>| {
-            value.map(|value| self.encryption.index(organization, column, &value))
+    async fn search(
+        &self,
+        tx: &mut impl Tx,
+        organization: OrganizationId,
+        filter: &PatientFilter,
+    ) -> Result<PatientSearch, DatabaseError> {
+        let index = |column: &str, value: String| self.encryption.index(organization, column, &value);
+        let phone_indexes = match &filter.phone {
+            None => None,
+            Some(phone) => {
+                let country = locale(tx, organization, phone.is_national()).await?.country;
+                let keys = [country, None].map(|country| PhoneNumber::key_of(phone.as_str(), country));
+                Some(keys.map(|key| index("phone", key)).to_vec())
+            }
         };
-        PatientSearch {
-            name: filter.search.as_deref().map(contains_pattern),
-            email_index: index("email", filter.email.as_deref().map(normalize_email)),
-            phone_index: index("phone", filter.phone.as_deref().map(normalize_phone)),
-            national_id_index: index("national_id", filter.national_id.as_deref().map(normalize_national_id)),
-        }
+        let words = filter.search.as_ref().map(|search| folded_words(search.as_str())).unwrap_or_default();
+        let national_id = filter.national_id.as_ref().map(|id| normalize_national_id(id.as_str()));
+        Ok(PatientSearch {
+            words: words.iter().take(MOST_WORDS).map(|word| contains_pattern(word)).collect(),
+            email_index: filter.email.as_ref().map(|email| index_email(&self.encryption, organization, email.as_str())),
+            phone_indexes,
+            national_id_index: national_id.map(|id| index("national_id", id)),
+        })
     }
 
+    /// Seals the values of a record; `phone` is the key of its telephone number.
     fn seal<'a>(
         &self,
         organization: OrganizationId,
         uid: Uuid,
         key: &OpenKey,
         record: &'a CreatePatient,
+        phone: Option<String>,
     ) -> SealedPatient<'a> {
         let cipher = key.row(TABLE, uid);
         let born = record.date_of_birth.map(|date| date.to_string());
-        let index = |column: &str, value: Option<String>| {
-            value.map(|value| self.encryption.index(organization, column, &value))
-        };
+        let index = |column: &str, value: String| self.encryption.index(organization, column, &value);
+        let national_id = record.national_id.as_ref().map(Line::as_str);
+        let (first_name, last_name) = (record.first_name.as_str(), record.last_name.as_str());
         SealedPatient {
-            first_name: &record.first_name,
-            last_name: &record.last_name,
-            email: cipher.seal("email", record.email.as_deref()),
-            phone: cipher.seal("phone", record.phone.as_deref()),
+            first_name,
+            last_name,
+            keys: NameKeys::of(&[last_name, first_name]),
+            email: cipher.seal("email", record.email.as_ref().map(EmailAddress::as_str)),
+            phone: cipher.seal("phone", record.phone.as_ref().map(PhoneNumber::as_str)),
             date_of_birth: cipher.seal("date_of_birth", born.as_deref()),
-            national_id: cipher.seal("national_id", record.national_id.as_deref()),
-            address: cipher.seal("address", record.address.as_deref()),
-            emergency_contact: cipher.seal("emergency_contact", record.emergency_contact.as_deref()),
-            clinical_notes: cipher.seal("clinical_notes", record.clinical_notes.as_deref()),
-            email_index: index("email", record.email.as_deref().map(normalize_email)),
-            phone_index: index("phone", record.phone.as_deref().map(normalize_phone)),
-            national_id_index: index("national_id", record.national_id.as_deref().map(normalize_national_id)),
+            national_id: cipher.seal("national_id", national_id),
+            address: cipher.seal("address", record.address.as_ref().map(AsRef::as_ref)),
+            emergency_contact: cipher.seal("emergency_contact", record.emergency_contact.as_ref().map(AsRef::as_ref)),
+            clinical_notes: cipher.seal("clinical_notes", record.clinical_notes.as_ref().map(AsRef::as_ref)),
+            email_index: record.email.as_ref().map(|email| index_email(&self.encryption, organization, email.as_str())),
+            phone_index: phone.map(|key| index("phone", key)),
+            national_id_index: national_id.map(|id| index("national_id", normalize_national_id(id))),
         }
     }
 
@@ -224,51 +244,49 @@ fn patient(uid: Uuid, user_id: Option<UserId>, record: CreatePatient, written: &
         id: written.id,
         uid,
         user_id,
-        first_name: record.first_name.into(),
-        last_name: record.last_name.into(),
-        email: record.email.map(Phi::from),
-        phone: record.phone.map(Phi::from),
+        first_name: record.first_name.into_inner().into(),
+        last_name: record.last_name.into_inner().into(),
+        email: shown(record.email),
+        phone: shown(record.phone),
         date_of_birth: record.date_of_birth.map(Phi::from),
-        national_id: record.national_id.map(Phi::from),
-        address: record.address.map(Phi::from),
-        emergency_contact: record.emergency_contact.map(Phi::from),
-        clinical_notes: record.clinical_notes.filter(|_| notes).map(Phi::from),
+        national_id: shown(record.national_id),
+        address: shown(record.address),
+        emergency_contact: shown(record.emergency_contact),
+        clinical_notes: shown(record.clinical_notes.filter(|_| notes)),
         version: written.version,
         created_at: written.created_at,
         updated_at: written.updated_at,
     }
 }
 
-fn changed_fields(before: &Patient, after: &CreatePatient) -> Vec<&'static str> {
+/// Returns the names of the fields that change; notes count only if the caller may change them.
+fn changed_fields(before: &Patient, after: &CreatePatient, notes: bool) -> Vec<&'static str> {
+    let born = before.date_of_birth.as_ref().map(Phi::get) == after.date_of_birth.as_ref();
     let compared = [
-        ("first_name", before.first_name.get() == &after.first_name),
-        ("last_name", before.last_name.get() == &after.last_name),
+        ("first_name", before.first_name.get() == after.first_name.as_str()),
+        ("last_name", before.last_name.get() == after.last_name.as_str()),
         ("email", same(before.email.as_ref(), after.email.as_ref())),
         ("phone", same(before.phone.as_ref(), after.phone.as_ref())),
-        ("date_of_birth", same(before.date_of_birth.as_ref(), after.date_of_birth.as_ref())),
+        ("date_of_birth", born),
         ("national_id", same(before.national_id.as_ref(), after.national_id.as_ref())),
         ("address", same(before.address.as_ref(), after.address.as_ref())),
         ("emergency_contact", same(before.emergency_contact.as_ref(), after.emergency_contact.as_ref())),
-        ("clinical_notes", same(before.clinical_notes.as_ref(), after.clinical_notes.as_ref())),
+        ("clinical_notes", !notes || same(before.clinical_notes.as_ref(), after.clinical_notes.as_ref())),
     ];
     compared.into_iter().filter(|(_, same)| !same).map(|(field, _)| field).collect()
 }
 
-/// Returns true if a protected value is `other`.
-fn same<T: PartialEq>(value: Option<&Phi<T>>, other: Option<&T>) -> bool {
-    value.map(Phi::get) == other
+/// Returns `true` if a protected text is `other`.
+fn same(value: Option<&Phi<String>>, other: Option<&impl AsRef<str>>) -> bool {
+    value.map(|value| value.get().as_str()) == other.map(AsRef::as_ref)
 }
 
-fn check(record: &CreatePatient) -> Result<(), InvalidValue> {
-    let today = Utc::now().date_naive();
-    let plausible = |date: NaiveDate| date <= today && date.year() >= EARLIEST_BIRTH;
-    if record.date_of_birth.is_none_or(plausible) {
-        return Ok(());
-    }
-    Err(InvalidValue::new("/date_of_birth", "range", "must be between 1850 and today"))
+/// Reads the place of the organization if it matters, which costs a round trip.
+async fn locale(tx: &mut impl Tx, organization: OrganizationId, matters: bool) -> Result<Locale, DatabaseError> {
+    if matters { repository::locale_get(tx, organization).await } else { Ok(Locale::ANY) }
 }
 
-/// A LIKE pattern that takes what holds the text, wildcards in it meaning themselves.
+/// Returns a LIKE pattern that matches texts that contain `text`; wildcards in it stand for themselves.
 fn contains_pattern(text: &str) -> String {
     let escaped = text.trim().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     format!("%{escaped}%")
@@ -281,16 +299,5 @@ mod tests {
     #[test]
     fn wildcards_of_a_search_mean_themselves() {
         assert_eq!(contains_pattern(r" 100%_\ "), r"%100\%\_\\%");
-    }
-
-    #[test]
-    fn nobody_is_born_tomorrow() {
-        use poem_openapi::types::Example;
-        let mut record = CreatePatient::example();
-        assert!(check(&record).is_ok());
-        record.date_of_birth = Utc::now().date_naive().succ_opt();
-        assert!(check(&record).is_err());
-        record.date_of_birth = NaiveDate::from_ymd_opt(1849, 12, 31);
-        assert!(check(&record).is_err());
     }
 }

@@ -20,12 +20,13 @@ pub(crate) struct Api {
 impl Api {
     /// Get a specialist's schedule
     ///
-    /// Its weekly hours, exceptions and rules of booking; what they come to is in its availability.
+    /// Returns the weekly hours, exceptions and booking rules. The open slots that follow from them are in the
+    /// specialist's availability.
     #[oai(path = "/specialists/:specialist_id/schedule", method = "get", operation_id = "specialist_schedule_get")]
     async fn specialist_schedule_get(
         &self,
         caller: Caller,
-        /// Id of the specialist.
+        /// Identifier of the specialist.
         specialist_id: Path<SpecialistId>,
     ) -> Result<Json<SpecialistSchedule>, ApiError> {
         caller.may(Permission::SpecialistRead)?;
@@ -34,13 +35,13 @@ impl Api {
 
     /// Replace a specialist's schedule
     ///
-    /// The whole of it; a specialist may replace its own. What is booked stays booked. 409 `stale_version`
-    /// when somebody else replaced it meanwhile.
+    /// Replaces the whole schedule; a specialist may replace its own. Existing bookings stay. 409 `stale_version` when
+    /// it was replaced meanwhile.
     #[oai(path = "/specialists/:specialist_id/schedule", method = "put", operation_id = "specialist_schedule_update")]
     async fn specialist_schedule_update(
         &self,
         caller: Caller,
-        /// Id of the specialist.
+        /// Identifier of the specialist.
         specialist_id: Path<SpecialistId>,
         body: Body<UpdateSpecialistSchedule>,
     ) -> Result<Json<SpecialistSchedule>, ApiError> {

@@ -2,7 +2,7 @@ use crate::holding::{Found, HOLDING, Holding, PageKey, clear};
 
 /// Personal data in specialists' hours and exceptions.
 pub(crate) const HOLDINGS: &[Holding] = &[
-    // When somebody works, and when not, is about that person. Nobody is booked with a shell.
+    // Working hours are personal data of the specialist. An erased specialist cannot be booked and needs none.
     Holding {
         table: "specialist_hours",
         found: Found::Specialist("specialist_id"),

@@ -2,31 +2,31 @@ use poem_openapi::{Enum, Object, types::Example};
 
 use crate::ids::SpecialistId;
 
-/// When a specialist works and can be booked. Times are local to the specialist's zone.
+/// Working hours and booking rules of a specialist. Times are local to the specialist's zone.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct SpecialistSchedule {
-    /// The specialist.
+    /// Identifier of the specialist.
     pub(crate) specialist_id: SpecialistId,
-    /// The IANA zone of its times, as the specialist's entry says it.
+    /// IANA zone of the times, from the specialist's record.
     pub(crate) timezone: String,
-    /// How many minutes lie between two beginnings, counted from midnight; what a slot takes without a template.
+    /// Minutes between the beginnings of slots, counted from midnight, and the duration of a slot without a template.
     pub(crate) slot_minutes: i32,
-    /// How many minutes before a booking nothing else is booked.
+    /// Minutes kept free before a booking.
     pub(crate) buffer_before_minutes: i32,
-    /// How many minutes after a booking nothing else is booked.
+    /// Minutes kept free after a booking.
     pub(crate) buffer_after_minutes: i32,
-    /// How many minutes before its beginning a slot can last be booked.
+    /// Minutes before its beginning up to which a slot can be booked.
     pub(crate) minimum_notice_minutes: i32,
-    /// How many days after today slots are offered.
+    /// Days after today on which slots are offered.
     pub(crate) horizon_days: i32,
-    /// Most bookings that begin on one day; as many as fit when absent.
+    /// Maximal number of bookings that begin on one day; unlimited when absent.
     pub(crate) daily_cap: Option<i32>,
-    /// What it works every week, by weekday and time.
+    /// Weekly working hours, ordered by weekday and time.
     pub(crate) hours: Vec<WorkingHours>,
-    /// What it works besides and when it is away, by time.
+    /// Additional working hours and absences, ordered by time.
     pub(crate) exceptions: Vec<ScheduleException>,
-    /// Counts its changes; to be sent back with the next one.
+    /// Version of the schedule, to be sent with the next change.
     pub(crate) version: i64,
 }
 
@@ -49,35 +49,35 @@ impl Example for SpecialistSchedule {
     }
 }
 
-/// What a specialist's schedule is replaced by.
+/// Request to replace a schedule.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct UpdateSpecialistSchedule {
-    /// The version this change was made from; 409 `stale_version` when there is a newer one.
+    /// Version that the change is based on; 409 `stale_version` when there is a newer one.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: i64,
-    /// How many minutes lie between two beginnings, counted from midnight; what a slot takes without a template.
+    /// Minutes between the beginnings of slots, counted from midnight, and the duration of a slot without a template.
     #[oai(validator(minimum(value = "5"), maximum(value = "480")))]
     pub(crate) slot_minutes: i32,
-    /// How many minutes before a booking nothing else is booked.
+    /// Minutes kept free before a booking.
     #[oai(default, validator(minimum(value = "0"), maximum(value = "240")))]
     pub(crate) buffer_before_minutes: i32,
-    /// How many minutes after a booking nothing else is booked.
+    /// Minutes kept free after a booking.
     #[oai(default, validator(minimum(value = "0"), maximum(value = "240")))]
     pub(crate) buffer_after_minutes: i32,
-    /// How many minutes before its beginning a slot can last be booked.
+    /// Minutes before its beginning up to which a slot can be booked.
     #[oai(default, validator(minimum(value = "0"), maximum(value = "43200")))]
     pub(crate) minimum_notice_minutes: i32,
-    /// How many days after today slots are offered.
+    /// Days after today on which slots are offered.
     #[oai(validator(minimum(value = "1"), maximum(value = "366")))]
     pub(crate) horizon_days: i32,
-    /// Most bookings that begin on one day; as many as fit when left out.
+    /// Maximal number of bookings that begin on one day; unlimited when left out.
     #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
     pub(crate) daily_cap: Option<i32>,
-    /// What it works every week; windows that touch are one, none may overlap another.
+    /// Weekly working hours. Windows that touch count as one; windows must not overlap.
     #[oai(validator(max_items = 50))]
     pub(crate) hours: Vec<WorkingHours>,
-    /// What it works besides and when it is away.
+    /// Additional working hours and absences.
     #[oai(default, validator(max_items = 500))]
     pub(crate) exceptions: Vec<ScheduleException>,
 }
@@ -98,17 +98,18 @@ impl Example for UpdateSpecialistSchedule {
     }
 }
 
-/// A window of every week.
+/// Weekly window of working hours.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub(crate) struct WorkingHours {
-    /// The day on which it begins: 1 is Monday, 7 is Sunday.
+    /// Day on which it begins: 1 is Monday, 7 is Sunday.
     #[oai(validator(minimum(value = "1"), maximum(value = "7")))]
     pub(crate) weekday: i16,
-    /// When it begins, hours and minutes.
+    /// Local time of the beginning, in hours and minutes.
     #[oai(validator(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
     pub(crate) starts_at: String,
-    /// When it ends, hours and minutes. At or before the beginning it is of the next day, so `00:00` is midnight.
+    /// Local time of the end, in hours and minutes. A time at or before the beginning is on the next day, so `00:00` is
+    /// midnight.
     #[oai(validator(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
     pub(crate) ends_at: String,
 }
@@ -119,16 +120,16 @@ impl Example for WorkingHours {
     }
 }
 
-/// A period that the weekly hours don't hold for.
+/// Period with other than the weekly hours.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub(crate) struct ScheduleException {
-    /// What it does to the weekly hours.
+    /// Effect on the weekly hours.
     pub(crate) kind: ScheduleExceptionKind,
-    /// When it begins, local date and time.
+    /// Local date and time of the beginning.
     #[oai(validator(pattern = "^20[0-9]{2}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]$"))]
     pub(crate) starts_at: String,
-    /// When it ends, local date and time; after its beginning, by at most 366 days.
+    /// Local date and time of the end, after the beginning and at most 366 days after it.
     #[oai(validator(pattern = "^20[0-9]{2}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]$"))]
     pub(crate) ends_at: String,
 }
@@ -143,13 +144,14 @@ impl Example for ScheduleException {
     }
 }
 
-/// What an exception does to the weekly hours.
+/// Effect of an exception on the weekly hours.
+///
+/// - `available`: adds working hours
+/// - `unavailable`: removes working hours; takes precedence over `available`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
 #[oai(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub(crate) enum ScheduleExceptionKind {
-    /// Adds to them.
     Available,
-    /// Takes away; wins over what adds.
     Unavailable,
 }

@@ -2,15 +2,15 @@ use chrono::{NaiveDateTime, NaiveTime};
 
 use super::{
     model::{ScheduleExceptionKind, SpecialistSchedule, UpdateSpecialistSchedule},
-    rules::{Period, Window},
+    rules::{LocalPeriod, WeeklyWindow},
 };
 use crate::{
     database::{DatabaseError, OpenReader, Tx},
     ids::{OrganizationId, SpecialistId},
 };
 
-/// A schedule as it stands. Of a list there is an array a column.
-pub(super) struct Standing {
+/// Specialist with its schedule. Lists are returned as one array per column.
+pub(super) struct ScheduleRow {
     pub(super) id: SpecialistId,
     pub(super) timezone: String,
     pub(super) slot_minutes: i32,
@@ -28,49 +28,52 @@ pub(super) struct Standing {
     exception_ends: Vec<NaiveDateTime>,
 }
 
-impl Standing {
-    /// What it works every week, in order.
-    pub(super) fn windows(&self) -> Vec<Window> {
+impl ScheduleRow {
+    /// Returns the weekly windows, ordered.
+    pub(super) fn windows(&self) -> Vec<WeeklyWindow> {
         let times = self.hours_starts.iter().zip(&self.hours_ends);
         let windows = self.weekdays.iter().zip(times);
-        windows.map(|(&weekday, (&starts_at, &ends_at))| Window { weekday, starts_at, ends_at }).collect()
+        windows.map(|(&weekday, (&starts_at, &ends_at))| WeeklyWindow { weekday, starts_at, ends_at }).collect()
     }
 
-    /// Its exceptions, in order.
-    pub(super) fn periods(&self) -> Vec<Period> {
+    /// Returns the exceptions, ordered.
+    pub(super) fn periods(&self) -> Vec<LocalPeriod> {
         let times = self.exception_starts.iter().zip(&self.exception_ends);
         let periods = self.absences.iter().zip(times);
         periods
             .map(|(&absence, (&starts_at, &ends_at))| {
                 let kind = if absence { ScheduleExceptionKind::Unavailable } else { ScheduleExceptionKind::Available };
-                Period { kind, starts_at, ends_at }
+                LocalPeriod { kind, starts_at, ends_at }
             })
             .collect()
     }
 }
 
-impl From<Standing> for SpecialistSchedule {
-    fn from(standing: Standing) -> Self {
+impl From<ScheduleRow> for SpecialistSchedule {
+    fn from(row: ScheduleRow) -> Self {
         Self {
-            hours: standing.windows().into_iter().map(Into::into).collect(),
-            exceptions: standing.periods().into_iter().map(Into::into).collect(),
-            specialist_id: standing.id,
-            timezone: standing.timezone,
-            slot_minutes: standing.slot_minutes,
-            buffer_before_minutes: standing.buffer_before_minutes,
-            buffer_after_minutes: standing.buffer_after_minutes,
-            minimum_notice_minutes: standing.minimum_notice_minutes,
-            horizon_days: standing.horizon_days,
-            daily_cap: standing.daily_cap,
-            version: standing.version,
+            hours: row.windows().into_iter().map(Into::into).collect(),
+            exceptions: row.periods().into_iter().map(Into::into).collect(),
+            specialist_id: row.id,
+            timezone: row.timezone,
+            slot_minutes: row.slot_minutes,
+            buffer_before_minutes: row.buffer_before_minutes,
+            buffer_after_minutes: row.buffer_after_minutes,
+            minimum_notice_minutes: row.minimum_notice_minutes,
+            horizon_days: row.horizon_days,
+            daily_cap: row.daily_cap,
+            version: row.version,
         }
     }
 }
 
-pub(super) async fn schedule_get(reader: &mut OpenReader, id: SpecialistId) -> Result<Option<Standing>, DatabaseError> {
+pub(super) async fn schedule_get(
+    reader: &mut OpenReader,
+    id: SpecialistId,
+) -> Result<Option<ScheduleRow>, DatabaseError> {
     let (connection, (user, organization, role, patient, specialist)) = reader.parts();
     let row = sqlx::query_as!(
-        Standing,
+        ScheduleRow,
         r#"
         select s.id as "id: SpecialistId", s.timezone, s.slot_minutes, s.buffer_before_minutes, s.buffer_after_minutes,
                s.minimum_notice_minutes, s.horizon_days, s.daily_cap, s.schedule_version as version,
@@ -109,10 +112,10 @@ pub(super) async fn schedule_get(reader: &mut OpenReader, id: SpecialistId) -> R
     Ok(row)
 }
 
-/// The schedule of a specialist that the caller may change; locks it against other changes.
-pub(super) async fn schedule_lock(tx: &mut impl Tx, id: SpecialistId) -> Result<Option<Standing>, DatabaseError> {
+/// Locks a specialist that the caller may change; returns it with its schedule.
+pub(super) async fn schedule_lock(tx: &mut impl Tx, id: SpecialistId) -> Result<Option<ScheduleRow>, DatabaseError> {
     let row = sqlx::query_as!(
-        Standing,
+        ScheduleRow,
         r#"
         with locked as (
             select * from specialists where id = $1 and deleted_at is null for update
@@ -142,14 +145,14 @@ pub(super) async fn schedule_lock(tx: &mut impl Tx, id: SpecialistId) -> Result<
     Ok(row)
 }
 
-/// Replaces the whole schedule. Gives its new version.
+/// Replaces the whole schedule; returns its new version.
 pub(super) async fn schedule_update(
     tx: &mut impl Tx,
     organization: OrganizationId,
     id: SpecialistId,
     input: &UpdateSpecialistSchedule,
-    windows: &[Window],
-    periods: &[Period],
+    windows: &[WeeklyWindow],
+    periods: &[LocalPeriod],
 ) -> Result<i64, DatabaseError> {
     let version = sqlx::query_scalar!(
         r#"
@@ -178,7 +181,7 @@ async fn hours_set(
     tx: &mut impl Tx,
     organization: OrganizationId,
     id: SpecialistId,
-    windows: &[Window],
+    windows: &[WeeklyWindow],
 ) -> Result<(), DatabaseError> {
     let weekdays: Vec<i16> = windows.iter().map(|window| window.weekday).collect();
     let starts: Vec<NaiveTime> = windows.iter().map(|window| window.starts_at).collect();
@@ -211,7 +214,7 @@ async fn exceptions_set(
     tx: &mut impl Tx,
     organization: OrganizationId,
     id: SpecialistId,
-    periods: &[Period],
+    periods: &[LocalPeriod],
 ) -> Result<(), DatabaseError> {
     let absences: Vec<bool> = periods.iter().map(|period| period.kind == ScheduleExceptionKind::Unavailable).collect();
     let starts: Vec<NaiveDateTime> = periods.iter().map(|period| period.starts_at).collect();

@@ -1,4 +1,4 @@
-//! What a schedule must be that its schema can't say, and the times of its texts.
+//! Rules of schedules beyond their schema, and the conversion of their times.
 
 use chrono::{NaiveDateTime, NaiveTime, TimeDelta, Timelike as _};
 use server_shared::error::FieldFault;
@@ -6,31 +6,31 @@ use server_shared::error::FieldFault;
 use super::model::{ScheduleException, ScheduleExceptionKind, UpdateSpecialistSchedule, WorkingHours};
 use crate::domain::rules::InvalidValue;
 
-/// How local times are written.
+/// Format of local times.
 const TIME: &str = "%H:%M";
 const DATE_TIME: &str = "%Y-%m-%dT%H:%M";
-/// Longest an exception may last.
+/// Longest duration of an exception.
 const LONGEST: TimeDelta = TimeDelta::days(366);
 const WEEK: u32 = 7 * 24 * 60;
 
-/// A window of every week, read.
+/// Parsed weekly window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Window {
+pub(super) struct WeeklyWindow {
     pub(super) weekday: i16,
     pub(super) starts_at: NaiveTime,
     pub(super) ends_at: NaiveTime,
 }
 
-/// A period that the weekly hours don't hold for, read.
+/// Parsed exception.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Period {
+pub(super) struct LocalPeriod {
     pub(super) kind: ScheduleExceptionKind,
     pub(super) starts_at: NaiveDateTime,
     pub(super) ends_at: NaiveDateTime,
 }
 
-/// The windows and periods of a schedule, in order; every fault of them, where there is one.
-pub(super) fn checked(input: &UpdateSpecialistSchedule) -> Result<(Vec<Window>, Vec<Period>), InvalidValue> {
+/// Validates a schedule and returns its windows and exceptions, ordered; an error lists every fault.
+pub(super) fn checked(input: &UpdateSpecialistSchedule) -> Result<(Vec<WeeklyWindow>, Vec<LocalPeriod>), InvalidValue> {
     let mut faults = Vec::new();
     let mut windows = windows(&input.hours, &mut faults);
     let mut periods = periods(input, &mut faults);
@@ -40,8 +40,8 @@ pub(super) fn checked(input: &UpdateSpecialistSchedule) -> Result<(Vec<Window>, 
     Ok((windows, periods))
 }
 
-fn windows(hours: &[WorkingHours], faults: &mut Vec<FieldFault>) -> Vec<Window> {
-    let mut windows: Vec<Window> = Vec::with_capacity(hours.len());
+fn windows(hours: &[WorkingHours], faults: &mut Vec<FieldFault>) -> Vec<WeeklyWindow> {
+    let mut windows: Vec<WeeklyWindow> = Vec::with_capacity(hours.len());
     for (place, hours) in hours.iter().enumerate() {
         let mut time = |field: &str, text: &str| {
             let read = NaiveTime::parse_from_str(text, TIME).ok();
@@ -52,7 +52,7 @@ fn windows(hours: &[WorkingHours], faults: &mut Vec<FieldFault>) -> Vec<Window> 
         };
         let (starts_at, ends_at) = (time("starts_at", &hours.starts_at), time("ends_at", &hours.ends_at));
         let (Some(starts_at), Some(ends_at)) = (starts_at, ends_at) else { continue };
-        let window = Window { weekday: hours.weekday, starts_at, ends_at };
+        let window = WeeklyWindow { weekday: hours.weekday, starts_at, ends_at };
         if windows.iter().any(|earlier| overlap(*earlier, window)) {
             let fault = "must not overlap another window of the week";
             faults.push(FieldFault::new(format!("/hours/{place}/starts_at"), "overlap", fault));
@@ -62,23 +62,23 @@ fn windows(hours: &[WorkingHours], faults: &mut Vec<FieldFault>) -> Vec<Window> 
     windows
 }
 
-/// Whether two windows of the week, which begins anew after Sunday, have a minute in common.
-fn overlap(one: Window, other: Window) -> bool {
+/// Returns `true` if two weekly windows share a minute. Monday follows Sunday.
+fn overlap(one: WeeklyWindow, other: WeeklyWindow) -> bool {
     let (one, other) = (minutes(one), minutes(other));
-    // Each is shorter than the week: they overlap when either begins within the other.
+    // Each is shorter than a week, so they overlap if either begins within the other.
     let within = |(start, length): (u32, u32), (other, _): (u32, u32)| (other + WEEK - start) % WEEK < length;
     within(one, other) || within(other, one)
 }
 
-/// The minute of the week at which a window begins, and how many it has.
-fn minutes(window: Window) -> (u32, u32) {
+/// Returns the minute of the week at which a window begins, and its length in minutes.
+fn minutes(window: WeeklyWindow) -> (u32, u32) {
     let minute = |time: NaiveTime| time.num_seconds_from_midnight() / 60;
     let (start, end) = (minute(window.starts_at), minute(window.ends_at));
     let length = if end <= start { end + WEEK / 7 - start } else { end - start };
     (u32::try_from(window.weekday - 1).unwrap_or_default() * (WEEK / 7) + start, length)
 }
 
-fn periods(input: &UpdateSpecialistSchedule, faults: &mut Vec<FieldFault>) -> Vec<Period> {
+fn periods(input: &UpdateSpecialistSchedule, faults: &mut Vec<FieldFault>) -> Vec<LocalPeriod> {
     let mut periods = Vec::with_capacity(input.exceptions.len());
     for (place, exception) in input.exceptions.iter().enumerate() {
         let mut fault = |field: &str, rule: &'static str, message: &'static str| {
@@ -98,20 +98,20 @@ fn periods(input: &UpdateSpecialistSchedule, faults: &mut Vec<FieldFault>) -> Ve
         } else if ends_at - starts_at > LONGEST {
             fault("ends_at", "range", "must be at most 366 days after starts_at");
         }
-        periods.push(Period { kind: exception.kind, starts_at, ends_at });
+        periods.push(LocalPeriod { kind: exception.kind, starts_at, ends_at });
     }
     periods
 }
 
-impl From<Window> for WorkingHours {
-    fn from(window: Window) -> Self {
+impl From<WeeklyWindow> for WorkingHours {
+    fn from(window: WeeklyWindow) -> Self {
         let text = |time: NaiveTime| time.format(TIME).to_string();
         Self { weekday: window.weekday, starts_at: text(window.starts_at), ends_at: text(window.ends_at) }
     }
 }
 
-impl From<Period> for ScheduleException {
-    fn from(period: Period) -> Self {
+impl From<LocalPeriod> for ScheduleException {
+    fn from(period: LocalPeriod) -> Self {
         let text = |time: NaiveDateTime| time.format(DATE_TIME).to_string();
         Self { kind: period.kind, starts_at: text(period.starts_at), ends_at: text(period.ends_at) }
     }
@@ -121,9 +121,9 @@ impl From<Period> for ScheduleException {
 mod tests {
     use super::*;
 
-    fn window(weekday: i16, starts_at: &str, ends_at: &str) -> Window {
+    fn window(weekday: i16, starts_at: &str, ends_at: &str) -> WeeklyWindow {
         let time = |text| NaiveTime::parse_from_str(text, TIME).unwrap();
-        Window { weekday, starts_at: time(starts_at), ends_at: time(ends_at) }
+        WeeklyWindow { weekday, starts_at: time(starts_at), ends_at: time(ends_at) }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 use super::{
     error::ScheduleError,
     model::{SpecialistSchedule, UpdateSpecialistSchedule},
-    repository::{self, Standing},
-    rules::{self, Period, Window},
+    repository::{self, ScheduleRow},
+    rules::{self, LocalPeriod, WeeklyWindow},
 };
 use crate::{
     database::Database,
@@ -11,7 +11,7 @@ use crate::{
     ids::{OrganizationId, SpecialistId},
 };
 
-/// When specialists work.
+/// Schedules of specialists.
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,
@@ -36,14 +36,14 @@ impl Service {
     ) -> Result<SpecialistSchedule, ScheduleError> {
         let (windows, periods) = rules::checked(input)?;
         let mut tx = self.database.write(caller).await?;
-        // Another's row is not found, for a specialist as for a stranger: updating is the lock.
-        let standing = repository::schedule_lock(&mut tx, id).await?.ok_or(ScheduleError::NotFound)?;
-        StaleVersion::check(input.version, standing.version)?;
+        // A specialist that the caller may not change is not found: the lock applies the policies for updates.
+        let before = repository::schedule_lock(&mut tx, id).await?.ok_or(ScheduleError::NotFound)?;
+        StaleVersion::check(input.version, before.version)?;
         let version = repository::schedule_update(&mut tx, organization, id, input, &windows, &periods).await?;
-        tx.commit(SpecialistEvent::Updated(id, changed(&standing, input, &windows, &periods))).await?;
+        tx.commit(SpecialistEvent::Updated(id, changed(&before, input, &windows, &periods))).await?;
         Ok(SpecialistSchedule {
             specialist_id: id,
-            timezone: standing.timezone,
+            timezone: before.timezone,
             slot_minutes: input.slot_minutes,
             buffer_before_minutes: input.buffer_before_minutes,
             buffer_after_minutes: input.buffer_after_minutes,
@@ -57,22 +57,22 @@ impl Service {
     }
 }
 
-/// The names of what the change changes.
+/// Returns the names of the fields whose values the change alters.
 fn changed(
-    standing: &Standing,
+    before: &ScheduleRow,
     input: &UpdateSpecialistSchedule,
-    windows: &[Window],
-    periods: &[Period],
+    windows: &[WeeklyWindow],
+    periods: &[LocalPeriod],
 ) -> Vec<&'static str> {
     let differs = [
-        ("slot_minutes", standing.slot_minutes != input.slot_minutes),
-        ("buffer_before_minutes", standing.buffer_before_minutes != input.buffer_before_minutes),
-        ("buffer_after_minutes", standing.buffer_after_minutes != input.buffer_after_minutes),
-        ("minimum_notice_minutes", standing.minimum_notice_minutes != input.minimum_notice_minutes),
-        ("horizon_days", standing.horizon_days != input.horizon_days),
-        ("daily_cap", standing.daily_cap != input.daily_cap),
-        ("hours", standing.windows() != windows),
-        ("exceptions", standing.periods() != periods),
+        ("slot_minutes", before.slot_minutes != input.slot_minutes),
+        ("buffer_before_minutes", before.buffer_before_minutes != input.buffer_before_minutes),
+        ("buffer_after_minutes", before.buffer_after_minutes != input.buffer_after_minutes),
+        ("minimum_notice_minutes", before.minimum_notice_minutes != input.minimum_notice_minutes),
+        ("horizon_days", before.horizon_days != input.horizon_days),
+        ("daily_cap", before.daily_cap != input.daily_cap),
+        ("hours", before.windows() != windows),
+        ("exceptions", before.periods() != periods),
     ];
     differs.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
 }

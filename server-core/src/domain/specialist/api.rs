@@ -21,7 +21,7 @@ use crate::{
     ids::{SpecialistId, SpecialtyId},
 };
 
-/// `/v1/specialists`
+/// Operations below `/v1/specialists`.
 pub(crate) struct Api {
     pub(crate) specialists: Service,
 }
@@ -30,7 +30,8 @@ pub(crate) struct Api {
 impl Api {
     /// List specialists
     ///
-    /// Everybody who treats patients of the organization, deleted ones left out.
+    /// Returns the specialists of the organization without deleted ones, sorted by name in the order of the Unicode
+    /// collation.
     #[oai(path = "/specialists", method = "get", operation_id = "specialist_list")]
     async fn specialist_list(
         &self,
@@ -39,9 +40,9 @@ impl Api {
         page: Query<Option<PageNumber>>,
         /// Entries a page, at most 100.
         page_size: Query<Option<PageSize>>,
-        /// Only those who practise this specialty.
+        /// Identifier of a specialty: takes only specialists who practise it.
         specialty_id: Query<Option<SpecialtyId>>,
-        /// Only those who can (or with `false` can't) be booked.
+        /// `true` to list only specialists who can be booked, `false` to list only those who cannot.
         bookable: Query<Option<bool>>,
         /// Order of the list.
         sort: Query<Option<SpecialistSort>>,
@@ -54,7 +55,7 @@ impl Api {
 
     /// Create a specialist
     ///
-    /// Without a login; see `specialist_link`.
+    /// Creates a specialist as whom nobody signs in yet; see `specialist_link`.
     #[oai(path = "/specialists", method = "post", operation_id = "specialist_create")]
     async fn specialist_create(
         &self,
@@ -67,12 +68,12 @@ impl Api {
 
     /// Get a specialist
     ///
-    /// 404 `specialist_not_found` for one that was deleted.
+    /// Answers 404 `specialist_not_found` for a deleted specialist.
     #[oai(path = "/specialists/:specialist_id", method = "get", operation_id = "specialist_get")]
     async fn specialist_get(
         &self,
         caller: Caller,
-        /// Id of the specialist.
+        /// Identifier of the specialist.
         specialist_id: Path<SpecialistId>,
     ) -> Result<Json<Specialist>, ApiError> {
         caller.may(Permission::SpecialistRead)?;
@@ -81,12 +82,12 @@ impl Api {
 
     /// Replace a specialist
     ///
-    /// A specialist may replace its own entry. Whose login it is stays; see `specialist_link`.
+    /// Specialists may replace their own record. The link to a user stays; see `specialist_link`.
     #[oai(path = "/specialists/:specialist_id", method = "put", operation_id = "specialist_update")]
     async fn specialist_update(
         &self,
         caller: Caller,
-        /// Id of the specialist.
+        /// Identifier of the specialist.
         specialist_id: Path<SpecialistId>,
         body: Body<SpecialistInput>,
     ) -> Result<Json<Specialist>, ApiError> {
@@ -96,12 +97,12 @@ impl Api {
 
     /// Delete a specialist
     ///
-    /// It can't be booked any more; past appointments keep naming it.
+    /// Ends booking with the specialist; past appointments keep referring to the record.
     #[oai(path = "/specialists/:specialist_id", method = "delete", operation_id = "specialist_delete")]
     async fn specialist_delete(
         &self,
         caller: Caller,
-        /// Id of the specialist.
+        /// Identifier of the specialist.
         specialist_id: Path<SpecialistId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::SpecialistWrite)?;

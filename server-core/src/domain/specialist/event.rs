@@ -3,19 +3,19 @@
 use crate::{event::events, ids::SpecialistId};
 
 events! {
-    /// Something that happened to a specialist.
+    /// Event of a specialist.
     SpecialistEvent of SpecialistId {
-        /// The record has been added.
+        /// The record was created.
         Created => "created",
-        /// Some of its fields, or its schedule, have other values.
+        /// Fields of the record or its schedule were changed.
         Updated[changed] => "updated",
-        /// The record has been deleted.
+        /// The record was deleted.
         Deleted => "deleted",
-        /// Somebody is invited to sign in as the specialist.
+        /// A person was invited to sign in as the specialist.
         LinkRequested => "link_requested",
-        /// Somebody signs in as the specialist from now on.
+        /// A user was linked to the record.
         Linked => "linked",
-        /// Nobody signs in as the specialist any more.
+        /// The link to the user ended.
         Unlinked => "unlinked",
     }
 }

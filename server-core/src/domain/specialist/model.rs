@@ -1,5 +1,6 @@
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object, types::Example};
+use server_shared::value::{Line, Name};
 
 use crate::ids::{SpecialistId, SpecialtyId, UserId};
 
@@ -7,23 +8,23 @@ use crate::ids::{SpecialistId, SpecialtyId, UserId};
 #[derive(Debug, Clone, Object, sqlx::FromRow)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Specialist {
-    /// Its id.
+    /// Identifier of the specialist.
     pub(crate) id: SpecialistId,
-    /// The specialist's login; absent for one who has none.
+    /// User who signs in as the specialist; absent if nobody does.
     pub(crate) user_id: Option<UserId>,
-    /// What the specialist is called.
+    /// Name of the specialist.
     pub(crate) name: String,
     /// Professional title.
     pub(crate) title: String,
-    /// The specialties it practises, by id.
+    /// Identifiers of the specialties that the specialist practises, in ascending order.
     pub(crate) specialty_ids: Vec<SpecialtyId>,
-    /// The IANA zone its working hours are in.
+    /// IANA time zone of the working hours.
     pub(crate) timezone: String,
-    /// Whether patients can book it.
+    /// `true` if patients can book appointments with the specialist.
     pub(crate) bookable: bool,
-    /// When it was created.
+    /// Time of creation.
     pub(crate) created_at: DateTime<Utc>,
-    /// When it last changed.
+    /// Time of the last change.
     pub(crate) updated_at: DateTime<Utc>,
 }
 
@@ -31,32 +32,27 @@ impl Example for Specialist {
     fn example() -> Self {
         let created_at = DateTime::UNIX_EPOCH + chrono::TimeDelta::days(20_500);
         let SpecialistInput { name, title, specialty_ids, timezone, bookable } = SpecialistInput::example();
-        let id = SpecialistId(8);
+        let (id, name, title) = (SpecialistId(8), name.into_inner(), title.into_inner());
         Self { id, user_id: None, name, title, specialty_ids, timezone, bookable, created_at, updated_at: created_at }
     }
 }
 
-/// What a specialist is created from or replaced by.
+/// Values of a specialist, for creating and replacing one.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct SpecialistInput {
-    /// What the specialist is called.
-    #[oai(validator(
-        min_length = 1,
-        max_length = 200,
-        pattern = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
-    ))]
-    pub(crate) name: String,
+    /// Name of the specialist.
+    pub(crate) name: Name<200>,
     /// Professional title.
-    #[oai(default, validator(max_length = 200))]
-    pub(crate) title: String,
-    /// The specialties it practises; none twice.
+    #[oai(default)]
+    pub(crate) title: Line<0, 200>,
+    /// Identifiers of the specialties that the specialist practises, each once.
     #[oai(default, validator(max_items = 50, unique_items))]
     pub(crate) specialty_ids: Vec<SpecialtyId>,
-    /// The IANA zone its working hours are in.
-    #[oai(validator(min_length = 1, max_length = 64))]
+    /// IANA time zone of the working hours.
+    #[oai(validator(min_length = 1, max_length = 64, pattern = "^[!-~]*$"))]
     pub(crate) timezone: String,
-    /// Whether patients can book it.
+    /// `true` if patients can book appointments with the specialist.
     #[oai(default = "bookable_by_default")]
     pub(crate) bookable: bool,
 }
@@ -68,8 +64,8 @@ fn bookable_by_default() -> bool {
 impl Example for SpecialistInput {
     fn example() -> Self {
         Self {
-            name: "Dr. Ada Example".to_owned(),
-            title: "Physiotherapist".to_owned(),
+            name: Name::from_static("Dr. Ada Example"),
+            title: Line::from_static("Physiotherapist"),
             specialty_ids: vec![SpecialtyId(3)],
             timezone: "Europe/Berlin".to_owned(),
             bookable: true,
@@ -77,23 +73,26 @@ impl Example for SpecialistInput {
     }
 }
 
-/// Which specialists to list.
+/// Filter of a list of specialists.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SpecialistFilter {
-    /// Those who practise it.
+    /// Takes only those who practise this specialty.
     pub(crate) specialty_id: Option<SpecialtyId>,
-    /// Those who can (or can't) be booked.
+    /// Takes only those who can be booked, or with `false` those who cannot.
     pub(crate) bookable: Option<bool>,
 }
 
 /// Order of a list of specialists.
+///
+/// - `name`: by name, from A to Z
+/// - `-name`: by name, from Z to A
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
 pub(crate) enum SpecialistSort {
     /// By name.
     #[default]
     #[oai(rename = "name")]
     Name,
-    /// By name, last first.
+    /// By name, descending.
     #[oai(rename = "-name")]
     NameDescending,
 }

@@ -1,4 +1,7 @@
-use server_shared::http::{Page, Paging};
+use server_shared::{
+    http::{Page, Paging},
+    value::NameKeys,
+};
 
 use super::{
     error::SpecialistError,
@@ -10,8 +13,8 @@ use crate::{
     ids::{OrganizationId, SpecialistId, SpecialtyId, UserId},
 };
 
-/// A checked statement that gives back the specialist it wrote, whose specialties are still to be set: what stands
-/// before `returning`, and the arguments.
+/// Expands to a checked statement that returns the specialist it wrote, without specialties, from its text before
+/// `returning` and its arguments.
 macro_rules! specialist_written {
     ($statement:literal, $($arguments:tt)*) => {
         sqlx::query_as!(
@@ -41,8 +44,8 @@ pub(super) async fn specialist_page(
     paging: Paging,
 ) -> Result<Page<Specialist>, DatabaseError> {
     let order = match sort {
-        SpecialistSort::Name => "lower(name), id",
-        SpecialistSort::NameDescending => "lower(name) desc, id",
+        SpecialistSort::Name => "name_sort, id",
+        SpecialistSort::NameDescending => "name_sort desc nulls last, id desc",
     };
     reader
         .list()
@@ -61,13 +64,19 @@ pub(super) async fn specialist_create(
     organization: OrganizationId,
     input: &SpecialistInput,
 ) -> Result<Specialist, SpecialistError> {
+    let keys = NameKeys::of(&[input.name.as_str()]);
     let mut row = specialist_written!(
-        "insert into specialists (organization_id, name, title, timezone, bookable) values ($1, $2, $3, $4, $5)",
+        "insert into specialists (organization_id, name, title, timezone, bookable, name_folded, name_sort,
+                                  name_keys_version)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
         organization.0,
-        input.name,
-        input.title,
+        input.name.as_str(),
+        input.title.as_str(),
         input.timezone,
-        input.bookable
+        input.bookable,
+        keys.folded,
+        keys.sort,
+        keys.version
     )
     .fetch_one(tx.connection()?)
     .await
@@ -82,14 +91,20 @@ pub(super) async fn specialist_update(
     id: SpecialistId,
     input: &SpecialistInput,
 ) -> Result<Option<Specialist>, SpecialistError> {
+    let keys = NameKeys::of(&[input.name.as_str()]);
     let row = specialist_written!(
-        "update specialists set name = $2, title = $3, timezone = $4, bookable = $5, updated_at = now()
+        "update specialists
+         set name = $2, title = $3, timezone = $4, bookable = $5, name_folded = $6, name_sort = $7,
+             name_keys_version = $8, updated_at = now()
          where id = $1 and deleted_at is null",
         id.0,
-        input.name,
-        input.title,
+        input.name.as_str(),
+        input.title.as_str(),
         input.timezone,
-        input.bookable
+        input.bookable,
+        keys.folded,
+        keys.sort,
+        keys.version
     )
     .fetch_optional(tx.connection()?)
     .await
@@ -99,7 +114,7 @@ pub(super) async fn specialist_update(
     Ok(Some(row))
 }
 
-/// Marks the specialist deleted; gives the user it was linked to.
+/// Marks the specialist deleted and returns the user it was linked to; `None` if there is no such specialist.
 pub(super) async fn specialist_delete(
     tx: &mut impl Tx,
     id: SpecialistId,
@@ -117,8 +132,8 @@ pub(super) async fn specialist_delete(
     Ok(row.map(|row| row.user_id))
 }
 
-/// Replaces which specialties a specialist practises, in one statement. Archived ones can't be
-/// chosen, but those it has already may stay.
+/// Replaces the specialties of a specialist, in one statement. Archived ones cannot be added; those that the specialist
+/// has already may stay.
 async fn specialties_set(
     tx: &mut impl Tx,
     organization: OrganizationId,

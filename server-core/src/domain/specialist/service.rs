@@ -16,7 +16,7 @@ use crate::{
 
 const FIELDS: [&str; 5] = ["name", "title", "specialty_ids", "timezone", "bookable"];
 
-/// People who treat patients.
+/// Service for the specialists of a clinic.
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,

@@ -21,7 +21,7 @@ use crate::{
     ids::SpecialtyId,
 };
 
-/// `/v1/specialties`
+/// Operations below `/v1/specialties`.
 pub(crate) struct Api {
     pub(crate) specialties: Service,
 }
@@ -30,7 +30,8 @@ pub(crate) struct Api {
 impl Api {
     /// List specialties
     ///
-    /// Those in use, or with `archived=true` those that can no longer be chosen.
+    /// Returns those in use, or with `archived=true` those that can no longer be chosen, sorted by name in the order of the
+    /// Unicode collation.
     #[oai(path = "/specialties", method = "get", operation_id = "specialty_list")]
     async fn specialty_list(
         &self,
@@ -39,7 +40,7 @@ impl Api {
         page: Query<Option<PageNumber>>,
         /// Entries a page, at most 100.
         page_size: Query<Option<PageSize>>,
-        /// Whether to list the archived ones instead of those in use.
+        /// `true` to list archived specialties instead of those in use.
         archived: Query<Option<bool>>,
         /// Order of the list.
         sort: Query<Option<SpecialtySort>>,
@@ -51,7 +52,8 @@ impl Api {
 
     /// Create a specialty
     ///
-    /// 409 `specialty_name_taken` when another one in use has the name.
+    /// Answers 409 `specialty_name_taken` if another specialty in use has the name, in whatever case and with whatever
+    /// accents.
     #[oai(path = "/specialties", method = "post", operation_id = "specialty_create")]
     async fn specialty_create(
         &self,
@@ -64,12 +66,12 @@ impl Api {
 
     /// Get a specialty
     ///
-    /// Archived ones too: past appointments keep naming them.
+    /// Returns archived specialties, too: past appointments keep referring to them.
     #[oai(path = "/specialties/:specialty_id", method = "get", operation_id = "specialty_get")]
     async fn specialty_get(
         &self,
         caller: Caller,
-        /// Id of the specialty.
+        /// Identifier of the specialty.
         specialty_id: Path<SpecialtyId>,
     ) -> Result<Json<Specialty>, ApiError> {
         caller.may(Permission::SpecialtyRead)?;
@@ -78,12 +80,13 @@ impl Api {
 
     /// Replace a specialty
     ///
-    /// 409 `specialty_name_taken` when another one in use has the name.
+    /// Answers 409 `specialty_name_taken` if another specialty in use has the name, in whatever case and with whatever
+    /// accents.
     #[oai(path = "/specialties/:specialty_id", method = "put", operation_id = "specialty_update")]
     async fn specialty_update(
         &self,
         caller: Caller,
-        /// Id of the specialty.
+        /// Identifier of the specialty.
         specialty_id: Path<SpecialtyId>,
         body: Body<SpecialtyInput>,
     ) -> Result<Json<Specialty>, ApiError> {
@@ -93,13 +96,13 @@ impl Api {
 
     /// Delete or archive a specialty
     ///
-    /// One that a specialist has or an appointment names is archived: it can't be chosen any more,
-    /// and what names it keeps doing so. Repeated, it does nothing more.
+    /// Archives a specialty that a specialist or an appointment refers to: it can no longer be chosen, and the references
+    /// stay. Deletes any other. Archiving again changes nothing.
     #[oai(path = "/specialties/:specialty_id", method = "delete", operation_id = "specialty_delete")]
     async fn specialty_delete(
         &self,
         caller: Caller,
-        /// Id of the specialty.
+        /// Identifier of the specialty.
         specialty_id: Path<SpecialtyId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::SpecialtyWrite)?;

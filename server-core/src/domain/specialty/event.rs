@@ -3,13 +3,13 @@
 use crate::{event::events, ids::SpecialtyId};
 
 events! {
-    /// Something that happened to a specialty.
+    /// Event of a specialty.
     SpecialtyEvent of SpecialtyId {
-        /// It has been added.
+        /// The specialty was created.
         Created => "created",
-        /// Some of its fields have other values.
+        /// Fields of the specialty were changed.
         Updated[changed] => "updated",
-        /// It has been archived, or deleted if nothing refers to it.
+        /// The specialty was archived, or deleted if nothing refers to it.
         Deleted => "deleted",
     }
 }

@@ -1,5 +1,6 @@
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object, types::Example};
+use server_shared::value::{Name, Prose};
 
 use crate::ids::SpecialtyId;
 
@@ -7,17 +8,17 @@ use crate::ids::SpecialtyId;
 #[derive(Debug, Clone, Object, sqlx::FromRow)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Specialty {
-    /// Its id.
+    /// Identifier of the specialty.
     pub(crate) id: SpecialtyId,
-    /// What it is called, unique among those in use.
+    /// Name, unique among the specialties in use.
     pub(crate) name: String,
-    /// What it is about.
+    /// Description.
     pub(crate) description: String,
-    /// When it was archived; absent while it can be chosen.
+    /// Time of archiving; absent while it can be chosen.
     pub(crate) archived_at: Option<DateTime<Utc>>,
-    /// When it was created.
+    /// Time of creation.
     pub(crate) created_at: DateTime<Utc>,
-    /// When it last changed.
+    /// Time of the last change.
     pub(crate) updated_at: DateTime<Utc>,
 }
 
@@ -25,40 +26,42 @@ impl Example for Specialty {
     fn example() -> Self {
         let created_at = DateTime::UNIX_EPOCH + chrono::TimeDelta::days(20_500);
         let SpecialtyInput { name, description } = SpecialtyInput::example();
+        let (name, description) = (name.into_inner(), description.into_inner());
         Self { id: SpecialtyId(3), name, description, archived_at: None, created_at, updated_at: created_at }
     }
 }
 
-/// What a specialty is created from or replaced by.
+/// Values of a specialty, for creating and replacing one.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct SpecialtyInput {
-    /// What it is called, unique among those in use.
-    #[oai(validator(
-        min_length = 1,
-        max_length = 200,
-        pattern = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
-    ))]
-    pub(crate) name: String,
-    /// What it is about.
-    #[oai(default, validator(max_length = 2000))]
-    pub(crate) description: String,
+    /// Name, unique among the specialties in use: case, accents, and the shapes of quotes and hyphens make no difference.
+    pub(crate) name: Name<200>,
+    /// Description.
+    #[oai(default)]
+    pub(crate) description: Prose<0, 2000>,
 }
 
 impl Example for SpecialtyInput {
     fn example() -> Self {
-        Self { name: "Physiotherapy".to_owned(), description: "Movement therapy after injury or surgery.".to_owned() }
+        Self {
+            name: Name::from_static("Physiotherapy"),
+            description: Prose::from_static("Movement therapy after injury or surgery."),
+        }
     }
 }
 
 /// Order of a list of specialties.
+///
+/// - `name`: by name, from A to Z
+/// - `-name`: by name, from Z to A
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
 pub(crate) enum SpecialtySort {
     /// By name.
     #[default]
     #[oai(rename = "name")]
     Name,
-    /// By name, last first.
+    /// By name, descending.
     #[oai(rename = "-name")]
     NameDescending,
 }

@@ -1,4 +1,7 @@
-use server_shared::http::{Page, Paging};
+use server_shared::{
+    http::{Page, Paging},
+    value::NameKeys,
+};
 
 use super::{
     error::SpecialtyError,
@@ -9,7 +12,7 @@ use crate::{
     ids::{OrganizationId, SpecialtyId},
 };
 
-/// A checked statement that gives back the specialty it wrote: what stands before `returning`, and the arguments.
+/// Expands to a checked statement that returns the specialty it wrote, from its text before `returning` and its arguments.
 macro_rules! specialty_written {
     ($statement:literal, $($arguments:tt)*) => {
         sqlx::query_as!(
@@ -24,7 +27,7 @@ macro_rules! specialty_written {
 impl Listed for Specialty {
     const TABLE: &'static str = "specialties";
     const COLUMNS: &'static str = "id, name, description, archived_at, created_at, updated_at";
-    // Which of them is the request's to say; a clinic has a few dozen.
+    // The request says whether archived ones are meant; a clinic has a few dozen in all.
     const PRESENT: &'static str = "true";
 }
 
@@ -37,8 +40,8 @@ pub(super) async fn specialty_page(
     paging: Paging,
 ) -> Result<Page<Specialty>, DatabaseError> {
     let order = match sort {
-        SpecialtySort::Name => "lower(name), id",
-        SpecialtySort::NameDescending => "lower(name) desc, id",
+        SpecialtySort::Name => "name_sort, id",
+        SpecialtySort::NameDescending => "name_sort desc nulls last, id desc",
     };
     reader.list().filter("(archived_at is not null) =", Some(archived)).page(order, paging).await
 }
@@ -48,11 +51,16 @@ pub(super) async fn specialty_create(
     organization: OrganizationId,
     input: &SpecialtyInput,
 ) -> Result<Specialty, SpecialtyError> {
+    let keys = NameKeys::of(&[input.name.as_str()]);
     specialty_written!(
-        "insert into specialties (organization_id, name, description) values ($1, $2, $3)",
+        "insert into specialties (organization_id, name, description, name_folded, name_sort, name_keys_version)
+         values ($1, $2, $3, $4, $5, $6)",
         organization.0,
-        input.name,
-        input.description
+        input.name.as_str(),
+        input.description.as_str(),
+        keys.folded,
+        keys.sort,
+        keys.version
     )
     .fetch_one(tx.connection()?)
     .await
@@ -64,11 +72,17 @@ pub(super) async fn specialty_update(
     id: SpecialtyId,
     input: &SpecialtyInput,
 ) -> Result<Option<Specialty>, SpecialtyError> {
+    let keys = NameKeys::of(&[input.name.as_str()]);
     specialty_written!(
-        "update specialties set name = $2, description = $3, updated_at = now() where id = $1",
+        "update specialties
+         set name = $2, description = $3, name_folded = $4, name_sort = $5, name_keys_version = $6, updated_at = now()
+         where id = $1",
         id.0,
-        input.name,
-        input.description
+        input.name.as_str(),
+        input.description.as_str(),
+        keys.folded,
+        keys.sort,
+        keys.version
     )
     .fetch_optional(tx.connection()?)
     .await
@@ -77,7 +91,8 @@ pub(super) async fn specialty_update(
 
 fn on_name(error: sqlx::Error) -> SpecialtyError {
     match broken_constraint(&error) {
-        Some("specialties_name_key") => SpecialtyError::NameTaken,
+        // The first compares names in lower case, and also those of rows without keys.
+        Some("specialties_name_key" | "specialties_folded_key") => SpecialtyError::NameTaken,
         _ => DatabaseError::from(error).into(),
     }
 }

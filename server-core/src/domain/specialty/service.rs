@@ -13,7 +13,7 @@ use crate::{
     ids::{OrganizationId, SpecialtyId},
 };
 
-/// Specialties of a clinic.
+/// Service for the specialties of a clinic.
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,

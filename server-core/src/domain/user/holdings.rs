@@ -15,6 +15,8 @@ pub(crate) const HOLDINGS: &[Holding] = &[Holding {
         clear("uid"),
         clear("clerk_id"),
         clear("name"),
+        hidden("name_folded"),
+        hidden("name_sort"),
         sealed("email_encrypted", "email"),
         hidden("email_index"),
         hidden("data_key_wrapped"),

@@ -1,4 +1,5 @@
 use chrono::{DateTime, Utc};
+use server_shared::value::NameKeys;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
@@ -96,11 +97,13 @@ pub(super) async fn profile_update(
     email: &SealedEmail,
     moment: &Moment,
 ) -> Result<(), DatabaseError> {
+    let keys = NameKeys::of(&[&profile.name]);
     let done = sqlx::query!(
         r#"
         update users
         set name = $2, email_encrypted = $3, email_index = $4, data_key_wrapped = coalesce($5, data_key_wrapped),
-            clerk_event_at = $6, clerk_event_id = $7, updated_at = now()
+            clerk_event_at = $6, clerk_event_id = $7, name_folded = $8, name_sort = $9, name_keys_version = $10,
+            updated_at = now()
         where id = $1
         "#,
         user.0,
@@ -109,7 +112,10 @@ pub(super) async fn profile_update(
         email.index,
         email.key.as_ref().map(|key| key.wrapped.as_slice()),
         moment.at,
-        moment.id
+        moment.id,
+        keys.folded,
+        keys.sort,
+        keys.version
     )
     .execute(tx.connection()?)
     .await?;
@@ -118,8 +124,9 @@ pub(super) async fn profile_update(
 
 /// Assignments that close an account for good and clear its personal data with the key. The identity provider's id
 /// stays, to recognize late events of the user, until the erasure replaces it.
-pub(super) const CLOSED: &str = "name = '', superadmin = false, current_organization_id = null, email_encrypted = null,
-     email_index = null, data_key_wrapped = null, clerk_event_at = null, clerk_event_id = null,
+pub(super) const CLOSED: &str = "name = '', name_folded = null, name_sort = null, name_keys_version = null,
+     superadmin = false, current_organization_id = null, email_encrypted = null, email_index = null,
+     data_key_wrapped = null, clerk_event_at = null, clerk_event_id = null,
      deleted_at = coalesce(deleted_at, now()), updated_at = now()";
 
 /// Closes a user's account for good.

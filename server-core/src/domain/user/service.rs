@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use server_shared::{
-    crypto::normalize_email,
     mark::{Phi, ShownOnce},
     token::Ed25519Signer,
+    value::EmailAddress,
 };
 use uuid::Uuid;
 
@@ -153,7 +153,7 @@ impl Service {
 
     /// Returns the blind index of an e-mail address.
     pub(crate) fn email_index(&self, email: &str) -> Vec<u8> {
-        self.encryption.index(NO_ORGANIZATION, EMAIL, &normalize_email(email))
+        self.encryption.index(NO_ORGANIZATION, EMAIL, &EmailAddress::key_of(email))
     }
 
     /// Decrypts the e-mail address of the user `uid`.

@@ -17,15 +17,15 @@ pub(crate) struct Api {
 impl Api {
     /// Join an appointment by video
     ///
-    /// For its patient and its specialist alone, each in person, from 15 minutes before it begins to 30
-    /// minutes after it ends. The token is good for this person and this room. 409
-    /// `not_a_video_appointment` when it takes place at the clinic, `video_not_open` outside of that time
-    /// and when the appointment is over or called off.
+    /// Returns a token for the appointment's video room, to its patient and its specialist only, from 15 minutes before
+    /// the beginning to 30 minutes after the end. The token is valid for this person and this room. 409
+    /// `not_a_video_appointment` when the appointment takes place at the clinic, `video_not_open` outside of that time
+    /// and when the appointment has ended or was cancelled.
     #[oai(path = "/appointments/:appointment_id/video-token", method = "post", operation_id = "video_token_create")]
     async fn video_token_create(
         &self,
         caller: Person,
-        /// Id of the appointment.
+        /// Identifier of the appointment.
         appointment_id: Path<AppointmentId>,
     ) -> Result<Created<VideoToken>, ApiError> {
         caller.may(Permission::VideoJoin)?;

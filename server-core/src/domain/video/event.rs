@@ -1,16 +1,16 @@
-//! Events of rooms.
+//! Events of video rooms.
 
 use super::model::RoomOf;
 use crate::event::events;
 
 events! {
-    /// Something that happened to the room of an appointment.
+    /// Event of the room of an appointment.
     RoomEvent of RoomOf {
-        /// The room has been made.
+        /// It was created.
         Created => "created",
-        /// Some of its fields have other values.
+        /// It was changed.
         Updated[changed] => "updated",
-        /// The room has been taken away.
+        /// It was deleted.
         Deleted => "deleted",
     }
 }

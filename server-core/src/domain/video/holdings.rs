@@ -2,7 +2,7 @@ use crate::holding::{Found, HOLDING, Holding, PageKey, clear, hidden};
 
 /// Personal data in video rooms.
 pub(crate) const HOLDINGS: &[Holding] = &[
-    // Before the appointments that they name. At Daily a room names nobody, and ends with its time.
+    // Erased before the appointments that they refer to. At Daily a room contains no personal data, and expires.
     Holding {
         table: "video_rooms",
         found: Found::Patient("patient_id"),

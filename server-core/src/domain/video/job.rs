@@ -1,5 +1,5 @@
-//! The job by which rooms follow their appointments. It reads the appointment anew, so that neither the order
-//! in which jobs run nor a repetition makes a difference.
+//! Job that adapts the room of an appointment after a change. It reads the appointment when it runs, so that neither
+//! the order of jobs nor a repetition matters.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use crate::{
     jobs::{Handler, JobError, JobRun, Outcome, Work},
 };
 
-/// The room of an appointment that was booked, moved or called off.
+/// Adaptation of the room of an appointment that was booked, moved or cancelled.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct RoomFollow {
     appointment_id: AppointmentId,
@@ -21,18 +21,18 @@ pub(crate) struct RoomFollow {
 
 impl Work for RoomFollow {
     const KIND: &'static str = "video_room_follow";
-    // An attempt does little but wait for Daily, and a series leaves one job an appointment.
+    // An attempt mostly waits for Daily, and a series enqueues one job per appointment.
     const WIDTH: usize = 8;
 }
 
-/// Makes, moves or deletes the room of an appointment by video, as the appointment stands once the change is
-/// committed: a job, so that no booking waits for Daily or fails with it. Each change wants a job of its own: one
-/// under way may have read what was before.
+/// Returns the job that creates, moves or deletes the room of a video appointment after an event. A job, so that no
+/// booking waits for Daily or fails with it. Each change gets a job of its own, because a running one may have read the
+/// state before it.
 pub(crate) fn room_follow(event: &AppointmentEvent, _: Audience) -> Vec<RoomFollow> {
     event.moves_room().map(|appointment_id| RoomFollow { appointment_id }).into_iter().collect()
 }
 
-/// Makes, moves and deletes rooms.
+/// Handler of [`RoomFollow`].
 pub(crate) struct RoomFollower(pub(crate) Service);
 
 #[async_trait]

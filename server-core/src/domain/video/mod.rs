@@ -1,9 +1,9 @@
-//! Appointments by video: each has a room at Daily, made by a job when it is booked, or when somebody wants
-//! to join and the job has not been there yet.
+//! Video appointments. Each has a room at Daily, created by a job after the booking, or when a participant joins before
+//! the job has run.
 //!
-//! What the appointment says counts, not the order of what happened to it: whoever brings the room into
-//! line reads the appointment anew, asks Daily, and looks again whether it still stands as it was read. A
-//! room's name follows from its appointment, so that Daily itself refuses a second one.
+//! The state of the appointment decides, not the order of events: whoever adapts a room reads the appointment, calls
+//! Daily, and checks that the appointment has not changed meanwhile. The name of a room is derived from its
+//! appointment, so that Daily refuses a second room.
 
 mod api;
 mod error;

@@ -6,20 +6,21 @@ use uuid::Uuid;
 
 use crate::ids::{AppointmentId, Entity, PatientId, SpecialistId};
 
-/// How long before its appointment a room opens.
+/// Time before the beginning of an appointment at which its room opens.
 const EARLY: TimeDelta = TimeDelta::minutes(15);
-/// How long after the end of its appointment a room closes.
+/// Time after the end of an appointment at which its room closes.
 const LATE: TimeDelta = TimeDelta::minutes(30);
 
-/// What lets one participant into one room.
+/// Token of one participant for one room.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub(crate) struct VideoToken {
-    /// Where the room is; for the token's holder alone it opens.
+    /// Address of the room, which requires the token.
     pub(crate) room_url: String,
-    /// To be given to Daily's library together with the address; nobody else's business.
+    /// Token to pass to Daily's library together with the address. Must be kept secret.
     pub(crate) token: ShownOnce<String>,
-    /// When both end: half an hour after the appointment. Whoever is still there then has to leave.
+    /// Time at which room and token expire, 30 minutes after the end of the appointment. Participants are disconnected
+    /// then.
     pub(crate) expires_at: DateTime<Utc>,
 }
 
@@ -33,56 +34,56 @@ impl Example for VideoToken {
     }
 }
 
-/// When a room is open.
+/// Time during which a room is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Window {
+pub(super) struct OpenTime {
     pub(super) opens_at: DateTime<Utc>,
     pub(super) closes_at: DateTime<Utc>,
 }
 
-/// What an appointment says of its room.
+/// Appointment as far as its video room depends on it, and the room.
 #[derive(Debug, Clone)]
 pub(super) struct Meeting {
     pub(super) uid: Uuid,
-    /// It has been deleted.
+    /// `true` if the appointment was deleted.
     pub(super) deleted: bool,
     pub(super) by_video: bool,
-    /// It is booked and neither over nor called off.
+    /// `true` if the appointment is scheduled, confirmed or in progress.
     pub(super) standing: bool,
     pub(super) started_at: DateTime<Utc>,
     pub(super) ended_at: DateTime<Utc>,
     pub(super) patient_id: PatientId,
     pub(super) specialist_id: SpecialistId,
-    /// The room that there is.
+    /// Existing room.
     pub(super) room_url: Option<String>,
     pub(super) room_opens_at: Option<DateTime<Utc>>,
     pub(super) room_closes_at: Option<DateTime<Utc>>,
 }
 
 impl Meeting {
-    /// Whether it wants a room.
+    /// Returns `true` if it needs a room.
     pub(super) fn takes_place(&self) -> bool {
         self.by_video && self.standing && !self.deleted
     }
 
-    /// When its room is open.
-    pub(super) fn window(&self) -> Window {
-        Window { opens_at: self.started_at - EARLY, closes_at: self.ended_at + LATE }
+    /// Returns the time during which its room is open.
+    pub(super) fn open_time(&self) -> OpenTime {
+        OpenTime { opens_at: self.started_at - EARLY, closes_at: self.ended_at + LATE }
     }
 
-    /// The address of the room that there is, if it is open when it should be.
+    /// Returns the address of the existing room if it is open at the right time.
     pub(super) fn room(&self) -> Option<&str> {
-        let Window { opens_at, closes_at } = self.window();
+        let OpenTime { opens_at, closes_at } = self.open_time();
         let right = self.room_opens_at == Some(opens_at) && self.room_closes_at == Some(closes_at);
         self.room_url.as_deref().filter(|_| right)
     }
 
-    /// What Daily calls the room. Daily is not told the uid, which is in links.
+    /// Returns the name of the room at Daily. It does not disclose the uid, which links contain.
     pub(super) fn room_name(&self) -> String {
         format!("rx-{}", self.opaque("room"))
     }
 
-    /// What Daily calls a participant: another name in each appointment.
+    /// Returns the pseudonym of a participant at Daily, which differs from appointment to appointment.
     pub(super) fn pseudonym(&self, part: Part) -> String {
         self.opaque(part.label())
     }
@@ -92,7 +93,7 @@ impl Meeting {
     }
 }
 
-/// What somebody is in a meeting.
+/// Role of a participant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Specialist,
@@ -100,7 +101,7 @@ pub(super) enum Part {
 }
 
 impl Part {
-    /// What the others see; no name.
+    /// Returns the label that other participants see instead of a name.
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Specialist => "Specialist",
@@ -109,7 +110,7 @@ impl Part {
     }
 }
 
-/// The room of an appointment, for the audit log.
+/// Room of an appointment, as the entity of audit entries.
 #[derive(Debug, Clone)]
 pub(crate) struct RoomOf(pub(super) AppointmentId);
 
@@ -162,9 +163,9 @@ mod tests {
         let mut meeting = meeting(1);
         meeting.room_url = Some("https://x".to_owned());
         assert_eq!(meeting.room(), None);
-        let window = meeting.window();
-        meeting.room_opens_at = Some(window.opens_at);
-        meeting.room_closes_at = Some(window.closes_at);
+        let open_time = meeting.open_time();
+        meeting.room_opens_at = Some(open_time.opens_at);
+        meeting.room_closes_at = Some(open_time.closes_at);
         assert_eq!(meeting.room(), Some("https://x"));
         meeting.started_at += TimeDelta::minutes(1);
         assert_eq!(meeting.room(), None);

@@ -1,10 +1,10 @@
-use super::model::{Meeting, Window};
+use super::model::{Meeting, OpenTime};
 use crate::{
     database::{DatabaseError, OpenReader, Tx},
     ids::{AppointmentId, PatientId, SpecialistId},
 };
 
-/// An appointment as far as video goes, deleted or not, and its room.
+/// Returns an appointment, deleted or not, and its room.
 pub(super) async fn meeting_get(reader: &mut OpenReader, id: AppointmentId) -> Result<Option<Meeting>, DatabaseError> {
     let (connection, (user, organization, role, patient, specialist)) = reader.parts();
     let row = sqlx::query_as!(
@@ -32,15 +32,15 @@ pub(super) async fn meeting_get(reader: &mut OpenReader, id: AppointmentId) -> R
     Ok(row)
 }
 
-/// Stores the room of an appointment that still wants it as it was made: whether it is a new one. `None`:
-/// the appointment has changed, and will not until the transaction ends.
+/// Stores the room of an appointment if the appointment has not changed since it was read, and locks the appointment
+/// until the transaction ends. Returns `true` if the room is new, `None` if the appointment has changed.
 pub(super) async fn room_store(
     tx: &mut impl Tx,
     id: AppointmentId,
     meeting: &Meeting,
     url: &str,
 ) -> Result<Option<bool>, DatabaseError> {
-    let Window { opens_at, closes_at } = meeting.window();
+    let OpenTime { opens_at, closes_at } = meeting.open_time();
     let created = sqlx::query_scalar!(
         r#"
         with standing as (
@@ -69,7 +69,7 @@ pub(super) async fn room_store(
     Ok(created)
 }
 
-/// Forgets the room of an appointment; `false` when there is none.
+/// Deletes the stored room of an appointment; returns `false` if there is none.
 pub(super) async fn room_delete(tx: &mut impl Tx, id: AppointmentId) -> Result<bool, DatabaseError> {
     let done =
         sqlx::query!("delete from video_rooms where appointment_id = $1", id.0).execute(tx.connection()?).await?;

@@ -5,7 +5,7 @@ use chrono::Utc;
 use super::{
     error::VideoError,
     event::RoomEvent,
-    model::{Meeting, Part, RoomOf, VideoToken, Window},
+    model::{Meeting, OpenTime, Part, RoomOf, VideoToken},
     repository,
 };
 use crate::{
@@ -16,14 +16,14 @@ use crate::{
     integration::daily::{Daily, Participant, Room},
 };
 
-/// How often a room is made anew because its appointment changed meanwhile.
+/// Number of attempts to adapt a room while its appointment changes.
 const TRIES: usize = 3;
 
-/// Rooms at Daily and who may enter them.
+/// Video rooms at Daily and their tokens.
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,
-    /// Absent where no key is configured.
+    /// `None` if no API key is configured.
     daily: Option<Arc<Daily>>,
 }
 
@@ -32,18 +32,18 @@ impl Service {
         Self { database, daily: daily.map(Arc::new) }
     }
 
-    /// Lets the caller into the room of its appointment, which is made if it isn't there.
+    /// Returns a token for the room of the caller's appointment, and creates the room if it does not exist.
     pub(super) async fn join(&self, caller: &Caller, id: AppointmentId) -> Result<VideoToken, VideoError> {
         let mut reader = self.database.read(caller).open().await?;
         let meeting = repository::meeting_get(&mut reader, id).await?;
-        // Daily is asked next, and a connection to the database is nothing to wait with.
+        // Releases the connection before waiting for Daily.
         drop(reader);
         let meeting = meeting.filter(|meeting| !meeting.deleted).ok_or(VideoError::NotFound)?;
         let part = part(caller, &meeting).ok_or(VideoError::NotAParticipant)?;
-        let window = check_open(&meeting)?;
+        let open_time = check_open(&meeting)?;
         let daily = self.daily.as_deref().ok_or(VideoError::NotConfigured)?;
-        let (room_url, Window { opens_at, closes_at }) = match meeting.room() {
-            Some(url) => (url.to_owned(), window),
+        let (room_url, OpenTime { opens_at, closes_at }) = match meeting.room() {
+            Some(url) => (url.to_owned(), open_time),
             None => self.settle(daily, &caller.privileged(), id).await?.ok_or(VideoError::NotStanding)?,
         };
         let (name, user_id) = (meeting.room_name(), meeting.pseudonym(part));
@@ -56,8 +56,8 @@ impl Service {
         Ok(VideoToken { room_url, token, expires_at: closes_at })
     }
 
-    /// Brings the room into line with its appointment. Without a key there is nothing to do: should there
-    /// be one later, the room is made for who joins first.
+    /// Creates, moves or deletes the room of an appointment. Without an API key nothing is done; the room is created
+    /// when somebody joins after one was configured.
     pub(super) async fn follow(&self, caller: &Caller, id: AppointmentId) -> Result<(), VideoError> {
         if let Some(daily) = self.daily.as_deref() {
             self.settle(daily, caller, id).await?;
@@ -65,19 +65,19 @@ impl Service {
         Ok(())
     }
 
-    /// The address of the room, made or changed, and when it is open; `None` when none is wanted, and
-    /// there is none then.
+    /// Creates or adapts the room; returns its address and the time during which it is open. Returns `None` if the
+    /// appointment needs no room, and deletes the existing one.
     async fn settle(
         &self,
         daily: &Daily,
         caller: &Caller,
         id: AppointmentId,
-    ) -> Result<Option<(String, Window)>, VideoError> {
+    ) -> Result<Option<(String, OpenTime)>, VideoError> {
         for _ in 0..TRIES {
             let mut reader = self.database.read(caller).open().await?;
             let meeting = repository::meeting_get(&mut reader, id).await?;
             drop(reader);
-            // Erased: the room is left to its own end.
+            // The appointment was erased; its room expires by itself.
             let Some(meeting) = meeting else { return Ok(None) };
             let name = meeting.room_name();
             if !meeting.takes_place() {
@@ -88,10 +88,10 @@ impl Service {
                 }
                 return Ok(None);
             }
-            let window = meeting.window();
-            let Window { opens_at, closes_at } = window;
+            let open_time = meeting.open_time();
+            let OpenTime { opens_at, closes_at } = open_time;
             if closes_at <= Utc::now() {
-                // Daily makes no room that is over.
+                // Daily refuses a room whose time has passed.
                 return Ok(None);
             }
             let url = daily.room_put(&Room { name: &name, opens_at, closes_at }).await?;
@@ -99,17 +99,17 @@ impl Service {
             let event = match repository::room_store(&mut tx, id, &meeting, &url).await? {
                 Some(true) => RoomEvent::Created(RoomOf(id)),
                 Some(false) => RoomEvent::Updated(RoomOf(id), vec!["opens_at", "closes_at"]),
-                // Changed since it was read: what was made is not what is wanted now.
+                // The appointment has changed since it was read, so the room is wrong.
                 None => continue,
             };
             tx.commit(event).await?;
-            return Ok(Some((url, window)));
+            return Ok(Some((url, open_time)));
         }
         Err(VideoError::Changing)
     }
 }
 
-/// What the caller is in the meeting; `None` for whoever sees the appointment and is not part of it.
+/// Returns the role of the caller in the appointment; `None` if it is no participant.
 fn part(caller: &Caller, meeting: &Meeting) -> Option<Part> {
     if caller.specialist_id() == Some(meeting.specialist_id) {
         Some(Part::Specialist)
@@ -120,18 +120,18 @@ fn part(caller: &Caller, meeting: &Meeting) -> Option<Part> {
     }
 }
 
-/// When the room is open, if it is now.
-fn check_open(meeting: &Meeting) -> Result<Window, VideoError> {
+/// Returns the time during which the room is open if it is open at present.
+fn check_open(meeting: &Meeting) -> Result<OpenTime, VideoError> {
     if !meeting.by_video {
         return Err(VideoError::NotByVideo);
     }
     if !meeting.takes_place() {
         return Err(VideoError::NotStanding);
     }
-    let window = meeting.window();
-    let Window { opens_at, closes_at } = window;
+    let open_time = meeting.open_time();
+    let OpenTime { opens_at, closes_at } = open_time;
     if (opens_at..closes_at).contains(&Utc::now()) {
-        Ok(window)
+        Ok(open_time)
     } else {
         Err(VideoError::NotOpen { opens_at, closes_at })
     }

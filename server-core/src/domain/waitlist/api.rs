@@ -30,7 +30,7 @@ pub(crate) struct Api {
 impl Api {
     /// List the waitlist
     ///
-    /// Who waits longest first. Patients see their own.
+    /// Lists the entries of the waitlist, the longest waiting first. Patients see their own.
     #[allow(clippy::too_many_arguments, reason = "one argument a query parameter")]
     #[oai(path = "/waitlist", method = "get", operation_id = "waitlist_entry_list")]
     async fn waitlist_entry_list(
@@ -38,13 +38,13 @@ impl Api {
         caller: Caller,
         /// Number of the page, from 1.
         page: Query<Option<PageNumber>>,
-        /// Entries a page, at most 100.
+        /// Entries per page, at most 100.
         page_size: Query<Option<PageSize>>,
-        /// Only those that name this specialist.
+        /// Selects entries that name this specialist.
         specialist_id: Query<Option<SpecialistId>>,
-        /// Only those of this patient.
+        /// Selects entries of this patient.
         patient_id: Query<Option<PatientId>>,
-        /// Only those that stand there.
+        /// Selects entries with this status.
         status: Query<Option<WaitlistStatus>>,
     ) -> Result<Json<Page<WaitlistEntry>>, ApiError> {
         caller.may(Permission::WaitlistRead)?;
@@ -54,11 +54,12 @@ impl Api {
 
     /// Put a patient on the waitlist
     ///
-    /// For a specialist, for what a template says with anybody who has its specialty, or both. What is open
-    /// in the requested range is offered within a minute, what opens later when it does, to who waits longest
-    /// first: for an hour, and never beyond the slot's beginning. Nobody is offered a time
-    /// with a specialist again that it let pass, nor anything more after three offers that ran out. 409
-    /// `already_waiting` while the patient waits for the same, `waitlist_full` while it waits for ten things.
+    /// Adds an entry for a specialist, for an appointment template with any specialist of its specialty, or for both.
+    /// Slots that are open in the requested range are offered within a minute, later ones when they become open, to the
+    /// longest waiting entry first. An offer lasts an hour and ends when its slot begins, at the latest. A patient is
+    /// not offered a time with a specialist again after letting it lapse, and an entry gets no more offers after three
+    /// that lapsed. 409 `already_waiting` when the patient has an open entry for the same, `waitlist_full` when it has
+    /// ten open entries.
     #[oai(path = "/waitlist", method = "post", operation_id = "waitlist_entry_create")]
     async fn waitlist_entry_create(
         &self,
@@ -71,12 +72,12 @@ impl Api {
 
     /// Take a patient off the waitlist
     ///
-    /// What it was offered goes to who waits next. An appointment that it has led to stays.
+    /// Removes the entry. Its offer goes to the next entry; an appointment that was booked from it stays.
     #[oai(path = "/waitlist/:waitlist_entry_id", method = "delete", operation_id = "waitlist_entry_delete")]
     async fn waitlist_entry_delete(
         &self,
         caller: Caller,
-        /// Id of the entry.
+        /// Identifier of the entry.
         waitlist_entry_id: Path<WaitlistEntryId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::WaitlistWrite)?;
@@ -86,16 +87,16 @@ impl Api {
 
     /// Accept an offer
     ///
-    /// Books the slot that is kept for the entry: the appointment has the offer's id. 409 `no_offer` when
-    /// there is none, `offer_expired` when it has run out or the specialist can't keep it, `already_booked` when it was accepted before. Name
-    /// the offer that was shown, so that no other one is booked that has come since.
+    /// Books the slot that is offered to the entry; the appointment has the offer's identifier. 409 `no_offer` when
+    /// there is no offer, `offer_expired` when it has lapsed or the specialist cannot keep it, `already_booked` when it
+    /// was accepted before. Name the offer in `appointment_id`, so that a later one is not booked instead.
     #[oai(path = "/waitlist/:waitlist_entry_id/accept", method = "post", operation_id = "waitlist_entry_accept")]
     async fn waitlist_entry_accept(
         &self,
         caller: Caller,
-        /// Id of the entry.
+        /// Identifier of the entry.
         waitlist_entry_id: Path<WaitlistEntryId>,
-        /// The offer that is meant: 409 `offer_expired` when it is another by now. Left out, whichever it is.
+        /// Offer to accept; 409 `offer_expired` when the entry has another one. The present offer when left out.
         appointment_id: Query<Option<AppointmentId>>,
     ) -> Result<Json<Appointment>, ApiError> {
         caller.may(Permission::WaitlistWrite)?;

@@ -9,10 +9,10 @@ errors! {
     /// Errors of the waitlist.
     pub(crate) enum WaitlistError {
         NotFound => NotFound "waitlist_entry_not_found" "There is no such entry of the waitlist.",
-        AlreadyWaiting => Conflict "already_waiting" "The patient already waits for this.",
+        AlreadyWaiting => Conflict "already_waiting" "The patient already has an open entry for this.",
         WaitlistFull => Conflict "waitlist_full"
-            "The patient waits for as much as it may at a time; take it off the waitlist elsewhere first.",
-        NoOffer => Conflict "no_offer" "Nothing has been offered yet.",
+            "The patient has as many open entries as it may have; delete one first.",
+        NoOffer => Conflict "no_offer" "The entry has no offer.",
         OfferExpired => Conflict "offer_expired"
             "The offer can't be accepted any more; the entry waits for the next one.",
         AlreadyBooked => Conflict "already_booked" "The offer has already been accepted.",
@@ -27,7 +27,7 @@ errors! {
 impl From<AppointmentError> for WaitlistError {
     fn from(error: AppointmentError) -> Self {
         match error {
-            // It ran out between two looks at it.
+            // The offer lapsed after it was read.
             AppointmentError::HoldExpired => Self::OfferExpired,
             AppointmentError::Database(error) => Self::Database(error),
             other => Self::Appointment(other),

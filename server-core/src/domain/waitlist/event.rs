@@ -1,27 +1,27 @@
-//! Events of entries of the waitlist.
+//! Events of the waitlist.
 
 use crate::{
     event::Event,
     ids::{SpecialistId, WaitlistEntryId},
 };
 
-/// Something that happened to an entry of the waitlist.
+/// Event of an entry of the waitlist.
 #[derive(Debug, Clone)]
 pub(crate) enum WaitlistEvent {
-    /// A patient waits.
+    /// It was created.
     Created {
-        /// The entry.
+        /// Identifier of the entry.
         id: WaitlistEntryId,
-        /// Every specialist who suits.
+        /// Specialists who can serve the entry.
         specialists: Vec<SpecialistId>,
     },
-    /// The patient waits no more.
+    /// It was deleted.
     Deleted(WaitlistEntryId),
-    /// The patient is offered a slot.
+    /// A slot was offered to it.
     Offered(WaitlistEntryId),
-    /// The patient has accepted.
+    /// Its offer was accepted.
     Accepted(WaitlistEntryId),
-    /// The offer can't be kept.
+    /// Its offer was withdrawn.
     Withdrawn(WaitlistEntryId),
 }
 

@@ -2,7 +2,7 @@ use crate::holding::{Found, HOLDING, Holding, clear};
 
 /// Personal data in entries of the waitlist.
 pub(crate) const HOLDINGS: &[Holding] = &[
-    // Before the appointments, for what it was offered is held by it.
+    // Erased before the appointments: offers refer to the entry.
     Holding {
         table: "waitlist_entries",
         found: Found::Patient("patient_id"),

@@ -1,5 +1,5 @@
-//! The job by which open slots come to who waits. It looks at what is open and who waits then, so that
-//! neither the order in which jobs run nor a repetition makes a difference.
+//! Job that offers open slots to entries of the waitlist. It reads the open slots and entries when it runs, so that
+//! neither the order of jobs nor a repetition matters.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -14,30 +14,31 @@ use crate::{
     jobs::{Handler, JobError, JobRun, NewJob, Outcome, Work, jobs_enqueue},
 };
 
-/// Time of a specialist's that may have become free, or somebody who may be served.
+/// Search for offers of a specialist's time, after some of it may have become free or an entry was added.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct OfferOpen {
     specialist_id: SpecialistId,
-    /// True if the job may be skipped while another for the specialist is open, because the sweep asks again anyway.
+    /// `true` if the job may be skipped while another one for the specialist is open, because the sweep repeats it.
     #[serde(skip)]
     swept: bool,
 }
 
 impl Work for OfferOpen {
     const KIND: &'static str = "waitlist_offer";
-    // The sweep asks again; what fails goes on failing in its own time, and not in that of what is asked anew.
+    // Few attempts: the sweep repeats the search with a new job.
     const ATTEMPTS: Option<i32> = Some(6);
-    // There are many, and nothing is to be learnt from one afterwards.
+    // There are many, and their rows are of no use afterwards.
     const KEEP_DAYS: i32 = 1;
 
-    /// None after a change: one under way may have read what was before it.
+    /// Returns no key after a change: a job that is running may have read the state before it.
     fn key(&self) -> Option<String> {
         self.swept.then(|| format!("swept:{}", self.specialist_id))
     }
 }
 
-/// Offers time that an event has freed to who waits, where anybody does. Whether anybody waits for just this is the
-/// job's to find out, for not everybody may see it; who began to wait a moment ago, in another process, the sweep serves.
+/// Returns the jobs that offer time that an event has freed, if anybody waits in the organization. The job finds out
+/// whether an entry matches, because the caller may not see all entries. An entry added a moment ago by another process
+/// is found by the sweep.
 pub(crate) fn offer_freed(event: &AppointmentEvent, audience: Audience) -> Vec<OfferOpen> {
     if !audience.waiting {
         return Vec::new();
@@ -45,16 +46,16 @@ pub(crate) fn offer_freed(event: &AppointmentEvent, audience: Audience) -> Vec<O
     event.freed().map(|specialist_id| OfferOpen { specialist_id, swept: false }).into_iter().collect()
 }
 
-/// Offers what is open to who begins to wait. For any specialist, of whom there may be many, the search of each is
-/// shared with the sweep, which finds one that is missed.
+/// Returns the jobs that offer open slots to a new entry. If several specialists can serve it, each search shares its
+/// key with the sweep, which repeats a search that was skipped.
 pub(crate) fn offer_open(event: &WaitlistEvent, _: Audience) -> Vec<OfferOpen> {
     let WaitlistEvent::Created { specialists, .. } = event else { return Vec::new() };
     let swept = specialists.len() > 1;
     specialists.iter().map(|&specialist_id| OfferOpen { specialist_id, swept }).collect()
 }
 
-/// Has it done for every specialist that somebody waits for: horizons move on and schedules change without
-/// anything being cancelled. Says how many.
+/// Enqueues a search for every specialist that an entry waits for, because horizons advance and schedules change
+/// without an event that frees time. Returns the number of jobs.
 pub(crate) async fn sweep(across: Across) -> Result<u64, DatabaseError> {
     let awaited = repository::awaited_specialists(&across).await?;
     if awaited.is_empty() {
@@ -66,7 +67,7 @@ pub(crate) async fn sweep(across: Across) -> Result<u64, DatabaseError> {
     jobs_enqueue(across.pool(), &jobs).await
 }
 
-/// Offers what is open to who waits.
+/// Handler of [`OfferOpen`].
 pub(crate) struct Offerer {
     pub(crate) waitlist: Service,
     pub(crate) across: Across,
@@ -78,9 +79,9 @@ impl Handler for Offerer {
 
     async fn run(&self, work: OfferOpen, attempt: &JobRun) -> Result<Outcome, JobError> {
         let Some(organization) = attempt.organization else {
-            return Err(JobError::fatal("organization_missing", "who waits belongs to an organization"));
+            return Err(JobError::fatal("organization_missing", "a search for offers needs an organization"));
         };
-        // Whoever left another one has committed: what is read from here on covers it.
+        // Other jobs for the specialist were enqueued by committed transactions, whose changes this one reads, too.
         attempt.absorb(&self.across, &work).await?;
         let caller = Caller::job(attempt.organization, OfferOpen::KIND, attempt.id);
         match self.waitlist.offer_open(&caller, organization, work.specialist_id).await {

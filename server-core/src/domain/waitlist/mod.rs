@@ -1,8 +1,8 @@
-//! Who waits for a slot, and what is offered to whom.
+//! Waitlist: entries of patients who wait for a slot, and offers to them.
 //!
-//! An offer is a hold, so that it stands in everybody's way like one. Who is offered what follows from what
-//! is open and who waits now, not from what happened before: a job looks at both, for one specialist, after
-//! each change that may have freed time, and each minute; see `docs/decisions/0020-waitlist-offers.md`.
+//! An offer is a hold, so that it blocks its time. Offers depend on the slots that are open and the entries that wait
+//! at present, not on past events: a job reads both for one specialist after each change that may have freed time, and
+//! every minute; see `docs/decisions/0020-waitlist-offers.md`.
 
 mod api;
 mod error;

@@ -1,6 +1,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Enum, Object, types::Example};
 use server_shared::error::FieldFault;
+use server_shared::value::Moment;
 
 use crate::{
     domain::{
@@ -13,38 +14,38 @@ use crate::{
     ids::{AppointmentId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId, WaitlistEntryId},
 };
 
-/// How long somebody waits when only the beginning is said.
+/// Length of the requested range if only its beginning is given.
 const USUAL_RANGE: TimeDelta = TimeDelta::days(90);
-/// Longest range in which somebody waits: as far as schedules can reach.
+/// Longest requested range: the longest horizon of a schedule.
 const LONGEST_RANGE: TimeDelta = TimeDelta::days(366);
-/// How far from now a range may begin; beyond lies a typing error.
+/// Largest distance of the beginning from now. A larger one is taken for a typing error.
 const FURTHEST: TimeDelta = TimeDelta::days(366 * 10);
 
-/// A patient who waits for a slot.
+/// Entry of the waitlist: a patient who waits for a slot.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct WaitlistEntry {
-    /// Its id.
+    /// Identifier of the entry.
     pub(crate) id: WaitlistEntryId,
-    /// The clinic.
+    /// Organization of the entry.
     pub(crate) organization_id: OrganizationId,
-    /// Who waits.
+    /// Patient who waits.
     pub(crate) patient_id: PatientId,
-    /// With whom; absent when anybody will do who can be booked for the template.
+    /// Requested specialist; absent for any specialist who can be booked with the template.
     pub(crate) specialist_id: Option<SpecialistId>,
-    /// For what; absent for a slot as the specialist has them.
+    /// Requested appointment template; absent for a slot with the length of the specialist's schedule.
     pub(crate) template_id: Option<AppointmentTemplateId>,
-    /// From when on the patient could come.
+    /// Earliest beginning of the appointment.
     pub(crate) requested_from: DateTime<Utc>,
-    /// Until when it would be over.
+    /// Latest end of the appointment.
     pub(crate) requested_to: DateTime<Utc>,
-    /// Where it stands.
+    /// Status of the entry.
     pub(crate) status: WaitlistStatus,
-    /// What is offered, while it is.
+    /// Present offer, if any.
     pub(crate) offer: Option<WaitlistOffer>,
-    /// The appointment that it has led to.
+    /// Appointment that was booked by accepting an offer.
     pub(crate) appointment_id: Option<AppointmentId>,
-    /// When it was created; who waits longest is asked first.
+    /// Time of creation; the oldest entry gets the first offer.
     pub(crate) created_at: DateTime<Utc>,
 }
 
@@ -68,19 +69,19 @@ impl Example for WaitlistEntry {
     }
 }
 
-/// A slot that is kept for who waits.
+/// Slot that is offered to an entry.
 #[derive(Debug, Clone, Copy, Object)]
 #[oai(example)]
 pub(crate) struct WaitlistOffer {
-    /// The hold; accepted, it is the appointment.
+    /// Identifier of the hold, and of the appointment once accepted.
     pub(crate) appointment_id: AppointmentId,
-    /// Who would treat.
+    /// Specialist of the slot.
     pub(crate) specialist_id: SpecialistId,
-    /// When it would begin.
+    /// Beginning of the slot.
     pub(crate) started_at: DateTime<Utc>,
-    /// When it would end.
+    /// End of the slot.
     pub(crate) ended_at: DateTime<Utc>,
-    /// Until when it can be accepted.
+    /// Time at which the offer lapses.
     pub(crate) expires_at: DateTime<Utc>,
 }
 
@@ -92,49 +93,50 @@ impl Example for WaitlistOffer {
     }
 }
 
-/// Where an entry of the waitlist stands.
+/// Status of an entry of the waitlist.
+///
+/// - `waiting`: has no offer at present
+/// - `offered`: a slot is kept for it
+/// - `booked`: an offer was accepted
+/// - `expired`: the requested range has passed
+/// - `unanswered`: three offers lapsed; it gets no more
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
 #[oai(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub(crate) enum WaitlistStatus {
-    /// Nothing is offered now.
     Waiting,
-    /// A slot is kept for it.
     Offered,
-    /// Its offer was accepted.
     Booked,
-    /// The time in which the patient could have come is over.
     Expired,
-    /// It let three offers run out: nothing more is offered to it.
     Unanswered,
 }
 
-/// What an entry of the waitlist is created from: a specialist, a template, or both.
+/// Request to add an entry to the waitlist, for a specialist, an appointment template, or both.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CreateWaitlistEntry {
-    /// Who waits. A patient may leave it out, and can name itself alone.
+    /// Patient who waits. Optional for a patient, who can name only itself.
     pub(crate) patient_id: Option<PatientId>,
-    /// With whom; left out, anybody who can be booked and has the template's specialty.
+    /// Requested specialist; when left out, any bookable specialist who has the template's specialty.
     pub(crate) specialist_id: Option<SpecialistId>,
-    /// For what; left out, a slot as the specialist has them.
+    /// Requested appointment template; when left out, a slot with the length of the specialist's schedule.
     pub(crate) template_id: Option<AppointmentTemplateId>,
-    /// From when on the patient could come; left out, from now on.
-    pub(crate) requested_from: Option<DateTime<Utc>>,
-    /// Until when it has to be over, at most 366 days after `requested_from`; left out, 90 days after it.
-    pub(crate) requested_to: Option<DateTime<Utc>>,
+    /// Earliest beginning of the appointment; now when left out.
+    pub(crate) requested_from: Option<Moment>,
+    /// Latest end of the appointment, at most 366 days after `requested_from`; 90 days after it when left out.
+    pub(crate) requested_to: Option<Moment>,
 }
 
 impl CreateWaitlistEntry {
-    /// What is waited for, each fault of the body found.
+    /// Validates the body and returns the request; an error lists every fault.
     pub(super) fn wish(&self, caller: &Caller, now: DateTime<Utc>) -> Result<Wish, InvalidValue> {
         let mut faults = Vec::new();
         if self.specialist_id.is_none() && self.template_id.is_none() {
             faults.push(FieldFault::new("/specialist_id", "required", "is required without a template"));
             faults.push(FieldFault::new("/template_id", "required", "is required without a specialist"));
         }
-        let from = self.requested_from.unwrap_or(now);
-        let to = self.requested_to.or_else(|| from.checked_add_signed(USUAL_RANGE)).unwrap_or(from);
+        let from = self.requested_from.map_or(now, Moment::get);
+        let to = self.requested_to.map(Moment::get).or_else(|| from.checked_add_signed(USUAL_RANGE)).unwrap_or(from);
         if from.signed_duration_since(now) > FURTHEST {
             faults.push(FieldFault::new("/requested_from", "range", "must be within ten years of now"));
         } else if to <= from {
@@ -142,7 +144,7 @@ impl CreateWaitlistEntry {
         } else if to.signed_duration_since(from) > LONGEST_RANGE {
             faults.push(FieldFault::new("/requested_to", "range", "must be at most 366 days after requested_from"));
         } else if to <= now {
-            faults.push(FieldFault::new("/requested_to", "range", "must not be over"));
+            faults.push(FieldFault::new("/requested_to", "range", "must be in the future"));
         }
         InvalidValue::check(faults)?;
         let (specialist, template) = (self.specialist_id, self.template_id);
@@ -158,13 +160,13 @@ impl Example for CreateWaitlistEntry {
             patient_id: Some(patient_id),
             specialist_id,
             template_id,
-            requested_from: Some(requested_from),
-            requested_to: Some(requested_to),
+            requested_from: Some(Moment::nearest(requested_from)),
+            requested_to: Some(Moment::nearest(requested_to)),
         }
     }
 }
 
-/// What a patient waits for.
+/// Slots that a patient waits for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wish {
     pub(super) patient: PatientId,
@@ -174,46 +176,47 @@ pub(super) struct Wish {
     pub(super) to: DateTime<Utc>,
 }
 
-/// Which entries to list.
+/// Filter of a list of entries.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct WaitlistFilter {
-    /// Those that name one specialist.
+    /// Selects entries that name one specialist.
     pub(crate) specialist_id: Option<SpecialistId>,
-    /// Those of one patient.
+    /// Selects entries of one patient.
     pub(crate) patient_id: Option<PatientId>,
-    /// Those that stand there.
+    /// Selects entries with one status.
     pub(crate) status: Option<WaitlistStatus>,
 }
 
-/// What decides whether an entry's offer can be accepted.
+/// State of an entry and its offer, which decides whether the offer can be accepted.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Standing {
+pub(super) struct OfferState {
     pub(super) patient_id: PatientId,
     pub(super) booked: bool,
-    /// Whether anything was ever offered.
+    /// `true` if the entry has ever had an offer.
     pub(super) had_offer: bool,
-    /// What is offered now, and whose slot it is.
+    /// Present offer.
     pub(super) offer_id: Option<AppointmentId>,
     pub(super) offer_specialist_id: Option<SpecialistId>,
     pub(super) offer_started_at: Option<DateTime<Utc>>,
     pub(super) offer_ended_at: Option<DateTime<Utc>>,
 }
 
-/// An entry that waits, as far as one specialist can serve it.
+/// Waiting entry that one specialist can serve.
 #[derive(Debug, Clone)]
 pub(super) struct Waiting {
     pub(super) id: WaitlistEntryId,
     pub(super) patient_id: PatientId,
     pub(super) template_id: Option<AppointmentTemplateId>,
     pub(super) requested: Period,
-    /// When the patient is elsewhere, or with this specialist.
+    /// Times that the patient's appointments block, with any specialist.
     pub(super) busy: Vec<Period>,
-    /// What the patient was offered with this specialist before, and did not take.
+    /// Times with this specialist that were offered to the patient before.
     pub(super) passed: Vec<Period>,
 }
 
 impl Waiting {
-    /// Whether the slot can be offered: the patient could come then, is free, and did not let it pass.
+    /// Returns `true` if the slot can be offered: it is in the requested range, the patient is free, and it was not
+    /// offered before.
     pub(super) fn takes(&self, slot: &OpenSlot) -> bool {
         let OpenSlot { started_at, ended_at, block_start, block_end, .. } = *slot;
         let (time, block) =
@@ -234,7 +237,7 @@ mod tests {
         DateTime::UNIX_EPOCH + TimeDelta::days(20_500) + TimeDelta::hours(hour)
     }
 
-    /// An hour with a quarter of an hour before and after it.
+    /// Slot of an hour with buffers of 15 minutes.
     fn slot(begins: i64) -> OpenSlot {
         let buffer = TimeDelta::minutes(15);
         OpenSlot {
@@ -261,7 +264,7 @@ mod tests {
             passed: vec![stretch(14, 15)],
         };
         let suits: Vec<i64> = (6..20).filter(|begins| waiting.takes(&slot(*begins))).collect();
-        // With its buffers the slot at 9 reaches into what is busy from 10 on; what was let pass has none.
+        // The buffer of the slot at 9 overlaps the busy time from 10; times offered before count without buffers.
         assert_eq!(suits, [8, 12, 13, 15, 16, 17]);
     }
 }

@@ -1,4 +1,4 @@
-//! What is open, brought to who waits.
+//! Offers of open slots to waiting entries.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,29 +17,28 @@ use crate::{
     ids::{AppointmentTemplateId, OrganizationId, SpecialistId},
 };
 
-/// How many slots are tried for an entry before it has to wait for the next look: each that fails was taken
-/// within milliseconds.
+/// Number of slots tried for an entry in one run. Each one that fails was taken after it was read, within milliseconds.
 const TRIES: usize = 3;
 
-/// How long before its beginning a slot can last be offered: nobody hears of it and comes in less.
+/// Shortest time from the offer to the beginning of its slot. The patient needs time to notice the offer and to come.
 const SHORTEST: TimeDelta = TimeDelta::minutes(15);
 
-/// What is open, by what it is booked as.
+/// Open slots by template.
 type Open = BTreeMap<Option<AppointmentTemplateId>, Openings>;
 
-/// What became of a slot that somebody was to be offered.
+/// Result of an attempt to offer a slot.
 enum Outcome {
-    /// It is offered.
+    /// The slot is offered.
     Offered,
-    /// It is open no more.
+    /// The slot is not open any more.
     Gone,
     /// The entry does not wait any more.
     Over,
 }
 
 impl Service {
-    /// Offers what is open with a specialist now to who waits for it, who waits longest first. Done again, it
-    /// finds nobody who waits for what is open.
+    /// Offers the open slots of a specialist to the entries that wait for them, the longest waiting first. Repeated, it
+    /// changes nothing.
     pub(super) async fn offer_open(
         &self,
         caller: &Caller,
@@ -53,7 +52,7 @@ impl Service {
             return Ok(());
         }
         let waiting = repository::waiting_for(&mut reader, specialist).await?;
-        // What follows may wait for locks.
+        // Releases the connection before waiting for locks.
         drop(reader);
         for entry in &waiting {
             for _ in 0..TRIES {
@@ -75,7 +74,7 @@ impl Service {
         Ok(())
     }
 
-    /// Offers a slot, if it is still open and the entry still waits.
+    /// Offers a slot if it is still open and the entry still waits.
     async fn offer(
         &self,
         caller: &Caller,
@@ -93,7 +92,7 @@ impl Service {
         }
         let wanted = Wanted { specialist, patient: entry.patient_id, template: entry.template_id, started_at };
         match offer_make(&mut tx, organization, &wanted, entry.id).await {
-            // Another length than was looked at: it may not suit.
+            // The slot has another length than when it was read, and may not match the entry.
             Ok((offer, _)) if offer.ended_at != ended_at => Ok(Outcome::Gone),
             Ok((offer, expired)) => {
                 let offered = Events::from(AppointmentEvent::Offered((&offer).into()));
@@ -103,14 +102,14 @@ impl Service {
             Err(AppointmentError::SlotTaken | AppointmentError::Slot(AvailabilityError::NotOffered)) => {
                 Ok(Outcome::Gone)
             }
-            // The patient, the specialist or the template went meanwhile.
+            // The patient, the specialist or the template was deleted meanwhile.
             Err(AppointmentError::Invalid(_)) => Ok(Outcome::Over),
             Err(error) => Err(error.into()),
         }
     }
 }
 
-/// What is open of what somebody waits for, as far as any of them could come.
+/// Returns the open slots of each template that an entry waits for, within the union of their ranges.
 async fn open(reader: &mut OpenReader, specialist: SpecialistId, now: DateTime<Utc>) -> Result<Open, WaitlistError> {
     let awaited = repository::awaited(reader, specialist).await?;
     let from = awaited.iter().map(|(_, requested)| requested.start).min();
@@ -122,7 +121,7 @@ async fn open(reader: &mut OpenReader, specialist: SpecialistId, now: DateTime<U
         match openings(reader, specialist, template, from, to, now).await {
             Ok(openings) if openings.slots().is_empty() => {}
             Ok(openings) => drop(open.insert(template, openings)),
-            // Archived or gone in this moment.
+            // Archived or deleted meanwhile.
             Err(AvailabilityError::SpecialistNotFound | AvailabilityError::TemplateNotFound) => {}
             Err(error) => return Err(AppointmentError::from(error).into()),
         }

@@ -2,17 +2,17 @@ use chrono::{DateTime, Utc};
 use server_shared::http::{Page, Paging};
 use sqlx::{FromRow, postgres::PgRow};
 
-use super::model::{Standing, Waiting, WaitlistEntry, WaitlistFilter, WaitlistOffer, WaitlistStatus, Wish};
+use super::model::{OfferState, Waiting, WaitlistEntry, WaitlistFilter, WaitlistOffer, WaitlistStatus, Wish};
 use crate::{
     database::{Across, DatabaseError, Listed, OpenReader, Tx, one_row},
     domain::{period::Period, rules::InvalidValue},
     ids::{AppointmentId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId, WaitlistEntryId},
 };
 
-/// For how much a patient can wait at a time: each may be offered something.
+/// Maximal number of open entries of a patient. Each of them may get an offer.
 const MOST_OPEN: i64 = 10;
 
-/// A row of `waitlist_standing`.
+/// Row of `waitlist_standing`.
 #[derive(FromRow)]
 struct EntryRow {
     id: WaitlistEntryId,
@@ -71,7 +71,7 @@ impl Listed for WaitlistEntry {
     const PRESENT: &'static str = "true";
 }
 
-/// Who waits longest first.
+/// Returns a page of entries, the longest waiting first.
 pub(super) async fn entry_page(
     reader: &mut OpenReader,
     filter: &WaitlistFilter,
@@ -86,8 +86,8 @@ pub(super) async fn entry_page(
         .await
 }
 
-/// Writes an entry, which waits then. To be called under the lock of its patient. `None`: a reference is not
-/// there, see [`unknown_reference`], or the patient waits for the same, or for as much as it may.
+/// Inserts an entry. The caller holds the lock of its patient. Returns `None` if a reference does not exist, see
+/// [`unknown_reference`], or the patient already waits for the same or has too many open entries.
 pub(super) async fn entry_create(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -135,7 +135,8 @@ pub(super) async fn entry_create(
     }))
 }
 
-/// Which references of a wish are not there; when all are, whether its patient waits for the same already.
+/// Finds the reference of a wish that does not exist. If all exist, returns `true` if its patient already waits for the
+/// same.
 pub(super) async fn unknown_reference(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -171,7 +172,7 @@ pub(super) async fn unknown_reference(
     })
 }
 
-/// Who could serve the wish now.
+/// Lists the specialists who can serve a wish.
 pub(super) async fn specialists_of(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -188,7 +189,7 @@ pub(super) async fn specialists_of(
     Ok(specialists)
 }
 
-/// Deletes an entry; `false` when it isn't there.
+/// Deletes an entry; returns `false` if it does not exist.
 pub(super) async fn entry_delete(tx: &mut impl Tx, id: WaitlistEntryId) -> Result<bool, DatabaseError> {
     let done = sqlx::query!(
         "update waitlist_entries set deleted_at = now(), updated_at = now() where id = $1 and deleted_at is null",
@@ -199,14 +200,14 @@ pub(super) async fn entry_delete(tx: &mut impl Tx, id: WaitlistEntryId) -> Resul
     Ok(done.rows_affected() == 1)
 }
 
-/// Where an entry stands with its offer.
-pub(super) async fn entry_standing(
+/// Returns the state of an entry and its offer.
+pub(super) async fn offer_state(
     reader: &mut OpenReader,
     id: WaitlistEntryId,
-) -> Result<Option<Standing>, DatabaseError> {
+) -> Result<Option<OfferState>, DatabaseError> {
     let (connection, (user, organization, role, patient, specialist)) = reader.parts();
     let row = sqlx::query_as!(
-        Standing,
+        OfferState,
         r#"
         select w.patient_id as "patient_id!: PatientId", w.booked_at is not null as "booked!",
                w.offer_id as "offer_id: AppointmentId", w.offer_specialist_id as "offer_specialist_id: SpecialistId",
@@ -228,11 +229,11 @@ pub(super) async fn entry_standing(
     Ok(row)
 }
 
-/// The same, locked against other changes. To be called under the lock of its patient, which keeps offers
-/// from being made and accepted.
-pub(super) async fn entry_lock(tx: &mut impl Tx, id: WaitlistEntryId) -> Result<Option<Standing>, DatabaseError> {
+/// Locks an entry against other changes; returns its state. The caller holds the lock of its patient, so that no offer
+/// is made or accepted meanwhile.
+pub(super) async fn offer_lock(tx: &mut impl Tx, id: WaitlistEntryId) -> Result<Option<OfferState>, DatabaseError> {
     let row = sqlx::query_as!(
-        Standing,
+        OfferState,
         r#"
         with locked as materialized (
             select id from waitlist_entries where id = $1 and deleted_at is null for update
@@ -251,7 +252,7 @@ pub(super) async fn entry_lock(tx: &mut impl Tx, id: WaitlistEntryId) -> Result<
     Ok(row)
 }
 
-/// Notes what an entry has led to.
+/// Records the appointment that was booked from an entry.
 pub(super) async fn entry_book(
     tx: &mut impl Tx,
     id: WaitlistEntryId,
@@ -267,7 +268,7 @@ pub(super) async fn entry_book(
     one_row(&done)
 }
 
-/// The specialists that somebody waits for, in every organization.
+/// Lists the specialists that entries wait for, in every organization.
 pub(super) async fn awaited_specialists(across: &Across) -> Result<Vec<(OrganizationId, SpecialistId)>, DatabaseError> {
     let rows = sqlx::query!(
         r#"
@@ -285,7 +286,7 @@ pub(super) async fn awaited_specialists(across: &Across) -> Result<Vec<(Organiza
     Ok(rows.into_iter().map(|row| (row.organization_id, row.specialist_id)).collect())
 }
 
-/// For what somebody waits that a specialist could serve, and from when to when.
+/// Lists the templates of waiting entries that a specialist can serve, with the union of their ranges.
 pub(super) async fn awaited(
     reader: &mut OpenReader,
     served_by: SpecialistId,
@@ -324,7 +325,7 @@ pub(super) async fn awaited(
     Ok(awaited.collect())
 }
 
-/// Who waits and could be served by a specialist, who waits longest first, in one statement.
+/// Lists the waiting entries that a specialist can serve, the longest waiting first, in one statement.
 pub(super) async fn waiting_for(
     reader: &mut OpenReader,
     served_by: SpecialistId,
@@ -385,8 +386,8 @@ pub(super) async fn waiting_for(
     Ok(entries.collect())
 }
 
-/// Locks an entry that still waits, and was not offered this time with this specialist meanwhile; `false`
-/// when it does not. To be called under the lock of its patient.
+/// Locks an entry; returns `false` if it does not wait any more or this time with this specialist was offered to it
+/// meanwhile. The caller holds the lock of its patient.
 pub(super) async fn waiting_lock(
     tx: &mut impl Tx,
     id: WaitlistEntryId,

@@ -4,7 +4,7 @@ use server_shared::http::{Page, Paging};
 use super::{
     error::WaitlistError,
     event::WaitlistEvent,
-    model::{CreateWaitlistEntry, Standing, WaitlistEntry, WaitlistFilter},
+    model::{CreateWaitlistEntry, OfferState, WaitlistEntry, WaitlistFilter},
     repository,
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     ids::{AppointmentId, OrganizationId, SpecialistId, WaitlistEntryId},
 };
 
-/// Who waits for a slot.
+/// Entries of the waitlist and their offers.
 #[derive(Clone)]
 pub(crate) struct Service {
     pub(super) database: Database,
@@ -40,7 +40,7 @@ impl Service {
         Ok(repository::entry_page(&mut reader, filter, paging).await?)
     }
 
-    /// Puts a patient on the waitlist; what is open already is offered at once.
+    /// Adds an entry to the waitlist. A job offers the slots that are open.
     pub(super) async fn create(
         &self,
         caller: &Caller,
@@ -59,7 +59,7 @@ impl Service {
         Ok(entry)
     }
 
-    /// Takes an entry off the waitlist; what it was offered is open again.
+    /// Deletes an entry and releases its offer.
     pub(super) async fn delete(&self, caller: &Caller, id: WaitlistEntryId) -> Result<(), WaitlistError> {
         let mut tx = self.database.write(caller).await?;
         if !repository::entry_delete(&mut tx, id).await? {
@@ -71,7 +71,7 @@ impl Service {
         Ok(())
     }
 
-    /// Books what an entry is offered; `meant` is the offer that the caller knows of, if it says so.
+    /// Books the offer of an entry. `meant` is the offer that the caller names, if any.
     pub(super) async fn accept(
         &self,
         caller: &Caller,
@@ -80,7 +80,7 @@ impl Service {
         meant: Option<AppointmentId>,
     ) -> Result<Appointment, WaitlistError> {
         let mut reader = self.database.read(caller).open().await?;
-        let seen = repository::entry_standing(&mut reader, id).await?.ok_or(WaitlistError::NotFound)?;
+        let seen = repository::offer_state(&mut reader, id).await?.ok_or(WaitlistError::NotFound)?;
         drop(reader);
         let (offer, specialist) = offered(&seen)?;
         if meant.is_some_and(|meant| meant != offer) {
@@ -88,12 +88,12 @@ impl Service {
         }
         let locks = vec![Lock::Specialist(organization, specialist), Lock::Patient(organization, seen.patient_id)];
         let mut tx = self.database.write_locked(caller, locks.clone()).await?;
-        let standing = repository::entry_lock(&mut tx, id).await?.ok_or(WaitlistError::NotFound)?;
-        // Another one by now is not what the caller knows of, and may need another lock.
-        if offered(&standing)? != (offer, specialist) {
+        let state = repository::offer_lock(&mut tx, id).await?.ok_or(WaitlistError::NotFound)?;
+        // A newer offer is not the one that the caller was shown, and may need other locks.
+        if offered(&state)? != (offer, specialist) {
             return Err(WaitlistError::OfferExpired);
         }
-        if !is_kept(&mut tx, organization, specialist, &standing).await? {
+        if !is_kept(&mut tx, organization, specialist, &state).await? {
             drop(tx);
             self.withdraw(caller, locks, id).await?;
             return Err(WaitlistError::OfferExpired);
@@ -104,12 +104,12 @@ impl Service {
         Ok(appointment)
     }
 
-    /// Takes back an offer that can't be kept, and looks for another. The request that found out is refused,
-    /// and all that it did undone; this is not its doing, and stays.
+    /// Withdraws an offer that the specialist cannot keep, in a transaction of its own: the request is refused and its
+    /// transaction rolled back, but the withdrawal stays.
     async fn withdraw(&self, caller: &Caller, locks: Vec<Lock>, id: WaitlistEntryId) -> Result<(), WaitlistError> {
         let mut tx = self.database.write_apart(caller, locks).await?;
         let withdrawn = appointment::offer_withdraw(&mut tx, id).await?;
-        // It has run out or was let go in between.
+        // The offer has lapsed or was released meanwhile.
         if withdrawn.is_empty() {
             return Ok(());
         }
@@ -119,15 +119,15 @@ impl Service {
     }
 }
 
-/// Whether the specialist can still keep what was offered: it may have fallen ill since. That its hours or its
-/// notice are others by now does not matter.
+/// Returns `true` if the specialist can keep the offer: it is bookable and not away at that time. Later changes of its
+/// working hours or minimum notice do not matter.
 async fn is_kept(
     tx: &mut impl Tx,
     organization: OrganizationId,
     specialist: SpecialistId,
-    standing: &Standing,
+    state: &OfferState,
 ) -> Result<bool, WaitlistError> {
-    let Some((from, to)) = standing.offer_started_at.zip(standing.offer_ended_at) else { return Ok(false) };
+    let Some((from, to)) = state.offer_started_at.zip(state.offer_ended_at) else { return Ok(false) };
     match availability::offered(tx, organization, specialist, None, from, to).await {
         Ok(offered) => Ok(offered.is_bookable() && !offered.is_away(from, to)),
         Err(AvailabilityError::SpecialistNotFound) => Ok(false),
@@ -135,12 +135,12 @@ async fn is_kept(
     }
 }
 
-/// What is offered, and whose slot it is; else why nothing is.
-fn offered(standing: &Standing) -> Result<(AppointmentId, SpecialistId), WaitlistError> {
-    match (standing.offer_id, standing.offer_specialist_id) {
-        _ if standing.booked => Err(WaitlistError::AlreadyBooked),
+/// Returns the offer and its specialist, or the reason why there is none.
+fn offered(state: &OfferState) -> Result<(AppointmentId, SpecialistId), WaitlistError> {
+    match (state.offer_id, state.offer_specialist_id) {
+        _ if state.booked => Err(WaitlistError::AlreadyBooked),
         (Some(offer), Some(specialist)) => Ok((offer, specialist)),
-        _ if standing.had_offer => Err(WaitlistError::OfferExpired),
+        _ if state.had_offer => Err(WaitlistError::OfferExpired),
         _ => Err(WaitlistError::NoOffer),
     }
 }

@@ -121,7 +121,7 @@ mod tests {
     fn head(link: &Link) -> Head {
         Head {
             organization_id: 1,
-            day: DateTime::<Utc>::UNIX_EPOCH.date_naive(),
+            day: DateTime::<Utc>::UNIX_EPOCH.naive_utc().date(),
             position: link.position,
             audit_id: link.audit_id,
             hash: link.hash,

@@ -20,7 +20,7 @@ export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends 
 /**
  * Say that the process serves
  *
- * Asks nothing else, so it stays 200 while a dependency is down.
+ * Checks no dependency, so it stays 200 while one is down.
  */
 export const healthGet = <ThrowOnError extends boolean = true>(options: Options<HealthGetData, ThrowOnError>) => options.client.get<HealthGetResponses, HealthGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -29,9 +29,9 @@ export const healthGet = <ThrowOnError extends boolean = true>(options: Options<
 });
 
 /**
- * Say whether every dependency is there
+ * Check the dependencies
  *
- * 503 `not_ready` when one that is needed does not answer; `details.dependencies` has the same
+ * 503 `not_ready` when a required one does not answer; `details.dependencies` has the same
  * entries as the body of a 200. The answer may be a second old.
  */
 export const readyGet = <ThrowOnError extends boolean = true>(options: Options<ReadyGetData, ThrowOnError>) => options.client.get<ReadyGetResponses, ReadyGetErrors, ThrowOnError, 'data'>({
@@ -41,9 +41,9 @@ export const readyGet = <ThrowOnError extends boolean = true>(options: Options<R
 });
 
 /**
- * Get the keys that telemetry tokens are signed with
+ * Get the public keys of telemetry tokens
  *
- * A JSON Web Key Set for Telemetry and for whoever else has to verify such tokens.
+ * Returns a JSON Web Key Set with which Telemetry and other services verify such tokens.
  */
 export const jwksGet = <ThrowOnError extends boolean = true>(options: Options<JwksGetData, ThrowOnError>) => options.client.get<JwksGetResponses, JwksGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -54,10 +54,10 @@ export const jwksGet = <ThrowOnError extends boolean = true>(options: Options<Jw
 /**
  * End the caller's own account
  *
- * Every membership ends at once; then the account goes, here and at the identity provider, with what it
- * did above organizations. What clinics hold on the person stays theirs, without a login: each of them is
- * asked for that (`gdpr_user_erase`, `gdpr_patient_erase`). A job does it; asked for again, it is the same
- * job. 409 `last_admin` where an organization would be left without an admin.
+ * Ends every membership immediately. A job then erases the account, here and at the identity provider, with its
+ * data outside organizations. Records of organizations on the person stay, without a login; each organization
+ * erases its own (`gdpr_user_erase`, `gdpr_patient_erase`). A repeated request returns the same job. 409
+ * `last_admin` if an organization would be left without an administrator.
  */
 export const meDelete = <ThrowOnError extends boolean = true>(options: Options<MeDeleteData, ThrowOnError>) => options.client.delete<MeDeleteResponses, MeDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -67,10 +67,9 @@ export const meDelete = <ThrowOnError extends boolean = true>(options: Options<M
 });
 
 /**
- * Say who the caller is
+ * Get the caller's account
  *
- * With every membership, the role and permissions in the organization of the request, and what the caller is
- * invited to.
+ * Returns every membership, the role and permissions in the organization of the request, and open invitations.
  */
 export const meGet = <ThrowOnError extends boolean = true>(options: Options<MeGetData, ThrowOnError>) => options.client.get<MeGetResponses, MeGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -80,10 +79,10 @@ export const meGet = <ThrowOnError extends boolean = true>(options: Options<MeGe
 });
 
 /**
- * Work in another organization from now on
+ * Switch to another organization
  *
- * Requests that name no organization go to it. 403 `not_a_member` for one the caller doesn't
- * belong to.
+ * Later requests that name no organization go to this one. 403 `not_a_member` if the caller is not a member of
+ * it.
  */
 export const meOrganizationSwitch = <ThrowOnError extends boolean = true>(options: Options<MeOrganizationSwitchData, ThrowOnError>) => options.client.put<MeOrganizationSwitchResponses, MeOrganizationSwitchErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -99,8 +98,8 @@ export const meOrganizationSwitch = <ThrowOnError extends boolean = true>(option
 /**
  * Get a token for Telemetry
  *
- * Good for ten minutes, for the caller in the organization of the request, and no longer than the caller is
- * there what it is now. There is none while acting as somebody else.
+ * Valid for ten minutes, for the caller in the organization of the request; revoked when the caller's role there
+ * changes. Refused during an impersonation.
  */
 export const meTelemetryTokenCreate = <ThrowOnError extends boolean = true>(options: Options<MeTelemetryTokenCreateData, ThrowOnError>) => options.client.post<MeTelemetryTokenCreateResponses, MeTelemetryTokenCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -112,10 +111,10 @@ export const meTelemetryTokenCreate = <ThrowOnError extends boolean = true>(opti
 /**
  * Act as a patient
  *
- * The answer shows a token, once: whoever sends it is the patient, and every audit row names both.
- * It lasts half an hour at most, ends with the session that asked for it and when one of the two is
- * something else in the organization, gives no token for Telemetry, and can be ended before. 409
- * `patient_has_no_user` for a patient who can't sign in.
+ * Returns a token, which is shown only once. Requests with the token are made as the patient, and every audit row
+ * names both persons. An impersonation lasts at most half an hour. It ends earlier on request, with the caller's
+ * session, or when the role of one of the two changes. It can't get a token for Telemetry. 409
+ * `patient_has_no_user` for a patient without a login.
  */
 export const patientImpersonate = <ThrowOnError extends boolean = true>(options: Options<PatientImpersonateData, ThrowOnError>) => options.client.post<PatientImpersonateResponses, PatientImpersonateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -131,7 +130,7 @@ export const patientImpersonate = <ThrowOnError extends boolean = true>(options:
 /**
  * End an impersonation
  *
- * Its token is refused from then on. Repeated, it does nothing more.
+ * Its token is refused from then on. A repeated request has no further effect.
  */
 export const impersonationDelete = <ThrowOnError extends boolean = true>(options: Options<ImpersonationDeleteData, ThrowOnError>) => options.client.delete<ImpersonationDeleteResponses, ImpersonationDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -143,9 +142,10 @@ export const impersonationDelete = <ThrowOnError extends boolean = true>(options
 /**
  * Receive an event of the identity provider
  *
- * For Clerk, which signs each message by the scheme of Svix; 401 `invalid_signature` for anybody
- * else, and for messages older than five minutes. Each message counts once, in whatever order they
- * come; events of no concern are answered like the others.
+ * For Clerk, which signs each message by the scheme of Svix. 401 `invalid_signature` for a message without a
+ * valid signature, or signed more than five minutes ago. Each message takes effect once, whatever the order in
+ * which messages arrive. 204 also acknowledges a message that changes nothing: of a type that is not needed
+ * here, or with a `timestamp` or `data.updated_at` before 1970 or more than five minutes in the future.
  */
 export const clerkWebhookReceive = <ThrowOnError extends boolean = true>(options: Options<ClerkWebhookReceiveData, ThrowOnError>) => options.client.post<ClerkWebhookReceiveResponses, ClerkWebhookReceiveErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -160,7 +160,8 @@ export const clerkWebhookReceive = <ThrowOnError extends boolean = true>(options
 /**
  * List one's own organizations
  *
- * A superadmin sees every one.
+ * Returns the organizations that the caller belongs to, and to superadmins all, sorted by name in the order of the
+ * Unicode collation.
  */
 export const organizationList = <ThrowOnError extends boolean = true>(options: Options<OrganizationListData, ThrowOnError>) => options.client.get<OrganizationListResponses, OrganizationListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -172,8 +173,8 @@ export const organizationList = <ThrowOnError extends boolean = true>(options: O
 /**
  * Create an organization
  *
- * Superadmins only. 409 `slug_taken` when another one has the slug, `clerk_organization_taken`
- * when another one is the same at the identity provider.
+ * Permitted to superadmins. Answers 409 `slug_taken` if another organization has the slug, and
+ * `clerk_organization_taken` if another one has the identifier at the identity provider.
  */
 export const organizationCreate = <ThrowOnError extends boolean = true>(options: Options<OrganizationCreateData, ThrowOnError>) => options.client.post<OrganizationCreateResponses, OrganizationCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -189,7 +190,7 @@ export const organizationCreate = <ThrowOnError extends boolean = true>(options:
 /**
  * Find an organization by its slug
  *
- * Among one's own.
+ * Searches the organizations that the caller belongs to.
  */
 export const organizationFind = <ThrowOnError extends boolean = true>(options: Options<OrganizationFindData, ThrowOnError>) => options.client.get<OrganizationFindResponses, OrganizationFindErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -201,7 +202,7 @@ export const organizationFind = <ThrowOnError extends boolean = true>(options: O
 /**
  * Get an organization
  *
- * 404 `organization_not_found` for one the caller doesn't belong to.
+ * Answers 404 `organization_not_found` for an organization that the caller does not belong to.
  */
 export const organizationGet = <ThrowOnError extends boolean = true>(options: Options<OrganizationGetData, ThrowOnError>) => options.client.get<OrganizationGetResponses, OrganizationGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -213,7 +214,7 @@ export const organizationGet = <ThrowOnError extends boolean = true>(options: Op
 /**
  * Replace an organization
  *
- * The slug stays as it is.
+ * Replaces name and time zone; the slug stays.
  */
 export const organizationUpdate = <ThrowOnError extends boolean = true>(options: Options<OrganizationUpdateData, ThrowOnError>) => options.client.put<OrganizationUpdateResponses, OrganizationUpdateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -229,7 +230,7 @@ export const organizationUpdate = <ThrowOnError extends boolean = true>(options:
 /**
  * Get the settings of an organization
  *
- * For its members. What it has never decided has its default.
+ * For members of the organization. A setting that was never made has its default.
  */
 export const organizationSettingsGet = <ThrowOnError extends boolean = true>(options: Options<OrganizationSettingsGetData, ThrowOnError>) => options.client.get<OrganizationSettingsGetResponses, OrganizationSettingsGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -241,8 +242,8 @@ export const organizationSettingsGet = <ThrowOnError extends boolean = true>(opt
 /**
  * Replace the settings of an organization
  *
- * For its administrators. A setting that is left out becomes its default. It holds from the next request on.
- * 409 `stale_version` when somebody else changed them meanwhile.
+ * For administrators of the organization. A setting that is left out gets its default. Takes effect with the next
+ * request. 409 `stale_version` if the settings were changed in the meantime.
  */
 export const organizationSettingsUpdate = <ThrowOnError extends boolean = true>(options: Options<OrganizationSettingsUpdateData, ThrowOnError>) => options.client.put<OrganizationSettingsUpdateResponses, OrganizationSettingsUpdateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -258,7 +259,7 @@ export const organizationSettingsUpdate = <ThrowOnError extends boolean = true>(
 /**
  * List the members of an organization
  *
- * By name, with their e-mail addresses. The read is audited, one row a member.
+ * Sorted by name, with their e-mail addresses. Each member that is read is audited.
  */
 export const memberList = <ThrowOnError extends boolean = true>(options: Options<MemberListData, ThrowOnError>) => options.client.get<MemberListResponses, MemberListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -270,9 +271,9 @@ export const memberList = <ThrowOnError extends boolean = true>(options: Options
 /**
  * Remove a member from an organization
  *
- * Specialist and patient records of the member stay, without a login; API keys that it made stay as they
- * are. Its calendar feed, what it holds and impersonations of it or by it end. 409 `last_admin` when nobody
- * would administer the organization any more.
+ * Keeps specialist and patient records of the member, without a login, and API keys that it created. Ends its
+ * calendar feed, held appointments, and impersonations of it and by it. 409 `last_admin` if the organization
+ * would be left without an administrator.
  */
 export const memberDelete = <ThrowOnError extends boolean = true>(options: Options<MemberDeleteData, ThrowOnError>) => options.client.delete<MemberDeleteResponses, MemberDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -282,11 +283,11 @@ export const memberDelete = <ThrowOnError extends boolean = true>(options: Optio
 });
 
 /**
- * Change what a member is
+ * Change the role of a member
  *
- * Counts from the member's next request on. What the member had in the former role ends: its calendar
- * feed, what it holds, impersonations of it or by it, and its link to a specialist or patient record. 409 `last_admin` when nobody would administer the
- * organization any more.
+ * Takes effect with the member's next request. A new role ends the member's calendar feed, held appointments,
+ * impersonations of it and by it, and its link to a specialist or patient record that does not fit the role. 409
+ * `last_admin` if the organization would be left without an administrator.
  */
 export const memberUpdate = <ThrowOnError extends boolean = true>(options: Options<MemberUpdateData, ThrowOnError>) => options.client.put<MemberUpdateResponses, MemberUpdateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -300,13 +301,13 @@ export const memberUpdate = <ThrowOnError extends boolean = true>(options: Optio
 });
 
 /**
- * Invite somebody to an organization
+ * Invite a person to an organization
  *
- * By e-mail address, or by id somebody who was a member before. The person is a member once it accepts;
- * until then nothing about it can be seen or done. The answer is the same whether anybody has an account
- * with the address: one who has sees the invitation at `me_get`, one who has not is written to by the
- * identity provider. Good for 14 days; asked for again, it is renewed. 409 `already_member` for a
- * member, whose role stays as it is; 404 `user_not_found` for an id that the organization does not know.
+ * Invites an e-mail address, or a former member by its id. The person becomes a member by accepting; until then
+ * the organization has no access to its data. The answer is the same whether or not an account has the address: a
+ * person with an account finds the invitation at `me_get`, another one receives an e-mail from the identity
+ * provider. An invitation expires after 14 days; a repeated request renews it. 409 `already_member` for a
+ * member, whose role does not change; 404 `user_not_found` for an id that is unknown to the organization.
  */
 export const memberConnect = <ThrowOnError extends boolean = true>(options: Options<MemberConnectData, ThrowOnError>) => options.client.post<MemberConnectResponses, MemberConnectErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -322,8 +323,8 @@ export const memberConnect = <ThrowOnError extends boolean = true>(options: Opti
 /**
  * List the invitations of an organization
  *
- * The newest first, with the addresses as they were typed; what has ended for 30 days. The read is
- * audited, one row an invitation.
+ * Newest first, with the addresses as they were typed. Ended invitations are listed for 30 days. Each invitation
+ * that is read is audited.
  */
 export const invitationList = <ThrowOnError extends boolean = true>(options: Options<InvitationListData, ThrowOnError>) => options.client.get<InvitationListResponses, InvitationListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -333,9 +334,9 @@ export const invitationList = <ThrowOnError extends boolean = true>(options: Opt
 });
 
 /**
- * Take back an invitation
+ * Revoke an invitation
  *
- * 404 `invitation_not_found` for one that was answered or taken back.
+ * 404 `invitation_not_found` for an invitation that was answered or revoked.
  */
 export const invitationDelete = <ThrowOnError extends boolean = true>(options: Options<InvitationDeleteData, ThrowOnError>) => options.client.delete<InvitationDeleteResponses, InvitationDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -347,10 +348,11 @@ export const invitationDelete = <ThrowOnError extends boolean = true>(options: O
 /**
  * Accept an invitation
  *
- * One of the caller's own, of any organization; see `me_get`. From here on the caller is a member, and
- * the record of a link its own. 404 `invitation_not_found` for one that has run out, was answered, taken
- * back, or is somebody else's; 409 `already_member` or `member_role_conflict` for who is a member
- * already, `record_already_linked` for a record that became somebody else's meanwhile.
+ * Accepts an invitation of the caller to any organization; see `me_get`. The caller becomes a member, and a
+ * record of the invitation is linked to it. 404 `invitation_not_found` for an invitation that has expired, was
+ * answered or revoked, or is for another person; 409 `already_member` for a member who is invited to be one,
+ * `member_role_conflict` for a member whose role does not fit the record, `record_already_linked` for a record
+ * that has been linked to another user.
  */
 export const meInvitationAccept = <ThrowOnError extends boolean = true>(options: Options<MeInvitationAcceptData, ThrowOnError>) => options.client.post<MeInvitationAcceptResponses, MeInvitationAcceptErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -362,7 +364,7 @@ export const meInvitationAccept = <ThrowOnError extends boolean = true>(options:
 /**
  * Decline an invitation
  *
- * One of the caller's own, of any organization. The organization may invite again.
+ * Declines an invitation of the caller to any organization. The organization may invite the caller again.
  */
 export const meInvitationDecline = <ThrowOnError extends boolean = true>(options: Options<MeInvitationDeclineData, ThrowOnError>) => options.client.post<MeInvitationDeclineResponses, MeInvitationDeclineErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -374,11 +376,11 @@ export const meInvitationDecline = <ThrowOnError extends boolean = true>(options
 /**
  * Link a patient to a login
  *
- * Invites a person, by e-mail address or the id of a member, to have the record as its own. It is once
- * the person accepts, who then becomes a member with the role `patient`, if it is none. As for
- * `member_connect`, the answer does not tell whether anybody has the address. 409
- * `record_already_linked` for a record that has a login; `patient_user_taken` for a member who has
- * another record, `member_role_conflict` for one in another role.
+ * Invites a person, by e-mail address or by the id of a member, to sign in as the patient. When the person
+ * accepts, the record is linked to it, and it becomes a member with the role `patient`, unless it is a member
+ * already. As for `member_connect`, the answer is the same whether or not an account has the address. 409
+ * `record_already_linked` for a record that has a login, `patient_user_taken` for a member who has another
+ * record, `member_role_conflict` for a member with another role.
  */
 export const patientLink = <ThrowOnError extends boolean = true>(options: Options<PatientLinkData, ThrowOnError>) => options.client.post<PatientLinkResponses, PatientLinkErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -394,8 +396,8 @@ export const patientLink = <ThrowOnError extends boolean = true>(options: Option
 /**
  * Unlink a patient from its login
  *
- * At once: the person can't see the record any more, and stays a member. 409 `patient_has_no_user` for a
- * record without a login.
+ * Takes effect immediately: the person loses access to the record and stays a member. 409 `patient_has_no_user` for
+ * a record without a login.
  */
 export const patientUnlink = <ThrowOnError extends boolean = true>(options: Options<PatientUnlinkData, ThrowOnError>) => options.client.post<PatientUnlinkResponses, PatientUnlinkErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -407,7 +409,7 @@ export const patientUnlink = <ThrowOnError extends boolean = true>(options: Opti
 /**
  * Link a specialist to a login
  *
- * As for patients; who is no member becomes one with the role `specialist`.
+ * Like `patient_link`; a new member gets the role `specialist`.
  */
 export const specialistLink = <ThrowOnError extends boolean = true>(options: Options<SpecialistLinkData, ThrowOnError>) => options.client.post<SpecialistLinkResponses, SpecialistLinkErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -423,7 +425,7 @@ export const specialistLink = <ThrowOnError extends boolean = true>(options: Opt
 /**
  * Unlink a specialist from its login
  *
- * At once: the person has no rights of the record's any more, and stays a member. 409
+ * Takes effect immediately: the person loses the rights that come with the record and stays a member. 409
  * `specialist_has_no_user` for a record without a login.
  */
 export const specialistUnlink = <ThrowOnError extends boolean = true>(options: Options<SpecialistUnlinkData, ThrowOnError>) => options.client.post<SpecialistUnlinkResponses, SpecialistUnlinkErrors, ThrowOnError, 'data'>({
@@ -436,7 +438,7 @@ export const specialistUnlink = <ThrowOnError extends boolean = true>(options: O
 /**
  * List API keys
  *
- * Newest first, revoked ones included. Secrets are not shown.
+ * Newest first, with revoked keys, but without secrets.
  */
 export const apiKeyList = <ThrowOnError extends boolean = true>(options: Options<ApiKeyListData, ThrowOnError>) => options.client.get<ApiKeyListResponses, ApiKeyListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -448,7 +450,8 @@ export const apiKeyList = <ThrowOnError extends boolean = true>(options: Options
 /**
  * Create an API key
  *
- * The answer shows its secret, once. With a scope a key may do what the front desk may do there.
+ * Returns the secret, which is shown only once. With a scope, a key has the permissions of the role `staff` in that
+ * area.
  */
 export const apiKeyCreate = <ThrowOnError extends boolean = true>(options: Options<ApiKeyCreateData, ThrowOnError>) => options.client.post<ApiKeyCreateResponses, ApiKeyCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -464,7 +467,8 @@ export const apiKeyCreate = <ThrowOnError extends boolean = true>(options: Optio
 /**
  * Revoke an API key
  *
- * It is refused from then on, both its secrets. Repeated, it does nothing more.
+ * Requests with the key, with its current or previous secret, are refused from then on. A repeated request has no
+ * further effect.
  */
 export const apiKeyDelete = <ThrowOnError extends boolean = true>(options: Options<ApiKeyDeleteData, ThrowOnError>) => options.client.delete<ApiKeyDeleteResponses, ApiKeyDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -474,10 +478,10 @@ export const apiKeyDelete = <ThrowOnError extends boolean = true>(options: Optio
 });
 
 /**
- * Give an API key another secret
+ * Rotate the secret of an API key
  *
- * The answer shows it, once. The present secret is accepted for 24 hours more, the one before it
- * no longer. 409 `api_key_revoked` for a revoked key.
+ * Returns the new secret, which is shown only once. The current secret is accepted for another 24 hours; the
+ * previous one is refused immediately. 409 `api_key_revoked` for a revoked key.
  */
 export const apiKeyRotate = <ThrowOnError extends boolean = true>(options: Options<ApiKeyRotateData, ThrowOnError>) => options.client.post<ApiKeyRotateResponses, ApiKeyRotateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -489,7 +493,8 @@ export const apiKeyRotate = <ThrowOnError extends boolean = true>(options: Optio
 /**
  * List specialties
  *
- * Those in use, or with `archived=true` those that can no longer be chosen.
+ * Returns those in use, or with `archived=true` those that can no longer be chosen, sorted by name in the order of the
+ * Unicode collation.
  */
 export const specialtyList = <ThrowOnError extends boolean = true>(options: Options<SpecialtyListData, ThrowOnError>) => options.client.get<SpecialtyListResponses, SpecialtyListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -501,7 +506,8 @@ export const specialtyList = <ThrowOnError extends boolean = true>(options: Opti
 /**
  * Create a specialty
  *
- * 409 `specialty_name_taken` when another one in use has the name.
+ * Answers 409 `specialty_name_taken` if another specialty in use has the name, in whatever case and with whatever
+ * accents.
  */
 export const specialtyCreate = <ThrowOnError extends boolean = true>(options: Options<SpecialtyCreateData, ThrowOnError>) => options.client.post<SpecialtyCreateResponses, SpecialtyCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -517,8 +523,8 @@ export const specialtyCreate = <ThrowOnError extends boolean = true>(options: Op
 /**
  * Delete or archive a specialty
  *
- * One that a specialist has or an appointment names is archived: it can't be chosen any more,
- * and what names it keeps doing so. Repeated, it does nothing more.
+ * Archives a specialty that a specialist or an appointment refers to: it can no longer be chosen, and the references
+ * stay. Deletes any other. Archiving again changes nothing.
  */
 export const specialtyDelete = <ThrowOnError extends boolean = true>(options: Options<SpecialtyDeleteData, ThrowOnError>) => options.client.delete<SpecialtyDeleteResponses, SpecialtyDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -530,7 +536,7 @@ export const specialtyDelete = <ThrowOnError extends boolean = true>(options: Op
 /**
  * Get a specialty
  *
- * Archived ones too: past appointments keep naming them.
+ * Returns archived specialties, too: past appointments keep referring to them.
  */
 export const specialtyGet = <ThrowOnError extends boolean = true>(options: Options<SpecialtyGetData, ThrowOnError>) => options.client.get<SpecialtyGetResponses, SpecialtyGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -542,7 +548,8 @@ export const specialtyGet = <ThrowOnError extends boolean = true>(options: Optio
 /**
  * Replace a specialty
  *
- * 409 `specialty_name_taken` when another one in use has the name.
+ * Answers 409 `specialty_name_taken` if another specialty in use has the name, in whatever case and with whatever
+ * accents.
  */
 export const specialtyUpdate = <ThrowOnError extends boolean = true>(options: Options<SpecialtyUpdateData, ThrowOnError>) => options.client.put<SpecialtyUpdateResponses, SpecialtyUpdateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -558,7 +565,8 @@ export const specialtyUpdate = <ThrowOnError extends boolean = true>(options: Op
 /**
  * List specialists
  *
- * Everybody who treats patients of the organization, deleted ones left out.
+ * Returns the specialists of the organization without deleted ones, sorted by name in the order of the Unicode
+ * collation.
  */
 export const specialistList = <ThrowOnError extends boolean = true>(options: Options<SpecialistListData, ThrowOnError>) => options.client.get<SpecialistListResponses, SpecialistListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -570,7 +578,7 @@ export const specialistList = <ThrowOnError extends boolean = true>(options: Opt
 /**
  * Create a specialist
  *
- * Without a login; see `specialist_link`.
+ * Creates a specialist as whom nobody signs in yet; see `specialist_link`.
  */
 export const specialistCreate = <ThrowOnError extends boolean = true>(options: Options<SpecialistCreateData, ThrowOnError>) => options.client.post<SpecialistCreateResponses, SpecialistCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -586,7 +594,7 @@ export const specialistCreate = <ThrowOnError extends boolean = true>(options: O
 /**
  * Delete a specialist
  *
- * It can't be booked any more; past appointments keep naming it.
+ * Ends booking with the specialist; past appointments keep referring to the record.
  */
 export const specialistDelete = <ThrowOnError extends boolean = true>(options: Options<SpecialistDeleteData, ThrowOnError>) => options.client.delete<SpecialistDeleteResponses, SpecialistDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -598,7 +606,7 @@ export const specialistDelete = <ThrowOnError extends boolean = true>(options: O
 /**
  * Get a specialist
  *
- * 404 `specialist_not_found` for one that was deleted.
+ * Answers 404 `specialist_not_found` for a deleted specialist.
  */
 export const specialistGet = <ThrowOnError extends boolean = true>(options: Options<SpecialistGetData, ThrowOnError>) => options.client.get<SpecialistGetResponses, SpecialistGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -610,7 +618,7 @@ export const specialistGet = <ThrowOnError extends boolean = true>(options: Opti
 /**
  * Replace a specialist
  *
- * A specialist may replace its own entry. Whose login it is stays; see `specialist_link`.
+ * Specialists may replace their own record. The link to a user stays; see `specialist_link`.
  */
 export const specialistUpdate = <ThrowOnError extends boolean = true>(options: Options<SpecialistUpdateData, ThrowOnError>) => options.client.put<SpecialistUpdateResponses, SpecialistUpdateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -626,7 +634,7 @@ export const specialistUpdate = <ThrowOnError extends boolean = true>(options: O
 /**
  * List and search patients
  *
- * Specialists see those they treat. Every record that comes out is audited.
+ * Returns to specialists the patients whom they treat. Each record that is returned is audited.
  */
 export const patientList = <ThrowOnError extends boolean = true>(options: Options<PatientListData, ThrowOnError>) => options.client.get<PatientListResponses, PatientListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -638,8 +646,8 @@ export const patientList = <ThrowOnError extends boolean = true>(options: Option
 /**
  * Create a patient
  *
- * 409 `patient_email_taken`, with the other's id for who may see it, when the clinic has a patient with the
- * e-mail address. Without a login; see `patient_link`.
+ * Creates a record without a login; see `patient_link`. Answers 409 `patient_email_taken` if the organization has a
+ * patient with the e-mail address, with the identifier of that patient for callers who may read it.
  */
 export const patientCreate = <ThrowOnError extends boolean = true>(options: Options<PatientCreateData, ThrowOnError>) => options.client.post<PatientCreateResponses, PatientCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -655,7 +663,8 @@ export const patientCreate = <ThrowOnError extends boolean = true>(options: Opti
 /**
  * Delete a patient
  *
- * It is gone from every list; appointments keep naming it. Erasing a person is another thing.
+ * Removes the patient from every list; appointments keep referring to it. An erasure of personal data is another
+ * operation; see `gdpr_user_erase`.
  */
 export const patientDelete = <ThrowOnError extends boolean = true>(options: Options<PatientDeleteData, ThrowOnError>) => options.client.delete<PatientDeleteResponses, PatientDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -667,7 +676,7 @@ export const patientDelete = <ThrowOnError extends boolean = true>(options: Opti
 /**
  * Get a patient
  *
- * The read is audited. Clinical notes are shown to those who treat and to admins.
+ * Audits the read. Shows clinical notes to specialists who treat the patient and to administrators.
  */
 export const patientGet = <ThrowOnError extends boolean = true>(options: Options<PatientGetData, ThrowOnError>) => options.client.get<PatientGetResponses, PatientGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -679,9 +688,9 @@ export const patientGet = <ThrowOnError extends boolean = true>(options: Options
 /**
  * Replace a patient
  *
- * 409 `stale_version` when somebody else changed it meanwhile. E-mail address and national id are the front
- * desk's and administrators' to change: 403 `patient_identifier_forbidden` for a specialist, who can't see
- * every patient that may have the same. Whose login it is stays; see `patient_link`.
+ * Replaces every value but the login; see `patient_link`. Answers 409 `stale_version` if somebody else changed the
+ * record meanwhile. Answers 403 `patient_identifier_forbidden` to specialists who change the e-mail address or the
+ * national id: only administrators and the front desk see every patient who may have the same.
  */
 export const patientUpdate = <ThrowOnError extends boolean = true>(options: Options<PatientUpdateData, ThrowOnError>) => options.client.put<PatientUpdateResponses, PatientUpdateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -697,7 +706,8 @@ export const patientUpdate = <ThrowOnError extends boolean = true>(options: Opti
 /**
  * Get a specialist's schedule
  *
- * Its weekly hours, exceptions and rules of booking; what they come to is in its availability.
+ * Returns the weekly hours, exceptions and booking rules. The open slots that follow from them are in the
+ * specialist's availability.
  */
 export const specialistScheduleGet = <ThrowOnError extends boolean = true>(options: Options<SpecialistScheduleGetData, ThrowOnError>) => options.client.get<SpecialistScheduleGetResponses, SpecialistScheduleGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -709,8 +719,8 @@ export const specialistScheduleGet = <ThrowOnError extends boolean = true>(optio
 /**
  * Replace a specialist's schedule
  *
- * The whole of it; a specialist may replace its own. What is booked stays booked. 409 `stale_version`
- * when somebody else replaced it meanwhile.
+ * Replaces the whole schedule; a specialist may replace its own. Existing bookings stay. 409 `stale_version` when
+ * it was replaced meanwhile.
  */
 export const specialistScheduleUpdate = <ThrowOnError extends boolean = true>(options: Options<SpecialistScheduleUpdateData, ThrowOnError>) => options.client.put<SpecialistScheduleUpdateResponses, SpecialistScheduleUpdateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -726,7 +736,8 @@ export const specialistScheduleUpdate = <ThrowOnError extends boolean = true>(op
 /**
  * List appointment templates
  *
- * Those in use, or with `archived=true` those that can no longer be booked.
+ * Returns those in use, or with `archived=true` those that can no longer be booked, sorted by name in the order of the
+ * Unicode collation.
  */
 export const appointmentTemplateList = <ThrowOnError extends boolean = true>(options: Options<AppointmentTemplateListData, ThrowOnError>) => options.client.get<AppointmentTemplateListResponses, AppointmentTemplateListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -738,7 +749,7 @@ export const appointmentTemplateList = <ThrowOnError extends boolean = true>(opt
 /**
  * Create an appointment template
  *
- * 409 `slug_taken` when another one in use has the slug.
+ * Answers 409 `slug_taken` if another template in use has the slug.
  */
 export const appointmentTemplateCreate = <ThrowOnError extends boolean = true>(options: Options<AppointmentTemplateCreateData, ThrowOnError>) => options.client.post<AppointmentTemplateCreateResponses, AppointmentTemplateCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -754,7 +765,7 @@ export const appointmentTemplateCreate = <ThrowOnError extends boolean = true>(o
 /**
  * Get an appointment template by its slug
  *
- * Among those in use: an archived one gives its slug away.
+ * Searches the templates in use: archiving frees the slug.
  */
 export const appointmentTemplateFind = <ThrowOnError extends boolean = true>(options: Options<AppointmentTemplateFindData, ThrowOnError>) => options.client.get<AppointmentTemplateFindResponses, AppointmentTemplateFindErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -766,8 +777,8 @@ export const appointmentTemplateFind = <ThrowOnError extends boolean = true>(opt
 /**
  * Delete or archive an appointment template
  *
- * One that an appointment names is archived: it can't be booked any more, and what names it keeps doing
- * so. Repeated, it does nothing more.
+ * Archives a template that an appointment refers to: it can no longer be booked, and the references stay. Deletes any
+ * other. Archiving again changes nothing.
  */
 export const appointmentTemplateDelete = <ThrowOnError extends boolean = true>(options: Options<AppointmentTemplateDeleteData, ThrowOnError>) => options.client.delete<AppointmentTemplateDeleteResponses, AppointmentTemplateDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -779,7 +790,7 @@ export const appointmentTemplateDelete = <ThrowOnError extends boolean = true>(o
 /**
  * Get an appointment template
  *
- * Archived ones too: past appointments keep naming them.
+ * Returns archived templates, too: past appointments keep referring to them.
  */
 export const appointmentTemplateGet = <ThrowOnError extends boolean = true>(options: Options<AppointmentTemplateGetData, ThrowOnError>) => options.client.get<AppointmentTemplateGetResponses, AppointmentTemplateGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -791,7 +802,7 @@ export const appointmentTemplateGet = <ThrowOnError extends boolean = true>(opti
 /**
  * Replace an appointment template
  *
- * Appointments that are booked stay as they are. 409 `slug_taken` when another one in use has the slug.
+ * Leaves booked appointments as they are. Answers 409 `slug_taken` if another template in use has the slug.
  */
 export const appointmentTemplateUpdate = <ThrowOnError extends boolean = true>(options: Options<AppointmentTemplateUpdateData, ThrowOnError>) => options.client.put<AppointmentTemplateUpdateResponses, AppointmentTemplateUpdateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -807,9 +818,10 @@ export const appointmentTemplateUpdate = <ThrowOnError extends boolean = true>(o
 /**
  * Get a specialist's open slots
  *
- * What is left of its hours after exceptions, bookings and buffers, minimum notice, horizon and daily
- * cap; none when it can't be booked. Hours are local to the specialist's zone, whatever its clocks do:
- * a local time that is left out has no slot, one that comes twice has one. 404
+ * Returns the slots within the specialist's working hours that remain after exceptions, bookings, buffers, minimum
+ * notice, horizon and daily cap; none if the specialist is not bookable. Hours are local to the specialist's zone:
+ * a local time that is skipped when the clocks go forward has no slot, one that occurs twice has one. 400
+ * `invalid_range` when `to` is not after `from` or more than 92 days after it. 404
  * `appointment_template_not_found` also for an archived template.
  */
 export const specialistAvailabilityGet = <ThrowOnError extends boolean = true>(options: Options<SpecialistAvailabilityGetData, ThrowOnError>) => options.client.get<SpecialistAvailabilityGetResponses, SpecialistAvailabilityGetErrors, ThrowOnError, 'data'>({
@@ -822,7 +834,7 @@ export const specialistAvailabilityGet = <ThrowOnError extends boolean = true>(o
 /**
  * List the waitlist
  *
- * Who waits longest first. Patients see their own.
+ * Lists the entries of the waitlist, the longest waiting first. Patients see their own.
  */
 export const waitlistEntryList = <ThrowOnError extends boolean = true>(options: Options<WaitlistEntryListData, ThrowOnError>) => options.client.get<WaitlistEntryListResponses, WaitlistEntryListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -834,11 +846,12 @@ export const waitlistEntryList = <ThrowOnError extends boolean = true>(options: 
 /**
  * Put a patient on the waitlist
  *
- * For a specialist, for what a template says with anybody who has its specialty, or both. What is open
- * in the requested range is offered within a minute, what opens later when it does, to who waits longest
- * first: for an hour, and never beyond the slot's beginning. Nobody is offered a time
- * with a specialist again that it let pass, nor anything more after three offers that ran out. 409
- * `already_waiting` while the patient waits for the same, `waitlist_full` while it waits for ten things.
+ * Adds an entry for a specialist, for an appointment template with any specialist of its specialty, or for both.
+ * Slots that are open in the requested range are offered within a minute, later ones when they become open, to the
+ * longest waiting entry first. An offer lasts an hour and ends when its slot begins, at the latest. A patient is
+ * not offered a time with a specialist again after letting it lapse, and an entry gets no more offers after three
+ * that lapsed. 409 `already_waiting` when the patient has an open entry for the same, `waitlist_full` when it has
+ * ten open entries.
  */
 export const waitlistEntryCreate = <ThrowOnError extends boolean = true>(options: Options<WaitlistEntryCreateData, ThrowOnError>) => options.client.post<WaitlistEntryCreateResponses, WaitlistEntryCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -854,7 +867,7 @@ export const waitlistEntryCreate = <ThrowOnError extends boolean = true>(options
 /**
  * Take a patient off the waitlist
  *
- * What it was offered goes to who waits next. An appointment that it has led to stays.
+ * Removes the entry. Its offer goes to the next entry; an appointment that was booked from it stays.
  */
 export const waitlistEntryDelete = <ThrowOnError extends boolean = true>(options: Options<WaitlistEntryDeleteData, ThrowOnError>) => options.client.delete<WaitlistEntryDeleteResponses, WaitlistEntryDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -866,9 +879,9 @@ export const waitlistEntryDelete = <ThrowOnError extends boolean = true>(options
 /**
  * Accept an offer
  *
- * Books the slot that is kept for the entry: the appointment has the offer's id. 409 `no_offer` when
- * there is none, `offer_expired` when it has run out or the specialist can't keep it, `already_booked` when it was accepted before. Name
- * the offer that was shown, so that no other one is booked that has come since.
+ * Books the slot that is offered to the entry; the appointment has the offer's identifier. 409 `no_offer` when
+ * there is no offer, `offer_expired` when it has lapsed or the specialist cannot keep it, `already_booked` when it
+ * was accepted before. Name the offer in `appointment_id`, so that a later one is not booked instead.
  */
 export const waitlistEntryAccept = <ThrowOnError extends boolean = true>(options: Options<WaitlistEntryAcceptData, ThrowOnError>) => options.client.post<WaitlistEntryAcceptResponses, WaitlistEntryAcceptErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -880,7 +893,8 @@ export const waitlistEntryAccept = <ThrowOnError extends boolean = true>(options
 /**
  * List appointments
  *
- * Specialists and patients see their own. A range takes what overlaps it.
+ * Lists the appointments that the caller may see; specialists and patients see their own. `from` and `to` select
+ * the appointments that overlap the range. 400 `invalid_range` when `to` is before `from`.
  */
 export const appointmentList = <ThrowOnError extends boolean = true>(options: Options<AppointmentListData, ThrowOnError>) => options.client.get<AppointmentListResponses, AppointmentListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -892,8 +906,8 @@ export const appointmentList = <ThrowOnError extends boolean = true>(options: Op
 /**
  * Create an appointment
  *
- * 409 `slot_taken` when the specialist or the patient has one at this time. Working hours do
- * not matter here.
+ * Books any time that is free, whatever the specialist's working hours. 409 `slot_taken` when the specialist or
+ * the patient has an appointment at this time.
  */
 export const appointmentCreate = <ThrowOnError extends boolean = true>(options: Options<AppointmentCreateData, ThrowOnError>) => options.client.post<AppointmentCreateResponses, AppointmentCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -909,7 +923,8 @@ export const appointmentCreate = <ThrowOnError extends boolean = true>(options: 
 /**
  * Delete an appointment
  *
- * It is gone from every list and its time is free; the audit log keeps speaking of it.
+ * Removes the appointment from every list and frees its time. Calendar feeds that showed it show it as cancelled
+ * for 90 days. The audit log keeps its entries.
  */
 export const appointmentDelete = <ThrowOnError extends boolean = true>(options: Options<AppointmentDeleteData, ThrowOnError>) => options.client.delete<AppointmentDeleteResponses, AppointmentDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -921,7 +936,7 @@ export const appointmentDelete = <ThrowOnError extends boolean = true>(options: 
 /**
  * Get an appointment
  *
- * Specialists and patients get their own; another's is not found.
+ * Returns an appointment that the caller may see; 404 for any other.
  */
 export const appointmentGet = <ThrowOnError extends boolean = true>(options: Options<AppointmentGetData, ThrowOnError>) => options.client.get<AppointmentGetResponses, AppointmentGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -933,9 +948,9 @@ export const appointmentGet = <ThrowOnError extends boolean = true>(options: Opt
 /**
  * Replace an appointment
  *
- * 409 `stale_version` when somebody else changed it meanwhile, `slot_taken` when the new time is
- * not free, `invalid_transition` when it has begun or is over. Buffers stay around it as they were
- * when it was booked.
+ * Replaces time, people, specialty and title; the buffers stay as they were booked. 409 `stale_version` when the
+ * appointment was changed meanwhile, `slot_taken` when the new time is not free, `invalid_transition` unless the
+ * appointment is `scheduled` or `confirmed`.
  */
 export const appointmentUpdate = <ThrowOnError extends boolean = true>(options: Options<AppointmentUpdateData, ThrowOnError>) => options.client.put<AppointmentUpdateResponses, AppointmentUpdateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -951,7 +966,7 @@ export const appointmentUpdate = <ThrowOnError extends boolean = true>(options: 
 /**
  * Find an appointment by its uid
  *
- * What links name; the same rules as for getting it by its id.
+ * Returns the appointment with this uid, under the same rules as by its identifier.
  */
 export const appointmentFind = <ThrowOnError extends boolean = true>(options: Options<AppointmentFindData, ThrowOnError>) => options.client.get<AppointmentFindResponses, AppointmentFindErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -963,8 +978,12 @@ export const appointmentFind = <ThrowOnError extends boolean = true>(options: Op
 /**
  * Hold a slot
  *
- * Keeps an open slot for the caller, until `hold_expires_at`, 10 minutes from now. 409 `slot_taken` when
- * somebody else was first or the patient is busy then, `slot_not_offered` when no slot begins then.
+ * Keeps an open slot for the caller until `hold_expires_at`, 10 minutes from now. A patient holds up to 3 slots at
+ * a time and makes up to 10 holds in any 24 hours, in each organization; released, expired and booked holds count
+ * towards the 10, offers of the waitlist do not count. Everybody else, API keys included, holds up to 50 slots at
+ * a time. 409 `slot_taken` when the slot was taken meanwhile or the patient is busy at that time,
+ * `slot_not_offered` when no slot begins at that time, `too_many_holds` and `too_many_holds_a_day` with `limit`
+ * and `available_at` in their details.
  */
 export const appointmentHoldCreate = <ThrowOnError extends boolean = true>(options: Options<AppointmentHoldCreateData, ThrowOnError>) => options.client.post<AppointmentHoldCreateResponses, AppointmentHoldCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -980,7 +999,7 @@ export const appointmentHoldCreate = <ThrowOnError extends boolean = true>(optio
 /**
  * Release a hold
  *
- * The slot is free at once, and the hold `expired`. Only its maker can: 403 `hold_not_own`. 409
+ * Frees the slot at once; the hold becomes `expired`. 403 `hold_not_own` unless the caller made the hold. 409
  * `invalid_transition` when it is no hold any more.
  */
 export const appointmentHoldDelete = <ThrowOnError extends boolean = true>(options: Options<AppointmentHoldDeleteData, ThrowOnError>) => options.client.delete<AppointmentHoldDeleteResponses, AppointmentHoldDeleteErrors, ThrowOnError, 'data'>({
@@ -993,9 +1012,9 @@ export const appointmentHoldDelete = <ThrowOnError extends boolean = true>(optio
 /**
  * Book a slot
  *
- * An open slot, or one that the caller holds. Of two callers at one slot one gets it, the other 409
- * `slot_taken`. 409 `slot_not_offered` when no slot begins then, `hold_expired` when the hold has run
- * out; 403 `hold_not_own` when somebody else made it.
+ * Books an open slot or a hold of the caller. Of two concurrent callers one books the slot, the other gets 409
+ * `slot_taken`. 409 `slot_not_offered` when no slot begins at that time, `hold_expired` when the hold has lapsed;
+ * 403 `hold_not_own` when somebody else made the hold.
  */
 export const appointmentBook = <ThrowOnError extends boolean = true>(options: Options<AppointmentBookData, ThrowOnError>) => options.client.post<AppointmentBookResponses, AppointmentBookErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1011,7 +1030,8 @@ export const appointmentBook = <ThrowOnError extends boolean = true>(options: Op
 /**
  * Confirm an appointment
  *
- * From `scheduled`. 409 `invalid_transition` names the state it is in and the one it can't get to.
+ * Changes the status from `scheduled` to `confirmed`. 409 `invalid_transition` from any other status; its details
+ * name both.
  */
 export const appointmentConfirm = <ThrowOnError extends boolean = true>(options: Options<AppointmentConfirmData, ThrowOnError>) => options.client.post<AppointmentConfirmResponses, AppointmentConfirmErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1023,8 +1043,8 @@ export const appointmentConfirm = <ThrowOnError extends boolean = true>(options:
 /**
  * Start an appointment
  *
- * From `confirmed`; it is `in_progress` then. 409 `invalid_transition` names the state it is in and the
- * one it can't get to.
+ * Changes the status from `confirmed` to `in_progress`. 409 `invalid_transition` from any other status; its
+ * details name both.
  */
 export const appointmentStart = <ThrowOnError extends boolean = true>(options: Options<AppointmentStartData, ThrowOnError>) => options.client.post<AppointmentStartResponses, AppointmentStartErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1036,8 +1056,8 @@ export const appointmentStart = <ThrowOnError extends boolean = true>(options: O
 /**
  * Complete an appointment
  *
- * From `in_progress`, and for good. 409 `invalid_transition` names the state it is in and the one it
- * can't get to.
+ * Changes the status from `in_progress` to `completed`, which is final. 409 `invalid_transition` from any other
+ * status; its details name both.
  */
 export const appointmentComplete = <ThrowOnError extends boolean = true>(options: Options<AppointmentCompleteData, ThrowOnError>) => options.client.post<AppointmentCompleteResponses, AppointmentCompleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1047,10 +1067,10 @@ export const appointmentComplete = <ThrowOnError extends boolean = true>(options
 });
 
 /**
- * Note that the patient did not come
+ * Mark an appointment as missed
  *
- * From `scheduled` or `confirmed`, and for good: the time is free. 409 `invalid_transition` names the
- * state it is in and the one it can't get to.
+ * Changes the status from `scheduled` or `confirmed` to `no_show`, which is final, and frees the time. 409
+ * `invalid_transition` from any other status; its details name both.
  */
 export const appointmentNoShow = <ThrowOnError extends boolean = true>(options: Options<AppointmentNoShowData, ThrowOnError>) => options.client.post<AppointmentNoShowResponses, AppointmentNoShowErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1062,9 +1082,10 @@ export const appointmentNoShow = <ThrowOnError extends boolean = true>(options: 
 /**
  * Cancel an appointment
  *
- * From `scheduled` or `confirmed`; its time is free at once. A patient can cancel its own up to the
- * cut-off that it was booked with, or until it begins: later, 409 `cancellation_too_late`. 409
- * `already_cancelled` the second time. A hold is released instead.
+ * Changes the status from `scheduled` or `confirmed` to `cancelled`, which is final, and frees the time. A patient
+ * cancels its own appointment until the cut-off that it was booked with, later 409 `cancellation_too_late`; a move
+ * by the patient does not extend the cut-off. 409 `already_cancelled` when it is cancelled. A hold is released
+ * instead.
  */
 export const appointmentCancel = <ThrowOnError extends boolean = true>(options: Options<AppointmentCancelData, ThrowOnError>) => options.client.post<AppointmentCancelResponses, AppointmentCancelErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1080,11 +1101,12 @@ export const appointmentCancel = <ThrowOnError extends boolean = true>(options: 
 /**
  * Reschedule an appointment
  *
- * It keeps its id, its length and the buffers it was booked with, and is moved whole or not at all. The
- * clinic moves it to any time that is free; a patient to an open slot, else 409 `slot_not_offered`, and
- * up to the cut-off that it was booked with, later 409 `reschedule_too_late`. 409 `slot_taken` when the
- * time is not free, `invalid_transition` when the appointment has begun or is over, `stale_version` when
- * somebody else changed it meanwhile.
+ * Moves an appointment, which keeps its identifier, duration and buffers. The clinic moves it to any free time; a
+ * patient moves it to an open slot, else 409 `slot_not_offered`, until the cut-off that it was booked with, later
+ * 409 `reschedule_too_late`. A move by the patient does not extend the cut-offs for moving and cancelling: they
+ * count from the earlier beginning until the clinic moves the appointment. 409 `slot_taken` when the time is not
+ * free, `invalid_transition` unless the appointment is `scheduled` or `confirmed`, `stale_version` when it was
+ * changed meanwhile.
  */
 export const appointmentReschedule = <ThrowOnError extends boolean = true>(options: Options<AppointmentRescheduleData, ThrowOnError>) => options.client.post<AppointmentRescheduleResponses, AppointmentRescheduleErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1100,7 +1122,7 @@ export const appointmentReschedule = <ThrowOnError extends boolean = true>(optio
 /**
  * List the moves of an appointment
  *
- * Where it was and where it went, the first move first; whoever sees the appointment sees them.
+ * Lists the moves of an appointment, earliest first, to everybody who may see the appointment.
  */
 export const appointmentRescheduleList = <ThrowOnError extends boolean = true>(options: Options<AppointmentRescheduleListData, ThrowOnError>) => options.client.get<AppointmentRescheduleListResponses, AppointmentRescheduleListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1112,10 +1134,11 @@ export const appointmentRescheduleList = <ThrowOnError extends boolean = true>(o
 /**
  * Book a series
  *
- * All its times are checked before any is booked: they are at the same time of the day by the clock of the
- * specialist's zone. 409 `series_conflict` names each one that is not free, that the specialist is away at,
- * or that clocks leave out; with `on_conflict=skip` the others are booked and the answer names those that
- * were not, unless there is none left to book. Working hours do not matter here.
+ * Books appointments that repeat at the same local time in the specialist's zone, whatever the specialist's
+ * working hours. All times are checked before any is booked. 409 `series_conflict` lists each time that is not
+ * free, at which the specialist is away, or that does not exist because the clocks go forward. With
+ * `on_conflict=skip` the other times are booked and the answer lists those that were skipped; 409 when none is
+ * left to book.
  */
 export const appointmentSeriesCreate = <ThrowOnError extends boolean = true>(options: Options<AppointmentSeriesCreateData, ThrowOnError>) => options.client.post<AppointmentSeriesCreateResponses, AppointmentSeriesCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1131,7 +1154,7 @@ export const appointmentSeriesCreate = <ThrowOnError extends boolean = true>(opt
 /**
  * Get a series
  *
- * With its appointments. Specialists get their own.
+ * Returns the series with its appointments. Specialists see their own appointments only.
  */
 export const appointmentSeriesGet = <ThrowOnError extends boolean = true>(options: Options<AppointmentSeriesGetData, ThrowOnError>) => options.client.get<AppointmentSeriesGetResponses, AppointmentSeriesGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1143,10 +1166,10 @@ export const appointmentSeriesGet = <ThrowOnError extends boolean = true>(option
 /**
  * Change a series
  *
- * The body says what becomes of one of its appointments; the others that the scope takes in change as it
- * does. They keep their ids and the buffers they were booked with. 409 `series_conflict` as when a series
- * is booked; what is skipped stays where it is. 409 `stale_version` when the series or one of its
- * appointments changed meanwhile, `invalid_transition` when the named one has begun or is over.
+ * Changes one appointment as the body says, and the other appointments in `scope` in the same way. They keep their
+ * identifiers and buffers. 409 `series_conflict` as when a series is booked; an appointment that is skipped stays
+ * where it is. 409 `stale_version` when the series or one of its appointments was changed meanwhile,
+ * `invalid_transition` unless the named appointment is `scheduled` or `confirmed`.
  */
 export const appointmentSeriesUpdate = <ThrowOnError extends boolean = true>(options: Options<AppointmentSeriesUpdateData, ThrowOnError>) => options.client.put<AppointmentSeriesUpdateResponses, AppointmentSeriesUpdateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1162,9 +1185,9 @@ export const appointmentSeriesUpdate = <ThrowOnError extends boolean = true>(opt
 /**
  * Cancel a series
  *
- * Those that the scope takes in and that are still to come; their times are free at once. 409
- * `already_cancelled` when there is none, `invalid_transition` when the one that is named is over,
- * `stale_version` when one was given to another specialist in this very moment.
+ * Cancels the appointments in `scope` that have not begun and frees their times. 409 `already_cancelled` when
+ * there is none, `invalid_transition` when the named appointment has ended, `stale_version` when an appointment
+ * was given to another specialist meanwhile.
  */
 export const appointmentSeriesCancel = <ThrowOnError extends boolean = true>(options: Options<AppointmentSeriesCancelData, ThrowOnError>) => options.client.post<AppointmentSeriesCancelResponses, AppointmentSeriesCancelErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1180,9 +1203,8 @@ export const appointmentSeriesCancel = <ThrowOnError extends boolean = true>(opt
 /**
  * Show a calendar
  *
- * Every appointment that overlaps the range, in UTC and as clocks in the zone show it; specialists
- * and patients see their own. Holds and what became of them are shown only where `status` asks for
- * them: a hold is a time that is busy for a while.
+ * Returns the appointments that overlap the range, in UTC and in local time. Specialists and patients see their
+ * own. Holds and expired holds are included only if `status` selects them.
  */
 export const calendarGet = <ThrowOnError extends boolean = true>(options: Options<CalendarGetData, ThrowOnError>) => options.client.get<CalendarGetResponses, CalendarGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1194,7 +1216,7 @@ export const calendarGet = <ThrowOnError extends boolean = true>(options: Option
 /**
  * Show a calendar of several specialists
  *
- * The same as showing a calendar, for what a query is too short for; it changes nothing.
+ * Returns the same as `GET`, for several specialists and statuses. Changes nothing.
  */
 export const calendarSearch = <ThrowOnError extends boolean = true>(options: Options<CalendarSearchData, ThrowOnError>) => options.client.post<CalendarSearchResponses, CalendarSearchErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1208,9 +1230,9 @@ export const calendarSearch = <ThrowOnError extends boolean = true>(options: Opt
 });
 
 /**
- * Revoke the link to one's calendar
+ * Revoke a calendar feed
  *
- * It is refused from then on. Repeated, it does nothing more.
+ * Revokes the link at once. Repeated calls change nothing.
  */
 export const calendarFeedDelete = <ThrowOnError extends boolean = true>(options: Options<CalendarFeedDeleteData, ThrowOnError>) => options.client.delete<CalendarFeedDeleteResponses, CalendarFeedDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1220,11 +1242,11 @@ export const calendarFeedDelete = <ThrowOnError extends boolean = true>(options:
 });
 
 /**
- * Get a link to subscribe to one's calendar
+ * Create a calendar feed
  *
- * The answer shows a token, once: whoever has the link `/v1/calendar.ics?token=…` reads the
- * appointments that the caller may see in this organization, without names or titles. A new link
- * ends the one before; all end with the membership.
+ * Creates the caller's calendar feed, or gives it a new token. The token is shown once: everybody who has the link
+ * `/v1/calendar.ics?token=…` can read the appointments that the caller may see in this organization, without names
+ * and titles. The previous link stops working; every link stops working when the membership ends.
  */
 export const calendarFeedCreate = <ThrowOnError extends boolean = true>(options: Options<CalendarFeedCreateData, ThrowOnError>) => options.client.post<CalendarFeedCreateResponses, CalendarFeedCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1236,10 +1258,11 @@ export const calendarFeedCreate = <ThrowOnError extends boolean = true>(options:
 /**
  * Read a calendar feed
  *
- * For calendar programs, which can send no header: the token is the one credential that is taken
- * from a link. Appointments of the last 90 and the next 366 days as iCalendar (RFC 5545), in UTC;
- * what was cancelled or missed stays, marked `CANCELLED`. 404 `calendar_feed_not_found` when the
- * link was revoked or never was, or its owner is no member any more.
+ * Returns appointments of the last 90 and the next 366 days as iCalendar (RFC 5545), in UTC. Calendar programs
+ * cannot send headers, so this is the one operation that takes its credential from the URL. Cancelled and missed
+ * appointments are included as `CANCELLED`; so are, for 90 days, appointments that were deleted or given to
+ * another specialist or patient. `SEQUENCE` rises with each change that the feed shows. 404
+ * `calendar_feed_not_found` when the link was revoked or never existed, or its owner is no member any more.
  */
 export const calendarFeedGet = <ThrowOnError extends boolean = true>(options: Options<CalendarFeedGetData, ThrowOnError>) => options.client.get<CalendarFeedGetResponses, CalendarFeedGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1250,10 +1273,10 @@ export const calendarFeedGet = <ThrowOnError extends boolean = true>(options: Op
 /**
  * Join an appointment by video
  *
- * For its patient and its specialist alone, each in person, from 15 minutes before it begins to 30
- * minutes after it ends. The token is good for this person and this room. 409
- * `not_a_video_appointment` when it takes place at the clinic, `video_not_open` outside of that time
- * and when the appointment is over or called off.
+ * Returns a token for the appointment's video room, to its patient and its specialist only, from 15 minutes before
+ * the beginning to 30 minutes after the end. The token is valid for this person and this room. 409
+ * `not_a_video_appointment` when the appointment takes place at the clinic, `video_not_open` outside of that time
+ * and when the appointment has ended or was cancelled.
  */
 export const videoTokenCreate = <ThrowOnError extends boolean = true>(options: Options<VideoTokenCreateData, ThrowOnError>) => options.client.post<VideoTokenCreateResponses, VideoTokenCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1263,11 +1286,11 @@ export const videoTokenCreate = <ThrowOnError extends boolean = true>(options: O
 });
 
 /**
- * Export what is held on a user
+ * Export the data of a user
  *
- * One JSON document of everything that both services hold: in the organization of the request, or,
- * for a superadmin who names none, in all of them. It is sent as it is read: if something fails on
- * the way, the connection breaks off. Audited, each record of it.
+ * Returns one JSON document with all data that both services hold on the user in the organization of the
+ * request, or in all organizations for a superadmin who names none. The document is streamed; if reading fails,
+ * the connection breaks off. Each exported record is audited.
  */
 export const gdprUserExport = <ThrowOnError extends boolean = true>(options: Options<GdprUserExportData, ThrowOnError>) => options.client.get<GdprUserExportResponses, GdprUserExportErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1279,11 +1302,12 @@ export const gdprUserExport = <ThrowOnError extends boolean = true>(options: Opt
 /**
  * Erase a user
  *
- * Deletes what the law doesn't require to be kept in the organization of the request and
- * anonymizes the rest; the membership there ends. The account stays: it is the person's own, who ends it
- * by `me_delete`. A superadmin who names no organization erases in all of them, and then the account, here
- * and at the identity provider. A job does it; asked for again, it is the same job. 409 `last_admin` where
- * an organization would be left without an admin.
+ * Deletes the user's data in the organization of the request, except for data that the law requires to be kept,
+ * which is anonymized; the membership there ends. The account stays: the person ends it by `me_delete`. For a
+ * superadmin who names no organization, the erasure covers all organizations and the account, here and at the
+ * identity provider. A job carries it out. A repeated request returns the same job, also when it has finished;
+ * each dry run is a job of its own. 404 `user_not_found` if no data is held and no such job is known. 409
+ * `last_admin` if an organization would be left without an administrator.
  */
 export const gdprUserErase = <ThrowOnError extends boolean = true>(options: Options<GdprUserEraseData, ThrowOnError>) => options.client.delete<GdprUserEraseResponses, GdprUserEraseErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1295,7 +1319,7 @@ export const gdprUserErase = <ThrowOnError extends boolean = true>(options: Opti
 /**
  * Anonymize a user
  *
- * Like erasing, but keeps what can be kept without naming anybody.
+ * Like an erasure, but anonymizes data instead of deleting it wherever possible.
  */
 export const gdprUserAnonymize = <ThrowOnError extends boolean = true>(options: Options<GdprUserAnonymizeData, ThrowOnError>) => options.client.post<GdprUserAnonymizeResponses, GdprUserAnonymizeErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1305,9 +1329,9 @@ export const gdprUserAnonymize = <ThrowOnError extends boolean = true>(options: 
 });
 
 /**
- * Export what is held on a patient
+ * Export the data of a patient
  *
- * As for users. A patient whose user is nothing but a patient here is exported as the user.
+ * Like `gdpr_user_export`. If the patient has a login whose only role is `patient`, the user is exported.
  */
 export const gdprPatientExport = <ThrowOnError extends boolean = true>(options: Options<GdprPatientExportData, ThrowOnError>) => options.client.get<GdprPatientExportResponses, GdprPatientExportErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1319,9 +1343,10 @@ export const gdprPatientExport = <ThrowOnError extends boolean = true>(options: 
 /**
  * Erase a patient
  *
- * As for users. The patient's data key is destroyed, which ends what was sealed with it in backups
- * too. A patient whose user is nothing but a patient here is erased as the user; of one who works
- * here, the patient record alone.
+ * Like `gdpr_user_erase`. The patient's data key is destroyed, so that data encrypted with it can't be decrypted
+ * any more, in backups either. If the patient has a login whose only role is `patient`, the user is erased; if
+ * the user works here, only the patient record. A repeated request returns the same job in both cases. 404
+ * `patient_not_found` if no data is held and no such job is known.
  */
 export const gdprPatientErase = <ThrowOnError extends boolean = true>(options: Options<GdprPatientEraseData, ThrowOnError>) => options.client.delete<GdprPatientEraseResponses, GdprPatientEraseErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1333,7 +1358,7 @@ export const gdprPatientErase = <ThrowOnError extends boolean = true>(options: O
 /**
  * Anonymize a patient
  *
- * Like erasing, but keeps what can be kept without naming anybody.
+ * Like an erasure, but anonymizes data instead of deleting it wherever possible.
  */
 export const gdprPatientAnonymize = <ThrowOnError extends boolean = true>(options: Options<GdprPatientAnonymizeData, ThrowOnError>) => options.client.post<GdprPatientAnonymizeResponses, GdprPatientAnonymizeErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1345,8 +1370,8 @@ export const gdprPatientAnonymize = <ThrowOnError extends boolean = true>(option
 /**
  * Get an erasure
  *
- * Its plan, and as it goes on its receipt: place by place what was really changed, in both
- * services. What fails is tried again by itself.
+ * Returns its plan, and its receipt: the changes made so far, place by place, in both services. Failed steps are
+ * retried automatically.
  */
 export const gdprJobGet = <ThrowOnError extends boolean = true>(options: Options<GdprJobGetData, ThrowOnError>) => options.client.get<GdprJobGetResponses, GdprJobGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',

@@ -7,51 +7,51 @@ export type ClientOptions = {
 /**
  * ApiKey
  *
- * A key with which a clinic's programs call. Its secret is known to whoever was shown it.
+ * Key with which programs of a clinic call the API. Only a hash of its secret is stored.
  */
 export type ApiKey = {
     /**
-     * Its id.
+     * Id of the key.
      */
     id: number;
     /**
-     * What it is for.
+     * Name that describes the purpose of the key.
      */
     name: string;
     /**
-     * How its secret begins, to tell keys apart.
+     * Beginning of the secret, to tell keys apart.
      */
     prefix: string;
     /**
-     * What it may be used for.
+     * Areas in which the key may be used.
      */
     scopes: Array<Scope>;
     /**
-     * Who created it; absent when that user is gone.
+     * Id of the user who created the key; absent if that user was erased.
      */
     created_by?: number;
     /**
-     * When it stops being accepted; absent if never.
+     * Time at which the key expires; absent if it does not.
      */
     expires_at?: string;
     /**
-     * Until when the secret before the last rotation is accepted too; absent when there is none.
+     * Time until which the previous secret is accepted, too; absent if there is none.
      */
     previous_expires_at?: string;
     /**
-     * When it was revoked; absent while it is in use.
+     * Time at which the key was revoked; absent if it was not.
      */
     revoked_at?: string;
     /**
-     * When it was last used, to the minute; absent if never.
+     * Time of the last use, to the minute; absent if the key was never used.
      */
     last_used_at?: string;
     /**
-     * When it was created.
+     * Time at which the key was created.
      */
     created_at: string;
     /**
-     * When it last changed.
+     * Time of the last change.
      */
     updated_at: string;
 };
@@ -59,15 +59,15 @@ export type ApiKey = {
 /**
  * ApiKeySecret
  *
- * A key with its secret.
+ * API key with its secret.
  */
 export type ApiKeySecret = {
     /**
-     * The key.
+     * API key.
      */
     api_key: ApiKey;
     /**
-     * Its secret, to be sent as `X-Api-Key`. This is the only time it is shown.
+     * Secret, to be sent as `X-Api-Key`. It is shown only once.
      */
     secret: string;
 };
@@ -75,91 +75,91 @@ export type ApiKeySecret = {
 /**
  * Appointment
  *
- * A booked time of a specialist and a patient.
+ * Appointment of a patient with a specialist, or a hold of a slot for one.
  */
 export type Appointment = {
     /**
-     * Its id.
+     * Identifier of the appointment.
      */
     id: number;
     /**
-     * Its name in links; says nothing about how many there are.
+     * Random identifier for links and calendars.
      */
     uid: string;
     /**
-     * The clinic.
+     * Organization of the appointment.
      */
     organization_id: number;
     /**
-     * What it is about.
+     * Subject of the appointment.
      */
     title: string;
     /**
-     * Where it stands.
+     * Status of the appointment.
      */
     status: AppointmentStatus;
     /**
-     * When it begins.
+     * Beginning of the appointment.
      */
     started_at: string;
     /**
-     * When it ends.
+     * End of the appointment.
      */
     ended_at: string;
     /**
-     * Who treats.
+     * Specialist who treats.
      */
     specialist_id: number;
     /**
-     * Who is treated.
+     * Patient who is treated.
      */
     patient_id: number;
     /**
-     * What was booked, if it was booked as something that the clinic offers.
+     * Appointment template that it was booked with, if any.
      */
     appointment_template_id?: number;
     /**
-     * The series that it belongs to, if it repeats.
+     * Series that it belongs to, if any.
      */
     appointment_series_id?: number;
     /**
-     * In which specialty, if that was said.
+     * Specialty of the appointment, if any.
      */
     specialty_id?: number;
     /**
-     * How specialist and patient meet.
+     * Form in which specialist and patient meet.
      */
     modality: Modality;
     /**
-     * Who booked it; absent when that user is gone.
+     * User who booked it; absent if an API key booked it or the user was deleted.
      */
     user_id?: number;
     /**
-     * Until when it is, or was, kept for its maker; absent once it is booked.
+     * Time at which the hold lapses or lapsed; absent once it is booked.
      */
     hold_expires_at?: string;
     /**
-     * When it was cancelled.
+     * Time of the cancellation.
      */
     cancelled_at?: string;
     /**
-     * Why it was cancelled.
+     * Reason for the cancellation.
      */
     cancellation_reason?: CancellationReason;
     /**
-     * Counts the changes that calendars have to follow: `SEQUENCE` of iCalendar.
+     * Number of changes that calendar feeds show: `SEQUENCE` of iCalendar (RFC 5545).
      */
     sequence: number;
     /**
-     * Counts its changes; to be sent back with the next one.
+     * Version of the appointment, to be sent with the next change.
      */
     version: number;
     /**
-     * When it was created.
+     * Time of creation.
      */
     created_at: string;
     /**
-     * When it last changed.
+     * Time of the last change.
      */
     updated_at: string;
 };
@@ -167,68 +167,68 @@ export type Appointment = {
 /**
  * AppointmentSeries
  *
- * Appointments that repeat.
+ * Series of appointments that repeat.
  */
 export type AppointmentSeries = {
     /**
-     * Its id.
+     * Identifier of the series.
      */
     id: number;
     /**
-     * The clinic.
+     * Organization of the series.
      */
     organization_id: number;
     /**
-     * What it is about.
+     * Subject of the series.
      */
     title: string;
     /**
-     * Who treated in all of it that was still to come when it last changed as a series; if several did, who
-     * was said before.
+     * Specialist of all its coming appointments at the last change of the series. If they have several, the value
+     * stays as it was.
      */
     specialist_id: number;
     /**
-     * Who is treated.
+     * Patient who is treated.
      */
     patient_id: number;
     /**
-     * What was booked, if it was booked as something that the clinic offers.
+     * Appointment template that it was booked with, if any.
      */
     appointment_template_id?: number;
     /**
-     * Who booked it; absent when that user is gone, or it was a program.
+     * User who booked it; absent if an API key booked it or the user was deleted.
      */
     user_id?: number;
     /**
-     * The IANA zone in which its times of the day stay what they are: the specialist's when it was booked.
+     * IANA zone in which its local times are constant: the specialist's zone at the time of booking.
      */
     timezone: string;
     /**
-     * When the first one was to begin.
+     * Beginning of the first appointment as booked.
      */
     started_at: string;
     /**
-     * When the first one was to end.
+     * End of the first appointment as booked.
      */
     ended_at: string;
     /**
-     * The rule it was booked by; where its appointments are now, they say themselves.
+     * Rule that it was booked with. Later moves of appointments do not change it.
      */
     recurrence: Recurrence;
     /**
-     * Its appointments, earliest first, whatever became of them; a specialist's own.
+     * Appointments with any status, earliest first. A specialist sees only its own.
      */
     appointments: Array<Appointment>;
     /**
-     * Counts its changes and those of its appointments; to be sent back with the next one.
+     * Version of the series and its appointments, to be sent with the next change.
      */
     version: number;
     /**
-     * When it was booked.
+     * Time of the booking.
      */
     created_at: string;
     /**
-     * When it last changed as a series.
+     * Time of the last change of the series.
      */
     updated_at: string;
 };
@@ -236,93 +236,105 @@ export type AppointmentSeries = {
 /**
  * AppointmentSeriesResult
  *
- * A series after a change, and what of the change was left out.
+ * Series after a change, and the times that were skipped.
  */
 export type AppointmentSeriesResult = {
     /**
-     * The series as it is now.
+     * Series after the change.
      */
     series: AppointmentSeries;
     /**
-     * The times that were not free, earliest first; empty unless conflicts were to be skipped.
+     * Times that were not free, earliest first; empty unless `on_conflict` is `skip`.
      */
     skipped: Array<SeriesConflict>;
 };
 
 /**
  * Order of a list of appointments.
+ *
+ * - `started_at`: earliest first
+ * - `-started_at`: latest first
  */
 export type AppointmentSort = 'started_at' | '-started_at';
 
 /**
- * Where an appointment stands.
+ * Status of an appointment.
+ *
+ * - `held`: kept for its maker until `hold_expires_at`, or offered to a patient of the waitlist
+ * - `expired`: was held; the hold lapsed or was released
+ * - `scheduled`: booked
+ * - `confirmed`: booked and confirmed
+ * - `in_progress`: has begun
+ * - `completed`: took place
+ * - `cancelled`: cancelled by the patient or the clinic
+ * - `no_show`: the patient did not come
  */
 export type AppointmentStatus = 'held' | 'expired' | 'scheduled' | 'confirmed' | 'in_progress' | 'completed' | 'cancelled' | 'no_show';
 
 /**
  * AppointmentTemplate
  *
- * A kind of appointment that a clinic offers.
+ * Kind of appointment that a clinic offers for booking.
  */
 export type AppointmentTemplate = {
     /**
-     * Its id.
+     * Identifier of the template.
      */
     id: number;
     /**
-     * What it is called.
+     * Name.
      */
     name: string;
     /**
-     * Its name in links, unique among those in use.
+     * Name in links, unique among the templates in use.
      */
     slug: string;
     /**
-     * What it is about.
+     * Description.
      */
     description: string;
     /**
-     * How many minutes it takes.
+     * Duration of the appointment in minutes.
      */
     duration_minutes: number;
     /**
-     * How many minutes before it nothing else is booked; the specialist's own when absent.
+     * Minutes that stay free before the appointment; absent if the specialist's own setting applies.
      */
     buffer_before_minutes?: number;
     /**
-     * How many minutes after it nothing else is booked; the specialist's own when absent.
+     * Minutes that stay free after the appointment; absent if the specialist's own setting applies.
      */
     buffer_after_minutes?: number;
     /**
-     * How many minutes before its beginning it can last be booked; the specialist's own when absent.
+     * Minimum notice of a booking in minutes before the start; absent if the specialist's own setting applies.
      */
     minimum_notice_minutes?: number;
     /**
-     * In which specialty, if in one.
+     * Identifier of the specialty, if the appointment belongs to one.
      */
     specialty_id?: number;
     /**
-     * How specialist and patient meet.
+     * Form of the meeting.
      */
     modality: Modality;
     /**
-     * How many minutes before its beginning a patient can last cancel it.
+     * Minutes before the start from which on patients can no longer cancel.
      */
     cancellation_cutoff_minutes: number;
     /**
-     * How many minutes before its beginning a patient can last move it.
+     * Minutes before the start from which on patients can no longer reschedule.
      */
     reschedule_cutoff_minutes: number;
     /**
-     * When it was archived; absent while it can be booked.
+     * Time of archiving; absent while it can be booked.
      */
     archived_at?: string;
     /**
-     * When it was created.
+     * Time of creation.
      */
     created_at: string;
     /**
-     * When it last changed.
+     * Time of the last change.
      */
     updated_at: string;
 };
@@ -330,82 +342,85 @@ export type AppointmentTemplate = {
 /**
  * AppointmentTemplateInput
  *
- * What an appointment template is created from or replaced by. Appointments that are booked keep what
- * they were booked with.
+ * Values of an appointment template, for creating and replacing one. Booked appointments keep the values that they
+ * were booked with.
  */
 export type AppointmentTemplateInput = {
     /**
-     * What it is called; no names of people: it is shown in calendars.
+     * Name, without names of people, because calendars show it.
      */
     name: string;
     /**
-     * Its name in links, unique among those in use. Left out, it is made from the name when the template is
-     * created, and stays when it is replaced.
+     * Name in links, unique among the templates in use. If it is left out, creating derives it from the name and
+     * replacing keeps it.
      */
     slug?: string;
     /**
-     * What it is about.
+     * Description.
      */
     description?: string;
     /**
-     * How many minutes it takes.
+     * Duration of the appointment in minutes.
      */
     duration_minutes: number;
     /**
-     * How many minutes before it nothing else is booked; the specialist's own when left out.
+     * Minutes that stay free before the appointment; the specialist's own setting if left out.
      */
     buffer_before_minutes?: number;
     /**
-     * How many minutes after it nothing else is booked; the specialist's own when left out.
+     * Minutes that stay free after the appointment; the specialist's own setting if left out.
      */
     buffer_after_minutes?: number;
     /**
-     * How many minutes before its beginning it can last be booked; the specialist's own when left out.
+     * Minimum notice of a booking in minutes before the start; the specialist's own setting if left out.
      */
     minimum_notice_minutes?: number;
     /**
-     * In which specialty, if in one.
+     * Identifier of the specialty, if the appointment belongs to one.
      */
     specialty_id?: number;
     /**
-     * How specialist and patient meet.
+     * Form of the meeting.
      */
     modality: Modality;
     /**
-     * How many minutes before its beginning a patient can last cancel it.
+     * Minutes before the start from which on patients can no longer cancel.
      */
     cancellation_cutoff_minutes?: number;
     /**
-     * How many minutes before its beginning a patient can last move it.
+     * Minutes before its beginning up to which a patient can move it; as `cancellation_cutoff_minutes` when left out.
      */
     reschedule_cutoff_minutes?: number;
 };
 
 /**
  * Order of a list of appointment templates.
+ *
+ * - `name`: by name, from A to Z
+ * - `-name`: by name, from Z to A
  */
 export type AppointmentTemplateSort = 'name' | '-name';
 
 /**
  * Availability
  *
- * When a specialist can be booked.
+ * Open slots of a specialist.
  */
 export type Availability = {
     /**
-     * The specialist.
+     * Identifier of the specialist.
      */
     specialist_id: number;
     /**
-     * The IANA zone that its hours are in, to show slots in.
+     * IANA zone of the specialist's hours, for the display of slots.
      */
     timezone: string;
     /**
-     * How many minutes lie between two beginnings.
+     * Minutes between the beginnings of slots.
      */
     slot_minutes: number;
     /**
-     * The slots, earliest first; they overlap where one takes longer than the next one is away.
+     * Open slots, earliest first. They overlap if their duration exceeds `slot_minutes`.
      */
     data: Array<OpenSlot>;
 };
@@ -413,15 +428,15 @@ export type Availability = {
 /**
  * BeginImpersonation
  *
- * Why and how long to act as a patient.
+ * Reason and duration of an impersonation.
  */
 export type BeginImpersonation = {
     /**
-     * Why it is necessary; kept with the impersonation.
+     * Reason for the impersonation, which is stored with it.
      */
     reason: string;
     /**
-     * How long, in minutes.
+     * Duration in minutes.
      */
     minutes?: number;
 };
@@ -429,31 +444,31 @@ export type BeginImpersonation = {
 /**
  * BookAppointment
  *
- * What to book: an open slot, or a hold of one's own.
+ * Request to book an open slot or a hold of the caller.
  */
 export type BookAppointment = {
     /**
-     * The hold to book; specialist, patient, template and time are then its own, and left out here.
+     * Hold to book. It determines specialist, patient, template and time, which must be left out.
      */
     hold_id?: number;
     /**
-     * Who treats; required without a hold.
+     * Specialist who treats; required without `hold_id`.
      */
     specialist_id?: number;
     /**
-     * Who is treated; required without a hold. A patient may leave it out, and can name itself alone.
+     * Patient who is treated; required without `hold_id`. Optional for a patient, who can name only itself.
      */
     patient_id?: number;
     /**
-     * What is booked; left out, a slot as the specialist has them.
+     * Appointment template to book. Without it, the slot has the length and buffers of the specialist's schedule.
      */
     template_id?: number;
     /**
-     * When the slot begins, as availability lists it; required without a hold.
+     * Beginning of the slot, as listed by the specialist's availability; required without `hold_id`.
      */
     started_at?: string;
     /**
-     * What it is about; no names, no diagnoses: it is shown in calendars.
+     * Subject of the appointment. Must not contain names or diagnoses.
      */
     title?: string;
 };
@@ -461,15 +476,15 @@ export type BookAppointment = {
 /**
  * Calendar
  *
- * The appointments in a stretch of time, earliest first.
+ * Appointments in a range, earliest first.
  */
 export type Calendar = {
     /**
-     * The IANA zone of the local times: the one asked for, or the organization's.
+     * IANA zone of the local times: the requested one, or the organization's.
      */
     timezone: string;
     /**
-     * The appointments.
+     * Appointments, earliest first.
      */
     entries: Array<CalendarEntry>;
 };
@@ -477,51 +492,51 @@ export type Calendar = {
 /**
  * CalendarEntry
  *
- * An appointment as a calendar shows it: no title and no name.
+ * Appointment as a calendar shows it, without title and names.
  */
 export type CalendarEntry = {
     /**
-     * Id of the appointment.
+     * Identifier of the appointment.
      */
     id: number;
     /**
-     * Name of the appointment in links and in feeds.
+     * Random identifier of the appointment for links and calendars.
      */
     uid: string;
     /**
-     * Where it stands.
+     * Status of the appointment.
      */
     status: AppointmentStatus;
     /**
-     * How specialist and patient meet.
+     * Form in which specialist and patient meet.
      */
     modality: Modality;
     /**
-     * Who treats.
+     * Specialist who treats.
      */
     specialist_id: number;
     /**
-     * Who is treated.
+     * Patient who is treated.
      */
     patient_id: number;
     /**
-     * In which specialty, if that was said.
+     * Specialty of the appointment, if any.
      */
     specialty?: CalendarSpecialty;
     /**
-     * When it begins.
+     * Beginning of the appointment.
      */
     started_at: string;
     /**
-     * When it ends.
+     * End of the appointment.
      */
     ended_at: string;
     /**
-     * When it begins, as a clock in the calendar's zone shows it, with the offset of that moment.
+     * Beginning in local time of the calendar's zone, with the offset from UTC at that time.
      */
     local_started_at: string;
     /**
-     * When it ends, likewise.
+     * End in local time of the calendar's zone, with the offset from UTC at that time.
      */
     local_ended_at: string;
 };
@@ -529,19 +544,19 @@ export type CalendarEntry = {
 /**
  * CalendarFeed
  *
- * A member's calendar, open to whoever has its token.
+ * Calendar feed of a member, readable with its token.
  */
 export type CalendarFeed = {
     /**
-     * Its id; stays when the token is replaced.
+     * Identifier of the feed; stays when the token is replaced.
      */
     id: number;
     /**
-     * Whose appointments it shows.
+     * User whose appointments it shows.
      */
     user_id: number;
     /**
-     * When its token was made.
+     * Time at which its token was created.
      */
     created_at: string;
 };
@@ -549,15 +564,15 @@ export type CalendarFeed = {
 /**
  * CalendarFeedToken
  *
- * A calendar feed and the token to read it with.
+ * Calendar feed and its token.
  */
 export type CalendarFeedToken = {
     /**
-     * The feed.
+     * Calendar feed.
      */
     feed: CalendarFeed;
     /**
-     * To be put into the link `/v1/calendar.ics?token=…`. This is the only time it is shown.
+     * Token for the link `/v1/calendar.ics?token=…`. Shown only once.
      */
     token: string;
 };
@@ -565,15 +580,15 @@ export type CalendarFeedToken = {
 /**
  * CalendarSpecialty
  *
- * The specialty of an appointment.
+ * Specialty of an appointment.
  */
 export type CalendarSpecialty = {
     /**
-     * Its id.
+     * Identifier of the specialty.
      */
     id: number;
     /**
-     * Its name.
+     * Name of the specialty.
      */
     name: string;
 };
@@ -581,11 +596,11 @@ export type CalendarSpecialty = {
 /**
  * CancelAppointment
  *
- * Why an appointment is called off.
+ * Request to cancel an appointment.
  */
 export type CancelAppointment = {
     /**
-     * The reason.
+     * Reason for the cancellation.
      */
     reason: CancellationReason;
 };
@@ -593,66 +608,76 @@ export type CancelAppointment = {
 /**
  * CancelAppointmentSeries
  *
- * Which appointments of a series are called off, and why.
+ * Request to cancel appointments of a series.
  */
 export type CancelAppointmentSeries = {
     /**
-     * The reason.
+     * Reason for the cancellation.
      */
     reason: CancellationReason;
     /**
-     * Which one, or from which one on; required unless all of them are called off.
+     * Appointment to cancel, or the first one of `following`; required unless `scope` is `all`.
      */
     appointment_id?: number;
 };
 
 /**
- * Why an appointment was called off; a choice and no text, so that nothing personal gets in.
+ * Reason for the cancellation of an appointment. A fixed list, because a free text could contain personal data.
+ *
+ * - `patient_request`: the patient asked for it
+ * - `specialist_unavailable`: the specialist is not available
+ * - `clinic_request`: the clinic asked for it
+ * - `other`: any other reason
  */
 export type CancellationReason = 'patient_request' | 'specialist_unavailable' | 'clinic_request' | 'other';
 
 /**
- * An event of Clerk's; fields that are not named here are ignored.
+ * An event of Clerk. Unknown fields are ignored.
  */
 export type ClerkEvent = {
     /**
-     * What happened, e.g. `user.updated`.
+     * Type of the event, e.g. `user.updated`.
      */
     type: string;
     /**
-     * What it happened to, as Clerk's API shows it.
+     * Object that the event is about, in the form of Clerk's API.
      */
     data: {
         [key: string]: unknown;
     };
     /**
-     * When it happened, in milliseconds since 1970.
+     * Time of the event, in milliseconds since 1970.
      */
     timestamp?: number;
     [key: string]: unknown;
 };
 
 /**
- * Why an appointment of a series can't have a time.
+ * Reason why an appointment of a series can't have a time.
+ *
+ * - `slot_taken`: the specialist or the patient has an appointment at this time
+ * - `specialist_away`: the specialist's schedule has an absence at this time, or the specialist has left the clinic
+ * - `time_skipped`: the local time does not exist, because the clocks go forward
+ * - `time_past`: the time is in the past
  */
 export type ConflictReason = 'slot_taken' | 'specialist_away' | 'time_skipped' | 'time_past';
 
 /**
  * ConnectUser
  *
- * Whom to invite to an organization: exactly one of `email` and `user_id` says it.
+ * Person to invite to an organization, by exactly one of `email` and `user_id`.
  */
 export type ConnectUser = {
     /**
-     * An e-mail address: whoever has proved to own it, or will, can accept.
+     * E-mail address. A user with this verified address can accept, now or later.
      */
     email?: string;
     /**
-     * Somebody who was a member of the organization before.
+     * Id of a former member of the organization.
      */
     user_id?: number;
     /**
-     * Role that the person is to have.
+     * Role of the new member.
      */
     role: MemberRole;
 };
@@ -660,19 +685,19 @@ export type ConnectUser = {
 /**
  * CreateApiKey
  *
- * What a key is created from.
+ * New API key.
  */
 export type CreateApiKey = {
     /**
-     * What it is for.
+     * Name that describes the purpose of the key.
      */
     name: string;
     /**
-     * What it may be used for.
+     * Areas in which the key may be used.
      */
     scopes: Array<Scope>;
     /**
-     * When it stops being accepted, at most two years from now; never when left out.
+     * Time at which the key expires, at most two years from now; it does not expire if left out.
      */
     expires_at?: string;
 };
@@ -680,31 +705,31 @@ export type CreateApiKey = {
 /**
  * CreateAppointment
  *
- * What an appointment is created from.
+ * Request to create an appointment.
  */
 export type CreateAppointment = {
     /**
-     * What it is about; no names, no diagnoses: it is shown in calendars.
+     * Subject of the appointment. Must not contain names or diagnoses.
      */
     title?: string;
     /**
-     * When it begins.
+     * Beginning of the appointment.
      */
     started_at: string;
     /**
-     * When it ends; at most 24 hours later.
+     * End of the appointment, at most 24 hours after its beginning.
      */
     ended_at: string;
     /**
-     * Who treats.
+     * Specialist who treats.
      */
     specialist_id: number;
     /**
-     * Who is treated.
+     * Patient who is treated.
      */
     patient_id: number;
     /**
-     * In which specialty.
+     * Specialty of the appointment.
      */
     specialty_id?: number;
 };
@@ -712,40 +737,41 @@ export type CreateAppointment = {
 /**
  * CreateAppointmentSeries
  *
- * What a series is booked from.
+ * Request to book a series.
  */
 export type CreateAppointmentSeries = {
     /**
-     * What it is about; no names, no diagnoses: it is shown in calendars.
+     * Subject of the appointments. Must not contain names or diagnoses.
      */
     title?: string;
     /**
-     * Who treats.
+     * Specialist who treats.
      */
     specialist_id: number;
     /**
-     * Who is treated.
+     * Patient who is treated.
      */
     patient_id: number;
     /**
-     * What is booked: it says how long each one takes and in which specialty, unless that is said here, and
-     * the buffers around each, its modality and its cut-offs.
+     * Appointment template to book. It determines buffers, modality and cut-offs, and duration and specialty unless
+     * the request states them.
      */
     template_id?: number;
     /**
-     * In which specialty; left out, that of the template.
+     * Specialty of the appointments; the template's when left out.
      */
     specialty_id?: number;
     /**
-     * When the first one begins; the others begin at the same time of the day.
+     * Beginning of the first appointment; the others begin at the same local time.
      */
     started_at: string;
     /**
-     * When the first one ends, at most 24 hours later; left out, as the template says. Required without one.
+     * End of the first appointment, at most 24 hours after its beginning. Determined by the template when left out;
+     * required without a template.
      */
     ended_at?: string;
     /**
-     * How it repeats.
+     * Rule by which the appointments repeat.
      */
     recurrence: Recurrence;
 };
@@ -753,23 +779,27 @@ export type CreateAppointmentSeries = {
 /**
  * CreateOrganization
  *
- * What an organization is created from.
+ * Values of a new organization.
  */
 export type CreateOrganization = {
     /**
-     * What it is called.
+     * Name of the organization.
      */
     name: string;
     /**
-     * Its name in links; made from the name when left out.
+     * Name in links; derived from the name if left out.
      */
     slug?: string;
     /**
-     * The IANA zone its opening hours and reports are in.
+     * IANA time zone of opening hours and reports.
      */
     timezone: string;
     /**
-     * The organization of the identity provider's that it is, if there is one; never changes.
+     * Country (ISO 3166-1 alpha-2) in which national telephone numbers are read, e.g. `DE`.
+     */
+    country?: string;
+    /**
+     * Identifier of the same organization at the identity provider, if there is one; never changes.
      */
     clerk_organization_id?: string;
 };
@@ -789,15 +819,15 @@ export type CreatePatient = {
      */
     last_name: string;
     /**
-     * E-mail address, unique among the clinic's patients.
+     * E-mail address, unique among the patients of the organization, without regard to letter case.
      */
     email?: string;
     /**
-     * Telephone number, best with its country's prefix.
+     * Telephone number: with the prefix of its country, or in the national form of the organization's country.
      */
     phone?: string;
     /**
-     * Date of birth, between 1850 and today.
+     * Date of birth, from 1850 to today in the organization's time zone.
      */
     date_of_birth?: string;
     /**
@@ -809,12 +839,11 @@ export type CreatePatient = {
      */
     address?: string;
     /**
-     * Whom to call in an emergency.
+     * Contact in an emergency.
      */
     emergency_contact?: string;
     /**
-     * Notes of those who treat. Only they may send them; what anybody else sends leaves the
-     * notes as they are.
+     * Notes of the specialists who treat the patient. A value from a caller who may not read them is ignored.
      */
     clinical_notes?: string;
 };
@@ -822,27 +851,27 @@ export type CreatePatient = {
 /**
  * CreateWaitlistEntry
  *
- * What an entry of the waitlist is created from: a specialist, a template, or both.
+ * Request to add an entry to the waitlist, for a specialist, an appointment template, or both.
  */
 export type CreateWaitlistEntry = {
     /**
-     * Who waits. A patient may leave it out, and can name itself alone.
+     * Patient who waits. Optional for a patient, who can name only itself.
      */
     patient_id?: number;
     /**
-     * With whom; left out, anybody who can be booked and has the template's specialty.
+     * Requested specialist; when left out, any bookable specialist who has the template's specialty.
      */
     specialist_id?: number;
     /**
-     * For what; left out, a slot as the specialist has them.
+     * Requested appointment template; when left out, a slot with the length of the specialist's schedule.
      */
     template_id?: number;
     /**
-     * From when on the patient could come; left out, from now on.
+     * Earliest beginning of the appointment; now when left out.
      */
     requested_from?: string;
     /**
-     * Until when it has to be over, at most 366 days after `requested_from`; left out, 90 days after it.
+     * Latest end of the appointment, at most 366 days after `requested_from`; 90 days after it when left out.
      */
     requested_to?: string;
 };
@@ -850,23 +879,23 @@ export type CreateWaitlistEntry = {
 /**
  * DependencyState
  *
- * How one dependency answered.
+ * State of a dependency.
  */
 export type DependencyState = {
     /**
-     * Its name.
+     * Name of the dependency.
      */
     name: string;
     /**
-     * Whether it answered in time.
+     * `true` if it answered in time.
      */
     up: boolean;
     /**
-     * Whether the service is of no use without it.
+     * `true` if the service can't work without it.
      */
     required: boolean;
     /**
-     * How long the answer took, in milliseconds.
+     * Time that the answer took, in milliseconds.
      */
     latency_ms: number;
 };
@@ -874,7 +903,7 @@ export type DependencyState = {
 /**
  * ErasureAccepted
  *
- * What was asked for is under way.
+ * Accepted request for an erasure.
  */
 export type ErasureAccepted = {
     /**
@@ -882,36 +911,41 @@ export type ErasureAccepted = {
      */
     job_id: string;
     /**
-     * How far it is.
+     * State of the job.
      */
     status: JobState;
     /**
-     * Whether nothing is changed and only the plan made.
+     * `true` if the job only makes the plan and changes nothing.
      */
     dry_run: boolean;
 };
 
 /**
- * What becomes of something.
+ * Action of an erasure on rows.
+ *
+ * - `delete`: deletes them
+ * - `anonymize`: keeps them without the person's data
+ * - `destroy_key`: destroys the key, so that data encrypted with it can't be decrypted any more, in backups either
+ * - `retain`: keeps them unchanged; see `reason` and `until`
  */
 export type ErasureAction = 'delete' | 'anonymize' | 'destroy_key' | 'retain';
 
 /**
  * ErasureItem
  *
- * A table, or another place, in which the person is found one way, and what becomes of it.
+ * Rows of a table, or items of another store, in which the person is found in one way, and the action on them.
  */
 export type ErasureItem = {
     /**
-     * Which service holds it.
+     * Service that holds the data.
      */
     service: HoldingService;
     /**
-     * The store: `postgresql`, `redis`, `s3`, `clickhouse` or `users` (of the identity provider).
+     * Store: `postgresql`, `redis`, `s3`, `clickhouse` or `users` (of the identity provider).
      */
     store: string;
     /**
-     * The table, or the prefix or pattern of keys.
+     * Table, or prefix or pattern of keys.
      */
     table: string;
     /**
@@ -920,23 +954,23 @@ export type ErasureItem = {
      */
     found_by: string;
     /**
-     * The columns that are about the person.
+     * Columns with the person's data.
      */
     columns: Array<string>;
     /**
-     * What becomes of the rows.
+     * Action on the rows.
      */
     action: ErasureAction;
     /**
-     * How many rows (or keys, or objects): to be changed in a plan, really changed in a receipt.
+     * Number of rows, keys or objects: to be changed, in a plan; changed, in a receipt.
      */
     rows: number;
     /**
-     * Why they are retained.
+     * Reason for retaining the rows.
      */
     reason?: string;
     /**
-     * How long they are retained.
+     * End of the retention, in words.
      */
     until?: string;
 };
@@ -944,82 +978,84 @@ export type ErasureItem = {
 /**
  * ErasureJob
  *
- * An erasure: what it was to do and what it did.
+ * Erasure, with its plan and its receipt.
  */
 export type ErasureJob = {
     /**
-     * Its id.
+     * Id of the job.
      */
     job_id: string;
     /**
-     * How far it is. What fails is tried again by itself.
+     * State of the job. Failed attempts are retried automatically.
      */
     status: JobState;
     /**
-     * Whether nothing is changed and only the plan made.
+     * `true` if the job only makes the plan and changes nothing.
      */
     dry_run: boolean;
     /**
-     * How far it goes.
+     * Extent to which data is erased.
      */
     mode: ErasureMode;
     /**
-     * What the subject's id is the id of.
+     * Kind of the person's id.
      */
     subject_kind: SubjectKind;
     /**
-     * The subject's id.
+     * Id of the person.
      */
     subject_id: number;
     /**
-     * The organization whose data is meant; left out for all of them.
+     * Organization whose data is covered; absent if all organizations are.
      */
     organization_id?: number;
     /**
-     * True if the user's account is erased as well.
+     * `true` if the user's account is erased, too.
      */
     account: boolean;
     /**
-     * What was found at the beginning, place by place; empty before that. Telemetry's part comes
-     * once Telemetry has made its own.
+     * Data found at the beginning, place by place; empty before the job has made its plan. Telemetry's items are added
+     * when Telemetry has finished its own job.
      */
     plan: Array<ErasureItem>;
     /**
-     * What was really changed, and what was retained; complete once the job has succeeded. Empty for
-     * a dry run.
+     * Changed and retained data, place by place; complete when the job has succeeded. Empty for a dry run.
      */
     receipt: Array<ErasureItem>;
     /**
-     * How often it was begun.
+     * Number of attempts.
      */
     attempts: number;
     /**
-     * Code of what went wrong in the last attempt that failed.
+     * Error code of the last failed attempt.
      */
     last_error?: string;
     /**
-     * When it was asked for.
+     * Time of the request.
      */
     requested_at: string;
     /**
-     * When it was begun.
+     * Time at which the job was first started.
      */
     started_at?: string;
     /**
-     * When all of it was done.
+     * Time at which the job finished.
      */
     finished_at?: string;
 };
 
 /**
- * How far an erasure goes.
+ * Extent to which data is erased.
+ *
+ * - `erase`: deletes data that the law does not require to be kept, and anonymizes the rest
+ * - `anonymize`: keeps data that can be kept without identifying the person, and deletes the rest
  */
 export type ErasureMode = 'erase' | 'anonymize';
 
 /**
  * ErrorBody
  *
- * What went wrong, for a program (`code`, `details`) and for a person (`message`).
+ * Error, for a program (`code`, `details`) and for a person (`message`).
  */
 export type ErrorBody = {
     /**
@@ -1049,7 +1085,7 @@ export type ErrorBody = {
  */
 export type ErrorEnvelope = {
     /**
-     * What went wrong.
+     * The error.
      */
     error: ErrorBody;
 };
@@ -1057,23 +1093,23 @@ export type ErrorEnvelope = {
 /**
  * ExportedHolding
  *
- * The rows of a table in which the person is found one way.
+ * Rows of a table in which the person is found in one way.
  */
 export type ExportedHolding = {
     /**
-     * The store: `postgresql` or `s3`.
+     * Store: `postgresql` or `s3`.
      */
     store: string;
     /**
-     * The table, or the prefix of keys.
+     * Table, or prefix of keys.
      */
     table: string;
     /**
-     * How the person is found; see the items of an erasure.
+     * Way in which the person is found; see `found_by` of the items of an erasure.
      */
     found_by: string;
     /**
-     * The rows, each an object with its columns. What tells of others is left out.
+     * Rows, each an object with its columns. Columns with data of other persons are left out.
      */
     rows: Array<unknown>;
 };
@@ -1081,11 +1117,11 @@ export type ExportedHolding = {
 /**
  * Health
  *
- * The service lives.
+ * State of the process.
  */
 export type Health = {
     /**
-     * Always `ok`; a process that can't say so does not answer.
+     * Always `ok`; a process that is not does not answer.
      */
     status: HealthStatus;
     /**
@@ -1095,67 +1131,71 @@ export type Health = {
 };
 
 /**
- * The one thing a living process can say.
+ * State of a running process.
  */
 export type HealthStatus = 'ok';
 
 /**
  * HoldAppointment
  *
- * Which open slot to hold.
+ * Request to hold an open slot.
  */
 export type HoldAppointment = {
     /**
-     * Who treats.
+     * Specialist who treats.
      */
     specialist_id: number;
     /**
-     * Who is treated. A patient may leave it out, and can name itself alone.
+     * Patient who is treated. Optional for a patient, who can name only itself.
      */
     patient_id?: number;
     /**
-     * What is booked; left out, a slot as the specialist has them.
+     * Appointment template to book. Without it, the slot has the length and buffers of the specialist's schedule.
      */
     template_id?: number;
     /**
-     * When the slot begins, as availability lists it.
+     * Beginning of the slot, as listed by the specialist's availability.
      */
     started_at: string;
 };
 
 /**
- * Where something is held.
+ * Service that holds data.
+ *
+ * - `core`: this service
+ * - `telemetry`: the service for audit, analytics, media and pose data
+ * - `clerk`: the identity provider
  */
 export type HoldingService = 'core' | 'telemetry' | 'clerk';
 
 /**
  * Impersonation
  *
- * An administrator acting as a patient, for a stated reason and a short time.
+ * Period in which an administrator acts as a patient, for a stated reason.
  */
 export type Impersonation = {
     /**
-     * Its id.
+     * Id of the impersonation.
      */
     id: number;
     /**
-     * Whom the administrator acts as.
+     * Id of the patient.
      */
     patient_id: number;
     /**
-     * The user of that patient.
+     * Id of the patient's user.
      */
     patient_user_id: number;
     /**
-     * The administrator.
+     * Id of the administrator.
      */
     impersonator_user_id: number;
     /**
-     * Until when, unless it is ended before.
+     * Time at which it expires, unless it is ended earlier.
      */
     expires_at: string;
     /**
-     * When it began.
+     * Time at which it began.
      */
     created_at: string;
 };
@@ -1163,15 +1203,15 @@ export type Impersonation = {
 /**
  * ImpersonationToken
  *
- * An impersonation and the token to act with.
+ * Impersonation with its token.
  */
 export type ImpersonationToken = {
     /**
-     * The impersonation.
+     * Impersonation.
      */
     impersonation: Impersonation;
     /**
-     * To be sent as `Authorization: Bearer …`. This is the only time it is shown.
+     * Token, to be sent as `Authorization: Bearer …`. It is shown only once.
      */
     token: string;
 };
@@ -1179,11 +1219,11 @@ export type ImpersonationToken = {
 /**
  * Invitation
  *
- * An invitation as the organization sees it. It tells nobody whether the person has an account.
+ * Invitation as shown to the organization. It does not disclose whether the person has an account.
  */
 export type Invitation = {
     /**
-     * Its id.
+     * Id of the invitation.
      */
     id: number;
     /**
@@ -1195,51 +1235,66 @@ export type Invitation = {
      */
     role: MemberRole;
     /**
-     * The e-mail address as it was typed; absent for who was invited by its id.
+     * Invited e-mail address, as it was typed; absent if a user was invited by its id.
      */
     email?: string;
     /**
-     * The user; absent for who was invited by an address.
+     * Id of the invited user; absent if an e-mail address was invited.
      */
     user_id?: number;
     /**
-     * The patient record that is to be the person's own.
+     * Id of the patient record that is to be linked to the person.
      */
     patient_id?: number;
     /**
-     * The specialist record that is to be the person's own.
+     * Id of the specialist record that is to be linked to the person.
      */
     specialist_id?: number;
     /**
-     * Where it stands.
+     * Status of the invitation.
      */
     status: InvitationStatus;
     /**
-     * When it stops being good, unless it is renewed.
+     * Time at which the invitation expires, unless it is renewed.
      */
     expires_at: string;
     /**
-     * When it was answered or taken back.
+     * Time at which it was answered or revoked.
      */
     ended_at?: string;
     /**
-     * When it was first made.
+     * Time at which it was created.
      */
     created_at: string;
 };
 
 /**
- * Kind of an invitation: to become a member, or to own a record.
+ * Kind of an invitation.
+ *
+ * - `membership`: to become a member of the organization
+ * - `patient_link`: to sign in as a patient
+ * - `specialist_link`: to sign in as a specialist
  */
 export type InvitationKind = 'membership' | 'patient_link' | 'specialist_link';
 
 /**
- * Where an invitation stands.
+ * Status of an invitation.
+ *
+ * - `pending`: not answered yet
+ * - `expired`: not answered in time
+ * - `accepted`: accepted by the person
+ * - `declined`: declined by the person
+ * - `revoked`: revoked by the organization
  */
 export type InvitationStatus = 'pending' | 'expired' | 'accepted' | 'declined' | 'revoked';
 
 /**
- * How far a job is.
+ * State of a job.
+ *
+ * - `queued`: Waits to be run, for the first time or again.
+ * - `running`: A process is running it.
+ * - `succeeded`: Done.
+ * - `failed`: Failed for good; `last_error` states the reason.
  */
 export type JobState = 'queued' | 'running' | 'succeeded' | 'failed';
 
@@ -1250,7 +1305,7 @@ export type JobState = 'queued' | 'running' | 'succeeded' | 'failed';
  */
 export type KeySet = {
     /**
-     * The keys, as RFC 8037 writes Ed25519 keys.
+     * Ed25519 keys in the form of RFC 8037.
      */
     keys: Array<unknown>;
 };
@@ -1258,15 +1313,15 @@ export type KeySet = {
 /**
  * LinkRecord
  *
- * The person who is to own a record: exactly one of `email` and `user_id`.
+ * Person to be linked to a record, by exactly one of `email` and `user_id`.
  */
 export type LinkRecord = {
     /**
-     * An e-mail address: whoever has proved to own it, or will, can accept.
+     * E-mail address. A user with this verified address can accept, now or later.
      */
     email?: string;
     /**
-     * A member of the organization.
+     * Id of a member of the organization.
      */
     user_id?: number;
 };
@@ -1274,48 +1329,47 @@ export type LinkRecord = {
 /**
  * Me
  *
- * The caller: who it is, where it belongs and what it may do.
+ * Account of the caller, with its memberships and permissions.
  */
 export type Me = {
     /**
-     * The user's id.
+     * Id of the user.
      */
     id: number;
     /**
-     * Name that the user goes by.
+     * Display name of the user.
      */
     name: string;
     /**
-     * Whether the user runs the platform.
+     * `true` if the user administers the platform.
      */
     superadmin: boolean;
     /**
-     * Every organization the user belongs to, by name.
+     * Memberships of the user, sorted by the organization's name.
      */
     memberships: Array<MyMembership>;
     /**
-     * The organization of this request; absent for a person in none.
+     * Organization of the request; absent if the user has none.
      */
     organization_id?: number;
     /**
-     * Role of the user in it.
+     * Role of the user in that organization.
      */
     role?: Role;
     /**
-     * Permissions of the user in it, e.g. `appointment_write`; a later version may have more names.
+     * Permissions of the user in that organization, e.g. `appointment_write`; later versions may add names.
      */
     permissions: Array<string>;
     /**
-     * The user's own patient record in it.
+     * Patient record of the user in that organization.
      */
     patient_id?: number;
     /**
-     * The user's own specialist record in it.
+     * Specialist record of the user in that organization.
      */
     specialist_id?: number;
     /**
-     * The user's open invitations from every organization; the first to expire comes first. Empty while somebody
-     * acts as the user.
+     * Open invitations of the user from every organization, the first to expire first. Empty during an impersonation.
      */
     invitations: Array<MyInvitation>;
 };
@@ -1323,50 +1377,58 @@ export type Me = {
 /**
  * Member
  *
- * A person who belongs to an organization.
+ * Member of an organization.
  */
 export type Member = {
     /**
-     * The user.
+     * Id of the user.
      */
     user_id: number;
     /**
-     * Name that the user goes by.
+     * Display name of the user.
      */
     name: string;
     /**
-     * The e-mail address that the user has proved to own.
+     * Verified e-mail address of the user.
      */
     email?: string;
     /**
-     * What the user is in the organization.
+     * Role of the user in the organization.
      */
     role: MemberRole;
     /**
-     * Since when the user belongs to it.
+     * Time at which the user became a member.
      */
     since: string;
 };
 
 /**
- * What a member is in its organization. Running the platform is no membership, so nobody can grant it.
+ * Role of a member in its organization.
+ *
+ * - `admin`: administers the organization
+ * - `specialist`: treats patients
+ * - `staff`: works at the front desk
+ * - `patient`: is treated
  */
 export type MemberRole = 'admin' | 'specialist' | 'staff' | 'patient';
 
 /**
- * How specialist and patient meet.
+ * Form in which specialist and patient meet.
+ *
+ * - `in_person`: at the clinic
+ * - `video`: by video call
  */
 export type Modality = 'in_person' | 'video';
 
 /**
  * MyInvitation
  *
- * An open invitation as the invited person sees it. Whose record a link is about shows once it is accepted:
- * the address may have been mistyped.
+ * Open invitation as shown to the invited person. The record of a link is not shown before the person accepts, since the
+ * address may have been mistyped.
  */
 export type MyInvitation = {
     /**
-     * Its id.
+     * Id of the invitation.
      */
     id: number;
     /**
@@ -1374,11 +1436,11 @@ export type MyInvitation = {
      */
     kind: InvitationKind;
     /**
-     * The organization that invites.
+     * Id of the organization that invites.
      */
     organization_id: number;
     /**
-     * The organization's name.
+     * Name of the organization.
      */
     organization_name: string;
     /**
@@ -1386,7 +1448,7 @@ export type MyInvitation = {
      */
     role: MemberRole;
     /**
-     * When it stops being good, unless it is renewed.
+     * Time at which the invitation expires, unless it is renewed.
      */
     expires_at: string;
 };
@@ -1394,7 +1456,7 @@ export type MyInvitation = {
 /**
  * MyMembership
  *
- * One organization the user belongs to.
+ * Membership of a user in an organization.
  */
 export type MyMembership = {
     /**
@@ -1402,36 +1464,39 @@ export type MyMembership = {
      */
     organization_id: number;
     /**
-     * What it is called.
+     * Name of the organization.
      */
     organization_name: string;
     /**
-     * Its name in links.
+     * Name of the organization in links.
      */
     organization_slug: string;
     /**
-     * Role of the user in it.
+     * Role of the user in the organization.
      */
     role: Role;
 };
 
 /**
- * What becomes of a change of which a part is not possible.
+ * Treatment of times that are not free.
+ *
+ * - `fail`: nothing is booked or changed
+ * - `skip`: the other times are booked or changed, and the answer lists those that were skipped
  */
 export type OnConflict = 'fail' | 'skip';
 
 /**
  * OpenSlot
  *
- * Time that can be booked.
+ * Slot that can be booked.
  */
 export type OpenSlot = {
     /**
-     * When it begins.
+     * Beginning of the slot.
      */
     started_at: string;
     /**
-     * When it ends.
+     * End of the slot.
      */
     ended_at: string;
 };
@@ -1443,31 +1508,35 @@ export type OpenSlot = {
  */
 export type Organization = {
     /**
-     * Its id.
+     * Identifier of the organization.
      */
     id: number;
     /**
-     * What it is called.
+     * Name of the organization.
      */
     name: string;
     /**
-     * Its name in links; never changes.
+     * Name in links; never changes.
      */
     slug: string;
     /**
-     * The IANA zone its opening hours and reports are in.
+     * IANA time zone of opening hours and reports.
      */
     timezone: string;
     /**
-     * The organization of the identity provider's that it is: who accepts an invitation there is a member.
+     * Country (ISO 3166-1 alpha-2) in which national telephone numbers are read.
+     */
+    country?: string;
+    /**
+     * Identifier of the same organization at the identity provider. People who accept an invitation there become members.
      */
     clerk_organization_id?: string;
     /**
-     * When it was created.
+     * Time of creation.
      */
     created_at: string;
     /**
-     * When it last changed.
+     * Time of the last change.
      */
     updated_at: string;
 };
@@ -1475,23 +1544,23 @@ export type Organization = {
 /**
  * OrganizationSettings
  *
- * Settings of an organization; a setting that it has not made has its default.
+ * Settings of an organization. A setting that was never made has its default.
  */
 export type OrganizationSettings = {
     /**
-     * The organization.
+     * Id of the organization.
      */
     organization_id: number;
     /**
-     * For how long specialists open the records of whom they treated.
+     * Period for which specialists may open the records of their patients.
      */
     record_access: RecordAccess;
     /**
-     * Rises with each change; the next change says which one it was made from.
+     * Version, which increases with each change; an update states the version that it was made from.
      */
     version: number;
     /**
-     * When it last changed.
+     * Time of the last change.
      */
     updated_at: string;
 };
@@ -1499,7 +1568,7 @@ export type OrganizationSettings = {
 /**
  * PageMeta
  *
- * Which page of how many.
+ * Position of a page in its list.
  */
 export type PageMeta = {
     /**
@@ -1507,11 +1576,11 @@ export type PageMeta = {
      */
     page: number;
     /**
-     * Entries a page holds at most.
+     * Most entries of a page.
      */
     page_size: number;
     /**
-     * Entries in all pages together.
+     * Number of entries of all pages.
      */
     total: number;
     /**
@@ -1527,11 +1596,11 @@ export type PageMeta = {
  */
 export type PageApiKey = {
     /**
-     * The entries of this page, in the order asked for.
+     * Entries of this page, in the requested order.
      */
     data: Array<ApiKey>;
     /**
-     * Which page this is and how many there are.
+     * Number of this page, and the size of the whole list.
      */
     meta: PageMeta;
 };
@@ -1543,11 +1612,11 @@ export type PageApiKey = {
  */
 export type PageAppointment = {
     /**
-     * The entries of this page, in the order asked for.
+     * Entries of this page, in the requested order.
      */
     data: Array<Appointment>;
     /**
-     * Which page this is and how many there are.
+     * Number of this page, and the size of the whole list.
      */
     meta: PageMeta;
 };
@@ -1559,11 +1628,11 @@ export type PageAppointment = {
  */
 export type PageAppointmentTemplate = {
     /**
-     * The entries of this page, in the order asked for.
+     * Entries of this page, in the requested order.
      */
     data: Array<AppointmentTemplate>;
     /**
-     * Which page this is and how many there are.
+     * Number of this page, and the size of the whole list.
      */
     meta: PageMeta;
 };
@@ -1575,11 +1644,11 @@ export type PageAppointmentTemplate = {
  */
 export type PageInvitation = {
     /**
-     * The entries of this page, in the order asked for.
+     * Entries of this page, in the requested order.
      */
     data: Array<Invitation>;
     /**
-     * Which page this is and how many there are.
+     * Number of this page, and the size of the whole list.
      */
     meta: PageMeta;
 };
@@ -1591,11 +1660,11 @@ export type PageInvitation = {
  */
 export type PageMember = {
     /**
-     * The entries of this page, in the order asked for.
+     * Entries of this page, in the requested order.
      */
     data: Array<Member>;
     /**
-     * Which page this is and how many there are.
+     * Number of this page, and the size of the whole list.
      */
     meta: PageMeta;
 };
@@ -1607,11 +1676,11 @@ export type PageMember = {
  */
 export type PageOrganization = {
     /**
-     * The entries of this page, in the order asked for.
+     * Entries of this page, in the requested order.
      */
     data: Array<Organization>;
     /**
-     * Which page this is and how many there are.
+     * Number of this page, and the size of the whole list.
      */
     meta: PageMeta;
 };
@@ -1623,11 +1692,11 @@ export type PageOrganization = {
  */
 export type PagePatient = {
     /**
-     * The entries of this page, in the order asked for.
+     * Entries of this page, in the requested order.
      */
     data: Array<Patient>;
     /**
-     * Which page this is and how many there are.
+     * Number of this page, and the size of the whole list.
      */
     meta: PageMeta;
 };
@@ -1639,11 +1708,11 @@ export type PagePatient = {
  */
 export type PageReschedule = {
     /**
-     * The entries of this page, in the order asked for.
+     * Entries of this page, in the requested order.
      */
     data: Array<Reschedule>;
     /**
-     * Which page this is and how many there are.
+     * Number of this page, and the size of the whole list.
      */
     meta: PageMeta;
 };
@@ -1655,11 +1724,11 @@ export type PageReschedule = {
  */
 export type PageSpecialist = {
     /**
-     * The entries of this page, in the order asked for.
+     * Entries of this page, in the requested order.
      */
     data: Array<Specialist>;
     /**
-     * Which page this is and how many there are.
+     * Number of this page, and the size of the whole list.
      */
     meta: PageMeta;
 };
@@ -1671,11 +1740,11 @@ export type PageSpecialist = {
  */
 export type PageSpecialty = {
     /**
-     * The entries of this page, in the order asked for.
+     * Entries of this page, in the requested order.
      */
     data: Array<Specialty>;
     /**
-     * Which page this is and how many there are.
+     * Number of this page, and the size of the whole list.
      */
     meta: PageMeta;
 };
@@ -1687,11 +1756,11 @@ export type PageSpecialty = {
  */
 export type PageWaitlistEntry = {
     /**
-     * The entries of this page, in the order asked for.
+     * Entries of this page, in the requested order.
      */
     data: Array<WaitlistEntry>;
     /**
-     * Which page this is and how many there are.
+     * Number of this page, and the size of the whole list.
      */
     meta: PageMeta;
 };
@@ -1699,19 +1768,19 @@ export type PageWaitlistEntry = {
 /**
  * Patient
  *
- * A person who is treated.
+ * Person who is treated by the organization.
  */
 export type Patient = {
     /**
-     * Its id.
+     * Identifier of the patient.
      */
     id: number;
     /**
-     * Its name in links; says nothing about how many there are.
+     * Random identifier for links; reveals no count of patients.
      */
     uid: string;
     /**
-     * The patient's login; absent for one who has none.
+     * User who signs in as the patient; absent if there is none.
      */
     user_id?: number;
     /**
@@ -1743,60 +1812,63 @@ export type Patient = {
      */
     address?: string;
     /**
-     * Whom to call in an emergency.
+     * Contact in an emergency.
      */
     emergency_contact?: string;
     /**
-     * Notes of those who treat; absent for everybody else, whether there are any or not.
+     * Notes of the specialists who treat the patient; absent for every other reader.
      */
     clinical_notes?: string;
     /**
-     * Counts its changes; to be sent back with the next one.
+     * Number of the record's state, to be sent back with the next change.
      */
     version: number;
     /**
-     * When it was created.
+     * Time of creation.
      */
     created_at: string;
     /**
-     * When it last changed.
+     * Time of the last change.
      */
     updated_at: string;
 };
 
 /**
  * Order of a list of patients.
+ *
+ * - `last_name`: by last name, then first name, in the order of the Unicode collation
+ * - `-created_at`: latest creation first
  */
 export type PatientSort = 'last_name' | '-created_at';
 
 /**
  * PersonExport
  *
- * Everything that is held on a person. This describes the document; it is sent as it is read.
+ * All data that is held on a person. The document is streamed in this form.
  */
 export type PersonExport = {
     /**
-     * What the subject's id is the id of.
+     * Kind of the person's id.
      */
     subject_kind: SubjectKind;
     /**
-     * The subject's id.
+     * Id of the person.
      */
     subject_id: number;
     /**
-     * The organization whose data is meant; left out for all of them.
+     * Organization whose data is covered; absent if all organizations are.
      */
     organization_id?: number;
     /**
-     * When reading began.
+     * Time at which the export began.
      */
     exported_at: string;
     /**
-     * What Core holds, table by table.
+     * Data in Core, table by table.
      */
     core: Array<ExportedHolding>;
     /**
-     * What Telemetry holds: a document of its own for the user and for each patient record.
+     * Data in Telemetry: one document for the user and one for each patient record.
      */
     telemetry: Array<unknown>;
 };
@@ -1804,11 +1876,11 @@ export type PersonExport = {
 /**
  * Ready
  *
- * What the service depends on and whether it is there.
+ * Dependencies of the service, with their state.
  */
 export type Ready = {
     /**
-     * One entry a dependency.
+     * One entry for each dependency.
      */
     dependencies: Array<DependencyState>;
 };
@@ -1816,20 +1888,20 @@ export type Ready = {
 /**
  * RecordAccess
  *
- * For how long a specialist opens the record of a patient by an appointment with it. From the booking on until
- * the appointment has ended it always does; by one that was cancelled, deleted or only held, never.
+ * Period for which an appointment lets its specialist open the patient's record. It always begins with the booking and
+ * lasts at least until the end of the appointment. A cancelled, deleted or held appointment gives no access.
  */
 export type RecordAccess = {
     /**
-     * Days after the end of an appointment that took place, or may have.
+     * Days of access after the end of an appointment that took place, or whose outcome is not recorded.
      */
     after_treatment_days: number;
     /**
-     * True if access has no such end: a specialist who has treated a patient once may always open the record.
+     * `true` if access by an appointment that was not missed never ends; then `after_treatment_days` has no effect.
      */
     unlimited: boolean;
     /**
-     * Days after the end of an appointment that the patient did not come to.
+     * Days of access after the end of an appointment that the patient missed.
      */
     after_no_show_days: number;
 };
@@ -1837,77 +1909,81 @@ export type RecordAccess = {
 /**
  * Recurrence
  *
- * How a series repeats, by the local calendar of its specialist.
+ * Rule by which a series repeats, in the local calendar of its specialist.
  */
 export type Recurrence = {
     /**
-     * What is counted.
+     * Unit of `interval`.
      */
     frequency: RecurrenceFrequency;
     /**
-     * Every how many days, weeks or months; 1 when left out.
+     * Number of days, weeks or months from one occurrence to the next; 1 when left out.
      */
     interval?: number;
     /**
-     * On which days of such a week, if it is weekly: 1 is Monday, 7 is Sunday. The day of the first one is
-     * among them; left out, it is the only one.
+     * Days of the week, only if the frequency is `weekly`: 1 is Monday, 7 is Sunday. Must contain the day of the first
+     * appointment, and is that day alone when left out.
      */
     weekdays?: Array<number>;
     /**
-     * How many there are, the first one included; this or `until`.
+     * Number of appointments, the first one included. Either this or `until` is required.
      */
     count?: number;
     /**
-     * The last day there may be one on; this or `count`.
+     * Last possible date of an appointment. Either this or `count` is required.
      */
     until?: string;
 };
 
 /**
- * What a series is counted by.
+ * Unit of the interval of a recurrence.
+ *
+ * - `daily`: days
+ * - `weekly`: weeks, which begin on Monday
+ * - `monthly`: months, on the same day of each; months that are too short have no appointment
  */
 export type RecurrenceFrequency = 'daily' | 'weekly' | 'monthly';
 
 /**
  * Reschedule
  *
- * A move of an appointment.
+ * Move of an appointment.
  */
 export type Reschedule = {
     /**
-     * Its id.
+     * Identifier of the move.
      */
     id: number;
     /**
-     * Who was to treat.
+     * Specialist before the move.
      */
     from_specialist_id: number;
     /**
-     * When it was to begin.
+     * Beginning before the move.
      */
     from_started_at: string;
     /**
-     * When it was to end.
+     * End before the move.
      */
     from_ended_at: string;
     /**
-     * Who treated from then on.
+     * Specialist after the move.
      */
     to_specialist_id: number;
     /**
-     * When it began from then on.
+     * Beginning after the move.
      */
     to_started_at: string;
     /**
-     * When it ended from then on.
+     * End after the move.
      */
     to_ended_at: string;
     /**
-     * Who moved it; absent when that user is gone, or it was a program.
+     * User who moved it; absent if an API key moved it or the user was deleted.
      */
     user_id?: number;
     /**
-     * When it was moved.
+     * Time of the move.
      */
     created_at: string;
 };
@@ -1915,82 +1991,108 @@ export type Reschedule = {
 /**
  * RescheduleAppointment
  *
- * Where an appointment moves to.
+ * Request to move an appointment.
  */
 export type RescheduleAppointment = {
     /**
-     * When it begins then; it lasts as long as before.
+     * New beginning of the appointment; its duration stays.
      */
     started_at: string;
     /**
-     * Who treats then; left out, who does now.
+     * New specialist; the present one when left out.
      */
     specialist_id?: number;
     /**
-     * The version that this change was made from; left out, whichever is there.
+     * Version that the change is based on; not checked when left out.
      */
     version?: number;
 };
 
 /**
- * What a caller is in the organization of the request.
+ * Role of a caller in the organization of the request.
+ *
+ * - `superadmin`: Operates the platform, above organizations.
+ * - `admin`: Administers the clinic.
+ * - `specialist`: Treats patients.
+ * - `staff`: Works at the front desk.
+ * - `patient`: Receives treatment.
  */
 export type Role = 'superadmin' | 'admin' | 'specialist' | 'staff' | 'patient';
 
 /**
  * ScheduleException
  *
- * A period that the weekly hours don't hold for.
+ * Period with other than the weekly hours.
  */
 export type ScheduleException = {
     /**
-     * What it does to the weekly hours.
+     * Effect on the weekly hours.
      */
     kind: ScheduleExceptionKind;
     /**
-     * When it begins, local date and time.
+     * Local date and time of the beginning.
      */
     starts_at: string;
     /**
-     * When it ends, local date and time; after its beginning, by at most 366 days.
+     * Local date and time of the end, after the beginning and at most 366 days after it.
      */
     ends_at: string;
 };
 
 /**
- * What an exception does to the weekly hours.
+ * Effect of an exception on the weekly hours.
+ *
+ * - `available`: adds working hours
+ * - `unavailable`: removes working hours; takes precedence over `available`
  */
 export type ScheduleExceptionKind = 'available' | 'unavailable';
 
 /**
- * What an API key may do; with it, what the front desk may do there.
+ * Scope of an API key. A key may do what its scopes name, and no more than `staff` may.
+ *
+ * - `patients:read`: See patients.
+ * - `patients:write`: Create, change and delete patients.
+ * - `appointments:read`: See appointments.
+ * - `appointments:write`: Book, change and cancel appointments.
+ * - `specialists:read`: See specialists.
+ * - `specialists:write`: Change specialists.
+ * - `specialties:read`: See specialties.
+ * - `specialties:write`: Change specialties.
+ * - `calendar:read`: See calendars.
+ * - `calendar:write`: Create and revoke calendar feeds.
+ * - `forms:read`: See forms.
+ * - `forms:write`: Fill in forms.
+ * - `documents:read`: See documents.
+ * - `documents:write`: Write documents.
+ * - `webhooks:read`: See webhooks.
+ * - `webhooks:write`: Change webhooks.
  */
 export type Scope = 'patients:read' | 'patients:write' | 'appointments:read' | 'appointments:write' | 'specialists:read' | 'specialists:write' | 'specialties:read' | 'specialties:write' | 'calendar:read' | 'calendar:write' | 'forms:read' | 'forms:write' | 'documents:read' | 'documents:write' | 'webhooks:read' | 'webhooks:write';
 
 /**
  * SearchCalendar
  *
- * Which appointments to show.
+ * Request to search a calendar.
  */
 export type SearchCalendar = {
     /**
-     * Those that end after this moment.
+     * Beginning of the range: selects appointments that end after it.
      */
     from: string;
     /**
-     * Those that begin before this moment, at most 92 days after `from`.
+     * End of the range, after `from` and at most 92 days after it: selects appointments that begin before it.
      */
     to: string;
     /**
-     * Those of these specialists; of all when empty.
+     * Selects appointments of these specialists; of all when empty.
      */
     specialist_ids?: Array<number>;
     /**
-     * Those in these states; in all but `held` and `expired` when empty.
+     * Selects appointments with one of these statuses; all but `held` and `expired` when empty.
      */
     statuses?: Array<AppointmentStatus>;
     /**
-     * The IANA zone of local times; the organization's when left out.
+     * IANA zone of the local times; the organization's when left out.
      */
     timezone?: string;
 };
@@ -1998,29 +2100,33 @@ export type SearchCalendar = {
 /**
  * SeriesConflict
  *
- * A time that an appointment of a series can't have.
+ * Time that conflicts with a booking or the schedule.
  */
 export type SeriesConflict = {
     /**
-     * The appointment that was to move there, if there is one yet.
+     * Appointment that was to move to this time; absent when a series is booked.
      */
     appointment_id?: number;
     /**
-     * When it would begin.
+     * Beginning of the time.
      */
     started_at: string;
     /**
-     * When it would end.
+     * End of the time.
      */
     ended_at: string;
     /**
-     * Why it can't.
+     * Reason for the conflict.
      */
     reason: ConflictReason;
 };
 
 /**
- * How much of a series a change is about; what has begun or is over stays as it is.
+ * Appointments of a series that a change applies to. Appointments that have begun stay as they are.
+ *
+ * - `one`: the named appointment
+ * - `following`: the named appointment and those that begin after it
+ * - `all`: every appointment
  */
 export type SeriesScope = 'one' | 'following' | 'all';
 
@@ -2031,15 +2137,15 @@ export type SeriesScope = 'one' | 'following' | 'all';
  */
 export type Specialist = {
     /**
-     * Its id.
+     * Identifier of the specialist.
      */
     id: number;
     /**
-     * The specialist's login; absent for one who has none.
+     * User who signs in as the specialist; absent if nobody does.
      */
     user_id?: number;
     /**
-     * What the specialist is called.
+     * Name of the specialist.
      */
     name: string;
     /**
@@ -2047,23 +2153,23 @@ export type Specialist = {
      */
     title: string;
     /**
-     * The specialties it practises, by id.
+     * Identifiers of the specialties that the specialist practises, in ascending order.
      */
     specialty_ids: Array<number>;
     /**
-     * The IANA zone its working hours are in.
+     * IANA time zone of the working hours.
      */
     timezone: string;
     /**
-     * Whether patients can book it.
+     * `true` if patients can book appointments with the specialist.
      */
     bookable: boolean;
     /**
-     * When it was created.
+     * Time of creation.
      */
     created_at: string;
     /**
-     * When it last changed.
+     * Time of the last change.
      */
     updated_at: string;
 };
@@ -2071,11 +2177,11 @@ export type Specialist = {
 /**
  * SpecialistInput
  *
- * What a specialist is created from or replaced by.
+ * Values of a specialist, for creating and replacing one.
  */
 export type SpecialistInput = {
     /**
-     * What the specialist is called.
+     * Name of the specialist.
      */
     name: string;
     /**
@@ -2083,15 +2189,15 @@ export type SpecialistInput = {
      */
     title?: string;
     /**
-     * The specialties it practises; none twice.
+     * Identifiers of the specialties that the specialist practises, each once.
      */
     specialty_ids?: Array<number>;
     /**
-     * The IANA zone its working hours are in.
+     * IANA time zone of the working hours.
      */
     timezone: string;
     /**
-     * Whether patients can book it.
+     * `true` if patients can book appointments with the specialist.
      */
     bookable?: boolean;
 };
@@ -2099,57 +2205,60 @@ export type SpecialistInput = {
 /**
  * SpecialistSchedule
  *
- * When a specialist works and can be booked. Times are local to the specialist's zone.
+ * Working hours and booking rules of a specialist. Times are local to the specialist's zone.
  */
 export type SpecialistSchedule = {
     /**
-     * The specialist.
+     * Identifier of the specialist.
      */
     specialist_id: number;
     /**
-     * The IANA zone of its times, as the specialist's entry says it.
+     * IANA zone of the times, from the specialist's record.
      */
     timezone: string;
     /**
-     * How many minutes lie between two beginnings, counted from midnight; what a slot takes without a template.
+     * Minutes between the beginnings of slots, counted from midnight, and the duration of a slot without a template.
      */
     slot_minutes: number;
     /**
-     * How many minutes before a booking nothing else is booked.
+     * Minutes kept free before a booking.
      */
     buffer_before_minutes: number;
     /**
-     * How many minutes after a booking nothing else is booked.
+     * Minutes kept free after a booking.
      */
     buffer_after_minutes: number;
     /**
-     * How many minutes before its beginning a slot can last be booked.
+     * Minutes before its beginning up to which a slot can be booked.
      */
     minimum_notice_minutes: number;
     /**
-     * How many days after today slots are offered.
+     * Days after today on which slots are offered.
      */
     horizon_days: number;
     /**
-     * Most bookings that begin on one day; as many as fit when absent.
+     * Maximal number of bookings that begin on one day; unlimited when absent.
      */
     daily_cap?: number;
     /**
-     * What it works every week, by weekday and time.
+     * Weekly working hours, ordered by weekday and time.
      */
     hours: Array<WorkingHours>;
     /**
-     * What it works besides and when it is away, by time.
+     * Additional working hours and absences, ordered by time.
      */
     exceptions: Array<ScheduleException>;
     /**
-     * Counts its changes; to be sent back with the next one.
+     * Version of the schedule, to be sent with the next change.
      */
     version: number;
 };
 
 /**
  * Order of a list of specialists.
+ *
+ * - `name`: by name, from A to Z
+ * - `-name`: by name, from Z to A
  */
 export type SpecialistSort = 'name' | '-name';
 
@@ -2160,27 +2269,27 @@ export type SpecialistSort = 'name' | '-name';
  */
 export type Specialty = {
     /**
-     * Its id.
+     * Identifier of the specialty.
      */
     id: number;
     /**
-     * What it is called, unique among those in use.
+     * Name, unique among the specialties in use.
      */
     name: string;
     /**
-     * What it is about.
+     * Description.
      */
     description: string;
     /**
-     * When it was archived; absent while it can be chosen.
+     * Time of archiving; absent while it can be chosen.
      */
     archived_at?: string;
     /**
-     * When it was created.
+     * Time of creation.
      */
     created_at: string;
     /**
-     * When it last changed.
+     * Time of the last change.
      */
     updated_at: string;
 };
@@ -2188,37 +2297,43 @@ export type Specialty = {
 /**
  * SpecialtyInput
  *
- * What a specialty is created from or replaced by.
+ * Values of a specialty, for creating and replacing one.
  */
 export type SpecialtyInput = {
     /**
-     * What it is called, unique among those in use.
+     * Name, unique among the specialties in use: case, accents, and the shapes of quotes and hyphens make no difference.
      */
     name: string;
     /**
-     * What it is about.
+     * Description.
      */
     description?: string;
 };
 
 /**
  * Order of a list of specialties.
+ *
+ * - `name`: by name, from A to Z
+ * - `-name`: by name, from Z to A
  */
 export type SpecialtySort = 'name' | '-name';
 
 /**
- * What the subject's id is the id of.
+ * Kind of the person's id.
+ *
+ * - `user`: id of a user; covers every record that is linked to the user
+ * - `patient`: id of a patient record; does not cover a linked user
  */
 export type SubjectKind = 'user' | 'patient';
 
 /**
  * SwitchOrganization
  *
- * Which organization to work in from now on.
+ * Organization to switch to.
  */
 export type SwitchOrganization = {
     /**
-     * One of the caller's organizations.
+     * Id of one of the caller's organizations.
      */
     organization_id: number;
 };
@@ -2230,11 +2345,11 @@ export type SwitchOrganization = {
  */
 export type TelemetryToken = {
     /**
-     * To be sent to Telemetry as `Authorization: Bearer …`.
+     * Token, to be sent to Telemetry as `Authorization: Bearer …`.
      */
     token: string;
     /**
-     * When it stops being accepted.
+     * Time at which the token expires.
      */
     expires_at: string;
 };
@@ -2242,35 +2357,35 @@ export type TelemetryToken = {
 /**
  * UpdateAppointment
  *
- * What an appointment is replaced by.
+ * Request to replace an appointment.
  */
 export type UpdateAppointment = {
     /**
-     * The version this change was made from; 409 `stale_version` when there is a newer one.
+     * Version that the change is based on; 409 `stale_version` when there is a newer one.
      */
     version: number;
     /**
-     * What it is about; no names, no diagnoses: it is shown in calendars.
+     * Subject of the appointment. Must not contain names or diagnoses.
      */
     title?: string;
     /**
-     * When it begins.
+     * Beginning of the appointment.
      */
     started_at: string;
     /**
-     * When it ends; at most 24 hours later.
+     * End of the appointment, at most 24 hours after its beginning.
      */
     ended_at: string;
     /**
-     * Who treats.
+     * Specialist who treats.
      */
     specialist_id: number;
     /**
-     * Who is treated.
+     * Patient who is treated.
      */
     patient_id: number;
     /**
-     * In which specialty.
+     * Specialty of the appointment.
      */
     specialty_id?: number;
 };
@@ -2278,36 +2393,36 @@ export type UpdateAppointment = {
 /**
  * UpdateAppointmentSeries
  *
- * How appointments of a series change: as the one that is named. What changes of that one changes of the
- * others, too, and what stays of it stays of them; a time moves by as much on the clock.
+ * Request to change a series. The fields state one appointment after the change. Fields that change for it change for
+ * the other appointments, too; the others keep their values. Times move by the same amount of local time.
  */
 export type UpdateAppointmentSeries = {
     /**
-     * The version this change was made from; 409 `stale_version` when there is a newer one.
+     * Version that the change is based on; 409 `stale_version` when there is a newer one.
      */
     version: number;
     /**
-     * The appointment that the rest of the body is about; one that has not begun.
+     * Appointment that the other fields state; one that has not begun.
      */
     appointment_id: number;
     /**
-     * What it is about then; no names, no diagnoses: it is shown in calendars.
+     * New subject. Must not contain names or diagnoses.
      */
     title?: string;
     /**
-     * When it begins then.
+     * New beginning.
      */
     started_at: string;
     /**
-     * When it ends then; at most 24 hours later.
+     * New end, at most 24 hours after the beginning.
      */
     ended_at: string;
     /**
-     * Who treats then.
+     * New specialist.
      */
     specialist_id: number;
     /**
-     * In which specialty then.
+     * New specialty.
      */
     specialty_id?: number;
 };
@@ -2315,11 +2430,11 @@ export type UpdateAppointmentSeries = {
 /**
  * UpdateMember
  *
- * What a member is from now on.
+ * New role of a member.
  */
 export type UpdateMember = {
     /**
-     * The role.
+     * Role from now on.
      */
     role: MemberRole;
 };
@@ -2327,31 +2442,35 @@ export type UpdateMember = {
 /**
  * UpdateOrganization
  *
- * What an organization is replaced by; the slug stays.
+ * Values that replace those of an organization; the slug stays.
  */
 export type UpdateOrganization = {
     /**
-     * What it is called.
+     * Name of the organization.
      */
     name: string;
     /**
-     * The IANA zone its opening hours and reports are in.
+     * IANA time zone of opening hours and reports.
      */
     timezone: string;
+    /**
+     * Country (ISO 3166-1 alpha-2) in which national telephone numbers are read, e.g. `DE`; removed if left out.
+     */
+    country?: string;
 };
 
 /**
  * UpdateOrganizationSettings
  *
- * New settings of an organization, in place of all the present ones.
+ * New settings of an organization, which replace all present ones.
  */
 export type UpdateOrganizationSettings = {
     /**
-     * The version this change was made from; 409 `stale_version` when there is a newer one.
+     * Version that the change was made from; 409 `stale_version` if there is a newer one.
      */
     version: number;
     /**
-     * For how long specialists open the records of whom they treated; the default when left out.
+     * Period for which specialists may open the records of their patients; the default if left out.
      */
     record_access?: UpdateRecordAccess;
 };
@@ -2359,11 +2478,11 @@ export type UpdateOrganizationSettings = {
 /**
  * UpdatePatient
  *
- * New values of a patient; a value that is left out is removed.
+ * Values that replace those of a patient; a value that is left out is removed.
  */
 export type UpdatePatient = {
     /**
-     * The version this change was made from; 409 `stale_version` when there is a newer one.
+     * Version that the change was made from; 409 `stale_version` if there is a newer one.
      */
     version: number;
     /**
@@ -2375,15 +2494,15 @@ export type UpdatePatient = {
      */
     last_name: string;
     /**
-     * E-mail address, unique among the clinic's patients.
+     * E-mail address, unique among the patients of the organization, without regard to letter case.
      */
     email?: string;
     /**
-     * Telephone number, best with its country's prefix.
+     * Telephone number: with the prefix of its country, or in the national form of the organization's country.
      */
     phone?: string;
     /**
-     * Date of birth, between 1850 and today.
+     * Date of birth, from 1850 to today in the organization's time zone.
      */
     date_of_birth?: string;
     /**
@@ -2395,12 +2514,11 @@ export type UpdatePatient = {
      */
     address?: string;
     /**
-     * Whom to call in an emergency.
+     * Contact in an emergency.
      */
     emergency_contact?: string;
     /**
-     * Notes of those who treat. Only they may send them; what anybody else sends leaves the
-     * notes as they are.
+     * Notes of the specialists who treat the patient. A value from a caller who may not read them is ignored.
      */
     clinical_notes?: string;
 };
@@ -2408,19 +2526,21 @@ export type UpdatePatient = {
 /**
  * UpdateRecordAccess
  *
- * For how long a specialist opens the record of a patient by an appointment with it.
+ * Period for which an appointment lets its specialist open the patient's record.
  */
 export type UpdateRecordAccess = {
     /**
-     * Days after the end of an appointment that took place, or may have; 90 when left out, 0 for none.
+     * Days of access after the end of an appointment that took place, or whose outcome is not recorded; 90 if left out, 0
+     * for none.
      */
     after_treatment_days?: number;
     /**
-     * True if a specialist who has treated a patient once may always open the record; false when left out.
+     * `true` if access by an appointment that was not missed never ends; then `after_treatment_days` has no effect.
+     * `false` if left out.
      */
     unlimited?: boolean;
     /**
-     * Days after the end of an appointment that the patient did not come to; 7 when left out, 0 for none.
+     * Days of access after the end of an appointment that the patient missed; 7 if left out, 0 for none.
      */
     after_no_show_days?: number;
 };
@@ -2428,43 +2548,43 @@ export type UpdateRecordAccess = {
 /**
  * UpdateSpecialistSchedule
  *
- * What a specialist's schedule is replaced by.
+ * Request to replace a schedule.
  */
 export type UpdateSpecialistSchedule = {
     /**
-     * The version this change was made from; 409 `stale_version` when there is a newer one.
+     * Version that the change is based on; 409 `stale_version` when there is a newer one.
      */
     version: number;
     /**
-     * How many minutes lie between two beginnings, counted from midnight; what a slot takes without a template.
+     * Minutes between the beginnings of slots, counted from midnight, and the duration of a slot without a template.
      */
     slot_minutes: number;
     /**
-     * How many minutes before a booking nothing else is booked.
+     * Minutes kept free before a booking.
      */
     buffer_before_minutes?: number;
     /**
-     * How many minutes after a booking nothing else is booked.
+     * Minutes kept free after a booking.
      */
     buffer_after_minutes?: number;
     /**
-     * How many minutes before its beginning a slot can last be booked.
+     * Minutes before its beginning up to which a slot can be booked.
      */
     minimum_notice_minutes?: number;
     /**
-     * How many days after today slots are offered.
+     * Days after today on which slots are offered.
      */
     horizon_days: number;
     /**
-     * Most bookings that begin on one day; as many as fit when left out.
+     * Maximal number of bookings that begin on one day; unlimited when left out.
      */
     daily_cap?: number;
     /**
-     * What it works every week; windows that touch are one, none may overlap another.
+     * Weekly working hours. Windows that touch count as one; windows must not overlap.
      */
     hours: Array<WorkingHours>;
     /**
-     * What it works besides and when it is away.
+     * Additional working hours and absences.
      */
     exceptions?: Array<ScheduleException>;
 };
@@ -2472,19 +2592,20 @@ export type UpdateSpecialistSchedule = {
 /**
  * VideoToken
  *
- * What lets one participant into one room.
+ * Token of one participant for one room.
  */
 export type VideoToken = {
     /**
-     * Where the room is; for the token's holder alone it opens.
+     * Address of the room, which requires the token.
      */
     room_url: string;
     /**
-     * To be given to Daily's library together with the address; nobody else's business.
+     * Token to pass to Daily's library together with the address. Must be kept secret.
      */
     token: string;
     /**
-     * When both end: half an hour after the appointment. Whoever is still there then has to leave.
+     * Time at which room and token expire, 30 minutes after the end of the appointment. Participants are disconnected
+     * then.
      */
     expires_at: string;
 };
@@ -2492,51 +2613,51 @@ export type VideoToken = {
 /**
  * WaitlistEntry
  *
- * A patient who waits for a slot.
+ * Entry of the waitlist: a patient who waits for a slot.
  */
 export type WaitlistEntry = {
     /**
-     * Its id.
+     * Identifier of the entry.
      */
     id: number;
     /**
-     * The clinic.
+     * Organization of the entry.
      */
     organization_id: number;
     /**
-     * Who waits.
+     * Patient who waits.
      */
     patient_id: number;
     /**
-     * With whom; absent when anybody will do who can be booked for the template.
+     * Requested specialist; absent for any specialist who can be booked with the template.
      */
     specialist_id?: number;
     /**
-     * For what; absent for a slot as the specialist has them.
+     * Requested appointment template; absent for a slot with the length of the specialist's schedule.
      */
     template_id?: number;
     /**
-     * From when on the patient could come.
+     * Earliest beginning of the appointment.
      */
     requested_from: string;
     /**
-     * Until when it would be over.
+     * Latest end of the appointment.
      */
     requested_to: string;
     /**
-     * Where it stands.
+     * Status of the entry.
      */
     status: WaitlistStatus;
     /**
-     * What is offered, while it is.
+     * Present offer, if any.
      */
     offer?: WaitlistOffer;
     /**
-     * The appointment that it has led to.
+     * Appointment that was booked by accepting an offer.
      */
     appointment_id?: number;
     /**
-     * When it was created; who waits longest is asked first.
+     * Time of creation; the oldest entry gets the first offer.
      */
     created_at: string;
 };
@@ -2544,52 +2665,59 @@ export type WaitlistEntry = {
 /**
  * WaitlistOffer
  *
- * A slot that is kept for who waits.
+ * Slot that is offered to an entry.
  */
 export type WaitlistOffer = {
     /**
-     * The hold; accepted, it is the appointment.
+     * Identifier of the hold, and of the appointment once accepted.
      */
     appointment_id: number;
     /**
-     * Who would treat.
+     * Specialist of the slot.
      */
     specialist_id: number;
     /**
-     * When it would begin.
+     * Beginning of the slot.
      */
     started_at: string;
     /**
-     * When it would end.
+     * End of the slot.
      */
     ended_at: string;
     /**
-     * Until when it can be accepted.
+     * Time at which the offer lapses.
      */
     expires_at: string;
 };
 
 /**
- * Where an entry of the waitlist stands.
+ * Status of an entry of the waitlist.
+ *
+ * - `waiting`: has no offer at present
+ * - `offered`: a slot is kept for it
+ * - `booked`: an offer was accepted
+ * - `expired`: the requested range has passed
+ * - `unanswered`: three offers lapsed; it gets no more
  */
 export type WaitlistStatus = 'waiting' | 'offered' | 'booked' | 'expired' | 'unanswered';
 
 /**
  * WorkingHours
  *
- * A window of every week.
+ * Weekly window of working hours.
  */
 export type WorkingHours = {
     /**
-     * The day on which it begins: 1 is Monday, 7 is Sunday.
+     * Day on which it begins: 1 is Monday, 7 is Sunday.
      */
     weekday: number;
     /**
-     * When it begins, hours and minutes.
+     * Local time of the beginning, in hours and minutes.
      */
     starts_at: string;
     /**
-     * When it ends, hours and minutes. At or before the beginning it is of the next day, so `00:00` is midnight.
+     * Local time of the end, in hours and minutes. A time at or before the beginning is on the next day, so `00:00` is
+     * midnight.
      */
     ends_at: string;
 };
@@ -2603,9 +2731,17 @@ export type HealthGetData = {
 
 export type HealthGetErrors = {
     /**
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -2615,11 +2751,11 @@ export type HealthGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -2644,9 +2780,17 @@ export type ReadyGetData = {
 
 export type ReadyGetErrors = {
     /**
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -2656,11 +2800,11 @@ export type ReadyGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -2685,9 +2829,17 @@ export type JwksGetData = {
 
 export type JwksGetErrors = {
     /**
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -2697,11 +2849,11 @@ export type JwksGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -2721,7 +2873,7 @@ export type MeDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -2732,7 +2884,7 @@ export type MeDeleteData = {
 
 export type MeDeleteErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -2740,11 +2892,11 @@ export type MeDeleteErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -2756,6 +2908,10 @@ export type MeDeleteErrors = {
      */
     409: ErrorEnvelope;
     /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
+    /**
      * Too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
@@ -2764,11 +2920,11 @@ export type MeDeleteErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -2788,7 +2944,7 @@ export type MeGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -2799,7 +2955,7 @@ export type MeGetData = {
 
 export type MeGetErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -2807,17 +2963,21 @@ export type MeGetErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -2827,11 +2987,11 @@ export type MeGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -2851,7 +3011,7 @@ export type MeOrganizationSwitchData = {
     body: SwitchOrganization;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -2862,7 +3022,7 @@ export type MeOrganizationSwitchData = {
 
 export type MeOrganizationSwitchErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -2870,11 +3030,11 @@ export type MeOrganizationSwitchErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -2890,7 +3050,7 @@ export type MeOrganizationSwitchErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -2906,11 +3066,11 @@ export type MeOrganizationSwitchErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -2930,11 +3090,11 @@ export type MeTelemetryTokenCreateData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -2945,7 +3105,7 @@ export type MeTelemetryTokenCreateData = {
 
 export type MeTelemetryTokenCreateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -2953,11 +3113,11 @@ export type MeTelemetryTokenCreateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -2968,6 +3128,10 @@ export type MeTelemetryTokenCreateErrors = {
      * The request conflicts with the present state.
      */
     409: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * The body is well formed, but values in it are wrong; `details.fields` lists each.
      */
@@ -2981,11 +3145,11 @@ export type MeTelemetryTokenCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -3005,11 +3169,11 @@ export type PatientImpersonateData = {
     body: BeginImpersonation;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -3025,7 +3189,7 @@ export type PatientImpersonateData = {
 
 export type PatientImpersonateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -3033,11 +3197,11 @@ export type PatientImpersonateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -3053,7 +3217,7 @@ export type PatientImpersonateErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -3069,11 +3233,11 @@ export type PatientImpersonateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -3093,7 +3257,7 @@ export type ImpersonationDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -3109,7 +3273,7 @@ export type ImpersonationDeleteData = {
 
 export type ImpersonationDeleteErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -3117,11 +3281,11 @@ export type ImpersonationDeleteErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -3133,6 +3297,10 @@ export type ImpersonationDeleteErrors = {
      */
     409: ErrorEnvelope;
     /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
+    /**
      * Too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
@@ -3141,11 +3309,11 @@ export type ImpersonationDeleteErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -3165,15 +3333,15 @@ export type ClerkWebhookReceiveData = {
     body: ClerkEvent;
     headers?: {
         /**
-         * Id of the message; the same when it is sent again.
+         * Id of the message, the same each time the message is sent.
          */
         'svix-id'?: string;
         /**
-         * When it was sent, in seconds since 1970.
+         * Time at which the message was sent, in seconds since 1970.
          */
         'svix-timestamp'?: string;
         /**
-         * `v1,` and the base64 of the HMAC-SHA-256 of `id.timestamp.body`; several are separated by spaces.
+         * `v1,` and the base64 of the HMAC-SHA-256 of `id.timestamp.body`; several signatures are separated by spaces.
          */
         'svix-signature'?: string;
     };
@@ -3184,7 +3352,7 @@ export type ClerkWebhookReceiveData = {
 
 export type ClerkWebhookReceiveErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -3204,7 +3372,7 @@ export type ClerkWebhookReceiveErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -3220,11 +3388,11 @@ export type ClerkWebhookReceiveErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -3244,7 +3412,7 @@ export type OrganizationListData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -3264,7 +3432,7 @@ export type OrganizationListData = {
 
 export type OrganizationListErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -3272,17 +3440,21 @@ export type OrganizationListErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -3292,11 +3464,11 @@ export type OrganizationListErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -3316,11 +3488,11 @@ export type OrganizationCreateData = {
     body: CreateOrganization;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -3331,7 +3503,7 @@ export type OrganizationCreateData = {
 
 export type OrganizationCreateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -3339,11 +3511,11 @@ export type OrganizationCreateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -3359,7 +3531,7 @@ export type OrganizationCreateErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -3375,11 +3547,11 @@ export type OrganizationCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -3399,7 +3571,7 @@ export type OrganizationFindData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -3415,7 +3587,7 @@ export type OrganizationFindData = {
 
 export type OrganizationFindErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -3423,17 +3595,21 @@ export type OrganizationFindErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -3443,11 +3619,11 @@ export type OrganizationFindErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -3467,13 +3643,13 @@ export type OrganizationGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the organization; it is the context of the request.
+         * Identifier of the organization, which becomes the context of the request.
          */
         organization_id: number;
     };
@@ -3483,7 +3659,7 @@ export type OrganizationGetData = {
 
 export type OrganizationGetErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -3491,17 +3667,21 @@ export type OrganizationGetErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -3511,11 +3691,11 @@ export type OrganizationGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -3535,13 +3715,13 @@ export type OrganizationUpdateData = {
     body: UpdateOrganization;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the organization; it is the context of the request.
+         * Identifier of the organization, which becomes the context of the request.
          */
         organization_id: number;
     };
@@ -3551,7 +3731,7 @@ export type OrganizationUpdateData = {
 
 export type OrganizationUpdateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -3559,11 +3739,11 @@ export type OrganizationUpdateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -3579,7 +3759,7 @@ export type OrganizationUpdateErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -3595,11 +3775,11 @@ export type OrganizationUpdateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -3619,7 +3799,7 @@ export type OrganizationSettingsGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -3635,7 +3815,7 @@ export type OrganizationSettingsGetData = {
 
 export type OrganizationSettingsGetErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -3643,17 +3823,21 @@ export type OrganizationSettingsGetErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -3663,11 +3847,11 @@ export type OrganizationSettingsGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -3687,7 +3871,7 @@ export type OrganizationSettingsUpdateData = {
     body: UpdateOrganizationSettings;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -3703,7 +3887,7 @@ export type OrganizationSettingsUpdateData = {
 
 export type OrganizationSettingsUpdateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -3711,11 +3895,11 @@ export type OrganizationSettingsUpdateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -3731,7 +3915,7 @@ export type OrganizationSettingsUpdateErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -3747,11 +3931,11 @@ export type OrganizationSettingsUpdateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -3771,7 +3955,7 @@ export type MemberListData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -3787,7 +3971,7 @@ export type MemberListData = {
          */
         page?: number;
         /**
-         * Entries a page, at most 100.
+         * Entries per page, at most 100.
          */
         page_size?: number;
     };
@@ -3796,7 +3980,7 @@ export type MemberListData = {
 
 export type MemberListErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -3804,17 +3988,21 @@ export type MemberListErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -3824,11 +4012,11 @@ export type MemberListErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -3848,7 +4036,7 @@ export type MemberDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -3868,7 +4056,7 @@ export type MemberDeleteData = {
 
 export type MemberDeleteErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -3876,11 +4064,11 @@ export type MemberDeleteErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -3892,6 +4080,10 @@ export type MemberDeleteErrors = {
      */
     409: ErrorEnvelope;
     /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
+    /**
      * Too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
@@ -3900,11 +4092,11 @@ export type MemberDeleteErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -3924,7 +4116,7 @@ export type MemberUpdateData = {
     body: UpdateMember;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -3944,7 +4136,7 @@ export type MemberUpdateData = {
 
 export type MemberUpdateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -3952,11 +4144,11 @@ export type MemberUpdateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -3972,7 +4164,7 @@ export type MemberUpdateErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -3988,11 +4180,11 @@ export type MemberUpdateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -4012,11 +4204,11 @@ export type MemberConnectData = {
     body: ConnectUser;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -4032,7 +4224,7 @@ export type MemberConnectData = {
 
 export type MemberConnectErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -4040,11 +4232,11 @@ export type MemberConnectErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -4060,7 +4252,7 @@ export type MemberConnectErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -4076,11 +4268,11 @@ export type MemberConnectErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -4100,7 +4292,7 @@ export type InvitationListData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -4116,7 +4308,7 @@ export type InvitationListData = {
          */
         page?: number;
         /**
-         * Entries a page, at most 100.
+         * Entries per page, at most 100.
          */
         page_size?: number;
     };
@@ -4125,7 +4317,7 @@ export type InvitationListData = {
 
 export type InvitationListErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -4133,17 +4325,21 @@ export type InvitationListErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -4153,11 +4349,11 @@ export type InvitationListErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -4177,7 +4373,7 @@ export type InvitationDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -4197,7 +4393,7 @@ export type InvitationDeleteData = {
 
 export type InvitationDeleteErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -4205,11 +4401,11 @@ export type InvitationDeleteErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -4221,6 +4417,10 @@ export type InvitationDeleteErrors = {
      */
     409: ErrorEnvelope;
     /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
+    /**
      * Too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
@@ -4229,11 +4429,11 @@ export type InvitationDeleteErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -4253,11 +4453,11 @@ export type MeInvitationAcceptData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -4273,7 +4473,7 @@ export type MeInvitationAcceptData = {
 
 export type MeInvitationAcceptErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -4281,11 +4481,11 @@ export type MeInvitationAcceptErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -4296,6 +4496,10 @@ export type MeInvitationAcceptErrors = {
      * The request conflicts with the present state.
      */
     409: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * The body is well formed, but values in it are wrong; `details.fields` lists each.
      */
@@ -4309,11 +4513,11 @@ export type MeInvitationAcceptErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -4333,11 +4537,11 @@ export type MeInvitationDeclineData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -4353,7 +4557,7 @@ export type MeInvitationDeclineData = {
 
 export type MeInvitationDeclineErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -4361,11 +4565,11 @@ export type MeInvitationDeclineErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -4376,6 +4580,10 @@ export type MeInvitationDeclineErrors = {
      * The request conflicts with the present state.
      */
     409: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * The body is well formed, but values in it are wrong; `details.fields` lists each.
      */
@@ -4389,11 +4597,11 @@ export type MeInvitationDeclineErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -4413,11 +4621,11 @@ export type PatientLinkData = {
     body: LinkRecord;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -4433,7 +4641,7 @@ export type PatientLinkData = {
 
 export type PatientLinkErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -4441,11 +4649,11 @@ export type PatientLinkErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -4461,7 +4669,7 @@ export type PatientLinkErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -4477,11 +4685,11 @@ export type PatientLinkErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -4501,11 +4709,11 @@ export type PatientUnlinkData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -4521,7 +4729,7 @@ export type PatientUnlinkData = {
 
 export type PatientUnlinkErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -4529,11 +4737,11 @@ export type PatientUnlinkErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -4544,6 +4752,10 @@ export type PatientUnlinkErrors = {
      * The request conflicts with the present state.
      */
     409: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * The body is well formed, but values in it are wrong; `details.fields` lists each.
      */
@@ -4557,11 +4769,11 @@ export type PatientUnlinkErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -4581,11 +4793,11 @@ export type SpecialistLinkData = {
     body: LinkRecord;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -4601,7 +4813,7 @@ export type SpecialistLinkData = {
 
 export type SpecialistLinkErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -4609,11 +4821,11 @@ export type SpecialistLinkErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -4629,7 +4841,7 @@ export type SpecialistLinkErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -4645,11 +4857,11 @@ export type SpecialistLinkErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -4669,11 +4881,11 @@ export type SpecialistUnlinkData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -4689,7 +4901,7 @@ export type SpecialistUnlinkData = {
 
 export type SpecialistUnlinkErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -4697,11 +4909,11 @@ export type SpecialistUnlinkErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -4712,6 +4924,10 @@ export type SpecialistUnlinkErrors = {
      * The request conflicts with the present state.
      */
     409: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * The body is well formed, but values in it are wrong; `details.fields` lists each.
      */
@@ -4725,11 +4941,11 @@ export type SpecialistUnlinkErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -4749,7 +4965,7 @@ export type ApiKeyListData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -4765,7 +4981,7 @@ export type ApiKeyListData = {
          */
         page?: number;
         /**
-         * Entries a page, at most 100.
+         * Entries per page, at most 100.
          */
         page_size?: number;
     };
@@ -4774,7 +4990,7 @@ export type ApiKeyListData = {
 
 export type ApiKeyListErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -4782,17 +4998,21 @@ export type ApiKeyListErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -4802,11 +5022,11 @@ export type ApiKeyListErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -4826,11 +5046,11 @@ export type ApiKeyCreateData = {
     body: CreateApiKey;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -4846,7 +5066,7 @@ export type ApiKeyCreateData = {
 
 export type ApiKeyCreateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -4854,11 +5074,11 @@ export type ApiKeyCreateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -4874,7 +5094,7 @@ export type ApiKeyCreateErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -4890,11 +5110,11 @@ export type ApiKeyCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -4914,7 +5134,7 @@ export type ApiKeyDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -4934,7 +5154,7 @@ export type ApiKeyDeleteData = {
 
 export type ApiKeyDeleteErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -4942,11 +5162,11 @@ export type ApiKeyDeleteErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -4958,6 +5178,10 @@ export type ApiKeyDeleteErrors = {
      */
     409: ErrorEnvelope;
     /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
+    /**
      * Too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
@@ -4966,11 +5190,11 @@ export type ApiKeyDeleteErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -4990,11 +5214,11 @@ export type ApiKeyRotateData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -5014,7 +5238,7 @@ export type ApiKeyRotateData = {
 
 export type ApiKeyRotateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -5022,11 +5246,11 @@ export type ApiKeyRotateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -5037,6 +5261,10 @@ export type ApiKeyRotateErrors = {
      * The request conflicts with the present state.
      */
     409: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * The body is well formed, but values in it are wrong; `details.fields` lists each.
      */
@@ -5050,11 +5278,11 @@ export type ApiKeyRotateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -5074,7 +5302,7 @@ export type SpecialtyListData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -5089,7 +5317,7 @@ export type SpecialtyListData = {
          */
         page_size?: number;
         /**
-         * Whether to list the archived ones instead of those in use.
+         * `true` to list archived specialties instead of those in use.
          */
         archived?: boolean;
         /**
@@ -5102,7 +5330,7 @@ export type SpecialtyListData = {
 
 export type SpecialtyListErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -5110,17 +5338,21 @@ export type SpecialtyListErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -5130,11 +5362,11 @@ export type SpecialtyListErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -5154,11 +5386,11 @@ export type SpecialtyCreateData = {
     body: SpecialtyInput;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -5169,7 +5401,7 @@ export type SpecialtyCreateData = {
 
 export type SpecialtyCreateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -5177,11 +5409,11 @@ export type SpecialtyCreateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -5197,7 +5429,7 @@ export type SpecialtyCreateErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -5213,11 +5445,11 @@ export type SpecialtyCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -5237,13 +5469,13 @@ export type SpecialtyDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the specialty.
+         * Identifier of the specialty.
          */
         specialty_id: number;
     };
@@ -5253,7 +5485,7 @@ export type SpecialtyDeleteData = {
 
 export type SpecialtyDeleteErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -5261,11 +5493,11 @@ export type SpecialtyDeleteErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -5277,6 +5509,10 @@ export type SpecialtyDeleteErrors = {
      */
     409: ErrorEnvelope;
     /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
+    /**
      * Too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
@@ -5285,11 +5521,11 @@ export type SpecialtyDeleteErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -5309,13 +5545,13 @@ export type SpecialtyGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the specialty.
+         * Identifier of the specialty.
          */
         specialty_id: number;
     };
@@ -5325,7 +5561,7 @@ export type SpecialtyGetData = {
 
 export type SpecialtyGetErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -5333,17 +5569,21 @@ export type SpecialtyGetErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -5353,11 +5593,11 @@ export type SpecialtyGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -5377,13 +5617,13 @@ export type SpecialtyUpdateData = {
     body: SpecialtyInput;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the specialty.
+         * Identifier of the specialty.
          */
         specialty_id: number;
     };
@@ -5393,7 +5633,7 @@ export type SpecialtyUpdateData = {
 
 export type SpecialtyUpdateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -5401,11 +5641,11 @@ export type SpecialtyUpdateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -5421,7 +5661,7 @@ export type SpecialtyUpdateErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -5437,11 +5677,11 @@ export type SpecialtyUpdateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -5461,7 +5701,7 @@ export type SpecialistListData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -5476,11 +5716,11 @@ export type SpecialistListData = {
          */
         page_size?: number;
         /**
-         * Only those who practise this specialty.
+         * Identifier of a specialty: takes only specialists who practise it.
          */
         specialty_id?: number;
         /**
-         * Only those who can (or with `false` can't) be booked.
+         * `true` to list only specialists who can be booked, `false` to list only those who cannot.
          */
         bookable?: boolean;
         /**
@@ -5493,7 +5733,7 @@ export type SpecialistListData = {
 
 export type SpecialistListErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -5501,17 +5741,21 @@ export type SpecialistListErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -5521,11 +5765,11 @@ export type SpecialistListErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -5545,11 +5789,11 @@ export type SpecialistCreateData = {
     body: SpecialistInput;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -5560,7 +5804,7 @@ export type SpecialistCreateData = {
 
 export type SpecialistCreateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -5568,11 +5812,11 @@ export type SpecialistCreateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -5588,7 +5832,7 @@ export type SpecialistCreateErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -5604,11 +5848,11 @@ export type SpecialistCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -5628,13 +5872,13 @@ export type SpecialistDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the specialist.
+         * Identifier of the specialist.
          */
         specialist_id: number;
     };
@@ -5644,7 +5888,7 @@ export type SpecialistDeleteData = {
 
 export type SpecialistDeleteErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -5652,11 +5896,11 @@ export type SpecialistDeleteErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -5668,6 +5912,10 @@ export type SpecialistDeleteErrors = {
      */
     409: ErrorEnvelope;
     /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
+    /**
      * Too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
@@ -5676,11 +5924,11 @@ export type SpecialistDeleteErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -5700,13 +5948,13 @@ export type SpecialistGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the specialist.
+         * Identifier of the specialist.
          */
         specialist_id: number;
     };
@@ -5716,7 +5964,7 @@ export type SpecialistGetData = {
 
 export type SpecialistGetErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -5724,17 +5972,21 @@ export type SpecialistGetErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -5744,11 +5996,11 @@ export type SpecialistGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -5768,13 +6020,13 @@ export type SpecialistUpdateData = {
     body: SpecialistInput;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the specialist.
+         * Identifier of the specialist.
          */
         specialist_id: number;
     };
@@ -5784,7 +6036,7 @@ export type SpecialistUpdateData = {
 
 export type SpecialistUpdateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -5792,11 +6044,11 @@ export type SpecialistUpdateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -5812,7 +6064,7 @@ export type SpecialistUpdateErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -5828,11 +6080,11 @@ export type SpecialistUpdateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -5852,7 +6104,7 @@ export type PatientListData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -5867,19 +6119,20 @@ export type PatientListData = {
          */
         page_size?: number;
         /**
-         * Only those whose name holds this text; upper and lower case don't matter.
+         * Words of which the name must contain each, in any order and up to 10. Letter case, accents and the shapes of
+         * quotes and hyphens make no difference.
          */
         search?: string;
         /**
-         * Only the one with exactly this e-mail address.
+         * Whole e-mail address; letter case makes no difference.
          */
         email?: string;
         /**
-         * Only those with exactly this telephone number, however it is spaced.
+         * Whole telephone number, in any grouping; a national form is read as one of the organization's country.
          */
         phone?: string;
         /**
-         * Only the one with exactly this number of a document.
+         * Whole number of a document; only its letters and digits are compared.
          */
         national_id?: string;
         /**
@@ -5892,7 +6145,7 @@ export type PatientListData = {
 
 export type PatientListErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -5900,17 +6153,21 @@ export type PatientListErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -5920,11 +6177,11 @@ export type PatientListErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -5944,11 +6201,11 @@ export type PatientCreateData = {
     body: CreatePatient;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -5959,7 +6216,7 @@ export type PatientCreateData = {
 
 export type PatientCreateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -5967,11 +6224,11 @@ export type PatientCreateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -5987,7 +6244,7 @@ export type PatientCreateErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -6003,11 +6260,11 @@ export type PatientCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -6027,13 +6284,13 @@ export type PatientDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the patient.
+         * Identifier of the patient.
          */
         patient_id: number;
     };
@@ -6043,7 +6300,7 @@ export type PatientDeleteData = {
 
 export type PatientDeleteErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -6051,11 +6308,11 @@ export type PatientDeleteErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -6067,6 +6324,10 @@ export type PatientDeleteErrors = {
      */
     409: ErrorEnvelope;
     /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
+    /**
      * Too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
@@ -6075,11 +6336,11 @@ export type PatientDeleteErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -6099,13 +6360,13 @@ export type PatientGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the patient.
+         * Identifier of the patient.
          */
         patient_id: number;
     };
@@ -6115,7 +6376,7 @@ export type PatientGetData = {
 
 export type PatientGetErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -6123,17 +6384,21 @@ export type PatientGetErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -6143,11 +6408,11 @@ export type PatientGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -6167,13 +6432,13 @@ export type PatientUpdateData = {
     body: UpdatePatient;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the patient.
+         * Identifier of the patient.
          */
         patient_id: number;
     };
@@ -6183,7 +6448,7 @@ export type PatientUpdateData = {
 
 export type PatientUpdateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -6191,11 +6456,11 @@ export type PatientUpdateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -6211,7 +6476,7 @@ export type PatientUpdateErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -6227,11 +6492,11 @@ export type PatientUpdateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -6251,13 +6516,13 @@ export type SpecialistScheduleGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the specialist.
+         * Identifier of the specialist.
          */
         specialist_id: number;
     };
@@ -6267,7 +6532,7 @@ export type SpecialistScheduleGetData = {
 
 export type SpecialistScheduleGetErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -6275,17 +6540,21 @@ export type SpecialistScheduleGetErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -6295,11 +6564,11 @@ export type SpecialistScheduleGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -6319,13 +6588,13 @@ export type SpecialistScheduleUpdateData = {
     body: UpdateSpecialistSchedule;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the specialist.
+         * Identifier of the specialist.
          */
         specialist_id: number;
     };
@@ -6335,7 +6604,7 @@ export type SpecialistScheduleUpdateData = {
 
 export type SpecialistScheduleUpdateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -6343,11 +6612,11 @@ export type SpecialistScheduleUpdateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -6363,7 +6632,7 @@ export type SpecialistScheduleUpdateErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -6379,11 +6648,11 @@ export type SpecialistScheduleUpdateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -6403,7 +6672,7 @@ export type AppointmentTemplateListData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -6418,7 +6687,7 @@ export type AppointmentTemplateListData = {
          */
         page_size?: number;
         /**
-         * Whether to list the archived ones instead of those in use.
+         * `true` to list archived templates instead of those in use.
          */
         archived?: boolean;
         /**
@@ -6431,7 +6700,7 @@ export type AppointmentTemplateListData = {
 
 export type AppointmentTemplateListErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -6439,17 +6708,21 @@ export type AppointmentTemplateListErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -6459,11 +6732,11 @@ export type AppointmentTemplateListErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -6483,11 +6756,11 @@ export type AppointmentTemplateCreateData = {
     body: AppointmentTemplateInput;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -6498,7 +6771,7 @@ export type AppointmentTemplateCreateData = {
 
 export type AppointmentTemplateCreateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -6506,11 +6779,11 @@ export type AppointmentTemplateCreateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -6526,7 +6799,7 @@ export type AppointmentTemplateCreateErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -6542,11 +6815,11 @@ export type AppointmentTemplateCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -6566,7 +6839,7 @@ export type AppointmentTemplateFindData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -6582,7 +6855,7 @@ export type AppointmentTemplateFindData = {
 
 export type AppointmentTemplateFindErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -6590,17 +6863,21 @@ export type AppointmentTemplateFindErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -6610,11 +6887,11 @@ export type AppointmentTemplateFindErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -6634,13 +6911,13 @@ export type AppointmentTemplateDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the template.
+         * Identifier of the template.
          */
         appointment_template_id: number;
     };
@@ -6650,7 +6927,7 @@ export type AppointmentTemplateDeleteData = {
 
 export type AppointmentTemplateDeleteErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -6658,11 +6935,11 @@ export type AppointmentTemplateDeleteErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -6674,6 +6951,10 @@ export type AppointmentTemplateDeleteErrors = {
      */
     409: ErrorEnvelope;
     /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
+    /**
      * Too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
@@ -6682,11 +6963,11 @@ export type AppointmentTemplateDeleteErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -6706,13 +6987,13 @@ export type AppointmentTemplateGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the template.
+         * Identifier of the template.
          */
         appointment_template_id: number;
     };
@@ -6722,7 +7003,7 @@ export type AppointmentTemplateGetData = {
 
 export type AppointmentTemplateGetErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -6730,17 +7011,21 @@ export type AppointmentTemplateGetErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -6750,11 +7035,11 @@ export type AppointmentTemplateGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -6774,13 +7059,13 @@ export type AppointmentTemplateUpdateData = {
     body: AppointmentTemplateInput;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the template.
+         * Identifier of the template.
          */
         appointment_template_id: number;
     };
@@ -6790,7 +7075,7 @@ export type AppointmentTemplateUpdateData = {
 
 export type AppointmentTemplateUpdateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -6798,11 +7083,11 @@ export type AppointmentTemplateUpdateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -6818,7 +7103,7 @@ export type AppointmentTemplateUpdateErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -6834,11 +7119,11 @@ export type AppointmentTemplateUpdateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -6858,27 +7143,28 @@ export type SpecialistAvailabilityGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the specialist.
+         * Identifier of the specialist.
          */
         specialist_id: number;
     };
     query?: {
         /**
-         * Only slots that begin at this moment or later; now when left out.
+         * Selects slots that begin at this time or later; now when left out.
          */
         from?: string;
         /**
-         * Only slots that begin before this moment, at most 92 days after `from`; 7 days after it when left out.
+         * Selects slots that begin before this time, at most 92 days after `from`; 7 days after it when left out.
          */
         to?: string;
         /**
-         * What is to be booked: its duration, buffers and notice hold. The specialist's own when left out.
+         * Appointment template to book, which determines duration, buffers and minimum notice; those of the
+         * specialist's schedule when left out.
          */
         template_id?: number;
     };
@@ -6887,7 +7173,7 @@ export type SpecialistAvailabilityGetData = {
 
 export type SpecialistAvailabilityGetErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -6895,17 +7181,21 @@ export type SpecialistAvailabilityGetErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -6915,11 +7205,11 @@ export type SpecialistAvailabilityGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -6939,7 +7229,7 @@ export type WaitlistEntryListData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -6950,19 +7240,19 @@ export type WaitlistEntryListData = {
          */
         page?: number;
         /**
-         * Entries a page, at most 100.
+         * Entries per page, at most 100.
          */
         page_size?: number;
         /**
-         * Only those that name this specialist.
+         * Selects entries that name this specialist.
          */
         specialist_id?: number;
         /**
-         * Only those of this patient.
+         * Selects entries of this patient.
          */
         patient_id?: number;
         /**
-         * Only those that stand there.
+         * Selects entries with this status.
          */
         status?: WaitlistStatus;
     };
@@ -6971,7 +7261,7 @@ export type WaitlistEntryListData = {
 
 export type WaitlistEntryListErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -6979,17 +7269,21 @@ export type WaitlistEntryListErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -6999,11 +7293,11 @@ export type WaitlistEntryListErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -7023,11 +7317,11 @@ export type WaitlistEntryCreateData = {
     body: CreateWaitlistEntry;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -7038,7 +7332,7 @@ export type WaitlistEntryCreateData = {
 
 export type WaitlistEntryCreateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -7046,11 +7340,11 @@ export type WaitlistEntryCreateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -7066,7 +7360,7 @@ export type WaitlistEntryCreateErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -7082,11 +7376,11 @@ export type WaitlistEntryCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -7106,13 +7400,13 @@ export type WaitlistEntryDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the entry.
+         * Identifier of the entry.
          */
         waitlist_entry_id: number;
     };
@@ -7122,7 +7416,7 @@ export type WaitlistEntryDeleteData = {
 
 export type WaitlistEntryDeleteErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -7130,11 +7424,11 @@ export type WaitlistEntryDeleteErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -7146,6 +7440,10 @@ export type WaitlistEntryDeleteErrors = {
      */
     409: ErrorEnvelope;
     /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
+    /**
      * Too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
@@ -7154,11 +7452,11 @@ export type WaitlistEntryDeleteErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -7178,23 +7476,23 @@ export type WaitlistEntryAcceptData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
     path: {
         /**
-         * Id of the entry.
+         * Identifier of the entry.
          */
         waitlist_entry_id: number;
     };
     query?: {
         /**
-         * The offer that is meant: 409 `offer_expired` when it is another by now. Left out, whichever it is.
+         * Offer to accept; 409 `offer_expired` when the entry has another one. The present offer when left out.
          */
         appointment_id?: number;
     };
@@ -7203,7 +7501,7 @@ export type WaitlistEntryAcceptData = {
 
 export type WaitlistEntryAcceptErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -7211,11 +7509,11 @@ export type WaitlistEntryAcceptErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -7226,6 +7524,10 @@ export type WaitlistEntryAcceptErrors = {
      * The request conflicts with the present state.
      */
     409: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * The body is well formed, but values in it are wrong; `details.fields` lists each.
      */
@@ -7239,11 +7541,11 @@ export type WaitlistEntryAcceptErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -7263,7 +7565,7 @@ export type AppointmentListData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -7274,31 +7576,31 @@ export type AppointmentListData = {
          */
         page?: number;
         /**
-         * Entries a page, at most 100.
+         * Entries per page, at most 100.
          */
         page_size?: number;
         /**
-         * Only those that end after this moment.
+         * Selects appointments that end after this time.
          */
         from?: string;
         /**
-         * Only those that begin before this moment.
+         * Selects appointments that begin before this time.
          */
         to?: string;
         /**
-         * Only those of this specialist.
+         * Selects appointments of this specialist.
          */
         specialist_id?: number;
         /**
-         * Only those of this patient.
+         * Selects appointments of this patient.
          */
         patient_id?: number;
         /**
-         * Only those in this state.
+         * Selects appointments with this status.
          */
         status?: AppointmentStatus;
         /**
-         * Only those booked as this appointment template.
+         * Selects appointments booked with this appointment template.
          */
         template_id?: number;
         /**
@@ -7311,7 +7613,7 @@ export type AppointmentListData = {
 
 export type AppointmentListErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -7319,17 +7621,21 @@ export type AppointmentListErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -7339,11 +7645,11 @@ export type AppointmentListErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -7363,11 +7669,11 @@ export type AppointmentCreateData = {
     body: CreateAppointment;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -7378,7 +7684,7 @@ export type AppointmentCreateData = {
 
 export type AppointmentCreateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -7386,11 +7692,11 @@ export type AppointmentCreateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -7406,7 +7712,7 @@ export type AppointmentCreateErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -7422,11 +7728,11 @@ export type AppointmentCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -7446,13 +7752,13 @@ export type AppointmentDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the appointment.
+         * Identifier of the appointment.
          */
         appointment_id: number;
     };
@@ -7462,7 +7768,7 @@ export type AppointmentDeleteData = {
 
 export type AppointmentDeleteErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -7470,11 +7776,11 @@ export type AppointmentDeleteErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -7486,6 +7792,10 @@ export type AppointmentDeleteErrors = {
      */
     409: ErrorEnvelope;
     /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
+    /**
      * Too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
@@ -7494,11 +7804,11 @@ export type AppointmentDeleteErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -7518,13 +7828,13 @@ export type AppointmentGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the appointment.
+         * Identifier of the appointment.
          */
         appointment_id: number;
     };
@@ -7534,7 +7844,7 @@ export type AppointmentGetData = {
 
 export type AppointmentGetErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -7542,17 +7852,21 @@ export type AppointmentGetErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -7562,11 +7876,11 @@ export type AppointmentGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -7586,13 +7900,13 @@ export type AppointmentUpdateData = {
     body: UpdateAppointment;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the appointment.
+         * Identifier of the appointment.
          */
         appointment_id: number;
     };
@@ -7602,7 +7916,7 @@ export type AppointmentUpdateData = {
 
 export type AppointmentUpdateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -7610,11 +7924,11 @@ export type AppointmentUpdateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -7630,7 +7944,7 @@ export type AppointmentUpdateErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -7646,11 +7960,11 @@ export type AppointmentUpdateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -7670,13 +7984,13 @@ export type AppointmentFindData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Uid of the appointment.
+         * UID of the appointment.
          */
         uid: string;
     };
@@ -7686,7 +8000,7 @@ export type AppointmentFindData = {
 
 export type AppointmentFindErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -7694,17 +8008,21 @@ export type AppointmentFindErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -7714,11 +8032,11 @@ export type AppointmentFindErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -7738,11 +8056,11 @@ export type AppointmentHoldCreateData = {
     body: HoldAppointment;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -7753,7 +8071,7 @@ export type AppointmentHoldCreateData = {
 
 export type AppointmentHoldCreateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -7761,11 +8079,11 @@ export type AppointmentHoldCreateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -7781,7 +8099,7 @@ export type AppointmentHoldCreateErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -7797,11 +8115,11 @@ export type AppointmentHoldCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -7821,13 +8139,13 @@ export type AppointmentHoldDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the appointment.
+         * Identifier of the appointment.
          */
         appointment_id: number;
     };
@@ -7837,7 +8155,7 @@ export type AppointmentHoldDeleteData = {
 
 export type AppointmentHoldDeleteErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -7845,11 +8163,11 @@ export type AppointmentHoldDeleteErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -7861,6 +8179,10 @@ export type AppointmentHoldDeleteErrors = {
      */
     409: ErrorEnvelope;
     /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
+    /**
      * Too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
@@ -7869,11 +8191,11 @@ export type AppointmentHoldDeleteErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -7893,11 +8215,11 @@ export type AppointmentBookData = {
     body: BookAppointment;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -7908,7 +8230,7 @@ export type AppointmentBookData = {
 
 export type AppointmentBookErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -7916,11 +8238,11 @@ export type AppointmentBookErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -7936,7 +8258,7 @@ export type AppointmentBookErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -7952,11 +8274,11 @@ export type AppointmentBookErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -7976,17 +8298,17 @@ export type AppointmentConfirmData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
     path: {
         /**
-         * Id of the appointment.
+         * Identifier of the appointment.
          */
         appointment_id: number;
     };
@@ -7996,7 +8318,7 @@ export type AppointmentConfirmData = {
 
 export type AppointmentConfirmErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -8004,11 +8326,11 @@ export type AppointmentConfirmErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -8019,6 +8341,10 @@ export type AppointmentConfirmErrors = {
      * The request conflicts with the present state.
      */
     409: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * The body is well formed, but values in it are wrong; `details.fields` lists each.
      */
@@ -8032,11 +8358,11 @@ export type AppointmentConfirmErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -8056,17 +8382,17 @@ export type AppointmentStartData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
     path: {
         /**
-         * Id of the appointment.
+         * Identifier of the appointment.
          */
         appointment_id: number;
     };
@@ -8076,7 +8402,7 @@ export type AppointmentStartData = {
 
 export type AppointmentStartErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -8084,11 +8410,11 @@ export type AppointmentStartErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -8099,6 +8425,10 @@ export type AppointmentStartErrors = {
      * The request conflicts with the present state.
      */
     409: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * The body is well formed, but values in it are wrong; `details.fields` lists each.
      */
@@ -8112,11 +8442,11 @@ export type AppointmentStartErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -8136,17 +8466,17 @@ export type AppointmentCompleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
     path: {
         /**
-         * Id of the appointment.
+         * Identifier of the appointment.
          */
         appointment_id: number;
     };
@@ -8156,7 +8486,7 @@ export type AppointmentCompleteData = {
 
 export type AppointmentCompleteErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -8164,11 +8494,11 @@ export type AppointmentCompleteErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -8179,6 +8509,10 @@ export type AppointmentCompleteErrors = {
      * The request conflicts with the present state.
      */
     409: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * The body is well formed, but values in it are wrong; `details.fields` lists each.
      */
@@ -8192,11 +8526,11 @@ export type AppointmentCompleteErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -8216,17 +8550,17 @@ export type AppointmentNoShowData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
     path: {
         /**
-         * Id of the appointment.
+         * Identifier of the appointment.
          */
         appointment_id: number;
     };
@@ -8236,7 +8570,7 @@ export type AppointmentNoShowData = {
 
 export type AppointmentNoShowErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -8244,11 +8578,11 @@ export type AppointmentNoShowErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -8259,6 +8593,10 @@ export type AppointmentNoShowErrors = {
      * The request conflicts with the present state.
      */
     409: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * The body is well formed, but values in it are wrong; `details.fields` lists each.
      */
@@ -8272,11 +8610,11 @@ export type AppointmentNoShowErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -8296,17 +8634,17 @@ export type AppointmentCancelData = {
     body: CancelAppointment;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
     path: {
         /**
-         * Id of the appointment.
+         * Identifier of the appointment.
          */
         appointment_id: number;
     };
@@ -8316,7 +8654,7 @@ export type AppointmentCancelData = {
 
 export type AppointmentCancelErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -8324,11 +8662,11 @@ export type AppointmentCancelErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -8344,7 +8682,7 @@ export type AppointmentCancelErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -8360,11 +8698,11 @@ export type AppointmentCancelErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -8384,17 +8722,17 @@ export type AppointmentRescheduleData = {
     body: RescheduleAppointment;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
     path: {
         /**
-         * Id of the appointment.
+         * Identifier of the appointment.
          */
         appointment_id: number;
     };
@@ -8404,7 +8742,7 @@ export type AppointmentRescheduleData = {
 
 export type AppointmentRescheduleErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -8412,11 +8750,11 @@ export type AppointmentRescheduleErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -8432,7 +8770,7 @@ export type AppointmentRescheduleErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -8448,11 +8786,11 @@ export type AppointmentRescheduleErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -8472,13 +8810,13 @@ export type AppointmentRescheduleListData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the appointment.
+         * Identifier of the appointment.
          */
         appointment_id: number;
     };
@@ -8488,7 +8826,7 @@ export type AppointmentRescheduleListData = {
          */
         page?: number;
         /**
-         * Entries a page, at most 100.
+         * Entries per page, at most 100.
          */
         page_size?: number;
     };
@@ -8497,7 +8835,7 @@ export type AppointmentRescheduleListData = {
 
 export type AppointmentRescheduleListErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -8505,17 +8843,21 @@ export type AppointmentRescheduleListErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -8525,11 +8867,11 @@ export type AppointmentRescheduleListErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -8549,18 +8891,18 @@ export type AppointmentSeriesCreateData = {
     body: CreateAppointmentSeries;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
     path?: never;
     query?: {
         /**
-         * What becomes of it when some of the times are not free; `fail` when left out.
+         * Treatment of times that are not free; `fail` when left out.
          */
         on_conflict?: OnConflict;
     };
@@ -8569,7 +8911,7 @@ export type AppointmentSeriesCreateData = {
 
 export type AppointmentSeriesCreateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -8577,11 +8919,11 @@ export type AppointmentSeriesCreateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -8597,7 +8939,7 @@ export type AppointmentSeriesCreateErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -8613,11 +8955,11 @@ export type AppointmentSeriesCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -8637,13 +8979,13 @@ export type AppointmentSeriesGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the series.
+         * Identifier of the series.
          */
         appointment_series_id: number;
     };
@@ -8653,7 +8995,7 @@ export type AppointmentSeriesGetData = {
 
 export type AppointmentSeriesGetErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -8661,17 +9003,21 @@ export type AppointmentSeriesGetErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -8681,11 +9027,11 @@ export type AppointmentSeriesGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -8705,23 +9051,23 @@ export type AppointmentSeriesUpdateData = {
     body: UpdateAppointmentSeries;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the series.
+         * Identifier of the series.
          */
         appointment_series_id: number;
     };
     query: {
         /**
-         * Which of its appointments change.
+         * Appointments to change.
          */
         scope: SeriesScope;
         /**
-         * What becomes of it when some of the times are not free; `fail` when left out.
+         * Treatment of times that are not free; `fail` when left out.
          */
         on_conflict?: OnConflict;
     };
@@ -8730,7 +9076,7 @@ export type AppointmentSeriesUpdateData = {
 
 export type AppointmentSeriesUpdateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -8738,11 +9084,11 @@ export type AppointmentSeriesUpdateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -8758,7 +9104,7 @@ export type AppointmentSeriesUpdateErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -8774,11 +9120,11 @@ export type AppointmentSeriesUpdateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -8798,23 +9144,23 @@ export type AppointmentSeriesCancelData = {
     body: CancelAppointmentSeries;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
     path: {
         /**
-         * Id of the series.
+         * Identifier of the series.
          */
         appointment_series_id: number;
     };
     query: {
         /**
-         * Which of its appointments are called off.
+         * Appointments to cancel.
          */
         scope: SeriesScope;
     };
@@ -8823,7 +9169,7 @@ export type AppointmentSeriesCancelData = {
 
 export type AppointmentSeriesCancelErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -8831,11 +9177,11 @@ export type AppointmentSeriesCancelErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -8851,7 +9197,7 @@ export type AppointmentSeriesCancelErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -8867,11 +9213,11 @@ export type AppointmentSeriesCancelErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -8891,30 +9237,30 @@ export type CalendarGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
     path?: never;
     query: {
         /**
-         * Those that end after this moment.
+         * Beginning of the range: selects appointments that end after it.
          */
         from: string;
         /**
-         * Those that begin before this moment, at most 92 days after `from`.
+         * End of the range, after `from` and at most 92 days after it: selects appointments that begin before it.
          */
         to: string;
         /**
-         * Only those of this specialist.
+         * Selects appointments of this specialist.
          */
         specialist_id?: number;
         /**
-         * Only those in this state.
+         * Selects appointments with this status.
          */
         status?: AppointmentStatus;
         /**
-         * The IANA zone of local times; the organization's when left out.
+         * IANA zone of the local times; the organization's when left out.
          */
         timezone?: string;
     };
@@ -8923,7 +9269,7 @@ export type CalendarGetData = {
 
 export type CalendarGetErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -8931,17 +9277,21 @@ export type CalendarGetErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -8951,11 +9301,11 @@ export type CalendarGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -8975,11 +9325,11 @@ export type CalendarSearchData = {
     body: SearchCalendar;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -8990,7 +9340,7 @@ export type CalendarSearchData = {
 
 export type CalendarSearchErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -8998,11 +9348,11 @@ export type CalendarSearchErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -9018,7 +9368,7 @@ export type CalendarSearchErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -9034,11 +9384,11 @@ export type CalendarSearchErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -9058,7 +9408,7 @@ export type CalendarFeedDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -9069,7 +9419,7 @@ export type CalendarFeedDeleteData = {
 
 export type CalendarFeedDeleteErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -9077,11 +9427,11 @@ export type CalendarFeedDeleteErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -9093,6 +9443,10 @@ export type CalendarFeedDeleteErrors = {
      */
     409: ErrorEnvelope;
     /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
+    /**
      * Too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
@@ -9101,11 +9455,11 @@ export type CalendarFeedDeleteErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -9125,11 +9479,11 @@ export type CalendarFeedCreateData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -9140,7 +9494,7 @@ export type CalendarFeedCreateData = {
 
 export type CalendarFeedCreateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -9148,11 +9502,11 @@ export type CalendarFeedCreateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -9163,6 +9517,10 @@ export type CalendarFeedCreateErrors = {
      * The request conflicts with the present state.
      */
     409: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * The body is well formed, but values in it are wrong; `details.fields` lists each.
      */
@@ -9176,11 +9534,11 @@ export type CalendarFeedCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -9201,7 +9559,7 @@ export type CalendarFeedGetData = {
     path?: never;
     query: {
         /**
-         * The token that the link was given with.
+         * Token of the feed.
          */
         token: string;
     };
@@ -9210,17 +9568,21 @@ export type CalendarFeedGetData = {
 
 export type CalendarFeedGetErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -9230,11 +9592,11 @@ export type CalendarFeedGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -9254,17 +9616,17 @@ export type VideoTokenCreateData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
     path: {
         /**
-         * Id of the appointment.
+         * Identifier of the appointment.
          */
         appointment_id: number;
     };
@@ -9274,7 +9636,7 @@ export type VideoTokenCreateData = {
 
 export type VideoTokenCreateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -9282,11 +9644,11 @@ export type VideoTokenCreateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -9297,6 +9659,10 @@ export type VideoTokenCreateErrors = {
      * The request conflicts with the present state.
      */
     409: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * The body is well formed, but values in it are wrong; `details.fields` lists each.
      */
@@ -9310,11 +9676,11 @@ export type VideoTokenCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -9334,7 +9700,7 @@ export type GdprUserExportData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -9350,7 +9716,7 @@ export type GdprUserExportData = {
 
 export type GdprUserExportErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -9358,17 +9724,21 @@ export type GdprUserExportErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -9378,11 +9748,11 @@ export type GdprUserExportErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -9391,7 +9761,7 @@ export type GdprUserExportError = GdprUserExportErrors[keyof GdprUserExportError
 
 export type GdprUserExportResponses = {
     /**
-     * Everything that is held on the person.
+     * All data that is held on the person.
      */
     200: PersonExport;
 };
@@ -9402,7 +9772,7 @@ export type GdprUserEraseData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -9414,7 +9784,7 @@ export type GdprUserEraseData = {
     };
     query?: {
         /**
-         * With `true` only the plan is made and nothing changed.
+         * `true` if the job should only make the plan and change nothing.
          */
         dry_run?: boolean;
     };
@@ -9423,7 +9793,7 @@ export type GdprUserEraseData = {
 
 export type GdprUserEraseErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -9431,11 +9801,11 @@ export type GdprUserEraseErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -9447,6 +9817,10 @@ export type GdprUserEraseErrors = {
      */
     409: ErrorEnvelope;
     /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
+    /**
      * Too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
@@ -9455,11 +9829,11 @@ export type GdprUserEraseErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -9479,11 +9853,11 @@ export type GdprUserAnonymizeData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -9495,7 +9869,7 @@ export type GdprUserAnonymizeData = {
     };
     query?: {
         /**
-         * With `true` only the plan is made and nothing changed.
+         * `true` if the job should only make the plan and change nothing.
          */
         dry_run?: boolean;
     };
@@ -9504,7 +9878,7 @@ export type GdprUserAnonymizeData = {
 
 export type GdprUserAnonymizeErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -9512,11 +9886,11 @@ export type GdprUserAnonymizeErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -9527,6 +9901,10 @@ export type GdprUserAnonymizeErrors = {
      * The request conflicts with the present state.
      */
     409: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * The body is well formed, but values in it are wrong; `details.fields` lists each.
      */
@@ -9540,11 +9918,11 @@ export type GdprUserAnonymizeErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -9564,7 +9942,7 @@ export type GdprPatientExportData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -9580,7 +9958,7 @@ export type GdprPatientExportData = {
 
 export type GdprPatientExportErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -9588,17 +9966,21 @@ export type GdprPatientExportErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -9608,11 +9990,11 @@ export type GdprPatientExportErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -9621,7 +10003,7 @@ export type GdprPatientExportError = GdprPatientExportErrors[keyof GdprPatientEx
 
 export type GdprPatientExportResponses = {
     /**
-     * Everything that is held on the person.
+     * All data that is held on the person.
      */
     200: PersonExport;
 };
@@ -9632,7 +10014,7 @@ export type GdprPatientEraseData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -9644,7 +10026,7 @@ export type GdprPatientEraseData = {
     };
     query?: {
         /**
-         * With `true` only the plan is made and nothing changed.
+         * `true` if the job should only make the plan and change nothing.
          */
         dry_run?: boolean;
     };
@@ -9653,7 +10035,7 @@ export type GdprPatientEraseData = {
 
 export type GdprPatientEraseErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -9661,11 +10043,11 @@ export type GdprPatientEraseErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -9677,6 +10059,10 @@ export type GdprPatientEraseErrors = {
      */
     409: ErrorEnvelope;
     /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
+    /**
      * Too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
@@ -9685,11 +10071,11 @@ export type GdprPatientEraseErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -9709,11 +10095,11 @@ export type GdprPatientAnonymizeData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered like the first time and does nothing. A UUID for example.
+         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
          */
         'Idempotency-Key'?: string;
     };
@@ -9725,7 +10111,7 @@ export type GdprPatientAnonymizeData = {
     };
     query?: {
         /**
-         * With `true` only the plan is made and nothing changed.
+         * `true` if the job should only make the plan and change nothing.
          */
         dry_run?: boolean;
     };
@@ -9734,7 +10120,7 @@ export type GdprPatientAnonymizeData = {
 
 export type GdprPatientAnonymizeErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -9742,11 +10128,11 @@ export type GdprPatientAnonymizeErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -9757,6 +10143,10 @@ export type GdprPatientAnonymizeErrors = {
      * The request conflicts with the present state.
      */
     409: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * The body is well formed, but values in it are wrong; `details.fields` lists each.
      */
@@ -9770,11 +10160,11 @@ export type GdprPatientAnonymizeErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -9794,7 +10184,7 @@ export type GdprJobGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in; the one last switched to when left out.
+         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
          */
         'X-Organization-Id'?: number;
     };
@@ -9810,7 +10200,7 @@ export type GdprJobGetData = {
 
 export type GdprJobGetErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -9818,17 +10208,21 @@ export type GdprJobGetErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -9838,11 +10232,11 @@ export type GdprJobGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };

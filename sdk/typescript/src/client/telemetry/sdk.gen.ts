@@ -20,7 +20,7 @@ export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends 
 /**
  * Say that the process serves
  *
- * Asks nothing else, so it stays 200 while a dependency is down.
+ * Checks no dependency, so it stays 200 while one is down.
  */
 export const healthGet = <ThrowOnError extends boolean = true>(options: Options<HealthGetData, ThrowOnError>) => options.client.get<HealthGetResponses, HealthGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -29,9 +29,9 @@ export const healthGet = <ThrowOnError extends boolean = true>(options: Options<
 });
 
 /**
- * Say whether every dependency is there
+ * Check the dependencies
  *
- * 503 `not_ready` when one that is needed does not answer; `details.dependencies` has the same
+ * 503 `not_ready` when a required one does not answer; `details.dependencies` has the same
  * entries as the body of a 200. The answer may be a second old.
  */
 export const readyGet = <ThrowOnError extends boolean = true>(options: Options<ReadyGetData, ThrowOnError>) => options.client.get<ReadyGetResponses, ReadyGetErrors, ThrowOnError, 'data'>({
@@ -41,12 +41,12 @@ export const readyGet = <ThrowOnError extends boolean = true>(options: Options<R
 });
 
 /**
- * Refuse tokens that were issued before a moment
+ * Revoke the tokens issued before a time
  *
- * For Core only: when a person left an organization or has another role in it, when a session ended,
- * and when an account was closed. From the answer on this process refuses such a token with 401
- * `token_revoked` whatever it asks for, and every other one within a second. Asked again with an
- * earlier moment, the later one stands.
+ * For Core only. Core calls it when a person left an organization or changed the role in it, when a session
+ * ended, and when an account was closed. Once this has answered, this process refuses such a token with 401
+ * `token_revoked` in every operation; all other processes do so within a second. A call with an earlier time
+ * than the stored one changes nothing; the answer states the later time.
  */
 export const accessRevocationCreate = <ThrowOnError extends boolean = true>(options: Options<AccessRevocationCreateData, ThrowOnError>) => options.client.post<AccessRevocationCreateResponses, AccessRevocationCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -60,9 +60,10 @@ export const accessRevocationCreate = <ThrowOnError extends boolean = true>(opti
 });
 
 /**
- * Take over the settings of an organization
+ * Store the settings of an organization
  *
- * For Core only. Sent again, or after a later state has come, it changes nothing; the answer is what stands.
+ * For Core only. A revision that is not later than the stored one changes nothing. The answer is the stored
+ * state.
  */
 export const organizationSettingsPut = <ThrowOnError extends boolean = true>(options: Options<OrganizationSettingsPutData, ThrowOnError>) => options.client.put<OrganizationSettingsPutResponses, OrganizationSettingsPutErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -78,8 +79,9 @@ export const organizationSettingsPut = <ThrowOnError extends boolean = true>(opt
 /**
  * Store audit events
  *
- * For Core only. Answered once everything `accepted` is durable. An id seen before is answered
- * `duplicate` and changes nothing, so a batch whose answer was lost can be sent again as it is.
+ * For Core only. Answers once every event with the result `accepted` is durable. An event with an id that is
+ * already stored gets the result `duplicate` and changes nothing, so a batch whose answer was lost can be sent
+ * again unchanged.
  */
 export const auditIngest = <ThrowOnError extends boolean = true>(options: Options<AuditIngestData, ThrowOnError>) => options.client.post<AuditIngestResponses, AuditIngestErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -95,9 +97,9 @@ export const auditIngest = <ThrowOnError extends boolean = true>(options: Option
 /**
  * List the audit trail
  *
- * For administrators of the organization, and superadmins. Newest first. A page may be followed
- * by another as long as `meta.next_cursor` is there; entries that arrive in between don't
- * disturb it. Each search leaves an entry of its own, which names its results in `entity_ids`.
+ * For administrators of the organization and superadmins. Lists the newest entries first. There is another
+ * page as long as `meta.next_cursor` is present; entries that arrive meanwhile do not shift the pages. Each
+ * search adds an entry to the trail, which lists the ids of its results in `entity_ids`.
  */
 export const auditLogList = <ThrowOnError extends boolean = true>(options: Options<AuditLogListData, ThrowOnError>) => options.client.get<AuditLogListResponses, AuditLogListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -109,7 +111,7 @@ export const auditLogList = <ThrowOnError extends boolean = true>(options: Optio
 /**
  * Get an entry of the audit trail
  *
- * For administrators of the organization, and superadmins. Leaves an entry of its own.
+ * For administrators of the organization and superadmins. Each reading adds an entry to the trail.
  */
 export const auditLogGet = <ThrowOnError extends boolean = true>(options: Options<AuditLogGetData, ThrowOnError>) => options.client.get<AuditLogGetResponses, AuditLogGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -121,10 +123,10 @@ export const auditLogGet = <ThrowOnError extends boolean = true>(options: Option
 /**
  * Verify the audit trail
  *
- * For administrators of the organization, and superadmins. Walks along the organization's hash
- * chain, says up to where it is sealed and signed, and names the first thing that is wrong with
- * it. A walk that would take too long is answered `complete: false`; go on from there with
- * `after_position`. Verifying is itself an entry of the trail.
+ * For administrators of the organization and superadmins. Checks the organization's hash chain link by link,
+ * reports up to which link it is sealed and signed, and names the first fault. If the check would take too
+ * long, the answer has `complete: false`; continue with `after_position`. Each verification adds an entry to
+ * the trail.
  */
 export const auditVerify = <ThrowOnError extends boolean = true>(options: Options<AuditVerifyData, ThrowOnError>) => options.client.get<AuditVerifyResponses, AuditVerifyErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -136,9 +138,10 @@ export const auditVerify = <ThrowOnError extends boolean = true>(options: Option
 /**
  * List the signed heads of the audit trail
  *
- * For administrators of the organization, and superadmins. Newest first: for each organization and
- * day (UTC) that is over and had entries, the last link of its hash chain, signed. Keep them
- * elsewhere; `audit_verify` compares the chain with those that are here.
+ * For administrators of the organization and superadmins. Lists the newest heads first. A head is the last
+ * link of an organization's hash chain on one day (UTC), signed; every past day with entries has one. Keep a
+ * copy outside the platform: with it you can prove later whether the end of the chain was cut off or the chain
+ * was rewritten. `audit_verify` compares the chain with the heads that are stored here.
  */
 export const auditHeadList = <ThrowOnError extends boolean = true>(options: Options<AuditHeadListData, ThrowOnError>) => options.client.get<AuditHeadListResponses, AuditHeadListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -148,9 +151,9 @@ export const auditHeadList = <ThrowOnError extends boolean = true>(options: Opti
 });
 
 /**
- * Get the keys that heads of the audit trail are signed with
+ * Get the public keys of signed heads
  *
- * A JSON Web Key Set, by which anybody can check a statement of `audit_head_list`.
+ * Returns a JSON Web Key Set, with which anybody can verify a `statement` of `audit_head_list`.
  */
 export const jwksGet = <ThrowOnError extends boolean = true>(options: Options<JwksGetData, ThrowOnError>) => options.client.get<JwksGetResponses, JwksGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -161,9 +164,9 @@ export const jwksGet = <ThrowOnError extends boolean = true>(options: Options<Jw
 /**
  * List security events
  *
- * For administrators of the organization, and superadmins. What rules saw in the audit trail while
- * it was stored, those that were noticed last first. An event that goes on is counted on, not
- * repeated. Each search leaves an entry in the trail, which names its results in `entity_ids`.
+ * For administrators of the organization and superadmins. Lists the events that rules derive from the audit
+ * trail as it is stored, the latest detected first. An event that goes on is updated, not repeated. Each
+ * search adds an entry to the audit trail, which lists the ids of its results in `entity_ids`.
  */
 export const securityEventList = <ThrowOnError extends boolean = true>(options: Options<SecurityEventListData, ThrowOnError>) => options.client.get<SecurityEventListResponses, SecurityEventListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -175,9 +178,9 @@ export const securityEventList = <ThrowOnError extends boolean = true>(options: 
 /**
  * Track events
  *
- * Who and where comes from the token. Nothing is stored unless the person has agreed to
- * analytics, or when the request asks not to be tracked (`Sec-GPC: 1`, `DNT: 1`); the answer
- * says how many events were stored and how many dropped. What is answered as stored is durable.
+ * The token says who the person is and in which organization. Nothing is stored if the person has not
+ * consented to analytics, or if the request asks not to be tracked (`Sec-GPC: 1`, `DNT: 1`); the answer counts
+ * the stored and the dropped events. Events that are counted as stored are durable.
  */
 export const analyticsTrack = <ThrowOnError extends boolean = true>(options: Options<AnalyticsTrackData, ThrowOnError>) => options.client.post<AnalyticsTrackResponses, AnalyticsTrackErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -193,7 +196,8 @@ export const analyticsTrack = <ThrowOnError extends boolean = true>(options: Opt
 /**
  * Summarize events
  *
- * For administrators, of their own organization. An event that was sent twice counts once.
+ * For administrators, of their own organization. An event that was sent twice counts once. 400 `invalid_range`
+ * if the period does not begin before it ends, or is longer than 366 days.
  */
 export const analyticsSummaryGet = <ThrowOnError extends boolean = true>(options: Options<AnalyticsSummaryGetData, ThrowOnError>) => options.client.get<AnalyticsSummaryGetResponses, AnalyticsSummaryGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -205,9 +209,9 @@ export const analyticsSummaryGet = <ThrowOnError extends boolean = true>(options
 /**
  * Track events of a session
  *
- * The events fold into one row a session and participant, whatever order they come in and
- * however often; bandwidth samples are also kept one by one. Nothing is stored unless the person
- * has agreed to media tracking. What is answered as stored is durable.
+ * Telemetry folds the events into one row for each session and participant, in whatever order and however
+ * often they arrive; it also stores each bandwidth sample. Nothing is stored unless the person has consented
+ * to media tracking. Events that are counted as stored are durable.
  */
 export const mediaEventTrack = <ThrowOnError extends boolean = true>(options: Options<MediaEventTrackData, ThrowOnError>) => options.client.post<MediaEventTrackResponses, MediaEventTrackErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -223,10 +227,10 @@ export const mediaEventTrack = <ThrowOnError extends boolean = true>(options: Op
 /**
  * Track pose frames of a session
  *
- * Takes up to 2 MiB, plain or with `Content-Encoding: gzip`: then up to 4 MiB unpacked, and at most
- * 256 KiB and 200 times what was sent. Nothing is stored unless the person has agreed to pose
- * tracking. A frame is named by its session and offset, so sending it again changes nothing; more
- * than 60 frames a second are dropped as `too_frequent`. What is answered as stored is durable.
+ * Takes a body of up to 2 MiB, plain or with `Content-Encoding: gzip`. A compressed body may unpack to 4 MiB
+ * at most, and to 200 times its own size plus 256 KiB at most. Nothing is stored unless the person has
+ * consented to pose tracking. Session and offset identify a frame, so frames can be sent again; more than 60
+ * frames a second are dropped as `too_frequent`. Frames that are counted as stored are durable.
  */
 export const poseFrameTrack = <ThrowOnError extends boolean = true>(options: Options<PoseFrameTrackData, ThrowOnError>) => options.client.post<PoseFrameTrackResponses, PoseFrameTrackErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -240,9 +244,9 @@ export const poseFrameTrack = <ThrowOnError extends boolean = true>(options: Opt
 });
 
 /**
- * Get one's own consent
+ * Get your own consent
  *
- * The latest decision on each purpose, in the organization of the token.
+ * Returns the latest decision on each purpose, in the organization of the token.
  */
 export const consentGet = <ThrowOnError extends boolean = true>(options: Options<ConsentGetData, ThrowOnError>) => options.client.get<ConsentGetResponses, ConsentGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -252,10 +256,10 @@ export const consentGet = <ThrowOnError extends boolean = true>(options: Options
 });
 
 /**
- * Decide on one's own consent
+ * Decide on your own consent
  *
- * Takes effect before it is answered: what was agreed to is stored from the next request on,
- * what was withdrawn is not. Earlier decisions are kept with their time and text. 409
+ * Takes effect before it is answered: from the next request on, events are stored for each purpose that was
+ * consented to, and for no other. Earlier decisions are kept with their time and text version. 409
  * `erasure_in_progress` while the person's data is being erased.
  */
 export const consentPut = <ThrowOnError extends boolean = true>(options: Options<ConsentPutData, ThrowOnError>) => options.client.put<ConsentPutResponses, ConsentPutErrors, ThrowOnError, 'data'>({
@@ -270,9 +274,9 @@ export const consentPut = <ThrowOnError extends boolean = true>(options: Options
 });
 
 /**
- * List who is not tracked
+ * List exclusions
  *
- * Administrators see everybody in the organization of the token, others themselves.
+ * Administrators see every excluded person of the token's organization, other people only themselves.
  */
 export const exclusionList = <ThrowOnError extends boolean = true>(options: Options<ExclusionListData, ThrowOnError>) => options.client.get<ExclusionListResponses, ExclusionListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -282,11 +286,12 @@ export const exclusionList = <ThrowOnError extends boolean = true>(options: Opti
 });
 
 /**
- * Exclude somebody from being tracked
+ * Exclude a person from tracking
  *
- * Oneself; administrators also others. From the answer on nothing is stored about the person,
- * whatever it agreed to. Doing it again changes nothing. 409 `erasure_in_progress` while the
- * person's data is being erased; nothing is stored about it then, either.
+ * People exclude themselves; administrators also exclude others. Once this has answered, nothing is stored
+ * about the person, whatever the person consented to. Repeating the request changes nothing. 409
+ * `erasure_in_progress` while the person's data is being erased; nothing is stored about the person during
+ * that time, either.
  */
 export const exclusionCreate = <ThrowOnError extends boolean = true>(options: Options<ExclusionCreateData, ThrowOnError>) => options.client.post<ExclusionCreateResponses, ExclusionCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -302,7 +307,8 @@ export const exclusionCreate = <ThrowOnError extends boolean = true>(options: Op
 /**
  * Lift an exclusion
  *
- * A person lifts what it asked for itself, an administrator what administrators asked for.
+ * People lift the exclusions that they asked for themselves, administrators those that administrators asked
+ * for.
  */
 export const exclusionDelete = <ThrowOnError extends boolean = true>(options: Options<ExclusionDeleteData, ThrowOnError>) => options.client.delete<ExclusionDeleteResponses, ExclusionDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -312,11 +318,11 @@ export const exclusionDelete = <ThrowOnError extends boolean = true>(options: Op
 });
 
 /**
- * Erase what is held on a person
+ * Erase a person's data
  *
- * For Core only. Starts a job over both stores; see `privacy_job_get` for its plan and receipt.
- * While it runs nothing more is stored about the person. Sending a request again gives the job
- * it has already; 409 `request_id_reused` when the id belongs to a request for something else.
+ * For Core only. Starts a job over both stores; `privacy_job_get` shows its plan and receipt. While the job
+ * runs, no data about the person is stored. Sending a request again returns the existing job; 409
+ * `request_id_reused` if its id belongs to a different request.
  */
 export const privacySubjectErase = <ThrowOnError extends boolean = true>(options: Options<PrivacySubjectEraseData, ThrowOnError>) => options.client.delete<PrivacySubjectEraseResponses, PrivacySubjectEraseErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -326,10 +332,10 @@ export const privacySubjectErase = <ThrowOnError extends boolean = true>(options
 });
 
 /**
- * Export what is held on a person
+ * Export a person's data
  *
- * For Core only. One JSON document of everything that is held in both stores. It is sent as it
- * is read: if a store fails on the way, the connection breaks off.
+ * For Core only. Returns one JSON document with all data about the person in both stores. The document is sent
+ * while it is read: if a store fails meanwhile, the connection is closed early.
  */
 export const privacySubjectExport = <ThrowOnError extends boolean = true>(options: Options<PrivacySubjectExportData, ThrowOnError>) => options.client.get<PrivacySubjectExportResponses, PrivacySubjectExportErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -341,7 +347,8 @@ export const privacySubjectExport = <ThrowOnError extends boolean = true>(option
 /**
  * Get the job of an erasure
  *
- * For Core only. Its plan, and as it goes on its receipt. What fails is tried again by itself.
+ * For Core only. Returns the plan of the job and, as it proceeds, its receipt. Failed steps are retried
+ * automatically.
  */
 export const privacyJobGet = <ThrowOnError extends boolean = true>(options: Options<PrivacyJobGetData, ThrowOnError>) => options.client.get<PrivacyJobGetResponses, PrivacyJobGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',

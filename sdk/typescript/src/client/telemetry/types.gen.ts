@@ -7,45 +7,50 @@ export type ClientOptions = {
 /**
  * AccessRevocation
  *
- * A revocation as it stands.
+ * Stored revocation.
  */
 export type AccessRevocation = {
     /**
-     * The user's id in Core.
+     * Id of the user in Core.
      */
     user_id: number;
     /**
-     * Of the tokens for which organization; of all of them when left out.
+     * Organization whose tokens are revoked; left out if it is all tokens of the user.
      */
     organization_id?: number;
     /**
-     * Tokens issued before are refused: the latest moment that was ever asked for.
+     * Tokens issued before this time are refused. It is the latest time that Core ever sent.
      */
     not_before: string;
     /**
-     * When it is forgotten, because every token that it is about has expired.
+     * Time at which the revocation is deleted, because every token that it affects has expired.
      */
     expires_at: string;
 };
 
 /**
- * Who acted.
+ * Kind of actor.
+ *
+ * - `user`: a person
+ * - `api_key`: a program with an API key of an organization
+ * - `system`: Core itself
+ * - `anonymous`: a caller that is not authenticated
  */
 export type ActorKind = 'user' | 'api_key' | 'system' | 'anonymous';
 
 /**
  * AnalyticsBatch
  *
- * A batch of events from one page of one person.
+ * Batch of events from one page of one person.
  */
 export type AnalyticsBatch = {
     /**
-     * When the page sent the batch, by its own clock; the difference to the service's clock corrects
-     * `occurred_at`.
+     * Time at which the page sent the batch, by its own clock. Telemetry corrects `occurred_at` by the difference
+     * to its own clock.
      */
     sent_at?: string;
     /**
-     * The events.
+     * Events of the batch.
      */
     events: Array<NewAnalyticsEvent>;
 };
@@ -53,15 +58,15 @@ export type AnalyticsBatch = {
 /**
  * AnalyticsSummary
  *
- * What happened in an organization in a stretch of time.
+ * Summary of the events of an organization in a period.
  */
 export type AnalyticsSummary = {
     /**
-     * Start of the stretch.
+     * Start of the period.
      */
     from: string;
     /**
-     * End of the stretch; not part of it.
+     * End of the period, which is not part of it.
      */
     to: string;
     /**
@@ -73,7 +78,7 @@ export type AnalyticsSummary = {
      */
     unique_actors: number;
     /**
-     * The events by name, most frequent first; at most 1,000 names.
+     * Events by name, most frequent first; at most 1,000 names.
      */
     by_event: Array<EventSummary>;
 };
@@ -81,7 +86,7 @@ export type AnalyticsSummary = {
 /**
  * AuditBatch
  *
- * A batch of audit events, each with an id of its own.
+ * Batch of audit events.
  */
 export type AuditBatch = {
     /**
@@ -93,68 +98,78 @@ export type AuditBatch = {
 /**
  * AuditFault
  *
- * The first thing that is wrong with a chain.
+ * First fault of a chain.
  */
 export type AuditFault = {
     /**
-     * What is wrong.
+     * Kind of fault.
      */
     kind: AuditFaultKind;
     /**
-     * The place in the chain, from 1; left out for an event that has none.
+     * Position in the chain, from 1; left out for an event that has none.
      */
     position?: number;
     /**
-     * The event, where one is known.
+     * Id of the event, if it is known.
      */
     audit_id?: string;
     /**
-     * The same for people.
+     * Description of the fault for people.
      */
     message: string;
 };
 
 /**
- * What is wrong with a chain.
+ * Kind of fault in a chain.
+ *
+ * - `altered_event`: the event differs from the sealed one
+ * - `altered_personal`: the address, user agent or client's request id was changed or added after sealing
+ * - `missing_event`: the event was removed
+ * - `missing_link`: the link was removed
+ * - `broken_link`: the link does not follow its predecessor
+ * - `head_mismatch`: the chain differs from the one whose head was signed, so it was rewritten
+ * - `forged_head`: the signature of a head is not Telemetry's
+ * - `truncated`: the end of the chain is missing, because a later head was signed
+ * - `unsealed_event`: the event was stored without entering the chain
  */
 export type AuditFaultKind = 'altered_event' | 'altered_personal' | 'missing_event' | 'missing_link' | 'broken_link' | 'head_mismatch' | 'forged_head' | 'truncated' | 'unsealed_event';
 
 /**
  * AuditHead
  *
- * The last link of a day, signed.
+ * Signed head: the last link of a day.
  */
 export type AuditHead = {
     /**
-     * Whose chain it is; 0 for what belongs to no organization.
+     * Organization of the chain; 0 for the chain of events that belong to none.
      */
     organization_id: number;
     /**
-     * The day (UTC) whose last link it is.
+     * Day (UTC) whose last link it is.
      */
     day: string;
     /**
-     * The place of the link in the chain, from 1.
+     * Position of the link in the chain, from 1.
      */
     position: number;
     /**
-     * The event that it seals.
+     * Id of the event that the link seals.
      */
     audit_id: string;
     /**
-     * The hash of the link, hexadecimal.
+     * Hash of the link, in hexadecimal.
      */
     hash: string;
     /**
-     * When it was signed.
+     * Time of the signature.
      */
     signed_at: string;
     /**
-     * The name of the key; see `/.well-known/jwks.json`.
+     * Id of the key that signed; see `/.well-known/jwks.json`.
      */
     kid: string;
     /**
-     * All of that as a compact JWS (EdDSA). Keep it elsewhere: it is the proof.
+     * Signed compact JWS (EdDSA) over the other fields. Keep a copy outside the platform: it is the proof.
      */
     statement: string;
 };
@@ -162,15 +177,15 @@ export type AuditHead = {
 /**
  * AuditHeadList
  *
- * A stretch of the signed heads, newest first.
+ * Page of signed heads, newest first.
  */
 export type AuditHeadList = {
     /**
-     * The heads.
+     * Heads of the page.
      */
     data: Array<AuditHead>;
     /**
-     * Where to go on.
+     * Position of the next page.
      */
     meta: CursorMeta;
 };
@@ -178,7 +193,7 @@ export type AuditHeadList = {
 /**
  * AuditLog
  *
- * One thing that was done or tried, as it is stored.
+ * Stored entry of the audit trail: an action that was done or attempted.
  */
 export type AuditLog = {
     /**
@@ -186,83 +201,83 @@ export type AuditLog = {
      */
     id: string;
     /**
-     * When it happened.
+     * Time at which the event occurred.
      */
     occurred_at: string;
     /**
-     * When it was stored here.
+     * Time at which Telemetry stored the event.
      */
     received_at: string;
     /**
-     * The organization it belongs to; 0 for what belongs to none.
+     * Organization to which the event belongs; 0 if it belongs to none.
      */
     organization_id: number;
     /**
-     * The user who acted.
+     * User who acted.
      */
     actor_user_id?: number;
     /**
-     * What kind of actor it was.
+     * Kind of actor.
      */
     actor_kind: ActorKind;
     /**
-     * The API key that acted.
+     * API key that acted.
      */
     actor_api_key_id?: number;
     /**
-     * The administrator behind the actor while impersonating.
+     * Administrator who impersonated the actor.
      */
     impersonator_user_id?: number;
     /**
-     * What was done.
+     * Action, e.g. `created`, `updated`, `deleted`, `read`.
      */
     action: string;
     /**
-     * Kind of thing it was done to.
+     * Type of the affected entity.
      */
     entity_type: string;
     /**
-     * Id of that thing.
+     * Id of the affected entity, if there is exactly one.
      */
     entity_id?: string;
     /**
-     * Ids of those things, where there were many, such as the results of a search.
+     * Ids of the affected entities, if there are several, e.g. the results of a search.
      */
     entity_ids: Array<string>;
     /**
-     * Names of the fields that changed.
+     * Names of the changed fields.
      */
     changed_fields: Array<string>;
     /**
-     * Id of the request in which it happened.
+     * Id of the request in which the event occurred.
      */
     request_id?: string;
     /**
-     * How it ended.
+     * Outcome of the action.
      */
     outcome: AuditOutcome;
     /**
-     * The operation of Core's API.
+     * Operation of Core's API.
      */
     operation_id?: string;
     /**
-     * The stable code of the error that an attempt was answered with.
+     * Stable code of the error with which the attempt was answered.
      */
     error_code?: string;
     /**
-     * How many such attempts this stands for.
+     * Number of attempts that this entry stands for.
      */
     occurrences: number;
     /**
-     * The actor's address, unless it was erased.
+     * IP address of the actor, unless it was erased.
      */
     ip?: string;
     /**
-     * The actor's user agent, unless it was erased.
+     * User agent of the actor, unless it was erased.
      */
     user_agent?: string;
     /**
-     * Id that the actor's program gave the request, unless it was erased.
+     * Id that the client gave the request in `X-Request-Id`, unless it was erased.
      */
     client_request_id?: string;
 };
@@ -270,32 +285,36 @@ export type AuditLog = {
 /**
  * AuditLogList
  *
- * A stretch of the audit trail, newest first.
+ * Page of the audit trail, newest entries first.
  */
 export type AuditLogList = {
     /**
-     * The entries.
+     * Entries of the page.
      */
     data: Array<AuditLog>;
     /**
-     * Where to go on.
+     * Position of the next page.
      */
     meta: CursorMeta;
 };
 
 /**
- * How the attempt ended.
+ * Outcome of an action.
+ *
+ * - `succeeded`: the action was done
+ * - `denied`: the actor was not allowed to do it
+ * - `failed`: the actor was allowed to do it, but it was not possible
  */
 export type AuditOutcome = 'succeeded' | 'denied' | 'failed';
 
 /**
  * AuditReceipt
  *
- * What became of the batch. Once this is answered, what is `accepted` is durable.
+ * Result of the batch. Every event with the result `accepted` is durable.
  */
 export type AuditReceipt = {
     /**
-     * One entry an event, in the order of the batch.
+     * Results, one for each event, in the order of the batch.
      */
     results: Array<AuditResult>;
 };
@@ -303,7 +322,7 @@ export type AuditReceipt = {
 /**
  * AuditResult
  *
- * What became of one event of the batch.
+ * Result for one event of the batch.
  */
 export type AuditResult = {
     /**
@@ -311,36 +330,40 @@ export type AuditResult = {
      */
     id: string;
     /**
-     * What became of it.
+     * Result for the event.
      */
     result: AuditResultKind;
     /**
-     * Why it was rejected.
+     * Reason for the rejection.
      */
     reason?: string;
 };
 
 /**
- * What became of one event.
+ * Result for one event.
+ *
+ * - `accepted`: the event is stored
+ * - `duplicate`: an event with this id was stored before; nothing was changed
+ * - `rejected`: the event cannot be stored as it is, now or later; see `reason`
  */
 export type AuditResultKind = 'accepted' | 'duplicate' | 'rejected';
 
 /**
  * AuditSealed
  *
- * The last link of a chain.
+ * Last link of a chain.
  */
 export type AuditSealed = {
     /**
-     * Its place, from 1.
+     * Position of the link, from 1.
      */
     position: number;
     /**
-     * The event that it seals.
+     * Id of the event that the link seals.
      */
     audit_id: string;
     /**
-     * When it was added.
+     * Time at which the link was added.
      */
     at: string;
 };
@@ -348,15 +371,15 @@ export type AuditSealed = {
 /**
  * AuditSigned
  *
- * The last signed head of a chain.
+ * Last signed head of a chain.
  */
 export type AuditSigned = {
     /**
-     * The day (UTC) whose last link it is.
+     * Day (UTC) whose last link is signed.
      */
     day: string;
     /**
-     * The place of that link.
+     * Position of that link.
      */
     position: number;
 };
@@ -364,43 +387,43 @@ export type AuditSigned = {
 /**
  * AuditVerification
  *
- * Whether an organization's chain holds.
+ * Result of the verification of an organization's chain.
  */
 export type AuditVerification = {
     /**
-     * Whose chain it is; 0 for what belongs to no organization.
+     * Organization of the chain; 0 for the chain of events that belong to none.
      */
     organization_id: number;
     /**
-     * Whether nothing is wrong with what was walked over.
+     * `true` if the checked part of the chain has no fault.
      */
     intact: boolean;
     /**
-     * Whether the walk went to the end. If not, go on with `verified_to` as `after_position`.
+     * `true` if the check reached the end of the chain. Otherwise continue with `verified_to` as `after_position`.
      */
     complete: boolean;
     /**
-     * After which position the walk began: 0 for a whole chain, more where months were dropped.
+     * Position after which the check began: 0 for a whole chain, more if months were dropped.
      */
     verified_from: number;
     /**
-     * The position of the last link that was walked over and is good.
+     * Position of the last link that was checked and is valid.
      */
     verified_to: number;
     /**
-     * The last link; left out while there is none.
+     * Last link; left out if the chain has none.
      */
     sealed?: AuditSealed;
     /**
-     * How many events have been stored and wait for their link.
+     * Number of stored events that wait for their link.
      */
     waiting: number;
     /**
-     * The last signed head; left out while there is none.
+     * Last signed head; left out if the chain has none.
      */
     signed?: AuditSigned;
     /**
-     * The first thing that is wrong.
+     * First fault; left out if there is none.
      */
     fault?: AuditFault;
 };
@@ -408,19 +431,19 @@ export type AuditVerification = {
 /**
  * Consent
  *
- * What holds for a person at present.
+ * Current consent of a person.
  */
 export type Consent = {
     /**
-     * Events of pages.
+     * Consent to storing events of pages.
      */
     analytics: ConsentState;
     /**
-     * Sessions of calls and exercises.
+     * Consent to storing sessions of calls and exercises.
      */
     media: ConsentState;
     /**
-     * Body landmarks.
+     * Consent to storing body landmarks.
      */
     pose: ConsentState;
 };
@@ -428,15 +451,15 @@ export type Consent = {
 /**
  * ConsentState
  *
- * The latest decision on one purpose. Without any decision only `granted` is there, and false.
+ * Latest decision on one purpose. If there is none, `granted` is `false` and the other fields are left out.
  */
 export type ConsentState = {
     /**
-     * Whether data may be stored for this purpose.
+     * `true` if data may be stored for this purpose.
      */
     granted: boolean;
     /**
-     * Number of the decision, counted for each person from 1.
+     * Number of the decision, counted from 1 for each person.
      */
     version?: number;
     /**
@@ -444,11 +467,11 @@ export type ConsentState = {
      */
     text_version?: string;
     /**
-     * Where the decision was made.
+     * Place of the decision, e.g. `banner`, `settings`, `onboarding`.
      */
     source?: string;
     /**
-     * When the decision was recorded.
+     * Time at which the decision was recorded.
      */
     recorded_at?: string;
 };
@@ -456,11 +479,11 @@ export type ConsentState = {
 /**
  * ConsentUpdate
  *
- * What a person agrees to and does not. Replaces what was said before; the earlier versions are kept.
+ * Decision on every purpose. Replaces the previous decision, which is kept as an earlier version.
  */
 export type ConsentUpdate = {
     /**
-     * The decision on each purpose.
+     * Decision on each purpose.
      */
     purposes: PurposeDecisions;
     /**
@@ -468,7 +491,7 @@ export type ConsentUpdate = {
      */
     text_version: string;
     /**
-     * Where the decision was made, e.g. `banner`, `settings`, `onboarding`.
+     * Place of the decision, e.g. `banner`, `settings`, `onboarding`.
      */
     source: string;
 };
@@ -476,11 +499,11 @@ export type ConsentUpdate = {
 /**
  * CursorMeta
  *
- * Where a list goes on.
+ * Position of the next page of a list.
  */
 export type CursorMeta = {
     /**
-     * To be sent as `cursor` for the entries that follow; left out after the last.
+     * Value of `cursor` for the next page; left out on the last page.
      */
     next_cursor?: string;
 };
@@ -488,23 +511,23 @@ export type CursorMeta = {
 /**
  * DependencyState
  *
- * How one dependency answered.
+ * State of a dependency.
  */
 export type DependencyState = {
     /**
-     * Its name.
+     * Name of the dependency.
      */
     name: string;
     /**
-     * Whether it answered in time.
+     * `true` if it answered in time.
      */
     up: boolean;
     /**
-     * Whether the service is of no use without it.
+     * `true` if the service can't work without it.
      */
     required: boolean;
     /**
-     * How long the answer took, in milliseconds.
+     * Time that the answer took, in milliseconds.
      */
     latency_ms: number;
 };
@@ -516,14 +539,17 @@ export type DependencyState = {
  */
 export type DroppedEvents = {
     /**
-     * Why: `no_consent` (the person has not agreed to this purpose), `opted_out` (the request asks
-     * not to be tracked: `Sec-GPC: 1` or `DNT: 1`), `excluded` (the person is not to be tracked, or is
-     * being erased), `malformed` (see `faults`), `too_frequent` (more than the capped rate). More
-     * reasons may come.
+     * Reason for which the events were dropped. More reasons may be added.
+     *
+     * - `no_consent`: the person has not consented to this purpose
+     * - `opted_out`: the request asks not to be tracked (`Sec-GPC: 1` or `DNT: 1`)
+     * - `excluded`: the person is excluded from tracking, or is being erased
+     * - `malformed`: a field of the event is not valid; see `faults`
+     * - `too_frequent`: the event exceeds the maximum rate
      */
     reason: string;
     /**
-     * How many events.
+     * Number of events.
      */
     count: number;
 };
@@ -531,40 +557,44 @@ export type DroppedEvents = {
 /**
  * ErasureAccepted
  *
- * What was asked for is under way.
+ * Accepted erasure.
  */
 export type ErasureAccepted = {
     /**
-     * Id of the job: the `request_id` that it was asked for with.
+     * Id of the job: the `request_id` of the erasure.
      */
     job_id: string;
     /**
-     * How far it has come.
+     * Status of the job.
      */
     status: ErasureStatus;
     /**
-     * Whether nothing is changed and only the plan made.
+     * `true` if the job only makes the plan and changes nothing.
      */
     dry_run: boolean;
 };
 
 /**
- * What becomes of rows.
+ * Effect on the rows.
+ *
+ * - `delete`: the rows are deleted
+ * - `anonymize`: the rows are kept and name nobody any more
+ * - `retain`: the rows are kept unchanged; see `reason` and `until`
  */
 export type ErasureAction = 'delete' | 'anonymize' | 'retain';
 
 /**
  * ErasureFailure
  *
- * Something that went wrong on the way.
+ * Failure of a step.
  */
 export type ErasureFailure = {
     /**
-     * When.
+     * Time of the failure.
      */
     at: string;
     /**
-     * What, without any value; the logs of that time have the cause.
+     * Description of the failure, without any value; the logs of that time state the cause.
      */
     message: string;
 };
@@ -572,41 +602,41 @@ export type ErasureFailure = {
 /**
  * ErasureItem
  *
- * A table in which the person is found one way, and what becomes of the rows.
+ * Table in which the person is found in one way, and the effect on its rows.
  */
 export type ErasureItem = {
     /**
-     * The store: `postgresql` or `clickhouse`.
+     * Store: `postgresql` or `clickhouse`.
      */
     store: string;
     /**
-     * The table.
+     * Name of the table.
      */
     table: string;
     /**
-     * How the person is found, and in which column: `user`, `audit_entry`, `entity`, `erasure`,
-     * `dry_run` or `pseudonym`, then `:` and the column.
+     * Way in which the person is found (`user`, `audit_entry`, `entity`, `erasure`, `dry_run` or `pseudonym`),
+     * then `:` and the column.
      */
     found_by: string;
     /**
-     * The columns that are about the person.
+     * Columns that are about the person.
      */
     columns: Array<string>;
     /**
-     * What becomes of the rows.
+     * Effect on the rows.
      */
     action: ErasureAction;
     /**
-     * How many rows: found in a plan; deleted, anonymized or retained in a receipt. In ClickHouse
-     * what was sent twice counts twice until it is merged.
+     * Number of rows: found in a plan; deleted, anonymized or retained in a receipt. In ClickHouse, rows that were
+     * sent twice count twice until they are merged.
      */
     rows: number;
     /**
-     * Why they are retained.
+     * Reason for which the rows are retained.
      */
     reason?: string;
     /**
-     * How long they are retained.
+     * End of the retention.
      */
     until?: string;
 };
@@ -614,78 +644,85 @@ export type ErasureItem = {
 /**
  * ErasureJob
  *
- * A job: what it was to do and what it did.
+ * Job of an erasure, with its plan and receipt.
  */
 export type ErasureJob = {
     /**
-     * Its id.
+     * Id of the job.
      */
     job_id: string;
     /**
-     * How far it has come.
+     * Status of the job.
      */
     status: ErasureStatus;
     /**
-     * Whether nothing is changed and only the plan made.
+     * `true` if the job only makes the plan and changes nothing.
      */
     dry_run: boolean;
     /**
-     * How far it goes.
+     * Extent of the erasure.
      */
     mode: ErasureMode;
     /**
-     * What the subject's id is the id of.
+     * Kind of person that `subject_id` identifies.
      */
     subject_kind: SubjectKind;
     /**
-     * The subject's id in Core.
+     * Id of the person in Core.
      */
     subject_id: number;
     /**
-     * The organization whose data is meant, 0 for what belongs to none; left out for all of them.
+     * Organization whose data is erased, 0 for data that belongs to none; left out if the job covers every
+     * organization.
      */
     organization_id?: number;
     /**
-     * When it was asked for.
+     * Time of the request.
      */
     requested_at: string;
     /**
-     * When it was begun.
+     * Time at which the job started.
      */
     started_at?: string;
     /**
-     * When all of it was done and verified.
+     * Time at which every step was done and verified.
      */
     finished_at?: string;
     /**
-     * What was found at the beginning, table by table; empty before that.
+     * Rows that were found at the start, table by table; empty before that.
      */
     plan: Array<ErasureItem>;
     /**
-     * What was really changed, and what was retained; complete once `finished_at` is there. Empty
-     * for a dry run.
+     * Rows that were changed or retained; complete once `finished_at` is present. Empty for a dry run.
      */
     receipt: Array<ErasureItem>;
     /**
-     * What went wrong on the way, the latest last; at most 20. The job is tried again by itself.
+     * Failures of steps, the latest last; at most 20. Failed steps are retried automatically.
      */
     errors: Array<ErasureFailure>;
 };
 
 /**
- * How far it goes.
+ * Extent of an erasure.
+ *
+ * - `erase`: deletes everything that the law does not require to be kept, and anonymizes the rest
+ * - `anonymize`: keeps everything that can be kept without naming anybody, and deletes the rest
  */
 export type ErasureMode = 'erase' | 'anonymize';
 
 /**
- * How far a job has come.
+ * Status of a job.
+ *
+ * - `queued`: the job has not started
+ * - `running`: the job is in progress; failed steps are retried until they succeed
+ * - `finished`: every step of the receipt is done and verified
  */
 export type ErasureStatus = 'queued' | 'running' | 'finished';
 
 /**
  * ErrorBody
  *
- * What went wrong, for a program (`code`, `details`) and for a person (`message`).
+ * Error, for a program (`code`, `details`) and for a person (`message`).
  */
 export type ErrorBody = {
     /**
@@ -715,7 +752,7 @@ export type ErrorBody = {
  */
 export type ErrorEnvelope = {
     /**
-     * What went wrong.
+     * The error.
      */
     error: ErrorBody;
 };
@@ -723,11 +760,11 @@ export type ErrorEnvelope = {
 /**
  * EventFault
  *
- * What is wrong with one event.
+ * Fault of one event.
  */
 export type EventFault = {
     /**
-     * Place of the event in the batch, from 0.
+     * Index of the event in the batch, from 0.
      */
     index: number;
     /**
@@ -735,7 +772,7 @@ export type EventFault = {
      */
     field: string;
     /**
-     * What the field should be; never repeats the value.
+     * Requirement that the field does not meet; never repeats the value.
      */
     message: string;
 };
@@ -743,7 +780,7 @@ export type EventFault = {
 /**
  * EventSummary
  *
- * How often one event happened.
+ * Frequency of one event.
  */
 export type EventSummary = {
     /**
@@ -751,11 +788,11 @@ export type EventSummary = {
      */
     name: string;
     /**
-     * How often it happened.
+     * Number of occurrences.
      */
     events: number;
     /**
-     * Number of different people it happened to.
+     * Number of different people with this event.
      */
     unique_actors: number;
 };
@@ -763,36 +800,39 @@ export type EventSummary = {
 /**
  * Exclusion
  *
- * Somebody who is not tracked.
+ * Person who is excluded from tracking.
  */
 export type Exclusion = {
     /**
-     * The user's id in Core.
+     * Id of the user in Core.
      */
     subject_id: number;
     /**
-     * Who asked for it.
+     * Source of the exclusion.
      */
     source: ExclusionSource;
     /**
-     * Since when.
+     * Time at which the exclusion was added.
      */
     created_at: string;
 };
 
 /**
- * Who asked for an exclusion.
+ * Source of an exclusion.
+ *
+ * - `person`: the person asked for it; only the person can lift it
+ * - `admin`: an administrator asked for it; only administrators can lift it
  */
 export type ExclusionSource = 'person' | 'admin';
 
 /**
  * Health
  *
- * The service lives.
+ * State of the process.
  */
 export type Health = {
     /**
-     * Always `ok`; a process that can't say so does not answer.
+     * Always `ok`; a process that is not does not answer.
      */
     status: HealthStatus;
     /**
@@ -802,27 +842,26 @@ export type Health = {
 };
 
 /**
- * The one thing a living process can say.
+ * State of a running process.
  */
 export type HealthStatus = 'ok';
 
 /**
  * IngestReceipt
  *
- * What became of the events of a batch. Every event is either stored or dropped for one reason.
+ * Result of a batch. Every event is either stored, or dropped for one reason.
  */
 export type IngestReceipt = {
     /**
-     * How many events are stored. An event stored before counts too: sending twice does no harm.
+     * Number of events that are stored. Events that were stored before count too, so a batch can be sent again.
      */
     stored: number;
     /**
-     * How many were dropped, by reason; reasons that did not occur are left out.
+     * Number of events that were dropped, by reason; reasons that did not occur are left out.
      */
     dropped: Array<DroppedEvents>;
     /**
-     * What is wrong with the events that were dropped as `malformed`; sending them again as they are
-     * is of no use.
+     * Faults of the events that were dropped as `malformed`. Sending these events again unchanged does not help.
      */
     faults: Array<EventFault>;
 };
@@ -830,11 +869,11 @@ export type IngestReceipt = {
 /**
  * KeySet
  *
- * The public keys of signed heads, as a JSON Web Key Set.
+ * Public keys of signed heads, as a JSON Web Key Set.
  */
 export type KeySet = {
     /**
-     * One JSON Web Key each: the present one, and those that signed before it.
+     * JSON Web Keys: the current key and its predecessors.
      */
     keys: Array<unknown>;
 };
@@ -851,15 +890,15 @@ export type Landmarks = Array<Array<number>>;
  */
 export type MediaBatch = {
     /**
-     * The session, a UUIDv7 made by the page; each participant of a call has its own view of it.
+     * Id of the session, a UUIDv7 made by the page. Each participant of a call has a session of its own.
      */
     session_id: string;
     /**
-     * When the page sent the batch, by its own clock; corrects `occurred_at`.
+     * Time at which the page sent the batch, by its own clock; corrects `occurred_at`.
      */
     sent_at?: string;
     /**
-     * The events.
+     * Events of the batch.
      */
     events: Array<MediaEvent>;
 };
@@ -867,72 +906,81 @@ export type MediaBatch = {
 /**
  * MediaEvent
  *
- * One event of a session. Which of the optional fields count depends on the kind; one that the kind
- * doesn't take makes the event malformed.
+ * Event of a session. The kind decides which of the optional fields are allowed; an event with any other field
+ * is dropped as `malformed`.
  */
 export type MediaEvent = {
     /**
-     * What happened.
+     * Kind of event.
      */
     kind: MediaEventKind;
     /**
-     * Number of the event in its session, counted by the page from 0; names the event, so sending it
-     * again changes nothing.
+     * Number of the event in its session, counted by the page from 0. It identifies the event, so the event can be
+     * sent again.
      */
     sequence: number;
     /**
-     * When it happened, by the page's clock. After correction it is kept between 30 days before and
-     * one minute after reception.
+     * Time of the event by the page's clock. Telemetry corrects it by `sent_at`, and clamps it to between 30 days
+     * before and one minute after reception.
      */
     occurred_at: string;
     /**
-     * What kind of session it is.
+     * Kind of session.
      */
     session_kind?: SessionKind;
     /**
-     * The appointment the session belongs to.
+     * Appointment to which the session belongs.
      */
     appointment_id?: number;
     /**
-     * Kilobits a second sent.
+     * Upload bandwidth in kilobits per second.
      */
     uplink_kbps?: number;
     /**
-     * Kilobits a second received.
+     * Download bandwidth in kilobits per second.
      */
     downlink_kbps?: number;
     /**
-     * Round trip in milliseconds.
+     * Round-trip time in milliseconds.
      */
     round_trip_ms?: number;
     /**
-     * Lost packets in percent.
+     * Packet loss in percent.
      */
     packet_loss?: number;
     /**
-     * How good the picture is now.
+     * Quality of the picture from now on.
      */
     quality?: Quality;
     /**
-     * How long the picture stood still, in milliseconds.
+     * Time for which the picture was frozen, in milliseconds.
      */
     duration_ms?: number;
     /**
-     * Which exercise.
+     * Exercise that starts or ends.
      */
     exercise_id?: string;
     /**
-     * How often the movement was repeated.
+     * Number of repetitions of the movement.
      */
     repetitions?: number;
     /**
-     * Why the session ended, e.g. `hung_up`, `connection_lost`.
+     * Reason for the end of the session, e.g. `hung_up`, `connection_lost`.
      */
     reason?: string;
 };
 
 /**
- * What happened in a session.
+ * Kind of event in a session.
+ *
+ * - `started`: the session starts; takes `session_kind` and `appointment_id`
+ * - `heartbeat`: the session goes on and the person is present; sent every 15 seconds
+ * - `bandwidth`: a sample of the connection; needs a bandwidth, `round_trip_ms` or `packet_loss`
+ * - `quality_changed`: the quality of the picture changed; needs `quality`
+ * - `stalled`: the picture froze; needs `duration_ms`
+ * - `exercise_started`: an exercise starts; needs `exercise_id`
+ * - `exercise_ended`: an exercise ends; needs `exercise_id`, takes `repetitions`
+ * - `ended`: the session ends; takes `reason`
  */
 export type MediaEventKind = 'started' | 'heartbeat' | 'bandwidth' | 'quality_changed' | 'stalled' | 'exercise_started' | 'exercise_ended' | 'ended';
 
@@ -943,16 +991,17 @@ export type MediaEventKind = 'started' | 'heartbeat' | 'bandwidth' | 'quality_ch
  */
 export type NewAccessRevocation = {
     /**
-     * The user's id in Core.
+     * Id of the user in Core.
      */
     user_id: number;
     /**
-     * Only the tokens for this organization; those for every organization, and for none, when left out.
+     * Organization whose tokens are revoked. If left out, tokens for every organization and tokens without one are
+     * revoked.
      */
     organization_id?: number;
     /**
-     * Tokens issued before are refused, those issued at it or later are not. By Core's clock, which also dates
-     * its tokens; at most five minutes ahead.
+     * Tokens issued before this time are refused; those issued at it or later are not. It is a time by Core's
+     * clock, which also dates the tokens, and at most five minutes ahead.
      */
     not_before: string;
 };
@@ -960,29 +1009,30 @@ export type NewAccessRevocation = {
 /**
  * NewAnalyticsEvent
  *
- * Something that a person did or saw.
+ * Event in a page.
  */
 export type NewAnalyticsEvent = {
     /**
-     * Id made by the page, a UUIDv7; the same id is stored once, so sending again does no harm.
+     * Id made by the page, a UUIDv7. An id is stored once, so an event can be sent again.
      */
     event_id: string;
     /**
-     * What happened, e.g. `booking_started`.
+     * Name of the event, e.g. `booking_started`.
      */
     name: string;
     /**
-     * When it happened, by the page's clock. After correction it is kept between 30 days before and
-     * one minute after reception.
+     * Time of the event by the page's clock. Telemetry corrects it by `sent_at`, and clamps it to between 30 days
+     * before and one minute after reception.
      */
     occurred_at: string;
     /**
-     * Path of the page; anything from a `?` or `#` on is cut off, because it may be personal.
+     * Path of the page. Query and fragment (from the first `?` or `#` on) are removed, because they may be
+     * personal.
      */
     page?: string;
     /**
-     * Facts about the event. Names have at most 64 characters, texts at most 512; never put health
-     * data or contact data here.
+     * Properties of the event, at most 32. Names have 1 to 64 characters, texts at most 512; otherwise the event
+     * is dropped as `malformed`. Never put health data or contact data here.
      */
     properties?: {
         [key: string]: PropertyValue;
@@ -992,87 +1042,90 @@ export type NewAnalyticsEvent = {
 /**
  * NewAuditEvent
  *
- * One thing that was done or tried. It names what was touched and never holds a value of it.
+ * Action that was done or attempted. Names the affected entity, and never holds the values of its fields.
  */
 export type NewAuditEvent = {
     /**
-     * UUIDv7, made when the event happened; an id seen before is not stored twice.
+     * Id of the event, a UUIDv7 made when the event occurred. An event with an id that is already stored is not
+     * stored again.
      */
     id: string;
     /**
-     * When it happened.
+     * Time at which the event occurred.
      */
     occurred_at: string;
     /**
-     * The organization it belongs to; 0 for what belongs to none.
+     * Organization to which the event belongs; 0 if it belongs to none.
      */
     organization_id: number;
     /**
-     * The user who acted, for the kind `user`.
+     * User who acted, if `actor_kind` is `user`.
      */
     actor_user_id?: number;
     /**
-     * What kind of actor it was.
+     * Kind of actor.
      */
     actor_kind: ActorKind;
     /**
-     * The API key that acted, for the kind `api_key`.
+     * API key that acted, if `actor_kind` is `api_key`.
      */
     actor_api_key_id?: number;
     /**
-     * The administrator behind the actor while impersonating.
+     * Administrator who impersonates the actor.
      */
     impersonator_user_id?: number;
     /**
-     * What was done, e.g. `created`, `updated`, `deleted`, `read`.
+     * Action, e.g. `created`, `updated`, `deleted`, `read`.
      */
     action: string;
     /**
-     * Kind of thing it was done to, e.g. `appointment`.
+     * Type of the affected entity, e.g. `appointment`.
      */
     entity_type: string;
     /**
-     * Id of that thing, where there is one.
+     * Id of the affected entity, if there is exactly one.
      */
     entity_id?: string;
     /**
-     * Ids of those things, where there were many, such as the results of a search.
+     * Ids of the affected entities, if there are several, e.g. the results of a search.
      */
     entity_ids?: Array<string>;
     /**
-     * Names of the fields that changed, never their values.
+     * Names of the changed fields, never their values.
      */
     changed_fields?: Array<string>;
     /**
-     * Id of the request in which it happened.
+     * Id of the request in which the event occurred.
      */
     request_id?: string;
     /**
-     * How it ended.
+     * Outcome of the action.
      */
     outcome: AuditOutcome;
     /**
-     * The operation of Core's API.
+     * Operation of Core's API.
      */
     operation_id?: string;
     /**
-     * The stable code of the error that an attempt was answered with.
+     * Stable code of the error with which the attempt was answered.
      */
     error_code?: string;
     /**
-     * How many such attempts this stands for: those that come too fast are counted, not listed.
+     * Number of attempts that this entry stands for: attempts in quick succession are counted in one entry.
      */
     occurrences?: number;
     /**
-     * The actor's address; kept apart from the event, so that erasure can remove it.
+     * IP address of the actor; stored apart from the event, so that erasure can remove it.
      */
     ip?: string;
     /**
-     * The actor's user agent, of which 1,024 characters are kept; kept apart like the address.
+     * User agent of the actor, cut to 1,024 characters; stored apart from the event, so that erasure can remove
+     * it.
      */
     user_agent?: string;
     /**
-     * Id that the actor's program gave the request; kept apart like the address.
+     * Id that the client gave the request in `X-Request-Id`; stored apart from the event, so that erasure can
+     * remove it.
      */
     client_request_id?: string;
 };
@@ -1080,11 +1133,11 @@ export type NewAuditEvent = {
 /**
  * NewExclusion
  *
- * Whom to exclude.
+ * Person to exclude.
  */
 export type NewExclusion = {
     /**
-     * The user's id in Core; the caller itself when left out. Another is for administrators.
+     * Id of the user in Core; the caller if left out. Only administrators may name another user.
      */
     subject_id?: number;
 };
@@ -1096,11 +1149,11 @@ export type NewExclusion = {
  */
 export type NewOrganizationSettings = {
     /**
-     * Rises with each change at Core: of two states the one with the greater number is the later.
+     * Revision of the settings; Core increases it with each change.
      */
     revision: number;
     /**
-     * The IANA zone that the organization's days are in.
+     * IANA time zone in which the days of the organization are counted.
      */
     timezone: string;
 };
@@ -1108,19 +1161,19 @@ export type NewOrganizationSettings = {
 /**
  * OrganizationSettings
  *
- * The settings of an organization as they are known here.
+ * Settings of an organization as Telemetry stores them.
  */
 export type OrganizationSettings = {
     /**
-     * The organization's id in Core.
+     * Id of the organization in Core.
      */
     organization_id: number;
     /**
-     * Number of the state: the latest that Core ever sent.
+     * Revision of the settings: the latest that Core sent.
      */
     revision: number;
     /**
-     * The IANA zone that the organization's days are in.
+     * IANA time zone in which the days of the organization are counted.
      */
     timezone: string;
 };
@@ -1128,7 +1181,7 @@ export type OrganizationSettings = {
 /**
  * PageMeta
  *
- * Which page of how many.
+ * Position of a page in its list.
  */
 export type PageMeta = {
     /**
@@ -1136,11 +1189,11 @@ export type PageMeta = {
      */
     page: number;
     /**
-     * Entries a page holds at most.
+     * Most entries of a page.
      */
     page_size: number;
     /**
-     * Entries in all pages together.
+     * Number of entries of all pages.
      */
     total: number;
     /**
@@ -1156,11 +1209,11 @@ export type PageMeta = {
  */
 export type PageExclusion = {
     /**
-     * The entries of this page, in the order asked for.
+     * Entries of this page, in the requested order.
      */
     data: Array<Exclusion>;
     /**
-     * Which page this is and how many there are.
+     * Number of this page, and the size of the whole list.
      */
     meta: PageMeta;
 };
@@ -1172,23 +1225,23 @@ export type PageExclusion = {
  */
 export type PoseBatch = {
     /**
-     * The session, a UUIDv7 made by the page; the same as in `/v1/media/events`.
+     * Id of the session, a UUIDv7 made by the page; the same as in `/v1/media/events`.
      */
     session_id: string;
     /**
-     * Which exercise it is.
+     * Exercise of the session.
      */
     exercise_id?: string;
     /**
-     * When the session started, by the page's clock; frames are placed by their offset from it.
+     * Start of the session by the page's clock; the time of a frame is its offset from this.
      */
     started_at: string;
     /**
-     * When the page sent the batch, by its own clock; corrects `started_at`.
+     * Time at which the page sent the batch, by its own clock; corrects `started_at`.
      */
     sent_at?: string;
     /**
-     * The frames.
+     * Frames of the batch.
      */
     frames: Array<PoseFrame>;
 };
@@ -1196,58 +1249,63 @@ export type PoseBatch = {
 /**
  * PoseFrame
  *
- * Where the body was at one moment.
+ * Position of the body at one moment.
  */
 export type PoseFrame = {
     /**
-     * Milliseconds since the session started; names the frame within its session.
+     * Milliseconds since the start of the session; identifies the frame within its session.
      */
     offset_ms: number;
     /**
-     * 33 landmarks, each `[x, y, z, visibility]`: coordinates in widths of the picture from −4 to 4,
-     * visibility from 0 to 1.
+     * 33 landmarks, each `[x, y, z, visibility]`. Coordinates are in widths of the picture, from −4 to 4;
+     * visibility is from 0 to 1.
      */
     landmarks: Landmarks;
 };
 
 /**
- * Value of a property: text, number, or true or false.
+ * Value of a property: a text, a number or a boolean.
  */
 export type PropertyValue = string | number | boolean;
 
 /**
  * PurposeDecisions
  *
- * Yes or no to each purpose.
+ * Consent to each purpose.
  */
 export type PurposeDecisions = {
     /**
-     * Whether events of pages may be stored.
+     * `true` if events of pages may be stored.
      */
     analytics: boolean;
     /**
-     * Whether sessions of calls and exercises may be stored.
+     * `true` if sessions of calls and exercises may be stored.
      */
     media: boolean;
     /**
-     * Whether body landmarks may be stored.
+     * `true` if body landmarks may be stored.
      */
     pose: boolean;
 };
 
 /**
- * How good the picture is.
+ * Quality of the picture.
+ *
+ * - `audio_only`: sound without a picture
+ * - `low`: the picture is barely recognizable
+ * - `medium`: the picture is good enough for a conversation
+ * - `high`: the picture is good enough to watch movements
  */
 export type Quality = 'audio_only' | 'low' | 'medium' | 'high';
 
 /**
  * Ready
  *
- * What the service depends on and whether it is there.
+ * Dependencies of the service, with their state.
  */
 export type Ready = {
     /**
-     * One entry a dependency.
+     * One entry for each dependency.
      */
     dependencies: Array<DependencyState>;
 };
@@ -1255,54 +1313,60 @@ export type Ready = {
 /**
  * SecurityEvent
  *
- * Something that a rule saw often enough in the audit trail. While it goes on, it is the same event.
+ * Pattern that a rule observed often enough in the audit trail. While the pattern continues, it is the same
+ * event.
  */
 export type SecurityEvent = {
     /**
-     * Id of the event, a UUIDv7 of when it was noticed.
+     * Id of the event, a UUIDv7 of the time at which it was detected.
      */
     id: string;
     /**
-     * The organization it belongs to; 0 for what belongs to none.
+     * Organization to which the event belongs; 0 if it belongs to none.
      */
     organization_id: number;
     /**
-     * The rule: `attack_path` (a scanner), `denied_access` (somebody known tried what it may not),
-     * `failed_authentication` (wrong credentials from one address), `impersonation` (an administrator
-     * acted as a patient), `mass_export` (much was exported), `patient_access` (data of many patients
-     * was read), `privilege_change` (rights were given or taken). More may come.
+     * Rule that detected the event. More rules may be added.
+     *
+     * - `attack_path`: a scanner requested paths that only attackers request
+     * - `denied_access`: a known actor repeatedly attempted actions that it is not allowed
+     * - `failed_authentication`: many wrong credentials came from one address
+     * - `impersonation`: an administrator acted as a patient
+     * - `mass_export`: an actor exported large amounts of data
+     * - `patient_access`: an actor read the data of many patients
+     * - `privilege_change`: an actor granted or revoked privileges
      */
     kind: string;
     /**
-     * How bad it is, if it is what it looks like: `low`, `medium`, `high` or `critical`.
+     * Severity, provided that the suspicion is right: `low`, `medium`, `high` or `critical`.
      */
     severity: string;
     /**
-     * The user whose doing it is, where one is known. While impersonating it is the impersonator.
+     * User who acted, if known; the impersonator during an impersonation.
      */
     actor_user_id?: number;
     /**
-     * The API key whose doing it is.
+     * API key that acted.
      */
     actor_api_key_id?: number;
     /**
-     * When it was first seen.
+     * Time of the first observation.
      */
     first_seen_at: string;
     /**
-     * When it was last seen.
+     * Time of the latest observation.
      */
     last_seen_at: string;
     /**
-     * How often it was seen in all; each patient counts once in a window.
+     * Total number of observations; each patient counts once in a window.
      */
     occurrences: number;
     /**
-     * What the rule was set to when it was noticed.
+     * Limit of the rule at the time of detection.
      */
     details: SecurityEventDetails;
     /**
-     * Ids of entries of the audit trail in which it was seen, the newest first; 20 at most.
+     * Ids of audit entries with observations, the newest first; at most 20.
      */
     audit_ids: Array<string>;
 };
@@ -1310,15 +1374,15 @@ export type SecurityEvent = {
 /**
  * SecurityEventDetails
  *
- * What a rule was set to.
+ * Limit of a rule.
  */
 export type SecurityEventDetails = {
     /**
-     * How often it had to be seen.
+     * Number of observations that make an event.
      */
     threshold: number;
     /**
-     * Within how many seconds.
+     * Length of the window in seconds.
      */
     window_seconds: number;
 };
@@ -1326,53 +1390,61 @@ export type SecurityEventDetails = {
 /**
  * SecurityEventList
  *
- * Security events, those that were noticed last first.
+ * Page of security events, the latest detected first.
  */
 export type SecurityEventList = {
     /**
-     * The events.
+     * Events of the page.
      */
     data: Array<SecurityEvent>;
     /**
-     * Where to go on.
+     * Position of the next page.
      */
     meta: CursorMeta;
 };
 
 /**
- * How bad it is, if it is what it looks like.
+ * Severity of a security event, provided that the suspicion is right.
+ *
+ * - `low`: for information
+ * - `medium`: needs a review
+ * - `high`: needs a review soon
+ * - `critical`: needs a review at once
  */
 export type SecuritySeverity = 'low' | 'medium' | 'high' | 'critical';
 
 /**
- * What kind of session it is.
+ * Kind of session.
+ *
+ * - `video_call`: a video call
+ * - `exercise`: a guided exercise
  */
 export type SessionKind = 'video_call' | 'exercise';
 
 /**
  * SubjectExport
  *
- * Everything that is held on a person. This describes the document; it is sent as it is read.
+ * All data about a person. This schema describes the document, which is sent while it is read.
  */
 export type SubjectExport = {
     /**
-     * What the subject's id is the id of.
+     * Kind of person that `subject_id` identifies.
      */
     subject_kind: SubjectKind;
     /**
-     * The subject's id in Core.
+     * Id of the person in Core.
      */
     subject_id: number;
     /**
-     * The organization whose data is meant; left out for all of them.
+     * Organization whose data is exported; left out if the export covers every organization.
      */
     organization_id?: number;
     /**
-     * When reading began.
+     * Time at which reading began.
      */
     exported_at: string;
     /**
-     * What is held, table by table.
+     * Data of the person, table by table.
      */
     holdings: Array<SubjectHolding>;
 };
@@ -1380,30 +1452,33 @@ export type SubjectExport = {
 /**
  * SubjectHolding
  *
- * The rows of a table in which the person is found one way.
+ * Rows of a table in which the person is found in one way.
  */
 export type SubjectHolding = {
     /**
-     * The store: `postgresql` or `clickhouse`.
+     * Store: `postgresql` or `clickhouse`.
      */
     store: string;
     /**
-     * The table.
+     * Name of the table.
      */
     table: string;
     /**
-     * How the person is found; see the items of a job.
+     * Way in which the person is found; see `found_by` of the items of a job.
      */
     found_by: string;
     /**
-     * The rows, each an object with its columns. What tells of others is left out; binary values
-     * are hexadecimal.
+     * Rows, each an object with its columns. Columns about other people are left out; binary values are in
+     * hexadecimal.
      */
     rows: Array<unknown>;
 };
 
 /**
- * What the subject's id is the id of.
+ * Kind of person that an id identifies.
+ *
+ * - `user`: a user of Core
+ * - `patient`: a patient record of Core, with or without a user
  */
 export type SubjectKind = 'user' | 'patient';
 
@@ -1416,9 +1491,17 @@ export type HealthGetData = {
 
 export type HealthGetErrors = {
     /**
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -1428,11 +1511,11 @@ export type HealthGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -1457,9 +1540,17 @@ export type ReadyGetData = {
 
 export type ReadyGetErrors = {
     /**
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -1469,11 +1560,11 @@ export type ReadyGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -1498,7 +1589,7 @@ export type AccessRevocationCreateData = {
 
 export type AccessRevocationCreateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -1506,11 +1597,11 @@ export type AccessRevocationCreateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -1526,7 +1617,7 @@ export type AccessRevocationCreateErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -1542,11 +1633,11 @@ export type AccessRevocationCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -1566,7 +1657,7 @@ export type OrganizationSettingsPutData = {
     body: NewOrganizationSettings;
     path: {
         /**
-         * The organization's id in Core.
+         * Id of the organization in Core.
          */
         organization_id: number;
     };
@@ -1576,7 +1667,7 @@ export type OrganizationSettingsPutData = {
 
 export type OrganizationSettingsPutErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -1584,11 +1675,11 @@ export type OrganizationSettingsPutErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -1604,7 +1695,7 @@ export type OrganizationSettingsPutErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -1620,11 +1711,11 @@ export type OrganizationSettingsPutErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -1649,7 +1740,7 @@ export type AuditIngestData = {
 
 export type AuditIngestErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -1657,11 +1748,11 @@ export type AuditIngestErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -1677,7 +1768,7 @@ export type AuditIngestErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -1693,11 +1784,11 @@ export type AuditIngestErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -1718,7 +1809,7 @@ export type AuditLogListData = {
     path?: never;
     query?: {
         /**
-         * Only events of this time or later.
+         * Only events at this time or later. 400 `invalid_range` unless it is before `to`.
          */
         from?: string;
         /**
@@ -1730,36 +1821,36 @@ export type AuditLogListData = {
          */
         actor_user_id?: number;
         /**
-         * Only this action, e.g. `updated`.
+         * Only events with this action, e.g. `updated`.
          */
         action?: string;
         /**
-         * Only this kind of thing, e.g. `appointment`.
+         * Only events of this entity type, e.g. `appointment`.
          */
         entity_type?: string;
         /**
-         * Only the thing of this id; ids are only unique within a kind.
+         * Only events of the entity with this id; ids are unique only within an entity type.
          */
         entity_id?: string;
         /**
-         * Only what happened in this request.
+         * Only events of the request with this id.
          */
         request_id?: string;
         /**
-         * Only what happened in requests that their caller called so, in `X-Request-Id`.
+         * Only events of requests that carried this id in `X-Request-Id`.
          */
         client_request_id?: string;
         /**
-         * Only this organization: for superadmins, who otherwise see all of them. Others are always
-         * held to their own.
+         * Only events of this organization. For superadmins, who otherwise see all organizations; administrators
+         * see only their own.
          */
         organization_id?: number;
         /**
-         * `meta.next_cursor` of the page before.
+         * `meta.next_cursor` of the previous page.
          */
         cursor?: string;
         /**
-         * Entries a page holds at most.
+         * Maximum number of entries on a page.
          */
         page_size?: number;
     };
@@ -1768,7 +1859,7 @@ export type AuditLogListData = {
 
 export type AuditLogListErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -1776,17 +1867,21 @@ export type AuditLogListErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -1796,11 +1891,11 @@ export type AuditLogListErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -1830,7 +1925,7 @@ export type AuditLogGetData = {
 
 export type AuditLogGetErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -1838,17 +1933,21 @@ export type AuditLogGetErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -1858,11 +1957,11 @@ export type AuditLogGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -1883,12 +1982,12 @@ export type AuditVerifyData = {
     path?: never;
     query?: {
         /**
-         * Whose chain, for superadmins; without it that of the token's organization or, without one,
-         * of what belongs to none (0).
+         * Organization whose chain is verified, for superadmins. If left out, the organization of the token or, if
+         * the token has none, the chain of events that belong to no organization (0).
          */
         organization_id?: number;
         /**
-         * Go on after this position: `verified_to` of the answer before.
+         * Continues after this position: `verified_to` of the previous answer.
          */
         after_position?: number;
     };
@@ -1897,7 +1996,7 @@ export type AuditVerifyData = {
 
 export type AuditVerifyErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -1905,17 +2004,21 @@ export type AuditVerifyErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -1925,11 +2028,11 @@ export type AuditVerifyErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -1950,16 +2053,16 @@ export type AuditHeadListData = {
     path?: never;
     query?: {
         /**
-         * Only this organization: for superadmins, who otherwise see all of them. Others are always
-         * held to their own.
+         * Only heads of this organization. For superadmins, who otherwise see all organizations; administrators
+         * see only their own.
          */
         organization_id?: number;
         /**
-         * `meta.next_cursor` of the page before.
+         * `meta.next_cursor` of the previous page.
          */
         cursor?: string;
         /**
-         * Heads a page holds at most.
+         * Maximum number of heads on a page.
          */
         page_size?: number;
     };
@@ -1968,7 +2071,7 @@ export type AuditHeadListData = {
 
 export type AuditHeadListErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -1976,17 +2079,21 @@ export type AuditHeadListErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -1996,11 +2103,11 @@ export type AuditHeadListErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -2025,9 +2132,17 @@ export type JwksGetData = {
 
 export type JwksGetErrors = {
     /**
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -2037,11 +2152,11 @@ export type JwksGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -2062,32 +2177,33 @@ export type SecurityEventListData = {
     path?: never;
     query?: {
         /**
-         * Only events that were still seen at this time or later.
+         * Only events that were still observed at this time or later. 400 `invalid_range` unless it is before
+         * `to`.
          */
         from?: string;
         /**
-         * Only events that were seen before this time.
+         * Only events that were first observed before this time.
          */
         to?: string;
         /**
-         * Only this kind, e.g. `denied_access`.
+         * Only events of this kind, e.g. `denied_access`.
          */
         kind?: string;
         /**
-         * Only this severity.
+         * Only events of this severity.
          */
         severity?: SecuritySeverity;
         /**
-         * Only this organization: for superadmins, who otherwise see all of them. Others are always
-         * held to their own.
+         * Only events of this organization. For superadmins, who otherwise see all organizations; administrators
+         * see only their own.
          */
         organization_id?: number;
         /**
-         * `meta.next_cursor` of the page before.
+         * `meta.next_cursor` of the previous page.
          */
         cursor?: string;
         /**
-         * Events a page holds at most.
+         * Maximum number of events on a page.
          */
         page_size?: number;
     };
@@ -2096,7 +2212,7 @@ export type SecurityEventListData = {
 
 export type SecurityEventListErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -2104,17 +2220,21 @@ export type SecurityEventListErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -2124,11 +2244,11 @@ export type SecurityEventListErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -2153,7 +2273,7 @@ export type AnalyticsTrackData = {
 
 export type AnalyticsTrackErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -2161,11 +2281,11 @@ export type AnalyticsTrackErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -2181,7 +2301,7 @@ export type AnalyticsTrackErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -2197,11 +2317,11 @@ export type AnalyticsTrackErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -2222,11 +2342,12 @@ export type AnalyticsSummaryGetData = {
     path?: never;
     query?: {
         /**
-         * Start of the stretch; 30 days before its end when left out.
+         * Start of the period; 30 days before its end if left out.
          */
         from?: string;
         /**
-         * End of the stretch, at most 366 days after its start; now when left out.
+         * End of the period, which is not part of it and at most 366 days after its start; the current time if
+         * left out.
          */
         to?: string;
     };
@@ -2235,7 +2356,7 @@ export type AnalyticsSummaryGetData = {
 
 export type AnalyticsSummaryGetErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -2243,17 +2364,21 @@ export type AnalyticsSummaryGetErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -2263,11 +2388,11 @@ export type AnalyticsSummaryGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -2292,7 +2417,7 @@ export type MediaEventTrackData = {
 
 export type MediaEventTrackErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -2300,11 +2425,11 @@ export type MediaEventTrackErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -2320,7 +2445,7 @@ export type MediaEventTrackErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -2336,11 +2461,11 @@ export type MediaEventTrackErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -2357,6 +2482,9 @@ export type MediaEventTrackResponses = {
 export type MediaEventTrackResponse = MediaEventTrackResponses[keyof MediaEventTrackResponses];
 
 export type PoseFrameTrackData = {
+    /**
+     * Plain, or compressed and sent with `Content-Encoding: gzip`.
+     */
     body: PoseBatch;
     path?: never;
     query?: never;
@@ -2365,7 +2493,7 @@ export type PoseFrameTrackData = {
 
 export type PoseFrameTrackErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -2373,11 +2501,11 @@ export type PoseFrameTrackErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -2393,7 +2521,7 @@ export type PoseFrameTrackErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -2409,11 +2537,11 @@ export type PoseFrameTrackErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -2438,21 +2566,29 @@ export type ConsentGetData = {
 
 export type ConsentGetErrors = {
     /**
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
      * No valid credentials came with the request.
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -2462,11 +2598,11 @@ export type ConsentGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -2491,7 +2627,7 @@ export type ConsentPutData = {
 
 export type ConsentPutErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -2499,11 +2635,11 @@ export type ConsentPutErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -2519,7 +2655,7 @@ export type ConsentPutErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -2535,11 +2671,11 @@ export type ConsentPutErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -2564,7 +2700,7 @@ export type ExclusionListData = {
          */
         page?: number;
         /**
-         * Entries a page holds at most.
+         * Maximum number of entries on a page.
          */
         page_size?: number;
     };
@@ -2573,7 +2709,7 @@ export type ExclusionListData = {
 
 export type ExclusionListErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -2581,17 +2717,21 @@ export type ExclusionListErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -2601,11 +2741,11 @@ export type ExclusionListErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -2630,7 +2770,7 @@ export type ExclusionCreateData = {
 
 export type ExclusionCreateErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -2638,11 +2778,11 @@ export type ExclusionCreateErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -2658,7 +2798,7 @@ export type ExclusionCreateErrors = {
      */
     413: ErrorEnvelope;
     /**
-     * The body's content type is not one the operation takes.
+     * The operation does not take the body's content type or content encoding.
      */
     415: ErrorEnvelope;
     /**
@@ -2674,11 +2814,11 @@ export type ExclusionCreateErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -2698,7 +2838,7 @@ export type ExclusionDeleteData = {
     body?: never;
     path: {
         /**
-         * The user's id in Core.
+         * Id of the user in Core.
          */
         subject_id: number;
     };
@@ -2708,7 +2848,7 @@ export type ExclusionDeleteData = {
 
 export type ExclusionDeleteErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -2716,11 +2856,11 @@ export type ExclusionDeleteErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -2732,6 +2872,10 @@ export type ExclusionDeleteErrors = {
      */
     409: ErrorEnvelope;
     /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
+    /**
      * Too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
@@ -2740,11 +2884,11 @@ export type ExclusionDeleteErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -2770,25 +2914,25 @@ export type PrivacySubjectEraseData = {
     };
     query: {
         /**
-         * Names the request, and becomes the id of its job.
+         * Id of the request, which becomes the id of the job.
          */
         request_id: string;
         /**
-         * What the id is the id of; a user when left out. What is keyed by a patient is asked for
-         * apart from what is keyed by its user.
+         * Kind of person that the id identifies; `user` if left out. Data that is stored under the id of a patient
+         * and data that is stored under the id of the patient's user need separate requests.
          */
         subject_kind?: SubjectKind;
         /**
-         * Only what belongs to this organization, with 0 what belongs to none; every organization when
+         * Only data of this organization, or with 0 the data that belongs to none. Data of every organization if
          * left out.
          */
         organization_id?: number;
         /**
-         * How far it goes; `erase` when left out.
+         * Extent of the erasure; `erase` if left out.
          */
         mode?: ErasureMode;
         /**
-         * With `true` only the plan is made and nothing changed.
+         * `true` to make only the plan and change nothing.
          */
         dry_run?: boolean;
     };
@@ -2797,7 +2941,7 @@ export type PrivacySubjectEraseData = {
 
 export type PrivacySubjectEraseErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -2805,11 +2949,11 @@ export type PrivacySubjectEraseErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
@@ -2821,6 +2965,10 @@ export type PrivacySubjectEraseErrors = {
      */
     409: ErrorEnvelope;
     /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
+    /**
      * Too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
@@ -2829,11 +2977,11 @@ export type PrivacySubjectEraseErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -2859,11 +3007,11 @@ export type PrivacySubjectExportData = {
     };
     query?: {
         /**
-         * What the id is the id of; a user when left out.
+         * Kind of person that the id identifies; `user` if left out.
          */
         subject_kind?: SubjectKind;
         /**
-         * Only what belongs to this organization; every organization when left out.
+         * Only data of this organization; data of every organization if left out.
          */
         organization_id?: number;
     };
@@ -2872,7 +3020,7 @@ export type PrivacySubjectExportData = {
 
 export type PrivacySubjectExportErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -2880,17 +3028,21 @@ export type PrivacySubjectExportErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -2900,11 +3052,11 @@ export type PrivacySubjectExportErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };
@@ -2913,7 +3065,7 @@ export type PrivacySubjectExportError = PrivacySubjectExportErrors[keyof Privacy
 
 export type PrivacySubjectExportResponses = {
     /**
-     * Everything that is held on the person.
+     * All data about the person.
      */
     200: SubjectExport;
 };
@@ -2924,7 +3076,7 @@ export type PrivacyJobGetData = {
     body?: never;
     path: {
         /**
-         * The `request_id` of the request.
+         * Id of the job: the `request_id` of the erasure.
          */
         job_id: string;
     };
@@ -2934,7 +3086,7 @@ export type PrivacyJobGetData = {
 
 export type PrivacyJobGetErrors = {
     /**
-     * The request is malformed: not JSON, an unknown field, or a fault of path or query.
+     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
      */
     400: ErrorEnvelope;
     /**
@@ -2942,17 +3094,21 @@ export type PrivacyJobGetErrors = {
      */
     401: ErrorEnvelope;
     /**
-     * The caller is known but may not do this.
+     * The caller is authenticated but not allowed to do this.
      */
     403: ErrorEnvelope;
     /**
-     * No such thing, or none that the caller may know of.
+     * The resource does not exist, or the caller may not know of it.
      */
     404: ErrorEnvelope;
     /**
      * The path exists, but not with this method; `Allow` lists the methods it has.
      */
     405: ErrorEnvelope;
+    /**
+     * The operation does not take the body's content type or content encoding.
+     */
+    415: ErrorEnvelope;
     /**
      * Too many requests; try again after `Retry-After` seconds.
      */
@@ -2962,11 +3118,11 @@ export type PrivacyJobGetErrors = {
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refuses, or answers what makes no sense; trying again is unlikely to help.
+     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
-     * A dependency is down or overloaded; try again after `Retry-After` seconds.
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
      */
     503: ErrorEnvelope;
 };

@@ -1,5 +1,5 @@
-//! Holds that have run out, turned into what they are. They stand in nobody's way before that either: who
-//! books expires them first.
+//! Periodic job that sets the status of lapsed holds to `expired`. Bookings do not depend on it: they expire the lapsed
+//! holds that are in their way.
 
 use uuid::Uuid;
 
@@ -10,12 +10,12 @@ use crate::{
     identity::Caller,
 };
 
-/// The operation that audit rows name.
+/// Operation that audit rows name.
 const OPERATION: &str = "holds_expire";
-/// Holds of an organization that are ended in one transaction.
+/// Number of holds of an organization that one transaction expires.
 const BATCH: i64 = 500;
 
-/// Ends them, in every organization; says how many.
+/// Expires lapsed holds in every organization; returns their number.
 pub(crate) async fn holds_expire(across: Across, database: Database) -> Result<u64, DatabaseError> {
     let mut ended = 0;
     for organization in repository::lapsed_organizations(&across).await? {

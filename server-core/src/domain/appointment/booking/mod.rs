@@ -1,4 +1,4 @@
-//! Slots that are held, and slots that are booked.
+//! Holding and booking of open slots.
 
 mod api;
 mod job;

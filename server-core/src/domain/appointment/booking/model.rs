@@ -1,6 +1,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Object, types::Example};
-use server_shared::error::FieldFault;
+use server_shared::{
+    error::FieldFault,
+    value::{Line, Moment},
+};
 
 use super::super::model::Appointment;
 use crate::{
@@ -9,33 +12,33 @@ use crate::{
     ids::{AppointmentId, AppointmentTemplateId, PatientId, SpecialistId, WaitlistEntryId},
 };
 
-/// How long a slot is kept for who holds it.
+/// Duration of a hold.
 pub(super) const HELD_FOR: TimeDelta = TimeDelta::minutes(10);
-/// How long a slot is kept for who waits for one: nobody sits and waits for the offer.
+/// Duration of an offer of the waitlist. Longer than a hold, because the patient does not expect it.
 pub(super) const OFFERED_FOR: TimeDelta = TimeDelta::minutes(60);
 
-/// Which open slot to hold.
+/// Request to hold an open slot.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct HoldAppointment {
-    /// Who treats.
+    /// Specialist who treats.
     pub(crate) specialist_id: SpecialistId,
-    /// Who is treated. A patient may leave it out, and can name itself alone.
+    /// Patient who is treated. Optional for a patient, who can name only itself.
     pub(crate) patient_id: Option<PatientId>,
-    /// What is booked; left out, a slot as the specialist has them.
+    /// Appointment template to book. Without it, the slot has the length and buffers of the specialist's schedule.
     pub(crate) template_id: Option<AppointmentTemplateId>,
-    /// When the slot begins, as availability lists it.
-    pub(crate) started_at: DateTime<Utc>,
+    /// Beginning of the slot, as listed by the specialist's availability.
+    pub(crate) started_at: Moment,
 }
 
 impl HoldAppointment {
-    /// The slot that is asked for.
+    /// Returns the requested slot.
     pub(super) fn wanted(&self, caller: &Caller) -> Result<Wanted, InvalidValue> {
         Ok(Wanted {
             specialist: self.specialist_id,
             patient: patient_of(caller, self.patient_id)?,
             template: self.template_id,
-            started_at: self.started_at,
+            started_at: self.started_at.get(),
         })
     }
 }
@@ -43,31 +46,32 @@ impl HoldAppointment {
 impl Example for HoldAppointment {
     fn example() -> Self {
         let Appointment { specialist_id, patient_id, appointment_template_id, started_at, .. } = Appointment::example();
+        let started_at = Moment::nearest(started_at);
         Self { specialist_id, patient_id: Some(patient_id), template_id: appointment_template_id, started_at }
     }
 }
 
-/// What to book: an open slot, or a hold of one's own.
+/// Request to book an open slot or a hold of the caller.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct BookAppointment {
-    /// The hold to book; specialist, patient, template and time are then its own, and left out here.
+    /// Hold to book. It determines specialist, patient, template and time, which must be left out.
     pub(crate) hold_id: Option<AppointmentId>,
-    /// Who treats; required without a hold.
+    /// Specialist who treats; required without `hold_id`.
     pub(crate) specialist_id: Option<SpecialistId>,
-    /// Who is treated; required without a hold. A patient may leave it out, and can name itself alone.
+    /// Patient who is treated; required without `hold_id`. Optional for a patient, who can name only itself.
     pub(crate) patient_id: Option<PatientId>,
-    /// What is booked; left out, a slot as the specialist has them.
+    /// Appointment template to book. Without it, the slot has the length and buffers of the specialist's schedule.
     pub(crate) template_id: Option<AppointmentTemplateId>,
-    /// When the slot begins, as availability lists it; required without a hold.
-    pub(crate) started_at: Option<DateTime<Utc>>,
-    /// What it is about; no names, no diagnoses: it is shown in calendars.
-    #[oai(default, validator(max_length = 200))]
-    pub(crate) title: String,
+    /// Beginning of the slot, as listed by the specialist's availability; required without `hold_id`.
+    pub(crate) started_at: Option<Moment>,
+    /// Subject of the appointment. Must not contain names or diagnoses.
+    #[oai(default)]
+    pub(crate) title: Line<0, 200>,
 }
 
 impl BookAppointment {
-    /// What is to be booked, each fault of the body found.
+    /// Validates the body and returns what to book; an error lists every fault.
     pub(super) fn source(&self, caller: &Caller) -> Result<Source, InvalidValue> {
         if let Some(hold) = self.hold_id {
             let named = [
@@ -77,11 +81,12 @@ impl BookAppointment {
                 ("/started_at", self.started_at.is_some()),
             ];
             let twice = named.into_iter().filter(|(_, named)| *named);
-            let faults = twice.map(|(pointer, _)| FieldFault::new(pointer, "excluded", "is what the hold says it is"));
+            let faults = twice.map(|(pointer, _)| FieldFault::new(pointer, "excluded", "must be left out with a hold"));
             return InvalidValue::check(faults.collect()).map(|()| Source::Hold(hold));
         }
         if let (Some(specialist), Some(started_at)) = (self.specialist_id, self.started_at) {
             let patient = patient_of(caller, self.patient_id)?;
+            let started_at = started_at.get();
             return Ok(Source::Slot(Wanted { specialist, patient, template: self.template_id, started_at }));
         }
         let named = [
@@ -92,7 +97,7 @@ impl BookAppointment {
         let missing = named.into_iter().filter(|(_, named)| !named);
         let faults = missing.map(|(pointer, _)| FieldFault::new(pointer, "required", "is required without a hold"));
         InvalidValue::check(faults.collect())?;
-        Err(InvalidValue::new("/hold_id", "required", "is required where no slot is named"))
+        Err(InvalidValue::new("/hold_id", "required", "is required without a slot"))
     }
 }
 
@@ -105,12 +110,12 @@ impl Example for BookAppointment {
             patient_id,
             template_id,
             started_at: Some(started_at),
-            title: "First examination".to_owned(),
+            title: Line::from_static("First examination"),
         }
     }
 }
 
-/// A slot that somebody asks for.
+/// Slot that a caller asks for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted {
     pub(crate) specialist: SpecialistId,
@@ -119,51 +124,55 @@ pub(crate) struct Wanted {
     pub(crate) started_at: DateTime<Utc>,
 }
 
-/// Who holds a slot, and how long.
+/// Holder of a slot and duration of the hold.
 #[derive(Debug, Clone)]
 pub(super) struct Hold {
     pub(super) holder: String,
     pub(super) lasts: TimeDelta,
-    /// To whom it is an offer, which ends when the slot begins.
+    /// Entry of the waitlist that the slot is offered to. Such an offer ends when the slot begins, at the latest.
     pub(super) entry: Option<WaitlistEntryId>,
 }
 
 impl Hold {
-    /// Who asks for a slot itself.
+    /// Returns a hold that `holder` asked for.
     pub(super) fn of(holder: String) -> Self {
         Self { holder, lasts: HELD_FOR, entry: None }
     }
 
-    /// An offer to who waits.
+    /// Returns an offer to an entry of the waitlist.
     pub(super) fn offer(entry: WaitlistEntryId) -> Self {
         Self { holder: Self::of_entry(entry), lasts: OFFERED_FOR, entry: Some(entry) }
     }
 
-    /// The holder of what an entry of the waitlist is offered: nobody who calls is called so.
+    /// Returns the holder of an entry's offers. It equals the holder of no caller.
     pub(super) fn of_entry(entry: WaitlistEntryId) -> String {
         format!("waitlist:{entry}")
     }
 }
 
-/// What a booking is made of.
+/// Source of a booking.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Source {
-    /// A hold.
+    /// Hold of the caller.
     Hold(AppointmentId),
-    /// An open slot.
+    /// Open slot.
     Slot(Wanted),
 }
 
-/// For whom the caller books: a patient for itself, anybody else for whom it names.
+/// Returns the patient that the caller books for: a patient books for itself, everybody else names the patient.
 pub(crate) fn patient_of(caller: &Caller, named: Option<PatientId>) -> Result<PatientId, InvalidValue> {
     if caller.role() != Some(Role::Patient) {
         return named.ok_or_else(|| InvalidValue::new("/patient_id", "required", "is required"));
     }
     let own = caller.patient_id().ok_or_else(|| {
-        InvalidValue::new("/patient_id", "unknown_reference", "you have no patient record here; the clinic makes one")
+        InvalidValue::new(
+            "/patient_id",
+            "unknown_reference",
+            "you have no patient record in this organization; ask the clinic to create one",
+        )
     })?;
     if named.is_some_and(|named| named != own) {
-        return Err(InvalidValue::new("/patient_id", "not_own", "must be yourself: a patient books for itself alone"));
+        return Err(InvalidValue::new("/patient_id", "not_own", "must be your own patient record"));
     }
     Ok(own)
 }

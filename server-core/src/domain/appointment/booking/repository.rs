@@ -1,18 +1,24 @@
 use chrono::{DateTime, Utc};
+use sqlx::postgres::PgDatabaseError;
 use uuid::Uuid;
 
 use super::{
-    super::{columns::appointment_query, error::AppointmentError, repository::on_overlap, row::AppointmentRow},
+    super::{
+        columns::appointment_query,
+        error::{AppointmentError, HoldLimit},
+        repository::on_overlap,
+        row::AppointmentRow,
+    },
     model::{Hold, Wanted},
 };
 use crate::{
-    database::{Across, DatabaseError, Tx},
+    database::{Across, DatabaseError, Tx, broken_constraint},
     domain::{availability::OpenSlot, period::Period},
     ids::{AppointmentId, OrganizationId, PatientId, SpecialistId, UserId, WaitlistEntryId},
 };
 
-/// Holds of the specialists or the patient that have run out and stand in the way of one of the blocks: they
-/// give way. To be called first, under the locks of all of them.
+/// Expires lapsed holds of the specialists or the patient that overlap `blocks`; returns their ids. The caller holds
+/// the locks of all of them.
 pub(super) async fn holds_expire(
     tx: &mut impl Tx,
     specialists: &[SpecialistId],
@@ -38,8 +44,8 @@ pub(super) async fn holds_expire(
     Ok(expired)
 }
 
-/// Writes what takes a slot: a hold when there is one, else a booking. What the slot promises is stamped on
-/// it; its title comes sealed, with the uid that it is bound to. `None`: there is no such patient.
+/// Inserts a hold if `hold` is given, else a booking, with the terms of the slot. The title is sealed and bound to
+/// `uid`. Returns `None` if the patient does not exist.
 pub(super) async fn slot_take(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -84,10 +90,24 @@ pub(super) async fn slot_take(
     )
     .fetch_optional(tx.connection()?)
     .await
-    .map_err(on_overlap)
+    .map_err(on_limit)
 }
 
-/// Makes a booking of a hold, with its title sealed; `user` books what nobody has held.
+/// Converts the refusal of a hold beyond the limits of its maker; any other error as [`on_overlap`] does.
+fn on_limit(error: sqlx::Error) -> AppointmentError {
+    let refused: fn(HoldLimit) -> AppointmentError = match broken_constraint(&error) {
+        Some("appointments_holds_at_once") => |limit| AppointmentError::TooManyHolds { limit },
+        Some("appointments_holds_a_day") => |limit| AppointmentError::TooManyHoldsADay { limit },
+        _ => return on_overlap(error),
+    };
+    let stated = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>()?.detail());
+    match stated.and_then(|detail| serde_json::from_str(detail).ok()) {
+        Some(limit) => refused(limit),
+        None => DatabaseError::from(error).into(),
+    }
+}
+
+/// Turns a hold into a booking and sets its sealed title. `user` becomes the booking's user if the hold has none.
 pub(super) async fn hold_book(
     tx: &mut impl Tx,
     id: AppointmentId,
@@ -112,7 +132,7 @@ pub(super) async fn hold_book(
     Ok(row)
 }
 
-/// The organizations that have holds which have run out.
+/// Lists the organizations that have lapsed holds.
 pub(super) async fn lapsed_organizations(across: &Across) -> Result<Vec<OrganizationId>, DatabaseError> {
     let organizations = sqlx::query_scalar!(
         r#"
@@ -125,8 +145,8 @@ pub(super) async fn lapsed_organizations(across: &Across) -> Result<Vec<Organiza
     Ok(organizations)
 }
 
-/// Ends what an entry of the waitlist is offered, whether or not it has run out: the holds, and whose time
-/// they kept. What is `withdrawn` was never let pass.
+/// Expires the offers of an entry of the waitlist, lapsed or not; returns each with its specialist. A `withdrawn` offer
+/// is deleted as well, so that it does not count as one that the patient let pass.
 pub(super) async fn offer_end(
     tx: &mut impl Tx,
     entry: WaitlistEntryId,
@@ -148,8 +168,8 @@ pub(super) async fn offer_end(
     Ok(released.into_iter().map(|row| (row.id, row.specialist_id)).collect())
 }
 
-/// Ends holds of an organization that have run out, at most `limit`: each, and whose time it kept. Those
-/// that somebody else is at are that one's.
+/// Expires at most `limit` lapsed holds of an organization; returns each with its specialist. Skips rows that another
+/// transaction has locked.
 pub(super) async fn lapsed_expire(
     tx: &mut impl Tx,
     organization: OrganizationId,

@@ -10,7 +10,7 @@ use super::{
         service::Service,
         status::AppointmentStatus,
         title::{TitleSeal, Titled},
-        transition::Standing,
+        transition::AppointmentState,
     },
     model::{BookAppointment, Hold, HoldAppointment, Source, Wanted},
     repository,
@@ -24,7 +24,7 @@ use crate::{
 };
 
 impl Service {
-    /// Keeps an open slot for the caller.
+    /// Holds an open slot for the caller.
     pub(super) async fn hold(
         &self,
         caller: &Caller,
@@ -35,19 +35,19 @@ impl Service {
         self.take(caller, organization, &hold.wanted(caller)?, "", Some(&own)).await
     }
 
-    /// Gives a slot back.
+    /// Releases a hold of the caller.
     pub(super) async fn release(&self, caller: &Caller, id: AppointmentId) -> Result<(), AppointmentError> {
         let mut tx = self.database.write(caller).await?;
-        let standing = self.standing(&mut tx, id).await?;
-        standing.check(AppointmentStatus::Expired)?;
-        check_holder(&standing, &holder_of(caller)?)?;
-        let appointment = self.step(&mut tx, id, &standing, AppointmentStatus::Expired).await?;
+        let state = self.state(&mut tx, id).await?;
+        state.check(AppointmentStatus::Expired)?;
+        check_holder(&state, &holder_of(caller)?)?;
+        let appointment = self.step(&mut tx, id, &state, AppointmentStatus::Expired).await?;
         let freed = Some(appointment.specialist_id);
         tx.commit(AppointmentEvent::Released(HoldEnd { id, freed })).await?;
         Ok(())
     }
 
-    /// Books an open slot, or what the caller holds.
+    /// Books an open slot or a hold of the caller.
     pub(super) async fn book(
         &self,
         caller: &Caller,
@@ -55,12 +55,12 @@ impl Service {
         book: &BookAppointment,
     ) -> Result<Appointment, AppointmentError> {
         match book.source(caller)? {
-            Source::Hold(hold) => self.hold_book(caller, organization, hold, &book.title).await,
-            Source::Slot(wanted) => self.take(caller, organization, &wanted, &book.title, None).await,
+            Source::Hold(hold) => self.hold_book(caller, organization, hold, book.title.as_str()).await,
+            Source::Slot(wanted) => self.take(caller, organization, &wanted, book.title.as_str(), None).await,
         }
     }
 
-    /// Takes an open slot: for a while when it is held, else for good.
+    /// Holds an open slot if `hold` is given, else books it.
     async fn take(
         &self,
         caller: &Caller,
@@ -90,20 +90,19 @@ impl Service {
     ) -> Result<Appointment, AppointmentError> {
         let seal = TitleSeal::of(&self.keys, organization).await?;
         let locked = self.locked(caller, id, None).await;
-        let (mut tx, standing) = locked.map_err(|error| match error {
+        let (mut tx, state) = locked.map_err(|error| match error {
             AppointmentError::NotFound => {
                 InvalidValue::new("/hold_id", "unknown_reference", "is no hold that you may see").into()
             }
             other => other,
         })?;
-        let sealed = seal.seal(Titled::Appointment, standing.uid, title);
-        let appointment = held_book(&mut tx, caller, id, &standing, holder_of(caller), sealed.as_deref()).await?;
+        let sealed = seal.seal(Titled::Appointment, state.uid, title);
+        let appointment = held_book(&mut tx, caller, id, &state, holder_of(caller), sealed.as_deref()).await?;
         tx.commit(AppointmentEvent::Booked((&appointment).into())).await?;
         Ok(appointment.with(title.to_owned()))
     }
 
-    /// Books what an entry of the waitlist is offered. To be called under the locks of specialist and
-    /// patient.
+    /// Books an entry's offer. The caller holds the locks of specialist and patient.
     pub(crate) async fn offer_book(
         &self,
         tx: &mut WriteTx,
@@ -111,16 +110,16 @@ impl Service {
         id: AppointmentId,
         entry: WaitlistEntryId,
     ) -> Result<(Appointment, AppointmentEvent), AppointmentError> {
-        let standing = self.standing(tx, id).await?;
-        let appointment = held_book(tx, caller, id, &standing, Ok(Hold::of_entry(entry)), None).await?;
+        let state = self.state(tx, id).await?;
+        let appointment = held_book(tx, caller, id, &state, Ok(Hold::of_entry(entry)), None).await?;
         let booked = AppointmentEvent::Booked((&appointment).into());
-        // Nobody has been asked for a title.
+        // The request to accept an offer has no title.
         Ok((appointment.with(String::new()), booked))
     }
 }
 
-/// Offers an open slot to who waits for one, by a hold that [`Service::offer_book`] alone books. To be
-/// called under the locks of specialist and patient; returns the events of holds that gave way.
+/// Offers an open slot to an entry of the waitlist, by a hold that only [`Service::offer_book`] can book. The caller
+/// holds the locks of specialist and patient. Returns the offer and the events of lapsed holds that it expired.
 pub(crate) async fn offer_make(
     tx: &mut WriteTx,
     organization: OrganizationId,
@@ -130,7 +129,7 @@ pub(crate) async fn offer_make(
     slot_take(tx, organization, None, wanted, (Uuid::new_v4(), None), Some(&Hold::offer(entry))).await
 }
 
-/// Ends what an entry of the waitlist is offered: each hold, and whose time is free again.
+/// Expires the offers of an entry; returns each with its specialist.
 pub(crate) async fn offer_release(
     tx: &mut WriteTx,
     entry: WaitlistEntryId,
@@ -138,7 +137,8 @@ pub(crate) async fn offer_release(
     repository::offer_end(tx, entry, false).await
 }
 
-/// Takes back what an entry is offered, for it can't be kept: it counts as never offered.
+/// Withdraws the offers of an entry, which the specialist cannot keep: they do not count as offers that the patient let
+/// pass.
 pub(crate) async fn offer_withdraw(
     tx: &mut WriteTx,
     entry: WaitlistEntryId,
@@ -146,8 +146,8 @@ pub(crate) async fn offer_withdraw(
     repository::offer_end(tx, entry, true).await
 }
 
-/// Takes an open slot; returns the appointment and the events of holds that gave way. What it is `named`
-/// is its uid and the title that is sealed for it. To be called under the locks of specialist and patient.
+/// Holds or books an open slot; returns the appointment and the events of lapsed holds that it expired. `named` is the
+/// uid and the sealed title. The caller holds the locks of specialist and patient.
 async fn slot_take(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -168,24 +168,24 @@ async fn slot_take(
     Ok((appointment, expired))
 }
 
-/// Books a hold, if it is this holder's. To be called under the locks of specialist and patient.
+/// Books a hold of `holder`. The caller holds the locks of specialist and patient.
 async fn held_book(
     tx: &mut WriteTx,
     caller: &Caller,
     id: AppointmentId,
-    standing: &Standing,
+    state: &AppointmentState,
     holder: Result<String, AppointmentError>,
     title: Option<&[u8]>,
 ) -> Result<AppointmentRow, AppointmentError> {
-    if standing.lapsed {
+    if state.lapsed {
         return Err(AppointmentError::HoldExpired);
     }
-    standing.check(AppointmentStatus::Scheduled)?;
-    check_holder(standing, &holder?)?;
+    state.check(AppointmentStatus::Scheduled)?;
+    check_holder(state, &holder?)?;
     Ok(repository::hold_book(tx, id, title, caller.user_id).await?)
 }
 
-/// Expires lapsed holds that overlap `blocks`; returns their events. Whoever asks takes the time itself.
+/// Expires lapsed holds that overlap `blocks`; returns their events. They free no time, because the caller takes it.
 pub(crate) async fn expire(
     tx: &mut impl Tx,
     specialists: &[SpecialistId],
@@ -196,11 +196,11 @@ pub(crate) async fn expire(
     Ok(expired.into_iter().map(|id| AppointmentEvent::Expired(HoldEnd { id, freed: None })).collect())
 }
 
-fn check_holder(standing: &Standing, holder: &str) -> Result<(), AppointmentError> {
-    if standing.holder.as_deref() == Some(holder) { Ok(()) } else { Err(AppointmentError::HoldNotOwn) }
+fn check_holder(state: &AppointmentState, holder: &str) -> Result<(), AppointmentError> {
+    if state.holder.as_deref() == Some(holder) { Ok(()) } else { Err(AppointmentError::HoldNotOwn) }
 }
 
-/// Who holds what the caller holds: a person or a program, by its id.
+/// Returns the holder that the caller's holds name: its user or its API key.
 fn holder_of(caller: &Caller) -> Result<String, AppointmentError> {
     match caller.request.actor {
         Actor::User(user) => Ok(format!("user:{user}")),

@@ -30,16 +30,17 @@ pub(crate) struct RescheduleApi {
 impl RescheduleApi {
     /// Reschedule an appointment
     ///
-    /// It keeps its id, its length and the buffers it was booked with, and is moved whole or not at all. The
-    /// clinic moves it to any time that is free; a patient to an open slot, else 409 `slot_not_offered`, and
-    /// up to the cut-off that it was booked with, later 409 `reschedule_too_late`. 409 `slot_taken` when the
-    /// time is not free, `invalid_transition` when the appointment has begun or is over, `stale_version` when
-    /// somebody else changed it meanwhile.
+    /// Moves an appointment, which keeps its identifier, duration and buffers. The clinic moves it to any free time; a
+    /// patient moves it to an open slot, else 409 `slot_not_offered`, until the cut-off that it was booked with, later
+    /// 409 `reschedule_too_late`. A move by the patient does not extend the cut-offs for moving and cancelling: they
+    /// count from the earlier beginning until the clinic moves the appointment. 409 `slot_taken` when the time is not
+    /// free, `invalid_transition` unless the appointment is `scheduled` or `confirmed`, `stale_version` when it was
+    /// changed meanwhile.
     #[oai(path = "/appointments/:appointment_id/reschedule", method = "post", operation_id = "appointment_reschedule")]
     async fn appointment_reschedule(
         &self,
         caller: Caller,
-        /// Id of the appointment.
+        /// Identifier of the appointment.
         appointment_id: Path<AppointmentId>,
         body: Body<RescheduleAppointment>,
     ) -> Result<Json<Appointment>, ApiError> {
@@ -50,7 +51,7 @@ impl RescheduleApi {
 
     /// List the moves of an appointment
     ///
-    /// Where it was and where it went, the first move first; whoever sees the appointment sees them.
+    /// Lists the moves of an appointment, earliest first, to everybody who may see the appointment.
     #[oai(
         path = "/appointments/:appointment_id/reschedules",
         method = "get",
@@ -59,11 +60,11 @@ impl RescheduleApi {
     async fn appointment_reschedule_list(
         &self,
         caller: Caller,
-        /// Id of the appointment.
+        /// Identifier of the appointment.
         appointment_id: Path<AppointmentId>,
         /// Number of the page, from 1.
         page: Query<Option<PageNumber>>,
-        /// Entries a page, at most 100.
+        /// Entries per page, at most 100.
         page_size: Query<Option<PageSize>>,
     ) -> Result<Json<Page<Reschedule>>, ApiError> {
         caller.may(Permission::AppointmentRead)?;

@@ -1,4 +1,4 @@
-//! Appointments that move to another time, and where they were before.
+//! Moves of appointments to another time or specialist, and their history.
 
 mod api;
 mod model;

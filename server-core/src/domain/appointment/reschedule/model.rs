@@ -1,18 +1,19 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Object, types::Example};
+use server_shared::value::Moment;
 
 use super::super::model::Appointment;
 use crate::ids::{RescheduleId, SpecialistId, UserId};
 
-/// Where an appointment moves to.
+/// Request to move an appointment.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct RescheduleAppointment {
-    /// When it begins then; it lasts as long as before.
-    pub(crate) started_at: DateTime<Utc>,
-    /// Who treats then; left out, who does now.
+    /// New beginning of the appointment; its duration stays.
+    pub(crate) started_at: Moment,
+    /// New specialist; the present one when left out.
     pub(crate) specialist_id: Option<SpecialistId>,
-    /// The version that this change was made from; left out, whichever is there.
+    /// Version that the change is based on; not checked when left out.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: Option<i64>,
 }
@@ -20,31 +21,35 @@ pub(crate) struct RescheduleAppointment {
 impl Example for RescheduleAppointment {
     fn example() -> Self {
         let Appointment { started_at, version, .. } = Appointment::example();
-        Self { started_at: started_at + TimeDelta::days(1), specialist_id: None, version: Some(version) }
+        Self {
+            started_at: Moment::nearest(started_at + TimeDelta::days(1)),
+            specialist_id: None,
+            version: Some(version),
+        }
     }
 }
 
-/// A move of an appointment.
+/// Move of an appointment.
 #[derive(Debug, Clone, Object, sqlx::FromRow)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Reschedule {
-    /// Its id.
+    /// Identifier of the move.
     pub(crate) id: RescheduleId,
-    /// Who was to treat.
+    /// Specialist before the move.
     pub(crate) from_specialist_id: SpecialistId,
-    /// When it was to begin.
+    /// Beginning before the move.
     pub(crate) from_started_at: DateTime<Utc>,
-    /// When it was to end.
+    /// End before the move.
     pub(crate) from_ended_at: DateTime<Utc>,
-    /// Who treated from then on.
+    /// Specialist after the move.
     pub(crate) to_specialist_id: SpecialistId,
-    /// When it began from then on.
+    /// Beginning after the move.
     pub(crate) to_started_at: DateTime<Utc>,
-    /// When it ended from then on.
+    /// End after the move.
     pub(crate) to_ended_at: DateTime<Utc>,
-    /// Who moved it; absent when that user is gone, or it was a program.
+    /// User who moved it; absent if an API key moved it or the user was deleted.
     pub(crate) user_id: Option<UserId>,
-    /// When it was moved.
+    /// Time of the move.
     pub(crate) created_at: DateTime<Utc>,
 }
 

@@ -4,7 +4,7 @@ use server_shared::http::{Page, Paging};
 use super::{
     super::{
         columns::appointment_query, error::AppointmentError, repository::on_overlap, row::AppointmentRow,
-        transition::Standing,
+        transition::AppointmentState,
     },
     model::Reschedule,
 };
@@ -14,7 +14,7 @@ use crate::{
     ids::{AppointmentId, OrganizationId, SpecialistId, UserId},
 };
 
-/// Where an appointment moves to.
+/// Target of a move.
 pub(super) struct Move {
     pub(super) specialist: SpecialistId,
     pub(super) started_at: DateTime<Utc>,
@@ -22,7 +22,7 @@ pub(super) struct Move {
     pub(super) block: Period,
 }
 
-/// Moves an appointment; its own time is in nobody's way. `None`: there is no such specialist.
+/// Moves an appointment. Returns `None` if the specialist does not exist.
 pub(super) async fn appointment_move(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -33,7 +33,7 @@ pub(super) async fn appointment_move(
         r#"
         update appointments a
         set started_at = $4, ended_at = $5, block = tstzrange($6, $7), specialist_id = s.id,
-            sequence = a.sequence + 1, version = a.version + 1, updated_at = now()
+            version = a.version + 1, updated_at = now()
         from specialists s
         where a.id = $2 and a.organization_id = $1
           and s.organization_id = $1 and s.id = $3 and s.deleted_at is null
@@ -53,8 +53,12 @@ pub(super) async fn appointment_move(
     .map_err(on_overlap)
 }
 
-/// Keeps where appointments were that are elsewhere now.
-pub(crate) async fn record(tx: &mut impl Tx, before: &[&Standing], user: Option<UserId>) -> Result<(), DatabaseError> {
+/// Records the moves of those appointments whose time or specialist differs from `before`.
+pub(crate) async fn record(
+    tx: &mut impl Tx,
+    before: &[&AppointmentState],
+    user: Option<UserId>,
+) -> Result<(), DatabaseError> {
     let ids: Vec<i64> = before.iter().map(|before| before.id.0).collect();
     let specialists: Vec<i64> = before.iter().map(|before| before.specialist_id.0).collect();
     let starts: Vec<DateTime<Utc>> = before.iter().map(|before| before.started_at).collect();
@@ -89,7 +93,7 @@ impl Listed for Reschedule {
     const PRESENT: &'static str = "true";
 }
 
-/// The moves of an appointment, the first one first.
+/// Returns a page of the moves of an appointment, earliest first.
 pub(super) async fn reschedule_page(
     reader: &mut OpenReader,
     id: AppointmentId,

@@ -25,8 +25,7 @@ use crate::{
 };
 
 impl Service {
-    /// Moves an appointment: the clinic to any time that is free, a patient to an open slot and up to the
-    /// cut-off that it was booked with.
+    /// Moves an appointment: the clinic to any free time, a patient to an open slot and until the cut-off.
     pub(super) async fn reschedule(
         &self,
         caller: &Caller,
@@ -34,49 +33,49 @@ impl Service {
         id: AppointmentId,
         change: &RescheduleAppointment,
     ) -> Result<Appointment, AppointmentError> {
-        let (mut tx, standing) = self.locked(caller, id, change.specialist_id).await?;
+        let (mut tx, state) = self.locked(caller, id, change.specialist_id).await?;
         if let Some(version) = change.version {
-            StaleVersion::check(version, standing.version)?;
+            StaleVersion::check(version, state.version)?;
         }
-        if !standing.status.is_booked() {
+        if !state.status.is_booked() {
             let to = AppointmentStatus::Scheduled;
-            return Err(AppointmentError::InvalidTransition { from: standing.status, to });
+            return Err(AppointmentError::InvalidTransition { from: state.status, to });
         }
-        let specialist = change.specialist_id.unwrap_or(standing.specialist_id);
-        let (started_at, now) = (change.started_at, Utc::now());
-        let ended_at = started_at + (standing.ended_at - standing.started_at);
+        let specialist = change.specialist_id.unwrap_or(state.specialist_id);
+        let (started_at, now) = (change.started_at.get(), Utc::now());
+        let ended_at = started_at + (state.ended_at - state.started_at);
         check_period(started_at, ended_at, now)?;
         if caller.role() == Some(Role::Patient) {
-            if standing.is_within(standing.reschedule_cutoff_minutes, now) {
+            if state.movable_until <= now {
                 return Err(AppointmentError::RescheduleTooLate);
             }
-            let template = standing.appointment_template_id;
+            let template = state.appointment_template_id;
             let slot = open_slot(&mut tx, organization, specialist, template, started_at, now, Some(id)).await;
             let slot = slot.map_err(|error| match error {
-                // What was booked is offered no more, so it has no slots.
+                // An archived template has no slots.
                 AvailabilityError::TemplateNotFound => AvailabilityError::NotOffered,
                 other => other,
             })?;
-            // It stays as long as it was booked for, which may be longer than slots are by now.
+            // The appointment keeps its duration, which may be longer than the present slots.
             if slot.ended_at < ended_at {
                 return Err(AvailabilityError::NotOffered.into());
             }
         } else {
             check_own(caller, specialist)?;
         }
-        let block = standing.block_at(started_at, ended_at);
-        let expired = booking::expire(&mut tx, &[specialist], standing.patient_id, &[block]).await?;
+        let block = state.block_at(started_at, ended_at);
+        let expired = booking::expire(&mut tx, &[specialist], state.patient_id, &[block]).await?;
         let to = Move { specialist, started_at, ended_at, block };
         let moved = repository::appointment_move(&mut tx, organization, id, &to).await?.ok_or_else(|| {
             InvalidValue::new("/specialist_id", "unknown_reference", "is no specialist of this organization")
         })?;
-        repository::record(&mut tx, &[&standing], caller.user_id).await?;
-        let rescheduled = AppointmentEvent::Rescheduled { now: (&moved).into(), before: Place::from(&standing) };
+        repository::record(&mut tx, &[&state], caller.user_id).await?;
+        let rescheduled = AppointmentEvent::Rescheduled { now: (&moved).into(), before: Place::from(&state) };
         tx.commit(Events::from(rescheduled).and(expired)).await?;
         Ok(self.opened(moved).await?)
     }
 
-    /// Where an appointment was before, the first time first.
+    /// Returns a page of the moves of an appointment, earliest first.
     pub(super) async fn reschedules(
         &self,
         caller: &Caller,

@@ -30,15 +30,16 @@ pub(crate) struct SeriesApi {
 impl SeriesApi {
     /// Book a series
     ///
-    /// All its times are checked before any is booked: they are at the same time of the day by the clock of the
-    /// specialist's zone. 409 `series_conflict` names each one that is not free, that the specialist is away at,
-    /// or that clocks leave out; with `on_conflict=skip` the others are booked and the answer names those that
-    /// were not, unless there is none left to book. Working hours do not matter here.
+    /// Books appointments that repeat at the same local time in the specialist's zone, whatever the specialist's
+    /// working hours. All times are checked before any is booked. 409 `series_conflict` lists each time that is not
+    /// free, at which the specialist is away, or that does not exist because the clocks go forward. With
+    /// `on_conflict=skip` the other times are booked and the answer lists those that were skipped; 409 when none is
+    /// left to book.
     #[oai(path = "/appointment-series", method = "post", operation_id = "appointment_series_create")]
     async fn appointment_series_create(
         &self,
         caller: Caller,
-        /// What becomes of it when some of the times are not free; `fail` when left out.
+        /// Treatment of times that are not free; `fail` when left out.
         on_conflict: Query<Option<OnConflict>>,
         body: Body<CreateAppointmentSeries>,
     ) -> Result<Created<AppointmentSeriesResult>, ApiError> {
@@ -49,12 +50,12 @@ impl SeriesApi {
 
     /// Get a series
     ///
-    /// With its appointments. Specialists get their own.
+    /// Returns the series with its appointments. Specialists see their own appointments only.
     #[oai(path = "/appointment-series/:appointment_series_id", method = "get", operation_id = "appointment_series_get")]
     async fn appointment_series_get(
         &self,
         caller: Caller,
-        /// Id of the series.
+        /// Identifier of the series.
         appointment_series_id: Path<AppointmentSeriesId>,
     ) -> Result<Json<AppointmentSeries>, ApiError> {
         caller.may(Permission::AppointmentSeriesRead)?;
@@ -63,10 +64,10 @@ impl SeriesApi {
 
     /// Change a series
     ///
-    /// The body says what becomes of one of its appointments; the others that the scope takes in change as it
-    /// does. They keep their ids and the buffers they were booked with. 409 `series_conflict` as when a series
-    /// is booked; what is skipped stays where it is. 409 `stale_version` when the series or one of its
-    /// appointments changed meanwhile, `invalid_transition` when the named one has begun or is over.
+    /// Changes one appointment as the body says, and the other appointments in `scope` in the same way. They keep their
+    /// identifiers and buffers. 409 `series_conflict` as when a series is booked; an appointment that is skipped stays
+    /// where it is. 409 `stale_version` when the series or one of its appointments was changed meanwhile,
+    /// `invalid_transition` unless the named appointment is `scheduled` or `confirmed`.
     #[oai(
         path = "/appointment-series/:appointment_series_id",
         method = "put",
@@ -75,11 +76,11 @@ impl SeriesApi {
     async fn appointment_series_update(
         &self,
         caller: Caller,
-        /// Id of the series.
+        /// Identifier of the series.
         appointment_series_id: Path<AppointmentSeriesId>,
-        /// Which of its appointments change.
+        /// Appointments to change.
         scope: Query<SeriesScope>,
-        /// What becomes of it when some of the times are not free; `fail` when left out.
+        /// Treatment of times that are not free; `fail` when left out.
         on_conflict: Query<Option<OnConflict>>,
         body: Body<UpdateAppointmentSeries>,
     ) -> Result<Json<AppointmentSeriesResult>, ApiError> {
@@ -92,9 +93,9 @@ impl SeriesApi {
 
     /// Cancel a series
     ///
-    /// Those that the scope takes in and that are still to come; their times are free at once. 409
-    /// `already_cancelled` when there is none, `invalid_transition` when the one that is named is over,
-    /// `stale_version` when one was given to another specialist in this very moment.
+    /// Cancels the appointments in `scope` that have not begun and frees their times. 409 `already_cancelled` when
+    /// there is none, `invalid_transition` when the named appointment has ended, `stale_version` when an appointment
+    /// was given to another specialist meanwhile.
     #[oai(
         path = "/appointment-series/:appointment_series_id/cancel",
         method = "post",
@@ -103,9 +104,9 @@ impl SeriesApi {
     async fn appointment_series_cancel(
         &self,
         caller: Caller,
-        /// Id of the series.
+        /// Identifier of the series.
         appointment_series_id: Path<AppointmentSeriesId>,
-        /// Which of its appointments are called off.
+        /// Appointments to cancel.
         scope: Query<SeriesScope>,
         body: Body<CancelAppointmentSeries>,
     ) -> Result<Json<AppointmentSeries>, ApiError> {

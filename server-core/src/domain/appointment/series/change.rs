@@ -1,4 +1,4 @@
-//! A series changes, or is called off: as a whole, from one appointment on, or one appointment alone.
+//! Changes and cancellations of a series: all of it, from one appointment on, or one appointment alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use super::{
         service::{Service, check_own, check_period},
         status::AppointmentStatus,
         title::{TitleSeal, Titled},
-        transition::{Standing, appointments_cancel},
+        transition::{AppointmentState, appointments_cancel},
     },
     fit::fit,
     model::{
@@ -34,7 +34,8 @@ use crate::{
 };
 
 impl Service {
-    /// Changes appointments of a series as one of them changes; with [`OnConflict::Skip`] as far as that can be.
+    /// Changes appointments of a series in the way that one of them changes. With [`OnConflict::Skip`], leaves out
+    /// those that conflict.
     pub(super) async fn series_update(
         &self,
         caller: &Caller,
@@ -45,12 +46,12 @@ impl Service {
         change: &UpdateAppointmentSeries,
     ) -> Result<AppointmentSeriesResult, AppointmentError> {
         let now = Utc::now();
-        check_period(change.started_at, change.ended_at, now)?;
+        check_period(change.started_at.get(), change.ended_at.get(), now)?;
         check_own(caller, change.specialist_id)?;
         let seal = TitleSeal::of(&self.keys, organization).await?;
-        let (mut tx, series, standings) = self.series_locked(caller, id, Some(change.specialist_id)).await?;
+        let (mut tx, series, states) = self.series_locked(caller, id, Some(change.specialist_id)).await?;
         StaleVersion::check(change.version, series.version)?;
-        let anchor = anchor_of(&standings, change.appointment_id)?;
+        let anchor = anchor_of(&states, change.appointment_id)?;
         if !anchor.status.is_booked() {
             let to = AppointmentStatus::Scheduled;
             return Err(AppointmentError::InvalidTransition { from: anchor.status, to });
@@ -61,10 +62,10 @@ impl Service {
             check_specialty(&mut tx, organization, specialty).await?;
         }
 
-        let titles = self.titles_of(&standings).await?;
+        let titles = self.titles_of(&states).await?;
         let shift = Shift::new(anchor, change, zone_of(&series)?, &titles, &seal);
-        let chosen: Vec<_> = chosen(&standings, scope, Some(anchor), now).collect();
-        let wanted: Vec<_> = chosen.iter().map(|standing| shift.of(standing)).collect();
+        let chosen: Vec<_> = chosen(&states, scope, Some(anchor), now).collect();
+        let wanted: Vec<_> = chosen.iter().map(|state| shift.of(state)).collect();
         let conflicts = fit(&mut tx, organization, &series, &chosen, &wanted, now).await?;
         let mut changes = Vec::with_capacity(wanted.len());
         let mut skipped = Vec::new();
@@ -88,8 +89,8 @@ impl Service {
         let expired = booking::expire(&mut tx, &specialists, series.patient_id, &blocks).await?;
         let done = repository::appointments_change(&mut tx, &changes).await?;
         reschedule::record(&mut tx, &chosen, caller.user_id).await?;
-        if scope == SeriesScope::All && titles.get(&anchor.id) != Some(&change.title) {
-            let title = seal.seal(Titled::Series, series.uid, &change.title);
+        if scope == SeriesScope::All && titles.get(&anchor.id).map(String::as_str) != Some(change.title.as_str()) {
+            let title = seal.seal(Titled::Series, series.uid, change.title.as_str());
             repository::series_name(&mut tx, id, title.as_deref()).await?;
         }
         repository::series_touch(&mut tx, id).await?;
@@ -101,15 +102,15 @@ impl Service {
         of_series.extend((series.specialist_id != before.1).then_some("specialist_id"));
         let updated = AppointmentSeriesEvent::Updated { id, changed: of_series };
         let each = done.iter().filter_map(|now| {
-            let before = chosen.iter().find(|standing| standing.id == now.id)?;
-            let fields = before.changed(now, titles.get(&now.id) != Some(&change.title));
+            let before = chosen.iter().find(|state| state.id == now.id)?;
+            let fields = before.changed(now, titles.get(&now.id).map(String::as_str) != Some(change.title.as_str()));
             Some(AppointmentEvent::Updated { now: now.into(), before: Place::from(*before), changed: fields })
         });
         tx.commit(Events::from(updated).and(each).and(expired)).await?;
         Ok(AppointmentSeriesResult { series, skipped })
     }
 
-    /// Calls off appointments of a series that are still to come.
+    /// Cancels appointments of a series that have not begun.
     pub(super) async fn series_cancel(
         &self,
         caller: &Caller,
@@ -118,11 +119,11 @@ impl Service {
         cancel: &CancelAppointmentSeries,
     ) -> Result<AppointmentSeries, AppointmentError> {
         let anchor = cancel.anchor(scope)?;
-        let (mut tx, _, standings) = self.series_locked(caller, id, None).await?;
-        let anchor = anchor.map(|id| anchor_of(&standings, id)).transpose()?;
-        let ids: Vec<_> = chosen(&standings, scope, anchor, Utc::now()).map(|standing| standing.id).collect();
+        let (mut tx, _, states) = self.series_locked(caller, id, None).await?;
+        let anchor = anchor.map(|id| anchor_of(&states, id)).transpose()?;
+        let ids: Vec<_> = chosen(&states, scope, anchor, Utc::now()).map(|state| state.id).collect();
         if ids.is_empty() {
-            return Err(match anchor.filter(|_| scope == SeriesScope::One).map(|standing| standing.status) {
+            return Err(match anchor.filter(|_| scope == SeriesScope::One).map(|state| state.status) {
                 Some(from) if from != AppointmentStatus::Cancelled => {
                     AppointmentError::InvalidTransition { from, to: AppointmentStatus::Cancelled }
                 }
@@ -138,24 +139,24 @@ impl Service {
         Ok(series)
     }
 
-    /// Opens the titles of appointments.
-    async fn titles_of(&self, standings: &[Standing]) -> Result<Titles, DatabaseError> {
+    /// Decrypts the titles of appointments.
+    async fn titles_of(&self, states: &[AppointmentState]) -> Result<Titles, DatabaseError> {
         let mut titles = BTreeMap::new();
-        for standing in standings {
-            titles.insert(standing.id, self.title_of(standing).await?);
+        for state in states {
+            titles.insert(state.id, self.title_of(state).await?);
         }
         Ok(titles)
     }
 
-    /// Opens a transaction for a change of a series: with the locks that bookings of its patient, of everybody
-    /// who treats in it and of `also` take, and the rows locked. It is here as for one appointment, see
+    /// Opens a transaction for a change of a series: takes the locks that bookings of its patient, of all its
+    /// specialists and of `also` take, and locks the rows. The reason is the same as for one appointment, see
     /// [`Service::locked`].
     async fn series_locked(
         &self,
         caller: &Caller,
         id: AppointmentSeriesId,
         also: Option<SpecialistId>,
-    ) -> Result<(WriteTx, SeriesRow, Vec<Standing>), AppointmentError> {
+    ) -> Result<(WriteTx, SeriesRow, Vec<AppointmentState>), AppointmentError> {
         let seen = self.series_get(caller, id).await?;
         let organization = seen.organization_id;
         let mut specialists: BTreeSet<_> =
@@ -164,23 +165,23 @@ impl Service {
         let mut locks = vec![Lock::Patient(organization, seen.patient_id)];
         locks.extend(specialists.iter().map(|&id| Lock::Specialist(organization, id)));
         let mut tx = self.database.write_locked(caller, locks).await?;
-        // Its version is read when none of its appointments can change any more.
-        let standings = repository::standings_lock(&mut tx, organization, id).await?;
+        // The version of the series counts changes of its appointments, so it is read after they are locked.
+        let states = repository::states_lock(&mut tx, organization, id).await?;
         let series = repository::series_lock(&mut tx, id).await?.ok_or(AppointmentError::SeriesNotFound)?;
-        // Between the two one became another's, whose lock is not held.
-        if standings.iter().any(|standing| !specialists.contains(&standing.specialist_id)) {
+        // An appointment was given to another specialist before the lock, so that the locks are the wrong ones.
+        if states.iter().any(|state| !specialists.contains(&state.specialist_id)) {
             return Err(StaleVersion::now(series.version).into());
         }
-        Ok((tx, series, standings))
+        Ok((tx, series, states))
     }
 }
 
-fn anchor_of(standings: &[Standing], id: AppointmentId) -> Result<&Standing, InvalidValue> {
-    standings.iter().find(|standing| standing.id == id).ok_or_else(|| {
+fn anchor_of(states: &[AppointmentState], id: AppointmentId) -> Result<&AppointmentState, InvalidValue> {
+    states.iter().find(|state| state.id == id).ok_or_else(|| {
         InvalidValue::new("/appointment_id", "unknown_reference", "is no appointment of this series that you may see")
     })
 }
 
 fn zone_of(series: &SeriesRow) -> Result<Tz, DatabaseError> {
-    series.timezone.parse().map_err(|_| DatabaseError::Damaged("a series' timezone is none".to_owned()))
+    series.timezone.parse().map_err(|_| DatabaseError::Damaged("the timezone of a series is invalid".to_owned()))
 }

@@ -1,29 +1,30 @@
-//! Times of the day that stay what they are on the clock, whatever clocks do in between.
+//! Conversion between moments and local times, across changes of the clocks.
 
 use chrono::{DateTime, MappedLocalTime, NaiveDateTime, Offset as _, TimeDelta, TimeZone as _, Utc};
 use chrono_tz::Tz;
 
-/// A time on the clock, as a moment.
+/// Moment of a local time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Clocked {
     pub(super) at: DateTime<Utc>,
-    /// Whether clocks leave the time out; `at` is then when they would have shown it.
+    /// `true` if the local time does not exist because the clocks go forward. `at` is then the moment by the offset
+    /// before the change.
     pub(super) skipped: bool,
 }
 
-/// What clocks show at the moment.
+/// Returns the local time of a moment.
 pub(super) fn shown(zone: Tz, at: DateTime<Utc>) -> NaiveDateTime {
     at.with_timezone(&zone).naive_local()
 }
 
-/// When clocks show a time; of two moments the first.
+/// Returns the moment of a local time; the first one if it occurs twice.
 pub(super) fn moment(zone: Tz, shown: NaiveDateTime) -> Clocked {
     match zone.from_local_datetime(&shown) {
         MappedLocalTime::Single(at) | MappedLocalTime::Ambiguous(at, _) => {
             Clocked { at: at.with_timezone(&Utc), skipped: false }
         }
         MappedLocalTime::None => {
-            // No zone has ever left out more than a day.
+            // No zone has ever skipped more than a day.
             let before = zone.offset_from_utc_datetime(&(shown - TimeDelta::days(2))).fix();
             Clocked { at: (shown - before).and_utc(), skipped: true }
         }
@@ -53,7 +54,7 @@ mod tests {
         assert_eq!(moment(Berlin, local("2026-10-25T02:30:00")), twice);
         let left_out = Clocked { at: utc("2027-03-28T01:30:00Z"), skipped: true };
         assert_eq!(moment(Berlin, local("2027-03-28T02:30:00")), left_out);
-        // A whole day.
+        // Samoa skipped a whole day.
         assert_eq!(
             moment(Apia, local("2011-12-30T12:00:00")),
             Clocked { at: utc("2011-12-30T22:00:00Z"), skipped: true }
@@ -61,7 +62,7 @@ mod tests {
     }
 
     proptest! {
-        /// In every zone: what a moment shows comes at that moment, or has come before.
+        /// In every zone, the local time of a moment exists and maps to that moment or an earlier one.
         #[test]
         fn every_moment_is_shown(zone in 0..TZ_VARIANTS.len(), seconds in 0..4_000_000_000_i64) {
             let (zone, at) = (TZ_VARIANTS[zone], DateTime::from_timestamp(seconds, 0).unwrap());

@@ -1,13 +1,13 @@
-//! Whether what a change makes of a series' appointments can be.
+//! Check of a change of a series for conflicts.
 
 use std::{collections::BTreeSet, ops::Range};
 
 use chrono::{DateTime, Utc};
 
 use super::{
-    super::{error::AppointmentError, transition::Standing},
+    super::{error::AppointmentError, transition::AppointmentState},
     model::ConflictReason,
-    plan::{self, Wish},
+    plan::{self, Placement},
     repository::{self, Change, SeriesRow},
     service::obstacle,
     shift::Shifted,
@@ -21,33 +21,33 @@ use crate::{
     ids::{OrganizationId, SpecialistId},
 };
 
-/// With whom appointments are to be.
-struct Calendar {
+/// Calendar of a specialist that appointments are moved to.
+struct TargetCalendar {
     specialist: SpecialistId,
-    /// What is known of its times; nothing of one who has left the clinic.
+    /// Schedule and bookings of the specialist; `None` if it has left the clinic.
     offered: Option<Offered>,
-    /// What it or the patient is kept out of by others.
+    /// Times that other appointments of the specialist or the patient block.
     taken: Vec<Period>,
 }
 
-/// Which of the changes can't be; they are in the order of `chosen`. To be called under the locks of the
-/// patient and of everybody who treats before or after.
+/// Returns the conflict of each change in `wanted`, in the order of `chosen`. The caller holds the locks of the patient
+/// and of all specialists before and after the change.
 pub(super) async fn fit(
     tx: &mut WriteTx,
     organization: OrganizationId,
     series: &SeriesRow,
-    chosen: &[&Standing],
+    chosen: &[&AppointmentState],
     wanted: &[Shifted],
     now: DateTime<Utc>,
 ) -> Result<Vec<Option<ConflictReason>>, AppointmentError> {
     let moving: Vec<_> =
-        chosen.iter().copied().zip(wanted).filter(|(standing, wanted)| moves(standing, &wanted.change)).collect();
+        chosen.iter().copied().zip(wanted).filter(|(state, wanted)| moves(state, &wanted.change)).collect();
     let Some(within) = hull(moving.iter().map(|(_, wanted)| wanted.change.block)) else {
         return Ok(vec![None; wanted.len()]);
     };
     let taken = repository::patient_blocks(tx, series.patient_id, &within).await?;
     let with_patient: Vec<_> = taken.into_iter().filter(|block| !is_own(&moving, block, None)).collect();
-    // Who is named in the body has to be there; of the others one may have left.
+    // The specialist named in the body must exist; another specialist of the series may have left.
     let named = wanted.iter().find(|wanted| wanted.is_anchor).map(|wanted| wanted.change.specialist_id);
     let mut calendars = Vec::new();
     for specialist in moving.iter().map(|(_, wanted)| wanted.change.specialist_id).collect::<BTreeSet<_>>() {
@@ -60,29 +60,29 @@ pub(super) async fn fit(
         let mut taken: Vec<_> = blocks.map(|block| Period { start: block.start, end: block.end }).collect();
         taken.retain(|block| !is_own(&moving, block, Some(specialist)));
         taken.extend(&with_patient);
-        calendars.push(Calendar { specialist, offered, taken });
+        calendars.push(TargetCalendar { specialist, offered, taken });
     }
-    let wishes = chosen.iter().zip(wanted).map(|(standing, wanted)| {
-        let obstacle = if moves(standing, &wanted.change) { in_the_way(wanted, &calendars, now) } else { None };
-        Wish { block: wanted.change.block, now: Some(standing.block()), obstacle }
+    let placements = chosen.iter().zip(wanted).map(|(state, wanted)| {
+        let obstacle = if moves(state, &wanted.change) { in_the_way(wanted, &calendars, now) } else { None };
+        Placement { block: wanted.change.block, now: Some(state.block()), obstacle }
     });
-    Ok(plan::conflicts(&wishes.collect::<Vec<_>>()))
+    Ok(plan::conflicts(&placements.collect::<Vec<_>>()))
 }
 
-fn moves(standing: &Standing, change: &Change) -> bool {
-    (standing.specialist_id, standing.block()) != (change.specialist_id, change.block)
+fn moves(state: &AppointmentState, change: &Change) -> bool {
+    (state.specialist_id, state.block()) != (change.specialist_id, change.block)
 }
 
-/// Whether a block is one that a moving appointment leaves, of those with a specialist, if one is named. No
-/// two active ones of a specialist or of a patient overlap, so what looks like one of theirs is nobody else's.
-fn is_own(moving: &[(&Standing, &Shifted)], block: &Period, with: Option<SpecialistId>) -> bool {
-    let mut theirs = moving.iter().filter(|(standing, _)| with.is_none_or(|with| with == standing.specialist_id));
-    theirs.any(|(standing, _)| standing.block() == *block)
+/// Returns `true` if `block` is the present block of a moving appointment, of those of the specialist `with` if it is
+/// given. Active appointments of a specialist or a patient never overlap, so an equal block is the same appointment.
+fn is_own(moving: &[(&AppointmentState, &Shifted)], block: &Period, with: Option<SpecialistId>) -> bool {
+    let mut theirs = moving.iter().filter(|(state, _)| with.is_none_or(|with| with == state.specialist_id));
+    theirs.any(|(state, _)| state.block() == *block)
 }
 
-fn in_the_way(wanted: &Shifted, calendars: &[Calendar], now: DateTime<Utc>) -> Option<ConflictReason> {
+fn in_the_way(wanted: &Shifted, calendars: &[TargetCalendar], now: DateTime<Utc>) -> Option<ConflictReason> {
     let Change { specialist_id, started_at, ended_at, block, .. } = wanted.change;
-    // Where the one that was named goes was said; where the others go then may not have been thought of.
+    // The named appointment may be moved into the past on purpose; the others may not follow it there.
     if !wanted.is_anchor && started_at <= now {
         return Some(ConflictReason::TimePast);
     }
@@ -92,7 +92,7 @@ fn in_the_way(wanted: &Shifted, calendars: &[Calendar], now: DateTime<Utc>) -> O
     left_out.or_else(|| obstacle(started_at..ended_at, block, offered, &calendar.taken))
 }
 
-/// The time in which everything lies that may be in the way of these blocks.
+/// Returns the range that contains everything that can overlap the blocks.
 fn hull(blocks: impl Iterator<Item = Period> + Clone) -> Option<Range<DateTime<Utc>>> {
     let start = blocks.clone().map(|block| block.start).min()?;
     let end = blocks.map(|block| block.end).max()?;

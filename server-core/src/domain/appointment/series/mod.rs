@@ -1,4 +1,4 @@
-//! Appointments that repeat: booked together, moved and called off together or one by one.
+//! Series of appointments that repeat: booked together, moved and cancelled together or one by one.
 
 mod api;
 mod change;

@@ -1,5 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Enum, Object, types::Example};
+use server_shared::value::{Line, Moment};
 
 use super::{super::model::Appointment, recurrence::Recurrence};
 use crate::{
@@ -10,41 +11,41 @@ use crate::{
     },
 };
 
-/// Appointments that repeat.
+/// Series of appointments that repeat.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 #[allow(clippy::struct_field_names, reason = "what it was booked as is called an appointment template")]
 pub(crate) struct AppointmentSeries {
-    /// Its id.
+    /// Identifier of the series.
     pub(crate) id: AppointmentSeriesId,
-    /// The clinic.
+    /// Organization of the series.
     pub(crate) organization_id: OrganizationId,
-    /// What it is about.
+    /// Subject of the series.
     pub(crate) title: String,
-    /// Who treated in all of it that was still to come when it last changed as a series; if several did, who
-    /// was said before.
+    /// Specialist of all its coming appointments at the last change of the series. If they have several, the value
+    /// stays as it was.
     pub(crate) specialist_id: SpecialistId,
-    /// Who is treated.
+    /// Patient who is treated.
     pub(crate) patient_id: PatientId,
-    /// What was booked, if it was booked as something that the clinic offers.
+    /// Appointment template that it was booked with, if any.
     pub(crate) appointment_template_id: Option<AppointmentTemplateId>,
-    /// Who booked it; absent when that user is gone, or it was a program.
+    /// User who booked it; absent if an API key booked it or the user was deleted.
     pub(crate) user_id: Option<UserId>,
-    /// The IANA zone in which its times of the day stay what they are: the specialist's when it was booked.
+    /// IANA zone in which its local times are constant: the specialist's zone at the time of booking.
     pub(crate) timezone: String,
-    /// When the first one was to begin.
+    /// Beginning of the first appointment as booked.
     pub(crate) started_at: DateTime<Utc>,
-    /// When the first one was to end.
+    /// End of the first appointment as booked.
     pub(crate) ended_at: DateTime<Utc>,
-    /// The rule it was booked by; where its appointments are now, they say themselves.
+    /// Rule that it was booked with. Later moves of appointments do not change it.
     pub(crate) recurrence: Recurrence,
-    /// Its appointments, earliest first, whatever became of them; a specialist's own.
+    /// Appointments with any status, earliest first. A specialist sees only its own.
     pub(crate) appointments: Vec<Appointment>,
-    /// Counts its changes and those of its appointments; to be sent back with the next one.
+    /// Version of the series and its appointments, to be sent with the next change.
     pub(crate) version: i64,
-    /// When it was booked.
+    /// Time of the booking.
     pub(crate) created_at: DateTime<Utc>,
-    /// When it last changed as a series.
+    /// Time of the last change of the series.
     pub(crate) updated_at: DateTime<Utc>,
 }
 
@@ -71,13 +72,13 @@ impl Example for AppointmentSeries {
     }
 }
 
-/// A series after a change, and what of the change was left out.
+/// Series after a change, and the times that were skipped.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct AppointmentSeriesResult {
-    /// The series as it is now.
+    /// Series after the change.
     pub(crate) series: AppointmentSeries,
-    /// The times that were not free, earliest first; empty unless conflicts were to be skipped.
+    /// Times that were not free, earliest first; empty unless `on_conflict` is `skip`.
     pub(crate) skipped: Vec<SeriesConflict>,
 }
 
@@ -87,17 +88,17 @@ impl Example for AppointmentSeriesResult {
     }
 }
 
-/// A time that an appointment of a series can't have.
+/// Time that conflicts with a booking or the schedule.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct SeriesConflict {
-    /// The appointment that was to move there, if there is one yet.
+    /// Appointment that was to move to this time; absent when a series is booked.
     pub(crate) appointment_id: Option<AppointmentId>,
-    /// When it would begin.
+    /// Beginning of the time.
     pub(crate) started_at: DateTime<Utc>,
-    /// When it would end.
+    /// End of the time.
     pub(crate) ended_at: DateTime<Utc>,
-    /// Why it can't.
+    /// Reason for the conflict.
     pub(crate) reason: ConflictReason,
 }
 
@@ -109,139 +110,142 @@ impl Example for SeriesConflict {
     }
 }
 
-/// Why an appointment of a series can't have a time.
+/// Reason why an appointment of a series can't have a time.
+///
+/// - `slot_taken`: the specialist or the patient has an appointment at this time
+/// - `specialist_away`: the specialist's schedule has an absence at this time, or the specialist has left the clinic
+/// - `time_skipped`: the local time does not exist, because the clocks go forward
+/// - `time_past`: the time is in the past
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum ConflictReason {
-    /// The specialist or the patient has an appointment then.
     SlotTaken,
-    /// An exception of the specialist's schedule says that it is away, or it has left the clinic.
     SpecialistAway,
-    /// Clocks go forward then, and never show that time.
     TimeSkipped,
-    /// It would have begun by now.
     TimePast,
 }
 
-/// What becomes of a change of which a part is not possible.
+/// Treatment of times that are not free.
+///
+/// - `fail`: nothing is booked or changed
+/// - `skip`: the other times are booked or changed, and the answer lists those that were skipped
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum OnConflict {
-    /// None of it is done.
     #[default]
     Fail,
-    /// The rest is done, and the answer says what was left out.
     Skip,
 }
 
-/// How much of a series a change is about; what has begun or is over stays as it is.
+/// Appointments of a series that a change applies to. Appointments that have begun stay as they are.
+///
+/// - `one`: the named appointment
+/// - `following`: the named appointment and those that begin after it
+/// - `all`: every appointment
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum SeriesScope {
-    /// One of its appointments.
     One,
-    /// That one and those that begin after it.
     Following,
-    /// Every one.
     All,
 }
 
-/// What a series is booked from.
+/// Request to book a series.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CreateAppointmentSeries {
-    /// What it is about; no names, no diagnoses: it is shown in calendars.
-    #[oai(default, validator(max_length = 200))]
-    pub(crate) title: String,
-    /// Who treats.
+    /// Subject of the appointments. Must not contain names or diagnoses.
+    #[oai(default)]
+    pub(crate) title: Line<0, 200>,
+    /// Specialist who treats.
     pub(crate) specialist_id: SpecialistId,
-    /// Who is treated.
+    /// Patient who is treated.
     pub(crate) patient_id: PatientId,
-    /// What is booked: it says how long each one takes and in which specialty, unless that is said here, and
-    /// the buffers around each, its modality and its cut-offs.
+    /// Appointment template to book. It determines buffers, modality and cut-offs, and duration and specialty unless
+    /// the request states them.
     pub(crate) template_id: Option<AppointmentTemplateId>,
-    /// In which specialty; left out, that of the template.
+    /// Specialty of the appointments; the template's when left out.
     pub(crate) specialty_id: Option<SpecialtyId>,
-    /// When the first one begins; the others begin at the same time of the day.
-    pub(crate) started_at: DateTime<Utc>,
-    /// When the first one ends, at most 24 hours later; left out, as the template says. Required without one.
-    pub(crate) ended_at: Option<DateTime<Utc>>,
-    /// How it repeats.
+    /// Beginning of the first appointment; the others begin at the same local time.
+    pub(crate) started_at: Moment,
+    /// End of the first appointment, at most 24 hours after its beginning. Determined by the template when left out;
+    /// required without a template.
+    pub(crate) ended_at: Option<Moment>,
+    /// Rule by which the appointments repeat.
     pub(crate) recurrence: Recurrence,
 }
 
 impl Example for CreateAppointmentSeries {
     fn example() -> Self {
-        let AppointmentSeries {
-            title, specialist_id, patient_id, appointment_template_id, started_at, recurrence, ..
-        } = AppointmentSeries::example();
+        let AppointmentSeries { specialist_id, patient_id, appointment_template_id, started_at, recurrence, .. } =
+            AppointmentSeries::example();
         Self {
-            title,
+            title: Line::from_static("First examination"),
             specialist_id,
             patient_id,
             template_id: appointment_template_id,
             specialty_id: None,
-            started_at,
+            started_at: Moment::nearest(started_at),
             ended_at: None,
             recurrence,
         }
     }
 }
 
-/// How appointments of a series change: as the one that is named. What changes of that one changes of the
-/// others, too, and what stays of it stays of them; a time moves by as much on the clock.
+/// Request to change a series. The fields state one appointment after the change. Fields that change for it change for
+/// the other appointments, too; the others keep their values. Times move by the same amount of local time.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct UpdateAppointmentSeries {
-    /// The version this change was made from; 409 `stale_version` when there is a newer one.
+    /// Version that the change is based on; 409 `stale_version` when there is a newer one.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: i64,
-    /// The appointment that the rest of the body is about; one that has not begun.
+    /// Appointment that the other fields state; one that has not begun.
     pub(crate) appointment_id: AppointmentId,
-    /// What it is about then; no names, no diagnoses: it is shown in calendars.
-    #[oai(default, validator(max_length = 200))]
-    pub(crate) title: String,
-    /// When it begins then.
-    pub(crate) started_at: DateTime<Utc>,
-    /// When it ends then; at most 24 hours later.
-    pub(crate) ended_at: DateTime<Utc>,
-    /// Who treats then.
+    /// New subject. Must not contain names or diagnoses.
+    #[oai(default)]
+    pub(crate) title: Line<0, 200>,
+    /// New beginning.
+    pub(crate) started_at: Moment,
+    /// New end, at most 24 hours after the beginning.
+    pub(crate) ended_at: Moment,
+    /// New specialist.
     pub(crate) specialist_id: SpecialistId,
-    /// In which specialty then.
+    /// New specialty.
     pub(crate) specialty_id: Option<SpecialtyId>,
 }
 
 impl Example for UpdateAppointmentSeries {
     fn example() -> Self {
-        let Appointment { id, title, started_at, ended_at, specialist_id, specialty_id, .. } = Appointment::example();
+        let Appointment { id, started_at, ended_at, specialist_id, specialty_id, .. } = Appointment::example();
         let later = TimeDelta::hours(2);
         Self {
             version: 1,
             appointment_id: id,
-            title,
-            started_at: started_at + later,
-            ended_at: ended_at + later,
+            title: Line::from_static("First examination"),
+            started_at: Moment::nearest(started_at + later),
+            ended_at: Moment::nearest(ended_at + later),
             specialist_id,
             specialty_id,
         }
     }
 }
 
-/// Which appointments of a series are called off, and why.
+/// Request to cancel appointments of a series.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CancelAppointmentSeries {
-    /// The reason.
+    /// Reason for the cancellation.
     pub(crate) reason: CancellationReason,
-    /// Which one, or from which one on; required unless all of them are called off.
+    /// Appointment to cancel, or the first one of `following`; required unless `scope` is `all`.
     pub(crate) appointment_id: Option<AppointmentId>,
 }
 
 impl CancelAppointmentSeries {
-    /// The appointment that the scope counts from.
+    /// Returns the appointment that `scope` refers to.
     pub(super) fn anchor(&self, scope: SeriesScope) -> Result<Option<AppointmentId>, InvalidValue> {
         if self.appointment_id.is_none() && scope != SeriesScope::All {
-            let message = "is required unless all appointments are called off";
+            let message = "is required unless scope is all";
             return Err(InvalidValue::new("/appointment_id", "required", message));
         }
         Ok(self.appointment_id)

@@ -1,42 +1,42 @@
-//! Whether a series fits: checked whole, before anything is written.
+//! Check of a whole series for overlaps, before anything is written.
 
 use chrono::TimeDelta;
 
 use super::model::ConflictReason;
 use crate::domain::period::Period;
 
-/// How far around a series' beginnings other bookings are looked for: one lasts up to a day, with buffers of
-/// some hours, and local days are not those of UTC.
+/// Distance from a series within which other bookings can overlap it: an appointment lasts up to a day, buffers up to
+/// hours, and a local date is not the UTC date.
 pub(super) const MARGIN: TimeDelta = TimeDelta::days(3);
 
-/// A time that one appointment of a series shall have.
+/// Time requested for an appointment of a series.
 #[derive(Debug, Clone)]
-pub(super) struct Wish {
-    /// What it would keep others out of.
+pub(super) struct Placement {
+    /// Time that it would block.
     pub(super) block: Period,
-    /// What it keeps others out of where it is now; it does as long as it can't move.
+    /// Time that it blocks at present, and still does if it cannot move.
     pub(super) now: Option<Period>,
-    /// Why it can't have that time whatever becomes of the series.
+    /// Conflict that does not depend on the rest of the series.
     pub(super) obstacle: Option<ConflictReason>,
 }
 
-/// Which wishes can't be granted, in their order; the others can, all of them together. Of two that are in
-/// each other's way the earlier one wins.
-pub(super) fn conflicts(wishes: &[Wish]) -> Vec<Option<ConflictReason>> {
-    let mut found: Vec<_> = wishes.iter().map(|wish| wish.obstacle).collect();
-    // One that stays where it is may be in the way of another, which then stays as well; each round more
-    // of them stay, so there are no more rounds than wishes.
+/// Returns the conflict of each placement, in their order. All placements without a conflict fit together. Of two that overlap,
+/// the earlier one has priority.
+pub(super) fn conflicts(placements: &[Placement]) -> Vec<Option<ConflictReason>> {
+    let mut found: Vec<_> = placements.iter().map(|placement| placement.obstacle).collect();
+    // An appointment that cannot move may block another one, which then cannot move, either. Each round finds more of
+    // these, so there are at most as many rounds as placements.
     loop {
-        let mut taken: Vec<Period> = Vec::with_capacity(wishes.len());
-        let standing = wishes.iter().zip(&found).filter(|(_, conflict)| conflict.is_some());
-        taken.extend(standing.filter_map(|(wish, _)| wish.now));
+        let mut taken: Vec<Period> = Vec::with_capacity(placements.len());
+        let staying = placements.iter().zip(&found).filter(|(_, conflict)| conflict.is_some());
+        taken.extend(staying.filter_map(|(placement, _)| placement.now));
         let mut stays = false;
-        for (wish, conflict) in wishes.iter().zip(&mut found).filter(|(_, conflict)| conflict.is_none()) {
-            if taken.iter().any(|block| block.overlaps(&wish.block)) {
+        for (placement, conflict) in placements.iter().zip(&mut found).filter(|(_, conflict)| conflict.is_none()) {
+            if taken.iter().any(|block| block.overlaps(&placement.block)) {
                 *conflict = Some(ConflictReason::SlotTaken);
-                stays |= wish.now.is_some();
+                stays |= placement.now.is_some();
             } else {
-                taken.push(wish.block);
+                taken.push(placement.block);
             }
         }
         if !stays {
@@ -57,8 +57,8 @@ mod tests {
         Period { start, end: start + TimeDelta::hours(hours) }
     }
 
-    fn moved(from: i64, to: i64) -> Wish {
-        Wish { block: block(to, 1), now: Some(block(from, 1)), obstacle: None }
+    fn moved(from: i64, to: i64) -> Placement {
+        Placement { block: block(to, 1), now: Some(block(from, 1)), obstacle: None }
     }
 
     #[test]
@@ -76,32 +76,31 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is wished: when what is granted is granted, and the rest stays, nothing overlaps; and
-        /// nothing is refused that is in nobody's way.
+        /// After the granted moves nothing overlaps, and no placement is refused without an overlap.
         #[test]
         fn what_is_granted_fits(
-            wishes in proptest::collection::vec((0..40_i64, 1..4_i64, any::<bool>(), 0..10_u8), 1..20),
+            placements in proptest::collection::vec((0..40_i64, 1..4_i64, any::<bool>(), 0..10_u8), 1..20),
         ) {
-            let wish = |(place, (hour, hours, is_new, obstacle)): (usize, (i64, i64, bool, u8))| Wish {
+            let placement = |(place, (hour, hours, is_new, obstacle)): (usize, (i64, i64, bool, u8))| Placement {
                 block: block(hour, hours),
-                // Where they are they don't overlap.
+                // The present blocks do not overlap.
                 now: (!is_new).then(|| block(i64::try_from(place).unwrap_or(0) * 4, hours)),
                 obstacle: (obstacle == 0).then_some(ConflictReason::TimeSkipped),
             };
-            let wishes: Vec<_> = wishes.into_iter().enumerate().map(wish).collect();
-            let found = conflicts(&wishes);
+            let placements: Vec<_> = placements.into_iter().enumerate().map(placement).collect();
+            let found = conflicts(&placements);
             let mut after = Vec::new();
-            for (wish, conflict) in wishes.iter().zip(&found) {
-                after.extend(if conflict.is_none() { Some(wish.block) } else { wish.now });
+            for (placement, conflict) in placements.iter().zip(&found) {
+                after.extend(if conflict.is_none() { Some(placement.block) } else { placement.now });
             }
             for (place, one) in after.iter().enumerate() {
                 prop_assert!(after[place + 1..].iter().all(|other| !one.overlaps(other)), "{:?}", after);
             }
-            for (wish, conflict) in wishes.iter().zip(&found).filter(|(wish, _)| wish.obstacle.is_none()) {
-                let met = wishes.iter().filter(|other| !std::ptr::eq(*other, wish)).any(|other| {
-                    other.block.overlaps(&wish.block) || other.now.is_some_and(|now| now.overlaps(&wish.block))
+            for (placement, conflict) in placements.iter().zip(&found).filter(|(placement, _)| placement.obstacle.is_none()) {
+                let met = placements.iter().filter(|other| !std::ptr::eq(*other, placement)).any(|other| {
+                    other.block.overlaps(&placement.block) || other.now.is_some_and(|now| now.overlaps(&placement.block))
                 });
-                prop_assert!(conflict.is_none() || met, "{:?} is in nobody's way", wish);
+                prop_assert!(conflict.is_none() || met, "{:?} is in nobody's way", placement);
             }
         }
     }

@@ -1,5 +1,4 @@
-//! The rule by which a series repeats: the part of RFC 5545's `RRULE` that courses of treatment need, in its
-//! words and with its meaning.
+//! Rule by which a series repeats: the subset of `RRULE` (RFC 5545) that courses of treatment need.
 
 use chrono::{Datelike as _, Days, Months, NaiveDate, TimeDelta};
 use poem_openapi::{Enum, Object, types::Example};
@@ -7,28 +6,28 @@ use server_shared::error::FieldFault;
 
 use crate::domain::rules::InvalidValue;
 
-/// Most appointments of a series.
+/// Maximal number of appointments of a series.
 const MOST: usize = 100;
-/// How long after the first one the last one may be.
+/// Longest time between the first and the last appointment.
 pub(super) const LONGEST: TimeDelta = TimeDelta::days(731);
 
-/// How a series repeats, by the local calendar of its specialist.
+/// Rule by which a series repeats, in the local calendar of its specialist.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Recurrence {
-    /// What is counted.
+    /// Unit of `interval`.
     pub(crate) frequency: RecurrenceFrequency,
-    /// Every how many days, weeks or months; 1 when left out.
+    /// Number of days, weeks or months from one occurrence to the next; 1 when left out.
     #[oai(default = "every", validator(minimum(value = "1"), maximum(value = "52")))]
     pub(crate) interval: i32,
-    /// On which days of such a week, if it is weekly: 1 is Monday, 7 is Sunday. The day of the first one is
-    /// among them; left out, it is the only one.
+    /// Days of the week, only if the frequency is `weekly`: 1 is Monday, 7 is Sunday. Must contain the day of the first
+    /// appointment, and is that day alone when left out.
     #[oai(default, validator(max_items = 7, unique_items, minimum(value = "1"), maximum(value = "7")))]
     pub(crate) weekdays: Vec<i16>,
-    /// How many there are, the first one included; this or `until`.
+    /// Number of appointments, the first one included. Either this or `until` is required.
     #[oai(validator(minimum(value = "2"), maximum(value = "100")))]
     pub(crate) count: Option<i32>,
-    /// The last day there may be one on; this or `count`.
+    /// Last possible date of an appointment. Either this or `count` is required.
     pub(crate) until: Option<NaiveDate>,
 }
 
@@ -36,16 +35,17 @@ fn every() -> i32 {
     1
 }
 
-/// What a series is counted by.
+/// Unit of the interval of a recurrence.
+///
+/// - `daily`: days
+/// - `weekly`: weeks, which begin on Monday
+/// - `monthly`: months, on the same day of each; months that are too short have no appointment
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
 #[oai(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub(crate) enum RecurrenceFrequency {
-    /// Days.
     Daily,
-    /// Weeks, which begin on Monday.
     Weekly,
-    /// Months: on the same day of each; those that are too short have none.
     Monthly,
 }
 
@@ -56,34 +56,34 @@ impl Example for Recurrence {
 }
 
 impl Recurrence {
-    /// Each fault that shows without a calendar.
+    /// Checks the rule as far as that needs no date; an error lists every fault.
     pub(super) fn check(&self) -> Result<(), InvalidValue> {
         let mut faults = Vec::new();
         match (self.count, self.until) {
             (None, None) => {
-                faults.push(FieldFault::new("/recurrence/count", "required", "is required where there is no until"));
+                faults.push(FieldFault::new("/recurrence/count", "required", "is required without until"));
             }
             (Some(_), Some(_)) => {
-                faults.push(FieldFault::new(
-                    "/recurrence/until",
-                    "excluded",
-                    "must be left out where there is a count",
-                ));
+                faults.push(FieldFault::new("/recurrence/until", "excluded", "must be left out with count"));
             }
             _ => {}
         }
         if self.frequency != RecurrenceFrequency::Weekly && !self.weekdays.is_empty() {
-            faults.push(FieldFault::new("/recurrence/weekdays", "excluded", "must be left out unless it is weekly"));
+            faults.push(FieldFault::new(
+                "/recurrence/weekdays",
+                "excluded",
+                "must be left out unless the frequency is weekly",
+            ));
         }
         InvalidValue::check(faults)
     }
 
-    /// The latest that the rule can get to from a first day: no further has to be looked.
+    /// Returns the longest time from the first day to the last one that the rule can yield.
     pub(super) fn reach(&self, first: NaiveDate) -> TimeDelta {
         let days = match self.frequency {
             RecurrenceFrequency::Daily => Some(1),
             RecurrenceFrequency::Weekly => Some(7),
-            // It depends on how many months are too short.
+            // Depends on the number of months that are too short.
             RecurrenceFrequency::Monthly => None,
         };
         let counted = self
@@ -94,14 +94,14 @@ impl Recurrence {
         counted.into_iter().chain(until).min().unwrap_or(LONGEST).min(LONGEST)
     }
 
-    /// The days of the series that begins on `first`; at least two.
+    /// Returns the dates of the series that begins on `first`; at least two.
     pub(super) fn dates(&self, first: NaiveDate) -> Result<Vec<NaiveDate>, InvalidValue> {
         let weekday = weekday_of(first);
         if self.frequency == RecurrenceFrequency::Weekly
             && !self.weekdays.is_empty()
             && !self.weekdays.contains(&weekday)
         {
-            let message = format!("must name the day of the first one, {weekday}");
+            let message = format!("must contain the day of the first appointment, {weekday}");
             return Err(InvalidValue::new("/recurrence/weekdays", "first_day", &message));
         }
         let last = first + LONGEST;
@@ -110,19 +110,19 @@ impl Recurrence {
         let dates: Vec<_> = self.days(first).take_while(|date| *date <= until).take(wanted).collect();
         let fault = |pointer, message| Err(InvalidValue::new(pointer, "range", message));
         if self.count.is_some() && dates.len() < wanted {
-            return fault("/recurrence/count", "must end within two years of the first one");
+            return fault("/recurrence/count", "must end within two years of the first appointment");
         }
         if self.until.is_some_and(|until| until > last) {
-            return fault("/recurrence/until", "must be within two years of the first one");
+            return fault("/recurrence/until", "must be within two years of the first appointment");
         }
         match dates.len() {
-            0 | 1 => fault("/recurrence/until", "must leave time for a second one"),
-            many if many > MOST => fault("/recurrence/until", "must leave at most 100 appointments"),
+            0 | 1 => fault("/recurrence/until", "must allow at least two appointments"),
+            many if many > MOST => fault("/recurrence/until", "must allow at most 100 appointments"),
             _ => Ok(dates),
         }
     }
 
-    /// The days without an end, earliest first.
+    /// Returns the dates of the rule without end, earliest first.
     fn days(&self, first: NaiveDate) -> Box<dyn Iterator<Item = NaiveDate> + '_> {
         let interval = u32::try_from(self.interval).unwrap_or(1).max(1);
         let steps = (0_u32..).map_while(move |step| step.checked_mul(interval));
@@ -146,14 +146,14 @@ impl Recurrence {
             }
             RecurrenceFrequency::Monthly => {
                 let months = steps.map_while(move |months| first.checked_add_months(Months::new(months)));
-                // Of a month that is too short, chrono gives the last day.
+                // chrono yields the last day of a month that is too short.
                 Box::new(months.filter(move |day| day.day() == first.day()))
             }
         }
     }
 }
 
-/// As ISO 8601 counts: 1 is Monday.
+/// Returns the ISO 8601 number of the weekday: 1 is Monday.
 fn weekday_of(date: NaiveDate) -> i16 {
     i16::try_from(date.weekday().number_from_monday()).unwrap_or(1)
 }
@@ -219,7 +219,7 @@ mod tests {
     }
 
     proptest! {
-        /// No series looks further than `reach` says, and none is longer than is allowed.
+        /// No series exceeds `reach` or the maximal length.
         #[test]
         fn a_series_stays_within_its_reach(
             frequency in prop_oneof![

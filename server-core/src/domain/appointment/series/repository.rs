@@ -5,12 +5,12 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        columns::{appointment_query, standing_query},
+        columns::{appointment_query, state_query},
         error::AppointmentError,
         model::Appointment,
         repository::on_overlap,
         row::AppointmentRow,
-        transition::Standing,
+        transition::AppointmentState,
     },
     model::{AppointmentSeries, CreateAppointmentSeries},
     recurrence::{Recurrence, RecurrenceFrequency},
@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// A series without its appointments, its title sealed.
+/// Series as stored, without its appointments.
 #[derive(Debug)]
 pub(super) struct SeriesRow {
     pub(super) id: AppointmentSeriesId,
@@ -34,9 +34,9 @@ pub(super) struct SeriesRow {
     pub(super) appointment_template_id: Option<AppointmentTemplateId>,
     pub(super) user_id: Option<UserId>,
     pub(super) uid: Uuid,
-    /// The title, where it was written before titles were sealed; else empty.
+    /// Title in clear text, if written before titles were sealed; else empty.
     pub(super) title: String,
-    /// The title; none is none.
+    /// Sealed title; `None` if it has none.
     pub(super) title_encrypted: Option<Vec<u8>>,
     pub(super) timezone: String,
     pub(super) started_at: DateTime<Utc>,
@@ -52,7 +52,7 @@ pub(super) struct SeriesRow {
 }
 
 impl SeriesRow {
-    /// The series that has this title and these appointments.
+    /// Returns the series with its opened title and its appointments.
     pub(super) fn with(self, title: String, mut appointments: Vec<Appointment>) -> AppointmentSeries {
         appointments.sort_unstable_by_key(|appointment| (appointment.started_at, appointment.id));
         AppointmentSeries {
@@ -81,8 +81,8 @@ impl SeriesRow {
     }
 }
 
-/// A checked query whose rows are series: what stands before the columns, what stands after them, and the
-/// arguments. The table's alias is `s`.
+/// Builds a checked query that returns series: the SQL before the columns, the SQL after them, and the arguments. The
+/// alias of the table is `s`.
 macro_rules! series_query {
     ($before:literal, $after:literal, $($arguments:tt)*) => {
         sqlx::query_as!(
@@ -102,7 +102,7 @@ macro_rules! series_query {
     };
 }
 
-/// A series, with every appointment of it that the caller sees.
+/// Returns a series with those of its appointments that the caller may see.
 pub(super) async fn series_get(
     reader: &mut OpenReader,
     id: AppointmentSeriesId,
@@ -145,7 +145,7 @@ pub(super) async fn series_get(
     Ok(Some((row, appointments)))
 }
 
-/// Locks a series against other changes of it.
+/// Locks a series against other changes.
 pub(super) async fn series_lock(tx: &mut impl Tx, id: AppointmentSeriesId) -> Result<Option<SeriesRow>, DatabaseError> {
     let row = series_query!("select", "from appointment_series s where s.id = $1 for update", id.0)
         .fetch_optional(tx.connection()?)
@@ -153,19 +153,19 @@ pub(super) async fn series_lock(tx: &mut impl Tx, id: AppointmentSeriesId) -> Re
     Ok(row)
 }
 
-/// Locks the appointments of a series against other changes, all that the caller sees.
-pub(super) async fn standings_lock(
+/// Locks those appointments of a series that the caller may see; returns their states.
+pub(super) async fn states_lock(
     tx: &mut impl Tx,
     organization: OrganizationId,
     id: AppointmentSeriesId,
-) -> Result<Vec<Standing>, DatabaseError> {
-    let rows = standing_query!("organization_id = $1 and appointment_series_id = $2", organization.0, id.0)
+) -> Result<Vec<AppointmentState>, DatabaseError> {
+    let rows = state_query!("organization_id = $1 and appointment_series_id = $2", organization.0, id.0)
         .fetch_all(tx.connection()?)
         .await?;
     Ok(rows)
 }
 
-/// The series and its appointments as a transaction leaves them.
+/// Returns the series and its appointments, changes of the transaction included.
 pub(super) async fn series_read(
     tx: &mut impl Tx,
     id: AppointmentSeriesId,
@@ -183,7 +183,8 @@ pub(super) async fn series_read(
     Ok((row, appointments))
 }
 
-/// What a patient is kept out of between two moments, whoever treats it. To be called under its lock.
+/// Returns the times that appointments of a patient block within a range, with any specialist. The caller holds the
+/// patient's lock.
 pub(super) async fn patient_blocks(
     tx: &mut impl Tx,
     patient: PatientId,
@@ -201,7 +202,7 @@ pub(super) async fn patient_blocks(
     Ok(blocks)
 }
 
-/// Whether the patient is one that the caller may see.
+/// Returns `true` if the patient exists and the caller may see it.
 pub(super) async fn patient_is_there(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -217,7 +218,7 @@ pub(super) async fn patient_is_there(
     Ok(there)
 }
 
-/// Whether a specialty can be chosen.
+/// Returns `true` if the specialty exists and is not archived.
 pub(super) async fn specialty_is_in_use(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -233,7 +234,7 @@ pub(super) async fn specialty_is_in_use(
     Ok(there)
 }
 
-/// Writes a series, without its appointments yet; its title comes sealed, with the uid that it is bound to.
+/// Inserts a series without its appointments. The title is sealed and bound to `uid`.
 pub(super) async fn series_create(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -259,7 +260,7 @@ pub(super) async fn series_create(
         user.map(|id| id.0),
         title,
         timezone,
-        input.started_at,
+        input.started_at.get(),
         ended_at,
         *frequency as RecurrenceFrequency,
         interval,
@@ -273,8 +274,8 @@ pub(super) async fn series_create(
     Ok(id)
 }
 
-/// Writes the appointments of a series, all in one statement. What a slot promises is stamped on each; their
-/// titles come sealed, each with the uid that it is bound to.
+/// Inserts the appointments of a series in one statement, with the terms of their slots. The titles are sealed, each
+/// bound to its uid.
 pub(super) async fn appointments_create(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -323,11 +324,11 @@ pub(super) async fn appointments_create(
     .map_err(on_overlap)
 }
 
-/// What an appointment of a series becomes.
+/// New values of an appointment of a series.
 #[derive(Debug, Clone)]
 pub(super) struct Change {
     pub(super) id: AppointmentId,
-    /// Sealed.
+    /// Sealed title.
     pub(super) title: Option<Vec<u8>>,
     pub(super) specialty_id: Option<SpecialtyId>,
     pub(super) specialist_id: SpecialistId,
@@ -336,7 +337,7 @@ pub(super) struct Change {
     pub(super) block: Period,
 }
 
-/// Changes appointments, all in one statement: each may go to where another one was.
+/// Changes appointments in one statement, so that each may take the time of another one.
 pub(super) async fn appointments_change(
     tx: &mut impl Tx,
     changes: &[Change],
@@ -351,9 +352,7 @@ pub(super) async fn appointments_change(
         update appointments a
         set title = '', title_encrypted = c.title, specialty_id = c.specialty_id, specialist_id = c.specialist_id, started_at = c.started_at,
             ended_at = c.ended_at, block = tstzrange(c.block_start, c.block_end), version = a.version + 1,
-            updated_at = now(),
-            sequence = a.sequence + case when (a.started_at, a.ended_at, a.specialist_id)
-                                              = (c.started_at, c.ended_at, c.specialist_id) then 0 else 1 end
+            updated_at = now()
         from unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::timestamptz[],
                     $7::timestamptz[], $8::timestamptz[])
              as c(id, title, specialty_id, specialist_id, started_at, ended_at, block_start, block_end)
@@ -375,8 +374,8 @@ pub(super) async fn appointments_change(
     .map_err(on_overlap)
 }
 
-/// Counts a change of a series, and says whose it is: whoever treats in all of it that is still to come, else
-/// whose it was.
+/// Increments the version of a series and sets its specialist to the one of all coming appointments. The specialist
+/// stays if they have several.
 pub(super) async fn series_touch(tx: &mut impl Tx, id: AppointmentSeriesId) -> Result<(), DatabaseError> {
     let done = sqlx::query!(
         r#"
@@ -397,7 +396,7 @@ pub(super) async fn series_touch(tx: &mut impl Tx, id: AppointmentSeriesId) -> R
     one_row(&done)
 }
 
-/// Says what all of a series is about from now on; the title comes sealed.
+/// Sets the sealed title of a series.
 pub(super) async fn series_name(
     tx: &mut impl Tx,
     id: AppointmentSeriesId,

@@ -2,6 +2,7 @@ use std::ops::Range;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
+use server_shared::value::Moment;
 use uuid::Uuid;
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
     model::{
         AppointmentSeries, AppointmentSeriesResult, ConflictReason, CreateAppointmentSeries, OnConflict, SeriesConflict,
     },
-    plan::{self, Wish},
+    plan::{self, Placement},
     repository::{self, SeriesRow},
 };
 use crate::{
@@ -32,7 +33,7 @@ use crate::{
     ids::{AppointmentSeriesId, OrganizationId, SpecialtyId},
 };
 
-/// What any template takes at least.
+/// Shortest duration of a template.
 const SHORTEST: TimeDelta = TimeDelta::minutes(5);
 
 impl Service {
@@ -48,7 +49,7 @@ impl Service {
         Ok(self.series_opened(series, appointments).await?)
     }
 
-    /// A series for who may see it.
+    /// Converts a stored series into one for callers, with its titles decrypted.
     pub(super) async fn series_opened(
         &self,
         series: SeriesRow,
@@ -58,7 +59,7 @@ impl Service {
         Ok(series.with(title, self.opened_all(appointments).await?))
     }
 
-    /// Opens the title of a series.
+    /// Decrypts the title of a series.
     pub(super) async fn series_title(&self, series: &SeriesRow) -> Result<String, DatabaseError> {
         let title = StoredTitle {
             titled: Titled::Series,
@@ -70,7 +71,7 @@ impl Service {
         self.title_open(title).await
     }
 
-    /// Books every time of a series, or with [`OnConflict::Skip`] those that are free.
+    /// Books every time of a series; with [`OnConflict::Skip`], those that are free.
     pub(super) async fn series_create(
         &self,
         caller: &Caller,
@@ -79,13 +80,14 @@ impl Service {
         on_conflict: OnConflict,
     ) -> Result<AppointmentSeriesResult, AppointmentError> {
         check_input(input)?;
-        let CreateAppointmentSeries { specialist_id, patient_id, template_id, specialty_id, started_at, .. } = *input;
+        let CreateAppointmentSeries { specialist_id, patient_id, template_id, specialty_id, .. } = *input;
+        let started_at = input.started_at.get();
         check_own(caller, specialist_id)?;
         let seal = TitleSeal::of(&self.keys, organization).await?;
         let locks = vec![Lock::Specialist(organization, specialist_id), Lock::Patient(organization, patient_id)];
         let mut tx = self.database.write_locked(caller, locks).await?;
-        let within =
-            started_at - plan::MARGIN..started_at + input.recurrence.reach(started_at.date_naive()) + plan::MARGIN;
+        let within = started_at - plan::MARGIN
+            ..started_at + input.recurrence.reach(started_at.naive_utc().date()) + plan::MARGIN;
         let offered =
             availability::offered(&mut tx, organization, specialist_id, template_id, within.start, within.end).await?;
         if !repository::patient_is_there(&mut tx, organization, patient_id).await? {
@@ -99,18 +101,18 @@ impl Service {
         taken.extend(offered.blocks().map(|block| Period { start: block.start, end: block.end }));
 
         let times = times(input, &offered)?;
-        let wishes: Vec<_> = times
+        let placements: Vec<_> = times
             .iter()
             .map(|(slot, is_skipped)| {
                 let (time, block) = (slot.started_at..slot.ended_at, block_of(slot));
                 let left_out = is_skipped.then_some(ConflictReason::TimeSkipped);
                 let obstacle = left_out.or_else(|| obstacle(time, block, &offered, &taken));
-                Wish { block, now: None, obstacle }
+                Placement { block, now: None, obstacle }
             })
             .collect();
         let mut slots = Vec::with_capacity(times.len());
         let mut conflicts = Vec::new();
-        for ((slot, _), conflict) in times.into_iter().zip(plan::conflicts(&wishes)) {
+        for ((slot, _), conflict) in times.into_iter().zip(plan::conflicts(&placements)) {
             match conflict {
                 None => slots.push(slot),
                 Some(reason) => {
@@ -126,14 +128,14 @@ impl Service {
         let blocks: Vec<_> = slots.iter().map(block_of).collect();
         let expired = booking::expire(&mut tx, &[specialist_id], patient_id, &blocks).await?;
         let (user, zone) = (caller.user_id, offered.zone().name());
-        let ended_at = input.ended_at.unwrap_or_else(|| offered.slot_at(started_at).ended_at);
+        let ended_at = input.ended_at.map_or_else(|| offered.slot_at(started_at).ended_at, Moment::get);
         let uid = Uuid::new_v4();
-        let title = seal.seal(Titled::Series, uid, &input.title);
+        let title = seal.seal(Titled::Series, uid, input.title.as_str());
         let named = (uid, title.as_deref());
         let id = repository::series_create(&mut tx, organization, user, named, input, zone, ended_at).await?;
         let name = |_: &OpenSlot| {
             let uid = Uuid::new_v4();
-            (uid, seal.seal(Titled::Appointment, uid, &input.title))
+            (uid, seal.seal(Titled::Appointment, uid, input.title.as_str()))
         };
         let named: Vec<_> = slots.iter().map(name).collect();
         let booked = repository::appointments_create(&mut tx, organization, user, id, input, &slots, &named).await?;
@@ -145,16 +147,17 @@ impl Service {
     }
 }
 
-/// Each fault of the body that shows without the database.
+/// Checks the body as far as that needs no database.
 fn check_input(input: &CreateAppointmentSeries) -> Result<(), InvalidValue> {
     input.recurrence.check()?;
     if input.template_id.is_none() && input.ended_at.is_none() {
         return Err(InvalidValue::new("/ended_at", "required", "is required without a template"));
     }
-    check_period(input.started_at, input.ended_at.unwrap_or(input.started_at + SHORTEST), Utc::now())
+    let started_at = input.started_at.get();
+    check_period(started_at, input.ended_at.map_or(started_at + SHORTEST, Moment::get), Utc::now())
 }
 
-/// The specialty is one that can be chosen.
+/// Refuses a specialty that does not exist or is archived.
 pub(super) async fn check_specialty(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -167,14 +170,15 @@ pub(super) async fn check_specialty(
     Err(InvalidValue::new("/specialty_id", "unknown_reference", message).into())
 }
 
-/// The times of a series, and whether clocks leave one out.
+/// Returns the slots of a series, each with `true` if its local time does not exist.
 fn times(input: &CreateAppointmentSeries, offered: &Offered) -> Result<Vec<(OpenSlot, bool)>, InvalidValue> {
     let zone: Tz = offered.zone();
-    let first = clock::shown(zone, input.started_at);
+    let first = clock::shown(zone, input.started_at.get());
     let slot = |started_at: DateTime<Utc>| {
         let usual = offered.slot_at(started_at);
-        let ended_at = input.ended_at.map_or(usual.ended_at, |first_end| started_at + (first_end - input.started_at));
-        // Without a template it is as a plain appointment: what it keeps others out of is its time.
+        let ended_at =
+            input.ended_at.map_or(usual.ended_at, |first_end| started_at + (first_end.get() - input.started_at.get()));
+        // Without a template it has no buffers, like an appointment that the clinic creates.
         let (before, after) = match input.template_id {
             Some(_) => (started_at - usual.block_start, usual.block_end - usual.ended_at),
             None => (TimeDelta::zero(), TimeDelta::zero()),
@@ -184,9 +188,9 @@ fn times(input: &CreateAppointmentSeries, offered: &Offered) -> Result<Vec<(Open
     };
     let dates = input.recurrence.dates(first.date())?.into_iter().enumerate();
     let times = dates.map(|(place, date)| {
-        // The first one is the moment that was said, should clocks show its time twice.
+        // The first one is the requested moment, even if its local time occurs twice.
         let Clocked { at, skipped } = match place {
-            0 => Clocked { at: input.started_at, skipped: false },
+            0 => Clocked { at: input.started_at.get(), skipped: false },
             _ => clock::moment(zone, date.and_time(first.time())),
         };
         (slot(at), skipped)
@@ -198,7 +202,7 @@ fn block_of(slot: &OpenSlot) -> Period {
     Period { start: slot.block_start, end: slot.block_end }
 }
 
-/// Why nothing that has this time and block can be, whatever becomes of the rest of the series.
+/// Returns the conflict of a time and its block that does not depend on the rest of the series.
 pub(super) fn obstacle(
     time: Range<DateTime<Utc>>,
     block: Period,

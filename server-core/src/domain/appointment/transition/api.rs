@@ -13,7 +13,7 @@ use crate::{
     ids::AppointmentId,
 };
 
-/// `/v1/appointments/{appointment_id}/confirm` and the other ways to the next state
+/// `/v1/appointments/{appointment_id}/confirm` and the other transitions
 pub(crate) struct TransitionApi {
     pub(crate) appointments: Service,
 }
@@ -22,12 +22,13 @@ pub(crate) struct TransitionApi {
 impl TransitionApi {
     /// Confirm an appointment
     ///
-    /// From `scheduled`. 409 `invalid_transition` names the state it is in and the one it can't get to.
+    /// Changes the status from `scheduled` to `confirmed`. 409 `invalid_transition` from any other status; its details
+    /// name both.
     #[oai(path = "/appointments/:appointment_id/confirm", method = "post", operation_id = "appointment_confirm")]
     async fn appointment_confirm(
         &self,
         caller: Caller,
-        /// Id of the appointment.
+        /// Identifier of the appointment.
         appointment_id: Path<AppointmentId>,
     ) -> Result<Json<Appointment>, ApiError> {
         caller.may(Permission::AppointmentWrite)?;
@@ -37,13 +38,13 @@ impl TransitionApi {
 
     /// Start an appointment
     ///
-    /// From `confirmed`; it is `in_progress` then. 409 `invalid_transition` names the state it is in and the
-    /// one it can't get to.
+    /// Changes the status from `confirmed` to `in_progress`. 409 `invalid_transition` from any other status; its
+    /// details name both.
     #[oai(path = "/appointments/:appointment_id/start", method = "post", operation_id = "appointment_start")]
     async fn appointment_start(
         &self,
         caller: Caller,
-        /// Id of the appointment.
+        /// Identifier of the appointment.
         appointment_id: Path<AppointmentId>,
     ) -> Result<Json<Appointment>, ApiError> {
         caller.may(Permission::AppointmentWrite)?;
@@ -53,13 +54,13 @@ impl TransitionApi {
 
     /// Complete an appointment
     ///
-    /// From `in_progress`, and for good. 409 `invalid_transition` names the state it is in and the one it
-    /// can't get to.
+    /// Changes the status from `in_progress` to `completed`, which is final. 409 `invalid_transition` from any other
+    /// status; its details name both.
     #[oai(path = "/appointments/:appointment_id/complete", method = "post", operation_id = "appointment_complete")]
     async fn appointment_complete(
         &self,
         caller: Caller,
-        /// Id of the appointment.
+        /// Identifier of the appointment.
         appointment_id: Path<AppointmentId>,
     ) -> Result<Json<Appointment>, ApiError> {
         caller.may(Permission::AppointmentWrite)?;
@@ -67,15 +68,15 @@ impl TransitionApi {
         Ok(Json(self.appointments.advance(&caller, appointment_id.0, to, AppointmentEvent::Completed).await?))
     }
 
-    /// Note that the patient did not come
+    /// Mark an appointment as missed
     ///
-    /// From `scheduled` or `confirmed`, and for good: the time is free. 409 `invalid_transition` names the
-    /// state it is in and the one it can't get to.
+    /// Changes the status from `scheduled` or `confirmed` to `no_show`, which is final, and frees the time. 409
+    /// `invalid_transition` from any other status; its details name both.
     #[oai(path = "/appointments/:appointment_id/no-show", method = "post", operation_id = "appointment_no_show")]
     async fn appointment_no_show(
         &self,
         caller: Caller,
-        /// Id of the appointment.
+        /// Identifier of the appointment.
         appointment_id: Path<AppointmentId>,
     ) -> Result<Json<Appointment>, ApiError> {
         caller.may(Permission::AppointmentWrite)?;
@@ -85,14 +86,15 @@ impl TransitionApi {
 
     /// Cancel an appointment
     ///
-    /// From `scheduled` or `confirmed`; its time is free at once. A patient can cancel its own up to the
-    /// cut-off that it was booked with, or until it begins: later, 409 `cancellation_too_late`. 409
-    /// `already_cancelled` the second time. A hold is released instead.
+    /// Changes the status from `scheduled` or `confirmed` to `cancelled`, which is final, and frees the time. A patient
+    /// cancels its own appointment until the cut-off that it was booked with, later 409 `cancellation_too_late`; a move
+    /// by the patient does not extend the cut-off. 409 `already_cancelled` when it is cancelled. A hold is released
+    /// instead.
     #[oai(path = "/appointments/:appointment_id/cancel", method = "post", operation_id = "appointment_cancel")]
     async fn appointment_cancel(
         &self,
         caller: Caller,
-        /// Id of the appointment.
+        /// Identifier of the appointment.
         appointment_id: Path<AppointmentId>,
         body: Body<CancelAppointment>,
     ) -> Result<Json<Appointment>, ApiError> {

@@ -1,4 +1,4 @@
-//! From one state to the next.
+//! Transitions of an appointment from one status to the next.
 
 mod api;
 mod model;
@@ -6,5 +6,5 @@ mod repository;
 mod service;
 
 pub(super) use api::TransitionApi;
-pub(super) use model::Standing;
+pub(super) use model::AppointmentState;
 pub(super) use repository::appointments_cancel;

@@ -1,4 +1,4 @@
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::super::{error::AppointmentError, row::AppointmentRow, status::AppointmentStatus};
@@ -9,15 +9,15 @@ use crate::{
     },
 };
 
-/// What decides whether an appointment can change.
+/// State of an appointment that is locked for a change.
 #[derive(Debug, Clone)]
-pub(crate) struct Standing {
+pub(crate) struct AppointmentState {
     pub(crate) id: AppointmentId,
     pub(crate) uid: Uuid,
     pub(crate) organization_id: OrganizationId,
-    /// The title, where it was written before titles were sealed; else empty.
+    /// Title in clear text, if written before titles were sealed; else empty.
     pub(crate) title: String,
-    /// The title; none is none.
+    /// Sealed title; `None` if it has none.
     pub(crate) title_encrypted: Option<Vec<u8>>,
     pub(crate) status: AppointmentStatus,
     pub(crate) version: i64,
@@ -30,21 +30,23 @@ pub(crate) struct Standing {
     pub(crate) specialty_id: Option<SpecialtyId>,
     pub(crate) appointment_series_id: Option<AppointmentSeriesId>,
     pub(crate) appointment_template_id: Option<AppointmentTemplateId>,
-    /// Whose hold it is.
+    /// Holder, if it is a hold.
     pub(crate) holder: Option<String>,
-    /// Whether it is a hold that has run out, or was one when it did.
+    /// `true` if the hold has lapsed, expired or not.
     pub(crate) lapsed: bool,
-    pub(crate) cancellation_cutoff_minutes: i32,
-    pub(crate) reschedule_cutoff_minutes: i32,
+    /// Time up to which its patient may cancel it; a move by the patient does not extend it.
+    pub(crate) cancellable_until: DateTime<Utc>,
+    /// Time up to which its patient may move it; a move by the patient does not extend it.
+    pub(crate) movable_until: DateTime<Utc>,
 }
 
-impl Standing {
-    /// What it keeps others out of.
+impl AppointmentState {
+    /// Returns the time that the appointment blocks.
     pub(crate) fn block(&self) -> Period {
         Period { start: self.block_start, end: self.block_end }
     }
 
-    /// What it would keep others out of at another time: the buffers stay as they were stamped.
+    /// Returns the time that the appointment would block at another time, with its present buffers.
     pub(crate) fn block_at(&self, started_at: DateTime<Utc>, ended_at: DateTime<Utc>) -> Period {
         Period {
             start: started_at - (self.started_at - self.block_start),
@@ -52,7 +54,7 @@ impl Standing {
         }
     }
 
-    /// Returns the names of the fields that have other values now, of those that an update replaces.
+    /// Returns the names of the fields whose values an update has changed.
     pub(crate) fn changed(&self, now: &AppointmentRow, title: bool) -> Vec<&'static str> {
         let compared = [
             ("title", title),
@@ -65,16 +67,11 @@ impl Standing {
         compared.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field).collect()
     }
 
-    /// 409 unless it may become `to`.
+    /// Refuses a transition to `to` that the state machine does not allow.
     pub(crate) fn check(&self, to: AppointmentStatus) -> Result<(), AppointmentError> {
         if self.status.may_become(to) {
             return Ok(());
         }
         Err(AppointmentError::InvalidTransition { from: self.status, to })
-    }
-
-    /// Whether its beginning is less than a cut-off away: a stretch of time, whatever clocks do meanwhile.
-    pub(crate) fn is_within(&self, cutoff_minutes: i32, now: DateTime<Utc>) -> bool {
-        self.started_at - TimeDelta::minutes(cutoff_minutes.into()) <= now
     }
 }

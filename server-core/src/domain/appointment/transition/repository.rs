@@ -1,23 +1,26 @@
 use super::{
     super::{
-        columns::{appointment_query, standing_query},
+        columns::{appointment_query, state_query},
         model::CancellationReason,
         row::AppointmentRow,
         status::AppointmentStatus,
     },
-    model::Standing,
+    model::AppointmentState,
 };
 use crate::{
     database::{DatabaseError, Tx},
     ids::AppointmentId,
 };
 
-/// Locks an appointment against other changes.
-pub(super) async fn appointment_lock(tx: &mut impl Tx, id: AppointmentId) -> Result<Option<Standing>, DatabaseError> {
-    Ok(standing_query!("id = $1", id.0).fetch_optional(tx.connection()?).await?)
+/// Locks an appointment against other changes; returns its state.
+pub(super) async fn appointment_lock(
+    tx: &mut impl Tx,
+    id: AppointmentId,
+) -> Result<Option<AppointmentState>, DatabaseError> {
+    Ok(state_query!("id = $1", id.0).fetch_optional(tx.connection()?).await?)
 }
 
-/// Brings it from `from` to `to`; `None` when it does not stand there any more.
+/// Changes the status of an appointment from `from` to `to`. Returns `None` if its status is another one.
 pub(super) async fn appointment_transition(
     tx: &mut impl Tx,
     id: AppointmentId,
@@ -41,7 +44,7 @@ pub(super) async fn appointment_transition(
     Ok(row)
 }
 
-/// Cancels appointments that may be.
+/// Cancels appointments. The caller has checked that it may.
 pub(crate) async fn appointments_cancel(
     tx: &mut impl Tx,
     ids: &[AppointmentId],
@@ -51,8 +54,8 @@ pub(crate) async fn appointments_cancel(
     let rows = appointment_query!(
         r#"
         update appointments a
-        set status = 'cancelled', cancelled_at = now(), cancellation_reason = $2, sequence = a.sequence + 1,
-            version = a.version + 1, updated_at = now()
+        set status = 'cancelled', cancelled_at = now(), cancellation_reason = $2, version = a.version + 1,
+            updated_at = now()
         where a.id = any($1)
         returning
         "#,

@@ -9,7 +9,7 @@ use super::{
         service::Service,
         status::AppointmentStatus,
     },
-    model::Standing,
+    model::AppointmentState,
     repository,
 };
 use crate::{
@@ -20,36 +20,39 @@ use crate::{
 };
 
 impl Service {
-    /// Opens a transaction for a change that has to keep its time, or to find another: with the locks that
-    /// bookings of its specialist, of `also` and of its patient take, and the row locked.
+    /// Opens a transaction for a change that needs the time of the appointment: takes the locks that bookings of its
+    /// specialist, of `also` and of its patient take, and locks the row.
     ///
-    /// A booking that has got as far as the constraints waits for whoever changes a row in its way; that
-    /// one must not come to wait for it in turn.
+    /// Without these locks, a booking that waits in a constraint for the change of this row could deadlock with it.
     pub(crate) async fn locked(
         &self,
         caller: &Caller,
         id: AppointmentId,
         also: Option<SpecialistId>,
-    ) -> Result<(WriteTx, Standing), AppointmentError> {
+    ) -> Result<(WriteTx, AppointmentState), AppointmentError> {
         let seen = self.row(caller, id).await?;
         let specialists = [Some(seen.specialist_id), also];
         let mut locks = vec![Lock::Patient(seen.organization_id, seen.patient_id)];
         locks.extend(specialists.into_iter().flatten().map(|id| Lock::Specialist(seen.organization_id, id)));
         let mut tx = self.database.write_locked(caller, locks).await?;
-        let standing = self.standing(&mut tx, id).await?;
-        // Between the two it became another's, whose lock is not held.
-        if (standing.specialist_id, standing.patient_id) != (seen.specialist_id, seen.patient_id) {
-            return Err(StaleVersion::now(standing.version).into());
+        let state = self.state(&mut tx, id).await?;
+        // The appointment was given to somebody else before the lock, so that the locks are the wrong ones.
+        if (state.specialist_id, state.patient_id) != (seen.specialist_id, seen.patient_id) {
+            return Err(StaleVersion::now(state.version).into());
         }
-        Ok((tx, standing))
+        Ok((tx, state))
     }
 
-    /// The appointment as it stands, locked against other changes.
-    pub(crate) async fn standing(&self, tx: &mut impl Tx, id: AppointmentId) -> Result<Standing, AppointmentError> {
+    /// Locks the appointment against other changes; returns its state.
+    pub(crate) async fn state(
+        &self,
+        tx: &mut impl Tx,
+        id: AppointmentId,
+    ) -> Result<AppointmentState, AppointmentError> {
         repository::appointment_lock(tx, id).await?.ok_or(AppointmentError::NotFound)
     }
 
-    /// Brings an appointment to its next state, which `event` states.
+    /// Changes the status of an appointment to `to` and records `event`.
     pub(super) async fn advance(
         &self,
         caller: &Caller,
@@ -57,23 +60,23 @@ impl Service {
         to: AppointmentStatus,
         event: fn(Booked) -> AppointmentEvent,
     ) -> Result<Appointment, AppointmentError> {
-        let (mut tx, standing) = self.locked(caller, id, None).await?;
-        let appointment = self.step(&mut tx, id, &standing, to).await?;
+        let (mut tx, state) = self.locked(caller, id, None).await?;
+        let appointment = self.step(&mut tx, id, &state, to).await?;
         tx.commit(event((&appointment).into())).await?;
         Ok(self.opened(appointment).await?)
     }
 
-    /// Writes the next state, if it may follow.
+    /// Changes the status to `to` if the state machine allows it.
     pub(crate) async fn step(
         &self,
         tx: &mut impl Tx,
         id: AppointmentId,
-        standing: &Standing,
+        state: &AppointmentState,
         to: AppointmentStatus,
     ) -> Result<AppointmentRow, AppointmentError> {
-        standing.check(to)?;
-        let done = repository::appointment_transition(tx, id, standing.status, to).await?;
-        done.ok_or(AppointmentError::InvalidTransition { from: standing.status, to })
+        state.check(to)?;
+        let done = repository::appointment_transition(tx, id, state.status, to).await?;
+        done.ok_or(AppointmentError::InvalidTransition { from: state.status, to })
     }
 
     pub(super) async fn cancel(
@@ -83,13 +86,12 @@ impl Service {
         cancel: &CancelAppointment,
     ) -> Result<Appointment, AppointmentError> {
         let mut tx = self.database.write(caller).await?;
-        let standing = self.standing(&mut tx, id).await?;
-        if standing.status == AppointmentStatus::Cancelled {
+        let state = self.state(&mut tx, id).await?;
+        if state.status == AppointmentStatus::Cancelled {
             return Err(AppointmentError::AlreadyCancelled);
         }
-        standing.check(AppointmentStatus::Cancelled)?;
-        if caller.role() == Some(Role::Patient) && standing.is_within(standing.cancellation_cutoff_minutes, Utc::now())
-        {
+        state.check(AppointmentStatus::Cancelled)?;
+        if caller.role() == Some(Role::Patient) && state.cancellable_until <= Utc::now() {
             return Err(AppointmentError::CancellationTooLate);
         }
         let mut cancelled = repository::appointments_cancel(&mut tx, &[id], cancel.reason).await?;

@@ -1,4 +1,4 @@
-//! What is booked.
+//! Booked times and full days.
 
 use super::{
     Busy, DAY, ceil,
@@ -6,25 +6,26 @@ use super::{
     spans::{Span, merged},
 };
 
-/// Time that is kept from others, to be asked in order.
+/// Blocked times, queried in ascending order.
 #[derive(Debug)]
 pub(super) struct Taken {
     spans: Vec<Span>,
-    /// The first one that does not end before what was asked last.
+    /// Index of the first span that does not end before the last query.
     next: usize,
 }
 
 impl Taken {
     pub(super) fn of(busy: &[Busy]) -> Self {
         let span = |busy: &Busy| {
-            // What is no longer than nothing keeps nobody out, on whichever second it is.
+            // An empty block blocks nothing.
             let (start, end) = (busy.block.start, busy.block.end);
             if start < end { Span { start: start.timestamp(), end: ceil(end) } } else { Span { start: 0, end: 0 } }
         };
         Self { spans: merged(busy.iter().map(span).collect()), next: 0 }
     }
 
-    /// Whether any of the seconds from `start` to before `end` is taken. `start` never goes back.
+    /// Returns `true` if any second from `start` to before `end` is blocked. `start` must not decrease from call to
+    /// call.
     pub(super) fn overlaps(&mut self, start: i64, end: i64) -> bool {
         while self.spans.get(self.next).is_some_and(|span| span.end <= start) {
             self.next += 1;
@@ -33,10 +34,10 @@ impl Taken {
     }
 }
 
-/// The local days on which no more can begin.
+/// Local days on which the daily cap is reached.
 #[derive(Debug)]
 pub(super) struct FullDays {
-    /// The day on which each booking begins, in order.
+    /// Day on which each booking begins, ascending.
     days: Vec<i64>,
     cap: usize,
 }

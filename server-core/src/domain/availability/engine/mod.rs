@@ -1,15 +1,13 @@
-//! Which slots a specialist can be booked for: arithmetic alone, without a clock and without a database.
+//! Computation of open slots, without a clock or a database.
 //!
-//! A specialist's hours are said in its own zone, so the rules are about labels, the local times on a
-//! clock's face, and what is booked is about moments. Here both are seconds: a moment counts from 1970
-//! UTC, a label counts from 1970 on the local clock's face, and between two changes of the zone's
-//! offset they differ by a constant. That is what makes 31 days a matter of microseconds.
+//! Working hours are local times of the specialist's zone, called labels here; bookings are moments. Both are counted
+//! in seconds: a moment from 1970 UTC, a label from 1970 in local time. Between two changes of the zone's offset they
+//! differ by a constant, which makes the computation of 31 days a matter of microseconds.
 //!
-//! A moment is open when its label lies within the weekly hours or an exception that adds to them, and
-//! within none that takes away. A slot is a stretch of open moments that begins on the grid: at a whole
-//! number of steps from local midnight. It follows that where clocks go forward, labels that are left
-//! out have no slots, and that where they go back, hours that come twice are worked twice; but a label
-//! that comes a second time is not offered a second time.
+//! A moment is open if its label lies within the weekly hours or an exception that adds hours, and within no absence. A
+//! slot is a period of open moments that begins on the grid: at a whole number of steps from local midnight. It follows
+//! that labels that are skipped when the clocks go forward have no slots, and that hours that occur twice when the
+//! clocks go back are worked twice; but a label that occurs a second time is not offered a second time.
 
 mod bookings;
 mod offsets;
@@ -28,101 +26,101 @@ use self::{
 
 const DAY: i64 = 24 * 60 * 60;
 
-/// The longest range that slots are looked for in; of a longer one, its beginning.
+/// Longest range in which slots are searched; a longer one is cut off.
 pub(crate) const LONGEST_RANGE: TimeDelta = TimeDelta::days(92);
 
-/// How far beyond a range bookings matter to it: a slot that begins within reaches beyond, and its
-/// local day, whose bookings are counted, began before.
+/// Distance beyond a range within which bookings matter: a slot can extend beyond the range, and its local day, whose
+/// bookings are counted, can begin before.
 pub(crate) const MARGIN: TimeDelta = TimeDelta::days(3);
 
-/// When a specialist can be booked.
+/// Working hours and booking rules of a specialist.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
-    /// What its hours are said in.
+    /// Zone of the hours.
     pub(crate) zone: Tz,
-    /// The step of the grid, in minutes.
+    /// Step of the grid in minutes.
     pub(crate) slot_minutes: u32,
-    /// How many local days after today slots are offered.
+    /// Number of local days after today on which slots are offered.
     pub(crate) horizon_days: u32,
-    /// Most bookings that begin on one local day.
+    /// Maximal number of bookings that begin on one local day.
     pub(crate) daily_cap: Option<u32>,
-    /// What it works every week.
+    /// Weekly working hours.
     pub(crate) hours: Vec<Hours>,
-    /// What it works besides, and when it is away.
+    /// Additional working hours and absences.
     pub(crate) exceptions: Vec<Exception>,
 }
 
-/// A window of every week.
+/// Weekly window of working hours.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Hours {
-    /// The day on which it begins.
+    /// Day on which it begins.
     pub(crate) weekday: Weekday,
-    /// When it begins.
+    /// Beginning.
     pub(crate) starts_at: NaiveTime,
-    /// When it ends; at or before the beginning it is of the next day.
+    /// End; a time at or before the beginning is on the next day.
     pub(crate) ends_at: NaiveTime,
 }
 
-/// What an exception does to the weekly hours.
+/// Effect of an exception on the weekly hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExceptionKind {
-    /// Adds to them.
+    /// Adds working hours.
     Available,
-    /// Takes away; wins over what adds.
+    /// Removes working hours; takes precedence over those that are added.
     Unavailable,
 }
 
-/// A period that the weekly hours don't hold for, in local time.
+/// Period with other than the weekly hours, in local time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Exception {
-    /// What it does.
+    /// Effect on the weekly hours.
     pub(crate) kind: ExceptionKind,
-    /// When it begins.
+    /// Beginning.
     pub(crate) starts_at: NaiveDateTime,
-    /// When it ends.
+    /// End.
     pub(crate) ends_at: NaiveDateTime,
 }
 
-/// What is to be booked.
+/// Duration, buffers and notice of a booking.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Offer {
-    /// How long it takes.
+    /// Duration of the appointment.
     pub(crate) duration: TimeDelta,
-    /// How long before it nothing else may be booked.
+    /// Buffer before the appointment.
     pub(crate) buffer_before: TimeDelta,
-    /// How long after it nothing else may be booked.
+    /// Buffer after the appointment.
     pub(crate) buffer_after: TimeDelta,
-    /// How long before its beginning it can last be booked.
+    /// Time before its beginning up to which it can be booked.
     pub(crate) notice: TimeDelta,
 }
 
 impl Offer {
-    /// What a booking of the slot keeps others out of.
+    /// Returns the time that a booking of the slot blocks.
     pub(crate) fn block(&self, slot: &Slot) -> Range<DateTime<Utc>> {
         slot.started_at - self.buffer_before..slot.ended_at + self.buffer_after
     }
 }
 
-/// Time that is booked.
+/// Booking.
 #[derive(Debug, Clone)]
 pub(crate) struct Busy {
-    /// What it keeps others out of, buffers included; empty for what is over and counts all the same.
+    /// Blocked time, buffers included; empty for a past booking that only counts towards the daily cap.
     pub(crate) block: Range<DateTime<Utc>>,
-    /// When the booking itself begins: on that day it counts.
+    /// Beginning of the booking, on whose local day it counts towards the daily cap.
     pub(crate) booked_at: DateTime<Utc>,
 }
 
-/// Time that can be booked.
+/// Slot that can be booked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot {
-    /// When it begins.
+    /// Beginning.
     pub(crate) started_at: DateTime<Utc>,
-    /// When it ends.
+    /// End.
     pub(crate) ended_at: DateTime<Utc>,
 }
 
-/// The slots that begin at or after `from` and before `to`, earliest first. `busy` is everything that
-/// is booked within the range and [`MARGIN`] around it, in any order.
+/// Returns the open slots that begin at or after `from` and before `to`, earliest first. `busy` is all that is booked
+/// within the range and [`MARGIN`] around it, in any order.
 pub(crate) fn slots(
     schedule: &Schedule,
     offer: &Offer,
@@ -172,8 +170,7 @@ pub(crate) fn slots(
     slots
 }
 
-/// Whether an exception says that the specialist is away at a moment of the range; what it works otherwise
-/// is not asked.
+/// Returns `true` if an absence overlaps the range. Weekly hours are not considered.
 pub(crate) fn is_away(schedule: &Schedule, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {
     let (from, to) = (from.timestamp(), ceil(to));
     let offsets = Offsets::between(schedule.zone, from, to);
@@ -182,7 +179,7 @@ pub(crate) fn is_away(schedule: &Schedule, from: DateTime<Utc>, to: DateTime<Utc
     !offsets.moments(&spans::merged(away.collect())).is_empty()
 }
 
-/// The labels of the grid from `from` to before `to`. It begins anew with every day.
+/// Returns the labels of the grid from `from` to before `to`. The grid starts at each local midnight.
 fn grid(from: i64, to: i64, step: i64) -> impl Iterator<Item = i64> {
     let next = move |label: i64| {
         let midnight = label.div_euclid(DAY) * DAY;
@@ -192,7 +189,7 @@ fn grid(from: i64, to: i64, step: i64) -> impl Iterator<Item = i64> {
     std::iter::successors(Some(next(from)), move |label| Some(next(label + 1))).take_while(move |label| *label < to)
 }
 
-/// The first whole second at or after a moment.
+/// Returns the first whole second at or after a moment.
 fn ceil(moment: DateTime<Utc>) -> i64 {
     moment.timestamp() + i64::from(moment.timestamp_subsec_nanos() > 0)
 }

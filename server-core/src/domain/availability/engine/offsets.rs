@@ -1,35 +1,35 @@
-//! How far local clocks are from UTC, and from when to when.
+//! Offsets of a zone from UTC within a range.
 
 use chrono::{DateTime, Offset as _, TimeZone as _, Utc};
 use chrono_tz::Tz;
 
 use super::spans::{Span, merged};
 
-/// How far apart a zone is asked. Zones change a few times a year; two changes within this that undo
-/// each other would go unseen.
+/// Interval in seconds at which the offset of a zone is read. Zones change a few times a year; two changes within one
+/// interval that cancel out are missed.
 const STRIDE: i64 = 6 * 60 * 60;
 
-/// Moments of one offset.
+/// Period with one offset.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stretch {
     pub(super) start: i64,
     pub(super) end: i64,
-    /// What a label is ahead of its moment.
+    /// Label less moment, in seconds.
     pub(super) offset: i64,
 }
 
-/// A range of moments, in stretches of one offset each.
+/// Range of moments, divided into periods with one offset each.
 #[derive(Debug)]
 pub(super) struct Offsets(Vec<Stretch>);
 
-/// What a label is ahead of this moment in the zone.
+/// Returns the offset of the zone at a moment, in seconds.
 pub(super) fn offset_at(zone: Tz, moment: i64) -> i64 {
     let offset = |moment: DateTime<Utc>| zone.offset_from_utc_datetime(&moment.naive_utc()).fix().local_minus_utc();
     DateTime::from_timestamp(moment, 0).map_or(0, |moment| i64::from(offset(moment)))
 }
 
 impl Offsets {
-    /// The offsets of the zone from `from` to before `to`.
+    /// Finds the offsets of the zone from `from` to before `to`.
     pub(super) fn between(zone: Tz, from: i64, to: i64) -> Self {
         let mut stretches = Vec::with_capacity(2);
         let (mut start, mut at, mut offset) = (from, from, offset_at(zone, from));
@@ -51,12 +51,12 @@ impl Offsets {
         Self(stretches)
     }
 
-    /// The stretches and the place of each, earliest first.
+    /// Returns the periods with their indexes, earliest first.
     pub(super) fn stretches(&self) -> impl Iterator<Item = (usize, &Stretch)> {
         self.0.iter().enumerate()
     }
 
-    /// The moments that have these labels, in order.
+    /// Returns the moments that have these labels, ascending.
     pub(super) fn moments(&self, labels: &[Span]) -> Vec<Span> {
         let mut moments = Vec::with_capacity(labels.len());
         for stretch in &self.0 {
@@ -70,14 +70,14 @@ impl Offsets {
         merged(moments)
     }
 
-    /// Whether clocks have shown the label before the stretch in this place.
+    /// Returns `true` if the label occurs before the period with this index.
     pub(super) fn has_been(&self, label: i64, place: usize) -> bool {
         self.0[..place]
             .iter()
             .any(|earlier| (earlier.start + earlier.offset..earlier.end + earlier.offset).contains(&label))
     }
 
-    /// What clocks show at the moment; beyond the range, as at its nearer end.
+    /// Returns the label of a moment. Beyond the range the offset of its nearer end applies.
     pub(super) fn label(&self, moment: i64) -> i64 {
         let place = self.0.partition_point(|stretch| stretch.end <= moment).min(self.0.len() - 1);
         moment + self.0[place].offset

@@ -1,17 +1,17 @@
-//! Stretches of seconds, and which labels are open.
+//! Spans of seconds, and the open labels of a schedule.
 
 use chrono::Timelike as _;
 
 use super::{DAY, ExceptionKind, Schedule};
 
-/// From `start` to before `end`, in seconds.
+/// Span from `start` to before `end`, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Span {
     pub(super) start: i64,
     pub(super) end: i64,
 }
 
-/// The same seconds, in order, as few spans as can say it.
+/// Sorts the spans and merges those that touch or overlap.
 pub(super) fn merged(mut spans: Vec<Span>) -> Vec<Span> {
     spans.retain(|span| span.start < span.end);
     spans.sort_unstable();
@@ -25,7 +25,7 @@ pub(super) fn merged(mut spans: Vec<Span>) -> Vec<Span> {
     spans
 }
 
-/// The labels that are open, among those from `from` to `to`; others may be among them.
+/// Returns the open labels from `from` to `to`, and possibly some outside of that range.
 pub(super) fn open_labels(schedule: &Schedule, from: i64, to: i64) -> Vec<Span> {
     let (first, last) = (from.div_euclid(DAY) - 1, to.div_euclid(DAY));
     let mut open = Vec::new();
@@ -45,7 +45,7 @@ pub(super) fn open_labels(schedule: &Schedule, from: i64, to: i64) -> Vec<Span> 
     without(&merged(open), &merged(exceptions(schedule, ExceptionKind::Unavailable, from, to).collect()))
 }
 
-/// The labels that exceptions of a kind are about, among those from `from` to `to`.
+/// Returns the labels of exceptions of a kind, limited to `from` to `to`.
 pub(super) fn exceptions(schedule: &Schedule, kind: ExceptionKind, from: i64, to: i64) -> impl Iterator<Item = Span> {
     schedule.exceptions.iter().filter(move |exception| exception.kind == kind).map(move |exception| Span {
         start: exception.starts_at.and_utc().timestamp().max(from),
@@ -53,7 +53,7 @@ pub(super) fn exceptions(schedule: &Schedule, kind: ExceptionKind, from: i64, to
     })
 }
 
-/// What is left of `spans` when `holes` are taken away; both as [`merged`] gives them.
+/// Removes `holes` from `spans`; both must be merged.
 fn without(spans: &[Span], holes: &[Span]) -> Vec<Span> {
     let mut left = Vec::with_capacity(spans.len() + holes.len());
     let mut holes = holes.iter().copied().peekable();
@@ -63,7 +63,7 @@ fn without(spans: &[Span], holes: &[Span]) -> Vec<Span> {
         while let Some(hole) = holes.peek().copied().filter(|hole| hole.start < span.end) {
             left.push(Span { start, end: hole.start });
             start = hole.end;
-            // One that reaches into the next span is still needed there.
+            // A hole that extends into the next span is needed there, too.
             if hole.end > span.end {
                 break;
             }

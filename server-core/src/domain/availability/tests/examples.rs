@@ -1,4 +1,4 @@
-//! What a clinic sees, day by day.
+//! Examples of single days.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _, Utc, Weekday};
 use chrono_tz::Tz;
@@ -30,12 +30,12 @@ fn booked(from: &str, to: &str) -> Busy {
     Busy { block: utc(from)..utc(to), booked_at: utc(from) }
 }
 
-/// The local times at which slots of a local day begin, in UTC's order.
+/// Returns the local times at which slots of a local day begin, in the order of their moments.
 fn day(schedule: &Schedule, offer: &Offer, busy: &[Busy], date: &str) -> Vec<String> {
     let date: NaiveDate = date.parse().unwrap();
     let midnight = |date: NaiveDate| {
         let midnight = date.and_time(NaiveTime::MIN);
-        // Where clocks go forward at midnight, the day begins at one.
+        // If the clocks go forward at midnight, the day begins at one.
         let found = |hours| schedule.zone.from_local_datetime(&(midnight + TimeDelta::hours(hours))).earliest();
         found(0).or_else(|| found(1)).unwrap().to_utc()
     };
@@ -57,7 +57,7 @@ fn the_grid_begins_at_midnight_and_slots_end_with_the_hours() {
 fn where_clocks_go_forward_what_is_left_out_has_no_slot() {
     let schedule = schedule(Tz::Europe__Berlin, 30, &[(Weekday::Sun, "01:00", "04:00")]);
     assert_eq!(day(&schedule, &offer(30), &[], "2026-03-29"), ["01:00", "01:30", "03:00", "03:30"]);
-    // Half past one and an hour is half past three on the clock's face.
+    // A slot of an hour at half past one ends at half past three local time.
     assert_eq!(day(&schedule, &offer(60), &[], "2026-03-29"), ["01:00", "01:30", "03:00"]);
 }
 
@@ -70,7 +70,7 @@ fn where_clocks_go_back_what_comes_twice_is_offered_once() {
     let starts: Vec<_> = found.iter().map(|slot| slot.started_at).collect();
     let expected = ["2026-10-24 23:30", "2026-10-25 00:00", "2026-10-25 00:30", "2026-10-25 02:00"];
     assert_eq!(starts, expected.map(utc), "the first occurrence; the second hour is worked, but begins nothing");
-    // Asked for from within the second occurrence, the first one is past, and still the one.
+    // A range that begins within the second occurrence does not offer the label either.
     let found = slots(&schedule, &offer(30), &[], utc("2026-10-25 01:00"), utc("2026-10-26 00:00"), from);
     assert_eq!(found.first().unwrap().started_at, utc("2026-10-25 02:00"));
 }
@@ -81,7 +81,7 @@ fn clocks_may_change_by_half_an_hour_and_at_midnight() {
     assert_eq!(day(&howe, &offer(15), &[], "2026-04-05"), ["01:15", "01:30", "01:45", "02:00", "02:15", "02:30"]);
     assert_eq!(day(&howe, &offer(15), &[], "2026-10-04"), ["01:15", "01:30", "01:45", "02:30"]);
     let santiago = schedule(Tz::America__Santiago, 60, &[(Weekday::Sat, "22:00", "03:00")]);
-    // The hour after midnight of the sixth of September is left out.
+    // The hour after midnight of 6 September is skipped.
     assert_eq!(day(&santiago, &offer(60), &[], "2026-09-05"), ["22:00", "23:00"]);
     assert_eq!(day(&santiago, &offer(60), &[], "2026-09-06"), ["01:00", "02:00"]);
 }
@@ -110,7 +110,7 @@ fn exceptions_add_and_take_away_and_absence_wins() {
 #[test]
 fn bookings_and_buffers_keep_apart() {
     let schedule = schedule(Tz::Europe__Berlin, 30, &[(Weekday::Wed, "09:00", "12:00")]);
-    // From ten to half past in Berlin.
+    // 10:00 to 10:30 in Berlin.
     let busy = [booked("2026-07-01 08:00", "2026-07-01 08:30")];
     assert_eq!(day(&schedule, &offer(30), &busy, "2026-07-01"), ["09:00", "09:30", "10:30", "11:00", "11:30"]);
     let mut buffered = offer(30);
@@ -126,7 +126,7 @@ fn a_full_day_offers_nothing() {
     schedule.daily_cap = Some(2);
     let mut busy = vec![booked("2026-07-01 07:00", "2026-07-01 08:00")];
     assert_eq!(day(&schedule, &offer(60), &busy, "2026-07-01"), ["10:00", "11:00"]);
-    // Over and done, but it was one of two; outside of the hours, but on that local day.
+    // A past booking outside of the hours counts towards the cap of its local day.
     let over = utc("2026-06-30 22:30");
     busy.push(Busy { block: over..over, booked_at: over });
     assert_eq!(day(&schedule, &offer(60), &busy, "2026-07-01"), [] as [&str; 0]);
@@ -139,7 +139,7 @@ fn notice_and_horizon_bound_what_is_offered() {
     schedule.horizon_days = 1;
     let mut offer = offer(60);
     offer.notice = TimeDelta::minutes(90);
-    // Half past ten in the evening of Wednesday, local time.
+    // 22:30 on Wednesday, local time.
     let now = utc("2026-07-01 17:00");
     let found = slots(&schedule, &offer, &[], now - TimeDelta::days(1), now + TimeDelta::days(8), now);
     assert_eq!(found.first().unwrap().started_at, utc("2026-07-01 18:30"), "midnight is ninety minutes away");

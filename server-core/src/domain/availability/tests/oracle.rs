@@ -1,4 +1,4 @@
-//! The same by trial: every minute is asked everything. Slow, and plain to see to be right.
+//! Simple implementation that checks each minute against each rule. Slow, but evidently correct.
 
 use chrono::{DateTime, Datelike as _, Days, NaiveDateTime, TimeDelta, TimeZone as _, Timelike as _, Utc};
 
@@ -9,12 +9,12 @@ use super::{
 
 const MINUTE: TimeDelta = TimeDelta::minutes(1);
 
-/// What the clock shows.
+/// Returns the local time of a moment.
 pub(super) fn label(schedule: &Schedule, at: DateTime<Utc>) -> NaiveDateTime {
     schedule.zone.from_utc_datetime(&at.naive_utc()).naive_local()
 }
 
-/// Whether a window of the week has the label.
+/// Returns `true` if a weekly window contains the label.
 fn holds(hours: &Hours, label: NaiveDateTime) -> bool {
     let next_day = hours.ends_at <= hours.starts_at;
     let (today, time) = (label.weekday(), label.time());
@@ -33,7 +33,7 @@ pub(super) fn is_open(schedule: &Schedule, at: DateTime<Utc>) -> bool {
     works && !any(ExceptionKind::Unavailable)
 }
 
-/// Every slot, by asking every minute.
+/// Returns every slot by checking every minute.
 pub(super) fn slots(world: &World) -> Vec<Slot> {
     let World { schedule, offer, busy, from, to, now } = world;
     let first = from.with_second(0).unwrap();

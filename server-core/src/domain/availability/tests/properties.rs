@@ -1,4 +1,4 @@
-//! What holds whatever the hours are.
+//! Properties that hold for any schedule.
 
 use std::collections::HashSet;
 
@@ -42,7 +42,7 @@ proptest! {
         prop_assert!(slots.is_sorted_by_key(|slot| slot.started_at));
     }
 
-    /// What is booked and what is not may be asked for in any order.
+    /// A slot that a long range lists is found by a range of one second, too, with bookings in any order.
     #[test]
     fn a_slot_that_is_listed_is_found_alone(world in world(), place in any::<prop::sample::Index>()) {
         let slots = world.slots();
@@ -55,7 +55,7 @@ proptest! {
     }
 }
 
-/// Around the clock, every day.
+/// Returns a schedule that is open around the clock.
 fn always(zone: Tz, slot_minutes: u32) -> Schedule {
     let hours =
         |day| Hours { weekday: Weekday::try_from(day).unwrap(), starts_at: NaiveTime::MIN, ends_at: NaiveTime::MIN };
@@ -107,7 +107,7 @@ fn every_zone_offers_every_hour_of_a_year_once() {
             let found = slots(&schedule, &offer, &[], from, from + TimeDelta::days(91), from);
             let labels: HashSet<_> = found.iter().map(|slot| oracle::label(&schedule, slot.started_at)).collect();
             assert_eq!(labels.len(), found.len(), "{zone}: a local time is offered twice");
-            // What a day loses or repeats when clocks change is an hour or two.
+            // A change of the clocks skips or repeats an hour or two.
             assert!((91 * 24 - 2..=91 * 24 + 1).contains(&found.len()), "{zone}: {}", found.len());
         }
     }

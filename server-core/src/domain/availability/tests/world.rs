@@ -1,4 +1,4 @@
-//! Specialists with all kinds of hours, at times when clocks change.
+//! Generators of schedules and bookings around changes of the clocks.
 
 use std::sync::LazyLock;
 
@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::super::engine::{Busy, Exception, ExceptionKind, Hours, Offer, Schedule, Slot, slots};
 
-/// Zones that change their clocks in all the ways there are: by an hour, by half an hour, at midnight, for
-/// Ramadan, in both hemispheres; and one that never does.
+/// Zones with different changes of the clocks: by an hour, by half an hour, at midnight, for Ramadan, on both
+/// hemispheres; and one without changes.
 const ZONES: [Tz; 7] = [
     Tz::Europe__Berlin,
     Tz::America__New_York,
@@ -20,8 +20,7 @@ const ZONES: [Tz; 7] = [
     Tz::Asia__Kolkata,
 ];
 
-/// Hours at which something may be interesting: before and at changes of clocks from 2024 to 2031, and
-/// some that nothing happens at.
+/// Hours before and at changes of the clocks from 2024 to 2031, and some without a change.
 static MOMENTS: LazyLock<Vec<(Tz, DateTime<Utc>)>> = LazyLock::new(|| {
     let first = DateTime::UNIX_EPOCH + TimeDelta::days(19_723);
     let hours = (0..24 * 366 * 7).map(|hour| first + TimeDelta::hours(hour));
@@ -34,7 +33,7 @@ static MOMENTS: LazyLock<Vec<(Tz, DateTime<Utc>)>> = LazyLock::new(|| {
     ZONES.into_iter().flat_map(|zone| changes(zone).map(move |at| (zone, at))).collect()
 });
 
-/// A specialist, what is booked with it, and what is asked.
+/// Schedule, bookings and a requested range.
 #[derive(Debug, Clone)]
 pub(super) struct World {
     pub(super) schedule: Schedule,
@@ -56,7 +55,7 @@ fn minutes(range: std::ops::RangeInclusive<i64>) -> impl Strategy<Value = TimeDe
 }
 
 fn time_of_day() -> impl Strategy<Value = NaiveTime> {
-    // Midnight is the end of many a window.
+    // Windows often end at midnight.
     let minute = prop_oneof![1 => Just(0), 6 => 0..24 * 60_i64];
     minute.prop_map(|minute| NaiveTime::MIN + TimeDelta::minutes(minute))
 }
@@ -94,7 +93,7 @@ fn offer() -> impl Strategy<Value = Offer> {
     )
 }
 
-/// Some days around a change of clocks.
+/// Generates a world of some days around a change of the clocks.
 pub(super) fn world() -> impl Strategy<Value = World> {
     let moment = (0..MOMENTS.len(), minutes(-2000..=2000), 0..60_i64);
     let moment = moment.prop_map(|(place, ahead, seconds)| {

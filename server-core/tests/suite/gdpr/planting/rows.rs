@@ -18,16 +18,22 @@ fn people(app: &CoreApp) -> Vec<String> {
              values ({CLINIC}, 'Third', 'third', 'Europe/Berlin')"
         ),
         format!(
-            "update users set created_at = '1971-01-01 00:00:01.700101+00', current_organization_id = {CLINIC}
+            "update users set created_at = '1971-01-01 00:00:01.700101+00', current_organization_id = {CLINIC},
+                              name_folded = 'planted-user-folded', name_sort = 'planted-user-sort', name_keys_version = 1
              where id = {USER}"
         ),
         format!("update memberships set created_at = '1971-01-01 00:00:01.700102+00' where user_id = {USER}"),
-        format!("update patients set created_at = '1971-01-01 00:00:01.700103+00' where id = {PATIENT}"),
+        format!(
+            "update patients set created_at = '1971-01-01 00:00:01.700103+00', name_folded = 'planted-patient-folded',
+                                 name_sort = 'planted-patient-sort', name_keys_version = 1
+             where id = {PATIENT}"
+        ),
         // The person works here, too, and has a specialist record.
         format!(
-            "insert into specialists (organization_id, user_id, name, title, timezone, created_at)
-             values ({home}, {USER}, 'planted-specialist-name', 'planted-specialist-title', 'Europe/Berlin',
-                     '1971-01-01 00:00:01.700104+00')"
+            "insert into specialists (organization_id, user_id, name, name_folded, name_sort, name_keys_version, title,
+                                      timezone, created_at)
+             values ({home}, {USER}, 'planted-specialist-name', 'planted-specialist-folded', 'planted-specialist-sort', 1,
+                     'planted-specialist-title', 'Europe/Berlin', '1971-01-01 00:00:01.700104+00')"
         ),
         format!(
             "insert into specialists (id, organization_id, name, title, timezone) overriding system value
@@ -92,6 +98,14 @@ fn appointments(app: &CoreApp) -> Vec<String> {
              values ({home}, {PATIENT}, {TREATING}, {TEMPLATE}, {USER}, 'planted-title-series', 'Europe/Berlin',
                      '1972-01-01 09:00:01.700151+00', '1972-01-01 10:00:01.700152+00', 'weekly', 1, '{{6}}', '1974-03-07',
                      '1971-01-01 00:00:01.700153+00')"
+        ),
+        format!(
+            "insert into calendar_departures (organization_id, appointment_uid, patient_id, specialist_id, specialty_id, modality,
+                                              started_at, ended_at, sequence, appointment_created_at, departed_at)
+             values ({home}, gen_random_uuid(), {PATIENT}, null, {SPECIALTY}, 'video', '1972-01-01 09:00:01.700171+00',
+                     '1972-01-01 10:00:01.700172+00', 1, '1971-01-01 00:00+00', '2100-01-01 00:00:01.700173+00'),
+                    ({home}, gen_random_uuid(), null, {SPECIALIST}, {SPECIALTY}, 'video', '1972-01-01 09:00:01.700174+00',
+                     '1972-01-01 10:00:01.700175+00', 1, '1971-01-01 00:00+00', '2100-01-01 00:00:01.700176+00')"
         ),
         // A missed appointment, a future one and a completed one.
         format!(

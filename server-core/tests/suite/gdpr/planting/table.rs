@@ -37,7 +37,7 @@ const OTHER: After = Stays("of somebody else's invitation, which nobody is said 
 const OTHERS: After = Stays("of another patient's appointment, which nobody is said to have moved");
 
 /// Columns whose values can't be unique; their rows are found by other columns.
-pub(super) const CLOSED: [(&str, &str, &str); 12] = [
+pub(super) const CLOSED: [(&str, &str, &str); 13] = [
     ("invitations", "kind", "one of three kinds"),
     ("invitations", "role", "one of four roles"),
     ("invitations", "status", "one of four states"),
@@ -45,6 +45,7 @@ pub(super) const CLOSED: [(&str, &str, &str); 12] = [
     ("appointments", "status", "one of eight states"),
     ("appointments", "cancellation_reason", "one of four reasons"),
     ("appointments", "modality", "one of two ways to meet"),
+    ("calendar_departures", "modality", "one of two ways to meet"),
     ("specialist_hours", "weekday", "one of seven days"),
     ("specialist_exceptions", "kind", "available or not"),
     ("users", "superadmin", "yes or no"),
@@ -93,6 +94,28 @@ pub(super) const PLANTINGS: &[Planting] = &[
     ),
     ("invitations", "user:invited_by", &[("invited_by", "$USER", NotThere), ("created_at", "01.700165", OTHER)]),
     ("calendar_feeds", "user:user_id", &[("user_id", "$USER", NotThere), ("created_at", "01.700117", Nowhere)]),
+    (
+        "calendar_departures",
+        "patient:patient_id",
+        &[
+            ("patient_id", "$PATIENT", NotThere),
+            ("specialty_id", "$SPECIALTY", NotThere),
+            ("started_at", "01.700171", Nowhere),
+            ("ended_at", "01.700172", Nowhere),
+            ("departed_at", "01.700173", Nowhere),
+        ],
+    ),
+    (
+        "calendar_departures",
+        "specialist:specialist_id",
+        &[
+            ("specialist_id", "$SPECIALIST", NotThere),
+            ("specialty_id", "$SPECIALTY", NotThere),
+            ("started_at", "01.700174", Nowhere),
+            ("ended_at", "01.700175", Nowhere),
+            ("departed_at", "01.700176", Nowhere),
+        ],
+    ),
     ("memberships", "user:user_id", &[("user_id", "$USER", NotThere), ("created_at", "01.700102", Nowhere)]),
     (
         "video_rooms",
@@ -176,6 +199,8 @@ pub(super) const PLANTINGS: &[Planting] = &[
             ("user_id", "$USER", NotThere),
             ("first_name", "Plantedfirst", Nowhere),
             ("last_name", "Plantedlast", Nowhere),
+            ("name_folded", "planted-patient-folded", Nowhere),
+            ("name_sort", "planted-patient-sort", Nowhere),
             ("email_encrypted", "planted-email@example.org", Nowhere),
             ("phone_encrypted", "+49 555 0199887", Nowhere),
             ("date_of_birth_encrypted", "1931-07-23", Nowhere),
@@ -216,6 +241,8 @@ pub(super) const PLANTINGS: &[Planting] = &[
             ("id", "$SPECIALIST", SHELL),
             ("user_id", "$USER", NotThere),
             ("name", "planted-specialist-name", Nowhere),
+            ("name_folded", "planted-specialist-folded", Nowhere),
+            ("name_sort", "planted-specialist-sort", Nowhere),
             ("title", "planted-specialist-title", Nowhere),
             ("created_at", "01.700104", SHELL),
         ],
@@ -296,6 +323,8 @@ pub(super) const PLANTINGS: &[Planting] = &[
             ("uid", "$USER_UID", SHELL),
             ("clerk_id", "$CLERK_ID", Nowhere),
             ("name", "planted-user-name", Nowhere),
+            ("name_folded", "planted-user-folded", Nowhere),
+            ("name_sort", "planted-user-sort", Nowhere),
             ("email_encrypted", "planted-login@example.org", Nowhere),
             ("email_index", "planted-login@example.org", Nowhere),
             ("data_key_wrapped", "$USER_KEY", Nowhere),

@@ -1,0 +1,34 @@
+//! Tables whose rows have a name in the clear.
+
+use server_shared::value::Name;
+
+/// A table whose rows have a name, its keys `name_folded` and `name_sort`, and their version `name_keys_version`.
+#[derive(Debug)]
+pub(super) struct KeyedTable {
+    pub(super) table: &'static str,
+    /// Primary key, a `bigint`.
+    pub(super) key: &'static str,
+    /// Columns that the name consists of, in the order in which they sort.
+    pub(super) parts: &'static [&'static str],
+    /// Brings a part into its form; `None` if it has none.
+    pub(super) form: fn(&str) -> Option<String>,
+}
+
+/// Every such table.
+pub(super) static TABLES: &[KeyedTable] = &[
+    KeyedTable { table: "patients", key: "id", parts: &["last_name", "first_name"], form: name::<100> },
+    KeyedTable { table: "specialists", key: "id", parts: &["name"], form: name::<200> },
+    KeyedTable { table: "specialties", key: "id", parts: &["name"], form: name::<200> },
+    KeyedTable { table: "appointment_templates", key: "id", parts: &["name"], form: name::<200> },
+    KeyedTable { table: "organizations", key: "id", parts: &["name"], form: name::<200> },
+    // The identity provider may know no name, and a closed account has none.
+    KeyedTable { table: "users", key: "id", parts: &["name"], form: |text| name::<200>(text).or(blank(text)) },
+];
+
+fn name<const MAX: usize>(text: &str) -> Option<String> {
+    Name::<MAX>::parse(text).map(Name::into_inner)
+}
+
+fn blank(text: &str) -> Option<String> {
+    text.trim().is_empty().then(String::new)
+}
