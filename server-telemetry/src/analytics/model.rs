@@ -57,17 +57,17 @@ pub(crate) struct NewAnalyticsEvent {
 
 impl Example for NewAnalyticsEvent {
     fn example() -> Self {
-        let step = PropertyText::parse("choose_time").map(PropertyValue::Text);
-        let mut properties: BTreeMap<String, PropertyValue> =
-            step.into_iter().map(|step| ("step".to_owned(), step)).collect();
-        properties.insert("slots_shown".to_owned(), PropertyValue::Number(12.0));
-        properties.insert("returning".to_owned(), PropertyValue::Flag(true));
+        let properties = [
+            ("step".to_owned(), PropertyValue::Text(PropertyText::from_static("choose_time"))),
+            ("slots_shown".to_owned(), PropertyValue::Number(12.0)),
+            ("returning".to_owned(), PropertyValue::Flag(true)),
+        ];
         Self {
             event_id: uuid!("019a6b1c-6a10-7e05-8d6a-51f7a3a60b02"),
             name: Identifier::literal("booking_started"),
             occurred_at: Moment::nearest(DateTime::from_timestamp(1_762_765_200, 0).unwrap_or_default()),
-            page: Line::parse("/appointments/book"),
-            properties,
+            page: Some(Line::from_static("/appointments/book")),
+            properties: properties.into(),
         }
     }
 }
