@@ -283,3 +283,19 @@ fn gate(
     let service_tokens: Vec<SecretString> = auth.service_tokens.clone();
     Ok(TelemetryGate::new(Verifier::new(keys, rules), access, service_tokens, failures, attempts))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_specification_says_of_each_text_what_it_may_hold() {
+        let document = Document::of::<Api>(&INFO).unwrap();
+        // A user agent may hold anything but control characters: no client's choice of it may cost the trail an event.
+        assert_eq!(
+            document.unstated_texts(),
+            ["NewAuditEvent/user_agent"],
+            "give them a type of `server_shared::value`, or a pattern of ASCII"
+        );
+    }
+}

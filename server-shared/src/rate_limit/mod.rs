@@ -10,7 +10,7 @@
 //! - In the last tenth (or the last ten requests), and for callers not seen for a second, it asks Redis first: one
 //!   script, one round trip.
 //! - The debt known to a process never exceeds the real one, so it can refuse without asking Redis.
-//! - When Redis doesn't answer within 200 ms, it is not asked for two seconds. Until then each process decides by
+//! - A process that gets no answer from Redis within 200 ms does not ask it for two seconds. Until then it decides by
 //!   its own counts, so a spent budget stays spent.
 
 mod bucket;

@@ -45,11 +45,11 @@ pub fn sort_key(parts: &[&str]) -> Vec<u8> {
 /// Keys of a name, stored in its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameKeys {
-    /// What search and uniqueness compare; see [`folded`].
+    /// Key that search and uniqueness compare; see [`folded`].
     pub folded: String,
-    /// What lists sort by; see [`sort_key`].
+    /// Key that lists sort by; see [`sort_key`].
     pub sort: Vec<u8>,
-    /// The version that both have.
+    /// Version of both keys.
     pub version: i32,
 }
 

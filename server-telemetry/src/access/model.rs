@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use poem_openapi::{Object, types::Example};
+use server_shared::value::Moment;
 
 /// Revocation of a user's tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Object)]
@@ -16,12 +17,12 @@ pub(crate) struct NewAccessRevocation {
     pub organization_id: Option<i64>,
     /// Tokens issued before this time are refused; those issued at it or later are not. It is a time by Core's
     /// clock, which also dates the tokens, and at most five minutes ahead.
-    pub not_before: DateTime<Utc>,
+    pub not_before: Moment,
 }
 
 impl Example for NewAccessRevocation {
     fn example() -> Self {
-        Self { user_id: 4711, organization_id: Some(3), not_before: moment() }
+        Self { user_id: 4711, organization_id: Some(3), not_before: Moment::nearest(moment()) }
     }
 }
 
@@ -42,6 +43,7 @@ pub(crate) struct AccessRevocation {
 impl Example for AccessRevocation {
     fn example() -> Self {
         let NewAccessRevocation { user_id, organization_id, not_before } = Example::example();
+        let not_before = not_before.get();
         Self { user_id, organization_id, not_before, expires_at: not_before + super::TOKEN_AGE }
     }
 }

@@ -29,7 +29,7 @@ impl AccessRepository {
              returning user_id, organization_id, not_before, expires_at",
             new.user_id,
             new.organization_id,
-            new.not_before,
+            new.not_before.get(),
             kept.as_secs_f64(),
         )
         .fetch_one(&mut *tx)

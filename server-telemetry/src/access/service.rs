@@ -54,7 +54,7 @@ impl AccessService {
 
     /// Revokes tokens. When this returns, this process refuses them; every other one does within a second.
     pub(super) async fn revoke(&self, new: &NewAccessRevocation) -> Result<AccessRevocation, AccessError> {
-        if new.not_before > Utc::now() + AHEAD {
+        if new.not_before.get() > Utc::now() + AHEAD {
             return Err(AccessError::TooFarAhead);
         }
         let revocation = self.repository.put(new, TOKEN_AGE + MARGIN).await.map_err(StoreError::from)?;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use poem_openapi::{OpenApi, param::Query, payload::Json};
 use server_shared::{
     ApiError,
     http::{Accepted, Body},
+    value::Moment,
 };
 
 use super::{
@@ -50,10 +50,10 @@ impl AnalyticsApi {
         &self,
         person: Person,
         /// Start of the period; 30 days before its end if left out.
-        from: Query<Option<DateTime<Utc>>>,
+        from: Query<Option<Moment>>,
         /// End of the period, which is not part of it and at most 366 days after its start; the current time if
         /// left out.
-        to: Query<Option<DateTime<Utc>>>,
+        to: Query<Option<Moment>>,
     ) -> Result<Json<AnalyticsSummary>, ApiError> {
         person.must_administrate()?;
         Ok(Json(self.analytics.summary(&person.member()?, Period::new(from.0, to.0)?).await?))

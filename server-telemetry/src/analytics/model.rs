@@ -11,12 +11,10 @@ use poem_openapi::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use server_shared::value::{Line, Moment, Prose};
 use uuid::{Uuid, uuid};
 
-use crate::{
-    compliance::Pseudonym,
-    text::{Identifier, Line},
-};
+use crate::{compliance::Pseudonym, text::Identifier};
 
 /// Batch of events from one page of one person.
 #[derive(Debug, Clone, Object)]
@@ -24,7 +22,7 @@ use crate::{
 pub(crate) struct AnalyticsBatch {
     /// Time at which the page sent the batch, by its own clock. Telemetry corrects `occurred_at` by the difference
     /// to its own clock.
-    pub sent_at: Option<DateTime<Utc>>,
+    pub sent_at: Option<Moment>,
     /// Events of the batch.
     #[oai(validator(min_items = 1, max_items = 500))]
     pub events: Vec<NewAnalyticsEvent>,
@@ -33,7 +31,7 @@ pub(crate) struct AnalyticsBatch {
 impl Example for AnalyticsBatch {
     fn example() -> Self {
         let event = NewAnalyticsEvent::example();
-        Self { sent_at: Some(event.occurred_at + TimeDelta::seconds(2)), events: vec![event] }
+        Self { sent_at: Some(Moment::nearest(event.occurred_at.get() + TimeDelta::seconds(2))), events: vec![event] }
     }
 }
 
@@ -47,10 +45,10 @@ pub(crate) struct NewAnalyticsEvent {
     pub name: Identifier,
     /// Time of the event by the page's clock. Telemetry corrects it by `sent_at`, and clamps it to between 30 days
     /// before and one minute after reception.
-    pub occurred_at: DateTime<Utc>,
+    pub occurred_at: Moment,
     /// Path of the page. Query and fragment (from the first `?` or `#` on) are removed, because they may be
     /// personal.
-    pub page: Option<Line>,
+    pub page: Option<Line<0, 1024>>,
     /// Properties of the event, at most 32. Names have 1 to 64 characters, texts at most 512; otherwise the event
     /// is dropped as `malformed`. Never put health data or contact data here.
     #[oai(default, validator(max_properties = 32))]
@@ -60,24 +58,27 @@ pub(crate) struct NewAnalyticsEvent {
 impl Example for NewAnalyticsEvent {
     fn example() -> Self {
         let properties = [
-            ("step".to_owned(), PropertyValue::Text("choose_time".to_owned())),
+            ("step".to_owned(), PropertyValue::Text(PropertyText::from_static("choose_time"))),
             ("slots_shown".to_owned(), PropertyValue::Number(12.0)),
             ("returning".to_owned(), PropertyValue::Flag(true)),
         ];
         Self {
             event_id: uuid!("019a6b1c-6a10-7e05-8d6a-51f7a3a60b02"),
             name: Identifier::literal("booking_started"),
-            occurred_at: DateTime::from_timestamp(1_762_765_200, 0).unwrap_or_default(),
-            page: Some(Line::literal("/appointments/book")),
+            occurred_at: Moment::nearest(DateTime::from_timestamp(1_762_765_200, 0).unwrap_or_default()),
+            page: Some(Line::from_static("/appointments/book")),
             properties: properties.into(),
         }
     }
 }
 
+/// Text of a property. It may fill a body of 1 MiB: a text that is too long drops its event, not the batch.
+pub(crate) type PropertyText = Prose<0, 1_048_576>;
+
 /// Value of a property: a text, a number or a boolean.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum PropertyValue {
-    Text(String),
+    Text(PropertyText),
     Number(f64),
     Flag(bool),
 }
@@ -101,7 +102,7 @@ impl Type for PropertyValue {
             let inline = |kind| MetaSchemaRef::Inline(Box::new(MetaSchema::new(kind)));
             MetaSchema {
                 description: Some("Value of a property: a text, a number or a boolean."),
-                one_of: vec![inline("string"), inline("number"), inline("boolean")],
+                one_of: vec![PropertyText::schema_ref(), inline("number"), inline("boolean")],
                 ..MetaSchema::ANY
             }
         });
@@ -119,7 +120,9 @@ impl Type for PropertyValue {
 impl ParseFromJSON for PropertyValue {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
         match value {
-            Some(Value::String(text)) => Ok(Self::Text(text)),
+            text @ Some(Value::String(_)) => {
+                PropertyText::parse_from_json(text).map(Self::Text).map_err(ParseError::propagate)
+            }
             Some(Value::Bool(flag)) => Ok(Self::Flag(flag)),
             Some(Value::Number(number)) => {
                 number.as_f64().map(Self::Number).ok_or_else(|| ParseError::custom("must be a number of 64 bits"))

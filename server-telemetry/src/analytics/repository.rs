@@ -35,8 +35,8 @@ impl AnalyticsRepository {
                    and occurred_at >= fromUnixTimestamp64Milli(?) and occurred_at < fromUnixTimestamp64Milli(?)",
             )
             .bind(organization_id)
-            .bind(from.timestamp_millis())
-            .bind(to.timestamp_millis())
+            .bind(millis(from))
+            .bind(millis(to))
             .fetch_one::<Totals>();
         let by_event = self
             .client
@@ -50,10 +50,17 @@ impl AnalyticsRepository {
                  limit ?",
             )
             .bind(organization_id)
-            .bind(from.timestamp_millis())
-            .bind(to.timestamp_millis())
+            .bind(millis(from))
+            .bind(millis(to))
             .bind(NAMES_MAX)
             .fetch_all::<EventSummary>();
         tokio::try_join!(totals, by_event)
     }
+}
+
+/// Returns the milliseconds since 1970, clamped to the years that `DateTime64` is defined for: 1900 to 2299.
+fn millis(moment: DateTime<Utc>) -> i64 {
+    const YEAR_1900: i64 = -2_208_988_800_000;
+    const YEAR_2300: i64 = 10_413_792_000_000;
+    moment.timestamp_millis().clamp(YEAR_1900, YEAR_2300 - 1)
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     compliance::{Client, Compliance, Pseudonym, Traces},
     identity::Member,
-    ingest::{Clock, DropReason, EventFault, IngestReceipt, Period, PeriodError, Tally},
+    ingest::{Clock, DropReason, EventFault, IngestReceipt, Period, Tally},
     privacy::{ConsentService, Purpose},
     storage::{StoreError, clickhouse::Writer},
 };
@@ -78,16 +78,11 @@ impl AnalyticsService {
 
 /// Returns start and end of `period`, with defaults for ends that are left open.
 fn bounds(period: Period, now: DateTime<Utc>) -> Result<(DateTime<Utc>, DateTime<Utc>), AnalyticsError> {
-    let to = period.sent_to().unwrap_or(now);
-    let from = match period.sent_from() {
-        Some(from) => from,
-        None => to.checked_sub_signed(PERIOD_DEFAULT).ok_or(PeriodError::Reversed)?,
-    };
-    let period = Period::new(Some(from), Some(to))?;
+    let (from, to) = period.closed(now, PERIOD_DEFAULT)?;
     if to - from > PERIOD_MAX {
         return Err(AnalyticsError::TooLong);
     }
-    Ok((period.from().unwrap_or(from), period.to().unwrap_or(to)))
+    Ok((from, to))
 }
 
 /// Values that the events of one request share.
@@ -106,10 +101,10 @@ fn row(event: NewAnalyticsEvent, origin: &Origin<'_>) -> Result<AnalyticsRow, (&
             return Err(("properties", "names must have 1 to 64 characters"));
         }
         match value {
-            PropertyValue::Text(text) if text.chars().count() > TEXT_MAX => {
+            PropertyValue::Text(text) if text.as_str().chars().count() > TEXT_MAX => {
                 return Err(("properties", "texts must have at most 512 characters"));
             }
-            PropertyValue::Text(text) => properties.push((key, text)),
+            PropertyValue::Text(text) => properties.push((key, text.into_inner())),
             PropertyValue::Flag(flag) => properties.push((key, flag.to_string())),
             PropertyValue::Number(number) => numbers.push((key, number)),
         }
@@ -120,7 +115,7 @@ fn row(event: NewAnalyticsEvent, origin: &Origin<'_>) -> Result<AnalyticsRow, (&
         event_hour: hour(event.event_id),
         event_id: event.event_id,
         name: event.name.into_inner(),
-        occurred_at: origin.clock.place(event.occurred_at),
+        occurred_at: origin.clock.place(event.occurred_at.get()),
         sent_at: origin.clock.sent_at_stored(),
         received_at: origin.clock.received_at,
         actor: origin.actor,
@@ -153,8 +148,10 @@ fn path(mut page: String) -> String {
 mod tests {
     use poem_openapi::types::Example;
 
+    use server_shared::value::Moment;
+
     use super::*;
-    use crate::identity::Role;
+    use crate::{analytics::model::PropertyText, identity::Role};
 
     fn origin(member: &Member) -> Origin<'_> {
         let traces = Traces {
@@ -182,7 +179,7 @@ mod tests {
     #[test]
     fn properties_are_capped_event_by_event() {
         let with = |key: &str, value: &str| {
-            let properties = [(key.to_owned(), PropertyValue::Text(value.to_owned()))].into();
+            let properties = [(key.to_owned(), PropertyValue::Text(PropertyText::parse(value).unwrap()))].into();
             row_of(NewAnalyticsEvent { properties, ..NewAnalyticsEvent::example() }).map(|row| row.properties.len())
         };
         assert_eq!(with(&"k".repeat(64), &"ß".repeat(512)), Ok(1));
@@ -207,11 +204,12 @@ mod tests {
     #[test]
     fn periods_are_bounded() {
         let now = Utc::now();
-        let bounds = |from, to| Period::new(from, to).map_err(AnalyticsError::from).and_then(|p| bounds(p, now));
-        assert_eq!(bounds(None, None).unwrap(), (now - PERIOD_DEFAULT, now));
-        assert!(bounds(Some(now), Some(now)).is_err());
-        assert!(bounds(Some(now + TimeDelta::days(1)), None).is_err(), "begins after the end that is the default");
-        assert!(bounds(Some(now - TimeDelta::days(367)), None).is_err());
-        assert!(bounds(None, Some(DateTime::<Utc>::MIN_UTC)).is_err());
+        let bounds = |from: Option<DateTime<Utc>>| {
+            let period = Period::new(from.map(Moment::nearest), None).map_err(AnalyticsError::from);
+            period.and_then(|period| bounds(period, now))
+        };
+        assert_eq!(bounds(None).unwrap(), (now - PERIOD_DEFAULT, now));
+        assert!(bounds(Some(now + TimeDelta::days(1))).is_err(), "begins after the end that is the default");
+        assert!(bounds(Some(now - TimeDelta::days(367))).is_err());
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use poem_openapi::{
     OpenApi,
     param::{Path, Query},
@@ -11,6 +10,7 @@ use poem_openapi::{
 use server_shared::{
     ApiError,
     http::{Accepted, Body, Paging, page::PageSize},
+    value::Moment,
 };
 use uuid::Uuid;
 
@@ -54,9 +54,9 @@ impl AuditApi {
         person: Person,
         trace: Trace,
         /// Only events at this time or later. 400 `invalid_range` unless it is before `to`.
-        from: Query<Option<DateTime<Utc>>>,
+        from: Query<Option<Moment>>,
         /// Only events before this time.
-        to: Query<Option<DateTime<Utc>>>,
+        to: Query<Option<Moment>>,
         /// Only events of this user.
         #[oai(validator(minimum(value = "1"), maximum(value = "9007199254740991")))]
         actor_user_id: Query<Option<i64>>,

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object, types::Example};
-use server_shared::http::Paging;
+use server_shared::{http::Paging, value::Moment};
 use uuid::{Uuid, uuid};
 
 use crate::text::{Address, HeaderValue, Identifier, Word};
@@ -100,7 +100,7 @@ pub(crate) struct NewAuditEvent {
     /// stored again.
     pub id: Uuid,
     /// Time at which the event occurred.
-    pub occurred_at: DateTime<Utc>,
+    pub occurred_at: Moment,
     /// Organization to which the event belongs; 0 if it belongs to none.
     #[oai(validator(minimum(value = "0")))]
     pub organization_id: i64,
@@ -152,7 +152,7 @@ impl Example for NewAuditEvent {
     fn example() -> Self {
         Self {
             id: EXAMPLE_ID,
-            occurred_at: DateTime::from_timestamp(1_762_765_200, 0).unwrap_or_default(),
+            occurred_at: Moment::nearest(DateTime::from_timestamp(1_762_765_200, 0).unwrap_or_default()),
             organization_id: 1,
             actor_user_id: Some(42),
             actor_kind: ActorKind::User,
@@ -273,8 +273,8 @@ impl Example for AuditLog {
         let event = NewAuditEvent::example();
         Self {
             id: event.id,
-            occurred_at: event.occurred_at,
-            received_at: event.occurred_at + chrono::TimeDelta::milliseconds(180),
+            occurred_at: event.occurred_at.get(),
+            received_at: event.occurred_at.get() + chrono::TimeDelta::milliseconds(180),
             organization_id: event.organization_id,
             actor_user_id: event.actor_user_id,
             actor_kind: event.actor_kind,

@@ -2,6 +2,7 @@
 //! were returned.
 
 use chrono::Utc;
+use server_shared::value::Moment;
 use uuid::Uuid;
 
 use super::{
@@ -10,7 +11,6 @@ use super::{
 };
 use crate::{
     identity::{Person, Role, Trace},
-    ingest::storable,
     text::{Address, HeaderValue, Identifier, Word},
 };
 
@@ -40,7 +40,7 @@ impl Reader {
     pub(super) fn event(&self, organization_id: i64) -> NewAuditEvent {
         NewAuditEvent {
             id: Uuid::now_v7(),
-            occurred_at: storable(Utc::now()),
+            occurred_at: Moment::nearest(Utc::now()),
             organization_id,
             actor_user_id: Some(self.person.user_id),
             actor_kind: ActorKind::User,

@@ -9,6 +9,7 @@ use server_shared::{
     attempts::{self, Store, Unstored},
     causes,
     shutdown::Shutdown,
+    value::Moment,
 };
 use uuid::Uuid;
 
@@ -19,7 +20,6 @@ use super::{
 };
 use crate::{
     identity::{Person, Trace},
-    ingest::storable,
     storage::{StoreError, postgres},
     text::{Address, HeaderValue, Identifier, Word},
 };
@@ -53,7 +53,7 @@ impl RefusedRequest<'_> {
         let agent = self.trace.user_agent.as_deref();
         NewAuditEvent {
             id: Uuid::now_v7(),
-            occurred_at: storable(Utc::now()),
+            occurred_at: Moment::nearest(Utc::now()),
             organization_id: self.person.and_then(|person| person.organization_id).unwrap_or(0),
             actor_user_id: self.person.map(|person| person.user_id),
             actor_kind: if self.person.is_some() { ActorKind::User } else { ActorKind::Anonymous },

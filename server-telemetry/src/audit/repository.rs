@@ -215,7 +215,7 @@ impl<'a> Columns<'a> {
         let joined = |texts: &'a [Identifier]| texts.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join(",");
         Self {
             ids: column(events, |event| event.id),
-            occurred_at: column(events, |event| event.occurred_at),
+            occurred_at: column(events, |event| event.occurred_at.get()),
             organization_ids: column(events, |event| event.organization_id),
             actor_user_ids: column(events, |event| event.actor_user_id),
             actor_kinds: column(events, |event| event.actor_kind.as_str()),

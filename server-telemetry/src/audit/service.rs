@@ -116,13 +116,14 @@ fn fault(event: &NewAuditEvent, now: DateTime<Utc>) -> Option<&'static str> {
     if made > now + ID_TOLERANCE {
         return Some("id lies in the future");
     }
-    let apart: TimeDelta = made - event.occurred_at;
+    let apart: TimeDelta = made - event.occurred_at.get();
     (apart.abs() > ID_TOLERANCE).then_some("id and occurred_at are more than a day apart")
 }
 
 #[cfg(test)]
 mod tests {
     use poem_openapi::types::Example;
+    use server_shared::value::Moment;
     use uuid::{NoContext, Timestamp};
 
     use super::*;
@@ -130,7 +131,7 @@ mod tests {
     fn event(made: DateTime<Utc>, occurred_at: DateTime<Utc>) -> NewAuditEvent {
         let seconds = u64::try_from(made.timestamp()).unwrap();
         let id = Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, made.timestamp_subsec_nanos()));
-        NewAuditEvent { id, occurred_at, ..NewAuditEvent::example() }
+        NewAuditEvent { id, occurred_at: Moment::nearest(occurred_at), ..NewAuditEvent::example() }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Corrects the times that clients report by clocks that may be wrong.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use server_shared::value::Moment;
 
 /// Largest difference between the two clocks that is left uncorrected: most of it is the time that the request
 /// took. Without it a batch that is sent twice would get two different sets of times.
@@ -26,8 +27,8 @@ pub(crate) struct Clock {
 
 impl Clock {
     /// Makes the clock of a request that is received now.
-    pub(crate) fn now(sent_at: Option<DateTime<Utc>>) -> Self {
-        Self::new(Utc::now(), sent_at)
+    pub(crate) fn now(sent_at: Option<Moment>) -> Self {
+        Self::new(Utc::now(), sent_at.map(Moment::get))
     }
 
     fn new(received_at: DateTime<Utc>, sent_at: Option<DateTime<Utc>>) -> Self {
@@ -40,21 +41,13 @@ impl Clock {
     pub(crate) fn place(&self, occurred_at: DateTime<Utc>) -> DateTime<Utc> {
         let earliest = self.received_at - OLDEST;
         let latest = self.received_at + TOLERANCE;
-        // A time that overflows lies in the direction of the skew.
-        let beyond = if self.skew < TimeDelta::zero() { earliest } else { latest };
-        occurred_at.checked_add_signed(self.skew).unwrap_or(beyond).clamp(earliest, latest)
+        (occurred_at + self.skew).clamp(earliest, latest)
     }
 
     /// Returns the time of sending by the client's clock, clamped to what a column can hold.
     pub(crate) fn sent_at_stored(&self) -> Option<DateTime<Utc>> {
         self.sent_at.map(|sent_at| sent_at.clamp(self.received_at - OLDEST, self.received_at + OLDEST))
     }
-}
-
-/// Returns a moment that both databases can compare with: clamps to the years 1970 to 2200.
-pub(crate) fn storable(moment: DateTime<Utc>) -> DateTime<Utc> {
-    const YEAR_2200: i64 = 7_258_118_400;
-    moment.clamp(DateTime::UNIX_EPOCH, DateTime::from_timestamp(YEAR_2200, 0).unwrap_or(moment))
 }
 
 #[cfg(test)]

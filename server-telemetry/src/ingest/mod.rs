@@ -5,7 +5,7 @@ mod clock;
 mod period;
 mod receipt;
 
-pub(crate) use clock::{Clock, storable};
+pub(crate) use clock::Clock;
 pub(crate) use period::{Period, PeriodError};
 pub(crate) use receipt::{DropReason, EventFault, IngestReceipt, Tally};
 

@@ -1,12 +1,11 @@
 //! Periods that callers ask for.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use server_shared::{
     error::{FieldFault, fields},
     errors,
+    value::Moment,
 };
-
-use super::storable;
 
 errors! {
     /// Errors of periods.
@@ -26,64 +25,68 @@ pub(crate) struct Period {
 }
 
 impl Period {
-    /// Refuses a period that ends before or when it begins. Compares the times as they were sent: times that no
-    /// database can hold are equal once they are [`storable`].
-    pub(crate) fn new(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> Result<Self, PeriodError> {
-        match (from, to) {
-            (Some(from), Some(to)) if from >= to => Err(PeriodError::Reversed),
-            _ => Ok(Self { from, to }),
+    /// Refuses a period that ends before or when it begins.
+    pub(crate) fn new(from: Option<Moment>, to: Option<Moment>) -> Result<Self, PeriodError> {
+        if let (Some(from), Some(to)) = (from, to) {
+            ordered(from.get(), to.get())?;
         }
+        Ok(Self { from: from.map(Moment::get), to: to.map(Moment::get) })
     }
 
-    /// Start of the period as it was sent.
-    pub(crate) fn sent_from(self) -> Option<DateTime<Utc>> {
+    /// Start of the period.
+    pub(crate) fn from(self) -> Option<DateTime<Utc>> {
         self.from
     }
 
-    /// End of the period as it was sent.
-    pub(crate) fn sent_to(self) -> Option<DateTime<Utc>> {
+    /// End of the period.
+    pub(crate) fn to(self) -> Option<DateTime<Utc>> {
         self.to
     }
 
-    /// Start of the period, which both databases can compare with.
-    pub(crate) fn from(self) -> Option<DateTime<Utc>> {
-        self.from.map(storable)
+    /// Returns both ends of the period: `to` in place of an end that is left open, and the time `length` before the
+    /// end in place of a start that is left open.
+    pub(crate) fn closed(
+        self,
+        to: DateTime<Utc>,
+        length: TimeDelta,
+    ) -> Result<(DateTime<Utc>, DateTime<Utc>), PeriodError> {
+        let to = self.to.unwrap_or(to);
+        ordered(self.from.unwrap_or(to - length), to)
     }
+}
 
-    /// End of the period, which both databases can compare with.
-    pub(crate) fn to(self) -> Option<DateTime<Utc>> {
-        self.to.map(storable)
-    }
+/// Returns the two times if the first is before the second.
+fn ordered(from: DateTime<Utc>, to: DateTime<Utc>) -> Result<(DateTime<Utc>, DateTime<Utc>), PeriodError> {
+    if from < to { Ok((from, to)) } else { Err(PeriodError::Reversed) }
 }
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
-
     use super::*;
+
+    fn moment(text: &str) -> Option<Moment> {
+        Some(Moment::parse(text).unwrap())
+    }
 
     #[test]
     fn a_period_begins_before_it_ends() {
-        let now = Utc::now();
-        let nanosecond = TimeDelta::nanoseconds(1);
-        assert!(Period::new(Some(now), Some(now + nanosecond)).is_ok());
-        assert_eq!(Period::new(Some(now), Some(now)), Err(PeriodError::Reversed));
-        assert_eq!(Period::new(Some(now + nanosecond), Some(now)), Err(PeriodError::Reversed));
-        for (from, to) in [(None, None), (Some(now), None), (None, Some(now))] {
+        let (now, later) = (moment("2026-12-31T23:59:59.999999Z"), moment("2026-12-31T23:59:60Z"));
+        assert!(Period::new(now, later).is_ok());
+        assert_eq!(Period::new(now, now), Err(PeriodError::Reversed));
+        assert_eq!(Period::new(later, now), Err(PeriodError::Reversed));
+        for (from, to) in [(None, None), (now, None), (None, now)] {
             assert!(Period::new(from, to).is_ok(), "{from:?} to {to:?}");
         }
     }
 
     #[test]
-    fn times_that_no_database_holds_are_compared_as_they_were_sent() {
-        let day = TimeDelta::days(1);
-        for (from, to) in [
-            (DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MIN_UTC + day),
-            (DateTime::<Utc>::MAX_UTC - day, DateTime::<Utc>::MAX_UTC),
-        ] {
-            let period = Period::new(Some(from), Some(to)).unwrap();
-            assert_eq!(period.from(), period.to());
-            assert!(Period::new(Some(to), Some(from)).is_err(), "{from} to {to}");
-        }
+    fn open_ends_are_closed() {
+        let (now, day) = (Utc::now(), TimeDelta::days(1));
+        let first = Moment::nearest(DateTime::<Utc>::MIN_UTC);
+        let closed = |from, to| Period::new(from, to).and_then(|period| period.closed(now, day));
+        assert_eq!(closed(None, None), Ok((now - day, now)));
+        assert_eq!(closed(None, Some(first)), Ok((first.get() - day, first.get())));
+        assert_eq!(closed(Some(first), None), Ok((first.get(), now)));
+        assert_eq!(closed(Some(Moment::nearest(now + day)), None), Err(PeriodError::Reversed));
     }
 }

@@ -118,6 +118,7 @@ pub(crate) fn fault(event: &MediaEvent) -> Option<(&'static str, &'static str)> 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use server_shared::value::Moment;
 
     use super::*;
     use crate::{
@@ -137,7 +138,7 @@ mod tests {
         ];
         (kinds, 0_u32..50, 0_i64..7_200, 0_u32..5).prop_map(|(kind, sequence, second, value)| {
             let bare = MediaEvent::bare(kind, sequence);
-            let occurred_at = bare.occurred_at + chrono::TimeDelta::seconds(second);
+            let occurred_at = Moment::nearest(bare.occurred_at.get() + chrono::TimeDelta::seconds(second));
             let (quality, exercise) = (Some(Quality::High), Some(Identifier::literal("squat")));
             let event = match kind {
                 MediaEventKind::Started => MediaEvent { session_kind: Some(SessionKind::Exercise), ..bare },
@@ -154,7 +155,7 @@ mod tests {
 
     fn fold<'a>(events: impl IntoIterator<Item = &'a MediaEvent>) -> Fold {
         let mut fold = Fold::default();
-        events.into_iter().for_each(|event| fold.add(event, event.occurred_at));
+        events.into_iter().for_each(|event| fold.add(event, event.occurred_at.get()));
         fold
     }
 

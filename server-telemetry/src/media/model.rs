@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clickhouse::Row;
 use poem_openapi::{Enum, Object, types::Example};
 use serde::{Deserialize, Serialize};
+use server_shared::value::Moment;
 use uuid::{Uuid, uuid};
 
 use crate::{
@@ -18,7 +19,7 @@ pub(crate) struct MediaBatch {
     /// Id of the session, a UUIDv7 made by the page. Each participant of a call has a session of its own.
     pub session_id: Uuid,
     /// Time at which the page sent the batch, by its own clock; corrects `occurred_at`.
-    pub sent_at: Option<DateTime<Utc>>,
+    pub sent_at: Option<Moment>,
     /// Events of the batch.
     #[oai(validator(min_items = 1, max_items = 500))]
     pub events: Vec<MediaEvent>,
@@ -38,7 +39,7 @@ impl Example for MediaBatch {
             packet_loss: Some(0.25),
             ..MediaEvent::bare(MediaEventKind::Bandwidth, 1)
         };
-        let sent_at = Some(sample.occurred_at + TimeDelta::seconds(1));
+        let sent_at = Some(Moment::nearest(sample.occurred_at.get() + TimeDelta::seconds(1)));
         Self { session_id: uuid!("019a6b1c-7f00-7b1a-a2c4-6f1d2e3c4b5a"), sent_at, events: vec![started, sample] }
     }
 }
@@ -126,7 +127,7 @@ pub(crate) struct MediaEvent {
     pub sequence: u32,
     /// Time of the event by the page's clock. Telemetry corrects it by `sent_at`, and clamps it to between 30 days
     /// before and one minute after reception.
-    pub occurred_at: DateTime<Utc>,
+    pub occurred_at: Moment,
     /// Kind of session.
     pub session_kind: Option<SessionKind>,
     /// Appointment to which the session belongs.
@@ -164,7 +165,7 @@ impl MediaEvent {
         Self {
             kind,
             sequence,
-            occurred_at: DateTime::from_timestamp(1_762_765_200, 0).unwrap_or_default(),
+            occurred_at: Moment::nearest(DateTime::from_timestamp(1_762_765_200, 0).unwrap_or_default()),
             session_kind: None,
             appointment_id: None,
             uplink_kbps: None,

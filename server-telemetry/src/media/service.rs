@@ -58,7 +58,7 @@ impl MediaService {
                 tally.malformed(EventFault::new(index, field, message));
                 continue;
             }
-            let occurred_at = clock.place(event.occurred_at);
+            let occurred_at = clock.place(event.occurred_at.get());
             fold.add(event, occurred_at);
             tally.stored(1);
             if event.kind == MediaEventKind::Bandwidth {

@@ -11,6 +11,7 @@ use poem_openapi::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use server_shared::value::Moment;
 use uuid::{Uuid, uuid};
 
 use crate::{compliance::Pseudonym, text::Identifier};
@@ -31,9 +32,9 @@ pub(crate) struct PoseBatch {
     /// Exercise of the session.
     pub exercise_id: Option<Identifier>,
     /// Start of the session by the page's clock; the time of a frame is its offset from this.
-    pub started_at: DateTime<Utc>,
+    pub started_at: Moment,
     /// Time at which the page sent the batch, by its own clock; corrects `started_at`.
-    pub sent_at: Option<DateTime<Utc>>,
+    pub sent_at: Option<Moment>,
     /// Frames of the batch.
     #[oai(validator(min_items = 1, max_items = 600))]
     pub frames: Vec<PoseFrame>,
@@ -45,8 +46,8 @@ impl Example for PoseBatch {
         Self {
             session_id: uuid!("019a6b1c-7f00-7b1a-a2c4-6f1d2e3c4b5a"),
             exercise_id: Some(Identifier::literal("knee-extension")),
-            started_at,
-            sent_at: Some(started_at + TimeDelta::seconds(1)),
+            started_at: Moment::nearest(started_at),
+            sent_at: Some(Moment::nearest(started_at + TimeDelta::seconds(1))),
             frames: vec![PoseFrame { offset_ms: 33, landmarks: Landmarks([[0.5, 0.25, -0.125, 1.0]; LANDMARKS]) }],
         }
     }

@@ -44,14 +44,14 @@ impl PoseService {
                 tally.dropped(DropReason::TooFrequent, 1);
                 continue;
             }
-            let occurred_at = batch.started_at.checked_add_signed(TimeDelta::milliseconds(frame.offset_ms.into()));
+            let occurred_at = batch.started_at.get() + TimeDelta::milliseconds(frame.offset_ms.into());
             rows.push(PoseRow {
                 organization_id: member.organization_id,
                 session_id: batch.session_id,
                 actor,
                 offset_ms: frame.offset_ms,
                 exercise_id: exercise_id.clone(),
-                occurred_at: clock.place(occurred_at.unwrap_or(batch.started_at)),
+                occurred_at: clock.place(occurred_at),
                 received_at: clock.received_at,
                 landmarks: quantized(&frame.landmarks),
             });

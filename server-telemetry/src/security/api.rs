@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use poem_openapi::{OpenApi, param::Query, payload::Json};
 use server_shared::{
     ApiError,
     http::{Paging, page::PageSize},
+    value::Moment,
 };
 use uuid::Uuid;
 
@@ -41,9 +41,9 @@ impl SecurityApi {
         trace: Trace,
         /// Only events that were still observed at this time or later. 400 `invalid_range` unless it is before
         /// `to`.
-        from: Query<Option<DateTime<Utc>>>,
+        from: Query<Option<Moment>>,
         /// Only events that were first observed before this time.
-        to: Query<Option<DateTime<Utc>>>,
+        to: Query<Option<Moment>>,
         /// Only events of this kind, e.g. `denied_access`.
         kind: Query<Option<Word>>,
         /// Only events of this severity.

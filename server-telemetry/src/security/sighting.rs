@@ -68,7 +68,7 @@ pub(super) fn of<'a>(events: impl Iterator<Item = &'a NewAuditEvent>, hash: &Key
                 organization_id: event.organization_id,
                 subject,
                 object: String::new(),
-                seen_at: event.occurred_at,
+                seen_at: event.occurred_at.get(),
                 audit_id: event.id,
                 weight: event.occurrences,
             };
@@ -126,7 +126,7 @@ fn name(subject: Subject, hash: &KeyedHash) -> String {
 mod tests {
     use chrono::TimeDelta;
     use poem_openapi::types::Example;
-    use server_shared::crypto::Key32;
+    use server_shared::{crypto::Key32, value::Moment};
 
     use super::*;
     use crate::{
@@ -186,7 +186,7 @@ mod tests {
     fn evidence_is_the_latest_and_bounded() {
         let denied = |number: i64| {
             let base = event();
-            let occurred_at = base.occurred_at + TimeDelta::seconds(number);
+            let occurred_at = Moment::nearest(base.occurred_at.get() + TimeDelta::seconds(number));
             NewAuditEvent { outcome: AuditOutcome::Denied, occurred_at, ..base }
         };
         let events: Vec<NewAuditEvent> = (0..30).map(denied).collect();
@@ -194,7 +194,7 @@ mod tests {
         let [candidate] = &candidates[..] else { panic!("one subject, not {candidates:?}") };
         let latest: Vec<Uuid> = events.iter().rev().take(EVIDENCE).map(|event| event.id).collect();
         assert_eq!((candidate.weight, &candidate.audit_ids), (30, &latest));
-        assert_eq!(candidate.first_seen_at, events[0].occurred_at);
-        assert_eq!(candidate.last_seen_at, events[29].occurred_at);
+        assert_eq!(candidate.first_seen_at, events[0].occurred_at.get());
+        assert_eq!(candidate.last_seen_at, events[29].occurred_at.get());
     }
 }

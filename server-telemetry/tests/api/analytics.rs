@@ -87,6 +87,29 @@ async fn a_malformed_event_does_not_block_its_batch() {
 }
 
 #[tokio::test]
+async fn texts_have_one_form() {
+    let app = TelemetryApp::start().await;
+    let person = consenting(&app, 1, 7).await;
+    let with = |page: &str, step: &str| {
+        let properties = HashMap::from([("step".to_owned(), PropertyValue::String(step.to_owned()))]);
+        batch(vec![NewAnalyticsEvent { page: Some(page.to_owned()), properties, ..event("seen") }])
+    };
+    let sent = with(" /ma\u{308}nner ", " jose\u{301}\r\nana ");
+    assert_eq!(granted(person.analytics_track().body(sent).send().await, 202).stored, 1);
+    for text in ["a\u{b}b", "a\u{9f}b", "a\u{202e}b", "\u{200b}"] {
+        for (sent, pointer) in
+            [(with(text, "time"), "/events/0/page"), (with("/book", text), "/events/0/properties/step")]
+        {
+            let request = app.request(Method::POST, "/v1/analytics/track").bearer_auth(patient(1, 7).token());
+            let refusal = Answer::to(request.json(&sent)).await.refusal(422, "validation_failed");
+            assert!(refusal.fields().contains(&(pointer, "format")), "{text:?}: {refusal:?}");
+        }
+    }
+    let rows = app.clickhouse.query("select page, properties['step'] from analytics_events format TSV").await;
+    assert_eq!(rows.trim_end(), "/männer\tjosé\\nana");
+}
+
+#[tokio::test]
 async fn a_row_holds_what_was_sent_and_nobody_by_name() {
     let app = TelemetryApp::builder().env("TRUSTED_PROXIES", "127.0.0.0/8").start().await;
     consenting(&app, 1, 770_077).await;

@@ -137,6 +137,18 @@ async fn what_is_stored_is_what_was_sent() {
 }
 
 #[tokio::test]
+async fn no_user_agent_costs_the_trail_an_event() {
+    let app = TelemetryApp::start().await;
+    for agent in ["", " Agent  of\u{202e}chaos ", "\u{200b}", "\u{feff}\u{85}", "jose\u{301}"] {
+        let sent = NewAuditEvent { user_agent: Some(agent.to_owned()), ..event(1) };
+        let receipt = ingest(&app, vec![sent.clone()]).await;
+        assert_eq!(receipt.results[0].result, AuditResultKind::Accepted, "{agent:?}");
+        let stored = granted(app.admin(1).audit_log_get().audit_id(sent.id).send().await, 200);
+        assert_eq!(stored.user_agent.as_deref(), Some(agent), "kept as it was sent");
+    }
+}
+
+#[tokio::test]
 async fn the_trail_is_read_newest_first_and_page_by_page() {
     let app = TelemetryApp::start().await;
     let events: Vec<NewAuditEvent> = (0..7).map(|_| event(1)).collect();
