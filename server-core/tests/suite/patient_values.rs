@@ -85,6 +85,10 @@ async fn names_have_one_form() {
             refused(staff.patient_create().body(named(invisible, "Lee")).send().await, 422, "validation_failed");
         assert!(refusal.fields().iter().all(|(pointer, _)| *pointer == "/first_name"), "{:?}", refusal.fields());
     }
+    // A letter that is three when it is composed.
+    let long = named(&"\u{fb2c}".repeat(40), "Lee");
+    let refusal = refused(staff.patient_create().body(long).send().await, 422, "validation_failed");
+    assert_eq!(refusal.fields(), [("/first_name", "max_length")]);
     let made = granted(staff.patient_create().body(named("  Andre\u{301}  Jose\u{301} ", "Lee")).send().await, 201);
     assert_eq!(made.first_name, "Andr\u{e9} Jos\u{e9}");
     let read = granted(staff.patient_get().patient_id(made.id).send().await, 200);
