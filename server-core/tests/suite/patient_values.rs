@@ -138,6 +138,7 @@ async fn a_search_finds_what_people_take_for_the_same() {
     }
     assert_eq!(search(&staff, "andre gross").await, [] as [i64; 0], "every word must be there");
     assert_eq!(search(&staff, "  ").await.len(), 7);
+    assert_eq!(search(&staff, "\u{301}").await, [] as [i64; 0], "an accent alone is in no name");
 }
 
 #[tokio::test]
