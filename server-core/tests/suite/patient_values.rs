@@ -83,7 +83,7 @@ async fn names_have_one_form() {
     for invisible in ["\u{200b}", "\u{3164}", "\u{2800}", "\u{202e}Ann"] {
         let refusal =
             refused(staff.patient_create().body(named(invisible, "Lee")).send().await, 422, "validation_failed");
-        assert!(refusal.fields().iter().all(|(pointer, _)| *pointer == "/first_name"), "{:?}", refusal.fields());
+        assert_eq!(refusal.fields().first().map(|(pointer, _)| *pointer), Some("/first_name"), "{invisible:?}");
     }
     // A letter that is three when it is composed.
     let long = named(&"\u{fb2c}".repeat(40), "Lee");
