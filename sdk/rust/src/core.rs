@@ -14250,7 +14250,7 @@ let response = client.organization_get()
     }
     /**Replace an organization
 
-Replaces name and time zone; the slug stays.
+Replaces name, time zone and country; the slug stays.
 
 Sends a `PUT` request to `/v1/organizations/{organization_id}`
 

@@ -7,7 +7,7 @@ use super::tables::KeyedTable;
 use crate::database::{Across, DatabaseError};
 
 /// Stored name.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(sqlx::FromRow)]
 pub(super) struct StoredName {
     pub(super) id: i64,
     pub(super) parts: Vec<String>,

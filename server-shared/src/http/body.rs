@@ -215,16 +215,22 @@ pub(crate) async fn drain(request: &mut Request) {
 /// Checks `bytes` against the schema of `T` and parses them.
 pub fn parse<T: ParseFromJSON>(schemas: &Schemas, bytes: &[u8]) -> Result<T, ApiError> {
     let value = checked::<T>(schemas, bytes)?;
-    T::parse_from_json(Some(value)).map_err(|_| {
-        // The type has a rule that the schema can't express. The error's message may repeat the value, so it is
-        // dropped.
-        tracing::debug!(schema = %T::name(), "a body passed its schema, not its type");
-        ApiError::validation(&[FieldFault::new(
-            "",
-            "invalid",
-            "a value is not of the kind the specification describes",
-        )])
-    })
+    // The error's message may repeat the value, so it is dropped.
+    T::parse_from_json(Some(value)).map_err(|_| misfit::<T>(schemas, bytes))
+}
+
+/// Returns the error of a body that its schema allows and its type does not.
+fn misfit<T: Type>(schemas: &Schemas, bytes: &[u8]) -> ApiError {
+    let faults = match (T::schema_ref(), checked::<T>(schemas, bytes)) {
+        (MetaSchemaRef::Reference(name), Ok(value)) => schemas.faults_of_form(&name, value).unwrap_or_default(),
+        _ => Faults::default(),
+    };
+    if let Err(error) = refuse(&faults) {
+        return error;
+    }
+    // The type has a rule that the schema can't express.
+    tracing::debug!(schema = %T::name(), "a body passed its schema, not its type");
+    ApiError::validation(&[FieldFault::new("", "invalid", "a value is not of the kind the specification describes")])
 }
 
 /// Parses `bytes` and checks them against the schema of `T`.

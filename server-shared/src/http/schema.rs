@@ -93,6 +93,43 @@ impl Schemas {
         Ok(faults)
     }
 
+    /// Finds the faults that a valid value has once its texts are in their form: trimming shortens them, and composing
+    /// takes some letters apart.
+    pub fn faults_of_form(&self, name: &str, mut value: Value) -> Result<Faults, String> {
+        if let Some(schema) = self.named(name) {
+            self.bring_into_form(schema, &mut value);
+        }
+        self.faults(name, &value)
+    }
+
+    fn bring_into_form(&self, schema: &Value, value: &mut Value) {
+        if let Some(name) = reference(schema) {
+            if let Some(schema) = self.named(name) {
+                self.bring_into_form(schema, value);
+            }
+            return;
+        }
+        for part in schema["allOf"].as_array().into_iter().flatten().chain(only_form(schema)) {
+            self.bring_into_form(part, value);
+        }
+        match value {
+            Value::String(text) => {
+                let format = FORMATS.iter().find(|format| schema["format"] == format.name);
+                if let Some(form) = format.and_then(|format| (format.form)(text.as_str())) {
+                    *text = form;
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.bring_into_form(&schema["items"], item)),
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    let schema = schema["properties"].get(name).unwrap_or(&schema["additionalProperties"]);
+                    self.bring_into_form(schema, value);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Finds the faults of a value at `pointer`, and of the items of its lists.
     fn find(&self, name: &str, value: &Value, pointer: &str, faults: &mut Faults) -> Result<(), String> {
         for error in self.shell(name)?.iter_errors(value) {

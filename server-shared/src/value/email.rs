@@ -10,7 +10,7 @@ use super::{
 
 /// Longest address, in characters (RFC 5321, with the path's brackets off).
 const LONGEST: usize = 254;
-const PATTERN: &str = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$";
+const PATTERN: &str = r"^ *[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+ *$";
 
 /// An e-mail address: NFC, its host in ASCII form and lower case.
 #[derive(Clone, PartialEq, Eq, Hash)]

@@ -14,6 +14,8 @@ pub struct Format {
     pub name: &'static str,
     /// Tells a text that has the format.
     pub is_valid: fn(&str) -> bool,
+    /// Brings a text into its form; `None` for one that has none, or of which no rule depends on the form.
+    pub form: fn(&str) -> Option<String>,
     /// The rule, as an error tells it.
     pub rule: &'static str,
 }
@@ -24,31 +26,37 @@ pub const FORMATS: [Format; 6] = [
         name: "name",
         // A blank text is told by the pattern.
         is_valid: |text| as_name(text).is_some() || as_line(text).is_some_and(|line| line.is_empty()),
+        form: as_name,
         rule: "must have a visible character and no control characters",
     },
     Format {
         name: "line",
         is_valid: |text| as_line(text).is_some(),
+        form: as_line,
         rule: "must be one line, with a visible character unless it is empty, without control characters",
     },
     Format {
         name: "text",
         is_valid: |text| as_prose(text).is_some(),
+        form: as_prose,
         rule: "must have a visible character unless it is empty, and no control characters but line ends and tabs",
     },
     Format {
         name: "idn-email",
         is_valid: |text| EmailAddress::parse(text).is_some(),
+        form: |text| EmailAddress::parse(text).map(EmailAddress::into_inner),
         rule: "must be an e-mail address with a valid host name",
     },
     Format {
         name: "phone",
         is_valid: |text| PhoneNumber::parse(text).is_some(),
+        form: |text| PhoneNumber::parse(text).map(PhoneNumber::into_inner),
         rule: "must be a telephone number of 3 to 20 digits",
     },
     Format {
         name: "date-time",
         is_valid: |text| Moment::parse(text).is_some(),
+        form: |_| None,
         rule: "must be a moment of RFC 3339 between the years 1900 and 9999",
     },
 ];

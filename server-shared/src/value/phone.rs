@@ -9,7 +9,7 @@ use super::text_type;
 
 /// Longest number as typed, in characters.
 const LONGEST: usize = 32;
-const PATTERN: &str = r"^ *[+(]?[0-9(][0-9 ()/.\u00a0\u2010-\u2013-]+$";
+const PATTERN: &str = r"^ *[+(]?[0-9(][0-9 ()/.\u00a0\u2009\u202f\u2010-\u2013-]+$";
 
 /// A telephone number as it was typed; [`PhoneNumber::e164`] is the form that is compared.
 #[derive(Clone, PartialEq, Eq, Hash)]

@@ -1,6 +1,6 @@
 //! Keys that are stored beside names: for search, for uniqueness and for the order of lists.
 
-use std::sync::LazyLock;
+use std::{fmt, sync::LazyLock};
 
 use icu_collator::{Collator, CollatorBorrowed, CollatorPreferences, options::CollatorOptions};
 
@@ -43,7 +43,7 @@ pub fn sort_key(parts: &[&str]) -> Vec<u8> {
 }
 
 /// Keys of a name, stored in its row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct NameKeys {
     /// Key that search and uniqueness compare; see [`folded`].
     pub folded: String,
@@ -51,6 +51,13 @@ pub struct NameKeys {
     pub sort: Vec<u8>,
     /// Version of both keys.
     pub version: i32,
+}
+
+/// Keys tell a name, which may be personal: logs have nothing of them.
+impl fmt::Debug for NameKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NameKeys").field("version", &self.version).finish_non_exhaustive()
+    }
 }
 
 impl NameKeys {

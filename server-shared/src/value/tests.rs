@@ -28,6 +28,8 @@ fn names_have_one_form() {
     assert_eq!(name("Andre\u{301}").as_deref(), Some("André"));
     assert_eq!(name("\u{feff}Ana\u{200b}").as_deref(), Some("Ana"), "what nobody sees at either end");
     assert_eq!(name("علی\u{200c}رضا").as_deref(), Some("علی\u{200c}رضا"), "a joiner within a word is part of it");
+    assert_eq!(name(" 渡\u{8fba}\u{e0100} ").as_deref(), Some("渡\u{8fba}\u{e0100}"), "the shape of the last letter");
+    assert_eq!((name("\u{fe0f}"), name("\u{2800}\u{e0100}")), (None, None));
     for none in ["", " ", "\u{200b}", "\u{2060}\u{200d}", "\u{3164}", "\u{2800}", "\u{ad}", "A\0", "A\nB", "A\u{9f}B"] {
         assert_eq!(name(none), None, "{none:?}");
     }
@@ -41,6 +43,7 @@ fn names_have_one_form() {
 #[test]
 fn longer_texts_keep_their_lines() {
     assert_eq!(prose(" one\r\n\ttwo \n").as_deref(), Some("one\n\ttwo"));
+    assert_eq!(prose("love \u{2764}\u{fe0f}\n").as_deref(), Some("love \u{2764}\u{fe0f}"));
     assert_eq!(prose("one\u{b}two"), None);
     assert_eq!(prose(" \n "), None);
     assert_eq!(Prose::<0, 5>::parse(" \n ").map(Prose::into_inner).as_deref(), Some(""));

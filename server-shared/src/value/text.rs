@@ -147,7 +147,8 @@ pub(super) fn as_prose(text: &str) -> Option<String> {
 /// NFC, trimmed; empty if it is blank, and `None` if something is there that nobody sees.
 fn seen(text: &str) -> Option<String> {
     let text = NFC.normalize(text);
-    let trimmed = text.trim_matches(|letter| is_white(letter) || IGNORABLE.contains(letter));
+    let is_edge = |letter: char| is_white(letter) || IGNORABLE.contains(letter);
+    let trimmed = text.trim_start_matches(is_edge).trim_end_matches(|letter| is_edge(letter) && !selects_shape(letter));
     if trimmed.is_empty() {
         return text.chars().all(is_white).then(String::new);
     }
@@ -162,6 +163,19 @@ pub(super) fn is_white(letter: char) -> bool {
 /// Tells whether a character shows nothing: default-ignorable by Unicode, or the blank pattern of braille.
 pub(super) fn is_invisible(letter: char) -> bool {
     IGNORABLE.contains(letter) || letter == '\u{2800}'
+}
+
+/// Tells whether a character changes the shape of the one before it, to which it belongs: variation selectors, which tell the
+/// forms of a Japanese name apart, and the tags of flags.
+fn selects_shape(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{180b}'..='\u{180d}'
+            | '\u{180f}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{e0020}'..='\u{e007f}'
+            | '\u{e0100}'..='\u{e01ef}'
+    )
 }
 
 /// Tells whether a character has the text after it shown in another order than it is stored in: embeddings, overrides and

@@ -7,7 +7,7 @@ use proptest::{
     test_runner::{RngSeed, TestRunner},
 };
 
-/// Returns `count` pairs of texts in RFC 3339, the same ones each time: next to each other, far apart, reversed, at the
+/// Returns `count` pairs of texts in RFC 3339, the same ones all day: next to each other, far apart, reversed, at the
 /// ends of what a moment may be and beyond, with leap seconds, fractions finer than microseconds and offsets.
 pub fn moment_pairs(count: usize) -> Vec<[String; 2]> {
     let mut runner = TestRunner::new(ProptestConfig { rng_seed: RngSeed::Fixed(11), ..ProptestConfig::default() });

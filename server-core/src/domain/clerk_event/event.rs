@@ -209,7 +209,10 @@ fn profile(user: UserData) -> Result<Profile, ClerkError> {
     let parts = [user.first_name.as_deref(), user.last_name.as_deref()];
     let full = parts.into_iter().flatten().map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
     let name = if full.is_empty() { user.username.as_deref().unwrap_or_default() } else { &full };
-    let name: String = name.chars().filter(|letter| !letter.is_control()).take(NAME_MAX).collect();
+    // What a name must not hold is left out: the identity provider's forms are not ours.
+    let is_hidden =
+        |letter: &char| letter.is_control() || matches!(*letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let name: String = name.chars().filter(|letter| !is_hidden(letter)).take(NAME_MAX).collect();
     let primary = user.primary_email_address_id;
     let email = user.email_addresses.into_iter().find(|email| {
         // An unverified address must not give access to a membership.
@@ -218,7 +221,7 @@ fn profile(user: UserData) -> Result<Profile, ClerkError> {
     });
     Ok(Profile {
         clerk_id: checked_id(user.id)?,
-        name: Name::<NAME_MAX>::parse(&name).map_or(name, Name::into_inner),
+        name: Name::<NAME_MAX>::parse(&name).map(Name::into_inner).unwrap_or_default(),
         email: email.map(|email| email.address).filter(|email| (3..=EMAIL_MAX).contains(&email.len())),
     })
 }
@@ -278,6 +281,8 @@ mod tests {
         assert_eq!((ana.name.as_str(), ana.email.as_deref()), ("Ana Pop", Some("ana@example.org")));
         assert_eq!(profile_of(&json!({ "first_name": null, "last_name": "" })).name, "ana");
         assert_eq!(profile_of(&json!({ "first_name": "A\u{0}\nna", "last_name": null })).name, "Ana");
+        assert_eq!(profile_of(&json!({ "first_name": "A\u{202e}na\u{200b}", "last_name": "\u{2060}" })).name, "Ana");
+        assert_eq!(profile_of(&json!({ "first_name": "\u{200b}", "last_name": null })).name, "", "nobody sees it");
         for changes in [
             json!({ "primary_email_address_id": null }),
             json!({ "email_addresses": [] }),

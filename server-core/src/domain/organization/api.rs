@@ -88,7 +88,7 @@ impl Api {
 
     /// Replace an organization
     ///
-    /// Replaces name and time zone; the slug stays.
+    /// Replaces name, time zone and country; the slug stays.
     #[oai(path = "/organizations/:organization_id", method = "put", operation_id = "organization_update")]
     async fn organization_update(
         &self,

@@ -158,7 +158,7 @@ impl Service {
                 Some(keys.map(|key| index("phone", key)).to_vec())
             }
         };
-        let words = filter.search.as_ref().map(|search| folded_words(search.as_str())).unwrap_or_default();
+        let words = filter.search.as_ref().map(|search| searched_words(search.as_str())).unwrap_or_default();
         let national_id = filter.national_id.as_ref().map(|id| normalize_national_id(id.as_str()));
         Ok(PatientSearch {
             words: words.iter().take(MOST_WORDS).map(|word| contains_pattern(word)).collect(),
@@ -284,6 +284,12 @@ fn same(value: Option<&Phi<String>>, other: Option<&impl AsRef<str>>) -> bool {
 /// Reads the place of the organization if it matters, which costs a round trip.
 async fn locale(tx: &mut impl Tx, organization: OrganizationId, matters: bool) -> Result<Locale, DatabaseError> {
     if matters { repository::locale_get(tx, organization).await } else { Ok(Locale::ANY) }
+}
+
+/// Returns the words that a name must contain. A text of which folding leaves nothing is in no name.
+fn searched_words(text: &str) -> Vec<String> {
+    let words = folded_words(text);
+    if words.is_empty() && !text.is_empty() { vec![text.to_owned()] } else { words }
 }
 
 /// Returns a LIKE pattern that matches texts that contain `text`; wildcards in it stand for themselves.

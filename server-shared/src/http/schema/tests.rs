@@ -129,3 +129,23 @@ fn messages_never_repeat_the_value() {
     assert_eq!(faults.count(), 2);
     assert!(faults.listed().iter().all(|fault| !fault.message.contains("planted-secret")));
 }
+
+#[test]
+fn a_text_must_fit_in_its_form_too() {
+    let schemas = Schemas::of(&json!({ "components": { "schemas": {
+        "Named": {
+            "type": "object",
+            "properties": {
+                "names": { "type": "array", "items": { "type": "string", "format": "name", "maxLength": 4 } },
+                "code": { "type": "string", "format": "line", "minLength": 2 }
+            }
+        }
+    } } }));
+    // A letter that is three when it is composed.
+    let value = json!({ "names": ["\u{fb2c}\u{fb2c}", " Ann"], "code": " a " });
+    assert_eq!(schemas.faults("Named", &value).unwrap().count(), 0);
+    let faults = schemas.faults_of_form("Named", value).unwrap();
+    let mut found: Vec<_> = faults.listed().iter().map(|fault| (fault.pointer.as_str(), &*fault.rule)).collect();
+    found.sort_unstable();
+    assert_eq!(found, [("/code", "min_length"), ("/names/0", "max_length")]);
+}

@@ -214,7 +214,7 @@ export const organizationGet = <ThrowOnError extends boolean = true>(options: Op
 /**
  * Replace an organization
  *
- * Replaces name and time zone; the slug stays.
+ * Replaces name, time zone and country; the slug stays.
  */
 export const organizationUpdate = <ThrowOnError extends boolean = true>(options: Options<OrganizationUpdateData, ThrowOnError>) => options.client.put<OrganizationUpdateResponses, OrganizationUpdateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
