@@ -23,7 +23,7 @@ grant insert (name_folded, name_sort, name_keys_version, indexes_version),
 create function name_folded_roughly(name text) returns text
 language sql immutable strict parallel safe set search_path = pg_catalog
 return replace(replace(replace(replace(
-    translate(regexp_replace(normalize(lower(normalize(name, nfkd)), nfkd), '[\u0300-\u036f]', '', 'g'),
+    translate(regexp_replace(normalize(lower(normalize(translate(name, '´', ''''), nfkd)), nfkd), '[\u0300-\u036f]', '', 'g'),
               'ςøłđðħŧı’‘ʼ`´‐‑‒–—', 'σolddhti''''''''''-----'),
     'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'), 'þ', 'th');
 

@@ -17,7 +17,8 @@ const CLASSES: CodePointMapDataBorrowed<'static, CanonicalCombiningClass> =
 /// `Groß` and `GROSS` have one key, as `Σίσυφος` and `ΣΊΣΥΦΟΣ` have, and `O’Connor` and `o'connor`.
 pub fn folded(text: &str) -> String {
     let mut key = String::with_capacity(text.len());
-    let decomposed = NFKD.normalize(text);
+    let text: String = text.chars().map(as_quote).collect();
+    let decomposed = NFKD.normalize(&text);
     let cased = CASES.fold_string(&decomposed);
     let letters = NFKD.normalize(&cased);
     let mut gap = false;
@@ -57,6 +58,16 @@ fn is_accent(letter: char) -> bool {
         || (Class::AttachedBelowLeft..=Class::IotaSubscript).contains(&class)
 }
 
+/// Replaces accents that stand alone, which people type for quotes, and double primes: NFKD would make blanks or two
+/// quotes of them.
+fn as_quote(letter: char) -> char {
+    match letter {
+        '\u{00b4}' | '\u{1ffd}' | '\u{0384}' => '\'',
+        '\u{2033}' | '\u{2036}' => '"',
+        letter => letter,
+    }
+}
+
 /// Appends `letter` without what Unicode does not take for an accent: strokes, and the shapes of quotes and hyphens.
 fn push_plain(key: &mut String, letter: char) {
     let plain = match letter {
@@ -79,7 +90,7 @@ fn push_plain(key: &mut String, letter: char) {
         | '`'
         | '\u{ff07}'
         | '\u{a78c}' => '\'',
-        '\u{201c}'..='\u{201f}' | '\u{2033}' | '\u{00ab}' | '\u{00bb}' | '\u{ff02}' => '"',
+        '\u{201c}'..='\u{201f}' | '\u{00ab}' | '\u{00bb}' | '\u{ff02}' => '"',
         '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' | '\u{058a}' | '\u{05be}' => '-',
         letter => letter,
     };

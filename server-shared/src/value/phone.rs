@@ -68,7 +68,9 @@ fn international(text: &str) -> Cow<'_, str> {
     let text = text.trim();
     let abroad = text.strip_prefix("00").map(|rest| Cow::Owned(format!("+{rest}"))).unwrap_or(Cow::Borrowed(text));
     if abroad.starts_with('+') && abroad.contains("(0)") {
-        return Cow::Owned(abroad.replacen("(0)", "", 1));
+        // Italy's numbers keep their zero.
+        let zero = if abroad.starts_with("+39") { "0" } else { "" };
+        return Cow::Owned(abroad.replacen("(0)", zero, 1));
     }
     abroad
 }

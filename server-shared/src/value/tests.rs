@@ -30,7 +30,7 @@ fn names_have_one_form() {
     assert_eq!(name("علی\u{200c}رضا").as_deref(), Some("علی\u{200c}رضا"), "a joiner within a word is part of it");
     assert_eq!(name(" 渡\u{8fba}\u{e0100} ").as_deref(), Some("渡\u{8fba}\u{e0100}"), "the shape of the last letter");
     assert_eq!((name("\u{fe0f}"), name("\u{2800}\u{e0100}")), (None, None));
-    for none in ["", " ", "\u{200b}", "\u{2060}\u{200d}", "\u{3164}", "\u{2800}", "\u{ad}", "A\0", "A\nB", "A\u{9f}B"] {
+    for none in ["", " ", "\u{200b}", "\u{2060}\u{200d}", "\u{3164}", "\u{2800}", "\u{ad}", "A\0", "A\nB", "A\u{9f}B", "A\u{2028}B"] {
         assert_eq!(name(none), None, "{none:?}");
     }
     assert_eq!(name("A\u{202e}B"), None, "shown in another order than stored");
@@ -61,6 +61,7 @@ fn keys_are_what_people_take_for_equal() {
         ("Σίσυφος", "ΣΊΣΥΦΟΣ"),
         ("O’Connor", "o'connor"),
         ("O`Connor", "OʼConnor"),
+        ("O´Connor", "o'connor"),
         ("Anne–Marie", "anne-marie"),
         ("Anne\u{2011}Marie", "Anne-Marie"),
         ("Łukasz Żółć", "lukasz zolc"),
@@ -163,6 +164,8 @@ fn numbers_are_compared_as_e164() {
         ("US", "(212) 555-0123", "+12125550123"),
         ("GB", "+40 (0)721.000.000", "+40721000000"),
         ("", "(030) 123456", "030123456"),
+        ("", "+39 (0)6 12345678", "+390612345678"),
+        ("IT", "06 12345678", "+390612345678"),
     ] {
         assert_eq!(in_country(country, text), Some(Ok(number.to_owned())), "{country} {text}");
     }

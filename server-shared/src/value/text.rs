@@ -130,7 +130,8 @@ pub(super) fn as_name(text: &str) -> Option<String> {
 /// Returns the form of a line, which is empty for a blank one; `None` with a control character, or with characters of
 /// which none is visible.
 pub(super) fn as_line(text: &str) -> Option<String> {
-    if text.chars().any(|letter| letter.is_control() || breaks_direction(letter)) {
+    let breaks_line = |letter: char| letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}');
+    if text.chars().any(|letter| breaks_line(letter) || breaks_direction(letter)) {
         return None;
     }
     seen(text)
