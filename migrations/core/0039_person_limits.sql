@@ -5,7 +5,8 @@ alter table appointments
     -- time at which a hold was made; stays when the hold is booked, released or expired, so that a day's holds can be counted.
     -- Null for an offer of the waitlist, which its patient did not ask for
     add column held_at timestamptz,
-    -- earliest beginning that the patient has moved the appointment from or to; null unless the last move was the patient's
+    -- earliest beginning that the patient has moved the appointment from or to; null unless the patient made the last change
+    -- of its beginning
     add column cutoff_started_at timestamptz;
 create index appointments_holder_idx on appointments (organization_id, holder) where status = 'held';
 create index appointments_held_at_idx on appointments (organization_id, user_id, held_at) where held_at is not null;
@@ -65,7 +66,8 @@ create function appointment_calendar_status(status text) returns text language s
 -- SEQUENCE, which rises if a calendar feed shows the change and not otherwise. Fires after appointments_change_guard, by name.
 create function appointment_follow() returns trigger language plpgsql set search_path = pg_catalog, public as $$
 begin
-    if (new.started_at, new.specialist_id) <> (old.started_at, old.specialist_id) then
+    -- Another specialist at the same time is no later deadline.
+    if new.started_at <> old.started_at then
         new.cutoff_started_at := case when context_role() = 'patient' then
             least(coalesce(old.cutoff_started_at, old.started_at), new.started_at) end;
     end if;
@@ -109,6 +111,7 @@ create table calendar_departures (
 );
 create index calendar_departures_feed_idx on calendar_departures (organization_id, departed_at);
 create index calendar_departures_sweep_idx on calendar_departures (departed_at);
+create index calendar_departures_appointment_idx on calendar_departures (organization_id, appointment_uid);
 create index calendar_departures_specialist_idx on calendar_departures (organization_id, specialist_id)
     where specialist_id is not null;
 create index calendar_departures_patient_idx on calendar_departures (organization_id, patient_id) where patient_id is not null;
@@ -146,6 +149,17 @@ create trigger appointments_depart after update of specialist_id, patient_id, de
     for each row when ((new.specialist_id, new.patient_id, new.deleted_at)
                        is distinct from (old.specialist_id, old.patient_id, old.deleted_at))
     execute function appointment_depart();
+
+-- Removes what specialists and the desk are shown of an appointment that erasure deletes: it would be a trace of its patient.
+create function appointment_forget() returns trigger
+    language plpgsql security definer set search_path = pg_catalog, public as $$
+begin
+    delete from calendar_departures d
+    where d.organization_id = old.organization_id and d.appointment_uid = old.uid and d.patient_id is null;
+    return null;
+end $$;
+create trigger appointments_forget after delete on appointments
+    for each row execute function appointment_forget();
 
 -- As before, with the deadlines that a patient's own move does not extend.
 create or replace function appointment_change_guard() returns trigger language plpgsql set search_path = pg_catalog, public as $$

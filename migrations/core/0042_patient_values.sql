@@ -4,9 +4,19 @@
 -- trigger of names, once every installation has run the refresh.
 alter table organizations
     add column country text check (country ~ '^[A-Z]{2}$'),
-    -- the country that the phone indexes of its patients are made with
+    -- the country that the phone indexes of its patients are made with; empty if they may be of several
     add column phones_country text;
 grant update (country) on organizations to restartix_app;
+
+-- States that phone indexes may be those of several countries, until a refresh has made them all again. A country that is
+-- changed and changed back before that would otherwise look as if its indexes had stayed.
+create function phones_country_outdated() returns trigger language plpgsql set search_path = pg_catalog, public as $$
+begin
+    new.phones_country := '';
+    return new;
+end $$;
+create trigger organizations_phones_country before update of country on organizations
+    for each row when (new.country is distinct from old.country) execute function phones_country_outdated();
 
 alter table patients
     add column name_folded text,

@@ -132,7 +132,8 @@ pub(crate) async fn run(config: RefreshConfig, dry_run: bool) -> Result<bool, Re
 
 /// Refreshes until nothing is left but what can't be done, and reports it.
 async fn refresh_all(across: &Across, encryption: &Encryption) -> Result<(), RefreshError> {
-    let (started, mut told) = (Instant::now(), Instant::now());
+    let mut walked: Option<Instant> = None;
+    let mut told = Instant::now();
     let mut progress = |what: &'static str, rows: u64| {
         if told.elapsed() > TELL_EVERY {
             told = Instant::now();
@@ -150,7 +151,9 @@ async fn refresh_all(across: &Across, encryption: &Encryption) -> Result<(), Ref
         if report.missed == 0 {
             break;
         }
-        if started.elapsed() > PATIENCE && report.rows == 0 {
+        // Counts from the first walk, and not from the last row written: indexes of a country that was just changed are
+        // written in each walk, so they would keep it going for as long as another row is locked.
+        if walked.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
             tell("some rows stayed locked by others; run it again")?;
             break;
         }

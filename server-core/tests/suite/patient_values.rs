@@ -195,7 +195,17 @@ async fn national_numbers_are_those_of_the_country() {
     sqlx::query(before).execute(&mut app.owner().await).await.unwrap();
     let (code, said) = outcome(refresh(&app, &[]));
     assert_eq!(code, Some(0), "{said}");
+
+    // A country that is changed and changed back: some indexes were made without it.
     country_set(&app, Value::Null).await;
+    assert_eq!(outcome(refresh(&app, &[])).0, Some(3));
+    assert_eq!(by_phone(&staff, "+49 30 123456").await, [] as [i64; 0]);
+    country_set(&app, json!("DE")).await;
+    let (code, said) = outcome(refresh(&app, &[]));
+    assert_eq!(code, Some(3), "{said}");
+    let mut both = by_phone(&staff, "+49 30 123456").await;
+    both.sort_unstable();
+    assert_eq!(both, [without.id, within.id]);
 }
 
 #[tokio::test]

@@ -240,8 +240,12 @@ async fn a_patient_does_not_escape_a_cut_off_by_moving_first() {
     app.appointment_set(booked.id, "reschedule_cutoff_minutes = 0").await;
     granted(reschedule(to(in_days(22, 9))).await, 200);
     refused(cancel().await, 409, "cancellation_too_late");
-    // A move to the same time is none; a move by the clinic sets the deadline anew.
+    // A move to the same time is none, to another specialist neither; a move by the clinic sets the deadline anew.
     granted(staff.appointment_reschedule().appointment_id(booked.id).body(to(in_days(22, 9))).send().await, 200);
+    refused(cancel().await, 409, "cancellation_too_late");
+    let colleague = app.specialist_create(&admin, "Dr. Colleague").await.id;
+    let hand_over = RescheduleAppointment { specialist_id: Some(colleague), ..to(in_days(22, 9)) };
+    granted(staff.appointment_reschedule().appointment_id(booked.id).body(hand_over).send().await, 200);
     refused(cancel().await, 409, "cancellation_too_late");
     granted(staff.appointment_reschedule().appointment_id(booked.id).body(to(in_days(23, 9))).send().await, 200);
     assert_eq!(granted(cancel().await, 200).status, AppointmentStatus::Cancelled);

@@ -20,6 +20,9 @@ use crate::{
 const BATCH: i64 = 500;
 /// Patients whose values do not open that are reported and left alone; if there are more, a key is wrong.
 const MOST_DAMAGED: usize = 100;
+/// Indexes of e-mail addresses that may change before one is found that stays; if more do, `BLIND_INDEX_KEY` is wrong, as the
+/// forms of most addresses are the same in every version.
+const MOST_CHANGED: usize = 20;
 
 /// Outcome of a refresh.
 #[derive(Debug, Default)]
@@ -55,6 +58,7 @@ pub(crate) async fn indexes_refresh(
         return Ok(refreshed);
     }
     let countries = repository::countries_changed(across).await?;
+    let (mut kept, mut changed) = (0, 0);
     let mut after = PatientId(0);
     loop {
         let rows = repository::indexes_page(across, after, BATCH).await?;
@@ -73,6 +77,12 @@ pub(crate) async fn indexes_refresh(
         }
         if refreshed.damaged.len() > MOST_DAMAGED {
             return Err(DatabaseError::Damaged(format!("values of more than {MOST_DAMAGED} patients do not open")));
+        }
+        for row in indexes.iter().filter(|row| row.stored.is_some()) {
+            if row.stored == row.email_index { kept += 1 } else { changed += 1 }
+        }
+        if kept == 0 && changed > MOST_CHANGED {
+            return Err(DatabaseError::Damaged("indexes of e-mail addresses were made with another key".to_owned()));
         }
         let all = indexes.len() as u64;
         let written = write(across, indexes, &mut refreshed).await?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use reqwest::Method;
 use restartix_sdk::core::types::{CreatePatient, ErasureAction, ErasureItem, HoldingService, JobState};
-use test_support::{Answer, ClerkApi, CoreApp, Role, TelemetryApp, granted, refused, until};
+use test_support::{Answer, ClerkApi, CoreApp, Role, TelemetryApp, granted, in_days, refused, until};
 
 use super::{
     clinic, execute, finished, outbox_empty,
@@ -227,6 +227,9 @@ async fn a_patient_without_a_user_is_erased_alone() {
     let clinic = clinic(&clerk).await;
     let (app, admin) = (&clinic.core, clinic.core.admin());
     let patient = granted(admin.patient_create().body(planted_record()).send().await, 201);
+    let deleted = app.appointment_create(&admin, app.home().specialist_id, patient.id, in_days(2, 9)).await.id;
+    granted(admin.appointment_delete().appointment_id(deleted).send().await, 204);
+    assert_eq!(app.count("select count(*) from calendar_departures").await, 3);
     // A deleted record can be erased, too.
     granted(admin.patient_delete().patient_id(patient.id).send().await, 204);
     let asked = granted(admin.gdpr_patient_erase().patient_id(patient.id).send().await, 202);
@@ -235,6 +238,7 @@ async fn a_patient_without_a_user_is_erased_alone() {
         assert_eq!(app.search(value).await, Vec::new(), "{value}");
     }
     assert_eq!(clerk.calls(), 0);
+    assert_eq!(app.count("select count(*) from calendar_departures").await, 0, "in nobody's calendar, either");
     // Not even the owner of the table can write to the erased row.
     let fill = sqlx::query("update patients set email_index = 'x' where id = $1").bind(patient.id);
     assert!(fill.execute(&mut app.owner().await).await.is_err());
