@@ -208,3 +208,11 @@ begin
     end if;
     return new;
 end $$;
+
+-- Slots that are kept for a waiting patient. A person is offered no more at a time than it may hold.
+create function waitlist_offers(organization bigint, patient bigint) returns bigint
+language sql stable set search_path = pg_catalog, public as $$
+    select count(*) from appointments a
+    where a.organization_id = organization and a.patient_id = patient and a.waitlist_entry_id is not null
+      and a.status = 'held' and a.hold_expires_at > now() and a.deleted_at is null
+$$;

@@ -390,3 +390,29 @@ async fn freed_time_leaves_no_job_until_somebody_waits_in_whichever_process() {
         assert!(begun.elapsed() < CoreApp::PATIENCE, "this process never heard that somebody waits");
     }
 }
+
+#[tokio::test]
+async fn nobody_is_offered_more_than_three_slots_at_once() {
+    let (app, first) = start().await;
+    let patient = app.patient_create(&app.staff(), "Tom", "Moe").await.id;
+    let mut specialists = vec![first];
+    for name in ["Dr. Two", "Dr. Three", "Dr. Four"] {
+        let specialist = app.specialist_create(&app.admin(), name).await.id;
+        app.works_always(specialist).await;
+        specialists.push(specialist);
+    }
+    let mut entries = Vec::new();
+    for (day, specialist) in (2..).zip(specialists) {
+        let wish = wish(specialist, Some(patient), in_days(day, 9), in_days(day, 10));
+        entries.push(wait(&app.staff(), wish).await.id);
+        settled(&app).await;
+    }
+    let offered =
+        app.count("select waitlist_offers(min(organization_id), min(patient_id)) from waitlist_entries").await;
+    assert_eq!(offered, 3);
+    assert_eq!(entry(&app, entries[3]).await.offer, None);
+    let passed = offer(&app, entries[0]).await;
+    app.appointment_set(passed.appointment_id, LAPSE).await;
+    now(&app, "waitlist_sweep").await;
+    assert_eq!(offer(&app, entries[3]).await.started_at, in_days(5, 9));
+}

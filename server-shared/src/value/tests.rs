@@ -30,7 +30,19 @@ fn names_have_one_form() {
     assert_eq!(name("علی\u{200c}رضا").as_deref(), Some("علی\u{200c}رضا"), "a joiner within a word is part of it");
     assert_eq!(name(" 渡\u{8fba}\u{e0100} ").as_deref(), Some("渡\u{8fba}\u{e0100}"), "the shape of the last letter");
     assert_eq!((name("\u{fe0f}"), name("\u{2800}\u{e0100}")), (None, None));
-    for none in ["", " ", "\u{200b}", "\u{2060}\u{200d}", "\u{3164}", "\u{2800}", "\u{ad}", "A\0", "A\nB", "A\u{9f}B", "A\u{2028}B"] {
+    for none in [
+        "",
+        " ",
+        "\u{200b}",
+        "\u{2060}\u{200d}",
+        "\u{3164}",
+        "\u{2800}",
+        "\u{ad}",
+        "A\0",
+        "A\nB",
+        "A\u{9f}B",
+        "A\u{2028}B",
+    ] {
         assert_eq!(name(none), None, "{none:?}");
     }
     assert_eq!(name("A\u{202e}B"), None, "shown in another order than stored");

@@ -82,9 +82,13 @@ impl Service {
     /// Applies a message, unless it has been applied before; `caller` is the service itself.
     pub(super) async fn receive(&self, caller: &Caller, sent: Verified<'_>, body: Value) -> Result<(), ClerkError> {
         let Verified { id, at } = sent;
-        let event = Event::parse(id, at, Utc::now(), body)?;
+        let now = Utc::now();
+        let event = Event::parse(id, at, now, body)?;
         let Some(change) = event.change else { return Ok(()) };
-        let Some(moment) = event.moment else {
+        // An end of access takes effect whatever its date: nothing can be newer than the end.
+        let ends_access = matches!(change, Change::UserDelete { .. } | Change::SessionEnd { .. });
+        let ended = ends_access.then(|| user::Moment { at: now, id: id.to_owned() });
+        let Some(moment) = event.moment.or(ended) else {
             // Clerk would send again whatever is not acknowledged, and the date would be as wrong.
             let request_id = &caller.request.request_id;
             tracing::warn!(request_id, message_id = id, "an event of Clerk's was refused: its date can't be right");

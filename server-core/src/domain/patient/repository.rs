@@ -28,6 +28,7 @@ pub(super) struct PatientRow {
     pub(super) address_encrypted: Option<Vec<u8>>,
     pub(super) emergency_contact_encrypted: Option<Vec<u8>>,
     pub(super) clinical_notes_encrypted: Option<Vec<u8>>,
+    pub(super) email_index: Option<Vec<u8>>,
     pub(super) data_key_id: Uuid,
     pub(super) wrapped: Vec<u8>,
     pub(super) version: i64,
@@ -66,8 +67,8 @@ impl Listed for PatientRow {
     const TABLE: &'static str = "patients";
     const COLUMNS: &'static str = "id, organization_id, uid, user_id, first_name, last_name, email_encrypted, \
                                    phone_encrypted, date_of_birth_encrypted, national_id_encrypted, address_encrypted, \
-                                   emergency_contact_encrypted, clinical_notes_encrypted, data_key_id, \
-                                   (select k.wrapped from data_keys k \
+                                   emergency_contact_encrypted, clinical_notes_encrypted, email_index, \
+                                   data_key_id, (select k.wrapped from data_keys k \
                                     where k.organization_id = patients.organization_id \
                                       and k.id = patients.data_key_id) as wrapped, \
                                    version, created_at, updated_at";

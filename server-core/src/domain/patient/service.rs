@@ -27,8 +27,8 @@ use crate::{
 
 /// Table that sealed values are bound to.
 pub(super) const TABLE: &str = "patients";
-/// Words of a search that are compared; each is a condition of the statement.
-const MOST_WORDS: usize = 10;
+/// Words of a search: a text of a hundred characters has no more.
+const MOST_WORDS: usize = 50;
 
 /// Service for patients.
 #[derive(Clone)]
@@ -126,6 +126,11 @@ impl Service {
         if !sees_notes(caller) {
             // Sealed anew they would be other bytes, and the database lets nobody write them who may not.
             values.clinical_notes.clone_from(&row.clinical_notes_encrypted);
+        }
+        let key = |email: &str| EmailAddress::key_of(email);
+        if email.map(|email| key(email.get())) == record.email.as_ref().map(|email| key(email.as_str())) {
+            // Of two patients whose addresses have become equal, one has another index than its address.
+            values.email_index.clone_from(&row.email_index);
         }
         let written = repository::patient_update(&mut tx, id, &values).await?;
         let changed = changed_fields(&before, &record, sees_notes(caller));

@@ -75,7 +75,9 @@ pub(super) async fn specialty_update(
     let keys = NameKeys::of(&[input.name.as_str()]);
     specialty_written!(
         "update specialties
-         set name = $2, description = $3, name_folded = $4, name_sort = $5, name_keys_version = $6, updated_at = now()
+         set name = $2, description = $3, name_sort = $5, name_keys_version = $6, updated_at = now(),
+             -- Of two that have become equal, one goes without the key until it is renamed.
+             name_folded = case when name is distinct from $2 or name_keys_version is null then $4 else name_folded end
          where id = $1",
         id.0,
         input.name.as_str(),

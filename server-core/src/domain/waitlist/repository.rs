@@ -342,7 +342,7 @@ pub(super) async fn waiting_for(
             select w.* from waitlist_standing() w
             cross join lateral waitlist_specialists(w.organization_id, w.specialist_id, w.template_id) as s (id)
             where w.organization_id = $2 and w.status = 'waiting' and w.booked_at is null and w.requested_to > now()
-              and s.id = $6 and ctx
+              and s.id = $6 and ctx and waitlist_offers($2, w.patient_id) < 3
             offset 0
         ) w
         cross join lateral (
@@ -398,6 +398,7 @@ pub(super) async fn waiting_lock(
         r#"
         select w.id from waitlist_entries w
         where w.id = $1 and w.deleted_at is null and w.booked_at is null and w.requested_to > now()
+          and waitlist_offers(w.organization_id, w.patient_id) < 3
           and not exists (select from appointments a
                           where a.organization_id = w.organization_id and a.patient_id = w.patient_id
                             and a.waitlist_entry_id is not null and a.status in ('held', 'expired')
