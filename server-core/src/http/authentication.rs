@@ -37,9 +37,9 @@ const ORGANIZATION_ID: &str = "organization_id";
 /// Claims of a session token that are used here; the verifier checks issuer, times and the rest.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct SessionClaims {
-    /// Identifier of the user at the identity provider.
+    /// Id of the user at the identity provider.
     pub(crate) sub: String,
-    /// Identifier of the session.
+    /// Id of the session.
     pub(crate) sid: String,
 }
 

@@ -108,7 +108,7 @@ pub struct HealthApi {
 }
 
 impl HealthApi {
-    /// Asks `dependencies` when `/ready` is called, at most once a second.
+    /// Asks `dependencies` if `/ready` is called, at most once a second.
     pub fn new(version: &'static str, dependencies: Vec<Dependency>) -> Self {
         Self { version, dependencies: Arc::new(dependencies), verdict: Arc::default() }
     }
@@ -138,8 +138,8 @@ impl HealthApi {
 
     /// Check the dependencies
     ///
-    /// 503 `not_ready` when a required one does not answer; `details.dependencies` has the same
-    /// entries as the body of a 200. The answer may be a second old.
+    /// Answers 503 `not_ready` if a required one does not answer; `details.dependencies` has the same entries as the
+    /// body of a 200. The answer may be a second old.
     #[oai(path = "/ready", method = "get", operation_id = "ready_get", tag = "Tag::Platform")]
     async fn ready_get(&self) -> Result<Json<Ready>, ApiError> {
         let dependencies = self.verdict().await;

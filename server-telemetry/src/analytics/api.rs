@@ -43,8 +43,8 @@ impl AnalyticsApi {
 
     /// Summarize events
     ///
-    /// For administrators, of their own organization. An event that was sent twice counts once. 400 `invalid_range`
-    /// if the period does not begin before it ends, or is longer than 366 days.
+    /// For administrators, of their own organization. An event that was sent twice counts once. Answers 400
+    /// `invalid_range` if the period does not begin before it ends, or is longer than 366 days.
     #[oai(path = "/summary", method = "get", operation_id = "analytics_summary_get")]
     async fn analytics_summary_get(
         &self,

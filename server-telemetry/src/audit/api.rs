@@ -53,7 +53,7 @@ impl AuditApi {
         &self,
         person: Person,
         trace: Trace,
-        /// Only events at this time or later. 400 `invalid_range` unless it is before `to`.
+        /// Only events at this time or later. Answers 400 `invalid_range` unless it is before `to`.
         from: Query<Option<DateTime<Utc>>>,
         /// Only events before this time.
         to: Query<Option<DateTime<Utc>>>,

@@ -39,7 +39,7 @@ impl SecurityApi {
         &self,
         person: Person,
         trace: Trace,
-        /// Only events that were still observed at this time or later. 400 `invalid_range` unless it is before
+        /// Only events that were still observed at this time or later. Answers 400 `invalid_range` unless it is before
         /// `to`.
         from: Query<Option<DateTime<Utc>>>,
         /// Only events that were first observed before this time.

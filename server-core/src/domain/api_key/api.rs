@@ -87,7 +87,7 @@ impl Api {
     /// Rotate the secret of an API key
     ///
     /// Returns the new secret, which is shown only once. The current secret is accepted for another 24 hours; the
-    /// previous one is refused immediately. 409 `api_key_revoked` for a revoked key.
+    /// previous one is refused immediately. Answers 409 `api_key_revoked` for a revoked key.
     #[oai(
         path = "/organizations/:organization_id/api-keys/:api_key_id/rotate",
         method = "post",

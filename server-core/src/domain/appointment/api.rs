@@ -34,7 +34,7 @@ impl Api {
     /// List appointments
     ///
     /// Lists the appointments that the caller may see; specialists and patients see their own. `from` and `to` select
-    /// the appointments that overlap the range. 400 `invalid_range` when `to` is before `from`.
+    /// the appointments that overlap the range. Answers 400 `invalid_range` if `to` is before `from`.
     #[allow(clippy::too_many_arguments, reason = "one argument a query parameter")]
     #[oai(path = "/appointments", method = "get", operation_id = "appointment_list")]
     async fn appointment_list(
@@ -74,8 +74,8 @@ impl Api {
 
     /// Create an appointment
     ///
-    /// Books any time that is free, whatever the specialist's working hours. 409 `slot_taken` when the specialist or
-    /// the patient has an appointment at this time.
+    /// Books any time that is free, whatever the specialist's working hours. Answers 409 `slot_taken` if the specialist
+    /// or the patient has an appointment at this time.
     #[oai(path = "/appointments", method = "post", operation_id = "appointment_create")]
     async fn appointment_create(
         &self,
@@ -93,7 +93,7 @@ impl Api {
     async fn appointment_get(
         &self,
         caller: Caller,
-        /// Identifier of the appointment.
+        /// Id of the appointment.
         appointment_id: Path<AppointmentId>,
     ) -> Result<Json<Appointment>, ApiError> {
         caller.may(Permission::AppointmentRead)?;
@@ -116,14 +116,14 @@ impl Api {
 
     /// Replace an appointment
     ///
-    /// Replaces time, people, specialty and title; the buffers stay as they were booked. 409 `stale_version` when the
-    /// appointment was changed meanwhile, `slot_taken` when the new time is not free, `invalid_transition` unless the
+    /// Replaces time, people, specialty and title; the buffers stay as they were booked. Answers 409 `stale_version` if
+    /// the appointment was changed meanwhile, `slot_taken` if the new time is not free, `invalid_transition` unless the
     /// appointment is `scheduled` or `confirmed`.
     #[oai(path = "/appointments/:appointment_id", method = "put", operation_id = "appointment_update")]
     async fn appointment_update(
         &self,
         caller: Caller,
-        /// Identifier of the appointment.
+        /// Id of the appointment.
         appointment_id: Path<AppointmentId>,
         body: Body<UpdateAppointment>,
     ) -> Result<Json<Appointment>, ApiError> {
@@ -139,7 +139,7 @@ impl Api {
     async fn appointment_delete(
         &self,
         caller: Caller,
-        /// Identifier of the appointment.
+        /// Id of the appointment.
         appointment_id: Path<AppointmentId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::AppointmentDelete)?;

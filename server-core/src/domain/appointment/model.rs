@@ -17,7 +17,7 @@ use crate::{
 #[oai(example, skip_serializing_if_is_none)]
 #[allow(clippy::struct_field_names, reason = "what it was booked as is called an appointment template")]
 pub(crate) struct Appointment {
-    /// Identifier of the appointment.
+    /// Id of the appointment.
     pub(crate) id: AppointmentId,
     /// Random identifier for links and calendars.
     pub(crate) uid: Uuid,
@@ -144,7 +144,7 @@ impl Example for CreateAppointment {
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct UpdateAppointment {
-    /// Version that the change is based on; 409 `stale_version` when there is a newer one.
+    /// Version that the change is based on; 409 `stale_version` if there is a newer one.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: i64,
     /// Time, people, specialty and title after the change.

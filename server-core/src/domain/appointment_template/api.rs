@@ -89,7 +89,7 @@ impl Api {
     async fn appointment_template_get(
         &self,
         caller: Caller,
-        /// Identifier of the template.
+        /// Id of the template.
         appointment_template_id: Path<AppointmentTemplateId>,
     ) -> Result<Json<AppointmentTemplate>, ApiError> {
         caller.may(Permission::AppointmentTemplateRead)?;
@@ -107,7 +107,7 @@ impl Api {
     async fn appointment_template_update(
         &self,
         caller: Caller,
-        /// Identifier of the template.
+        /// Id of the template.
         appointment_template_id: Path<AppointmentTemplateId>,
         body: Body<AppointmentTemplateInput>,
     ) -> Result<Json<AppointmentTemplate>, ApiError> {
@@ -127,7 +127,7 @@ impl Api {
     async fn appointment_template_delete(
         &self,
         caller: Caller,
-        /// Identifier of the template.
+        /// Id of the template.
         appointment_template_id: Path<AppointmentTemplateId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::AppointmentTemplateWrite)?;

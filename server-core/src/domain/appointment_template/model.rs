@@ -8,7 +8,7 @@ use crate::ids::{AppointmentTemplateId, SpecialtyId};
 #[derive(Debug, Clone, Object, sqlx::FromRow)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct AppointmentTemplate {
-    /// Identifier of the template.
+    /// Id of the template.
     pub(crate) id: AppointmentTemplateId,
     /// Name.
     pub(crate) name: String,
@@ -24,7 +24,7 @@ pub(crate) struct AppointmentTemplate {
     pub(crate) buffer_after_minutes: Option<i32>,
     /// Minimum notice of a booking in minutes before the start; absent if the specialist's own setting applies.
     pub(crate) minimum_notice_minutes: Option<i32>,
-    /// Identifier of the specialty, if the appointment belongs to one.
+    /// Id of the specialty, if the appointment belongs to one.
     pub(crate) specialty_id: Option<SpecialtyId>,
     /// Form of the meeting.
     pub(crate) modality: Modality,
@@ -91,14 +91,14 @@ pub(crate) struct AppointmentTemplateInput {
     /// Minimum notice of a booking in minutes before the start; the specialist's own setting if left out.
     #[oai(validator(minimum(value = "0"), maximum(value = "43200")))]
     pub(crate) minimum_notice_minutes: Option<i32>,
-    /// Identifier of the specialty, if the appointment belongs to one.
+    /// Id of the specialty, if the appointment belongs to one.
     pub(crate) specialty_id: Option<SpecialtyId>,
     /// Form of the meeting.
     pub(crate) modality: Modality,
     /// Minutes before the start from which on patients can no longer cancel.
     #[oai(default, validator(minimum(value = "0"), maximum(value = "43200")))]
     pub(crate) cancellation_cutoff_minutes: i32,
-    /// Minutes before its beginning up to which a patient can move it; as `cancellation_cutoff_minutes` when left out.
+    /// Minutes before its beginning up to which a patient can move it; as `cancellation_cutoff_minutes` if left out.
     #[oai(validator(minimum(value = "0"), maximum(value = "43200")))]
     pub(crate) reschedule_cutoff_minutes: Option<i32>,
 }

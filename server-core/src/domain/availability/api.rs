@@ -24,8 +24,8 @@ impl Api {
     ///
     /// Returns the slots within the specialist's working hours that remain after exceptions, bookings, buffers, minimum
     /// notice, horizon and daily cap; none if the specialist is not bookable. Hours are local to the specialist's zone:
-    /// a local time that is skipped when the clocks go forward has no slot, one that occurs twice has one. 400
-    /// `invalid_range` when `to` is not after `from` or more than 92 days after it. 404
+    /// a local time that is skipped when the clocks go forward has no slot, one that occurs twice has one. Answers 400
+    /// `invalid_range` if `to` is not after `from` or more than 92 days after it. Answers 404
     /// `appointment_template_not_found` also for an archived template.
     #[oai(
         path = "/specialists/:specialist_id/availability",
@@ -35,14 +35,14 @@ impl Api {
     async fn specialist_availability_get(
         &self,
         caller: Caller,
-        /// Identifier of the specialist.
+        /// Id of the specialist.
         specialist_id: Path<SpecialistId>,
-        /// Selects slots that begin at this time or later; now when left out.
+        /// Selects slots that begin at this time or later; now if left out.
         from: Query<Option<Moment>>,
-        /// Selects slots that begin before this time, at most 92 days after `from`; 7 days after it when left out.
+        /// Selects slots that begin before this time, at most 92 days after `from`; 7 days after it if left out.
         to: Query<Option<Moment>>,
         /// Appointment template to book, which determines duration, buffers and minimum notice; those of the
-        /// specialist's schedule when left out.
+        /// specialist's schedule if left out.
         template_id: Query<Option<AppointmentTemplateId>>,
     ) -> Result<Json<Availability>, ApiError> {
         caller.may(Permission::SpecialistRead)?;

@@ -14,9 +14,9 @@ use crate::{
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct Availability {
-    /// Identifier of the specialist.
+    /// Id of the specialist.
     pub(crate) specialist_id: SpecialistId,
-    /// IANA zone of the specialist's hours, for the display of slots.
+    /// IANA time zone of the specialist's hours, for the display of slots.
     pub(crate) timezone: String,
     /// Minutes between the beginnings of slots.
     pub(crate) slot_minutes: u32,

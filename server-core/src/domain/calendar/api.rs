@@ -48,7 +48,7 @@ impl Api {
         specialist_id: Query<Option<SpecialistId>>,
         /// Selects appointments with this status.
         status: Query<Option<AppointmentStatus>>,
-        /// IANA zone of the local times; the organization's when left out.
+        /// IANA time zone of the local times; the organization's if left out.
         #[oai(validator(pattern = "^[!-~]*$"))]
         timezone: Query<Option<String>>,
     ) -> Result<Json<Calendar>, ApiError> {
@@ -100,8 +100,8 @@ impl Api {
     /// Returns appointments of the last 90 and the next 366 days as iCalendar (RFC 5545), in UTC. Calendar programs
     /// cannot send headers, so this is the one operation that takes its credential from the URL. Cancelled and missed
     /// appointments are included as `CANCELLED`; so are, for 90 days, appointments that were deleted or given to
-    /// another specialist or patient. `SEQUENCE` rises with each change that the feed shows. 404
-    /// `calendar_feed_not_found` when the link was revoked or never existed, or its owner is no member any more.
+    /// another specialist or patient. `SEQUENCE` rises with each change that the feed shows. Answers 404
+    /// `calendar_feed_not_found` if the link was revoked or never existed, or its owner is no member any more.
     #[oai(path = "/calendar.ics", method = "get", operation_id = "calendar_feed_get")]
     async fn calendar_feed_get(
         &self,

@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct Calendar {
-    /// IANA zone of the local times: the requested one, or the organization's.
+    /// IANA time zone of the local times: the requested one, or the organization's.
     pub(crate) timezone: String,
     /// Appointments, earliest first.
     pub(crate) entries: Vec<CalendarEntry>,
@@ -30,7 +30,7 @@ impl Example for Calendar {
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CalendarEntry {
-    /// Identifier of the appointment.
+    /// Id of the appointment.
     pub(crate) id: AppointmentId,
     /// Random identifier of the appointment for links and calendars.
     pub(crate) uid: Uuid,
@@ -78,7 +78,7 @@ impl Example for CalendarEntry {
 /// Specialty of an appointment.
 #[derive(Debug, Clone, Object)]
 pub(crate) struct CalendarSpecialty {
-    /// Identifier of the specialty.
+    /// Id of the specialty.
     pub(crate) id: SpecialtyId,
     /// Name of the specialty.
     pub(crate) name: String,
@@ -98,7 +98,7 @@ pub(crate) struct SearchCalendar {
     /// Selects appointments with one of these statuses; all but `held` and `expired` when empty.
     #[oai(default, validator(max_items = 8))]
     pub(crate) statuses: Vec<AppointmentStatus>,
-    /// IANA zone of the local times; the organization's when left out.
+    /// IANA time zone of the local times; the organization's if left out.
     #[oai(validator(min_length = 1, max_length = 100, pattern = "^[!-~]*$"))]
     pub(crate) timezone: Option<String>,
 }
@@ -120,7 +120,7 @@ impl Example for SearchCalendar {
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct CalendarFeed {
-    /// Identifier of the feed; stays when the token is replaced.
+    /// Id of the feed; stays when the token is replaced.
     pub(crate) id: CalendarFeedId,
     /// User whose appointments it shows.
     pub(crate) user_id: UserId,

@@ -53,8 +53,8 @@ impl Api {
     /// which is anonymized; the membership there ends. The account stays: the person ends it by `me_delete`. For a
     /// superadmin who names no organization, the erasure covers all organizations and the account, here and at the
     /// identity provider. A job carries it out. A repeated request returns the same job, also when it has finished;
-    /// each dry run is a job of its own. 404 `user_not_found` if no data is held and no such job is known. 409
-    /// `last_admin` if an organization would be left without an administrator.
+    /// each dry run is a job of its own. Answers 404 `user_not_found` if no data is held and no such job is known.
+    /// Answers 409 `last_admin` if an organization would be left without an administrator.
     #[oai(path = "/users/:user_id", method = "delete", operation_id = "gdpr_user_erase")]
     async fn gdpr_user_erase(
         &self,
@@ -103,8 +103,8 @@ impl Api {
     /// Erase a patient
     ///
     /// Like `gdpr_user_erase`. The patient's data key is destroyed, so that data encrypted with it can't be decrypted
-    /// any more, in backups either. If the patient has a login whose only role is `patient`, the user is erased; if
-    /// the user works here, only the patient record. A repeated request returns the same job in both cases. 404
+    /// any more, in backups either. If the patient has a login whose only role is `patient`, the user is erased; if the
+    /// user works here, only the patient record. A repeated request returns the same job in both cases. Answers 404
     /// `patient_not_found` if no data is held and no such job is known.
     #[oai(path = "/patients/:patient_id", method = "delete", operation_id = "gdpr_patient_erase")]
     async fn gdpr_patient_erase(
@@ -164,7 +164,7 @@ impl AccountApi {
     ///
     /// Ends every membership immediately. A job then erases the account, here and at the identity provider, with its
     /// data outside organizations. Records of organizations on the person stay, without a login; each organization
-    /// erases its own (`gdpr_user_erase`, `gdpr_patient_erase`). A repeated request returns the same job. 409
+    /// erases its own (`gdpr_user_erase`, `gdpr_patient_erase`). A repeated request returns the same job. Answers 409
     /// `last_admin` if an organization would be left without an administrator.
     #[oai(path = "/me", method = "delete", operation_id = "me_delete")]
     async fn me_delete(&self, caller: Person) -> Result<Accepted<ErasureAccepted>, ApiError> {

@@ -25,7 +25,7 @@ impl Api {
     ///
     /// Returns a token, which is shown only once. Requests with the token are made as the patient, and every audit row
     /// names both persons. An impersonation lasts at most half an hour. It ends earlier on request, with the caller's
-    /// session, or when the role of one of the two changes. It can't get a token for Telemetry. 409
+    /// session, or when the role of one of the two changes. It can't get a token for Telemetry. Answers 409
     /// `patient_has_no_user` for a patient without a login.
     #[oai(path = "/patients/:patient_id/impersonate", method = "post", operation_id = "patient_impersonate")]
     async fn patient_impersonate(

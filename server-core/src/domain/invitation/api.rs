@@ -34,7 +34,7 @@ impl Api {
     /// Invites an e-mail address, or a former member by its id. The person becomes a member by accepting; until then
     /// the organization has no access to its data. The answer is the same whether or not an account has the address: a
     /// person with an account finds the invitation at `me_get`, another one receives an e-mail from the identity
-    /// provider. An invitation expires after 14 days; a repeated request renews it. 409 `already_member` for a
+    /// provider. An invitation expires after 14 days; a repeated request renews it. Answers 409 `already_member` for a
     /// member, whose role does not change; 404 `user_not_found` for an id that is unknown to the organization.
     #[oai(
         path = "/organizations/:organization_id/connect-user",
@@ -80,7 +80,7 @@ impl Api {
 
     /// Revoke an invitation
     ///
-    /// 404 `invitation_not_found` for an invitation that was answered or revoked.
+    /// Answers 404 `invitation_not_found` for an invitation that was answered or revoked.
     #[oai(
         path = "/organizations/:organization_id/invitations/:invitation_id",
         method = "delete",
@@ -102,8 +102,8 @@ impl Api {
 
     /// Accept an invitation
     ///
-    /// Accepts an invitation of the caller to any organization; see `me_get`. The caller becomes a member, and a
-    /// record of the invitation is linked to it. 404 `invitation_not_found` for an invitation that has expired, was
+    /// Accepts an invitation of the caller to any organization; see `me_get`. The caller becomes a member, and a record
+    /// of the invitation is linked to it. Answers 404 `invitation_not_found` for an invitation that has expired, was
     /// answered or revoked, or is for another person; 409 `already_member` for a member who is invited to be one,
     /// `member_role_conflict` for a member whose role does not fit the record, `record_already_linked` for a record
     /// that has been linked to another user.
@@ -147,9 +147,9 @@ impl Api {
     ///
     /// Invites a person, by e-mail address or by the id of a member, to sign in as the patient. When the person
     /// accepts, the record is linked to it, and it becomes a member with the role `patient`, unless it is a member
-    /// already. As for `member_connect`, the answer is the same whether or not an account has the address. 409
-    /// `record_already_linked` for a record that has a login, `patient_user_taken` for a member who has another
-    /// record, `member_role_conflict` for a member with another role.
+    /// already. As for `member_connect`, the answer is the same whether or not an account has the address. Answers 409
+    /// `record_already_linked` for a record that has a login, `patient_user_taken` for a member who has another record,
+    /// `member_role_conflict` for a member with another role.
     #[oai(path = "/patients/:patient_id/link", method = "post", operation_id = "patient_link", tag = "Tag::Patients")]
     async fn patient_link(
         &self,
@@ -165,8 +165,8 @@ impl Api {
 
     /// Unlink a patient from its login
     ///
-    /// Takes effect immediately: the person loses access to the record and stays a member. 409 `patient_has_no_user` for
-    /// a record without a login.
+    /// Takes effect immediately: the person loses access to the record and stays a member. Answers 409
+    /// `patient_has_no_user` for a record without a login.
     #[oai(
         path = "/patients/:patient_id/unlink",
         method = "post",
@@ -207,7 +207,7 @@ impl Api {
 
     /// Unlink a specialist from its login
     ///
-    /// Takes effect immediately: the person loses the rights that come with the record and stays a member. 409
+    /// Takes effect immediately: the person loses the rights that come with the record and stays a member. Answers 409
     /// `specialist_has_no_user` for a record without a login.
     #[oai(
         path = "/specialists/:specialist_id/unlink",

@@ -32,8 +32,8 @@ impl Api {
 
     /// Switch to another organization
     ///
-    /// Later requests that name no organization go to this one. 403 `not_a_member` if the caller is not a member of
-    /// it.
+    /// Later requests that name no organization go to this one. Answers 403 `not_a_member` if the caller is not a
+    /// member of it.
     #[oai(path = "/v1/me/switch-organization", method = "put", operation_id = "me_organization_switch")]
     async fn me_organization_switch(
         &self,

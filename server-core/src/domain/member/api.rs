@@ -51,8 +51,8 @@ impl Api {
     /// Change the role of a member
     ///
     /// Takes effect with the member's next request. A new role ends the member's calendar feed, held appointments,
-    /// impersonations of it and by it, and its link to a specialist or patient record that does not fit the role. 409
-    /// `last_admin` if the organization would be left without an administrator.
+    /// impersonations of it and by it, and its link to a specialist or patient record that does not fit the role.
+    /// Answers 409 `last_admin` if the organization would be left without an administrator.
     #[oai(path = "/organizations/:organization_id/members/:user_id", method = "put", operation_id = "member_update")]
     async fn member_update(
         &self,
@@ -70,8 +70,8 @@ impl Api {
     /// Remove a member from an organization
     ///
     /// Keeps specialist and patient records of the member, without a login, and API keys that it created. Ends its
-    /// calendar feed, held appointments, and impersonations of it and by it. 409 `last_admin` if the organization
-    /// would be left without an administrator.
+    /// calendar feed, held appointments, and impersonations of it and by it. Answers 409 `last_admin` if the
+    /// organization would be left without an administrator.
     #[oai(path = "/organizations/:organization_id/members/:user_id", method = "delete", operation_id = "member_delete")]
     async fn member_delete(
         &self,

@@ -79,7 +79,7 @@ impl Api {
     async fn organization_get(
         &self,
         caller: Person,
-        /// Identifier of the organization, which becomes the context of the request.
+        /// Id of the organization, which becomes the context of the request.
         organization_id: Path<OrganizationId>,
     ) -> Result<Json<Organization>, ApiError> {
         caller.may(Permission::OrganizationRead)?;
@@ -93,7 +93,7 @@ impl Api {
     async fn organization_update(
         &self,
         caller: Person,
-        /// Identifier of the organization, which becomes the context of the request.
+        /// Id of the organization, which becomes the context of the request.
         organization_id: Path<OrganizationId>,
         body: Body<UpdateOrganization>,
     ) -> Result<Json<Organization>, ApiError> {

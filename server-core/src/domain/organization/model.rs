@@ -8,7 +8,7 @@ use crate::ids::OrganizationId;
 #[derive(Debug, Clone, Object, sqlx::FromRow)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Organization {
-    /// Identifier of the organization.
+    /// Id of the organization.
     pub(crate) id: OrganizationId,
     /// Name of the organization.
     pub(crate) name: String,
@@ -18,7 +18,7 @@ pub(crate) struct Organization {
     pub(crate) timezone: String,
     /// Country (ISO 3166-1 alpha-2) in which national telephone numbers are read.
     pub(crate) country: Option<String>,
-    /// Identifier of the same organization at the identity provider. People who accept an invitation there become members.
+    /// Id of the same organization at the identity provider. People who accept an invitation there become members.
     pub(crate) clerk_organization_id: Option<String>,
     /// Time of creation.
     pub(crate) created_at: DateTime<Utc>,
@@ -57,7 +57,7 @@ pub(crate) struct CreateOrganization {
     /// Country (ISO 3166-1 alpha-2) in which national telephone numbers are read, e.g. `DE`.
     #[oai(validator(pattern = "^[A-Z]{2}$"))]
     pub(crate) country: Option<String>,
-    /// Identifier of the same organization at the identity provider, if there is one; never changes.
+    /// Id of the same organization at the identity provider, if there is one; never changes.
     #[oai(validator(min_length = 5, max_length = 100, pattern = "^org_[A-Za-z0-9]+$"))]
     pub(crate) clerk_organization_id: Option<String>,
 }

@@ -39,7 +39,7 @@ impl Api {
     /// Replace the settings of an organization
     ///
     /// For administrators of the organization. A setting that is left out gets its default. Takes effect with the next
-    /// request. 409 `stale_version` if the settings were changed in the meantime.
+    /// request. Answers 409 `stale_version` if the settings were changed in the meantime.
     #[oai(
         path = "/organizations/:organization_id/settings",
         method = "put",

@@ -83,7 +83,7 @@ impl Api {
     async fn patient_get(
         &self,
         caller: Caller,
-        /// Identifier of the patient.
+        /// Id of the patient.
         patient_id: Path<PatientId>,
     ) -> Result<Disclosed<Json<Patient>>, ApiError> {
         caller.may(Permission::PatientRead)?;
@@ -99,7 +99,7 @@ impl Api {
     async fn patient_update(
         &self,
         caller: Caller,
-        /// Identifier of the patient.
+        /// Id of the patient.
         patient_id: Path<PatientId>,
         body: Body<UpdatePatient>,
     ) -> Result<Disclosed<Json<Patient>>, ApiError> {
@@ -115,7 +115,7 @@ impl Api {
     async fn patient_delete(
         &self,
         caller: Caller,
-        /// Identifier of the patient.
+        /// Id of the patient.
         patient_id: Path<PatientId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::PatientWrite)?;

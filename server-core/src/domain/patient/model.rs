@@ -12,7 +12,7 @@ use crate::ids::{PatientId, UserId};
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Patient {
-    /// Identifier of the patient.
+    /// Id of the patient.
     pub(crate) id: PatientId,
     /// Random identifier for links; reveals no count of patients.
     pub(crate) uid: Uuid,

@@ -26,7 +26,7 @@ impl Api {
     async fn specialist_schedule_get(
         &self,
         caller: Caller,
-        /// Identifier of the specialist.
+        /// Id of the specialist.
         specialist_id: Path<SpecialistId>,
     ) -> Result<Json<SpecialistSchedule>, ApiError> {
         caller.may(Permission::SpecialistRead)?;
@@ -35,13 +35,13 @@ impl Api {
 
     /// Replace a specialist's schedule
     ///
-    /// Replaces the whole schedule; a specialist may replace its own. Existing bookings stay. 409 `stale_version` when
-    /// it was replaced meanwhile.
+    /// Replaces the whole schedule; a specialist may replace its own. Existing bookings stay. Answers 409
+    /// `stale_version` if it was replaced meanwhile.
     #[oai(path = "/specialists/:specialist_id/schedule", method = "put", operation_id = "specialist_schedule_update")]
     async fn specialist_schedule_update(
         &self,
         caller: Caller,
-        /// Identifier of the specialist.
+        /// Id of the specialist.
         specialist_id: Path<SpecialistId>,
         body: Body<UpdateSpecialistSchedule>,
     ) -> Result<Json<SpecialistSchedule>, ApiError> {

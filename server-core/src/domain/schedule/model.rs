@@ -6,9 +6,9 @@ use crate::ids::SpecialistId;
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct SpecialistSchedule {
-    /// Identifier of the specialist.
+    /// Id of the specialist.
     pub(crate) specialist_id: SpecialistId,
-    /// IANA zone of the times, from the specialist's record.
+    /// IANA time zone of the times, from the specialist's record.
     pub(crate) timezone: String,
     /// Minutes between the beginnings of slots, counted from midnight, and the duration of a slot without a template.
     pub(crate) slot_minutes: i32,
@@ -53,7 +53,7 @@ impl Example for SpecialistSchedule {
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct UpdateSpecialistSchedule {
-    /// Version that the change is based on; 409 `stale_version` when there is a newer one.
+    /// Version that the change is based on; 409 `stale_version` if there is a newer one.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: i64,
     /// Minutes between the beginnings of slots, counted from midnight, and the duration of a slot without a template.
@@ -71,7 +71,7 @@ pub(crate) struct UpdateSpecialistSchedule {
     /// Days after today on which slots are offered.
     #[oai(validator(minimum(value = "1"), maximum(value = "366")))]
     pub(crate) horizon_days: i32,
-    /// Maximal number of bookings that begin on one day; unlimited when left out.
+    /// Maximal number of bookings that begin on one day; unlimited if left out.
     #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
     pub(crate) daily_cap: Option<i32>,
     /// Weekly working hours. Windows that touch count as one; windows must not overlap.

@@ -40,7 +40,7 @@ impl Api {
         page: Query<Option<PageNumber>>,
         /// Entries a page, at most 100.
         page_size: Query<Option<PageSize>>,
-        /// Identifier of a specialty: takes only specialists who practise it.
+        /// Id of a specialty: takes only specialists who practise it.
         specialty_id: Query<Option<SpecialtyId>>,
         /// `true` to list only specialists who can be booked, `false` to list only those who cannot.
         bookable: Query<Option<bool>>,
@@ -73,7 +73,7 @@ impl Api {
     async fn specialist_get(
         &self,
         caller: Caller,
-        /// Identifier of the specialist.
+        /// Id of the specialist.
         specialist_id: Path<SpecialistId>,
     ) -> Result<Json<Specialist>, ApiError> {
         caller.may(Permission::SpecialistRead)?;
@@ -87,7 +87,7 @@ impl Api {
     async fn specialist_update(
         &self,
         caller: Caller,
-        /// Identifier of the specialist.
+        /// Id of the specialist.
         specialist_id: Path<SpecialistId>,
         body: Body<SpecialistInput>,
     ) -> Result<Json<Specialist>, ApiError> {
@@ -102,7 +102,7 @@ impl Api {
     async fn specialist_delete(
         &self,
         caller: Caller,
-        /// Identifier of the specialist.
+        /// Id of the specialist.
         specialist_id: Path<SpecialistId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::SpecialistWrite)?;

@@ -8,7 +8,7 @@ use crate::ids::{SpecialistId, SpecialtyId, UserId};
 #[derive(Debug, Clone, Object, sqlx::FromRow)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Specialist {
-    /// Identifier of the specialist.
+    /// Id of the specialist.
     pub(crate) id: SpecialistId,
     /// User who signs in as the specialist; absent if nobody does.
     pub(crate) user_id: Option<UserId>,
@@ -16,7 +16,7 @@ pub(crate) struct Specialist {
     pub(crate) name: String,
     /// Professional title.
     pub(crate) title: String,
-    /// Identifiers of the specialties that the specialist practises, in ascending order.
+    /// Ids of the specialties that the specialist practises, in ascending order.
     pub(crate) specialty_ids: Vec<SpecialtyId>,
     /// IANA time zone of the working hours.
     pub(crate) timezone: String,
@@ -46,7 +46,7 @@ pub(crate) struct SpecialistInput {
     /// Professional title.
     #[oai(default)]
     pub(crate) title: Line<0, 200>,
-    /// Identifiers of the specialties that the specialist practises, each once.
+    /// Ids of the specialties that the specialist practises, each once.
     #[oai(default, validator(max_items = 50, unique_items))]
     pub(crate) specialty_ids: Vec<SpecialtyId>,
     /// IANA time zone of the working hours.

@@ -71,7 +71,7 @@ impl Api {
     async fn specialty_get(
         &self,
         caller: Caller,
-        /// Identifier of the specialty.
+        /// Id of the specialty.
         specialty_id: Path<SpecialtyId>,
     ) -> Result<Json<Specialty>, ApiError> {
         caller.may(Permission::SpecialtyRead)?;
@@ -86,7 +86,7 @@ impl Api {
     async fn specialty_update(
         &self,
         caller: Caller,
-        /// Identifier of the specialty.
+        /// Id of the specialty.
         specialty_id: Path<SpecialtyId>,
         body: Body<SpecialtyInput>,
     ) -> Result<Json<Specialty>, ApiError> {
@@ -102,7 +102,7 @@ impl Api {
     async fn specialty_delete(
         &self,
         caller: Caller,
-        /// Identifier of the specialty.
+        /// Id of the specialty.
         specialty_id: Path<SpecialtyId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::SpecialtyWrite)?;

@@ -8,7 +8,7 @@ use crate::ids::SpecialtyId;
 #[derive(Debug, Clone, Object, sqlx::FromRow)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Specialty {
-    /// Identifier of the specialty.
+    /// Id of the specialty.
     pub(crate) id: SpecialtyId,
     /// Name, unique among the specialties in use.
     pub(crate) name: String,

@@ -58,8 +58,8 @@ impl Api {
     /// Slots that are open in the requested range are offered within a minute, later ones when they become open, to the
     /// longest waiting entry first. An offer lasts an hour and ends when its slot begins, at the latest. A patient is
     /// not offered a time with a specialist again after letting it lapse, and an entry gets no more offers after three
-    /// that lapsed. 409 `already_waiting` when the patient has an open entry for the same, `waitlist_full` when it has
-    /// ten open entries.
+    /// that lapsed. Answers 409 `already_waiting` if the patient has an open entry for the same, `waitlist_full` if it
+    /// has ten open entries.
     #[oai(path = "/waitlist", method = "post", operation_id = "waitlist_entry_create")]
     async fn waitlist_entry_create(
         &self,
@@ -77,7 +77,7 @@ impl Api {
     async fn waitlist_entry_delete(
         &self,
         caller: Caller,
-        /// Identifier of the entry.
+        /// Id of the entry.
         waitlist_entry_id: Path<WaitlistEntryId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::WaitlistWrite)?;
@@ -87,16 +87,16 @@ impl Api {
 
     /// Accept an offer
     ///
-    /// Books the slot that is offered to the entry; the appointment has the offer's identifier. 409 `no_offer` when
-    /// there is no offer, `offer_expired` when it has lapsed or the specialist cannot keep it, `already_booked` when it
+    /// Books the slot that is offered to the entry; the appointment has the offer's identifier. Answers 409 `no_offer`
+    /// if there is no offer, `offer_expired` if it has lapsed or the specialist cannot keep it, `already_booked` if it
     /// was accepted before. Name the offer in `appointment_id`, so that a later one is not booked instead.
     #[oai(path = "/waitlist/:waitlist_entry_id/accept", method = "post", operation_id = "waitlist_entry_accept")]
     async fn waitlist_entry_accept(
         &self,
         caller: Caller,
-        /// Identifier of the entry.
+        /// Id of the entry.
         waitlist_entry_id: Path<WaitlistEntryId>,
-        /// Offer to accept; 409 `offer_expired` when the entry has another one. The present offer when left out.
+        /// Offer to accept; 409 `offer_expired` if the entry has another one. The present offer if left out.
         appointment_id: Query<Option<AppointmentId>>,
     ) -> Result<Json<Appointment>, ApiError> {
         caller.may(Permission::WaitlistWrite)?;

@@ -25,7 +25,7 @@ const FURTHEST: TimeDelta = TimeDelta::days(366 * 10);
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct WaitlistEntry {
-    /// Identifier of the entry.
+    /// Id of the entry.
     pub(crate) id: WaitlistEntryId,
     /// Organization of the entry.
     pub(crate) organization_id: OrganizationId,
@@ -73,7 +73,7 @@ impl Example for WaitlistEntry {
 #[derive(Debug, Clone, Copy, Object)]
 #[oai(example)]
 pub(crate) struct WaitlistOffer {
-    /// Identifier of the hold, and of the appointment once accepted.
+    /// Id of the hold, and of the appointment once accepted.
     pub(crate) appointment_id: AppointmentId,
     /// Specialist of the slot.
     pub(crate) specialist_id: SpecialistId,
@@ -117,13 +117,13 @@ pub(crate) enum WaitlistStatus {
 pub(crate) struct CreateWaitlistEntry {
     /// Patient who waits. Optional for a patient, who can name only itself.
     pub(crate) patient_id: Option<PatientId>,
-    /// Requested specialist; when left out, any bookable specialist who has the template's specialty.
+    /// Requested specialist; if left out, any bookable specialist who has the template's specialty.
     pub(crate) specialist_id: Option<SpecialistId>,
-    /// Requested appointment template; when left out, a slot with the length of the specialist's schedule.
+    /// Requested appointment template; if left out, a slot with the length of the specialist's schedule.
     pub(crate) template_id: Option<AppointmentTemplateId>,
-    /// Earliest beginning of the appointment; now when left out.
+    /// Earliest beginning of the appointment; now if left out.
     pub(crate) requested_from: Option<Moment>,
-    /// Latest end of the appointment, at most 366 days after `requested_from`; 90 days after it when left out.
+    /// Latest end of the appointment, at most 366 days after `requested_from`; 90 days after it if left out.
     pub(crate) requested_to: Option<Moment>,
 }
 

@@ -46,10 +46,10 @@ impl ExclusionApi {
 
     /// Exclude a person from tracking
     ///
-    /// People exclude themselves; administrators also exclude others. Once this has answered, nothing is stored
-    /// about the person, whatever the person consented to. Repeating the request changes nothing. 409
-    /// `erasure_in_progress` while the person's data is being erased; nothing is stored about the person during
-    /// that time, either.
+    /// People exclude themselves; administrators also exclude others. Once this has answered, nothing is stored about
+    /// the person, whatever the person consented to. Repeating the request changes nothing. Answers 409
+    /// `erasure_in_progress` while the person's data is being erased; nothing is stored about the person during that
+    /// time, either.
     #[oai(path = "/exclusions", method = "post", operation_id = "exclusion_create")]
     async fn exclusion_create(&self, person: Person, body: Body<NewExclusion>) -> Result<Created<Exclusion>, ApiError> {
         let subject_id = own_or_administered(&person, body.subject_id)?;

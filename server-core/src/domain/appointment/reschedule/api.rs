@@ -33,14 +33,14 @@ impl RescheduleApi {
     /// Moves an appointment, which keeps its identifier, duration and buffers. The clinic moves it to any free time; a
     /// patient moves it to an open slot, else 409 `slot_not_offered`, until the cut-off that it was booked with, later
     /// 409 `reschedule_too_late`. A move by the patient does not extend the cut-offs for moving and cancelling: they
-    /// count from the earlier beginning until the clinic moves the appointment. 409 `slot_taken` when the time is not
-    /// free, `invalid_transition` unless the appointment is `scheduled` or `confirmed`, `stale_version` when it was
+    /// count from the earlier beginning until the clinic moves the appointment. Answers 409 `slot_taken` if the time is
+    /// not free, `invalid_transition` unless the appointment is `scheduled` or `confirmed`, `stale_version` if it was
     /// changed meanwhile.
     #[oai(path = "/appointments/:appointment_id/reschedule", method = "post", operation_id = "appointment_reschedule")]
     async fn appointment_reschedule(
         &self,
         caller: Caller,
-        /// Identifier of the appointment.
+        /// Id of the appointment.
         appointment_id: Path<AppointmentId>,
         body: Body<RescheduleAppointment>,
     ) -> Result<Json<Appointment>, ApiError> {
@@ -60,7 +60,7 @@ impl RescheduleApi {
     async fn appointment_reschedule_list(
         &self,
         caller: Caller,
-        /// Identifier of the appointment.
+        /// Id of the appointment.
         appointment_id: Path<AppointmentId>,
         /// Number of the page, from 1.
         page: Query<Option<PageNumber>>,

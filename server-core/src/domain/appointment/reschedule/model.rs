@@ -11,9 +11,9 @@ use crate::ids::{RescheduleId, SpecialistId, UserId};
 pub(crate) struct RescheduleAppointment {
     /// New beginning of the appointment; its duration stays.
     pub(crate) started_at: Moment,
-    /// New specialist; the present one when left out.
+    /// New specialist; the present one if left out.
     pub(crate) specialist_id: Option<SpecialistId>,
-    /// Version that the change is based on; not checked when left out.
+    /// Version that the change is based on; not checked if left out.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: Option<i64>,
 }
@@ -33,7 +33,7 @@ impl Example for RescheduleAppointment {
 #[derive(Debug, Clone, Object, sqlx::FromRow)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Reschedule {
-    /// Identifier of the move.
+    /// Id of the move.
     pub(crate) id: RescheduleId,
     /// Specialist before the move.
     pub(crate) from_specialist_id: SpecialistId,

@@ -16,7 +16,7 @@ use crate::{
 #[oai(example, skip_serializing_if_is_none)]
 #[allow(clippy::struct_field_names, reason = "what it was booked as is called an appointment template")]
 pub(crate) struct AppointmentSeries {
-    /// Identifier of the series.
+    /// Id of the series.
     pub(crate) id: AppointmentSeriesId,
     /// Organization of the series.
     pub(crate) organization_id: OrganizationId,
@@ -31,7 +31,7 @@ pub(crate) struct AppointmentSeries {
     pub(crate) appointment_template_id: Option<AppointmentTemplateId>,
     /// User who booked it; absent if an API key booked it or the user was deleted.
     pub(crate) user_id: Option<UserId>,
-    /// IANA zone in which its local times are constant: the specialist's zone at the time of booking.
+    /// IANA time zone in which its local times are constant: the specialist's zone at the time of booking.
     pub(crate) timezone: String,
     /// Beginning of the first appointment as booked.
     pub(crate) started_at: DateTime<Utc>,
@@ -164,11 +164,11 @@ pub(crate) struct CreateAppointmentSeries {
     /// Appointment template to book. It determines buffers, modality and cut-offs, and duration and specialty unless
     /// the request states them.
     pub(crate) template_id: Option<AppointmentTemplateId>,
-    /// Specialty of the appointments; the template's when left out.
+    /// Specialty of the appointments; the template's if left out.
     pub(crate) specialty_id: Option<SpecialtyId>,
     /// Beginning of the first appointment; the others begin at the same local time.
     pub(crate) started_at: Moment,
-    /// End of the first appointment, at most 24 hours after its beginning. Determined by the template when left out;
+    /// End of the first appointment, at most 24 hours after its beginning. Determined by the template if left out;
     /// required without a template.
     pub(crate) ended_at: Option<Moment>,
     /// Rule by which the appointments repeat.
@@ -197,7 +197,7 @@ impl Example for CreateAppointmentSeries {
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct UpdateAppointmentSeries {
-    /// Version that the change is based on; 409 `stale_version` when there is a newer one.
+    /// Version that the change is based on; 409 `stale_version` if there is a newer one.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: i64,
     /// Appointment that the other fields state; one that has not begun.

@@ -17,11 +17,11 @@ pub(super) const LONGEST: TimeDelta = TimeDelta::days(731);
 pub(crate) struct Recurrence {
     /// Unit of `interval`.
     pub(crate) frequency: RecurrenceFrequency,
-    /// Number of days, weeks or months from one occurrence to the next; 1 when left out.
+    /// Number of days, weeks or months from one occurrence to the next; 1 if left out.
     #[oai(default = "every", validator(minimum(value = "1"), maximum(value = "52")))]
     pub(crate) interval: i32,
     /// Days of the week, only if the frequency is `weekly`: 1 is Monday, 7 is Sunday. Must contain the day of the first
-    /// appointment, and is that day alone when left out.
+    /// appointment, and is that day alone if left out.
     #[oai(default, validator(max_items = 7, unique_items, minimum(value = "1"), maximum(value = "7")))]
     pub(crate) weekdays: Vec<i16>,
     /// Number of appointments, the first one included. Either this or `until` is required.
