@@ -30,15 +30,15 @@ pub(crate) struct Api {
 impl Api {
     /// List appointment templates
     ///
-    /// Returns those in use, or with `archived=true` those that can no longer be booked, sorted by name in the order of the
-    /// Unicode collation.
+    /// Returns the templates in use, or with `archived=true` the archived ones, which can no longer be booked, sorted
+    /// by name in the order of the Unicode collation.
     #[oai(path = "/appointment-templates", method = "get", operation_id = "appointment_template_list")]
     async fn appointment_template_list(
         &self,
         caller: Caller,
-        /// Number of the page, from 1.
+        /// Number of the page, from 1; 1 if left out.
         page: Query<Option<PageNumber>>,
-        /// Entries a page, at most 100.
+        /// Maximum number of entries on a page, at most 100; 25 if left out.
         page_size: Query<Option<PageSize>>,
         /// `true` to list archived templates instead of those in use.
         archived: Query<Option<bool>>,

@@ -72,8 +72,8 @@ impl Example for AppointmentTemplate {
 pub(crate) struct AppointmentTemplateInput {
     /// Name, without names of people, because calendars show it.
     pub(crate) name: Name<200>,
-    /// Name in links, unique among the templates in use. If it is left out, creating derives it from the name and
-    /// replacing keeps it.
+    /// Name in links, unique among the templates in use. If left out, a new template derives it from the name, and a
+    /// replaced one keeps it.
     #[oai(validator(min_length = 1, max_length = 60, pattern = "^[a-z0-9]+(-[a-z0-9]+)*$"))]
     pub(crate) slug: Option<String>,
     /// Description.
@@ -98,7 +98,8 @@ pub(crate) struct AppointmentTemplateInput {
     /// Minutes before the start from which on patients can no longer cancel.
     #[oai(default, validator(minimum(value = "0"), maximum(value = "43200")))]
     pub(crate) cancellation_cutoff_minutes: i32,
-    /// Minutes before its beginning up to which a patient can move it; as `cancellation_cutoff_minutes` if left out.
+    /// Minutes before the start from which on patients can no longer reschedule; the same as
+    /// `cancellation_cutoff_minutes` if left out.
     #[oai(validator(minimum(value = "0"), maximum(value = "43200")))]
     pub(crate) reschedule_cutoff_minutes: Option<i32>,
 }
@@ -128,7 +129,7 @@ impl Example for AppointmentTemplateInput {
     }
 }
 
-/// Form in which specialist and patient meet.
+/// Form of the meeting of specialist and patient.
 ///
 /// - `in_person`: at the clinic
 /// - `video`: by video call

@@ -18,9 +18,9 @@ pub(crate) struct Availability {
     pub(crate) specialist_id: SpecialistId,
     /// IANA time zone of the specialist's hours, for the display of slots.
     pub(crate) timezone: String,
-    /// Minutes between the beginnings of slots.
+    /// Minutes from the start of one slot to the start of the next.
     pub(crate) slot_minutes: u32,
-    /// Open slots, earliest first. They overlap if their duration exceeds `slot_minutes`.
+    /// Open slots, earliest first. Slots that are longer than `slot_minutes` overlap.
     pub(crate) data: Vec<Slot>,
 }
 
@@ -43,7 +43,7 @@ const LASTS: TimeDelta = TimeDelta::minutes(30);
 #[derive(Debug, Clone, Copy, Object)]
 #[oai(rename = "OpenSlot", example)]
 pub(crate) struct Slot {
-    /// Beginning of the slot.
+    /// Start of the slot.
     pub(crate) started_at: DateTime<Utc>,
     /// End of the slot.
     pub(crate) ended_at: DateTime<Utc>,
@@ -65,7 +65,7 @@ impl Example for Slot {
 /// Slot that can be booked, with the terms that a booking takes over.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OpenSlot {
-    /// Beginning of the slot.
+    /// Start of the slot.
     pub(crate) started_at: DateTime<Utc>,
     /// End of the slot.
     pub(crate) ended_at: DateTime<Utc>,

@@ -20,7 +20,7 @@ pub(crate) struct Api {
 impl Api {
     /// Get the settings of an organization
     ///
-    /// For members of the organization. A setting that was never made has its default.
+    /// Permitted to members of the organization. A setting that was never changed has its default.
     #[oai(
         path = "/organizations/:organization_id/settings",
         method = "get",
@@ -38,8 +38,8 @@ impl Api {
 
     /// Replace the settings of an organization
     ///
-    /// For administrators of the organization. A setting that is left out gets its default. Takes effect with the next
-    /// request. Answers 409 `stale_version` if the settings were changed in the meantime.
+    /// Permitted to administrators of the organization. A setting that is left out gets its default. Takes effect with
+    /// the next request. Answers 409 `stale_version` if somebody else changed the settings in the meantime.
     #[oai(
         path = "/organizations/:organization_id/settings",
         method = "put",

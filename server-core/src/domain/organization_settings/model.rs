@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{Entity, OrganizationId};
 
-/// Settings of an organization. A setting that was never made has its default.
+/// Settings of an organization. A setting that was never changed has its default.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub(crate) struct OrganizationSettings {
@@ -12,7 +12,7 @@ pub(crate) struct OrganizationSettings {
     pub(crate) organization_id: OrganizationId,
     /// Period for which specialists may open the records of their patients.
     pub(crate) record_access: RecordAccess,
-    /// Version, which increases with each change; an update states the version that it was made from.
+    /// Version of the settings, to be sent with the next change; increases with each change.
     pub(crate) version: i64,
     /// Time of the last change.
     pub(crate) updated_at: DateTime<Utc>,
@@ -84,7 +84,7 @@ pub(super) struct Document {
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct UpdateOrganizationSettings {
-    /// Version that the change was made from; 409 `stale_version` if there is a newer one.
+    /// Version that the change is based on; 409 `stale_version` if it is not the current one.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: i64,
     /// Period for which specialists may open the records of their patients; the default if left out.

@@ -35,8 +35,8 @@ impl Api {
 
     /// Replace a specialist's schedule
     ///
-    /// Replaces the whole schedule; a specialist may replace its own. Existing bookings stay. Answers 409
-    /// `stale_version` if it was replaced meanwhile.
+    /// Replaces the whole schedule; specialists may replace their own. Existing bookings stay. Answers 409
+    /// `stale_version` if somebody else replaced it in the meantime.
     #[oai(path = "/specialists/:specialist_id/schedule", method = "put", operation_id = "specialist_schedule_update")]
     async fn specialist_schedule_update(
         &self,

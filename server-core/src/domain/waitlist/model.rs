@@ -77,7 +77,7 @@ pub(crate) struct WaitlistOffer {
     pub(crate) appointment_id: AppointmentId,
     /// Specialist of the slot.
     pub(crate) specialist_id: SpecialistId,
-    /// Beginning of the slot.
+    /// Start of the slot.
     pub(crate) started_at: DateTime<Utc>,
     /// End of the slot.
     pub(crate) ended_at: DateTime<Utc>,
@@ -115,7 +115,7 @@ pub(crate) enum WaitlistStatus {
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CreateWaitlistEntry {
-    /// Patient who waits. Optional for a patient, who can name only itself.
+    /// Id of the patient who waits; required, except from callers who are patients: they can add only themselves.
     pub(crate) patient_id: Option<PatientId>,
     /// Requested specialist; if left out, any bookable specialist who has the template's specialty.
     pub(crate) specialist_id: Option<SpecialistId>,

@@ -51,7 +51,7 @@ impl RescheduleApi {
 
     /// List the moves of an appointment
     ///
-    /// Lists the moves of an appointment, earliest first, to everybody who may see the appointment.
+    /// Returns the moves of an appointment, earliest first, to every caller who may see the appointment.
     #[oai(
         path = "/appointments/:appointment_id/reschedules",
         method = "get",
@@ -62,9 +62,9 @@ impl RescheduleApi {
         caller: Caller,
         /// Id of the appointment.
         appointment_id: Path<AppointmentId>,
-        /// Number of the page, from 1.
+        /// Number of the page, from 1; 1 if left out.
         page: Query<Option<PageNumber>>,
-        /// Entries per page, at most 100.
+        /// Maximum number of entries on a page, at most 100; 25 if left out.
         page_size: Query<Option<PageSize>>,
     ) -> Result<Json<Page<Reschedule>>, ApiError> {
         caller.may(Permission::AppointmentRead)?;

@@ -30,11 +30,11 @@ pub(crate) struct SeriesApi {
 impl SeriesApi {
     /// Book a series
     ///
-    /// Books appointments that repeat at the same local time in the specialist's zone, whatever the specialist's
-    /// working hours. All times are checked before any is booked. Answers 409 `series_conflict` lists each time that is
-    /// not free, at which the specialist is away, or that does not exist because the clocks go forward. With
-    /// `on_conflict=skip` the other times are booked and the answer lists those that were skipped; 409 when none is
-    /// left to book.
+    /// Books appointments that repeat at the same local time in the specialist's zone, even outside the specialist's
+    /// working hours. All times are checked before any is booked. Answers 409 `series_conflict` if a time is not free,
+    /// if the specialist is away, or if the local time does not exist because the clocks go forward; its details list
+    /// each such time. With `on_conflict=skip` the other times are booked, and the answer lists the skipped ones; 409
+    /// `series_conflict` if none is left to book.
     #[oai(path = "/appointment-series", method = "post", operation_id = "appointment_series_create")]
     async fn appointment_series_create(
         &self,
@@ -50,7 +50,7 @@ impl SeriesApi {
 
     /// Get a series
     ///
-    /// Returns the series with its appointments. Specialists see their own appointments only.
+    /// Returns the series with its appointments. Specialists see only their own appointments in it.
     #[oai(path = "/appointment-series/:appointment_series_id", method = "get", operation_id = "appointment_series_get")]
     async fn appointment_series_get(
         &self,

@@ -22,26 +22,27 @@ pub(crate) struct AppointmentSeries {
     pub(crate) organization_id: OrganizationId,
     /// Subject of the series.
     pub(crate) title: String,
-    /// Specialist of all its coming appointments at the last change of the series. If they have several, the value
-    /// stays as it was.
+    /// Id of the specialist of the series. A change of the series sets it to the specialist of all booked appointments
+    /// that have not begun; if these have several specialists, it keeps its previous value.
     pub(crate) specialist_id: SpecialistId,
-    /// Patient who is treated.
+    /// Id of the patient who is treated.
     pub(crate) patient_id: PatientId,
-    /// Appointment template that it was booked with, if any.
+    /// Id of the appointment template that it was booked with; absent if there was none.
     pub(crate) appointment_template_id: Option<AppointmentTemplateId>,
-    /// User who booked it; absent if an API key booked it or the user was deleted.
+    /// Id of the user who booked it; absent if an API key booked it or the user was erased.
     pub(crate) user_id: Option<UserId>,
-    /// IANA time zone in which its local times are constant: the specialist's zone at the time of booking.
+    /// IANA time zone in which the appointments repeat at the same local time: the specialist's time zone when the
+    /// series was booked.
     pub(crate) timezone: String,
-    /// Beginning of the first appointment as booked.
+    /// Start of the first appointment, as it was booked.
     pub(crate) started_at: DateTime<Utc>,
-    /// End of the first appointment as booked.
+    /// End of the first appointment, as it was booked.
     pub(crate) ended_at: DateTime<Utc>,
-    /// Rule that it was booked with. Later moves of appointments do not change it.
+    /// Rule that the series was booked with. Later moves of its appointments do not change the rule.
     pub(crate) recurrence: Recurrence,
-    /// Appointments with any status, earliest first. A specialist sees only its own.
+    /// Appointments with any status, earliest first. Specialists see only their own.
     pub(crate) appointments: Vec<Appointment>,
-    /// Version of the series and its appointments, to be sent with the next change.
+    /// Version of the series and its appointments, to be sent with the next change; increases with each change.
     pub(crate) version: i64,
     /// Time of the booking.
     pub(crate) created_at: DateTime<Utc>,
@@ -88,13 +89,13 @@ impl Example for AppointmentSeriesResult {
     }
 }
 
-/// Time that conflicts with a booking or the schedule.
+/// Time at which an appointment of a series can't take place.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct SeriesConflict {
-    /// Appointment that was to move to this time; absent when a series is booked.
+    /// Id of the appointment that would have moved to this time; absent if the series is new.
     pub(crate) appointment_id: Option<AppointmentId>,
-    /// Beginning of the time.
+    /// Start of the time.
     pub(crate) started_at: DateTime<Utc>,
     /// End of the time.
     pub(crate) ended_at: DateTime<Utc>,
@@ -110,7 +111,7 @@ impl Example for SeriesConflict {
     }
 }
 
-/// Reason why an appointment of a series can't have a time.
+/// Reason for which an appointment of a series can't take place at a time.
 ///
 /// - `slot_taken`: the specialist or the patient has an appointment at this time
 /// - `specialist_away`: the specialist's schedule has an absence at this time, or the specialist has left the clinic
@@ -154,22 +155,22 @@ pub(crate) enum SeriesScope {
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CreateAppointmentSeries {
-    /// Subject of the appointments. Must not contain names or diagnoses.
+    /// Subject of the appointments; it must not contain names or diagnoses.
     #[oai(default)]
     pub(crate) title: Line<0, 200>,
-    /// Specialist who treats.
+    /// Id of the specialist who treats the patient.
     pub(crate) specialist_id: SpecialistId,
-    /// Patient who is treated.
+    /// Id of the patient who is treated.
     pub(crate) patient_id: PatientId,
     /// Appointment template to book. It determines buffers, modality and cut-offs, and duration and specialty unless
     /// the request states them.
     pub(crate) template_id: Option<AppointmentTemplateId>,
     /// Specialty of the appointments; the template's if left out.
     pub(crate) specialty_id: Option<SpecialtyId>,
-    /// Beginning of the first appointment; the others begin at the same local time.
+    /// Start of the first appointment; the others start at the same local time.
     pub(crate) started_at: Moment,
-    /// End of the first appointment, at most 24 hours after its beginning. Determined by the template if left out;
-    /// required without a template.
+    /// End of the first appointment, at most 24 hours after its start. The template determines it if left out; required
+    /// without a template.
     pub(crate) ended_at: Option<Moment>,
     /// Rule by which the appointments repeat.
     pub(crate) recurrence: Recurrence,
@@ -192,22 +193,23 @@ impl Example for CreateAppointmentSeries {
     }
 }
 
-/// Request to change a series. The fields state one appointment after the change. Fields that change for it change for
-/// the other appointments, too; the others keep their values. Times move by the same amount of local time.
+/// Request to change a series. The fields describe one of its appointments after the change. Each field that differs
+/// from the appointment's present value is changed in the other appointments of the scope, too; times move by the same
+/// amount of local time.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct UpdateAppointmentSeries {
-    /// Version that the change is based on; 409 `stale_version` if there is a newer one.
+    /// Version that the change is based on; 409 `stale_version` if it is not the current one.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: i64,
-    /// Appointment that the other fields state; one that has not begun.
+    /// Id of the appointment that the other fields describe; it must not have begun.
     pub(crate) appointment_id: AppointmentId,
-    /// New subject. Must not contain names or diagnoses.
+    /// New subject; it must not contain names or diagnoses.
     #[oai(default)]
     pub(crate) title: Line<0, 200>,
-    /// New beginning.
+    /// New start.
     pub(crate) started_at: Moment,
-    /// New end, at most 24 hours after the beginning.
+    /// New end, at most 24 hours after the start.
     pub(crate) ended_at: Moment,
     /// New specialist.
     pub(crate) specialist_id: SpecialistId,
@@ -237,7 +239,8 @@ impl Example for UpdateAppointmentSeries {
 pub(crate) struct CancelAppointmentSeries {
     /// Reason for the cancellation.
     pub(crate) reason: CancellationReason,
-    /// Appointment to cancel, or the first one of `following`; required unless `scope` is `all`.
+    /// Id of the appointment to cancel, or of the first one for the scope `following`; required unless the scope is
+    /// `all`.
     pub(crate) appointment_id: Option<AppointmentId>,
 }
 

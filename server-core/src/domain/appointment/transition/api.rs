@@ -23,7 +23,7 @@ impl TransitionApi {
     /// Confirm an appointment
     ///
     /// Changes the status from `scheduled` to `confirmed`. Answers 409 `invalid_transition` from any other status; its
-    /// details name both.
+    /// `details` name both statuses.
     #[oai(path = "/appointments/:appointment_id/confirm", method = "post", operation_id = "appointment_confirm")]
     async fn appointment_confirm(
         &self,
@@ -39,7 +39,7 @@ impl TransitionApi {
     /// Start an appointment
     ///
     /// Changes the status from `confirmed` to `in_progress`. Answers 409 `invalid_transition` from any other status;
-    /// its details name both.
+    /// its `details` name both statuses.
     #[oai(path = "/appointments/:appointment_id/start", method = "post", operation_id = "appointment_start")]
     async fn appointment_start(
         &self,
@@ -55,7 +55,7 @@ impl TransitionApi {
     /// Complete an appointment
     ///
     /// Changes the status from `in_progress` to `completed`, which is final. Answers 409 `invalid_transition` from any
-    /// other status; its details name both.
+    /// other status; its `details` name both statuses.
     #[oai(path = "/appointments/:appointment_id/complete", method = "post", operation_id = "appointment_complete")]
     async fn appointment_complete(
         &self,
@@ -71,7 +71,7 @@ impl TransitionApi {
     /// Mark an appointment as missed
     ///
     /// Changes the status from `scheduled` or `confirmed` to `no_show`, which is final, and frees the time. Answers 409
-    /// `invalid_transition` from any other status; its details name both.
+    /// `invalid_transition` from any other status; its `details` name both statuses.
     #[oai(path = "/appointments/:appointment_id/no-show", method = "post", operation_id = "appointment_no_show")]
     async fn appointment_no_show(
         &self,
@@ -87,9 +87,9 @@ impl TransitionApi {
     /// Cancel an appointment
     ///
     /// Changes the status from `scheduled` or `confirmed` to `cancelled`, which is final, and frees the time. A patient
-    /// cancels its own appointment until the cut-off that it was booked with, later 409 `cancellation_too_late`; a move
-    /// by the patient does not extend the cut-off. Answers 409 `already_cancelled` if it is cancelled. A hold is
-    /// released instead.
+    /// can cancel an own appointment up to the cut-off that applied when it was booked, and then gets 409
+    /// `cancellation_too_late`; a move by the patient does not extend the cut-off. Answers 409 `already_cancelled` if
+    /// it was cancelled before. To end a hold, use `appointment_hold_delete`.
     #[oai(path = "/appointments/:appointment_id/cancel", method = "post", operation_id = "appointment_cancel")]
     async fn appointment_cancel(
         &self,
