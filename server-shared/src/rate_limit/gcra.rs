@@ -92,7 +92,7 @@ pub struct Verdict {
     pub class: &'static str,
     /// Requests in a period.
     pub limit: u32,
-    /// Requests that would still be admitted now.
+    /// Number of requests that the budget still allows now.
     pub remaining: u32,
     /// Time until the whole budget is available again.
     pub reset: Duration,

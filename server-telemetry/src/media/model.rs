@@ -144,7 +144,7 @@ pub(crate) struct MediaEvent {
     /// Packet loss in percent.
     #[oai(validator(minimum(value = "0"), maximum(value = "100")))]
     pub packet_loss: Option<f32>,
-    /// Quality of the picture from now on.
+    /// New quality of the picture.
     pub quality: Option<Quality>,
     /// Time for which the picture was frozen, in milliseconds.
     #[oai(validator(maximum(value = "86400000")))]

@@ -45,7 +45,7 @@ pub(crate) struct Appointment {
     pub(crate) modality: Modality,
     /// Id of the user who booked it; absent if an API key booked it or the user was erased.
     pub(crate) user_id: Option<UserId>,
-    /// Time at which the hold lapses, or lapsed if the status is `expired`; absent for a booked appointment.
+    /// Time at which the hold lapses, or would have lapsed if it was released; absent once the appointment is booked.
     pub(crate) hold_expires_at: Option<DateTime<Utc>>,
     /// Time of the cancellation; absent unless the appointment is cancelled.
     pub(crate) cancelled_at: Option<DateTime<Utc>>,
