@@ -85,8 +85,8 @@ pub(crate) const INFO: Info = Info {
     version: "2.0.0",
     description: "Organizations, people and appointments of rehabilitation and telehealth clinics.\n\n\
         People send a session token as `Authorization: Bearer …`, programs an API key as `X-Api-Key`. The header \
-        `X-Organization-Id` names the organization of the request; without it, the caller's current organization \
-        applies. Every error has the body `ErrorEnvelope`, whose `code` never changes. Lists are paged by `page` and \
+        `X-Organization-Id` names the organization of the request; without it, the caller's current organization, or \
+        the organization of the API key, applies. Every error has the body `ErrorEnvelope`, whose `code` never changes. Lists are paged by `page` and \
         `page_size`. Times are in UTC (RFC 3339) unless a field states otherwise.\n\n\
         A query parameter, a declared header or a key of a JSON object that occurs more than once is refused with 400, \
         and the answer names it. A body with a `Content-Encoding` is refused with 415.",
@@ -94,7 +94,8 @@ pub(crate) const INFO: Info = Info {
     headers: &[
         HeaderParameter {
             name: "X-Organization-Id",
-            description: "Id of the organization of the request; the caller's current organization if left out.",
+            description: "Id of the organization of the request. If left out, the caller's current organization, or the \
+            organization of the API key.",
             holds: HeaderValue::Id,
             method: None,
         },

@@ -35,7 +35,7 @@ impl Api {
     async fn api_key_list(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
         /// Number of the page, from 1; 1 if left out.
         page: Query<Option<PageNumber>>,
@@ -54,7 +54,7 @@ impl Api {
     async fn api_key_create(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
         body: Body<CreateApiKey>,
     ) -> Result<Created<ApiKeySecret>, ApiError> {
@@ -74,7 +74,7 @@ impl Api {
     async fn api_key_delete(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
         /// Id of the key.
         api_key_id: Path<ApiKeyId>,
@@ -96,7 +96,7 @@ impl Api {
     async fn api_key_rotate(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
         /// Id of the key.
         api_key_id: Path<ApiKeyId>,

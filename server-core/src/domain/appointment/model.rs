@@ -21,7 +21,7 @@ pub(crate) struct Appointment {
     pub(crate) id: AppointmentId,
     /// Random UUID, for links and as `UID` in calendar feeds.
     pub(crate) uid: Uuid,
-    /// Organization of the appointment.
+    /// Id of the organization of the appointment.
     pub(crate) organization_id: OrganizationId,
     /// Subject of the appointment.
     pub(crate) title: String,

@@ -18,21 +18,22 @@ pub(crate) struct AppointmentTemplate {
     pub(crate) description: String,
     /// Duration of the appointment in minutes.
     pub(crate) duration_minutes: i32,
-    /// Minutes that stay free before the appointment; absent if the specialist's own setting applies.
+    /// Minutes that stay free before the appointment; absent if the value of the specialist's schedule applies.
     pub(crate) buffer_before_minutes: Option<i32>,
-    /// Minutes that stay free after the appointment; absent if the specialist's own setting applies.
+    /// Minutes that stay free after the appointment; absent if the value of the specialist's schedule applies.
     pub(crate) buffer_after_minutes: Option<i32>,
-    /// Minimum notice of a booking in minutes before the start; absent if the specialist's own setting applies.
+    /// Minimum notice of a booking in minutes before the start; absent if the value of the specialist's schedule
+    /// applies.
     pub(crate) minimum_notice_minutes: Option<i32>,
-    /// Id of the specialty, if the appointment belongs to one.
+    /// Id of the specialty of the appointment; absent if it has none.
     pub(crate) specialty_id: Option<SpecialtyId>,
-    /// Form of the meeting.
+    /// Form of the meeting of specialist and patient.
     pub(crate) modality: Modality,
     /// Minutes before the start from which on patients can no longer cancel.
     pub(crate) cancellation_cutoff_minutes: i32,
     /// Minutes before the start from which on patients can no longer reschedule.
     pub(crate) reschedule_cutoff_minutes: i32,
-    /// Time of archiving; absent while it can be booked.
+    /// Time of archiving; absent while the template can be booked.
     pub(crate) archived_at: Option<DateTime<Utc>>,
     /// Time of creation.
     pub(crate) created_at: DateTime<Utc>,
@@ -70,7 +71,7 @@ impl Example for AppointmentTemplate {
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct AppointmentTemplateInput {
-    /// Name, without names of people, because calendars show it.
+    /// Name of the template. It must not contain names of people, because calendars show it.
     pub(crate) name: Name<200>,
     /// Name in links, unique among the templates in use. If left out, a new template derives it from the name, and a
     /// replaced one keeps it.
@@ -82,18 +83,19 @@ pub(crate) struct AppointmentTemplateInput {
     /// Duration of the appointment in minutes.
     #[oai(validator(minimum(value = "5"), maximum(value = "1440")))]
     pub(crate) duration_minutes: i32,
-    /// Minutes that stay free before the appointment; the specialist's own setting if left out.
+    /// Minutes that stay free before the appointment; if left out, the value of the specialist's schedule applies.
     #[oai(validator(minimum(value = "0"), maximum(value = "240")))]
     pub(crate) buffer_before_minutes: Option<i32>,
-    /// Minutes that stay free after the appointment; the specialist's own setting if left out.
+    /// Minutes that stay free after the appointment; if left out, the value of the specialist's schedule applies.
     #[oai(validator(minimum(value = "0"), maximum(value = "240")))]
     pub(crate) buffer_after_minutes: Option<i32>,
-    /// Minimum notice of a booking in minutes before the start; the specialist's own setting if left out.
+    /// Minimum notice of a booking in minutes before the start; if left out, the value of the specialist's schedule
+    /// applies.
     #[oai(validator(minimum(value = "0"), maximum(value = "43200")))]
     pub(crate) minimum_notice_minutes: Option<i32>,
-    /// Id of the specialty, if the appointment belongs to one.
+    /// Id of the specialty of the appointment; absent if it has none.
     pub(crate) specialty_id: Option<SpecialtyId>,
-    /// Form of the meeting.
+    /// Form of the meeting of specialist and patient.
     pub(crate) modality: Modality,
     /// Minutes before the start from which on patients can no longer cancel.
     #[oai(default, validator(minimum(value = "0"), maximum(value = "43200")))]

@@ -46,7 +46,7 @@ impl Api {
     async fn member_connect(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
         body: Body<ConnectUser>,
     ) -> Result<Disclosed<Created<Invitation>>, ApiError> {
@@ -67,7 +67,7 @@ impl Api {
     async fn invitation_list(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
         /// Number of the page, from 1; 1 if left out.
         page: Query<Option<PageNumber>>,
@@ -91,7 +91,7 @@ impl Api {
     async fn invitation_delete(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
         /// Id of the invitation.
         invitation_id: Path<InvitationId>,

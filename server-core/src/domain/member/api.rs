@@ -37,7 +37,7 @@ impl Api {
     async fn member_list(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         #[oai(name = "organization_id")]
         _organization_id: Path<OrganizationId>,
         /// Number of the page, from 1; 1 if left out.
@@ -58,7 +58,7 @@ impl Api {
     async fn member_update(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
         /// Id of the user.
         user_id: Path<UserId>,
@@ -77,7 +77,7 @@ impl Api {
     async fn member_delete(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
         /// Id of the user.
         user_id: Path<UserId>,

@@ -79,7 +79,7 @@ impl Api {
     async fn organization_get(
         &self,
         caller: Person,
-        /// Id of the organization, which becomes the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
     ) -> Result<Json<Organization>, ApiError> {
         caller.may(Permission::OrganizationRead)?;
@@ -88,12 +88,12 @@ impl Api {
 
     /// Replace an organization
     ///
-    /// Replaces name and time zone; the slug stays.
+    /// Replaces name, time zone and country; the slug does not change.
     #[oai(path = "/organizations/:organization_id", method = "put", operation_id = "organization_update")]
     async fn organization_update(
         &self,
         caller: Person,
-        /// Id of the organization, which becomes the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
         body: Body<UpdateOrganization>,
     ) -> Result<Json<Organization>, ApiError> {

@@ -29,7 +29,7 @@ impl Api {
     async fn organization_settings_get(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
     ) -> Result<Json<OrganizationSettings>, ApiError> {
         caller.may(Permission::OrganizationRead)?;
@@ -48,7 +48,7 @@ impl Api {
     async fn organization_settings_update(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
         body: Body<UpdateOrganizationSettings>,
     ) -> Result<Json<OrganizationSettings>, ApiError> {

@@ -16,7 +16,7 @@ pub(crate) struct Patient {
     pub(crate) id: PatientId,
     /// Random UUID, for links. Unlike `id`, it does not reveal the number of patients.
     pub(crate) uid: Uuid,
-    /// User who signs in as the patient; absent if there is none.
+    /// Id of the user who signs in as the patient; absent if none is linked.
     pub(crate) user_id: Option<UserId>,
     /// First name.
     pub(crate) first_name: Phi<String>,
@@ -34,7 +34,7 @@ pub(crate) struct Patient {
     pub(crate) address: Option<Phi<String>>,
     /// Contact in an emergency.
     pub(crate) emergency_contact: Option<Phi<String>>,
-    /// Notes of the specialists who treat the patient; absent for every other reader.
+    /// Clinical notes. Specialists who treat the patient and administrators can read them; absent for other callers.
     pub(crate) clinical_notes: Option<Phi<String>>,
     /// Version of the record, to be sent with the next change; increases with each change.
     pub(crate) version: i64,
@@ -89,7 +89,7 @@ pub(crate) struct CreatePatient {
     pub(crate) address: Option<Prose<1, 500>>,
     /// Contact in an emergency.
     pub(crate) emergency_contact: Option<Prose<1, 300>>,
-    /// Notes of the specialists who treat the patient. A value from a caller who may not read them is ignored.
+    /// Clinical notes. A value from a caller who may not read them is ignored.
     pub(crate) clinical_notes: Option<Prose<1, 20_000>>,
 }
 

@@ -4,13 +4,13 @@ use server_shared::value::{Line, Name};
 
 use crate::ids::{SpecialistId, SpecialtyId, UserId};
 
-/// A person who treats patients.
+/// Person who treats patients.
 #[derive(Debug, Clone, Object, sqlx::FromRow)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Specialist {
     /// Id of the specialist.
     pub(crate) id: SpecialistId,
-    /// User who signs in as the specialist; absent if nobody does.
+    /// Id of the user who signs in as the specialist; absent if none is linked.
     pub(crate) user_id: Option<UserId>,
     /// Name of the specialist.
     pub(crate) name: String,
@@ -76,9 +76,9 @@ impl Example for SpecialistInput {
 /// Filter of a list of specialists.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SpecialistFilter {
-    /// Takes only those who practise this specialty.
+    /// Selects specialists who practise this specialty.
     pub(crate) specialty_id: Option<SpecialtyId>,
-    /// Takes only those who can be booked, or with `false` those who cannot.
+    /// Selects specialists who can be booked or, with `false`, those who cannot.
     pub(crate) bookable: Option<bool>,
 }
 

@@ -4,7 +4,7 @@ use server_shared::value::{Name, Prose};
 
 use crate::ids::SpecialtyId;
 
-/// A medical specialty that a clinic offers.
+/// Medical specialty that a clinic offers.
 #[derive(Debug, Clone, Object, sqlx::FromRow)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Specialty {
@@ -14,7 +14,7 @@ pub(crate) struct Specialty {
     pub(crate) name: String,
     /// Description.
     pub(crate) description: String,
-    /// Time of archiving; absent while it can be chosen.
+    /// Time of archiving; absent while the specialty can be chosen.
     pub(crate) archived_at: Option<DateTime<Utc>>,
     /// Time of creation.
     pub(crate) created_at: DateTime<Utc>,

@@ -26,7 +26,8 @@ pub(crate) struct HoldAppointment {
     /// Id of the patient who is treated; required, except from callers who are patients: they can hold slots only for
     /// themselves.
     pub(crate) patient_id: Option<PatientId>,
-    /// Appointment template to book. Without it, the slot has the length and buffers of the specialist's schedule.
+    /// Id of the appointment template to book. If left out, the slot has the duration and buffers of the specialist's
+    /// schedule.
     pub(crate) template_id: Option<AppointmentTemplateId>,
     /// Start of the slot, as listed by `specialist_availability_get`.
     pub(crate) started_at: Moment,
@@ -63,7 +64,8 @@ pub(crate) struct BookAppointment {
     /// Id of the patient who is treated; required without `hold_id`, except from callers who are patients: they can
     /// book only for themselves.
     pub(crate) patient_id: Option<PatientId>,
-    /// Appointment template to book. Without it, the slot has the length and buffers of the specialist's schedule.
+    /// Id of the appointment template to book. If left out, the slot has the duration and buffers of the specialist's
+    /// schedule.
     pub(crate) template_id: Option<AppointmentTemplateId>,
     /// Start of the slot, as listed by `specialist_availability_get`; required without `hold_id`.
     pub(crate) started_at: Option<Moment>,

@@ -35,13 +35,13 @@ impl Example for RescheduleAppointment {
 pub(crate) struct Reschedule {
     /// Id of the move.
     pub(crate) id: RescheduleId,
-    /// Specialist before the move.
+    /// Id of the specialist before the move.
     pub(crate) from_specialist_id: SpecialistId,
     /// Start before the move.
     pub(crate) from_started_at: DateTime<Utc>,
     /// End before the move.
     pub(crate) from_ended_at: DateTime<Utc>,
-    /// Specialist after the move.
+    /// Id of the specialist after the move.
     pub(crate) to_specialist_id: SpecialistId,
     /// Start after the move.
     pub(crate) to_started_at: DateTime<Utc>,

@@ -18,7 +18,7 @@ use crate::{
 pub(crate) struct AppointmentSeries {
     /// Id of the series.
     pub(crate) id: AppointmentSeriesId,
-    /// Organization of the series.
+    /// Id of the organization of the series.
     pub(crate) organization_id: OrganizationId,
     /// Subject of the series.
     pub(crate) title: String,
@@ -162,8 +162,8 @@ pub(crate) struct CreateAppointmentSeries {
     pub(crate) specialist_id: SpecialistId,
     /// Id of the patient who is treated.
     pub(crate) patient_id: PatientId,
-    /// Appointment template to book. It determines buffers, modality and cut-offs, and duration and specialty unless
-    /// the request states them.
+    /// Id of the appointment template to book. It determines buffers, modality and cut-offs, and also duration and
+    /// specialty if the request does not state them.
     pub(crate) template_id: Option<AppointmentTemplateId>,
     /// Specialty of the appointments; the template's if left out.
     pub(crate) specialty_id: Option<SpecialtyId>,
