@@ -1,4 +1,4 @@
-//! The domains, each with the same rooms: model, repository, service, api, error.
+//! Domains, each with the same modules: model, repository, service, api, error.
 
 use poem_openapi::Tags;
 
@@ -26,7 +26,7 @@ pub(crate) mod user;
 pub(crate) mod video;
 pub(crate) mod waitlist;
 
-/// The chapters of the specification.
+/// Tags of the specification.
 #[derive(Tags)]
 pub(crate) enum Tag {
     /// Accounts of callers, their tokens and permissions.

@@ -42,7 +42,7 @@ Exit codes:
   2  the configuration is wrong
   3  something is left: the output names it";
 
-/// Rows that are written by one statement.
+/// Number of rows that one statement writes.
 const BATCH: i64 = 500;
 /// Longest wait for rows that others keep locked.
 const PATIENCE: Duration = Duration::from_secs(30);

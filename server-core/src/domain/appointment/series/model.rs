@@ -128,8 +128,8 @@ pub(crate) enum ConflictReason {
 
 /// Treatment of times that are not free.
 ///
-/// - `fail`: nothing is booked or changed
-/// - `skip`: the other times are booked or changed, and the answer lists those that were skipped
+/// - `fail`: refuses the request; nothing is booked or changed
+/// - `skip`: books or changes the other times; the answer lists the skipped ones
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum OnConflict {
@@ -138,11 +138,12 @@ pub(crate) enum OnConflict {
     Skip,
 }
 
-/// Appointments of a series that a change applies to. Appointments that have begun stay as they are.
+/// Scope of a change: the appointments of the series that it applies to. Only `scheduled` and `confirmed` appointments
+/// change, and those whose start is past only if they are named.
 ///
 /// - `one`: the named appointment
-/// - `following`: the named appointment and those that begin after it
-/// - `all`: every appointment
+/// - `following`: the named appointment and those that start after it
+/// - `all`: every appointment of the series
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum SeriesScope {
@@ -202,7 +203,7 @@ pub(crate) struct UpdateAppointmentSeries {
     /// Version that the change is based on; 409 `stale_version` if it is not the current one.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: i64,
-    /// Id of the appointment that the other fields describe; it must not have begun.
+    /// Id of the appointment that the other fields describe; its status must be `scheduled` or `confirmed`.
     pub(crate) appointment_id: AppointmentId,
     /// New subject; it must not contain names or diagnoses.
     #[oai(default)]

@@ -6,7 +6,7 @@ use server_shared::error::FieldFault;
 
 use crate::domain::rules::InvalidValue;
 
-/// Maximal number of appointments of a series.
+/// Maximum number of appointments of a series.
 const MOST: usize = 100;
 /// Longest time between the first and the last appointment.
 pub(super) const LONGEST: TimeDelta = TimeDelta::days(731);
