@@ -23,7 +23,7 @@ const SEPARATOR: char = '\u{fffe}';
 static ROOT: LazyLock<Option<CollatorBorrowed<'static>>> =
     LazyLock::new(|| Collator::try_new(CollatorPreferences::default(), CollatorOptions::default()).ok());
 
-/// Returns bytes that compare as the Unicode collation (root, CLDR) compares `parts`, the first one first.
+/// Returns bytes whose order is that of `parts` in the Unicode collation (root, CLDR), the first part first.
 pub fn sort_key(parts: &[&str]) -> Vec<u8> {
     let mut text = String::new();
     for part in parts {
@@ -55,7 +55,7 @@ pub struct NameKeys {
 }
 
 impl NameKeys {
-    /// Makes the keys of a name of `parts`, in the order in which they sort.
+    /// Computes the keys of a name with these parts, in the order in which they sort.
     pub fn of(parts: &[&str]) -> Self {
         let (mut folded, mut sort) = (folded(&parts.join(" ")), sort_key(parts));
         let longest = folded.len().min(LONGEST);
