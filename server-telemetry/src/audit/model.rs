@@ -333,7 +333,7 @@ pub(crate) struct AuditFilter {
     pub entity_id: Option<String>,
     pub request_id: Option<String>,
     pub client_request_id: Option<Uuid>,
-    /// Only entries before this one.
+    /// Selects entries before this one.
     pub cursor: Option<Uuid>,
     pub paging: Paging,
 }

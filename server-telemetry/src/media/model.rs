@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug, Clone, Object)]
 #[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
 pub(crate) struct MediaBatch {
-    /// Id of the session, a UUIDv7 made by the page. Each participant of a call has a session of its own.
+    /// Id of the session, a UUIDv7 made by the page. Each participant of a call has a separate session.
     pub session_id: Uuid,
     /// Time at which the page sent the batch, by its own clock; corrects `occurred_at`.
     pub sent_at: Option<DateTime<Utc>>,

@@ -107,7 +107,7 @@ pub(crate) struct AppointmentTemplateInput {
 }
 
 impl AppointmentTemplateInput {
-    /// Returns the cut-off of moves: without one of its own, that of cancellations.
+    /// Returns the cut-off for rescheduling; if none is set, the one for cancelling.
     pub(super) fn reschedule_cutoff(&self) -> i32 {
         self.reschedule_cutoff_minutes.unwrap_or(self.cancellation_cutoff_minutes)
     }

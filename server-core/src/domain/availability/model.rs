@@ -69,7 +69,7 @@ pub(crate) struct OpenSlot {
     pub(crate) started_at: DateTime<Utc>,
     /// End of the slot.
     pub(crate) ended_at: DateTime<Utc>,
-    /// Beginning of the blocked time: the slot's beginning less the buffer before it.
+    /// Start of the blocked time: the start of the slot minus the buffer before it.
     pub(crate) block_start: DateTime<Utc>,
     /// End of the blocked time: the slot's end plus the buffer after it.
     pub(crate) block_end: DateTime<Utc>,
@@ -77,9 +77,9 @@ pub(crate) struct OpenSlot {
     pub(crate) specialty_id: Option<SpecialtyId>,
     /// Modality of the template; in person without one.
     pub(crate) modality: Modality,
-    /// Minutes before its beginning up to which the patient can cancel.
+    /// Minutes before the start up to which the patient can cancel.
     pub(crate) cancellation_cutoff_minutes: i32,
-    /// Minutes before its beginning up to which the patient can move it.
+    /// Minutes before the start up to which the patient can reschedule.
     pub(crate) reschedule_cutoff_minutes: i32,
 }
 

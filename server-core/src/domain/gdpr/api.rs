@@ -71,7 +71,8 @@ impl Api {
 
     /// Anonymize a user
     ///
-    /// Like an erasure, but keeps data that can be kept without identifying the person, and deletes only the rest.
+    /// Does the same as an erasure, but keeps data that can be kept without identifying the person, and deletes only
+    /// the rest.
     #[oai(path = "/users/:user_id/anonymize", method = "post", operation_id = "gdpr_user_anonymize")]
     async fn gdpr_user_anonymize(
         &self,
@@ -88,8 +89,8 @@ impl Api {
 
     /// Export the data of a patient
     ///
-    /// Like `gdpr_user_export`. If the patient is linked to a user whose only role is `patient`, exports the data of
-    /// the user.
+    /// Does the same as `gdpr_user_export`, for a patient. If the patient is linked to a user whose only role is
+    /// `patient`, exports the data of the user.
     #[oai(path = "/patients/:patient_id/export", method = "get", operation_id = "gdpr_patient_export")]
     async fn gdpr_patient_export(
         &self,
@@ -103,10 +104,11 @@ impl Api {
 
     /// Erase a patient
     ///
-    /// Like `gdpr_user_erase`. The patient's data key is destroyed, so that data encrypted with it can't be decrypted
-    /// any more, not even in backups. If the patient is linked to a user whose only role is `patient`, erases the user;
-    /// if the user has another role here, erases only the patient record. A repeated request returns the same job in
-    /// both cases. Answers 404 `patient_not_found` if there is neither data of the patient nor such a job.
+    /// Does the same as `gdpr_user_erase`, for a patient. The patient's data key is destroyed, so that data encrypted
+    /// with it can't be decrypted any more, not even in backups. If the patient is linked to a user whose only role is
+    /// `patient`, erases the user; if the user has another role here, erases only the patient record. A repeated
+    /// request returns the same job in both cases. Answers 404 `patient_not_found` if there is neither data of the
+    /// patient nor such a job.
     #[oai(path = "/patients/:patient_id", method = "delete", operation_id = "gdpr_patient_erase")]
     async fn gdpr_patient_erase(
         &self,
@@ -123,7 +125,8 @@ impl Api {
 
     /// Anonymize a patient
     ///
-    /// Like an erasure, but keeps data that can be kept without identifying the person, and deletes only the rest.
+    /// Does the same as an erasure, but keeps data that can be kept without identifying the person, and deletes only
+    /// the rest.
     #[oai(path = "/patients/:patient_id/anonymize", method = "post", operation_id = "gdpr_patient_anonymize")]
     async fn gdpr_patient_anonymize(
         &self,

@@ -187,7 +187,7 @@ impl Api {
 
     /// Link a specialist to a user
     ///
-    /// Like `patient_link`; a new member gets the role `specialist`.
+    /// Does the same as `patient_link`, for the record of a specialist; a new member gets the role `specialist`.
     #[oai(
         path = "/specialists/:specialist_id/link",
         method = "post",

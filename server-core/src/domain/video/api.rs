@@ -18,8 +18,8 @@ impl Api {
     /// Join an appointment by video
     ///
     /// Returns a token for the appointment's video room, only to the patient and the specialist of the appointment, and
-    /// only from 15 minutes before its beginning to 30 minutes after its end. The token is valid for this person and
-    /// this room. Answers 409 `not_a_video_appointment` if the appointment takes place at the clinic, `video_not_open`
+    /// only from 15 minutes before its start to 30 minutes after its end. The token is valid for this person and this
+    /// room. Answers 409 `not_a_video_appointment` if the appointment takes place at the clinic, `video_not_open`
     /// outside of that time and when the appointment has ended or was cancelled.
     #[oai(path = "/appointments/:appointment_id/video-token", method = "post", operation_id = "video_token_create")]
     async fn video_token_create(

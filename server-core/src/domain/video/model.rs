@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::ids::{AppointmentId, Entity, PatientId, SpecialistId};
 
-/// Time before the beginning of an appointment at which its room opens.
+/// Time before the start of an appointment at which its room opens.
 const EARLY: TimeDelta = TimeDelta::minutes(15);
 /// Time after the end of an appointment at which its room closes.
 const LATE: TimeDelta = TimeDelta::minutes(30);

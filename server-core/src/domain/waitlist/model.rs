@@ -14,11 +14,11 @@ use crate::{
     ids::{AppointmentId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId, WaitlistEntryId},
 };
 
-/// Length of the requested range if only its beginning is given.
+/// Length of the requested range if only its start is given.
 const USUAL_RANGE: TimeDelta = TimeDelta::days(90);
 /// Longest requested range: the longest horizon of a schedule.
 const LONGEST_RANGE: TimeDelta = TimeDelta::days(366);
-/// Largest distance of the beginning from now. A larger one is taken for a typing error.
+/// Largest distance of the start from now. A larger one is regarded as a typing error.
 const FURTHEST: TimeDelta = TimeDelta::days(366 * 10);
 
 /// Entry of the waitlist: the request of a patient who waits for a slot.

@@ -269,7 +269,7 @@ impl Example for ErasureJob {
     }
 }
 
-/// All data about a person. This schema describes the document, which is sent while it is read.
+/// Export of all data about a person. This schema describes the document, which is sent while it is read.
 #[derive(Debug, Clone, PartialEq, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct SubjectExport {

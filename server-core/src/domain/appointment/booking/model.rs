@@ -133,7 +133,7 @@ pub(crate) struct Wanted {
 pub(super) struct Hold {
     pub(super) holder: String,
     pub(super) lasts: TimeDelta,
-    /// Entry of the waitlist that the slot is offered to. Such an offer ends when the slot begins, at the latest.
+    /// Entry of the waitlist that the slot is offered to. The offer ends no later than the start of the slot.
     pub(super) entry: Option<WaitlistEntryId>,
 }
 

@@ -32,9 +32,9 @@ impl SeriesApi {
     ///
     /// Books appointments that repeat at the same local time in the specialist's zone, even outside the specialist's
     /// working hours. All times are checked before any is booked. Answers 409 `series_conflict` if a time is not free,
-    /// if the specialist is away, or if the local time does not exist because the clocks go forward; its details list
-    /// each such time. With `on_conflict=skip` the other times are booked, and the answer lists the skipped ones; 409
-    /// `series_conflict` if none is left to book.
+    /// if the specialist is away, or if the local time does not exist because the clocks go forward;
+    /// `details.conflicts` lists each such time. With `on_conflict=skip` the other times are booked, and the answer
+    /// lists the skipped ones; 409 `series_conflict` if none is left to book.
     #[oai(path = "/appointment-series", method = "post", operation_id = "appointment_series_create")]
     async fn appointment_series_create(
         &self,
@@ -64,10 +64,11 @@ impl SeriesApi {
 
     /// Change a series
     ///
-    /// Changes one appointment as the body says, and the other appointments in `scope` in the same way. They keep their
-    /// identifiers and buffers. Answers 409 `series_conflict` as when a series is booked; an appointment that is
-    /// skipped stays where it is. Answers 409 `stale_version` if the series or one of its appointments was changed
-    /// meanwhile, `invalid_transition` unless the named appointment is `scheduled` or `confirmed`.
+    /// Changes the named appointment to the values in the body, and the other appointments in `scope` by the same
+    /// differences. Ids and buffers do not change. Answers 409 `series_conflict` like `appointment_series_create`; with
+    /// `on_conflict=skip`, appointments with a conflict do not change. Answers 409 `stale_version` if somebody else
+    /// changed the series or one of its appointments in the meantime, `invalid_transition` unless the named appointment
+    /// is `scheduled` or `confirmed`.
     #[oai(
         path = "/appointment-series/:appointment_series_id",
         method = "put",
@@ -95,7 +96,7 @@ impl SeriesApi {
     ///
     /// Cancels the appointments in `scope` that have not begun and frees their times. Answers 409 `already_cancelled`
     /// if there is none, `invalid_transition` if the named appointment has ended, `stale_version` if an appointment was
-    /// given to another specialist meanwhile.
+    /// moved to another specialist in the meantime.
     #[oai(
         path = "/appointment-series/:appointment_series_id/cancel",
         method = "post",
