@@ -322,8 +322,7 @@ impl ApiError {
     }
 }
 
-/// Code of an error answer, left in the response's extensions. Its presence tells that the answer is an envelope
-/// already.
+/// Code of an error answer, left in the response's extensions. If it is present, the body is an envelope already.
 #[derive(Debug, Clone)]
 pub struct ErrorCode(pub Cow<'static, str>);
 

@@ -127,7 +127,8 @@ pub(crate) async fn migrate(config: &MigrateConfig) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Serves until it is told to stop. Then ends in order: the requests under way, the writers, the connections.
+/// Serves requests until the process receives a stop signal. Then it ends the running requests, the writers and the
+/// connections, in this order.
 pub(crate) async fn serve(config: Config) -> Result<(), AppError> {
     let stop = shutdown::signal();
     let jobs = Shutdown::new();

@@ -164,7 +164,7 @@ impl Authentication {
             .filter(|_| administers)
             .ok_or_else(ended)?;
         origin.actor = Actor::User(patient.user_id);
-        // The administrator gets the rights of this patient alone, whatever other memberships the user has.
+        // The administrator gets the rights of this patient only, even if the user has other memberships.
         let acted = Identity {
             user_id: patient.user_id,
             name: patient.name.clone(),

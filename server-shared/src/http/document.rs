@@ -20,7 +20,7 @@ use super::{
 };
 use crate::mark;
 
-/// Largest integer that JavaScript keeps whole (2^53 − 1); no id or count exceeds it.
+/// Largest integer that JavaScript represents exactly (2^53 − 1); no id or count exceeds it.
 pub const LARGEST_INTEGER: i64 = 9_007_199_254_740_991;
 
 /// Any text without U+0000.
@@ -316,7 +316,7 @@ fn close_request_schemas(document: &mut Value) {
         if let Some(schema) = document.pointer_mut(&format!("/components/schemas/{name}")) {
             references(schema, &mut pending);
             visit(schema, &mut |fields| {
-                // `type` tells a schema from an example or a list of fields that has a field named `properties`.
+                // `type` distinguishes a schema from an example or a list of fields with a field named `properties`.
                 let is_object = fields.get("type") == Some(&json!("object")) && fields.contains_key("properties");
                 if is_object && !fields.contains_key("additionalProperties") {
                     fields.insert("additionalProperties".to_owned(), json!(false));
@@ -390,7 +390,7 @@ fn finish_operation(
         });
         for (status, response) in responses {
             if response["description"] == json!("") {
-                response["description"] = json!(if status == "201" { "Created." } else { "Done." });
+                response["description"] = json!(if status == "201" { "Created." } else { "Success." });
             }
         }
     }

@@ -26,7 +26,7 @@ pub(super) struct Parameters {
 #[derive(Debug)]
 struct Parameter {
     name: String,
-    /// Declared as a list whose items are sent one by one.
+    /// `true` if the parameter is declared as a list whose items are sent one by one.
     is_list: bool,
 }
 

@@ -57,7 +57,7 @@ impl fmt::Display for Found {
 pub(crate) enum Fate {
     /// Deletes the rows.
     Delete,
-    /// Keeps the rows, with these assignments, after which they name nobody.
+    /// Keeps the rows, but removes the person's data by these assignments.
     Anonymize(&'static str),
     /// Keeps the rows unchanged.
     Retain {

@@ -40,7 +40,7 @@ pub(crate) struct DataSubject {
     pub kind: SubjectKind,
     /// Id in Core.
     pub id: i64,
-    /// Organization whose data is meant: 0 for data that belongs to none, `None` for every organization.
+    /// Organization whose data is concerned: 0 for data that belongs to none, `None` for every organization.
     pub organization_id: Option<i64>,
 }
 
