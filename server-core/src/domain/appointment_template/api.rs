@@ -65,7 +65,7 @@ impl Api {
 
     /// Get an appointment template by its slug
     ///
-    /// Searches the templates in use: archiving frees the slug.
+    /// Searches the templates in use. The slug of an archived template can be used again.
     #[oai(path = "/appointment-templates/slug/:slug", method = "get", operation_id = "appointment_template_find")]
     async fn appointment_template_find(
         &self,

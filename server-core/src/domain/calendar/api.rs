@@ -34,8 +34,8 @@ pub(crate) struct Api {
 impl Api {
     /// Get a calendar
     ///
-    /// Returns the appointments that overlap the range, in UTC and in local time. Specialists and patients see their
-    /// own. Appointments with the status `held` or `expired` are included only if `status` selects them.
+    /// Returns the appointments that overlap the range, in UTC and in local time. Specialists and patients see only
+    /// their own. Appointments with the status `held` or `expired` are included only if `status` selects them.
     #[oai(path = "/calendar", method = "get", operation_id = "calendar_get")]
     async fn calendar_get(
         &self,
@@ -65,8 +65,8 @@ impl Api {
 
     /// Search a calendar
     ///
-    /// Returns the same as `calendar_get`, for several specialists and statuses. The body takes the place of the query;
-    /// nothing is changed.
+    /// Returns the same as `calendar_get`, for several specialists and statuses. Takes the filter in the body, because
+    /// it may be too long for a query, and changes nothing.
     #[oai(path = "/calendar", method = "post", operation_id = "calendar_search")]
     async fn calendar_search(&self, caller: Caller, body: Body<SearchCalendar>) -> Result<Json<Calendar>, ApiError> {
         caller.may(Permission::CalendarRead)?;
@@ -102,7 +102,7 @@ impl Api {
     /// Returns appointments of the last 90 and the next 366 days as iCalendar (RFC 5545), in UTC. Takes its credential
     /// from the URL, because calendar programs cannot send headers; no other operation does. Cancelled and missed
     /// appointments are included as `CANCELLED`; so are, for 90 days, appointments that were deleted or given to
-    /// another specialist or patient. `SEQUENCE` rises with each change that the feed shows. Answers 404
+    /// another specialist or patient. `SEQUENCE` increases with each change that is visible in the feed. Answers 404
     /// `calendar_feed_not_found` if the link was revoked or never existed, or if its owner is not a member any more.
     #[oai(path = "/calendar.ics", method = "get", operation_id = "calendar_feed_get")]
     async fn calendar_feed_get(

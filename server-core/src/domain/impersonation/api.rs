@@ -23,11 +23,11 @@ pub(crate) struct Api {
 impl Api {
     /// Act as a patient
     ///
-    /// Returns a token, which is shown only once. Requests with the token are made as the patient, and every audit row
-    /// names both persons. An impersonation lasts at most half an hour. It ends earlier if `impersonation_delete` is
-    /// called, if the administrator's session ends, or if the role of the patient or the administrator changes. The
-    /// token can't be exchanged for a token for Telemetry. Answers 409 `patient_has_no_user` if no user is linked to
-    /// the patient.
+    /// Returns a token, which is shown only once. Requests with the token have the rights of the patient, and every
+    /// audit entry names the patient and the administrator. An impersonation lasts at most half an hour. It ends
+    /// earlier if `impersonation_delete` is called, if the administrator's session ends, or if the role of the patient
+    /// or the administrator changes. The token can't be exchanged for a token for Telemetry. Answers 409
+    /// `patient_has_no_user` if no user is linked to the patient.
     #[oai(path = "/patients/:patient_id/impersonate", method = "post", operation_id = "patient_impersonate")]
     async fn patient_impersonate(
         &self,

@@ -166,7 +166,7 @@ impl Api {
 
     /// Unlink a patient from its user
     ///
-    /// Takes effect immediately: the person loses access to the record and stays a member. Answers 409
+    /// Removes the link immediately: the person loses access to the record and stays a member. Answers 409
     /// `patient_has_no_user` if no user is linked to the record.
     #[oai(
         path = "/patients/:patient_id/unlink",
@@ -208,8 +208,8 @@ impl Api {
 
     /// Unlink a specialist from its user
     ///
-    /// Takes effect immediately: the person loses the rights that come with the record and stays a member. Answers 409
-    /// `specialist_has_no_user` if no user is linked to the record.
+    /// Removes the link immediately: the person loses the rights that come with the record and stays a member. Answers
+    /// 409 `specialist_has_no_user` if no user is linked to the record.
     #[oai(
         path = "/specialists/:specialist_id/unlink",
         method = "post",

@@ -60,7 +60,8 @@ impl Api {
 
     /// Find an organization by its slug
     ///
-    /// Searches the organizations that the caller belongs to.
+    /// Searches the organizations that the caller belongs to. Answers 404 `organization_not_found` if none of them has
+    /// the slug.
     #[oai(path = "/organizations/slug/:slug", method = "get", operation_id = "organization_find")]
     async fn organization_find(
         &self,
@@ -74,7 +75,7 @@ impl Api {
 
     /// Get an organization
     ///
-    /// Answers 404 `organization_not_found` for an organization that the caller does not belong to.
+    /// Returns an organization that the caller belongs to. Answers 404 `organization_not_found` for any other.
     #[oai(path = "/organizations/:organization_id", method = "get", operation_id = "organization_get")]
     async fn organization_get(
         &self,

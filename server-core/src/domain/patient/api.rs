@@ -43,8 +43,8 @@ impl Api {
         page: Query<Option<PageNumber>>,
         /// Maximum number of entries on a page, at most 100; 25 if left out.
         page_size: Query<Option<PageSize>>,
-        /// Up to 10 words, in any order, all of which the name must contain. Letter case, accents and the shapes of
-        /// quotes and hyphens make no difference.
+        /// Words that the name must contain, in any order; words after the tenth are ignored. Letter case, accents and
+        /// the shapes of quotes and hyphens make no difference.
         search: Query<Option<Line<0, 100>>>,
         /// Complete e-mail address; letter case makes no difference.
         email: Query<Option<EmailAddress>>,
@@ -81,7 +81,8 @@ impl Api {
 
     /// Get a patient
     ///
-    /// Audits the read. Includes clinical notes for specialists who treat the patient and for administrators.
+    /// Returns a patient and writes an audit entry. Includes clinical notes for specialists who treat the patient and
+    /// for administrators.
     #[oai(path = "/patients/:patient_id", method = "get", operation_id = "patient_get")]
     async fn patient_get(
         &self,

@@ -20,8 +20,8 @@ pub(crate) struct Api {
 impl Api {
     /// Get a specialist's schedule
     ///
-    /// Returns the weekly hours, exceptions and booking rules. The open slots that follow from them are in the
-    /// specialist's availability.
+    /// Returns the weekly hours, exceptions and booking rules. `specialist_availability_get` returns the open slots
+    /// that follow from them.
     #[oai(path = "/specialists/:specialist_id/schedule", method = "get", operation_id = "specialist_schedule_get")]
     async fn specialist_schedule_get(
         &self,
@@ -35,7 +35,7 @@ impl Api {
 
     /// Replace a specialist's schedule
     ///
-    /// Replaces the whole schedule; specialists may replace their own. Existing bookings stay. Answers 409
+    /// Replaces the whole schedule. Specialists may replace their own. Existing bookings stay. Answers 409
     /// `stale_version` if somebody else replaced it in the meantime.
     #[oai(path = "/specialists/:specialist_id/schedule", method = "put", operation_id = "specialist_schedule_update")]
     async fn specialist_schedule_update(

@@ -68,7 +68,7 @@ impl Api {
 
     /// Get a specialist
     ///
-    /// Answers 404 `specialist_not_found` for a deleted specialist.
+    /// Returns a specialist. Answers 404 `specialist_not_found` for a deleted one.
     #[oai(path = "/specialists/:specialist_id", method = "get", operation_id = "specialist_get")]
     async fn specialist_get(
         &self,

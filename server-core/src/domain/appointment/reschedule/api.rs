@@ -31,11 +31,11 @@ impl RescheduleApi {
     /// Reschedule an appointment
     ///
     /// Moves an appointment, which keeps its id, duration and buffers. The clinic can move it to any free time. A
-    /// patient can move it to an open slot, otherwise 409 `slot_not_offered`, and only up to the cut-off that applied
-    /// when it was booked, afterwards 409 `reschedule_too_late`. A move by the patient does not extend the cut-offs for
-    /// rescheduling and cancelling: they count from the earliest start that the patient has moved the appointment from,
-    /// until the clinic moves it. Answers 409 `slot_taken` if the time is not free, `invalid_transition` unless the
-    /// appointment is `scheduled` or `confirmed`, `stale_version` if somebody else changed it in the meantime.
+    /// patient can move it to an open slot (otherwise 409 `slot_not_offered`) up to the cut-off that applied at the
+    /// booking (later 409 `reschedule_too_late`). A move by the patient does not extend the cut-offs for rescheduling
+    /// and cancelling: they count from the earliest start that the patient has moved the appointment from, until the
+    /// clinic moves it. Answers 409 `slot_taken` if the time is not free, `invalid_transition` unless the appointment
+    /// is `scheduled` or `confirmed`, `stale_version` if somebody else changed it in the meantime.
     #[oai(path = "/appointments/:appointment_id/reschedule", method = "post", operation_id = "appointment_reschedule")]
     async fn appointment_reschedule(
         &self,

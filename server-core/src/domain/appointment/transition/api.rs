@@ -86,8 +86,8 @@ impl TransitionApi {
 
     /// Cancel an appointment
     ///
-    /// Changes the status from `scheduled` or `confirmed` to `cancelled`, which is final, and frees the time. A patient
-    /// can cancel an own appointment up to the cut-off that applied when it was booked, and then gets 409
+    /// Changes the status from `scheduled` or `confirmed` to `cancelled`, which is final, and frees the time. Patients
+    /// can cancel their own appointments up to the cut-off that applied at the booking, and later get 409
     /// `cancellation_too_late`; a move by the patient does not extend the cut-off. Answers 409 `already_cancelled` if
     /// it was cancelled before. To end a hold, use `appointment_hold_delete`.
     #[oai(path = "/appointments/:appointment_id/cancel", method = "post", operation_id = "appointment_cancel")]
