@@ -86,8 +86,8 @@ pub(crate) const INFO: Info = Info {
     description: "Organizations, people and appointments of rehabilitation and telehealth clinics.\n\n\
         People send a session token as `Authorization: Bearer …`, programs an API key as `X-Api-Key`. The header \
         `X-Organization-Id` names the organization of the request; without it, the caller's current organization, or \
-        the organization of the API key, applies. Every error has the body `ErrorEnvelope`, whose `code` never changes. Lists are paged by `page` and \
-        `page_size`. Times are in UTC (RFC 3339) unless a field states otherwise.\n\n\
+        the organization of the API key, applies. Every error has the body `ErrorEnvelope`, whose `code` never \
+        changes. Lists are paged by `page` and `page_size`. Times are in UTC (RFC 3339) unless a field states otherwise.\n\n\
         A query parameter, a declared header or a key of a JSON object that occurs more than once is refused with 400, \
         and the answer names it. A body with a `Content-Encoding` is refused with 415.",
     public: &["health_get", "ready_get", "jwks_get", "clerk_webhook_receive", "calendar_feed_get"],

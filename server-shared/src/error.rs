@@ -144,10 +144,7 @@ pub fn causes(error: &dyn StdError) -> String {
 
 /// Every error status of an operation, with its description.
 const STATUSES: [(u16, &str); 13] = [
-    (
-        400,
-        "The request is malformed: the body is not JSON, a field is unknown or repeated, or path, query or headers are wrong.",
-    ),
+    (400, "The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers."),
     (401, "The request has no valid credentials."),
     (403, "The caller is authenticated but not allowed to do this."),
     (404, "The resource does not exist, or the caller may not see it."),
@@ -160,7 +157,7 @@ const STATUSES: [(u16, &str); 13] = [
     (500, "The service has a fault, which is logged under the request id."),
     (
         502,
-        "A service that this one depends on refused a request or sent an invalid answer; repeating the request is unlikely to help.",
+        "A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.",
     ),
     (503, "A dependency is unavailable or overloaded; try again after `Retry-After` seconds."),
 ];

@@ -63,7 +63,7 @@ pub(crate) enum Fate {
     Retain {
         /// Legal reason for keeping the rows.
         reason: &'static str,
-        /// End of the retention, in words, e.g. a statutory period.
+        /// End of the retention, in words, e.g. `three years after the erasure`.
         until: &'static str,
     },
 }

@@ -147,7 +147,7 @@ pub(crate) struct ErasureItem {
     pub(crate) rows: u64,
     /// Reason for which the rows are retained.
     pub(crate) reason: Option<String>,
-    /// End of the retention, in words, e.g. a statutory period.
+    /// End of the retention, in words, e.g. `three years after the erasure`.
     pub(crate) until: Option<String>,
 }
 

@@ -21,7 +21,8 @@ pub(crate) struct SpecialistSchedule {
     pub(crate) minimum_notice_minutes: i32,
     /// Number of days after today, in the specialist's time zone, on which slots are offered.
     pub(crate) horizon_days: i32,
-    /// Maximum number of appointments that start on one day in the specialist's time zone; absent if unlimited.
+    /// Maximum number of bookings that start on one day in the specialist's time zone; a day that has reached it has no
+    /// open slots. Absent if unlimited.
     pub(crate) daily_cap: Option<i32>,
     /// Weekly working hours, ordered by weekday and time.
     pub(crate) hours: Vec<WorkingHours>,
@@ -73,7 +74,8 @@ pub(crate) struct UpdateSpecialistSchedule {
     /// Number of days after today, in the specialist's time zone, on which slots are offered.
     #[oai(validator(minimum(value = "1"), maximum(value = "366")))]
     pub(crate) horizon_days: i32,
-    /// Maximum number of appointments that start on one day in the specialist's time zone; unlimited if left out.
+    /// Maximum number of bookings that start on one day in the specialist's time zone; a day that has reached it has no
+    /// open slots. Unlimited if left out.
     #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
     pub(crate) daily_cap: Option<i32>,
     /// Weekly working hours. Windows that touch count as one; windows must not overlap.

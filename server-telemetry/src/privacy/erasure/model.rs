@@ -153,7 +153,7 @@ pub(crate) struct ErasureItem {
     pub rows: u64,
     /// Reason for which the rows are retained.
     pub reason: Option<String>,
-    /// End of the retention, in words, e.g. a statutory period.
+    /// End of the retention, in words, e.g. `three years after the erasure`.
     pub until: Option<String>,
 }
 
