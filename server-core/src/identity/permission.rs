@@ -155,7 +155,7 @@ permissions! {
     MemberRead: [Admin];
     /// Invite members, change their roles, remove them.
     MemberWrite: [Admin];
-    /// Link records of patients and specialists to logins, and remove such links.
+    /// Link records of patients and specialists to users, and remove such links.
     RecordLink: [Admin];
     /// Create, rotate and revoke API keys.
     ApiKeyManage: [Admin];
