@@ -84,24 +84,25 @@ pub(crate) const INFO: Info = Info {
     title: "RestartiX Core API",
     version: "2.0.0",
     description: "Organizations, people and appointments of rehabilitation and telehealth clinics.\n\n\
-        Send a session token as `Authorization: Bearer …` and the organization to work in as \
-        `X-Organization-Id`; without it, requests go to the caller's current organization. Errors come in \
-        one envelope whose `code` never changes. Lists are paged by `page` and `page_size`.\n\n\
-        A query parameter, a header of the specification or a key of a JSON object that is given more than once is \
-        refused with 400 and named. Bodies are sent without `Content-Encoding`; any other is refused with 415.",
+        People send a session token as `Authorization: Bearer …`, programs an API key as `X-Api-Key`. The header \
+        `X-Organization-Id` names the organization of the request; without it, the caller's current organization, or \
+        the organization of the API key, applies. Every error has the body `ErrorEnvelope`, whose `code` never \
+        changes. Lists are paged by `page` and `page_size`. Times are in UTC (RFC 3339) unless a field states otherwise.\n\n\
+        A query parameter, a declared header or a key of a JSON object that occurs more than once is refused with 400, \
+        and the answer names it. A body with a `Content-Encoding` is refused with 415.",
     public: &["health_get", "ready_get", "jwks_get", "clerk_webhook_receive", "calendar_feed_get"],
     headers: &[
         HeaderParameter {
             name: "X-Organization-Id",
-            description: "Id of the organization to work in. Without it, the request goes to the caller's current \
-            organization.",
+            description: "Id of the organization of the request. If left out, the caller's current organization, or the \
+            organization of the API key.",
             holds: HeaderValue::Id,
             method: None,
         },
         HeaderParameter {
             name: "Idempotency-Key",
-            description: "Makes the request safe to repeat for a day: sent again with the same key and body, it is \
-            answered as the first time and changes nothing. For example a UUID.",
+            description: "Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same \
+            key and body gets the first answer again and changes nothing.",
             holds: HeaderValue::Text,
             method: Some("post"),
         },

@@ -73,7 +73,7 @@ pub(crate) enum Shown {
     Clear,
     /// The opened value of a sealed column, under this name.
     Sealed(&'static str),
-    /// Nothing: keys, hashes and indexes tell a person nothing that another column doesn't.
+    /// The column is left out: keys, hashes and indexes contain nothing that another column does not show.
     Nothing,
 }
 

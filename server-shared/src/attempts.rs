@@ -21,9 +21,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Attempts that are stored at once, at most.
+/// Maximum number of attempts that are stored in one batch.
 const BATCH: usize = 500;
-/// Most kinds that are counted when the queue is full; the metric counts the rest.
+/// Maximum number of kinds that are counted when the queue is full; the metric counts the rest.
 const KINDS: usize = 10_000;
 /// Number of kinds beyond which unauthenticated callers are counted without their network, because somebody with
 /// many addresses could make a kind of each.
@@ -86,7 +86,7 @@ impl<A: Attempt> Clone for Attempts<A> {
 
 type Counts<A> = Arc<Mutex<HashMap<<A as Attempt>::Kind, A>>>;
 
-/// The job that stores what [`Attempts`] took.
+/// Job that stores the attempts that [`Attempts`] recorded.
 #[derive(Debug)]
 pub struct AttemptWriter<A: Attempt> {
     queue: mpsc::Receiver<A>,
@@ -170,8 +170,8 @@ impl<A: Attempt> AttemptWriter<A> {
     }
 }
 
-/// Stores attempts. Returns false while the store is unavailable. An attempt that the store refuses does not hold up
-/// the others.
+/// Stores attempts. Returns false while the store is unavailable. An attempt that the store refuses does not delay the
+/// others.
 async fn write<A: Attempt, S: Store<A>>(store: &S, batch: &[A]) -> bool {
     match store.store(batch).await {
         Ok(()) => {}

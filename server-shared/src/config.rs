@@ -120,7 +120,7 @@ impl Settings {
                 present(texts)
             }
             Err(error) => {
-                // Only the first line tells the place; those after it quote the file.
+                // Only the first line names the place; the lines after it quote the file.
                 let place = error
                     .to_string()
                     .lines()

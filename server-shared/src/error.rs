@@ -23,10 +23,10 @@ use serde_json::Value;
 
 pub use fault::{Fault, FaultKind};
 
-/// The body of every error answer.
+/// Body of every error answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Object)]
 pub struct ErrorEnvelope {
-    /// The error.
+    /// Error.
     pub error: ErrorBody,
 }
 
@@ -36,13 +36,13 @@ pub struct ErrorEnvelope {
 pub struct ErrorBody {
     /// Stable, machine-readable name of the fault; never changes once released.
     pub code: String,
-    /// One sentence for a person, with what to do about it where that is known.
+    /// Description of the fault for people, with a remedy if there is one. The text may change.
     pub message: String,
-    /// Facts about the fault; which ones depends on the code. Validation puts a list under
-    /// `fields`, each entry with a JSON `pointer`, the broken `rule` and a `message`: the first
-    /// hundred at most. `count` says how many there are in all.
+    /// Facts about the fault, depending on `code`. For wrong values, `fields` lists at most 100 faults, each with
+    /// `pointer` (a JSON pointer into the body, or the name of a parameter), `rule` (the name of the broken rule) and
+    /// `message`; `count` is the number of all faults.
     pub details: Option<Value>,
-    /// Id of the request, to be quoted to support; the same as the `X-Request-Id` header.
+    /// Id of the request, for enquiries to support; the same as in the header `X-Request-Id`.
     pub request_id: String,
 }
 
@@ -51,27 +51,27 @@ pub struct ErrorBody {
 pub struct FieldFault {
     /// JSON pointer into the body, or the parameter's name.
     pub pointer: String,
-    /// Name of the rule that is broken, e.g. `required`, `max_length`.
+    /// Name of the broken rule, e.g. `required`, `max_length`.
     pub rule: Cow<'static, str>,
-    /// Description of a right value; never repeats the value, which may be personal.
+    /// Description of a valid value; never repeats the sent value, which may be personal.
     pub message: String,
 }
 
 impl FieldFault {
-    /// A fault of the field at `pointer`.
+    /// Creates a fault of the field at `pointer`.
     pub fn new(pointer: impl Into<String>, rule: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self { pointer: shortened(printable(pointer.into())), rule: rule.into(), message: message.into() }
     }
 }
 
-/// Most faults listed in an answer.
+/// Maximum number of faults listed in an answer.
 pub const FAULTS_LISTED: usize = 100;
-/// Most bytes of their texts together.
+/// Maximum number of bytes of their texts together.
 const FAULTS_TEXT: usize = 32 * 1024;
 /// Longest pointer in bytes: names in it are the caller's own text.
 const LONGEST_POINTER: usize = 200;
 
-/// Details that list faults under `fields`, as far as [`FAULTS_LISTED`] of them, and count them all under `count`.
+/// Returns details that list at most [`FAULTS_LISTED`] faults under `fields` and the number of all under `count`.
 pub fn fields(faults: &[FieldFault]) -> Value {
     fields_of(faults, faults.len())
 }
@@ -87,7 +87,7 @@ fn fields_of(faults: &[FieldFault], count: usize) -> Value {
     serde_json::json!({ "fields": fields, "count": count })
 }
 
-/// Puts U+FFFD in place of each character that shows nothing or changes the direction of the text around it.
+/// Replaces each invisible character and each character that changes the direction of text by U+FFFD.
 fn printable(pointer: String) -> String {
     let hidden = |c: char| {
         c.is_control()
@@ -144,29 +144,26 @@ pub fn causes(error: &dyn StdError) -> String {
 
 /// Every error status of an operation, with its description.
 const STATUSES: [(u16, &str); 13] = [
-    (
-        400,
-        "The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.",
-    ),
-    (401, "No valid credentials came with the request."),
+    (400, "The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers."),
+    (401, "The request has no valid credentials."),
     (403, "The caller is authenticated but not allowed to do this."),
-    (404, "The resource does not exist, or the caller may not know of it."),
-    (405, "The path exists, but not with this method; `Allow` lists the methods it has."),
-    (409, "The request conflicts with the present state."),
-    (413, "The body is larger than the operation takes, or holds more values."),
-    (415, "The operation does not take the body's content type or content encoding."),
-    (422, "The body is well formed, but values in it are wrong; `details.fields` lists each."),
-    (429, "Too many requests; try again after `Retry-After` seconds."),
-    (500, "A fault of the service. It is logged under the request id."),
+    (404, "The resource does not exist, or the caller may not see it."),
+    (405, "The path does not support the method; the header `Allow` lists the supported methods."),
+    (409, "The request conflicts with the present state of the resource; `code` states the conflict."),
+    (413, "The body has more bytes or more values than the operation accepts."),
+    (415, "The operation does not accept the content type or the content encoding of the body."),
+    (422, "The body is well formed, but values in it are wrong; `details.fields` lists the faults."),
+    (429, "The caller or its network address has sent too many requests; try again after `Retry-After` seconds."),
+    (500, "The service has a fault, which is logged under the request id."),
     (
         502,
-        "A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.",
+        "A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.",
     ),
     (503, "A dependency is unavailable or overloaded; try again after `Retry-After` seconds."),
 ];
 
 impl ApiError {
-    /// An error of the given status; prefer the named constructors.
+    /// Creates an error with the given status; prefer the named constructors.
     pub fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Parts {
             status,
@@ -199,7 +196,7 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, code, message)
     }
 
-    /// 409: the request conflicts with the present state.
+    /// 409: the request conflicts with the present state of the resource.
     pub fn conflict(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::CONFLICT, code, message)
     }
@@ -237,21 +234,20 @@ impl ApiError {
         error
     }
 
-    /// Adds facts for a program.
+    /// Adds facts for programs.
     #[must_use]
     pub fn with_details(mut self, details: Value) -> Self {
         self.0.details = Some(details);
         self
     }
 
-    /// Lists faults under `details.fields`, as far as [`FAULTS_LISTED`] of them, and counts them all under
-    /// `details.count`.
+    /// Lists at most [`FAULTS_LISTED`] faults under `details.fields` and the number of all under `details.count`.
     #[must_use]
     pub fn with_fields(self, faults: &[FieldFault]) -> Self {
         self.with_fields_of(faults, faults.len())
     }
 
-    /// The same where `faults` are only the first of `count`.
+    /// Does the same for `faults` that are only the first ones of `count`.
     #[must_use]
     pub fn with_fields_of(self, faults: &[FieldFault], count: usize) -> Self {
         self.with_details(fields_of(faults, count))
@@ -323,8 +319,7 @@ impl ApiError {
     }
 }
 
-/// Code of an error answer, left in the response's extensions. Its presence tells that the answer is an envelope
-/// already.
+/// Code of an error answer, left in the response's extensions. If it is present, the body is an envelope already.
 #[derive(Debug, Clone)]
 pub struct ErrorCode(pub Cow<'static, str>);
 
@@ -389,13 +384,13 @@ fn error_headers(status: u16) -> Vec<MetaHeader> {
     match status {
         429 => vec![
             retry_after(),
-            header("RateLimit-Limit", "Requests of this kind that a caller may make in a period.", number(1.0)),
-            header("RateLimit-Remaining", "Requests that would still be admitted now.", number(0.0)),
-            header("RateLimit-Reset", "Seconds until the whole budget is back.", number(0.0)),
+            header("RateLimit-Limit", "Number of requests in the whole budget for requests of this kind.", number(1.0)),
+            header("RateLimit-Remaining", "Number of requests that the budget still allows now.", number(0.0)),
+            header("RateLimit-Reset", "Seconds until the whole budget is available again.", number(0.0)),
         ],
         503 => vec![retry_after()],
-        405 => vec![header("Allow", "The methods that the path has.", MetaSchema::new("string"))],
-        401 => vec![header("WWW-Authenticate", "The scheme to authenticate with.", MetaSchema::new("string"))],
+        405 => vec![header("Allow", "Methods that the path supports, separated by commas.", MetaSchema::new("string"))],
+        401 => vec![header("WWW-Authenticate", "Scheme of authentication: `Bearer`.", MetaSchema::new("string"))],
         _ => Vec::new(),
     }
 }

@@ -20,7 +20,7 @@ use tokio::signal::unix::{Signal, SignalKind};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Resolves when the process is told to stop: SIGTERM (an orchestrator) or SIGINT (Ctrl-C).
+/// Resolves when the process receives SIGTERM (from an orchestrator) or SIGINT (Ctrl-C).
 ///
 /// The handlers are in place when this returns, not when the future is first polled, so that a signal
 /// during the start isn't lost.

@@ -1,13 +1,13 @@
-//! Slugs: the short name of a thing in a URL.
+//! Slugs: short names in URLs.
 
 use deunicode::deunicode_char;
 
 /// The longest slug, in characters.
 pub const SLUG_MAX: usize = 60;
 
-/// Makes a slug of a name: lower-case ASCII letters and digits in words joined by single hyphens, at
-/// most [`SLUG_MAX`] characters. Other scripts are transliterated. A name that leaves no character gets `fallback`,
-/// the noun of the thing, e.g. `organization`.
+/// Makes a slug of a name: lower-case ASCII letters and digits in words joined by single hyphens, at most [`SLUG_MAX`]
+/// characters. Other scripts are transliterated. A name that leaves no character gets `fallback`, the noun of the
+/// entity, e.g. `organization`.
 ///
 /// Two names can give one slug; the caller that stores it ensures uniqueness.
 pub fn slugify(name: &str, fallback: &str) -> String {

@@ -67,12 +67,13 @@ const INFO: Info = Info {
     title: "RestartiX Telemetry API",
     version: "1.0.0",
     description: "Audit trail, security events, analytics, media sessions, body landmarks and consent of RestartiX clinics.\n\n\
-                  People call with a token that Core issues; Core calls with the service token. The token alone \
-                  identifies the caller and its organization. Events that an ingest operation counts as stored \
-                  are durable, and a batch that is sent again is not stored twice.\n\n\
-                  A query parameter, a header of the specification or a key of a JSON object that is given more than \
-                  once is refused with 400 and named. Bodies are sent without `Content-Encoding`, but for operations \
-                  that name `gzip`; any other is refused with 415.",
+                  People send a token that Core issues (`me_telemetry_token_create`) as `Authorization: Bearer …`, and \
+                  Core sends the service token. The token alone identifies the caller and the organization. Events \
+                  that an operation counts as stored are durable, and a batch that is sent again is not stored twice. \
+                  Times are in UTC (RFC 3339).\n\n\
+                  A query parameter, a declared header or a key of a JSON object that occurs more than once is refused \
+                  with 400, and the answer names it. A body with a `Content-Encoding` is refused with 415, except \
+                  `gzip` for operations that mention it.",
     public: &["health_get", "ready_get", "jwks_get"],
     headers: &[],
 };
@@ -126,7 +127,8 @@ pub(crate) async fn migrate(config: &MigrateConfig) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Serves until it is told to stop. Then ends in order: the requests under way, the writers, the connections.
+/// Serves requests until the process receives a stop signal. Then it ends the running requests, the writers and the
+/// connections, in this order.
 pub(crate) async fn serve(config: Config) -> Result<(), AppError> {
     let stop = shutdown::signal();
     let jobs = Shutdown::new();

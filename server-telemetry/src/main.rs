@@ -98,7 +98,7 @@ fn refuse(faults: &dyn Display) -> ExitCode {
     report(ExitCode::from(MISCONFIGURED), faults)
 }
 
-/// Writes to standard error why the process ends. If that fails, there is nobody left to tell.
+/// Writes the reason why the process ends to standard error. An error of that write is ignored.
 fn report(code: ExitCode, reason: &dyn Display) -> ExitCode {
     let _ = writeln!(io::stderr(), "{reason}");
     code

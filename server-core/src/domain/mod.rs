@@ -1,4 +1,4 @@
-//! The domains, each with the same rooms: model, repository, service, api, error.
+//! Domains, each with the same modules: model, repository, service, api, error.
 
 use poem_openapi::Tags;
 
@@ -26,7 +26,7 @@ pub(crate) mod user;
 pub(crate) mod video;
 pub(crate) mod waitlist;
 
-/// The chapters of the specification.
+/// Tags of the specification.
 #[derive(Tags)]
 pub(crate) enum Tag {
     /// Accounts of callers, their tokens and permissions.
@@ -35,30 +35,30 @@ pub(crate) enum Tag {
     Organizations,
     /// Members of clinics, their roles and invitations.
     Members,
-    /// Keys with which programs of clinics call the API.
+    /// API keys of an organization, with which its own programs call the API.
     #[oai(rename = "API keys")]
     ApiKeys,
-    /// Fields of treatment that clinics offer.
+    /// Medical specialties that clinics offer.
     Specialties,
-    /// Persons who treat patients.
+    /// People who treat patients.
     Specialists,
-    /// Working hours of specialists, and times at which they can be booked.
+    /// Working hours of specialists, and the open slots that follow from them.
     Availability,
-    /// Kinds of appointments that can be booked.
+    /// Templates of appointments: duration, buffers and cut-offs of each kind of appointment that can be booked.
     #[oai(rename = "Appointment templates")]
     AppointmentTemplates,
-    /// Patient records. Each record that is read is audited.
+    /// Patient records. Each record that is returned leaves an audit entry.
     Patients,
-    /// Booked times; no specialist and no patient is booked twice.
+    /// Appointments and holds. A specialist and a patient have at most one at a time.
     Appointments,
-    /// Appointments that repeat.
+    /// Series of appointments that repeat by a rule.
     #[oai(rename = "Appointment series")]
     AppointmentSeries,
     /// Patients who wait for a slot, and the slots that are offered to them.
     Waitlist,
-    /// Appointments in calendars, here and in other programs.
+    /// Calendar views of appointments, and iCalendar feeds for other calendar programs.
     Calendar,
-    /// Appointments by video, and access to their rooms.
+    /// Access to the video rooms of appointments.
     Video,
     /// Export and erasure of a person's data.
     Privacy,

@@ -3,7 +3,7 @@
 /// Listeners to the events of an organization, as reactions see them: without a listener, a write leaves no job.
 ///
 /// The value may be out of date until this process hears of a change, for a second at most while notifications arrive.
-/// So a listener that is added has to look by itself for events that happened before.
+/// A new listener must therefore read the events itself that happened before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Audience {
     /// Somebody is on the waitlist.

@@ -37,9 +37,9 @@ const ORGANIZATION_ID: &str = "organization_id";
 /// Claims of a session token that are used here; the verifier checks issuer, times and the rest.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct SessionClaims {
-    /// Identifier of the user at the identity provider.
+    /// Id of the user at the identity provider.
     pub(crate) sub: String,
-    /// Identifier of the session.
+    /// Id of the session.
     pub(crate) sid: String,
 }
 
@@ -164,7 +164,7 @@ impl Authentication {
             .filter(|_| administers)
             .ok_or_else(ended)?;
         origin.actor = Actor::User(patient.user_id);
-        // The administrator gets the rights of this patient alone, whatever other memberships the user has.
+        // The administrator gets the rights of this patient only, even if the user has other memberships.
         let acted = Identity {
             user_id: patient.user_id,
             name: patient.name.clone(),

@@ -39,7 +39,7 @@ fn register_session_token(registry: &mut Registry) {
         MetaSecurityScheme {
             ty: "http",
             description: Some(
-                "A session token of the identity provider (RS256), or the token of an impersonation (`rximp_…`).",
+                "Session token of the identity provider (JWT, RS256), or token of an impersonation (`rximp_…`).",
             ),
             name: None,
             key_in: None,
@@ -56,7 +56,7 @@ fn register_api_key(registry: &mut Registry) {
         API_KEY,
         MetaSecurityScheme {
             ty: "apiKey",
-            description: Some("An API key of an organization (`rxkey_…`), with the rights of its scopes."),
+            description: Some("API key of an organization (`rxkey_…`), with the permissions of its scopes."),
             name: Some(API_KEY_HEADER),
             key_in: Some("header"),
             scheme: None,

@@ -56,8 +56,8 @@ impl Changes {
 
     async fn listen_once(&self) -> Result<(), sqlx::Error> {
         let mut listener = PgListener::connect(self.url.expose_secret()).await?;
-        // Eagerly reconnecting, `try_recv` would say that the connection was lost only when there is
-        // another, and until then caches would be served by a process that hears of no change.
+        // Eagerly reconnecting, `try_recv` would say that the connection was lost only when there is another, and until
+        // then the process would serve cached values without being notified of changes.
         listener.eager_reconnect(false);
         listener.listen(CHANNEL).await?;
         // Entries loaded before this moment may be stale.

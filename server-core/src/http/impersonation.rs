@@ -19,11 +19,11 @@ pub(crate) struct ImpersonationGrant {
     pub(super) organization: OrganizationId,
     /// The administrator.
     pub(super) impersonator: UserId,
-    /// Identifier of the administrator at the identity provider.
+    /// Id of the administrator at the identity provider.
     pub(super) impersonator_subject: String,
     /// The patient's record.
     pub(super) patient: PatientId,
-    /// Identifier of the patient at the identity provider.
+    /// Id of the patient at the identity provider.
     pub(super) patient_subject: String,
     /// Session of the administrator that it was begun from; `None` if an earlier version began it.
     pub(super) session: Option<String>,

@@ -141,7 +141,7 @@ pub(super) async fn impersonation_find(
 /// Owner and organization of a calendar feed.
 pub(super) struct FeedOwner {
     pub(super) organization: OrganizationId,
-    /// Identifier of the owner at the identity provider.
+    /// Id of the owner at the identity provider.
     pub(super) subject: String,
 }
 

@@ -7,11 +7,11 @@ use poem_openapi::{
 
 /// Role of a caller in the organization of the request.
 ///
-/// - `superadmin`: Operates the platform, above organizations.
-/// - `admin`: Administers the clinic.
-/// - `specialist`: Treats patients.
-/// - `staff`: Works at the front desk.
-/// - `patient`: Receives treatment.
+/// - `superadmin`: operates the platform, for all organizations
+/// - `admin`: administers the organization
+/// - `specialist`: treats patients
+/// - `staff`: works at the front desk
+/// - `patient`: is treated
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum Role {
@@ -22,24 +22,24 @@ pub(crate) enum Role {
     Patient,
 }
 
-/// Scope of an API key. A key may do what its scopes name, and no more than `staff` may.
+/// Scope of an API key: an area and the kind of access to it. A key never has more permissions than the role `staff`.
 ///
-/// - `patients:read`: See patients.
-/// - `patients:write`: Create, change and delete patients.
-/// - `appointments:read`: See appointments.
-/// - `appointments:write`: Book, change and cancel appointments.
-/// - `specialists:read`: See specialists.
-/// - `specialists:write`: Change specialists.
-/// - `specialties:read`: See specialties.
-/// - `specialties:write`: Change specialties.
-/// - `calendar:read`: See calendars.
-/// - `calendar:write`: Create and revoke calendar feeds.
-/// - `forms:read`: See forms.
-/// - `forms:write`: Fill in forms.
-/// - `documents:read`: See documents.
-/// - `documents:write`: Write documents.
-/// - `webhooks:read`: See webhooks.
-/// - `webhooks:write`: Change webhooks.
+/// - `patients:read`: see patients
+/// - `patients:write`: create, change and delete patients
+/// - `appointments:read`: see appointments
+/// - `appointments:write`: book, change and cancel appointments
+/// - `specialists:read`: see specialists
+/// - `specialists:write`: change specialists
+/// - `specialties:read`: see specialties
+/// - `specialties:write`: change specialties
+/// - `calendar:read`: see calendars
+/// - `calendar:write`: create and revoke calendar feeds
+/// - `forms:read`: see forms
+/// - `forms:write`: fill in forms
+/// - `documents:read`: see documents
+/// - `documents:write`: write documents
+/// - `webhooks:read`: see webhooks
+/// - `webhooks:write`: change webhooks
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Enum)]
 pub(crate) enum Scope {
     #[oai(rename = "patients:read")]
@@ -155,7 +155,7 @@ permissions! {
     MemberRead: [Admin];
     /// Invite members, change their roles, remove them.
     MemberWrite: [Admin];
-    /// Link records of patients and specialists to logins, and remove such links.
+    /// Link records of patients and specialists to users, and remove such links.
     RecordLink: [Admin];
     /// Create, rotate and revoke API keys.
     ApiKeyManage: [Admin];

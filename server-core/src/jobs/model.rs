@@ -9,12 +9,12 @@ use crate::{
     ids::{OrganizationId, UserId},
 };
 
-/// State of a job.
+/// Status of a job.
 ///
-/// - `queued`: Waits to be run, for the first time or again.
-/// - `running`: A process is running it.
-/// - `succeeded`: Done.
-/// - `failed`: Failed for good; `last_error` states the reason.
+/// - `queued`: waits for its first or next attempt
+/// - `running`: is in progress
+/// - `succeeded`: is done
+/// - `failed`: failed and is not retried any more; see `last_error`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
 #[oai(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]

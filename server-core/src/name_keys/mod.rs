@@ -1,9 +1,9 @@
-//! `server-core refresh-values`: brings stored values into their present form, and makes the keys that search, uniqueness
-//! and order compare. The server does the same in the background.
+//! `server-core refresh-values`: normalizes stored values again, and computes the keys for search, uniqueness and
+//! order. The server does the same in the background.
 //!
-//! Tables are walked in batches, a statement each. Rows themselves say what is left, so a run that was killed is continued by
-//! the next one; rows are written only as they were read, and rows that others have locked are left for the next walk, so
-//! two runs at once do the work once (decision 42).
+//! Each table is processed in batches, one statement each. The rows record which of them are out of date, so the next
+//! run continues an interrupted one. A run changes a row only if it is still as it was read, and skips locked rows
+//! until the next pass, so two concurrent runs do the work once (decision 42).
 
 mod repository;
 mod tables;
@@ -31,7 +31,7 @@ use crate::{
 use repository::NewName;
 use tables::{KeyedTable, TABLES};
 
-/// Exit code if something is left.
+/// Exit code if rows are still out of date.
 pub(crate) const LEFT: u8 = 3;
 
 /// Exit codes, as the help shows them.
@@ -42,9 +42,9 @@ Exit codes:
   2  the configuration is wrong
   3  something is left: the output names it";
 
-/// Rows that are written by one statement.
+/// Number of rows that one statement writes.
 const BATCH: i64 = 500;
-/// Longest wait for rows that others keep locked.
+/// Longest wait for rows that other transactions keep locked.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Pause before such rows are tried again.
 const TRY_EVERY: Duration = Duration::from_millis(250);
@@ -68,16 +68,16 @@ pub(crate) enum RefreshError {
     Output(#[from] io::Error),
 }
 
-/// Values that a refresh could not bring into their form.
+/// Value that a refresh could not normalize.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Remark {
-    /// The name has no acceptable form and stays as it is; its keys are made.
+    /// The name can't be normalized and stays as it is; its keys are computed.
     Name,
-    /// The name has become equal to another one that it must differ from, and goes without the key that is compared.
+    /// The name has become equal to another one in a unique index, so its row stays without the key for uniqueness.
     EqualName,
-    /// The e-mail address has become equal to another patient's, and keeps its old index.
+    /// The e-mail address has become equal to another patient's, so its row keeps the previous blind index.
     EqualEmail,
-    /// The sealed values do not open; their indexes stay.
+    /// The sealed values can't be decrypted; their blind indexes stay.
     Damaged,
 }
 
@@ -85,13 +85,13 @@ enum Remark {
 #[derive(Debug, Default)]
 struct Report {
     rows: u64,
-    /// Rows that others had locked or changed meanwhile.
+    /// Number of rows that were skipped, because another transaction had locked or changed them.
     missed: u64,
     /// Table, key of the row, and remark.
     remarks: Vec<(&'static str, i64, Remark)>,
 }
 
-/// Brings every value into its present form and returns the number of rows written; for housekeeping.
+/// Refreshes every value that is out of date and returns the number of changed rows; for housekeeping.
 pub(crate) async fn values_refresh(across: Across, encryption: Arc<Encryption>) -> Result<u64, DatabaseError> {
     let report = refresh(&across, &encryption, &mut |_, _| {}).await?;
     for (table, id, remark) in &report.remarks {
@@ -100,12 +100,12 @@ pub(crate) async fn values_refresh(across: Across, encryption: Arc<Encryption>) 
     Ok(report.rows)
 }
 
-/// Refreshes, or only counts; returns `true` if every value has its present form.
+/// Refreshes the values, or only counts them; returns `true` if no value is out of date.
 pub(crate) async fn run(config: RefreshConfig, dry_run: bool) -> Result<bool, RefreshError> {
     let options: PgConnectOptions = config.url.expose_secret().parse()?;
     let options = options
         .application_name("server-core refresh-values")
-        // Holds up nobody: a lock that a migration takes on a table, for example.
+        // Delays no other session for long, e.g. a migration that waits for a lock on a table.
         .options([("lock_timeout", "5s"), ("statement_timeout", "60s")])
         .disable_statement_logging();
     let across = Across::new(PgPoolOptions::new().max_connections(1).connect_with(options).await?);
@@ -130,14 +130,14 @@ pub(crate) async fn run(config: RefreshConfig, dry_run: bool) -> Result<bool, Re
     Ok(left + rows == 0)
 }
 
-/// Refreshes until nothing is left but what can't be done, and reports it.
+/// Refreshes until only values that can't be normalized are out of date, and reports these.
 async fn refresh_all(across: &Across, encryption: &Encryption) -> Result<(), RefreshError> {
     let mut walked: Option<Instant> = None;
     let mut told = Instant::now();
     let mut progress = |what: &'static str, rows: u64| {
         if told.elapsed() > TELL_EVERY {
             told = Instant::now();
-            // A run goes on if nobody reads its progress.
+            // Errors of the progress output don't end the run.
             let _ = tell(format_args!("{what}: {rows} rows refreshed"));
         }
     };
@@ -162,7 +162,7 @@ async fn refresh_all(across: &Across, encryption: &Encryption) -> Result<(), Ref
     Ok(tell(format_args!("{rows} rows refreshed"))?)
 }
 
-/// Walks every table once.
+/// Processes every table once.
 async fn refresh(
     across: &Across,
     encryption: &Encryption,
@@ -182,7 +182,7 @@ async fn refresh(
     Ok(report)
 }
 
-/// Walks a table once.
+/// Processes a table once.
 async fn names_refresh(
     across: &Across,
     table: &'static KeyedTable,
@@ -216,7 +216,8 @@ async fn names_refresh(
     }
 }
 
-/// Writes a batch, row by row if names have become equal that must differ, and returns the number of rows written.
+/// Writes a batch and returns the number of changed rows. If names in a unique index have become equal, writes row by
+/// row.
 async fn names_write(
     across: &Across,
     table: &'static KeyedTable,
@@ -233,7 +234,7 @@ async fn names_write(
             continue;
         }
         name.is_equal = true;
-        // Its present form may equal another name by the letter, too.
+        // The normalized name may also equal another name exactly.
         name.parts.clone_from(&name.before);
         if let Some(alone) = repository::replace(across, table, std::slice::from_ref(name)).await? {
             written += alone;

@@ -13,14 +13,14 @@ pub(super) struct StoredName {
     pub(super) parts: Vec<String>,
 }
 
-/// Name on its way into its row.
+/// Normalized name with its keys, to be stored in its row.
 pub(super) struct NewName {
     pub(super) id: i64,
-    /// Parts as they were read; the row is changed only if it still has them.
+    /// Parts of the name as they were read. The row is changed only if it still has them.
     pub(super) before: Vec<String>,
     pub(super) parts: Vec<String>,
     pub(super) keys: NameKeys,
-    /// `true` if another row has the folded key, so that this one goes without it.
+    /// `true` if another row has the same folded key, so that this row stays without one.
     pub(super) is_equal: bool,
 }
 
@@ -35,7 +35,7 @@ pub(super) async fn is_owned(across: &Across, table: &str) -> Result<bool, Datab
 
 /// Returns `true` if a row has keys of another version, or none.
 pub(super) async fn is_left(across: &Across, KeyedTable { table, .. }: &KeyedTable) -> Result<bool, DatabaseError> {
-    // A condition each, as an index serves one at a time.
+    // One subquery for each condition, because an index serves one at a time.
     let sql = format!(
         "select exists (select from {table} where name_keys_version is null)
              or exists (select from {table} where name_keys_version < $1)
@@ -66,8 +66,8 @@ pub(super) async fn page(
     Ok(rows.fetch_all(across.pool()).await?)
 }
 
-/// Writes names with their keys and returns the number of rows written; `None`, and nothing is written, if names that must
-/// differ have become equal. Rows that others have locked are left, so that two refreshes do not wait for each other.
+/// Writes names with their keys and returns the number of changed rows. Writes nothing and returns `None` if names in a
+/// unique index have become equal. Skips locked rows, so that two refreshes do not wait for each other.
 pub(super) async fn replace(
     across: &Across,
     KeyedTable { table, key, parts, .. }: &KeyedTable,

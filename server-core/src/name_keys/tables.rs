@@ -1,16 +1,17 @@
-//! Tables whose rows have a name in the clear.
+//! Tables with a name that is stored in plain text.
 
 use server_shared::value::Name;
 
-/// A table whose rows have a name, its keys `name_folded` and `name_sort`, and their version `name_keys_version`.
+/// Table whose rows have a name, its keys `name_folded` and `name_sort`, and the version of the keys,
+/// `name_keys_version`.
 #[derive(Debug)]
 pub(super) struct KeyedTable {
     pub(super) table: &'static str,
     /// Primary key, a `bigint`.
     pub(super) key: &'static str,
-    /// Columns that the name consists of, in the order in which they sort.
+    /// Columns with the parts of the name, in the order in which they sort.
     pub(super) parts: &'static [&'static str],
-    /// Brings a part into its form; `None` if it has none.
+    /// Normalizes a part; returns `None` if that is not possible.
     pub(super) form: fn(&str) -> Option<String>,
 }
 
@@ -21,7 +22,7 @@ pub(super) static TABLES: &[KeyedTable] = &[
     KeyedTable { table: "specialties", key: "id", parts: &["name"], form: name::<200> },
     KeyedTable { table: "appointment_templates", key: "id", parts: &["name"], form: name::<200> },
     KeyedTable { table: "organizations", key: "id", parts: &["name"], form: name::<200> },
-    // The identity provider may know no name, and a closed account has none.
+    // The identity provider may have no name of a user, and a closed account has none.
     KeyedTable { table: "users", key: "id", parts: &["name"], form: |text| name::<200>(text).or(blank(text)) },
 ];
 

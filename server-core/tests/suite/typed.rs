@@ -1,4 +1,4 @@
-//! What people type, and what it is to Core: found by, equal to, sorted before, the same as, or refused.
+//! Values that people type, and the way in which Core searches, compares, sorts, normalizes or refuses them.
 
 use std::fmt::Write as _;
 
@@ -123,7 +123,7 @@ async fn names_have_one_form_or_none() {
     table.assert(10);
 }
 
-/// What a second address is to the first one.
+/// Relation of a second address to the first one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Address {
     Same,

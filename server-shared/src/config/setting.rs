@@ -20,7 +20,7 @@ pub trait Setting: Sized {
     fn parse(text: &str) -> Option<Self>;
 }
 
-/// A type that a comma-separated list can be made of.
+/// Type of the items of a comma-separated list.
 pub trait ListItem: Setting {
     /// The end of the sentence "the variable should be …", for the list.
     const LIST_SHOULD_BE: &'static str;

@@ -94,8 +94,8 @@ impl fmt::Debug for Key32 {
     }
 }
 
-/// Identifier of the key of a ciphertext: four bytes derived from the key, written into everything it seals.
-/// It only finds the key; the authentication tag proves that it is the right one.
+/// Id of the key of a ciphertext: four bytes derived from the key, written into everything it seals. It only finds the
+/// key; the authentication tag proves that it is the right one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyId([u8; 4]);
 

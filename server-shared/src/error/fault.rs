@@ -146,7 +146,7 @@ pub enum FaultKind {
     Unauthenticated,
     /// The caller may not do this (403).
     Forbidden,
-    /// The resource does not exist, or the caller may not know of it (404).
+    /// The resource does not exist, or the caller may not see it (404).
     NotFound,
     /// Conflicts with the present state (409).
     Conflict,

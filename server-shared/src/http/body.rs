@@ -140,7 +140,7 @@ pub async fn read(request: &Request, body: &mut RequestBody) -> Result<Vec<u8>, 
     let limit = limit(request);
     let mut reader = body.take().map_err(|_| ApiError::internal("the body was read twice"))?.into_async_read();
     let mut bytes = Vec::new();
-    // One byte more than allowed tells too large from just fitting.
+    // Reads one byte more than allowed, to detect a body that is too large.
     (&mut reader).take(limit as u64 + 1).read_to_end(&mut bytes).await.map_err(|_| incomplete())?;
     if bytes.len() > limit {
         return Err(too_large(limit));

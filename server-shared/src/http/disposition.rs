@@ -18,7 +18,7 @@ const ATTRIBUTE: AsciiSet = NON_ALPHANUMERIC
     .remove(b'|')
     .remove(b'~');
 
-/// Name of a file whose own name has no allowed character.
+/// Name of a file if its requested name has no allowed character.
 const UNNAMED: &str = "download";
 
 /// Returns the value for a file that is stored as `name` (RFC 6266): in the characters of ASCII for old clients,

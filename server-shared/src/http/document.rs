@@ -1,7 +1,7 @@
-//! The specification, finished.
+//! Finished OpenAPI specification of a service.
 //!
-//! poem-openapi emits OpenAPI 3.0.0 with a few inaccuracies; [`Document::of`] is the one function
-//! that every way of printing or serving a specification goes through, and mends them.
+//! poem-openapi emits OpenAPI 3.0.0 with a few inaccuracies. [`Document::of`] corrects them; every place that prints,
+//! serves or checks a specification uses it.
 
 mod texts;
 
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::mark;
 
-/// Largest integer that JavaScript keeps whole (2^53 − 1); no id or count exceeds it.
+/// Largest integer that JavaScript represents exactly (2^53 − 1); no id or count exceeds it.
 pub const LARGEST_INTEGER: i64 = 9_007_199_254_740_991;
 
 /// Any text without U+0000.
@@ -37,9 +37,9 @@ pub struct Info {
     pub version: &'static str,
     /// Description of the service, in Markdown.
     pub description: &'static str,
-    /// Operations that need no caller. An operation without security that is not listed is a fault.
+    /// Operations that need no credentials. An operation without security that is not listed here is a fault.
     pub public: &'static [&'static str],
-    /// Headers that the gate reads, so that no handler declares them; part of each secured operation.
+    /// Headers that the gate reads and no handler declares; parameters of each secured operation.
     pub headers: &'static [HeaderParameter],
 }
 
@@ -124,9 +124,9 @@ impl Document {
         &self.text
     }
 
-    /// Returns the texts that requests carry and of which the specification does not say what they may hold, as
-    /// `Schema/field` and `operation?parameter`. What people type has a type of [`value`](crate::value); machine text has a
-    /// pattern of ASCII.
+    /// Returns the texts of requests for which the specification states no allowed characters, as `Schema/field` and
+    /// `operation?parameter`. Text that people type has a type of [`value`](crate::value); machine text has a pattern
+    /// of ASCII.
     pub fn unstated_texts(&self) -> Vec<String> {
         texts::unstated(&self.value)
     }
@@ -150,7 +150,8 @@ impl Document {
     }
 }
 
-/// Merges the methods of a path that several APIs have. Written twice, the last one would hide the others.
+/// Merges the methods of a path that several APIs share. If the path were written twice, the last entry would hide the
+/// others.
 fn one_item_a_path(mut apis: Vec<MetaApi>) -> Vec<MetaApi> {
     let mut items: Vec<(usize, MetaPath)> = Vec::new();
     for (number, api) in apis.iter_mut().enumerate() {
@@ -167,7 +168,7 @@ fn one_item_a_path(mut apis: Vec<MetaApi>) -> Vec<MetaApi> {
     apis
 }
 
-/// An API's shape without its values: enough to print its specification.
+/// Type of an API without a value of it, which suffices to print its specification.
 struct Shape<T>(PhantomData<T>);
 
 impl<T: OpenApi> OpenApi for Shape<T> {
@@ -232,7 +233,7 @@ fn mend(node: &mut Value) {
     }
 }
 
-/// `application/json; charset=utf-8` is a header value; the key is a media type.
+/// Reduces keys of `content` to media types: `application/json; charset=utf-8` is a header value.
 fn content_types(fields: &mut Map<String, Value>) {
     if let Some(Value::Object(content)) = fields.get_mut("content") {
         *content = std::mem::take(content)
@@ -242,7 +243,7 @@ fn content_types(fields: &mut Map<String, Value>) {
     }
 }
 
-/// `allOf: [$ref, {siblings}]` beside the same siblings → `allOf: [$ref]` and the siblings once.
+/// Turns `allOf: [$ref, {siblings}]` beside the same siblings into `allOf: [$ref]` and the siblings once.
 fn reference_with_siblings(fields: &mut Map<String, Value>) {
     if let Some(Value::Array(parts)) = fields.get_mut("allOf") {
         let is_reference = parts.first().is_some_and(|part| part.get("$ref").is_some());
@@ -253,7 +254,8 @@ fn reference_with_siblings(fields: &mut Map<String, Value>) {
     }
 }
 
-/// Bounds of integers are integers; unsigned ones start at zero; 64 bits end where JavaScript does.
+/// Writes bounds of integers as integers, with a minimum of zero for unsigned ones and a maximum of 2^53 − 1 for 64
+/// bits.
 fn integers(fields: &mut Map<String, Value>) {
     if fields.get("type") != Some(&json!("integer")) {
         return;
@@ -282,7 +284,8 @@ fn integers(fields: &mut Map<String, Value>) {
     }
 }
 
-/// OpenAPI 3.0 lets only a schema with a `type` be nullable.
+/// Copies the type of the referenced schema to a nullable schema, because OpenAPI 3.0 requires a `type` beside
+/// `nullable`.
 fn copy_types_to_nullable(document: &mut Value) {
     let schemas = document.pointer("/components/schemas").cloned().unwrap_or_default();
     visit(document, &mut |fields| {
@@ -296,8 +299,8 @@ fn copy_types_to_nullable(document: &mut Value) {
     });
 }
 
-/// Every object that a request body can hold takes exactly its own fields, as the server does, and
-/// every text in it is one that can be stored.
+/// Forbids additional fields in every object that a request body can contain, as the server does, and U+0000 in its
+/// texts, which can't be stored.
 fn close_request_schemas(document: &mut Value) {
     let mut pending: Vec<String> = Vec::new();
     if let Some(paths) = document["paths"].as_object() {
@@ -313,7 +316,7 @@ fn close_request_schemas(document: &mut Value) {
         if let Some(schema) = document.pointer_mut(&format!("/components/schemas/{name}")) {
             references(schema, &mut pending);
             visit(schema, &mut |fields| {
-                // `type` tells a schema from an example or a list of fields that has a field named `properties`.
+                // `type` distinguishes a schema from an example or a list of fields with a field named `properties`.
                 let is_object = fields.get("type") == Some(&json!("object")) && fields.contains_key("properties");
                 if is_object && !fields.contains_key("additionalProperties") {
                     fields.insert("additionalProperties".to_owned(), json!(false));
@@ -373,21 +376,21 @@ fn finish_operation(
     });
     let has_body = operation.contains_key("requestBody");
     if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
-        // Only what the operation can give. Any request can have unknown or repeated parameters (400) or say that its
-        // body is encoded (415).
+        // Keeps only statuses that the operation can answer. Any request can have unknown or repeated parameters (400)
+        // or a `Content-Encoding` (415).
         responses.retain(|status, _| match status.as_str() {
             "401" => secured || signed,
             "403" => secured,
             "404" => secured || linked || path.contains('{'),
             "409" => method != "get",
             "413" => has_body,
-            // Of a POST without a body it is the Idempotency-Key that can be at fault.
+            // In a POST without a body, the Idempotency-Key can be wrong.
             "422" => has_body || (secured && method == "post"),
             _ => true,
         });
         for (status, response) in responses {
             if response["description"] == json!("") {
-                response["description"] = json!(if status == "201" { "Created." } else { "Done." });
+                response["description"] = json!(if status == "201" { "Created." } else { "Success." });
             }
         }
     }

@@ -48,7 +48,7 @@ pub(super) fn takes_gzip(operation: &MetaOperation) -> bool {
     operation.request.as_ref().is_some_and(|request| request.description == Some(PLAIN_OR_GZIP))
 }
 
-/// Refuses a body whose encoding the operation does not take.
+/// Refuses a body whose encoding the operation does not accept.
 pub(super) fn check(request: &Request, takes_gzip: bool) -> Result<(), ApiError> {
     match Encoding::of(request) {
         Some(Encoding::Plain) => Ok(()),

@@ -30,7 +30,7 @@ pub trait Probe: Send + Sync + 'static {
 pub struct Dependency {
     /// Name in the answer, e.g. `postgresql`.
     pub name: &'static str,
-    /// `true` if the service can't work without it.
+    /// `true` if the service can't work without the dependency.
     pub required: bool,
     /// Check of it.
     pub probe: Box<dyn Probe>,
@@ -46,7 +46,7 @@ enum Tag {
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub struct Health {
-    /// Always `ok`; a process that is not does not answer.
+    /// Always `ok`; a process that does not serve requests does not answer.
     pub status: HealthStatus,
     /// Version of the running binary.
     pub version: String,
@@ -86,11 +86,11 @@ impl Example for Ready {
 pub struct DependencyState {
     /// Name of the dependency.
     pub name: String,
-    /// `true` if it answered in time.
+    /// `true` if the dependency answered in time.
     pub up: bool,
-    /// `true` if the service can't work without it.
+    /// `true` if the service can't work without the dependency.
     pub required: bool,
-    /// Time that the answer took, in milliseconds.
+    /// Duration of the check in milliseconds.
     pub latency_ms: f64,
 }
 
@@ -108,7 +108,7 @@ pub struct HealthApi {
 }
 
 impl HealthApi {
-    /// Asks `dependencies` when `/ready` is called, at most once a second.
+    /// Asks `dependencies` if `/ready` is called, at most once a second.
     pub fn new(version: &'static str, dependencies: Vec<Dependency>) -> Self {
         Self { version, dependencies: Arc::new(dependencies), verdict: Arc::default() }
     }
@@ -128,18 +128,18 @@ impl HealthApi {
 
 #[OpenApi]
 impl HealthApi {
-    /// Say that the process serves
+    /// Check that the process serves requests
     ///
-    /// Checks no dependency, so it stays 200 while one is down.
+    /// Answers 200 as long as the process serves requests. Does not check the dependencies; see `ready_get`.
     #[oai(path = "/health", method = "get", operation_id = "health_get", tag = "Tag::Platform")]
     async fn health_get(&self) -> Result<Json<Health>, ApiError> {
         Ok(Json(Health { status: HealthStatus::Ok, version: self.version.to_owned() }))
     }
 
-    /// Check the dependencies
+    /// Check the dependencies of the service
     ///
-    /// 503 `not_ready` when a required one does not answer; `details.dependencies` has the same
-    /// entries as the body of a 200. The answer may be a second old.
+    /// Answers 503 `not_ready` if a required one does not answer; `details.dependencies` has the same entries as the
+    /// body of a 200. The answer may be a second old.
     #[oai(path = "/ready", method = "get", operation_id = "ready_get", tag = "Tag::Platform")]
     async fn ready_get(&self) -> Result<Json<Ready>, ApiError> {
         let dependencies = self.verdict().await;

@@ -152,7 +152,7 @@ pub fn operations<T: OpenApi>() -> Vec<Operation> {
     all
 }
 
-/// An API tuple whose every endpoint knows its operation.
+/// Tuple of APIs in which every endpoint knows its operation.
 pub struct Operations<T> {
     api: T,
     gate: Arc<dyn Gate>,

@@ -6,9 +6,9 @@ use poem_openapi::{
     types::{Example, ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type},
 };
 
-/// Entries of a page when the caller names no size.
+/// Number of entries on a page if the caller states none.
 const DEFAULT_SIZE: u32 = 25;
-/// Most entries of a page.
+/// Maximum number of entries on a page.
 pub const LARGEST_SIZE: u32 = 100;
 
 /// One page of a list.
@@ -17,7 +17,7 @@ pub const LARGEST_SIZE: u32 = 100;
 pub struct Page<T: ParseFromJSON + ToJSON + Example + Send + Sync> {
     /// Entries of this page, in the requested order.
     pub data: Vec<T>,
-    /// Number of this page, and the size of the whole list.
+    /// Position of the page in the list, and the size of the list.
     pub meta: PageMeta,
 }
 
@@ -33,13 +33,13 @@ pub struct PageMeta {
     /// Number of this page, from 1.
     #[oai(validator(minimum(value = "1")))]
     pub page: u32,
-    /// Most entries of a page.
+    /// Maximum number of entries on a page.
     #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
     pub page_size: u32,
-    /// Number of entries of all pages.
+    /// Number of entries on all pages.
     #[oai(validator(minimum(value = "0")))]
     pub total: i64,
-    /// Number of pages; 0 when there is no entry.
+    /// Number of pages; 0 if there is no entry.
     #[oai(validator(minimum(value = "0")))]
     pub total_pages: i64,
 }

@@ -8,9 +8,9 @@ use serde_json::json;
 
 use crate::error::{ApiError, FieldFault};
 
-/// Longest query in bytes: more than twice the longest that an operation takes, a hundred ids.
+/// Longest query in bytes: more than twice the longest valid query, a list of 100 ids.
 const BYTES: usize = 8 * 1024;
-/// Most parameters of a query.
+/// Maximum number of parameters of a query.
 const PARAMETERS: usize = 200;
 /// Headers that are read on each request.
 const HEADERS: [&str; 2] = ["Authorization", "Content-Type"];
@@ -26,7 +26,7 @@ pub(super) struct Parameters {
 #[derive(Debug)]
 struct Parameter {
     name: String,
-    /// Declared as a list whose items are sent one by one.
+    /// `true` if the parameter is declared as a list whose items are sent one by one.
     is_list: bool,
 }
 

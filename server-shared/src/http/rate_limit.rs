@@ -14,14 +14,14 @@ use crate::{
     rate_limit::{Limiter, Policy, Verdict, Who},
 };
 
-/// Requests that a caller may make in a period.
+/// Number of requests in the whole budget.
 pub const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
-/// Requests that would still be admitted now.
+/// Number of requests that the budget still allows now.
 pub const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
-/// Seconds until all of the budget is back.
+/// Seconds until the whole budget is available again.
 pub const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
-/// 429, with when to come back.
+/// Returns the error 429 with `Retry-After`.
 pub fn refusal(verdict: &Verdict) -> ApiError {
     ApiError::new(
         StatusCode::TOO_MANY_REQUESTS,

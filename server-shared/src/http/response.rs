@@ -47,11 +47,11 @@ macro_rules! json_response {
 
 json_response!(
     /// 201 with the created resource.
-    Created, StatusCode::CREATED, "Created; the body is what was created."
+    Created, StatusCode::CREATED, "Created. The body is the created resource."
 );
 json_response!(
     /// 202 with the state of the work.
-    Accepted, StatusCode::ACCEPTED, "Accepted; the body says what was stored."
+    Accepted, StatusCode::ACCEPTED, "Accepted. The body states what was stored, or the job that was started."
 );
 
 /// 204 without a body.
@@ -60,7 +60,7 @@ pub struct NoContent;
 
 impl ApiResponse for NoContent {
     fn meta() -> MetaResponses {
-        meta(StatusCode::NO_CONTENT, "Done; there is nothing to return.", Vec::new())
+        meta(StatusCode::NO_CONTENT, "Success without a body.", Vec::new())
     }
 
     fn register(_registry: &mut Registry) {}

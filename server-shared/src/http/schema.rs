@@ -1,4 +1,4 @@
-//! The published schemas, compiled once each to validators.
+//! Published schemas, each compiled once to a validator.
 //!
 //! Validation of a body allocates no memory. The faults of an invalid body are found list by list: each list's length
 //! before its items, the items one after the other, so that the memory holds the faults of one item at a time, beside
@@ -22,20 +22,20 @@ use self::{
 };
 use crate::{error::FieldFault, value::FORMATS};
 
-/// Most values of any body: some 20 MB once they are parsed.
+/// Maximum number of values in any body: about 20 MB when parsed.
 const MOST_VALUES: usize = 150_000;
-/// Values that a body may have beyond its largest valid one and a quarter more, so that a list that is a
-/// little too long is answered with that fault.
+/// Number of values that a body may have in addition to 1.25 times those of the largest valid body, so that a slightly
+/// too long list is reported as that fault.
 const VALUES_TO_SPARE: usize = 1_000;
-/// Depth to which schemas are followed; a schema that refers to itself may nest without end.
+/// Depth to which schemas are followed, because a schema that refers to itself may nest infinitely.
 const DEEPEST: usize = 16;
 
 /// The validators of a schema, each compiled when it is first needed.
 #[derive(Debug, Default)]
 struct Compiled {
-    /// Validator of all of it.
+    /// Validator of the whole schema.
     whole: OnceLock<Result<Validator, String>>,
-    /// Validator of all of it, without the items of its lists.
+    /// Validator of the schema without the items of its lists.
     shell: OnceLock<Result<Validator, String>>,
 }
 
@@ -45,7 +45,7 @@ struct Compiled {
 pub struct Schemas {
     /// Every schema, as JSON Schema; those of items have names of their own.
     whole: Value,
-    /// The same, with lists of anything.
+    /// The same schemas, with lists of any items.
     shells: Value,
     compiled: HashMap<String, Compiled>,
 }
@@ -72,8 +72,8 @@ impl Schemas {
         self.compiled.keys().try_for_each(|name| self.whole(name).and(self.shell(name)).map(|_| ()))
     }
 
-    /// Returns the most values that a body for the schema called `name` may have: those of its largest valid one, and
-    /// some to spare.
+    /// Returns the maximum number of values of a body with the schema `name`: those of the largest valid body, and a
+    /// margin.
     pub fn most_values(&self, name: &str) -> usize {
         let largest = self.named(name).map_or(1, |schema| self.largest(schema, DEEPEST));
         (largest + largest / 4).saturating_add(VALUES_TO_SPARE).min(MOST_VALUES)

@@ -38,7 +38,7 @@ pub fn body(document: impl Document) -> Body {
             && !outlet.sender.is_closed()
         {
             tracing::error!(error = causes(&fault), "a document broke off");
-            // If the receiver has gone, nobody has to learn of it.
+            // Ignores a receiver that has been dropped.
             let _ = outlet.sender.send(Err(io::Error::other("the document broke off"))).await;
         }
     });

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Mark;
 
-/// A secret on its way into the one answer that shows it.
+/// Secret for the only answer that shows it.
 ///
 /// A response type that holds one marks its operations: their answers are not kept for a repeated request. It can't be
 /// written as text, copied or logged, and its memory is cleared when it is dropped:

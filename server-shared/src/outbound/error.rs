@@ -87,7 +87,7 @@ impl From<reqwest::Error> for OutboundError {
     }
 }
 
-/// Looks into `io::Error` as well, whose wrapped error is not among its sources.
+/// Also checks the error inside `io::Error`, which `source` does not return.
 fn is_tls(error: &(dyn Error + 'static)) -> bool {
     let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     error.is::<rustls::Error>() || wrapped.is_some_and(|wrapped| is_tls(wrapped))

@@ -1,4 +1,4 @@
-//! Budget of one caller, as far as this process knows it.
+//! Budget of one caller, as known to this process.
 
 use super::Policy;
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-/// A class of requests and how many of them a caller may make.
+/// Class of requests, and the budget of a caller for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     class: &'static str,
@@ -90,9 +90,9 @@ pub struct Verdict {
     pub admitted: bool,
     /// The class it was counted in.
     pub class: &'static str,
-    /// Requests in a period.
+    /// Number of requests in the whole budget.
     pub limit: u32,
-    /// Requests that would still be admitted now.
+    /// Number of requests that the budget still allows now.
     pub remaining: u32,
     /// Time until the whole budget is available again.
     pub reset: Duration,

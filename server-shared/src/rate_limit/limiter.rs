@@ -25,9 +25,9 @@ use crate::{
 
 /// Time for which requests are collected before they are reported to Redis.
 const COLLECT: Duration = Duration::from_millis(20);
-/// Most callers in one message to Redis.
+/// Maximum number of callers in one message to Redis.
 const BATCH: usize = 500;
-/// Callers that are remembered at once.
+/// Maximum number of callers in memory.
 const CAPACITY: u64 = 200_000;
 /// Time after which a caller without requests is forgotten. It exceeds the longest period, so nothing is owed then.
 const IDLE: Duration = Duration::from_mins(10);
@@ -95,7 +95,7 @@ impl Limiter {
         verdict
     }
 
-    /// Returns the refusal that the next request would get, as far as this process knows. Counts nothing.
+    /// Returns the refusal that the next request would get by the counts of this process. Counts nothing.
     pub fn refusal(&self, policy: Policy, who: Who) -> Option<Verdict> {
         let bucket = self.0.buckets.get(&(policy.class(), who))?;
         let debt = lock(&bucket).debt(self.now());

@@ -8,18 +8,18 @@ use super::{
     text_type,
 };
 
-/// Longest address, in characters (RFC 5321, with the path's brackets off).
+/// Longest address, in characters (RFC 5321, without the brackets of the path).
 const LONGEST: usize = 254;
 const PATTERN: &str = r"^ *[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+ *$";
 
-/// An e-mail address: NFC, its host in ASCII form and lower case.
+/// E-mail address in NFC, with the host in ASCII form and lower case.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct EmailAddress(String);
 
 impl EmailAddress {
     const RULE: &'static str = "must be an e-mail address: local part, @ and a host name";
 
-    /// Brings `text` into the form of an address; `None` if it is none.
+    /// Parses and normalizes an address; returns `None` if `text` is not one.
     pub fn parse(text: &str) -> Option<Self> {
         let text = composed(text.trim_matches(is_white));
         let (local, host) = text.split_once('@')?;
@@ -42,14 +42,15 @@ impl EmailAddress {
         (address.chars().count() <= LONGEST).then_some(Self(address))
     }
 
-    /// Returns the key by which addresses are equal: the local part case-folded, too.
+    /// Returns the key by which addresses are compared; in it, the local part is case-folded, too.
     ///
-    /// Local parts are case-sensitive by the letter of the standard and by no provider's practice.
+    /// The standard makes local parts case-sensitive, but no provider treats them so.
     pub fn key(&self) -> String {
         Self::key_of(&self.0)
     }
 
-    /// Returns the key of an address that was stored in any form; of a text that is no address, the text case-folded.
+    /// Returns the key of an address that was stored in any form. If the text is not an address, returns the
+    /// case-folded text.
     pub fn key_of(stored: &str) -> String {
         let parsed = Self::parse(stored);
         let text = parsed.as_ref().map_or(stored.trim(), Self::as_str);

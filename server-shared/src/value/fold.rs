@@ -1,4 +1,4 @@
-//! Text as search and uniqueness compare it.
+//! Folding of text for search and uniqueness.
 
 use icu_casemap::{CaseMapper, CaseMapperBorrowed};
 use icu_normalizer::DecomposingNormalizerBorrowed;
@@ -11,19 +11,19 @@ const CASES: CaseMapperBorrowed<'static> = CaseMapper::new();
 const CLASSES: CodePointMapDataBorrowed<'static, CanonicalCombiningClass> =
     CodePointMapData::<CanonicalCombiningClass>::new();
 
-/// Returns the key by which texts are equal: full case folding, compatibility decomposition, accents off, quotes and
-/// hyphens unified, one space between words. `folded(folded(t)) == folded(t)`.
+/// Returns the key by which texts are compared: full case folding, compatibility decomposition, no accents, unified
+/// quotes and hyphens, one space between words. `folded(folded(t)) == folded(t)`.
 ///
 /// `Groß` and `GROSS` have one key, as `Σίσυφος` and `ΣΊΣΥΦΟΣ` have, and `O’Connor` and `o'connor`.
 pub fn folded(text: &str) -> String {
     let mut key = String::with_capacity(text.len());
     let text: String = text.chars().map(as_quote).collect();
+    // Decomposed before the case is folded, because NFKD turns symbols such as `ℌ` into capital letters.
     let decomposed = NFKD.normalize(&text);
     let cased = CASES.fold_string(&decomposed);
     let letters = NFKD.normalize(&cased);
     let mut gap = false;
     for letter in letters.chars() {
-        // Some capitals that NFKD uncovers are folded to letters that have no case of their own left.
         if is_white(letter) {
             gap = !key.is_empty();
             continue;
@@ -40,7 +40,7 @@ pub fn folded(text: &str) -> String {
     key
 }
 
-/// Returns the words of [`folded`] text, each once: a search finds a text that holds all of them, in any order.
+/// Returns the words of [`folded`] text, each once. A search finds texts that contain all of them, in any order.
 pub fn folded_words(text: &str) -> Vec<String> {
     let mut words: Vec<String> = folded(text).split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
     words.sort_unstable();
@@ -48,8 +48,9 @@ pub fn folded_words(text: &str) -> Vec<String> {
     words
 }
 
-/// Tells whether a character is an accent: a mark above, below or across a letter, or a point of Hebrew or Arabic script. Vowel
-/// signs, viramas, nuktas and kana's voicing marks are letters to those who write them, and stay.
+/// Returns `true` if a character is an accent: a mark above, below or across a letter, or a point of Hebrew or Arabic
+/// script. Vowel signs, viramas, nuktas and the voicing marks of kana are not: in their scripts they distinguish
+/// letters.
 fn is_accent(letter: char) -> bool {
     use CanonicalCombiningClass as Class;
     let class = CLASSES.get(letter);
@@ -68,10 +69,11 @@ fn as_quote(letter: char) -> char {
     }
 }
 
-/// Appends `letter` without what Unicode does not take for an accent: strokes, and the shapes of quotes and hyphens.
+/// Appends `letter` with the differences removed that Unicode does not decompose: strokes, and the shapes of quotes and
+/// hyphens.
 fn push_plain(key: &mut String, letter: char) {
     let plain = match letter {
-        // Letters with a stroke; the root collation has them equal to the plain letter but for accents, too.
+        // Letters with a stroke. The root collation also treats the stroke like an accent.
         'ø' => 'o',
         'ł' => 'l',
         'đ' | 'ð' => 'd',

@@ -1,4 +1,4 @@
-//! Formats of the specification that are not JSON Schema's own, or are stricter here.
+//! Formats of the specification that JSON Schema does not define, or that are stricter here.
 
 use super::{
     email::EmailAddress,
@@ -7,24 +7,24 @@ use super::{
     text::{as_line, as_name, as_prose},
 };
 
-/// A format of the specification.
+/// Format of the specification.
 #[derive(Debug, Clone, Copy)]
 pub struct Format {
-    /// Name of the format, as `format` has it.
+    /// Name of the format in the keyword `format`.
     pub name: &'static str,
-    /// Tells a text that has the format.
+    /// Function that returns `true` if a text has the format.
     pub is_valid: fn(&str) -> bool,
     /// Brings a text into its form; `None` for one that has none, or of which no rule depends on the form.
     pub form: fn(&str) -> Option<String>,
-    /// The rule, as an error tells it.
+    /// Rule, as error messages state it.
     pub rule: &'static str,
 }
 
-/// Formats that bodies are checked for. Lengths and blankness are stated by the schema's own keywords.
+/// Formats that bodies are checked against. Other keywords of the schema state lengths and forbid blank texts.
 pub const FORMATS: [Format; 6] = [
     Format {
         name: "name",
-        // A blank text is told by the pattern.
+        // The pattern already refuses a blank text.
         is_valid: |text| as_name(text).is_some() || as_line(text).is_some_and(|line| line.is_empty()),
         form: as_name,
         rule: "must have a visible character and no control characters",

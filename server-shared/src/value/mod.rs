@@ -1,8 +1,8 @@
-//! Values that people type, in one form before anything compares or stores them.
+//! Types for values that people type. They normalize a value before it is compared or stored.
 //!
 //! Request bodies and parameters hold these types in place of `String` and `DateTime`. Each type publishes its rules in
-//! the specification as a pattern and a [`format`](FORMATS); bodies are checked against both before they are parsed, so that a
-//! fault names its field. Parsing then brings the value into its one form.
+//! the specification as a pattern and a [`format`](FORMATS); bodies are checked against both before they are parsed, so
+//! that a fault names its field. Parsing then normalizes the value.
 //!
 //! | Type | Form |
 //! |---|---|
@@ -39,17 +39,17 @@ pub use self::{
 macro_rules! text_type {
     ([$($generics:tt)*] $type:ty, $name:literal, $schema:expr) => {
         impl<$($generics)*> $type {
-            /// Returns the text in its one form.
+            /// Returns the normalized text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
 
-            /// Takes a text of the program itself, which is in its one form already.
+            /// Wraps a text of the program itself, which must be normalized already.
             pub fn from_static(text: &'static str) -> Self {
                 Self(text.to_owned())
             }
 
-            /// Takes the text out.
+            /// Returns the normalized text and consumes the value.
             pub fn into_inner(self) -> String {
                 self.0
             }
@@ -67,7 +67,7 @@ macro_rules! text_type {
             }
         }
 
-        /// Text that people type may be personal: logs have nothing of it.
+        /// Hides the text, because text that people type may be personal and must not appear in logs.
         impl<$($generics)*> std::fmt::Debug for $type {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(concat!($name, "(…)"))

@@ -1,4 +1,4 @@
-//! Moments as PostgreSQL keeps them.
+//! Moments with the precision and range of PostgreSQL.
 
 use std::{borrow::Cow, fmt, ops::Deref};
 
@@ -13,29 +13,29 @@ use serde_json::Value;
 const FIRST_YEAR: i32 = 1900;
 /// Last year that a moment may be in, in UTC.
 const LAST_YEAR: i32 = 9999;
-/// The years, as the text has them.
+/// Allowed years, as the error message states them.
 const PATTERN: &str = "^(1899|19[0-9]{2}|[2-9][0-9]{3})-";
 
-/// A moment that a caller sent: UTC, in microseconds, from 1900 to 9999.
+/// Moment that a caller sent: in UTC, with microseconds, from 1900 to 9999.
 ///
-/// Finer fractions are cut off before anything is checked, as PostgreSQL would round them afterwards; a leap second is the
-/// next second, as PostgreSQL has it.
+/// Finer fractions are cut off before any check, because PostgreSQL would round them later. A leap second becomes the
+/// next second, as in PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(DateTime<Utc>);
 
 impl Moment {
     const RULE: &'static str = "must be a moment of RFC 3339 between the years 1900 and 9999";
 
-    /// Reads RFC 3339; `None` if it is not that, or in a year that is out of bounds.
+    /// Parses RFC 3339; returns `None` for any other text or a year out of bounds.
     pub fn parse(text: &str) -> Option<Self> {
         Self::of(DateTime::parse_from_rfc3339(text).ok()?.to_utc())
     }
 
-    /// Brings a moment into its form; `None` if its year is out of bounds.
+    /// Normalizes a moment; returns `None` if its year is out of bounds.
     pub fn of(moment: DateTime<Utc>) -> Option<Self> {
         const SECOND: u32 = 1_000_000_000;
         let moment = match moment.nanosecond().checked_sub(SECOND) {
-            // chrono writes a leap second as a second of two billion nanoseconds.
+            // chrono represents a leap second by up to two billion nanoseconds.
             Some(nanoseconds) => moment
                 .with_nanosecond(nanoseconds)
                 .and_then(|second| second.checked_add_signed(TimeDelta::seconds(1)))?,
@@ -50,7 +50,7 @@ impl Moment {
         self.0
     }
 
-    /// Brings a moment into its form; one that is out of bounds becomes the bound.
+    /// Normalizes a moment; one that is out of bounds becomes the nearest bound.
     pub fn nearest(moment: DateTime<Utc>) -> Self {
         let at = |year, month, day| Utc.with_ymd_and_hms(year, month, day, 0, 0, 0).single().unwrap_or(moment);
         Self::of(moment).unwrap_or_else(|| {

@@ -11,11 +11,11 @@ use super::text_type;
 const LONGEST: usize = 32;
 const PATTERN: &str = r"^ *[+(]?[0-9(][0-9 ()/.\u00a0\u2009\u202f\u2010-\u2013-]+$";
 
-/// A telephone number as it was typed; [`PhoneNumber::e164`] is the form that is compared.
+/// Telephone number as it was typed. Comparisons use [`PhoneNumber::e164`].
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PhoneNumber(String);
 
-/// A number that the numbering plans don't know.
+/// Fault of a number that matches no numbering plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is no telephone number of its country")]
 pub struct PhoneFault;
@@ -24,7 +24,7 @@ impl PhoneNumber {
     const RULE: &'static str = "must be a telephone number: digits, in groups if you like, after + and the country's \
                                 prefix or in the national form";
 
-    /// Takes `text` for a number if it looks like one; white space and hyphens become plain ones.
+    /// Accepts `text` if it looks like a number; replaces white space and hyphens by plain ones.
     pub fn parse(text: &str) -> Option<Self> {
         let plain = |letter: char| match letter {
             '\u{a0}' | '\u{202f}' | '\u{2009}' => ' ',
@@ -38,10 +38,10 @@ impl PhoneNumber {
         (allowed && (3..=20).contains(&digits) && text.len() <= LONGEST).then_some(Self(text))
     }
 
-    /// Returns the number in E.164, e.g. `+4930123456`; a national form is read as one of `country`. Without a country a
-    /// national form stays national: its digits.
+    /// Returns the number in E.164, e.g. `+4930123456`. A number in national form is read as a number of `country`;
+    /// without a country, only its digits are returned.
     ///
-    /// [`PhoneFault`] if no number of that country has this form.
+    /// Returns [`PhoneFault`] if no number of that country has this form.
     pub fn e164(&self, country: Option<CountryCode>) -> Result<String, PhoneFault> {
         let text = international(&self.0);
         if !text.starts_with('+') && country.is_none() {
@@ -51,19 +51,19 @@ impl PhoneNumber {
         Ok(number.format().mode(Mode::E164).to_string())
     }
 
-    /// Returns `true` if the number is in its national form, so that the country decides which one it is.
+    /// Returns `true` if the number is in national form, so that its meaning depends on the country.
     pub fn is_national(&self) -> bool {
         !international(&self.0).starts_with('+')
     }
 
-    /// Returns the key by which a stored number is found: E.164 as far as it can be told, else its digits.
+    /// Returns the key by which a stored number is found: E.164 if the number can be parsed, otherwise its digits.
     pub fn key_of(stored: &str, country: Option<CountryCode>) -> String {
         let known = Self::parse(stored).and_then(|number| number.e164(country).ok());
         known.unwrap_or_else(|| digits(&international(stored)))
     }
 }
 
-/// Writes a leading `00` as `+`, and leaves out the `(0)` of `+44 (0)20…`, which is dialled within the country only.
+/// Replaces a leading `00` by `+`, and removes the `(0)` of `+44 (0)20…`, which is dialled within the country only.
 fn international(text: &str) -> Cow<'_, str> {
     let text = text.trim();
     let abroad = text.strip_prefix("00").map(|rest| Cow::Owned(format!("+{rest}"))).unwrap_or(Cow::Borrowed(text));
@@ -81,12 +81,12 @@ fn digits(text: &str) -> String {
     sign.chars().chain(text.chars().filter(char::is_ascii_digit)).collect()
 }
 
-/// A country by its two letters (ISO 3166-1 alpha-2), of which national telephone numbers are read.
+/// Code of the country (ISO 3166-1 alpha-2) in which national telephone numbers are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CountryCode(Id);
 
 impl CountryCode {
-    /// Returns the country with these two capital letters; `None` if it has no numbering plan.
+    /// Parses a code of two capital letters; returns `None` if the country has no numbering plan.
     pub fn parse(letters: &str) -> Option<Self> {
         let capital = letters.len() == 2 && letters.bytes().all(|letter| letter.is_ascii_uppercase());
         capital.then(|| letters.parse().ok()).flatten().map(Self)

@@ -6,14 +6,15 @@ use icu_collator::{Collator, CollatorBorrowed, CollatorPreferences, options::Col
 
 use super::fold::folded;
 
-/// Version of the stored keys: of the collation's data, of folding, and of how keys are made of names.
+/// Version of the stored keys: of the collation's data, of folding, and of the way in which keys are derived from
+/// names.
 ///
-/// A row with another version has keys that are made anew. A test computes a fingerprint of many keys and fails when a new
-/// version of the libraries changes one; the constant is raised then.
+/// Rows with another version are refreshed. A test computes a fingerprint of many keys and fails if a new version of
+/// the libraries changes one; increase the constant then.
 pub const KEYS_VERSION: i32 = 1;
 
-/// Most bytes of a key that is stored. A page of an index must hold one; only ligatures that stand for whole phrases come
-/// to more within the length of a name.
+/// Maximum length of a stored key in bytes. It must fit into a page of an index; within the length of a name, only
+/// ligatures that stand for whole phrases exceed it.
 const LONGEST: usize = 2048;
 
 /// Sorts below every character, so that `last U+FFFE first` sorts by the last name first (UTS #35, "merge sort keys").
@@ -22,21 +23,21 @@ const SEPARATOR: char = '\u{fffe}';
 static ROOT: LazyLock<Option<CollatorBorrowed<'static>>> =
     LazyLock::new(|| Collator::try_new(CollatorPreferences::default(), CollatorOptions::default()).ok());
 
-/// Returns bytes that compare as the Unicode collation (root, CLDR) compares `parts`, the first one first.
+/// Returns bytes whose order is that of `parts` in the Unicode collation (root, CLDR), the first part first.
 pub fn sort_key(parts: &[&str]) -> Vec<u8> {
     let mut text = String::new();
     for part in parts {
         if !text.is_empty() {
             text.push(SEPARATOR);
         }
-        // One that stands in a name must not end it.
+        // A separator within a name must not end the part.
         text.extend(part.chars().filter(|letter| *letter != SEPARATOR));
     }
     let mut key = Vec::with_capacity(3 * text.len());
     match &*ROOT {
         // Writing into memory can't fail.
         Some(collator) => _ = collator.write_sort_key_to(&text, &mut key),
-        // The data is compiled in; were it not, lists would at least sort by letters.
+        // Can't happen, because the data is compiled in; the fallback sorts by folded letters.
         None => key.extend_from_slice(folded(&text).as_bytes()),
     }
     key
@@ -45,11 +46,11 @@ pub fn sort_key(parts: &[&str]) -> Vec<u8> {
 /// Keys of a name, stored in its row.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NameKeys {
-    /// Key that search and uniqueness compare; see [`folded`].
+    /// Text that search and unique indexes compare; see [`folded`].
     pub folded: String,
-    /// Key that lists sort by; see [`sort_key`].
+    /// Bytes that lists sort by; see [`sort_key`].
     pub sort: Vec<u8>,
-    /// Version of both keys.
+    /// Version of both keys; see [`KEYS_VERSION`].
     pub version: i32,
 }
 
@@ -61,7 +62,7 @@ impl fmt::Debug for NameKeys {
 }
 
 impl NameKeys {
-    /// Makes the keys of a name of `parts`, in the order in which they sort.
+    /// Computes the keys of a name with these parts, in the order in which they sort.
     pub fn of(parts: &[&str]) -> Self {
         let (mut folded, mut sort) = (folded(&parts.join(" ")), sort_key(parts));
         let longest = folded.len().min(LONGEST);

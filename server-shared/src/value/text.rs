@@ -15,11 +15,11 @@ const WHITE_SPACE: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<W
 
 /// One line without control characters that is not blank, in the terms of JSON Schema.
 pub(super) const LINE_PATTERN: &str = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$";
-/// The same, and it may be empty.
+/// The same pattern, but the line may be empty.
 const OPTIONAL_LINE_PATTERN: &str = r"^[^\x00-\x1f\x7f]*$";
 /// Lines without other control characters than line ends and tabs, not all blank.
 const PROSE_PATTERN: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$";
-/// The same, and they may be empty.
+/// The same pattern, but the text may be empty.
 const OPTIONAL_PROSE_PATTERN: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$";
 
 /// Name of a person or a thing: 1 to `MAX` characters.
@@ -43,7 +43,7 @@ pub struct Prose<const MIN: usize, const MAX: usize>(String);
 impl<const MAX: usize> Name<MAX> {
     const RULE: &'static str = "must be a name: a visible character and no control characters";
 
-    /// Brings `text` into the form of a name; `None` if it is none, or is longer than `MAX` characters.
+    /// Normalizes a name; returns `None` if `text` is not a name or is longer than `MAX` characters.
     pub fn parse(text: &str) -> Option<Self> {
         let name = as_name(text)?;
         fits(&name, 1, MAX).then_some(Self(name))
@@ -53,7 +53,7 @@ impl<const MAX: usize> Name<MAX> {
 impl<const MIN: usize, const MAX: usize> Line<MIN, MAX> {
     const RULE: &'static str = "must be one line of text without control characters";
 
-    /// Brings `text` into the form of a line; `None` if it is none, or has not `MIN` to `MAX` characters.
+    /// Normalizes a line; returns `None` if `text` is not a line or does not have `MIN` to `MAX` characters.
     pub fn parse(text: &str) -> Option<Self> {
         let line = as_line(text)?;
         fits(&line, MIN, MAX).then_some(Self(line))
@@ -63,8 +63,8 @@ impl<const MIN: usize, const MAX: usize> Line<MIN, MAX> {
 impl<const MIN: usize, const MAX: usize> Prose<MIN, MAX> {
     const RULE: &'static str = "must be text without control characters but line ends and tabs";
 
-    /// Brings `text` into the form of a longer text; `None` if it has other control characters, or has not `MIN` to
-    /// `MAX` characters.
+    /// Normalizes a longer text; returns `None` if it has other control characters or does not have `MIN` to `MAX`
+    /// characters.
     pub fn parse(text: &str) -> Option<Self> {
         let prose = as_prose(text)?;
         fits(&prose, MIN, MAX).then_some(Self(prose))
@@ -114,7 +114,7 @@ fn fits(text: &str, min: usize, max: usize) -> bool {
     (min..=max).contains(&text.chars().count())
 }
 
-/// Returns the form of a name; `None` without a visible character or with a control character.
+/// Returns the normalized name; `None` without a visible character or with a control character.
 pub(super) fn as_name(text: &str) -> Option<String> {
     let line = as_line(text).filter(|line| !line.is_empty())?;
     let mut name = String::with_capacity(line.len());
@@ -127,8 +127,8 @@ pub(super) fn as_name(text: &str) -> Option<String> {
     Some(name)
 }
 
-/// Returns the form of a line, which is empty for a blank one; `None` with a control character, or with characters of
-/// which none is visible.
+/// Returns the normalized line, which is empty for a blank one; `None` with a control character, or with only invisible
+/// characters.
 pub(super) fn as_line(text: &str) -> Option<String> {
     let breaks_line = |letter: char| letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}');
     if text.chars().any(|letter| breaks_line(letter) || breaks_direction(letter)) {
@@ -137,15 +137,15 @@ pub(super) fn as_line(text: &str) -> Option<String> {
     seen(text)
 }
 
-/// Returns the form of a longer text, which is empty for a blank one; `None` with a control character, or with
-/// characters of which none is visible.
+/// Returns the normalized text, which is empty for a blank one; `None` with a control character, or with only invisible
+/// characters.
 pub(super) fn as_prose(text: &str) -> Option<String> {
     let text = text.replace("\r\n", "\n");
     let allowed = |letter: char| matches!(letter, '\n' | '\t') || !(letter.is_control() || breaks_direction(letter));
     text.chars().all(allowed).then(|| seen(&text)).flatten()
 }
 
-/// NFC, trimmed; empty if it is blank, and `None` if something is there that nobody sees.
+/// Returns the text in NFC and trimmed; an empty text if it is blank, and `None` if it has only invisible characters.
 fn seen(text: &str) -> Option<String> {
     let text = NFC.normalize(text);
     let is_edge = |letter: char| is_white(letter) || IGNORABLE.contains(letter);
@@ -153,7 +153,7 @@ fn seen(text: &str) -> Option<String> {
     if trimmed.is_empty() {
         return text.chars().all(is_white).then(String::new);
     }
-    // The braille blank is a symbol by its category and nothing to the eye.
+    // Unicode classifies the blank of braille as a symbol, but it is invisible.
     trimmed.chars().any(|letter| !is_white(letter) && !is_invisible(letter)).then(|| trimmed.to_owned())
 }
 
@@ -161,7 +161,7 @@ pub(super) fn is_white(letter: char) -> bool {
     WHITE_SPACE.contains(letter)
 }
 
-/// Tells whether a character shows nothing: default-ignorable by Unicode, or the blank pattern of braille.
+/// Returns `true` if a character is invisible: default-ignorable in Unicode, or the blank pattern of braille.
 pub(super) fn is_invisible(letter: char) -> bool {
     IGNORABLE.contains(letter) || letter == '\u{2800}'
 }
@@ -179,8 +179,8 @@ fn selects_shape(letter: char) -> bool {
     )
 }
 
-/// Tells whether a character has the text after it shown in another order than it is stored in: embeddings, overrides and
-/// isolates of the bidirectional algorithm. The marks that single words need (U+061C, U+200E, U+200F) do not.
+/// Returns `true` if a character changes the display order of the text after it: embeddings, overrides and isolates of
+/// the bidirectional algorithm. The marks that single words need (U+061C, U+200E, U+200F) are excluded.
 fn breaks_direction(letter: char) -> bool {
     matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -21,12 +21,12 @@ pub(crate) struct AccessApi {
 
 #[OpenApi(prefix_path = "/v1/access", tag = "Tag::Access")]
 impl AccessApi {
-    /// Revoke the tokens issued before a time
+    /// Revoke the tokens that were issued before a time
     ///
-    /// For Core only. Core calls it when a person left an organization or changed the role in it, when a session
-    /// ended, and when an account was closed. Once this has answered, this process refuses such a token with 401
-    /// `token_revoked` in every operation; all other processes do so within a second. A call with an earlier time
-    /// than the stored one changes nothing; the answer states the later time.
+    /// Permitted to Core only. Core sends a revocation when a person leaves an organization or gets another role in it,
+    /// when a session ends, and when an account is closed. From the answer on, this process refuses the revoked tokens
+    /// with 401 `token_revoked` in every operation; all other processes do so within a second. A request with an
+    /// earlier time than the stored one changes nothing; the answer contains the stored time.
     #[oai(path = "/revocations", method = "post", operation_id = "access_revocation_create")]
     async fn access_revocation_create(
         &self,

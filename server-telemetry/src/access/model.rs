@@ -32,7 +32,7 @@ impl Example for NewAccessRevocation {
 pub(crate) struct AccessRevocation {
     /// Id of the user in Core.
     pub user_id: i64,
-    /// Organization whose tokens are revoked; left out if it is all tokens of the user.
+    /// Organization whose tokens are revoked; absent if it is all tokens of the user.
     pub organization_id: Option<i64>,
     /// Tokens issued before this time are refused. It is the latest time that Core ever sent.
     pub not_before: DateTime<Utc>,

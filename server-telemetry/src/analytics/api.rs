@@ -28,9 +28,9 @@ pub(crate) struct AnalyticsApi {
 impl AnalyticsApi {
     /// Track events
     ///
-    /// The token says who the person is and in which organization. Nothing is stored if the person has not
-    /// consented to analytics, or if the request asks not to be tracked (`Sec-GPC: 1`, `DNT: 1`); the answer counts
-    /// the stored and the dropped events. Events that are counted as stored are durable.
+    /// The token identifies the person and the organization. Nothing is stored if the person has not consented to
+    /// analytics, or if the request asks not to be tracked (`Sec-GPC: 1`, `DNT: 1`); the answer counts the stored and
+    /// the dropped events. Events that are counted as stored are durable.
     #[oai(path = "/track", method = "post", operation_id = "analytics_track")]
     async fn analytics_track(
         &self,
@@ -43,8 +43,8 @@ impl AnalyticsApi {
 
     /// Summarize events
     ///
-    /// For administrators, of their own organization. An event that was sent twice counts once. 400 `invalid_range`
-    /// if the period does not begin before it ends, or is longer than 366 days.
+    /// Permitted to administrators, for their own organization. An event that was sent twice counts once. Answers 400
+    /// `invalid_range` if the period does not begin before it ends, or is longer than 366 days.
     #[oai(path = "/summary", method = "get", operation_id = "analytics_summary_get")]
     async fn analytics_summary_get(
         &self,

@@ -46,11 +46,11 @@ pub(crate) struct NewAnalyticsEvent {
     /// Time of the event by the page's clock. Telemetry corrects it by `sent_at`, and clamps it to between 30 days
     /// before and one minute after reception.
     pub occurred_at: Moment,
-    /// Path of the page. Query and fragment (from the first `?` or `#` on) are removed, because they may be
+    /// Path of the page. Telemetry removes query and fragment (from the first `?` or `#` on), because they may be
     /// personal.
     pub page: Option<Line<0, 1024>>,
-    /// Properties of the event, at most 32. Names have 1 to 64 characters, texts at most 512; otherwise the event
-    /// is dropped as `malformed`. Never put health data or contact data here.
+    /// Properties of the event, at most 32. Names have 1 to 64 characters, texts at most 512; otherwise the event is
+    /// dropped as `malformed`. They must not contain health data or contact data.
     #[oai(default, validator(max_properties = 32))]
     pub properties: BTreeMap<String, PropertyValue>,
 }

@@ -34,8 +34,8 @@ pub(crate) struct AuditApi {
 impl AuditApi {
     /// Store audit events
     ///
-    /// For Core only. Answers once every event with the result `accepted` is durable. An event with an id that is
-    /// already stored gets the result `duplicate` and changes nothing, so a batch whose answer was lost can be sent
+    /// Permitted to Core only. Answers once every event with the result `accepted` is durable. An event with an id that
+    /// is already stored gets the result `duplicate` and changes nothing, so a batch whose answer was lost can be sent
     /// again unchanged.
     #[oai(path = "/ingest", method = "post", operation_id = "audit_ingest")]
     async fn audit_ingest(&self, _core: Service, body: Body<AuditBatch>) -> Result<Accepted<AuditReceipt>, ApiError> {
@@ -44,39 +44,40 @@ impl AuditApi {
 
     /// List the audit trail
     ///
-    /// For administrators of the organization and superadmins. Lists the newest entries first. There is another
-    /// page as long as `meta.next_cursor` is present; entries that arrive meanwhile do not shift the pages. Each
-    /// search adds an entry to the trail, which lists the ids of its results in `entity_ids`.
+    /// Permitted to administrators of the organization and to superadmins. Returns the newest entries first. There is
+    /// another page as long as `meta.next_cursor` is present; entries that arrive in the meantime do not shift the
+    /// pages. Each request adds an entry to the trail, whose `entity_ids` are the ids of the results.
     #[oai(path = "/logs", method = "get", operation_id = "audit_log_list")]
     #[allow(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn audit_log_list(
         &self,
         person: Person,
         trace: Trace,
-        /// Only events at this time or later. 400 `invalid_range` unless it is before `to`.
+        /// Selects events that occurred at this time or later. Answers 400 `invalid_range` unless it is before `to`.
         from: Query<Option<Moment>>,
-        /// Only events before this time.
+        /// Selects events that occurred before this time.
         to: Query<Option<Moment>>,
-        /// Only events of this user.
+        /// Selects events of this user.
         #[oai(validator(minimum(value = "1"), maximum(value = "9007199254740991")))]
         actor_user_id: Query<Option<i64>>,
-        /// Only events with this action, e.g. `updated`.
+        /// Selects events with this action, e.g. `updated`.
         action: Query<Option<Word>>,
-        /// Only events of this entity type, e.g. `appointment`.
+        /// Selects events of this entity type, e.g. `appointment`.
         entity_type: Query<Option<Word>>,
-        /// Only events of the entity with this id; ids are unique only within an entity type.
+        /// Selects events of the entity with this id; ids are unique only within an entity type.
         entity_id: Query<Option<Identifier>>,
-        /// Only events of the request with this id.
+        /// Selects events of the request with this id.
         request_id: Query<Option<Identifier>>,
-        /// Only events of requests that carried this id in `X-Request-Id`.
+        /// Selects events of requests that carried this id in `X-Request-Id`.
         client_request_id: Query<Option<Uuid>>,
-        /// Only events of this organization. For superadmins, who otherwise see all organizations; administrators
-        /// see only their own.
+        /// Selects events of this organization. If left out, superadmins get the events of all organizations,
+        /// administrators those of their own. Answers 404 `organization_not_found` to administrators who name another
+        /// one.
         #[oai(validator(minimum(value = "0"), maximum(value = "9007199254740991")))]
         organization_id: Query<Option<i64>>,
-        /// `meta.next_cursor` of the previous page.
+        /// Position of the page: `meta.next_cursor` of the previous one. The first page if left out.
         cursor: Query<Option<Uuid>>,
-        /// Maximum number of entries on a page.
+        /// Maximum number of entries on a page, at most 100; 25 if left out.
         page_size: Query<Option<PageSize>>,
     ) -> Result<Json<AuditLogList>, ApiError> {
         person.must_administrate()?;
@@ -99,7 +100,7 @@ impl AuditApi {
 
     /// Get an entry of the audit trail
     ///
-    /// For administrators of the organization and superadmins. Each reading adds an entry to the trail.
+    /// Permitted to administrators of the organization and to superadmins. Each request adds an entry to the trail.
     #[oai(path = "/logs/:audit_id", method = "get", operation_id = "audit_log_get")]
     async fn audit_log_get(
         &self,

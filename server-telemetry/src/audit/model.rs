@@ -81,7 +81,7 @@ impl AuditOutcome {
 #[derive(Debug, Clone, Object)]
 #[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
 pub(crate) struct AuditBatch {
-    /// The events, in the order in which they happened.
+    /// Events, in the order in which they occurred.
     #[oai(validator(min_items = 1, max_items = 1000))]
     pub events: Vec<NewAuditEvent>,
 }
@@ -92,7 +92,7 @@ impl Example for AuditBatch {
     }
 }
 
-/// Action that was done or attempted. Names the affected entity, and never holds the values of its fields.
+/// Action that succeeded, was denied or failed. It names the affected entity and never contains values of its fields.
 #[derive(Debug, Clone, Object)]
 #[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
 pub(crate) struct NewAuditEvent {
@@ -104,15 +104,15 @@ pub(crate) struct NewAuditEvent {
     /// Organization to which the event belongs; 0 if it belongs to none.
     #[oai(validator(minimum(value = "0")))]
     pub organization_id: i64,
-    /// User who acted, if `actor_kind` is `user`.
+    /// Id of the user who acted, if `actor_kind` is `user`.
     #[oai(validator(minimum(value = "1")))]
     pub actor_user_id: Option<i64>,
     /// Kind of actor.
     pub actor_kind: ActorKind,
-    /// API key that acted, if `actor_kind` is `api_key`.
+    /// Id of the API key that acted, if `actor_kind` is `api_key`.
     #[oai(validator(minimum(value = "1")))]
     pub actor_api_key_id: Option<i64>,
-    /// Administrator who impersonates the actor.
+    /// Id of the administrator who acts as the user, during an impersonation.
     #[oai(validator(minimum(value = "1")))]
     pub impersonator_user_id: Option<i64>,
     /// Action, e.g. `created`, `updated`, `deleted`, `read`.
@@ -131,11 +131,11 @@ pub(crate) struct NewAuditEvent {
     pub request_id: Option<Identifier>,
     /// Outcome of the action.
     pub outcome: AuditOutcome,
-    /// Operation of Core's API.
+    /// `operation_id` of the request.
     pub operation_id: Option<Word>,
-    /// Stable code of the error with which the attempt was answered.
+    /// Code of the error with which the attempt was answered; absent if there was none.
     pub error_code: Option<Word>,
-    /// Number of attempts that this entry stands for: attempts in quick succession are counted in one entry.
+    /// Number of attempts that this entry represents: attempts in quick succession are counted in one entry.
     #[oai(default = "once", validator(minimum(value = "1"), maximum(value = "2147483647")))]
     pub occurrences: i64,
     /// IP address of the actor; stored apart from the event, so that erasure can remove it.
@@ -220,7 +220,7 @@ impl Example for AuditReceipt {
     }
 }
 
-/// Stored entry of the audit trail: an action that was done or attempted.
+/// Stored entry of the audit trail: an action that succeeded, was denied or failed.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct AuditLog {
@@ -232,13 +232,13 @@ pub(crate) struct AuditLog {
     pub received_at: DateTime<Utc>,
     /// Organization to which the event belongs; 0 if it belongs to none.
     pub organization_id: i64,
-    /// User who acted.
+    /// Id of the user who acted; absent if the actor is not a user.
     pub actor_user_id: Option<i64>,
     /// Kind of actor.
     pub actor_kind: ActorKind,
-    /// API key that acted.
+    /// Id of the API key that acted; absent if the actor is not an API key.
     pub actor_api_key_id: Option<i64>,
-    /// Administrator who impersonated the actor.
+    /// Id of the administrator who acted as the user; absent without an impersonation.
     pub impersonator_user_id: Option<i64>,
     /// Action, e.g. `created`, `updated`, `deleted`, `read`.
     pub action: String,
@@ -254,11 +254,11 @@ pub(crate) struct AuditLog {
     pub request_id: Option<String>,
     /// Outcome of the action.
     pub outcome: AuditOutcome,
-    /// Operation of Core's API.
+    /// `operation_id` of the request.
     pub operation_id: Option<String>,
-    /// Stable code of the error with which the attempt was answered.
+    /// Code of the error with which the attempt was answered; absent if there was none.
     pub error_code: Option<String>,
-    /// Number of attempts that this entry stands for.
+    /// Number of attempts that this entry represents.
     pub occurrences: i64,
     /// IP address of the actor, unless it was erased.
     pub ip: Option<String>,
@@ -317,7 +317,7 @@ impl Example for AuditLogList {
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(crate) struct CursorMeta {
-    /// Value of `cursor` for the next page; left out on the last page.
+    /// Value of `cursor` for the next page; absent on the last page.
     pub next_cursor: Option<String>,
 }
 
@@ -333,7 +333,7 @@ pub(crate) struct AuditFilter {
     pub entity_id: Option<String>,
     pub request_id: Option<String>,
     pub client_request_id: Option<Uuid>,
-    /// Only entries before this one.
+    /// Selects entries before this one.
     pub cursor: Option<Uuid>,
     pub paging: Paging,
 }

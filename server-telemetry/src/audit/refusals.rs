@@ -26,9 +26,9 @@ use crate::{
 
 /// Most entries that wait to be stored; they take some 5 MB.
 const QUEUE: usize = 5_000;
-/// Entity type and action of an entry that stands for unauthenticated requests to several operations.
+/// Entity type and action of an entry that represents unauthenticated requests to several operations.
 const STRANGERS: (&str, &str) = ("authentication", "failed");
-/// Highest number of requests that an entry can stand for.
+/// Maximum number of requests that an entry can represent.
 const MOST_COUNTED: i64 = i32::MAX as i64;
 /// Length at which user agents are cut, in characters.
 const USER_AGENT_LENGTH: usize = 300;

@@ -1,4 +1,4 @@
-//! Interface of whatever derives data from audit events while they are stored.
+//! Interface of modules that derive data from audit events while these are stored.
 
 use async_trait::async_trait;
 use sqlx::{Postgres, Transaction};

@@ -40,8 +40,8 @@ impl<'a> ApiExtractor<'a> for Person {
     type ParamRawType = ();
 
     fn register(registry: &mut Registry) {
-        let description = "A token that Core issues for ten minutes (`POST /v1/me/telemetry-token`): user, \
-                           organization and role.";
+        let description = "Token with user, organization and role, which Core issues for ten minutes \
+                           (`POST /v1/me/telemetry-token`).";
         registry.create_security_scheme(TELEMETRY_TOKEN, bearer(description, Some("JWT")));
     }
 
@@ -68,7 +68,7 @@ impl<'a> ApiExtractor<'a> for Service {
     type ParamRawType = ();
 
     fn register(registry: &mut Registry) {
-        let description = "The token that Core and this service share. Two are accepted while it rotates.";
+        let description = "Token that Core and Telemetry share. Two tokens are accepted during a rotation.";
         registry.create_security_scheme(SERVICE_TOKEN, bearer(description, None));
     }
 

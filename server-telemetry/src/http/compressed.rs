@@ -73,7 +73,7 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for CompressedBody<T> {
 fn unpacked(sent: &[u8], largest: usize) -> Result<Vec<u8>, ApiError> {
     let most = largest.min(FREE + RATIO * sent.len());
     let mut bytes = Vec::new();
-    // One byte more than allowed tells too large from just fitting; a bomb is never held whole.
+    // Reads one byte more than allowed, to detect a body that is too large without unpacking all of it.
     MultiGzDecoder::new(sent)
         .take(most as u64 + 1)
         .read_to_end(&mut bytes)

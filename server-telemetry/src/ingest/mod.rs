@@ -11,15 +11,15 @@ pub(crate) use receipt::{DropReason, EventFault, IngestReceipt, Tally};
 
 #[derive(poem_openapi::Tags)]
 pub(crate) enum Tag {
-    /// Revocations of tokens that Core issued.
+    /// Revocation of tokens that Core issued.
     Access,
-    /// Settings of organizations, as Core sends them.
+    /// Settings of organizations that Core sends.
     Organizations,
     /// Audit trail of Core: the actor, the action and the time of each entry.
     Audit,
     /// Security events that rules derive from the audit trail.
     Security,
-    /// Events that people cause in the pages of a clinic.
+    /// Analytics events that people cause in the pages of a clinic.
     Analytics,
     /// Sessions of video calls and guided exercises.
     Media,

@@ -6,7 +6,7 @@ use poem_openapi::{Object, types::Example};
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub(crate) struct IngestReceipt {
-    /// Number of events that are stored. Events that were stored before count too, so a batch can be sent again.
+    /// Number of events that are stored, including those that were stored before, so that a batch can be sent again.
     pub stored: u32,
     /// Number of events that were dropped, by reason; reasons that did not occur are left out.
     pub dropped: Vec<DroppedEvents>,

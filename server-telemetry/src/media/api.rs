@@ -24,9 +24,9 @@ pub(crate) struct MediaApi {
 impl MediaApi {
     /// Track events of a session
     ///
-    /// Telemetry folds the events into one row for each session and participant, in whatever order and however
-    /// often they arrive; it also stores each bandwidth sample. Nothing is stored unless the person has consented
-    /// to media tracking. Events that are counted as stored are durable.
+    /// Telemetry combines the events into one row for each session and participant, whatever their order and even if
+    /// they are repeated; it also stores each bandwidth sample. Nothing is stored unless the person has consented to
+    /// media tracking. Events that are counted as stored are durable.
     #[oai(path = "/events", method = "post", operation_id = "media_event_track")]
     async fn media_event_track(
         &self,

@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug, Clone, Object)]
 #[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
 pub(crate) struct MediaBatch {
-    /// Id of the session, a UUIDv7 made by the page. Each participant of a call has a session of its own.
+    /// Id of the session, a UUIDv7 made by the page. Each participant of a call has a separate session.
     pub session_id: Uuid,
     /// Time at which the page sent the batch, by its own clock; corrects `occurred_at`.
     pub sent_at: Option<Moment>,
@@ -145,7 +145,7 @@ pub(crate) struct MediaEvent {
     /// Packet loss in percent.
     #[oai(validator(minimum(value = "0"), maximum(value = "100")))]
     pub packet_loss: Option<f32>,
-    /// Quality of the picture from now on.
+    /// New quality of the picture.
     pub quality: Option<Quality>,
     /// Time for which the picture was frozen, in milliseconds.
     #[oai(validator(maximum(value = "86400000")))]

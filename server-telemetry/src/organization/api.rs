@@ -20,8 +20,8 @@ pub(crate) struct OrganizationApi {
 impl OrganizationApi {
     /// Store the settings of an organization
     ///
-    /// For Core only. A revision that is not later than the stored one changes nothing. The answer is the stored
-    /// state.
+    /// Permitted to Core only. A revision that is not later than the stored one changes nothing. Returns the stored
+    /// settings.
     #[oai(path = "/:organization_id/settings", method = "put", operation_id = "organization_settings_put")]
     async fn organization_settings_put(
         &self,

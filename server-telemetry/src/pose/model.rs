@@ -53,7 +53,7 @@ impl Example for PoseBatch {
     }
 }
 
-/// Position of the body at one moment.
+/// Position of the body at one point in time.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields, skip_serializing_if_is_none)]
 pub(crate) struct PoseFrame {

@@ -28,8 +28,8 @@ impl PrivacyApi {
 
     /// Decide on your own consent
     ///
-    /// Takes effect before it is answered: from the next request on, events are stored for each purpose that was
-    /// consented to, and for no other. Earlier decisions are kept with their time and text version. 409
+    /// Takes effect before the answer: from the next request on, events are stored for each purpose that was consented
+    /// to, and for no other. Earlier decisions are kept with their time and text version. Answers 409
     /// `erasure_in_progress` while the person's data is being erased.
     #[oai(path = "/consent", method = "put", operation_id = "consent_put")]
     async fn consent_put(&self, person: Person, body: Body<ConsentUpdate>) -> Result<Json<Consent>, ApiError> {

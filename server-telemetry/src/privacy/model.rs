@@ -116,7 +116,7 @@ impl Example for Consent {
     }
 }
 
-/// Latest decision on one purpose. If there is none, `granted` is `false` and the other fields are left out.
+/// Latest decision on one purpose. If there is none, `granted` is `false` and the other fields are absent.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(crate) struct ConsentState {

@@ -57,13 +57,13 @@ impl fmt::Display for Found {
 pub(crate) enum Fate {
     /// Deletes the rows.
     Delete,
-    /// Keeps the rows, with these assignments, after which they name nobody.
+    /// Keeps the rows, but removes the person's data by these assignments.
     Anonymize(&'static str),
     /// Keeps the rows unchanged.
     Retain {
         /// Legal reason for keeping the rows.
         reason: &'static str,
-        /// End of the retention.
+        /// End of the retention, in words, e.g. `three years after the erasure`.
         until: &'static str,
     },
 }

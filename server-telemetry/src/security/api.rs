@@ -30,31 +30,32 @@ pub(crate) struct SecurityApi {
 impl SecurityApi {
     /// List security events
     ///
-    /// For administrators of the organization and superadmins. Lists the events that rules derive from the audit
-    /// trail as it is stored, the latest detected first. An event that goes on is updated, not repeated. Each
-    /// search adds an entry to the audit trail, which lists the ids of its results in `entity_ids`.
+    /// Permitted to administrators of the organization and to superadmins. Returns the events that rules derive from
+    /// the audit trail, the latest detected first. While a pattern continues, its event is updated and no further one
+    /// is created. Each request adds an entry to the audit trail, whose `entity_ids` are the ids of the results.
     #[oai(path = "/events", method = "get", operation_id = "security_event_list")]
     #[allow(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn security_event_list(
         &self,
         person: Person,
         trace: Trace,
-        /// Only events that were still observed at this time or later. 400 `invalid_range` unless it is before
+        /// Selects events whose `last_seen_at` is this time or later. Answers 400 `invalid_range` unless it is before
         /// `to`.
         from: Query<Option<Moment>>,
-        /// Only events that were first observed before this time.
+        /// Selects events whose `first_seen_at` is before this time.
         to: Query<Option<Moment>>,
-        /// Only events of this kind, e.g. `denied_access`.
+        /// Selects events of this kind, e.g. `denied_access`.
         kind: Query<Option<Word>>,
-        /// Only events of this severity.
+        /// Selects events of this severity.
         severity: Query<Option<SecuritySeverity>>,
-        /// Only events of this organization. For superadmins, who otherwise see all organizations; administrators
-        /// see only their own.
+        /// Selects events of this organization. If left out, superadmins get the events of all organizations,
+        /// administrators those of their own. Answers 404 `organization_not_found` to administrators who name another
+        /// one.
         #[oai(validator(minimum(value = "0"), maximum(value = "9007199254740991")))]
         organization_id: Query<Option<i64>>,
-        /// `meta.next_cursor` of the previous page.
+        /// Position of the page: `meta.next_cursor` of the previous one. The first page if left out.
         cursor: Query<Option<Uuid>>,
-        /// Maximum number of events on a page.
+        /// Maximum number of events on a page, at most 100; 25 if left out.
         page_size: Query<Option<PageSize>>,
     ) -> Result<Json<SecurityEventList>, ApiError> {
         person.must_administrate()?;

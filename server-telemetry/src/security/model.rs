@@ -10,7 +10,7 @@ use crate::audit::CursorMeta;
 const EXAMPLE_ID: Uuid = uuid!("019a6b1c-6b02-7d11-8e0c-5a9e1f7b2c10");
 const EXAMPLE_AUDIT_ID: Uuid = uuid!("019a6b1c-5d7e-7c3a-9b52-3f1e0d6c8a41");
 
-/// Severity of a security event, provided that the suspicion is right.
+/// Severity of a security event, if the suspicion is right.
 ///
 /// - `low`: for information
 /// - `medium`: needs a review
@@ -37,12 +37,12 @@ impl SecuritySeverity {
     }
 }
 
-/// Pattern that a rule observed often enough in the audit trail. While the pattern continues, it is the same
-/// event.
+/// Pattern that a rule observed in the audit trail as often as its limit states. While the pattern continues, it
+/// remains one event.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct SecurityEvent {
-    /// Id of the event, a UUIDv7 of the time at which it was detected.
+    /// Id of the event, a UUIDv7 with the time of its detection.
     pub id: Uuid,
     /// Organization to which the event belongs; 0 if it belongs to none.
     pub organization_id: i64,
@@ -56,17 +56,17 @@ pub(crate) struct SecurityEvent {
     /// - `patient_access`: an actor read the data of many patients
     /// - `privilege_change`: an actor granted or revoked privileges
     pub kind: String,
-    /// Severity, provided that the suspicion is right: `low`, `medium`, `high` or `critical`.
+    /// Severity, if the suspicion is right: `low`, `medium`, `high` or `critical`.
     pub severity: String,
-    /// User who acted, if known; the impersonator during an impersonation.
+    /// Id of the user who acted, if known; during an impersonation, of the impersonator.
     pub actor_user_id: Option<i64>,
-    /// API key that acted.
+    /// Id of the API key that acted; absent if the actor is not an API key.
     pub actor_api_key_id: Option<i64>,
     /// Time of the first observation.
     pub first_seen_at: DateTime<Utc>,
     /// Time of the latest observation.
     pub last_seen_at: DateTime<Utc>,
-    /// Total number of observations; each patient counts once in a window.
+    /// Total number of observations. For `patient_access`, each patient counts once in a window.
     pub occurrences: i64,
     /// Limit of the rule at the time of detection.
     pub details: SecurityEventDetails,
@@ -126,7 +126,7 @@ pub(crate) struct SecurityFilter {
     pub to: Option<DateTime<Utc>>,
     pub kind: Option<String>,
     pub severity: Option<SecuritySeverity>,
-    /// Only events before this one.
+    /// Selects events before this one.
     pub cursor: Option<Uuid>,
     pub paging: Paging,
 }

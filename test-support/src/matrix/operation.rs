@@ -52,7 +52,7 @@ pub struct Operation {
     pub parameters: Vec<Parameter>,
     /// The parameters of the path that are ids, in its order.
     pub path_ids: Vec<String>,
-    /// Those of them that are UUIDs.
+    /// Ids in the path that are UUIDs.
     pub(super) uuids: Vec<String>,
     /// The names of the schemes, one of which lets a caller in.
     pub security: Vec<String>,
@@ -62,7 +62,7 @@ pub struct Operation {
     pub(super) headers: Vec<String>,
     /// The headers that may be left out.
     pub(super) optional_headers: Vec<String>,
-    /// Whether its body may be compressed.
+    /// `true` if its body may be compressed.
     pub(super) takes_gzip: bool,
     /// The parameters of the query that it needs, with their schemas.
     pub(super) needed: Vec<(String, Value)>,

@@ -30,16 +30,16 @@ pub(crate) struct Api {
 impl Api {
     /// List API keys
     ///
-    /// Newest first, with revoked keys, but without secrets.
+    /// Returns the newest first, including revoked keys, without their secrets.
     #[oai(path = "/organizations/:organization_id/api-keys", method = "get", operation_id = "api_key_list")]
     async fn api_key_list(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
-        /// Number of the page, from 1.
+        /// Number of the page, from 1; 1 if left out.
         page: Query<Option<PageNumber>>,
-        /// Entries per page, at most 100.
+        /// Maximum number of entries on a page, at most 100; 25 if left out.
         page_size: Query<Option<PageSize>>,
     ) -> Result<Json<Page<ApiKey>>, ApiError> {
         caller.may(Permission::ApiKeyManage)?;
@@ -48,13 +48,13 @@ impl Api {
 
     /// Create an API key
     ///
-    /// Returns the secret, which is shown only once. With a scope, a key has the permissions of the role `staff` in that
-    /// area.
+    /// Returns the secret, which is shown only once. Each scope gives the key the permissions of the role `staff` in
+    /// one area.
     #[oai(path = "/organizations/:organization_id/api-keys", method = "post", operation_id = "api_key_create")]
     async fn api_key_create(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
         body: Body<CreateApiKey>,
     ) -> Result<Created<ApiKeySecret>, ApiError> {
@@ -64,8 +64,8 @@ impl Api {
 
     /// Revoke an API key
     ///
-    /// Requests with the key, with its current or previous secret, are refused from then on. A repeated request has no
-    /// further effect.
+    /// Revokes the key: requests with its current or previous secret are refused from then on. A repeated request has
+    /// no further effect.
     #[oai(
         path = "/organizations/:organization_id/api-keys/:api_key_id",
         method = "delete",
@@ -74,7 +74,7 @@ impl Api {
     async fn api_key_delete(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
         /// Id of the key.
         api_key_id: Path<ApiKeyId>,
@@ -87,7 +87,7 @@ impl Api {
     /// Rotate the secret of an API key
     ///
     /// Returns the new secret, which is shown only once. The current secret is accepted for another 24 hours; the
-    /// previous one is refused immediately. 409 `api_key_revoked` for a revoked key.
+    /// previous one is refused immediately. Answers 409 `api_key_revoked` for a revoked key.
     #[oai(
         path = "/organizations/:organization_id/api-keys/:api_key_id/rotate",
         method = "post",
@@ -96,7 +96,7 @@ impl Api {
     async fn api_key_rotate(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
         /// Id of the key.
         api_key_id: Path<ApiKeyId>,

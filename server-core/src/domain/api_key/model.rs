@@ -10,7 +10,7 @@ use crate::{
     ids::{ApiKeyId, UserId},
 };
 
-/// Key with which programs of a clinic call the API. Only a hash of its secret is stored.
+/// API key, with which programs of an organization call the API. Only a hash of its secret is stored.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct ApiKey {
@@ -18,17 +18,17 @@ pub(crate) struct ApiKey {
     pub(crate) id: ApiKeyId,
     /// Name that describes the purpose of the key.
     pub(crate) name: String,
-    /// Beginning of the secret, to tell keys apart.
+    /// First characters of the secret, to tell keys apart.
     pub(crate) prefix: String,
-    /// Areas in which the key may be used.
+    /// Scopes of the key.
     pub(crate) scopes: Vec<Scope>,
     /// Id of the user who created the key; absent if that user was erased.
     pub(crate) created_by: Option<UserId>,
-    /// Time at which the key expires; absent if it does not.
+    /// Time at which the key expires; absent if it does not expire.
     pub(crate) expires_at: Option<DateTime<Utc>>,
-    /// Time until which the previous secret is accepted, too; absent if there is none.
+    /// Time until which the previous secret is accepted besides the current one; absent if there is no previous secret.
     pub(crate) previous_expires_at: Option<DateTime<Utc>>,
-    /// Time at which the key was revoked; absent if it was not.
+    /// Time at which the key was revoked; absent if it is not revoked.
     pub(crate) revoked_at: Option<DateTime<Utc>>,
     /// Time of the last use, to the minute; absent if the key was never used.
     pub(crate) last_used_at: Option<DateTime<Utc>>,
@@ -80,10 +80,10 @@ impl Example for ApiKeySecret {
 pub(crate) struct CreateApiKey {
     /// Name that describes the purpose of the key.
     pub(crate) name: Name<100>,
-    /// Areas in which the key may be used.
+    /// Scopes of the key.
     #[oai(validator(min_items = 1, max_items = 16))]
     pub(crate) scopes: Vec<Scope>,
-    /// Time at which the key expires, at most two years from now; it does not expire if left out.
+    /// Time at which the key expires, at most two years from now. If left out, the key does not expire.
     pub(crate) expires_at: Option<Moment>,
 }
 

@@ -33,16 +33,16 @@ pub(crate) struct Api {
 impl Api {
     /// List appointments
     ///
-    /// Lists the appointments that the caller may see; specialists and patients see their own. `from` and `to` select
-    /// the appointments that overlap the range. 400 `invalid_range` when `to` is before `from`.
+    /// Returns the appointments that the caller may see; specialists and patients see only their own. `from` and `to`
+    /// select the appointments that overlap the range. Answers 400 `invalid_range` if `to` is before `from`.
     #[allow(clippy::too_many_arguments, reason = "one argument a query parameter")]
     #[oai(path = "/appointments", method = "get", operation_id = "appointment_list")]
     async fn appointment_list(
         &self,
         caller: Caller,
-        /// Number of the page, from 1.
+        /// Number of the page, from 1; 1 if left out.
         page: Query<Option<PageNumber>>,
-        /// Entries per page, at most 100.
+        /// Maximum number of entries on a page, at most 100; 25 if left out.
         page_size: Query<Option<PageSize>>,
         /// Selects appointments that end after this time.
         from: Query<Option<Moment>>,
@@ -74,7 +74,7 @@ impl Api {
 
     /// Create an appointment
     ///
-    /// Books any time that is free, whatever the specialist's working hours. 409 `slot_taken` when the specialist or
+    /// Books any free time, even outside the specialist's working hours. Answers 409 `slot_taken` if the specialist or
     /// the patient has an appointment at this time.
     #[oai(path = "/appointments", method = "post", operation_id = "appointment_create")]
     async fn appointment_create(
@@ -88,12 +88,12 @@ impl Api {
 
     /// Get an appointment
     ///
-    /// Returns an appointment that the caller may see; 404 for any other.
+    /// Returns an appointment that the caller may see. Answers 404 `appointment_not_found` for any other.
     #[oai(path = "/appointments/:appointment_id", method = "get", operation_id = "appointment_get")]
     async fn appointment_get(
         &self,
         caller: Caller,
-        /// Identifier of the appointment.
+        /// Id of the appointment.
         appointment_id: Path<AppointmentId>,
     ) -> Result<Json<Appointment>, ApiError> {
         caller.may(Permission::AppointmentRead)?;
@@ -102,12 +102,12 @@ impl Api {
 
     /// Find an appointment by its uid
     ///
-    /// Returns the appointment with this uid, under the same rules as by its identifier.
+    /// Returns the appointment with this `uid`, under the same rules as `appointment_get`.
     #[oai(path = "/appointments/uid/:uid", method = "get", operation_id = "appointment_find")]
     async fn appointment_find(
         &self,
         caller: Caller,
-        /// UID of the appointment.
+        /// `uid` of the appointment.
         uid: Path<Uuid>,
     ) -> Result<Json<Appointment>, ApiError> {
         caller.may(Permission::AppointmentRead)?;
@@ -116,14 +116,14 @@ impl Api {
 
     /// Replace an appointment
     ///
-    /// Replaces time, people, specialty and title; the buffers stay as they were booked. 409 `stale_version` when the
-    /// appointment was changed meanwhile, `slot_taken` when the new time is not free, `invalid_transition` unless the
-    /// appointment is `scheduled` or `confirmed`.
+    /// Replaces time, specialist, patient, specialty and title; the buffers keep the values of the booking. Answers 409
+    /// `stale_version` if somebody else changed the appointment in the meantime, `slot_taken` if the new time is not
+    /// free, `invalid_transition` unless the appointment is `scheduled` or `confirmed`.
     #[oai(path = "/appointments/:appointment_id", method = "put", operation_id = "appointment_update")]
     async fn appointment_update(
         &self,
         caller: Caller,
-        /// Identifier of the appointment.
+        /// Id of the appointment.
         appointment_id: Path<AppointmentId>,
         body: Body<UpdateAppointment>,
     ) -> Result<Json<Appointment>, ApiError> {
@@ -133,13 +133,13 @@ impl Api {
 
     /// Delete an appointment
     ///
-    /// Removes the appointment from every list and frees its time. Calendar feeds that showed it show it as cancelled
-    /// for 90 days. The audit log keeps its entries.
+    /// Removes the appointment from every list and frees its time. Calendar feeds that contained it show it as
+    /// `CANCELLED` for 90 days. Its audit entries are kept.
     #[oai(path = "/appointments/:appointment_id", method = "delete", operation_id = "appointment_delete")]
     async fn appointment_delete(
         &self,
         caller: Caller,
-        /// Identifier of the appointment.
+        /// Id of the appointment.
         appointment_id: Path<AppointmentId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::AppointmentDelete)?;

@@ -24,17 +24,17 @@ errors! {
             with json!({ "conflicts": conflicts.to_json() }),
         AlreadyCancelled => Conflict "already_cancelled" "The appointment is already cancelled.",
         InvalidTransition { from: AppointmentStatus, to: AppointmentStatus } => Conflict "invalid_transition"
-            "An appointment in this state does not allow this."
+            "The status of the appointment does not allow this change; see details."
             with json!({ "from": from.to_json(), "to": to.to_json() }),
         CancellationTooLate => Conflict "cancellation_too_late" "It is too late to cancel the appointment; ask the clinic to do it.",
         RescheduleTooLate => Conflict "reschedule_too_late" "It is too late to move the appointment; ask the clinic to do it.",
         TooManyHolds { limit: HoldLimit } => Conflict "too_many_holds"
-            "You hold as many slots as you may at a time; book or release one first." with json!(limit),
+            "You have the maximum number of holds; book or release one first." with json!(limit),
         TooManyHoldsADay { limit: HoldLimit } => Conflict "too_many_holds_a_day"
-            "You have made as many holds as you may in 24 hours; book without a hold, or try again later."
+            "You have made the maximum number of holds in 24 hours; book without a hold, or try again later."
             with json!(limit),
         HoldExpired => Conflict "hold_expired" "The hold has lapsed; hold or book the slot again.",
-        HoldNotOwn => Forbidden "hold_not_own" "Only the maker of a hold can book or release it.",
+        HoldNotOwn => Forbidden "hold_not_own" "Only the caller who made a hold can book or release it.",
     }
     and those of {
         Stale(#[from] StaleVersion),

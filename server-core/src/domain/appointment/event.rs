@@ -220,7 +220,7 @@ pub(crate) enum AppointmentSeriesEvent {
     Created(AppointmentSeriesId),
     /// Its fields were replaced.
     Updated {
-        /// Identifier of the series.
+        /// Id of the series.
         id: AppointmentSeriesId,
         /// Names of the fields whose values differ.
         changed: Vec<&'static str>,

@@ -12,48 +12,48 @@ use crate::{
     },
 };
 
-/// Appointment of a patient with a specialist, or a hold of a slot for one.
+/// Appointment of a patient with a specialist, or a hold that keeps a slot for one.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 #[allow(clippy::struct_field_names, reason = "what it was booked as is called an appointment template")]
 pub(crate) struct Appointment {
-    /// Identifier of the appointment.
+    /// Id of the appointment.
     pub(crate) id: AppointmentId,
-    /// Random identifier for links and calendars.
+    /// Random UUID, for links and as `UID` in calendar feeds.
     pub(crate) uid: Uuid,
-    /// Organization of the appointment.
+    /// Id of the organization of the appointment.
     pub(crate) organization_id: OrganizationId,
     /// Subject of the appointment.
     pub(crate) title: String,
     /// Status of the appointment.
     pub(crate) status: AppointmentStatus,
-    /// Beginning of the appointment.
+    /// Start of the appointment.
     pub(crate) started_at: DateTime<Utc>,
     /// End of the appointment.
     pub(crate) ended_at: DateTime<Utc>,
-    /// Specialist who treats.
+    /// Id of the specialist who treats the patient.
     pub(crate) specialist_id: SpecialistId,
-    /// Patient who is treated.
+    /// Id of the patient who is treated.
     pub(crate) patient_id: PatientId,
-    /// Appointment template that it was booked with, if any.
+    /// Id of the appointment template that it was booked with; absent if there was none.
     pub(crate) appointment_template_id: Option<AppointmentTemplateId>,
-    /// Series that it belongs to, if any.
+    /// Id of the series that the appointment belongs to; absent if it belongs to none.
     pub(crate) appointment_series_id: Option<AppointmentSeriesId>,
-    /// Specialty of the appointment, if any.
+    /// Id of the specialty of the appointment; absent if it has none.
     pub(crate) specialty_id: Option<SpecialtyId>,
-    /// Form in which specialist and patient meet.
+    /// Form of the meeting of specialist and patient.
     pub(crate) modality: Modality,
-    /// User who booked it; absent if an API key booked it or the user was deleted.
+    /// Id of the user who booked it; absent if an API key booked it or the user was erased.
     pub(crate) user_id: Option<UserId>,
-    /// Time at which the hold lapses or lapsed; absent once it is booked.
+    /// Time at which the hold lapses, or would have lapsed if it was released; absent once the appointment is booked.
     pub(crate) hold_expires_at: Option<DateTime<Utc>>,
-    /// Time of the cancellation.
+    /// Time of the cancellation; absent unless the appointment is cancelled.
     pub(crate) cancelled_at: Option<DateTime<Utc>>,
     /// Reason for the cancellation.
     pub(crate) cancellation_reason: Option<CancellationReason>,
-    /// Number of changes that calendar feeds show: `SEQUENCE` of iCalendar (RFC 5545).
+    /// Number of changes that are visible in calendar feeds; the `SEQUENCE` of iCalendar (RFC 5545).
     pub(crate) sequence: i32,
-    /// Version of the appointment, to be sent with the next change.
+    /// Version of the appointment, to be sent with the next change; increases with each change.
     pub(crate) version: i64,
     /// Time of creation.
     pub(crate) created_at: DateTime<Utc>,
@@ -91,7 +91,7 @@ impl Example for Appointment {
     }
 }
 
-/// Reason for the cancellation of an appointment. A fixed list, because a free text could contain personal data.
+/// Reason for the cancellation of an appointment.
 ///
 /// - `patient_request`: the patient asked for it
 /// - `specialist_unavailable`: the specialist is not available
@@ -111,16 +111,16 @@ pub(crate) enum CancellationReason {
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CreateAppointment {
-    /// Subject of the appointment. Must not contain names or diagnoses.
+    /// Subject of the appointment; it must not contain names or diagnoses.
     #[oai(default)]
     pub(crate) title: Line<0, 200>,
-    /// Beginning of the appointment.
+    /// Start of the appointment.
     pub(crate) started_at: Moment,
-    /// End of the appointment, at most 24 hours after its beginning.
+    /// End of the appointment, at most 24 hours after its start.
     pub(crate) ended_at: Moment,
-    /// Specialist who treats.
+    /// Id of the specialist who treats the patient.
     pub(crate) specialist_id: SpecialistId,
-    /// Patient who is treated.
+    /// Id of the patient who is treated.
     pub(crate) patient_id: PatientId,
     /// Specialty of the appointment.
     pub(crate) specialty_id: Option<SpecialtyId>,
@@ -144,7 +144,7 @@ impl Example for CreateAppointment {
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct UpdateAppointment {
-    /// Version that the change is based on; 409 `stale_version` when there is a newer one.
+    /// Version that the change is based on; 409 `stale_version` if it is not the current one.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: i64,
     /// Time, people, specialty and title after the change.

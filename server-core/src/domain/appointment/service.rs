@@ -29,7 +29,7 @@ use crate::{
 
 /// Longest duration of an appointment.
 const LONGEST: TimeDelta = TimeDelta::hours(24);
-/// Largest distance of an appointment from now. A larger one is taken for a typing error.
+/// Largest distance of an appointment from now. A larger one is regarded as a typing error.
 const FURTHEST: TimeDelta = TimeDelta::days(366 * 10);
 
 /// Appointments.

@@ -2,11 +2,12 @@ use poem_openapi::Enum;
 
 /// Status of an appointment.
 ///
-/// - `held`: kept for its maker until `hold_expires_at`, or offered to a patient of the waitlist
-/// - `expired`: was held; the hold lapsed or was released
+/// - `held`: a hold that keeps a slot until `hold_expires_at`, for its maker or as an offer to a patient on the
+///   waitlist
+/// - `expired`: a hold that lapsed or was released
 /// - `scheduled`: booked
 /// - `confirmed`: booked and confirmed
-/// - `in_progress`: has begun
+/// - `in_progress`: started
 /// - `completed`: took place
 /// - `cancelled`: cancelled by the patient or the clinic
 /// - `no_show`: the patient did not come

@@ -30,15 +30,15 @@ pub(crate) struct Api {
 impl Api {
     /// List appointment templates
     ///
-    /// Returns those in use, or with `archived=true` those that can no longer be booked, sorted by name in the order of the
-    /// Unicode collation.
+    /// Returns the templates in use, or with `archived=true` the archived ones, which can no longer be booked, sorted
+    /// by name in the order of the Unicode collation.
     #[oai(path = "/appointment-templates", method = "get", operation_id = "appointment_template_list")]
     async fn appointment_template_list(
         &self,
         caller: Caller,
-        /// Number of the page, from 1.
+        /// Number of the page, from 1; 1 if left out.
         page: Query<Option<PageNumber>>,
-        /// Entries a page, at most 100.
+        /// Maximum number of entries on a page, at most 100; 25 if left out.
         page_size: Query<Option<PageSize>>,
         /// `true` to list archived templates instead of those in use.
         archived: Query<Option<bool>>,
@@ -65,7 +65,7 @@ impl Api {
 
     /// Get an appointment template by its slug
     ///
-    /// Searches the templates in use: archiving frees the slug.
+    /// Searches the templates in use. The slug of an archived template can be used again.
     #[oai(path = "/appointment-templates/slug/:slug", method = "get", operation_id = "appointment_template_find")]
     async fn appointment_template_find(
         &self,
@@ -89,7 +89,7 @@ impl Api {
     async fn appointment_template_get(
         &self,
         caller: Caller,
-        /// Identifier of the template.
+        /// Id of the template.
         appointment_template_id: Path<AppointmentTemplateId>,
     ) -> Result<Json<AppointmentTemplate>, ApiError> {
         caller.may(Permission::AppointmentTemplateRead)?;
@@ -107,7 +107,7 @@ impl Api {
     async fn appointment_template_update(
         &self,
         caller: Caller,
-        /// Identifier of the template.
+        /// Id of the template.
         appointment_template_id: Path<AppointmentTemplateId>,
         body: Body<AppointmentTemplateInput>,
     ) -> Result<Json<AppointmentTemplate>, ApiError> {
@@ -127,7 +127,7 @@ impl Api {
     async fn appointment_template_delete(
         &self,
         caller: Caller,
-        /// Identifier of the template.
+        /// Id of the template.
         appointment_template_id: Path<AppointmentTemplateId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::AppointmentTemplateWrite)?;

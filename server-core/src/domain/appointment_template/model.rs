@@ -8,7 +8,7 @@ use crate::ids::{AppointmentTemplateId, SpecialtyId};
 #[derive(Debug, Clone, Object, sqlx::FromRow)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct AppointmentTemplate {
-    /// Identifier of the template.
+    /// Id of the template.
     pub(crate) id: AppointmentTemplateId,
     /// Name.
     pub(crate) name: String,
@@ -18,21 +18,22 @@ pub(crate) struct AppointmentTemplate {
     pub(crate) description: String,
     /// Duration of the appointment in minutes.
     pub(crate) duration_minutes: i32,
-    /// Minutes that stay free before the appointment; absent if the specialist's own setting applies.
+    /// Minutes that stay free before the appointment; absent if the value of the specialist's schedule applies.
     pub(crate) buffer_before_minutes: Option<i32>,
-    /// Minutes that stay free after the appointment; absent if the specialist's own setting applies.
+    /// Minutes that stay free after the appointment; absent if the value of the specialist's schedule applies.
     pub(crate) buffer_after_minutes: Option<i32>,
-    /// Minimum notice of a booking in minutes before the start; absent if the specialist's own setting applies.
+    /// Minimum notice of a booking in minutes before the start; absent if the value of the specialist's schedule
+    /// applies.
     pub(crate) minimum_notice_minutes: Option<i32>,
-    /// Identifier of the specialty, if the appointment belongs to one.
+    /// Id of the specialty of the appointment; absent if it has none.
     pub(crate) specialty_id: Option<SpecialtyId>,
-    /// Form of the meeting.
+    /// Form of the meeting of specialist and patient.
     pub(crate) modality: Modality,
     /// Minutes before the start from which on patients can no longer cancel.
     pub(crate) cancellation_cutoff_minutes: i32,
     /// Minutes before the start from which on patients can no longer reschedule.
     pub(crate) reschedule_cutoff_minutes: i32,
-    /// Time of archiving; absent while it can be booked.
+    /// Time of archiving; absent while the template can be booked.
     pub(crate) archived_at: Option<DateTime<Utc>>,
     /// Time of creation.
     pub(crate) created_at: DateTime<Utc>,
@@ -70,10 +71,10 @@ impl Example for AppointmentTemplate {
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct AppointmentTemplateInput {
-    /// Name, without names of people, because calendars show it.
+    /// Name of the template. It must not contain names of people, because calendars show it.
     pub(crate) name: Name<200>,
-    /// Name in links, unique among the templates in use. If it is left out, creating derives it from the name and
-    /// replacing keeps it.
+    /// Name in links, unique among the templates in use. If left out, a new template derives it from the name, and a
+    /// replaced one keeps it.
     #[oai(validator(min_length = 1, max_length = 60, pattern = "^[a-z0-9]+(-[a-z0-9]+)*$"))]
     pub(crate) slug: Option<String>,
     /// Description.
@@ -82,29 +83,31 @@ pub(crate) struct AppointmentTemplateInput {
     /// Duration of the appointment in minutes.
     #[oai(validator(minimum(value = "5"), maximum(value = "1440")))]
     pub(crate) duration_minutes: i32,
-    /// Minutes that stay free before the appointment; the specialist's own setting if left out.
+    /// Minutes that stay free before the appointment; if left out, the value of the specialist's schedule applies.
     #[oai(validator(minimum(value = "0"), maximum(value = "240")))]
     pub(crate) buffer_before_minutes: Option<i32>,
-    /// Minutes that stay free after the appointment; the specialist's own setting if left out.
+    /// Minutes that stay free after the appointment; if left out, the value of the specialist's schedule applies.
     #[oai(validator(minimum(value = "0"), maximum(value = "240")))]
     pub(crate) buffer_after_minutes: Option<i32>,
-    /// Minimum notice of a booking in minutes before the start; the specialist's own setting if left out.
+    /// Minimum notice of a booking in minutes before the start; if left out, the value of the specialist's schedule
+    /// applies.
     #[oai(validator(minimum(value = "0"), maximum(value = "43200")))]
     pub(crate) minimum_notice_minutes: Option<i32>,
-    /// Identifier of the specialty, if the appointment belongs to one.
+    /// Id of the specialty of the appointment; absent if it has none.
     pub(crate) specialty_id: Option<SpecialtyId>,
-    /// Form of the meeting.
+    /// Form of the meeting of specialist and patient.
     pub(crate) modality: Modality,
     /// Minutes before the start from which on patients can no longer cancel.
     #[oai(default, validator(minimum(value = "0"), maximum(value = "43200")))]
     pub(crate) cancellation_cutoff_minutes: i32,
-    /// Minutes before its beginning up to which a patient can move it; as `cancellation_cutoff_minutes` when left out.
+    /// Minutes before the start from which on patients can no longer reschedule; the same as
+    /// `cancellation_cutoff_minutes` if left out.
     #[oai(validator(minimum(value = "0"), maximum(value = "43200")))]
     pub(crate) reschedule_cutoff_minutes: Option<i32>,
 }
 
 impl AppointmentTemplateInput {
-    /// Returns the cut-off of moves: without one of its own, that of cancellations.
+    /// Returns the cut-off for rescheduling; if none is set, the one for cancelling.
     pub(super) fn reschedule_cutoff(&self) -> i32 {
         self.reschedule_cutoff_minutes.unwrap_or(self.cancellation_cutoff_minutes)
     }
@@ -128,7 +131,7 @@ impl Example for AppointmentTemplateInput {
     }
 }
 
-/// Form in which specialist and patient meet.
+/// Form of the meeting of specialist and patient.
 ///
 /// - `in_person`: at the clinic
 /// - `video`: by video call

@@ -23,10 +23,10 @@ impl Api {
     /// Get a specialist's open slots
     ///
     /// Returns the slots within the specialist's working hours that remain after exceptions, bookings, buffers, minimum
-    /// notice, horizon and daily cap; none if the specialist is not bookable. Hours are local to the specialist's zone:
-    /// a local time that is skipped when the clocks go forward has no slot, one that occurs twice has one. 400
-    /// `invalid_range` when `to` is not after `from` or more than 92 days after it. 404
-    /// `appointment_template_not_found` also for an archived template.
+    /// notice, horizon and daily cap; none if the specialist is not bookable. Working hours are local to the
+    /// specialist's time zone: no slot begins at a local time that is skipped when the clocks go forward, and a local
+    /// time that occurs twice is offered once. Answers 400 `invalid_range` if `to` is not after `from` or more than 92
+    /// days after it. Answers 404 `appointment_template_not_found` also for an archived template.
     #[oai(
         path = "/specialists/:specialist_id/availability",
         method = "get",
@@ -35,14 +35,15 @@ impl Api {
     async fn specialist_availability_get(
         &self,
         caller: Caller,
-        /// Identifier of the specialist.
+        /// Id of the specialist.
         specialist_id: Path<SpecialistId>,
-        /// Selects slots that begin at this time or later; now when left out.
+        /// Selects slots that begin at this time or later; now if left out.
         from: Query<Option<Moment>>,
-        /// Selects slots that begin before this time, at most 92 days after `from`; 7 days after it when left out.
+        /// Selects slots that begin before this time, which is at most 92 days after `from`; 7 days after `from` if
+        /// left out.
         to: Query<Option<Moment>>,
-        /// Appointment template to book, which determines duration, buffers and minimum notice; those of the
-        /// specialist's schedule when left out.
+        /// Appointment template to book, which determines duration, buffers and minimum notice; if left out, the
+        /// specialist's schedule determines them.
         template_id: Query<Option<AppointmentTemplateId>>,
     ) -> Result<Json<Availability>, ApiError> {
         caller.may(Permission::SpecialistRead)?;

@@ -14,13 +14,13 @@ use crate::{
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct Availability {
-    /// Identifier of the specialist.
+    /// Id of the specialist.
     pub(crate) specialist_id: SpecialistId,
-    /// IANA zone of the specialist's hours, for the display of slots.
+    /// IANA time zone of the specialist's hours, for the display of slots.
     pub(crate) timezone: String,
-    /// Minutes between the beginnings of slots.
+    /// Minutes from the start of one slot to the start of the next.
     pub(crate) slot_minutes: u32,
-    /// Open slots, earliest first. They overlap if their duration exceeds `slot_minutes`.
+    /// Open slots, earliest first. Slots that are longer than `slot_minutes` overlap.
     pub(crate) data: Vec<Slot>,
 }
 
@@ -43,7 +43,7 @@ const LASTS: TimeDelta = TimeDelta::minutes(30);
 #[derive(Debug, Clone, Copy, Object)]
 #[oai(rename = "OpenSlot", example)]
 pub(crate) struct Slot {
-    /// Beginning of the slot.
+    /// Start of the slot.
     pub(crate) started_at: DateTime<Utc>,
     /// End of the slot.
     pub(crate) ended_at: DateTime<Utc>,
@@ -65,11 +65,11 @@ impl Example for Slot {
 /// Slot that can be booked, with the terms that a booking takes over.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OpenSlot {
-    /// Beginning of the slot.
+    /// Start of the slot.
     pub(crate) started_at: DateTime<Utc>,
     /// End of the slot.
     pub(crate) ended_at: DateTime<Utc>,
-    /// Beginning of the blocked time: the slot's beginning less the buffer before it.
+    /// Start of the blocked time: the start of the slot minus the buffer before it.
     pub(crate) block_start: DateTime<Utc>,
     /// End of the blocked time: the slot's end plus the buffer after it.
     pub(crate) block_end: DateTime<Utc>,
@@ -77,9 +77,9 @@ pub(crate) struct OpenSlot {
     pub(crate) specialty_id: Option<SpecialtyId>,
     /// Modality of the template; in person without one.
     pub(crate) modality: Modality,
-    /// Minutes before its beginning up to which the patient can cancel.
+    /// Minutes before the start up to which the patient can cancel.
     pub(crate) cancellation_cutoff_minutes: i32,
-    /// Minutes before its beginning up to which the patient can move it.
+    /// Minutes before the start up to which the patient can reschedule.
     pub(crate) reschedule_cutoff_minutes: i32,
 }
 

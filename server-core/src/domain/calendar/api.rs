@@ -32,15 +32,15 @@ pub(crate) struct Api {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Calendar")]
 impl Api {
-    /// Show a calendar
+    /// Get a calendar
     ///
-    /// Returns the appointments that overlap the range, in UTC and in local time. Specialists and patients see their
-    /// own. Holds and expired holds are included only if `status` selects them.
+    /// Returns the appointments that overlap the range, in UTC and in local time. Specialists and patients see only
+    /// their own. Appointments with the status `held` or `expired` are included only if `status` selects them.
     #[oai(path = "/calendar", method = "get", operation_id = "calendar_get")]
     async fn calendar_get(
         &self,
         caller: Caller,
-        /// Beginning of the range: selects appointments that end after it.
+        /// Start of the range: selects appointments that end after it.
         from: Query<Moment>,
         /// End of the range, after `from` and at most 92 days after it: selects appointments that begin before it.
         to: Query<Moment>,
@@ -48,7 +48,7 @@ impl Api {
         specialist_id: Query<Option<SpecialistId>>,
         /// Selects appointments with this status.
         status: Query<Option<AppointmentStatus>>,
-        /// IANA zone of the local times; the organization's when left out.
+        /// IANA time zone of the local times; the organization's if left out.
         #[oai(validator(pattern = "^[!-~]*$"))]
         timezone: Query<Option<String>>,
     ) -> Result<Json<Calendar>, ApiError> {
@@ -63,9 +63,10 @@ impl Api {
         Ok(Json(self.calendar.search(&caller, &search).await.map_err(CalendarError::of_parameters)?))
     }
 
-    /// Show a calendar of several specialists
+    /// Search a calendar
     ///
-    /// Returns the same as `GET`, for several specialists and statuses. Changes nothing.
+    /// Returns the same as `calendar_get`, for several specialists and statuses. Takes the filter in the body, because
+    /// it may be too long for a query, and changes nothing.
     #[oai(path = "/calendar", method = "post", operation_id = "calendar_search")]
     async fn calendar_search(&self, caller: Caller, body: Body<SearchCalendar>) -> Result<Json<Calendar>, ApiError> {
         caller.may(Permission::CalendarRead)?;
@@ -74,9 +75,10 @@ impl Api {
 
     /// Create a calendar feed
     ///
-    /// Creates the caller's calendar feed, or gives it a new token. The token is shown once: everybody who has the link
-    /// `/v1/calendar.ics?token=…` can read the appointments that the caller may see in this organization, without names
-    /// and titles. The previous link stops working; every link stops working when the membership ends.
+    /// Creates the caller's calendar feed, or replaces the token of the existing one. Returns the token, which is shown
+    /// only once. Anybody who has the link `/v1/calendar.ics?token=…` can read the appointments that the caller may see
+    /// in this organization, without names and titles. The previous link becomes invalid immediately, and the new one
+    /// when the membership ends.
     #[oai(path = "/calendar/feeds", method = "post", operation_id = "calendar_feed_create")]
     async fn calendar_feed_create(&self, caller: Person) -> Result<Created<CalendarFeedToken>, ApiError> {
         caller.may(Permission::CalendarRead)?;
@@ -86,7 +88,7 @@ impl Api {
 
     /// Revoke a calendar feed
     ///
-    /// Revokes the link at once. Repeated calls change nothing.
+    /// Revokes the link immediately. A repeated request has no further effect.
     #[oai(path = "/calendar/feeds", method = "delete", operation_id = "calendar_feed_delete")]
     async fn calendar_feed_delete(&self, caller: Person) -> Result<NoContent, ApiError> {
         caller.may(Permission::CalendarRead)?;
@@ -97,11 +99,11 @@ impl Api {
 
     /// Read a calendar feed
     ///
-    /// Returns appointments of the last 90 and the next 366 days as iCalendar (RFC 5545), in UTC. Calendar programs
-    /// cannot send headers, so this is the one operation that takes its credential from the URL. Cancelled and missed
+    /// Returns appointments of the last 90 and the next 366 days as iCalendar (RFC 5545), in UTC. Takes its credential
+    /// from the URL, because calendar programs cannot send headers; no other operation does. Cancelled and missed
     /// appointments are included as `CANCELLED`; so are, for 90 days, appointments that were deleted or given to
-    /// another specialist or patient. `SEQUENCE` rises with each change that the feed shows. 404
-    /// `calendar_feed_not_found` when the link was revoked or never existed, or its owner is no member any more.
+    /// another specialist or patient. `SEQUENCE` increases with each change that is visible in the feed. Answers 404
+    /// `calendar_feed_not_found` if the link was revoked or never existed, or if its owner is not a member any more.
     #[oai(path = "/calendar.ics", method = "get", operation_id = "calendar_feed_get")]
     async fn calendar_feed_get(
         &self,

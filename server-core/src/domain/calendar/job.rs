@@ -1,7 +1,7 @@
 use super::repository;
 use crate::database::{Across, DatabaseError};
 
-/// Removes appointments that left a calendar more than 90 days ago; returns their number.
+/// Deletes the records of appointments that left a calendar more than 90 days ago; returns their number.
 pub(crate) async fn departures_expire(across: Across) -> Result<u64, DatabaseError> {
     repository::departures_purge(&across).await
 }

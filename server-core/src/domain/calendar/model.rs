@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct Calendar {
-    /// IANA zone of the local times: the requested one, or the organization's.
+    /// IANA time zone of the local times: the requested one, or the organization's.
     pub(crate) timezone: String,
     /// Appointments, earliest first.
     pub(crate) entries: Vec<CalendarEntry>,
@@ -26,31 +26,31 @@ impl Example for Calendar {
     }
 }
 
-/// Appointment as a calendar shows it, without title and names.
+/// Appointment in a calendar, without title and names.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CalendarEntry {
-    /// Identifier of the appointment.
+    /// Id of the appointment.
     pub(crate) id: AppointmentId,
-    /// Random identifier of the appointment for links and calendars.
+    /// Random UUID of the appointment, for links and as `UID` in calendar feeds.
     pub(crate) uid: Uuid,
     /// Status of the appointment.
     pub(crate) status: AppointmentStatus,
-    /// Form in which specialist and patient meet.
+    /// Form of the meeting of specialist and patient.
     pub(crate) modality: Modality,
-    /// Specialist who treats.
+    /// Id of the specialist who treats the patient.
     pub(crate) specialist_id: SpecialistId,
-    /// Patient who is treated.
+    /// Id of the patient who is treated.
     pub(crate) patient_id: PatientId,
-    /// Specialty of the appointment, if any.
+    /// Id of the specialty of the appointment; absent if it has none.
     pub(crate) specialty: Option<CalendarSpecialty>,
-    /// Beginning of the appointment.
+    /// Start of the appointment.
     pub(crate) started_at: DateTime<Utc>,
     /// End of the appointment.
     pub(crate) ended_at: DateTime<Utc>,
-    /// Beginning in local time of the calendar's zone, with the offset from UTC at that time.
+    /// Start in the calendar's time zone, with the offset from UTC at that time.
     pub(crate) local_started_at: DateTime<FixedOffset>,
-    /// End in local time of the calendar's zone, with the offset from UTC at that time.
+    /// End in the calendar's time zone, with the offset from UTC at that time.
     pub(crate) local_ended_at: DateTime<FixedOffset>,
 }
 
@@ -78,7 +78,7 @@ impl Example for CalendarEntry {
 /// Specialty of an appointment.
 #[derive(Debug, Clone, Object)]
 pub(crate) struct CalendarSpecialty {
-    /// Identifier of the specialty.
+    /// Id of the specialty.
     pub(crate) id: SpecialtyId,
     /// Name of the specialty.
     pub(crate) name: String,
@@ -88,17 +88,17 @@ pub(crate) struct CalendarSpecialty {
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct SearchCalendar {
-    /// Beginning of the range: selects appointments that end after it.
+    /// Start of the range: selects appointments that end after it.
     pub(crate) from: Moment,
     /// End of the range, after `from` and at most 92 days after it: selects appointments that begin before it.
     pub(crate) to: Moment,
-    /// Selects appointments of these specialists; of all when empty.
+    /// Selects appointments of these specialists; of all specialists if empty.
     #[oai(default, validator(max_items = 100, unique_items))]
     pub(crate) specialist_ids: Vec<SpecialistId>,
-    /// Selects appointments with one of these statuses; all but `held` and `expired` when empty.
+    /// Selects appointments with one of these statuses; with any status but `held` and `expired` if empty.
     #[oai(default, validator(max_items = 8))]
     pub(crate) statuses: Vec<AppointmentStatus>,
-    /// IANA zone of the local times; the organization's when left out.
+    /// IANA time zone of the local times; the organization's if left out.
     #[oai(validator(min_length = 1, max_length = 100, pattern = "^[!-~]*$"))]
     pub(crate) timezone: Option<String>,
 }
@@ -116,15 +116,15 @@ impl Example for SearchCalendar {
     }
 }
 
-/// Calendar feed of a member, readable with its token.
+/// Calendar feed of a member. Calendar programs read it with its token.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct CalendarFeed {
-    /// Identifier of the feed; stays when the token is replaced.
+    /// Id of the feed, which stays the same when the token is replaced.
     pub(crate) id: CalendarFeedId,
-    /// User whose appointments it shows.
+    /// Id of the user whose appointments the feed contains.
     pub(crate) user_id: UserId,
-    /// Time at which its token was created.
+    /// Time at which the current token was created.
     pub(crate) created_at: DateTime<Utc>,
 }
 

@@ -13,7 +13,7 @@ use crate::{
     ids::{AppointmentId, CalendarFeedId, OrganizationId, PatientId, SpecialistId, SpecialtyId, UserId},
 };
 
-/// Maximal number of appointments in a feed; the earliest ones are left out.
+/// Maximum number of appointments in a feed; the earliest ones are left out.
 const MOST: i64 = 20_000;
 
 /// Returns the entries of a calendar and its zone, in one statement. Without a `timezone` the zone is the
@@ -94,8 +94,9 @@ pub(super) async fn calendar_entries(
     Ok((timezone, entries.collect()))
 }
 
-/// Reads what the caller's feed shows: appointments from 90 days ago to 366 days ahead, holds excepted, and as cancelled those
-/// that have left the caller's calendar in the last 90 days. An appointment that has come back is shown as it is.
+/// Reads the entries of the caller's feed: appointments from 90 days ago to 366 days ahead without holds, and, as
+/// cancelled, appointments that left the caller's calendar in the last 90 days. An appointment that came back is
+/// returned with its present status.
 pub(super) async fn feed_entries(reader: &mut OpenReader) -> Result<Vec<FeedEntry>, DatabaseError> {
     let (connection, (user, organization, role, patient, specialist)) = reader.parts();
     let entries = sqlx::query_as!(
@@ -140,7 +141,8 @@ pub(super) async fn feed_entries(reader: &mut OpenReader) -> Result<Vec<FeedEntr
     Ok(entries)
 }
 
-/// Deletes departures that no feed shows any more, in every organization; returns their number.
+/// Deletes the records of appointments that left a calendar, once no feed contains them any more, in every
+/// organization; returns their number.
 pub(super) async fn departures_purge(across: &Across) -> Result<u64, DatabaseError> {
     let purged = sqlx::query!("delete from calendar_departures where departed_at <= now() - interval '90 days'")
         .execute(across.pool())
@@ -172,7 +174,7 @@ pub(super) async fn feed_put(
     Ok(feed)
 }
 
-/// Revokes a member's feed, if that was not done before. Returns `None` if it never had one.
+/// Revokes a member's feed unless it is revoked already. Returns `None` if the member never had one.
 pub(super) async fn feed_revoke(
     tx: &mut impl Tx,
     organization: OrganizationId,

@@ -3,7 +3,6 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 use server_shared::error::FieldFault;
-use server_shared::value::Moment;
 
 use super::{
     error::CalendarError,
@@ -90,6 +89,7 @@ fn check(search: &SearchCalendar) -> Result<Option<Tz>, CalendarError> {
 #[cfg(test)]
 mod tests {
     use poem_openapi::types::Example;
+    use server_shared::value::Moment;
 
     use super::*;
 

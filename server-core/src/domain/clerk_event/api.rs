@@ -21,10 +21,10 @@ pub(crate) struct Api {
 impl Api {
     /// Receive an event of the identity provider
     ///
-    /// For Clerk, which signs each message by the scheme of Svix. 401 `invalid_signature` for a message without a
-    /// valid signature, or signed more than five minutes ago. Each message takes effect once, whatever the order in
-    /// which messages arrive. 204 also acknowledges a message that changes nothing: of a type that is not needed
-    /// here, or with a `timestamp` or `data.updated_at` before 1970 or more than five minutes in the future.
+    /// Takes the webhooks of Clerk, which signs each message by the scheme of Svix. Answers 401 `invalid_signature` for
+    /// a message without a valid signature, or signed more than five minutes ago. Each message takes effect once, in
+    /// whatever order messages arrive. Answers 204 also for a message that changes nothing: of a type that is not
+    /// needed here, or with a `timestamp` or `data.updated_at` before 1970 or more than five minutes in the future.
     #[oai(path = "/webhooks/clerk", method = "post", operation_id = "clerk_webhook_receive")]
     async fn clerk_webhook_receive(
         &self,

@@ -10,7 +10,7 @@ errors! {
     pub(crate) enum ClerkError {
         NotSigned(#[from] WebhookError) => Unauthenticated "invalid_signature"
             "The message has no valid signature of Clerk: {0}.",
-        Malformed => Invalid "validation_failed" "The message does not have the form of Clerk's messages.",
+        Malformed => Invalid "validation_failed" "The message does not match the schema of Clerk's events.",
     }
     and those of {
         User(#[from] UserError),

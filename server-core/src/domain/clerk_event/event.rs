@@ -78,13 +78,13 @@ impl Type for ClerkEvent {
         let open = || Some(Box::new(MetaSchemaRef::Inline(Box::new(MetaSchema::ANY))));
         let event_type = MetaSchema { pattern: Some("^[!-~]*$".to_owned()), ..MetaSchema::new("string") };
         registry.create_schema::<Self, _>(Self::name().into_owned(), |_| MetaSchema {
-            description: Some("An event of Clerk. Unknown fields are ignored."),
+            description: Some("Event of Clerk. Unknown fields are ignored."),
             properties: vec![
                 ("type", described(Some("Type of the event, e.g. `user.updated`."), event_type)),
                 (
                     "data",
                     described(
-                        Some("Object that the event is about, in the form of Clerk's API."),
+                        Some("Object that the event is about, as Clerk's API represents it."),
                         MetaSchema { additional_properties: open(), ..MetaSchema::new("object") },
                     ),
                 ),

@@ -33,9 +33,9 @@ pub(crate) struct Api {
 impl Api {
     /// Export the data of a user
     ///
-    /// Returns one JSON document with all data that both services hold on the user in the organization of the
-    /// request, or in all organizations for a superadmin who names none. The document is streamed; if reading fails,
-    /// the connection breaks off. Each exported record is audited.
+    /// Returns one JSON document with all data that both services hold on the user in the organization of the request,
+    /// or in all organizations for a superadmin who names none. The document is sent while it is read: if a store fails
+    /// meanwhile, the connection is closed early. Writes an audit entry for each exported record.
     #[oai(path = "/users/:user_id/export", method = "get", operation_id = "gdpr_user_export")]
     async fn gdpr_user_export(
         &self,
@@ -49,19 +49,19 @@ impl Api {
 
     /// Erase a user
     ///
-    /// Deletes the user's data in the organization of the request, except for data that the law requires to be kept,
-    /// which is anonymized; the membership there ends. The account stays: the person ends it by `me_delete`. For a
-    /// superadmin who names no organization, the erasure covers all organizations and the account, here and at the
-    /// identity provider. A job carries it out. A repeated request returns the same job, also when it has finished;
-    /// each dry run is a job of its own. 404 `user_not_found` if no data is held and no such job is known. 409
-    /// `last_admin` if an organization would be left without an administrator.
+    /// Deletes the user's data in the organization of the request and anonymizes data that the law requires to be kept;
+    /// the membership there ends. The account stays: only the person ends it, by `me_delete`. For a superadmin who
+    /// names no organization, the erasure covers all organizations and the account, here and at the identity provider.
+    /// A job carries out the erasure; `gdpr_job_get` returns its state. A repeated request returns the same job, even
+    /// after it has finished; each dry run is a separate job. Answers 404 `user_not_found` if there is neither data of
+    /// the user nor such a job. Answers 409 `last_admin` if an organization would be left without an administrator.
     #[oai(path = "/users/:user_id", method = "delete", operation_id = "gdpr_user_erase")]
     async fn gdpr_user_erase(
         &self,
         caller: Person,
         /// Id of the user.
         user_id: Path<UserId>,
-        /// `true` if the job should only make the plan and change nothing.
+        /// `true` to make only the plan and change nothing.
         dry_run: Query<Option<bool>>,
     ) -> Result<Accepted<ErasureAccepted>, ApiError> {
         caller.may(Permission::GdprManage)?;
@@ -71,14 +71,15 @@ impl Api {
 
     /// Anonymize a user
     ///
-    /// Like an erasure, but anonymizes data instead of deleting it wherever possible.
+    /// Does the same as an erasure, but keeps data that can be kept without identifying the person, and deletes only
+    /// the rest.
     #[oai(path = "/users/:user_id/anonymize", method = "post", operation_id = "gdpr_user_anonymize")]
     async fn gdpr_user_anonymize(
         &self,
         caller: Person,
         /// Id of the user.
         user_id: Path<UserId>,
-        /// `true` if the job should only make the plan and change nothing.
+        /// `true` to make only the plan and change nothing.
         dry_run: Query<Option<bool>>,
     ) -> Result<Accepted<ErasureAccepted>, ApiError> {
         caller.may(Permission::GdprManage)?;
@@ -88,7 +89,8 @@ impl Api {
 
     /// Export the data of a patient
     ///
-    /// Like `gdpr_user_export`. If the patient has a login whose only role is `patient`, the user is exported.
+    /// Does the same as `gdpr_user_export`, for a patient. If the patient is linked to a user whose only role is
+    /// `patient`, exports the data of the user.
     #[oai(path = "/patients/:patient_id/export", method = "get", operation_id = "gdpr_patient_export")]
     async fn gdpr_patient_export(
         &self,
@@ -102,17 +104,18 @@ impl Api {
 
     /// Erase a patient
     ///
-    /// Like `gdpr_user_erase`. The patient's data key is destroyed, so that data encrypted with it can't be decrypted
-    /// any more, in backups either. If the patient has a login whose only role is `patient`, the user is erased; if
-    /// the user works here, only the patient record. A repeated request returns the same job in both cases. 404
-    /// `patient_not_found` if no data is held and no such job is known.
+    /// Does the same as `gdpr_user_erase`, for a patient. The patient's data key is destroyed, so that data encrypted
+    /// with it can't be decrypted any more, not even in backups. If the patient is linked to a user whose only role is
+    /// `patient`, erases the user; if the user has another role here, erases only the patient record. A repeated
+    /// request returns the same job in both cases. Answers 404 `patient_not_found` if there is neither data of the
+    /// patient nor such a job.
     #[oai(path = "/patients/:patient_id", method = "delete", operation_id = "gdpr_patient_erase")]
     async fn gdpr_patient_erase(
         &self,
         caller: Person,
         /// Id of the patient.
         patient_id: Path<PatientId>,
-        /// `true` if the job should only make the plan and change nothing.
+        /// `true` to make only the plan and change nothing.
         dry_run: Query<Option<bool>>,
     ) -> Result<Accepted<ErasureAccepted>, ApiError> {
         caller.may(Permission::GdprManage)?;
@@ -122,14 +125,15 @@ impl Api {
 
     /// Anonymize a patient
     ///
-    /// Like an erasure, but anonymizes data instead of deleting it wherever possible.
+    /// Does the same as an erasure, but keeps data that can be kept without identifying the person, and deletes only
+    /// the rest.
     #[oai(path = "/patients/:patient_id/anonymize", method = "post", operation_id = "gdpr_patient_anonymize")]
     async fn gdpr_patient_anonymize(
         &self,
         caller: Person,
         /// Id of the patient.
         patient_id: Path<PatientId>,
-        /// `true` if the job should only make the plan and change nothing.
+        /// `true` to make only the plan and change nothing.
         dry_run: Query<Option<bool>>,
     ) -> Result<Accepted<ErasureAccepted>, ApiError> {
         caller.may(Permission::GdprManage)?;
@@ -137,10 +141,10 @@ impl Api {
         Ok(Accepted(self.gdpr.erase(&caller, subject, ErasureMode::Anonymize, dry_run.0.unwrap_or_default()).await?))
     }
 
-    /// Get an erasure
+    /// Get the job of an erasure
     ///
-    /// Returns its plan, and its receipt: the changes made so far, place by place, in both services. Failed steps are
-    /// retried automatically.
+    /// Returns the plan of the job and, as it proceeds, its receipt: the changes made so far in both services, one item
+    /// for each table or other store. Failed steps are retried automatically.
     #[oai(path = "/jobs/:job_id", method = "get", operation_id = "gdpr_job_get")]
     async fn gdpr_job_get(
         &self,
@@ -162,10 +166,11 @@ pub(crate) struct AccountApi {
 impl AccountApi {
     /// End the caller's own account
     ///
-    /// Ends every membership immediately. A job then erases the account, here and at the identity provider, with its
-    /// data outside organizations. Records of organizations on the person stay, without a login; each organization
-    /// erases its own (`gdpr_user_erase`, `gdpr_patient_erase`). A repeated request returns the same job. 409
-    /// `last_admin` if an organization would be left without an administrator.
+    /// Ends every membership immediately. A job then erases the account, here and at the identity provider, and the
+    /// personal data that belongs to no organization. Patient and specialist records stay with their organizations,
+    /// unlinked from the account; each organization erases its own (`gdpr_user_erase`, `gdpr_patient_erase`). A
+    /// repeated request returns the same job. Answers 409 `last_admin` if an organization would be left without an
+    /// administrator.
     #[oai(path = "/me", method = "delete", operation_id = "me_delete")]
     async fn me_delete(&self, caller: Person) -> Result<Accepted<ErasureAccepted>, ApiError> {
         caller.in_person()?;
@@ -189,7 +194,7 @@ impl ApiResponse for Exported {
     fn meta() -> MetaResponses {
         MetaResponses {
             responses: vec![MetaResponse {
-                description: "All data that is held on the person.",
+                description: "All data about the person.",
                 status: Some(200),
                 status_range: None,
                 content: vec![MetaMediaType { content_type: Self::CONTENT_TYPE, schema: PersonExport::schema_ref() }],

@@ -24,7 +24,7 @@ use crate::{
     ids::OrganizationId,
 };
 
-/// Cause of a document that breaks off.
+/// Cause for which a document ends early.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ExportFault {
     #[error(transparent)]
@@ -145,7 +145,7 @@ async fn open_holding(outlet: &mut Outlet, store: &str, table: &str, found_by: &
     outlet.open(&json!({ "store": store, "table": table, "found_by": found_by }).to_string(), "rows").await
 }
 
-/// Removes the columns that tell an organization about the account outside of it.
+/// Removes the columns that disclose to an organization data of the account from outside of it.
 fn without_the_platform(account: &mut Value) {
     if let Value::Object(columns) = account {
         columns.shift_remove("current_organization_id");

@@ -39,7 +39,7 @@ use crate::{
 
 /// Name of the operation in audit rows.
 const OPERATION: &str = "gdpr_erasure";
-/// Pause before the job looks again for work of others that it waits for.
+/// Pause before the job checks again for audit rows or jobs that it waits for.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Extent of an erasure.

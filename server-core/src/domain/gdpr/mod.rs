@@ -1,6 +1,6 @@
 //! Export (Art. 15 and 20 GDPR) and erasure (Art. 17) of a person's data.
 //!
-//! Beside the usual rooms: [`job`], which erases the data that the domains hold, and [`export`], the document of an
+//! Besides the usual modules: [`job`], which erases the data that the domains hold, and [`export`], the document of an
 //! export.
 
 mod api;

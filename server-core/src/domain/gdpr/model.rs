@@ -13,7 +13,7 @@ use crate::{
 
 /// Kind of the person's id.
 ///
-/// - `user`: id of a user; covers every record that is linked to the user
+/// - `user`: id of a user; covers every patient and specialist record that is linked to the user
 /// - `patient`: id of a patient record; does not cover a linked user
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize, Deserialize)]
 #[oai(rename_all = "snake_case")]
@@ -59,7 +59,7 @@ impl Subject {
     }
 }
 
-/// Extent to which data is erased.
+/// Extent of the erasure.
 ///
 /// - `erase`: deletes data that the law does not require to be kept, and anonymizes the rest
 /// - `anonymize`: keeps data that can be kept without identifying the person, and deletes the rest
@@ -109,12 +109,13 @@ pub(crate) enum HoldingService {
     Clerk,
 }
 
-/// Action of an erasure on rows.
+/// Action on the rows.
 ///
-/// - `delete`: deletes them
-/// - `anonymize`: keeps them without the person's data
-/// - `destroy_key`: destroys the key, so that data encrypted with it can't be decrypted any more, in backups either
-/// - `retain`: keeps them unchanged; see `reason` and `until`
+/// - `delete`: the rows are deleted
+/// - `anonymize`: the rows are kept without the person's data
+/// - `destroy_key`: the encryption key is destroyed, so that data encrypted with it can't be decrypted any more, not
+///   even in backups
+/// - `retain`: the rows are kept unchanged; see `reason` and `until`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize, Deserialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
@@ -131,22 +132,22 @@ pub(crate) enum ErasureAction {
 pub(crate) struct ErasureItem {
     /// Service that holds the data.
     pub(crate) service: HoldingService,
-    /// Store: `postgresql`, `redis`, `s3`, `clickhouse` or `users` (of the identity provider).
+    /// Store that holds the data: `postgresql`, `redis`, `s3`, `clickhouse` or `users` (of the identity provider).
     pub(crate) store: String,
-    /// Table, or prefix or pattern of keys.
+    /// Name of the table; for Redis and S3, prefix or pattern of the keys.
     pub(crate) table: String,
-    /// Way in which the person is found, and the column: `user`, `address`, `patient`, `specialist`, `data_key`,
-    /// `audit_entry`, `organization`, `entity`, `erasure`, `pseudonym` or `key`, then `:` and the column.
+    /// Way in which the person is found (`user`, `address`, `patient`, `specialist`, `data_key`, `audit_entry`,
+    /// `organization`, `entity`, `erasure`, `pseudonym` or `key`), then `:` and the column.
     pub(crate) found_by: String,
-    /// Columns with the person's data.
+    /// Columns that contain the person's data.
     pub(crate) columns: Vec<String>,
     /// Action on the rows.
     pub(crate) action: ErasureAction,
-    /// Number of rows, keys or objects: to be changed, in a plan; changed, in a receipt.
+    /// Number of rows, keys or objects: found in a plan; changed or retained in a receipt.
     pub(crate) rows: u64,
-    /// Reason for retaining the rows.
+    /// Reason for which the rows are retained.
     pub(crate) reason: Option<String>,
-    /// End of the retention, in words.
+    /// End of the retention, in words, e.g. `three years after the erasure`.
     pub(crate) until: Option<String>,
 }
 
@@ -220,13 +221,13 @@ impl From<telemetry::ErasureItem> for ErasureItem {
     }
 }
 
-/// Accepted request for an erasure.
+/// Accepted erasure.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub(crate) struct ErasureAccepted {
     /// Id of the job.
     pub(crate) job_id: Uuid,
-    /// State of the job.
+    /// Status of the job.
     pub(crate) status: JobState,
     /// `true` if the job only makes the plan and changes nothing.
     pub(crate) dry_run: bool,
@@ -238,40 +239,41 @@ impl Example for ErasureAccepted {
     }
 }
 
-/// Erasure, with its plan and its receipt.
+/// Job of an erasure, with its plan and receipt.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct ErasureJob {
     /// Id of the job.
     pub(crate) job_id: Uuid,
-    /// State of the job. Failed attempts are retried automatically.
+    /// Status of the job. Failed attempts are retried automatically.
     pub(crate) status: JobState,
     /// `true` if the job only makes the plan and changes nothing.
     pub(crate) dry_run: bool,
-    /// Extent to which data is erased.
+    /// Extent of the erasure.
     pub(crate) mode: ErasureMode,
     /// Kind of the person's id.
     pub(crate) subject_kind: SubjectKind,
     /// Id of the person.
     pub(crate) subject_id: i64,
-    /// Organization whose data is covered; absent if all organizations are.
+    /// Organization whose data is erased; absent if the job covers every organization.
     pub(crate) organization_id: Option<OrganizationId>,
-    /// `true` if the user's account is erased, too.
+    /// `true` if the job also erases the user's account.
     pub(crate) account: bool,
-    /// Data found at the beginning, place by place; empty before the job has made its plan. Telemetry's items are added
-    /// when Telemetry has finished its own job.
+    /// Rows that were found at the start, one item for each table or other store; empty before that. Telemetry's items
+    /// are added once Telemetry has finished its part.
     pub(crate) plan: Vec<ErasureItem>,
-    /// Changed and retained data, place by place; complete when the job has succeeded. Empty for a dry run.
+    /// Rows that were changed or retained, one item for each table or other store; complete once `status` is
+    /// `succeeded`. Empty for a dry run.
     pub(crate) receipt: Vec<ErasureItem>,
-    /// Number of attempts.
+    /// Number of attempts so far.
     pub(crate) attempts: i32,
-    /// Error code of the last failed attempt.
+    /// Error code of the last failed attempt; absent if none has failed.
     pub(crate) last_error: Option<String>,
     /// Time of the request.
     pub(crate) requested_at: DateTime<Utc>,
-    /// Time at which the job was first started.
+    /// Time of the first attempt; absent before it.
     pub(crate) started_at: Option<DateTime<Utc>>,
-    /// Time at which the job finished.
+    /// Time at which the job finished; absent before that.
     pub(crate) finished_at: Option<DateTime<Utc>>,
 }
 
@@ -321,7 +323,7 @@ impl Example for ErasureJob {
     }
 }
 
-/// All data that is held on a person. The document is streamed in this form.
+/// Export of all data about a person. This schema describes the document, which is sent while it is read.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct PersonExport {
@@ -329,11 +331,11 @@ pub(crate) struct PersonExport {
     pub(crate) subject_kind: SubjectKind,
     /// Id of the person.
     pub(crate) subject_id: i64,
-    /// Organization whose data is covered; absent if all organizations are.
+    /// Organization whose data is erased; absent if the job covers every organization.
     pub(crate) organization_id: Option<OrganizationId>,
-    /// Time at which the export began.
+    /// Time at which the export started.
     pub(crate) exported_at: DateTime<Utc>,
-    /// Data in Core, table by table.
+    /// Data in Core, one item for each table or other store.
     pub(crate) core: Vec<ExportedHolding>,
     /// Data in Telemetry: one document for the user and one for each patient record.
     pub(crate) telemetry: Vec<Phi<serde_json::Value>>,
@@ -342,13 +344,13 @@ pub(crate) struct PersonExport {
 /// Rows of a table in which the person is found in one way.
 #[derive(Debug, Clone, Object)]
 pub(crate) struct ExportedHolding {
-    /// Store: `postgresql` or `s3`.
+    /// Store that holds the data: `postgresql` or `s3`.
     pub(crate) store: String,
-    /// Table, or prefix of keys.
+    /// Name of the table; for S3, prefix of the keys.
     pub(crate) table: String,
     /// Way in which the person is found; see `found_by` of the items of an erasure.
     pub(crate) found_by: String,
-    /// Rows, each an object with its columns. Columns with data of other persons are left out.
+    /// Rows, each an object with its columns. Columns about other people are left out.
     pub(crate) rows: Vec<Phi<serde_json::Value>>,
 }
 

@@ -214,7 +214,7 @@ async fn latest(tx: &mut impl Tx, caller: &Caller, work: &Erasure) -> Result<Opt
     jobs::job_latest(tx, caller.organization.map_or(0, |id| id.0), Erasure::KIND, &key).await
 }
 
-/// Returns the last erasure of a user that took the patient record along.
+/// Returns the latest erasure of a user that also covered the patient record.
 async fn taken_with_user(tx: &mut impl Tx, caller: &Caller, work: &Erasure) -> Result<Option<Job>, DatabaseError> {
     let (Subject::Patient(patient), false) = (work.subject, work.dry_run) else { return Ok(None) };
     repository::erasure_of_record(tx, caller.organization, Erasure::KIND, work.mode, patient).await

@@ -23,10 +23,11 @@ pub(crate) struct Api {
 impl Api {
     /// Act as a patient
     ///
-    /// Returns a token, which is shown only once. Requests with the token are made as the patient, and every audit row
-    /// names both persons. An impersonation lasts at most half an hour. It ends earlier on request, with the caller's
-    /// session, or when the role of one of the two changes. It can't get a token for Telemetry. 409
-    /// `patient_has_no_user` for a patient without a login.
+    /// Returns a token, which is shown only once. Requests with the token have the rights of the patient, and every
+    /// audit entry names the patient and the administrator. An impersonation lasts at most half an hour. It ends
+    /// earlier if `impersonation_delete` is called, if the administrator's session ends, or if the role of the patient
+    /// or the administrator changes. The token can't be exchanged for a token for Telemetry. Answers 409
+    /// `patient_has_no_user` if no user is linked to the patient.
     #[oai(path = "/patients/:patient_id/impersonate", method = "post", operation_id = "patient_impersonate")]
     async fn patient_impersonate(
         &self,
@@ -41,7 +42,7 @@ impl Api {
 
     /// End an impersonation
     ///
-    /// Its token is refused from then on. A repeated request has no further effect.
+    /// Ends the impersonation; its token is refused from then on. A repeated request has no further effect.
     #[oai(path = "/impersonations/:impersonation_id", method = "delete", operation_id = "impersonation_delete")]
     async fn impersonation_delete(
         &self,

@@ -7,7 +7,8 @@ errors! {
     pub(crate) enum ImpersonationError {
         NotFound => NotFound "impersonation_not_found" "There is no such impersonation.",
         PatientNotFound => NotFound "patient_not_found" "There is no such patient.",
-        PatientHasNoUser => Conflict "patient_has_no_user" "The patient has no login to act as.",
+        PatientHasNoUser => Conflict "patient_has_no_user"
+            "No user is linked to this patient, so you can't act as the patient.",
     }
     and those of {
         Database(#[from] DatabaseError),

@@ -31,11 +31,12 @@ pub(crate) struct Api {
 impl Api {
     /// Invite a person to an organization
     ///
-    /// Invites an e-mail address, or a former member by its id. The person becomes a member by accepting; until then
-    /// the organization has no access to its data. The answer is the same whether or not an account has the address: a
-    /// person with an account finds the invitation at `me_get`, another one receives an e-mail from the identity
-    /// provider. An invitation expires after 14 days; a repeated request renews it. 409 `already_member` for a
-    /// member, whose role does not change; 404 `user_not_found` for an id that is unknown to the organization.
+    /// Invites an e-mail address, or a former member by user id. The person becomes a member by accepting; until then
+    /// the organization has no access to the person's data. The answer is the same whether or not an account has the
+    /// address: a person with an account finds the invitation in the answer of `me_get`; a person without one receives
+    /// an e-mail from the identity provider. An invitation expires after 14 days; a repeated request renews it. Answers
+    /// 409 `already_member` if the person is a member, and does not change the role; 404 `user_not_found` if the id is
+    /// not the id of a former member.
     #[oai(
         path = "/organizations/:organization_id/connect-user",
         method = "post",
@@ -45,7 +46,7 @@ impl Api {
     async fn member_connect(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
         body: Body<ConnectUser>,
     ) -> Result<Disclosed<Created<Invitation>>, ApiError> {
@@ -55,8 +56,8 @@ impl Api {
 
     /// List the invitations of an organization
     ///
-    /// Newest first, with the addresses as they were typed. Ended invitations are listed for 30 days. Each invitation
-    /// that is read is audited.
+    /// Returns the newest first, with the addresses as they were typed. Ended invitations are listed for 30 days.
+    /// Writes an audit entry for each invitation that is returned.
     #[oai(
         path = "/organizations/:organization_id/invitations",
         method = "get",
@@ -66,11 +67,11 @@ impl Api {
     async fn invitation_list(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
-        /// Number of the page, from 1.
+        /// Number of the page, from 1; 1 if left out.
         page: Query<Option<PageNumber>>,
-        /// Entries per page, at most 100.
+        /// Maximum number of entries on a page, at most 100; 25 if left out.
         page_size: Query<Option<PageSize>>,
     ) -> Result<Disclosed<Json<Page<Invitation>>>, ApiError> {
         caller.may(Permission::MemberRead)?;
@@ -80,7 +81,7 @@ impl Api {
 
     /// Revoke an invitation
     ///
-    /// 404 `invitation_not_found` for an invitation that was answered or revoked.
+    /// Revokes a pending invitation. Answers 404 `invitation_not_found` if it was answered or revoked before.
     #[oai(
         path = "/organizations/:organization_id/invitations/:invitation_id",
         method = "delete",
@@ -90,7 +91,7 @@ impl Api {
     async fn invitation_delete(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
         /// Id of the invitation.
         invitation_id: Path<InvitationId>,
@@ -102,11 +103,11 @@ impl Api {
 
     /// Accept an invitation
     ///
-    /// Accepts an invitation of the caller to any organization; see `me_get`. The caller becomes a member, and a
-    /// record of the invitation is linked to it. 404 `invitation_not_found` for an invitation that has expired, was
-    /// answered or revoked, or is for another person; 409 `already_member` for a member who is invited to be one,
-    /// `member_role_conflict` for a member whose role does not fit the record, `record_already_linked` for a record
-    /// that has been linked to another user.
+    /// Accepts an invitation of the caller to any organization; see `me_get`. The caller becomes a member, and the
+    /// record that the invitation names, if any, is linked to the caller. Answers 404 `invitation_not_found` for an
+    /// invitation that has expired, was answered or revoked, or is for another person; 409 `already_member` for a
+    /// member who is invited to be one, `member_role_conflict` for a member whose role does not fit the record,
+    /// `record_already_linked` for a record that has been linked to another user.
     #[oai(
         path = "/me/invitations/:invitation_id/accept",
         method = "post",
@@ -143,13 +144,13 @@ impl Api {
         Ok(NoContent)
     }
 
-    /// Link a patient to a login
+    /// Link a patient to a user
     ///
     /// Invites a person, by e-mail address or by the id of a member, to sign in as the patient. When the person
-    /// accepts, the record is linked to it, and it becomes a member with the role `patient`, unless it is a member
-    /// already. As for `member_connect`, the answer is the same whether or not an account has the address. 409
-    /// `record_already_linked` for a record that has a login, `patient_user_taken` for a member who has another
-    /// record, `member_role_conflict` for a member with another role.
+    /// accepts, the record is linked to the person's user, who becomes a member with the role `patient` unless already
+    /// a member. As for `member_connect`, the answer is the same whether or not an account has the address. Answers 409
+    /// `record_already_linked` if a user is linked to the record, `patient_user_taken` if the member is linked to
+    /// another record, `member_role_conflict` if the member has another role.
     #[oai(path = "/patients/:patient_id/link", method = "post", operation_id = "patient_link", tag = "Tag::Patients")]
     async fn patient_link(
         &self,
@@ -163,10 +164,10 @@ impl Api {
         Ok(self.invitations.link(&caller, caller.organization()?, offer, &body).await?.map(Created))
     }
 
-    /// Unlink a patient from its login
+    /// Unlink a patient from its user
     ///
-    /// Takes effect immediately: the person loses access to the record and stays a member. 409 `patient_has_no_user` for
-    /// a record without a login.
+    /// Removes the link immediately: the person loses access to the record and stays a member. Answers 409
+    /// `patient_has_no_user` if no user is linked to the record.
     #[oai(
         path = "/patients/:patient_id/unlink",
         method = "post",
@@ -184,9 +185,9 @@ impl Api {
         Ok(NoContent)
     }
 
-    /// Link a specialist to a login
+    /// Link a specialist to a user
     ///
-    /// Like `patient_link`; a new member gets the role `specialist`.
+    /// Does the same as `patient_link`, for the record of a specialist; a new member gets the role `specialist`.
     #[oai(
         path = "/specialists/:specialist_id/link",
         method = "post",
@@ -205,10 +206,10 @@ impl Api {
         Ok(self.invitations.link(&caller, caller.organization()?, offer, &body).await?.map(Created))
     }
 
-    /// Unlink a specialist from its login
+    /// Unlink a specialist from its user
     ///
-    /// Takes effect immediately: the person loses the rights that come with the record and stays a member. 409
-    /// `specialist_has_no_user` for a record without a login.
+    /// Removes the link immediately: the person loses the rights that come with the record and stays a member. Answers
+    /// 409 `specialist_has_no_user` if no user is linked to the record.
     #[oai(
         path = "/specialists/:specialist_id/unlink",
         method = "post",

@@ -1,9 +1,9 @@
 //! Invitations of clinics to become a member, or to sign in as a patient or specialist. They take effect when the person
 //! accepts.
 //!
-//! No answer to a clinic depends on the existence of an account; see `docs/decisions/0025-invitations.md`. Beside the
-//! usual rooms: [`answer`], the answers of invited people, and [`job`], by which the identity provider sends e-mails to
-//! people without an account.
+//! No answer to a clinic depends on the existence of an account; see `docs/decisions/0025-invitations.md`. Besides the
+//! usual modules: [`answer`], the answers of invited people, and [`job`], by which the identity provider sends e-mails
+//! to people without an account.
 
 mod answer;
 mod api;

@@ -9,9 +9,9 @@ use crate::{
 
 /// Kind of an invitation.
 ///
-/// - `membership`: to become a member of the organization
-/// - `patient_link`: to sign in as a patient
-/// - `specialist_link`: to sign in as a specialist
+/// - `membership`: invites the person to become a member of the organization
+/// - `patient_link`: invites the person to sign in as a patient
+/// - `specialist_link`: invites the person to sign in as a specialist
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
 #[oai(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
@@ -39,7 +39,7 @@ pub(crate) enum InvitationStatus {
     Revoked,
 }
 
-/// Invitation as shown to the organization. It does not disclose whether the person has an account.
+/// Invitation, as shown to the organization. It does not disclose whether the person has an account.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Invitation {
@@ -47,23 +47,23 @@ pub(crate) struct Invitation {
     pub(crate) id: InvitationId,
     /// Kind of the invitation.
     pub(crate) kind: InvitationKind,
-    /// Role that the person is to have in the organization.
+    /// Role that the person gets in the organization by accepting.
     pub(crate) role: MemberRole,
-    /// Invited e-mail address, as it was typed; absent if a user was invited by its id.
+    /// Invited e-mail address, as it was typed; absent if a user was invited by id.
     pub(crate) email: Option<Phi<String>>,
     /// Id of the invited user; absent if an e-mail address was invited.
     pub(crate) user_id: Option<UserId>,
-    /// Id of the patient record that is to be linked to the person.
+    /// Id of the patient record that is linked to the person's user on acceptance; absent for other kinds.
     pub(crate) patient_id: Option<PatientId>,
-    /// Id of the specialist record that is to be linked to the person.
+    /// Id of the specialist record that is linked to the person's user on acceptance; absent for other kinds.
     pub(crate) specialist_id: Option<SpecialistId>,
     /// Status of the invitation.
     pub(crate) status: InvitationStatus,
     /// Time at which the invitation expires, unless it is renewed.
     pub(crate) expires_at: DateTime<Utc>,
-    /// Time at which it was answered or revoked.
+    /// Time at which the invitation was answered or revoked; absent before that.
     pub(crate) ended_at: Option<DateTime<Utc>>,
-    /// Time at which it was created.
+    /// Time at which the invitation was created.
     pub(crate) created_at: DateTime<Utc>,
 }
 
@@ -86,8 +86,8 @@ impl Example for Invitation {
     }
 }
 
-/// Open invitation as shown to the invited person. The record of a link is not shown before the person accepts, since the
-/// address may have been mistyped.
+/// Open invitation, as shown to the invited person. It does not name the record that the person would be linked to,
+/// because the address may have been mistyped.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct MyInvitation {
@@ -99,7 +99,7 @@ pub(crate) struct MyInvitation {
     pub(crate) organization_id: OrganizationId,
     /// Name of the organization.
     pub(crate) organization_name: String,
-    /// Role that the person is to have in the organization.
+    /// Role that the person gets in the organization by accepting.
     pub(crate) role: MemberRole,
     /// Time at which the invitation expires, unless it is renewed.
     pub(crate) expires_at: DateTime<Utc>,
@@ -123,7 +123,7 @@ impl Example for MyInvitation {
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct ConnectUser {
-    /// E-mail address. A user with this verified address can accept, now or later.
+    /// E-mail address. Any user with this verified address can accept, even one who registers later.
     pub(crate) email: Option<EmailAddress>,
     /// Id of a former member of the organization.
     pub(crate) user_id: Option<UserId>,
@@ -142,7 +142,7 @@ impl Example for ConnectUser {
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct LinkRecord {
-    /// E-mail address. A user with this verified address can accept, now or later.
+    /// E-mail address. Any user with this verified address can accept, even one who registers later.
     pub(crate) email: Option<EmailAddress>,
     /// Id of a member of the organization.
     pub(crate) user_id: Option<UserId>,

@@ -32,8 +32,8 @@ impl Api {
 
     /// Switch to another organization
     ///
-    /// Later requests that name no organization go to this one. 403 `not_a_member` if the caller is not a member of
-    /// it.
+    /// Makes this organization the caller's current one, to which requests without `X-Organization-Id` go. Answers 403
+    /// `not_a_member` if the caller is not a member of it.
     #[oai(path = "/v1/me/switch-organization", method = "put", operation_id = "me_organization_switch")]
     async fn me_organization_switch(
         &self,
@@ -48,8 +48,8 @@ impl Api {
 
     /// Get a token for Telemetry
     ///
-    /// Valid for ten minutes, for the caller in the organization of the request; revoked when the caller's role there
-    /// changes. Refused during an impersonation.
+    /// Returns a token that is valid for ten minutes, for the caller in the organization of the request. It is revoked
+    /// when the caller's role there changes. Answers 403 `impersonation_not_allowed` during an impersonation.
     #[oai(path = "/v1/me/telemetry-token", method = "post", operation_id = "me_telemetry_token_create")]
     async fn me_telemetry_token_create(&self, caller: Person) -> Result<Created<TelemetryToken>, ApiError> {
         caller.in_person()?;

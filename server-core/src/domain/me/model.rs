@@ -18,15 +18,16 @@ pub(crate) struct Me {
     pub(crate) superadmin: bool,
     /// Memberships of the user, sorted by the organization's name.
     pub(crate) memberships: Vec<MyMembership>,
-    /// Organization of the request; absent if the user has none.
+    /// Id of the organization of the request; absent if the user has no current organization.
     pub(crate) organization_id: Option<OrganizationId>,
-    /// Role of the user in that organization.
+    /// Role of the user in the organization of the request; absent without one.
     pub(crate) role: Option<Role>,
-    /// Permissions of the user in that organization, e.g. `appointment_write`; later versions may add names.
+    /// Permissions of the user in the organization of the request, e.g. `appointment_write`. Later versions may add
+    /// names.
     pub(crate) permissions: Vec<String>,
-    /// Patient record of the user in that organization.
+    /// Id of the user's patient record in the organization of the request, if the role is `patient`.
     pub(crate) patient_id: Option<PatientId>,
-    /// Specialist record of the user in that organization.
+    /// Id of the user's specialist record in the organization of the request, if the role is `specialist`.
     pub(crate) specialist_id: Option<SpecialistId>,
     /// Open invitations of the user from every organization, the first to expire first. Empty during an impersonation.
     pub(crate) invitations: Vec<MyInvitation>,

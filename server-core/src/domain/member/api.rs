@@ -31,17 +31,18 @@ pub(crate) struct Api {
 impl Api {
     /// List the members of an organization
     ///
-    /// Sorted by name, with their e-mail addresses. Each member that is read is audited.
+    /// Returns the members with their e-mail addresses, sorted by name. Writes an audit entry for each member that is
+    /// returned.
     #[oai(path = "/organizations/:organization_id/members", method = "get", operation_id = "member_list")]
     async fn member_list(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         #[oai(name = "organization_id")]
         _organization_id: Path<OrganizationId>,
-        /// Number of the page, from 1.
+        /// Number of the page, from 1; 1 if left out.
         page: Query<Option<PageNumber>>,
-        /// Entries per page, at most 100.
+        /// Maximum number of entries on a page, at most 100; 25 if left out.
         page_size: Query<Option<PageSize>>,
     ) -> Result<Disclosed<Json<Page<Member>>>, ApiError> {
         caller.may(Permission::MemberRead)?;
@@ -50,14 +51,14 @@ impl Api {
 
     /// Change the role of a member
     ///
-    /// Takes effect with the member's next request. A new role ends the member's calendar feed, held appointments,
-    /// impersonations of it and by it, and its link to a specialist or patient record that does not fit the role. 409
-    /// `last_admin` if the organization would be left without an administrator.
+    /// Takes effect with the member's next request. A new role ends the member's calendar feed, holds and
+    /// impersonations (of and by the member), and the link to a specialist or patient record that does not fit the
+    /// role. Answers 409 `last_admin` if the organization would be left without an administrator.
     #[oai(path = "/organizations/:organization_id/members/:user_id", method = "put", operation_id = "member_update")]
     async fn member_update(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
         /// Id of the user.
         user_id: Path<UserId>,
@@ -69,14 +70,14 @@ impl Api {
 
     /// Remove a member from an organization
     ///
-    /// Keeps specialist and patient records of the member, without a login, and API keys that it created. Ends its
-    /// calendar feed, held appointments, and impersonations of it and by it. 409 `last_admin` if the organization
-    /// would be left without an administrator.
+    /// Keeps the specialist and patient records of the member, unlinked from the user, and the API keys that the member
+    /// created. Ends the member's calendar feed, holds and impersonations (of and by the member). Answers 409
+    /// `last_admin` if the organization would be left without an administrator.
     #[oai(path = "/organizations/:organization_id/members/:user_id", method = "delete", operation_id = "member_delete")]
     async fn member_delete(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
         /// Id of the user.
         user_id: Path<UserId>,

@@ -83,7 +83,7 @@ impl Example for Member {
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct UpdateMember {
-    /// Role from now on.
+    /// New role of the member.
     pub(crate) role: MemberRole,
 }
 

@@ -28,17 +28,17 @@ pub(crate) struct Api {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Organizations")]
 impl Api {
-    /// List one's own organizations
+    /// List the caller's organizations
     ///
-    /// Returns the organizations that the caller belongs to, and to superadmins all, sorted by name in the order of the
-    /// Unicode collation.
+    /// Returns the organizations that the caller belongs to, or all organizations for a superadmin, sorted by name in
+    /// the order of the Unicode collation.
     #[oai(path = "/organizations", method = "get", operation_id = "organization_list")]
     async fn organization_list(
         &self,
         caller: Person,
-        /// Number of the page, from 1.
+        /// Number of the page, from 1; 1 if left out.
         page: Query<Option<PageNumber>>,
-        /// Entries a page, at most 100.
+        /// Maximum number of entries on a page, at most 100; 25 if left out.
         page_size: Query<Option<PageSize>>,
     ) -> Result<Json<Page<Organization>>, ApiError> {
         Ok(Json(self.organizations.list(&caller, Paging::new(page.0, page_size.0)).await?))
@@ -47,7 +47,7 @@ impl Api {
     /// Create an organization
     ///
     /// Permitted to superadmins. Answers 409 `slug_taken` if another organization has the slug, and
-    /// `clerk_organization_taken` if another one has the identifier at the identity provider.
+    /// `clerk_organization_taken` if another one has the same `clerk_organization_id`.
     #[oai(path = "/organizations", method = "post", operation_id = "organization_create")]
     async fn organization_create(
         &self,
@@ -60,7 +60,8 @@ impl Api {
 
     /// Find an organization by its slug
     ///
-    /// Searches the organizations that the caller belongs to.
+    /// Searches the organizations that the caller belongs to. Answers 404 `organization_not_found` if none of them has
+    /// the slug.
     #[oai(path = "/organizations/slug/:slug", method = "get", operation_id = "organization_find")]
     async fn organization_find(
         &self,
@@ -74,12 +75,12 @@ impl Api {
 
     /// Get an organization
     ///
-    /// Answers 404 `organization_not_found` for an organization that the caller does not belong to.
+    /// Returns an organization that the caller belongs to. Answers 404 `organization_not_found` for any other.
     #[oai(path = "/organizations/:organization_id", method = "get", operation_id = "organization_get")]
     async fn organization_get(
         &self,
         caller: Person,
-        /// Identifier of the organization, which becomes the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
     ) -> Result<Json<Organization>, ApiError> {
         caller.may(Permission::OrganizationRead)?;
@@ -88,12 +89,12 @@ impl Api {
 
     /// Replace an organization
     ///
-    /// Replaces name, time zone and country; the slug stays.
+    /// Replaces name, time zone and country; the slug does not change.
     #[oai(path = "/organizations/:organization_id", method = "put", operation_id = "organization_update")]
     async fn organization_update(
         &self,
         caller: Person,
-        /// Identifier of the organization, which becomes the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
         body: Body<UpdateOrganization>,
     ) -> Result<Json<Organization>, ApiError> {

@@ -8,7 +8,7 @@ errors! {
         NotFound => NotFound "organization_not_found" "There is no such organization among yours.",
         SlugTaken => Conflict "slug_taken" "Another organization has this slug; choose another.",
         ClerkOrganizationTaken => Conflict "clerk_organization_taken"
-            "Another organization has this identifier at the identity provider.",
+            "Another organization has this clerk_organization_id.",
     }
     and those of {
         Invalid(#[from] InvalidValue),

@@ -4,21 +4,23 @@ use server_shared::value::Name;
 
 use crate::ids::OrganizationId;
 
-/// A clinic.
+/// Organization: a clinic.
 #[derive(Debug, Clone, Object, sqlx::FromRow)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Organization {
-    /// Identifier of the organization.
+    /// Id of the organization.
     pub(crate) id: OrganizationId,
     /// Name of the organization.
     pub(crate) name: String,
-    /// Name in links; never changes.
+    /// Name in links, unique among all organizations; never changes.
     pub(crate) slug: String,
-    /// IANA time zone of opening hours and reports.
+    /// IANA time zone, e.g. `Europe/Berlin`, of calendars and of dates without a time.
     pub(crate) timezone: String,
-    /// Country (ISO 3166-1 alpha-2) in which national telephone numbers are read.
+    /// Country (ISO 3166-1 alpha-2), e.g. `DE`. Telephone numbers without a country prefix are read as numbers of this
+    /// country.
     pub(crate) country: Option<String>,
-    /// Identifier of the same organization at the identity provider. People who accept an invitation there become members.
+    /// Id of the same organization at the identity provider; absent if there is none. People who accept an invitation
+    /// of the identity provider to it become members here.
     pub(crate) clerk_organization_id: Option<String>,
     /// Time of creation.
     pub(crate) created_at: DateTime<Utc>,
@@ -48,16 +50,17 @@ impl Example for Organization {
 pub(crate) struct CreateOrganization {
     /// Name of the organization.
     pub(crate) name: Name<200>,
-    /// Name in links; derived from the name if left out.
+    /// Name in links, unique among all organizations; derived from the name if left out.
     #[oai(validator(min_length = 1, max_length = 60, pattern = "^[a-z0-9]+(-[a-z0-9]+)*$"))]
     pub(crate) slug: Option<String>,
-    /// IANA time zone of opening hours and reports.
+    /// IANA time zone, e.g. `Europe/Berlin`, of calendars and of dates without a time.
     #[oai(validator(min_length = 1, max_length = 64, pattern = "^[!-~]*$"))]
     pub(crate) timezone: String,
-    /// Country (ISO 3166-1 alpha-2) in which national telephone numbers are read, e.g. `DE`.
+    /// Country (ISO 3166-1 alpha-2), e.g. `DE`. Telephone numbers without a country prefix are read as numbers of this
+    /// country.
     #[oai(validator(pattern = "^[A-Z]{2}$"))]
     pub(crate) country: Option<String>,
-    /// Identifier of the same organization at the identity provider, if there is one; never changes.
+    /// Id of the same organization at the identity provider, if there is one. It can't be changed later.
     #[oai(validator(min_length = 5, max_length = 100, pattern = "^org_[A-Za-z0-9]+$"))]
     pub(crate) clerk_organization_id: Option<String>,
 }
@@ -70,16 +73,17 @@ impl Example for CreateOrganization {
     }
 }
 
-/// Values that replace those of an organization; the slug stays.
+/// Values that replace those of an organization; the slug does not change.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct UpdateOrganization {
     /// Name of the organization.
     pub(crate) name: Name<200>,
-    /// IANA time zone of opening hours and reports.
+    /// IANA time zone, e.g. `Europe/Berlin`, of calendars and of dates without a time.
     #[oai(validator(min_length = 1, max_length = 64, pattern = "^[!-~]*$"))]
     pub(crate) timezone: String,
-    /// Country (ISO 3166-1 alpha-2) in which national telephone numbers are read, e.g. `DE`; removed if left out.
+    /// Country (ISO 3166-1 alpha-2), e.g. `DE`; removed if left out. Telephone numbers without a country prefix are
+    /// read as numbers of this country.
     #[oai(validator(pattern = "^[A-Z]{2}$"))]
     pub(crate) country: Option<String>,
 }

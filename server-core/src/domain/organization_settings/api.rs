@@ -20,7 +20,7 @@ pub(crate) struct Api {
 impl Api {
     /// Get the settings of an organization
     ///
-    /// For members of the organization. A setting that was never made has its default.
+    /// Permitted to members of the organization. A setting that was never changed has its default.
     #[oai(
         path = "/organizations/:organization_id/settings",
         method = "get",
@@ -29,7 +29,7 @@ impl Api {
     async fn organization_settings_get(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
     ) -> Result<Json<OrganizationSettings>, ApiError> {
         caller.may(Permission::OrganizationRead)?;
@@ -38,8 +38,8 @@ impl Api {
 
     /// Replace the settings of an organization
     ///
-    /// For administrators of the organization. A setting that is left out gets its default. Takes effect with the next
-    /// request. 409 `stale_version` if the settings were changed in the meantime.
+    /// Permitted to administrators of the organization. A setting that is left out gets its default. Takes effect with
+    /// the next request. Answers 409 `stale_version` if somebody else changed the settings in the meantime.
     #[oai(
         path = "/organizations/:organization_id/settings",
         method = "put",
@@ -48,7 +48,7 @@ impl Api {
     async fn organization_settings_update(
         &self,
         caller: Person,
-        /// Id of the organization; it is the context of the request.
+        /// Id of the organization, which is also the organization of the request.
         organization_id: Path<OrganizationId>,
         body: Body<UpdateOrganizationSettings>,
     ) -> Result<Json<OrganizationSettings>, ApiError> {

@@ -4,15 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{Entity, OrganizationId};
 
-/// Settings of an organization. A setting that was never made has its default.
+/// Settings of an organization. A setting that was never changed has its default.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub(crate) struct OrganizationSettings {
     /// Id of the organization.
     pub(crate) organization_id: OrganizationId,
-    /// Period for which specialists may open the records of their patients.
+    /// Rules for the period in which specialists may open the records of their patients.
     pub(crate) record_access: RecordAccess,
-    /// Version, which increases with each change; an update states the version that it was made from.
+    /// Version of the settings, to be sent with the next change; increases with each change.
     pub(crate) version: i64,
     /// Time of the last change.
     pub(crate) updated_at: DateTime<Utc>,
@@ -41,16 +41,17 @@ impl Example for OrganizationSettings {
     }
 }
 
-/// Period for which an appointment lets its specialist open the patient's record. It always begins with the booking and
-/// lasts at least until the end of the appointment. A cancelled, deleted or held appointment gives no access.
+/// Period in which an appointment lets its specialist open the patient's record. It starts with the booking and lasts
+/// at least until the end of the appointment. A cancelled, deleted or held appointment gives no access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Object, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct RecordAccess {
-    /// Days of access after the end of an appointment that took place, or whose outcome is not recorded.
+    /// Number of days of access after the end of an appointment that took place, or whose outcome is not recorded.
     pub(crate) after_treatment_days: i32,
-    /// `true` if access by an appointment that was not missed never ends; then `after_treatment_days` has no effect.
+    /// `true` if access never ends after an appointment that the patient did not miss; `after_treatment_days` then has
+    /// no effect.
     pub(crate) unlimited: bool,
-    /// Days of access after the end of an appointment that the patient missed.
+    /// Number of days of access after the end of an appointment that the patient missed.
     pub(crate) after_no_show_days: i32,
 }
 
@@ -84,25 +85,25 @@ pub(super) struct Document {
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct UpdateOrganizationSettings {
-    /// Version that the change was made from; 409 `stale_version` if there is a newer one.
+    /// Version that the change is based on; 409 `stale_version` if it is not the current one.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: i64,
-    /// Period for which specialists may open the records of their patients; the default if left out.
+    /// Rules for the period in which specialists may open the records of their patients; the default if left out.
     pub(crate) record_access: Option<UpdateRecordAccess>,
 }
 
-/// Period for which an appointment lets its specialist open the patient's record.
+/// Period in which an appointment lets its specialist open the patient's record.
 #[derive(Debug, Clone, Copy, Default, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(crate) struct UpdateRecordAccess {
-    /// Days of access after the end of an appointment that took place, or whose outcome is not recorded; 90 if left out, 0
-    /// for none.
+    /// Number of days of access after the end of an appointment that took place, or whose outcome is not recorded; 90
+    /// if left out, 0 for none.
     #[oai(validator(minimum(value = "0"), maximum(value = "36500")))]
     pub(crate) after_treatment_days: Option<i32>,
-    /// `true` if access by an appointment that was not missed never ends; then `after_treatment_days` has no effect.
-    /// `false` if left out.
+    /// `true` if access never ends after an appointment that the patient did not miss; `after_treatment_days` then has
+    /// no effect. `false` if left out.
     pub(crate) unlimited: Option<bool>,
-    /// Days of access after the end of an appointment that the patient missed; 7 if left out, 0 for none.
+    /// Number of days of access after the end of an appointment that the patient missed; 7 if left out, 0 for none.
     #[oai(validator(minimum(value = "0"), maximum(value = "36500")))]
     pub(crate) after_no_show_days: Option<i32>,
 }

@@ -66,7 +66,7 @@ fn read(row: &SettingsRow) -> Result<Document, DatabaseError> {
         .map_err(|error| DatabaseError::Damaged(format!("settings of organization {}: {error}", row.organization_id)))
 }
 
-/// Merges new values into a document, and keeps fields that a later version has written while both run.
+/// Merges new values into a document. Keeps fields that a later version of the service wrote while both run.
 fn merge(document: &mut Value, new: Value) {
     match (document, new) {
         (Value::Object(document), Value::Object(new)) => {

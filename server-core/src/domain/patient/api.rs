@@ -32,24 +32,26 @@ pub(crate) struct Api {
 impl Api {
     /// List and search patients
     ///
-    /// Returns to specialists the patients whom they treat. Each record that is returned is audited.
+    /// Returns all patients; to specialists, those whom they treat. Writes an audit entry for each record that is
+    /// returned.
     #[allow(clippy::too_many_arguments, reason = "one argument a query parameter")]
     #[oai(path = "/patients", method = "get", operation_id = "patient_list")]
     async fn patient_list(
         &self,
         caller: Caller,
-        /// Number of the page, from 1.
+        /// Number of the page, from 1; 1 if left out.
         page: Query<Option<PageNumber>>,
-        /// Entries a page, at most 100.
+        /// Maximum number of entries on a page, at most 100; 25 if left out.
         page_size: Query<Option<PageSize>>,
-        /// Words of which the name must contain each, in any order and up to 10. Letter case, accents and the shapes of
-        /// quotes and hyphens make no difference.
+        /// Words that the name must contain, in any order. Letter case, accents and
+        /// the shapes of quotes and hyphens make no difference.
         search: Query<Option<Line<0, 100>>>,
-        /// Whole e-mail address; letter case makes no difference.
+        /// Complete e-mail address; letter case makes no difference.
         email: Query<Option<EmailAddress>>,
-        /// Whole telephone number, in any grouping; a national form is read as one of the organization's country.
+        /// Complete telephone number, with any spaces and punctuation. A number without a country prefix is read as a
+        /// number of the organization's country.
         phone: Query<Option<PhoneNumber>>,
-        /// Whole number of a document; only its letters and digits are compared.
+        /// Complete number of an identity document or health insurance; only its letters and digits are compared.
         national_id: Query<Option<Line<0, 64>>>,
         /// Order of the list.
         sort: Query<Option<PatientSort>>,
@@ -64,8 +66,9 @@ impl Api {
 
     /// Create a patient
     ///
-    /// Creates a record without a login; see `patient_link`. Answers 409 `patient_email_taken` if the organization has a
-    /// patient with the e-mail address, with the identifier of that patient for callers who may read it.
+    /// Creates a record without a linked user; see `patient_link`. Answers 409 `patient_email_taken` if another patient
+    /// of the organization has the e-mail address; `details` names that patient's id to callers who may read the
+    /// record.
     #[oai(path = "/patients", method = "post", operation_id = "patient_create")]
     async fn patient_create(
         &self,
@@ -78,12 +81,13 @@ impl Api {
 
     /// Get a patient
     ///
-    /// Audits the read. Shows clinical notes to specialists who treat the patient and to administrators.
+    /// Returns a patient and writes an audit entry. Includes clinical notes for specialists who treat the patient and
+    /// for administrators.
     #[oai(path = "/patients/:patient_id", method = "get", operation_id = "patient_get")]
     async fn patient_get(
         &self,
         caller: Caller,
-        /// Identifier of the patient.
+        /// Id of the patient.
         patient_id: Path<PatientId>,
     ) -> Result<Disclosed<Json<Patient>>, ApiError> {
         caller.may(Permission::PatientRead)?;
@@ -92,14 +96,14 @@ impl Api {
 
     /// Replace a patient
     ///
-    /// Replaces every value but the login; see `patient_link`. Answers 409 `stale_version` if somebody else changed the
-    /// record meanwhile. Answers 403 `patient_identifier_forbidden` to specialists who change the e-mail address or the
-    /// national id: only administrators and the front desk see every patient who may have the same.
+    /// Replaces every value except the link to a user; see `patient_link`. Answers 409 `stale_version` if somebody else
+    /// changed the record in the meantime. Answers 403 `patient_identifier_forbidden` to specialists who change the
+    /// e-mail address or the national id: both must be compared with patients whom a specialist may not see.
     #[oai(path = "/patients/:patient_id", method = "put", operation_id = "patient_update")]
     async fn patient_update(
         &self,
         caller: Caller,
-        /// Identifier of the patient.
+        /// Id of the patient.
         patient_id: Path<PatientId>,
         body: Body<UpdatePatient>,
     ) -> Result<Disclosed<Json<Patient>>, ApiError> {
@@ -109,13 +113,13 @@ impl Api {
 
     /// Delete a patient
     ///
-    /// Removes the patient from every list; appointments keep referring to it. An erasure of personal data is another
-    /// operation; see `gdpr_user_erase`.
+    /// Removes the patient from every list; appointments keep referring to it. To erase the personal data, use
+    /// `gdpr_patient_erase`.
     #[oai(path = "/patients/:patient_id", method = "delete", operation_id = "patient_delete")]
     async fn patient_delete(
         &self,
         caller: Caller,
-        /// Identifier of the patient.
+        /// Id of the patient.
         patient_id: Path<PatientId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::PatientWrite)?;

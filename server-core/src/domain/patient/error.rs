@@ -16,9 +16,10 @@ errors! {
             with patient_id.map(|id| json!({ "patient_id": id })),
         IdentifierForbidden => Forbidden "patient_identifier_forbidden"
             "Your role can't change a patient's e-mail address or national id; ask the front desk.",
-        UserTaken => Conflict "patient_user_taken" "This user already is another patient of the organization.",
-        AlreadyLinked => Conflict "record_already_linked" "The patient has a login already; end that link first.",
-        HasNoUser => Conflict "patient_has_no_user" "The patient has no login.",
+        UserTaken => Conflict "patient_user_taken"
+            "This user is already linked to another patient of the organization.",
+        AlreadyLinked => Conflict "record_already_linked" "A user is already linked to this patient; unlink it first.",
+        HasNoUser => Conflict "patient_has_no_user" "No user is linked to this patient.",
     }
     and those of {
         Stale(#[from] StaleVersion),

@@ -1,8 +1,8 @@
-//! Refresh of the blind indexes of e-mail addresses and telephone numbers: rows that an earlier version indexed by another
-//! form, and rows of organizations whose country has changed.
+//! Refresh of the blind indexes of e-mail addresses and telephone numbers, in rows that another version of the service
+//! normalized differently, and in organizations whose country has changed.
 //!
-//! Rows themselves say what is left, so a refresh that was ended is continued by the next one. A row is written only in the
-//! version that was read, and rows that others have locked are left for the next refresh.
+//! The rows record which of them are out of date, so the next refresh continues an interrupted one. A refresh changes a
+//! row only if its version is still the one that was read, and skips locked rows.
 
 use server_shared::value::{CountryCode, EmailAddress, PhoneNumber};
 
@@ -16,9 +16,10 @@ use crate::{
     ids::{OrganizationId, PatientId},
 };
 
-/// Rows that are written by one statement.
+/// Number of rows that one statement writes.
 const BATCH: i64 = 500;
-/// Patients whose values do not open that are reported and left alone; if there are more, a key is wrong.
+/// Maximum number of patients whose values can't be decrypted. They are reported and skipped; if there are more, the
+/// encryption key is wrong.
 const MOST_DAMAGED: usize = 100;
 /// Indexes of e-mail addresses that may change before one is found that stays; if more do, `BLIND_INDEX_KEY` is wrong, as the
 /// forms of most addresses are the same in every version.
@@ -29,11 +30,11 @@ const MOST_CHANGED: usize = 20;
 pub(crate) struct IndexesRefreshed {
     /// Number of rows written.
     pub(crate) rows: u64,
-    /// Number of rows that others had locked or changed meanwhile.
+    /// Number of rows that were skipped, because another transaction had locked or changed them.
     pub(crate) missed: u64,
     /// Patients who keep their old index of the e-mail address, because another patient of the organization has the new one.
     pub(crate) equal: Vec<PatientId>,
-    /// Patients whose sealed values do not open.
+    /// Patients whose sealed values can't be decrypted.
     pub(crate) damaged: Vec<PatientId>,
 }
 
@@ -47,7 +48,7 @@ pub(crate) async fn indexes_left(across: &Across) -> Result<i64, DatabaseError> 
     repository::indexes_left(across).await
 }
 
-/// Brings the indexes of every organization into the present form; calls `progress` with the number of rows written so far.
+/// Refreshes the blind indexes of every organization. Calls `progress` with the number of rows written so far.
 pub(crate) async fn indexes_refresh(
     across: &Across,
     encryption: &Encryption,
@@ -90,7 +91,7 @@ pub(crate) async fn indexes_refresh(
         refreshed.missed += all - written;
         progress(refreshed.rows);
     }
-    // What was missed still has to be found by its organization's country.
+    // If rows were skipped, the organizations stay listed, so that the next refresh finds these rows.
     if refreshed.missed == 0 {
         repository::countries_settle(across, &countries).await?;
     }
@@ -117,8 +118,8 @@ fn indexed(encryption: &Encryption, row: IndexedPatient) -> Result<NewIndexes, D
     Ok(new)
 }
 
-/// Writes a batch and returns the number of rows written. If two patients have become equal, the batch is written row by row,
-/// and the later one keeps its old index.
+/// Writes a batch and returns the number of changed rows. If the e-mail addresses of two patients have become equal,
+/// writes row by row; the patient that comes later keeps its previous index.
 async fn write(across: &Across, rows: Vec<NewIndexes>, refreshed: &mut IndexesRefreshed) -> Result<u64, DatabaseError> {
     if let Some(written) = repository::indexes_replace(across, &rows).await? {
         return Ok(written);

@@ -1,4 +1,4 @@
-//! Rules of values that depend on the place of the organization: its day and its country.
+//! Rules of values that depend on the organization's time zone or country.
 
 use chrono::{Datelike, Days, NaiveDate};
 use chrono_tz::Tz;
@@ -20,16 +20,16 @@ pub(super) struct Locale {
 }
 
 impl Locale {
-    /// Any place: sufficient for a record of which [`Locale::matters`] is false.
+    /// Placeholder, sufficient for a record for which [`Locale::matters`] returns `false`.
     pub(super) const ANY: Self = Self { zone: Tz::UTC, country: None };
 
-    /// Returns `true` if the rules of a value depend on the place.
+    /// Returns `true` if a value of the record depends on the organization's time zone or country.
     pub(super) fn matters(record: &CreatePatient) -> bool {
         is_recent(record.date_of_birth, today(Tz::UTC)) || record.phone.as_ref().is_some_and(PhoneNumber::is_national)
     }
 
-    /// Checks date of birth and telephone number, and returns the key by which the number is found. A number that is the
-    /// stored one is not refused: numbering plans change.
+    /// Checks date of birth and telephone number, and returns the normalized number for the blind index. A number that
+    /// equals the stored one is never refused, because numbering plans change.
     pub(super) fn check(self, record: &CreatePatient, stored: Option<&str>) -> Result<Option<String>, InvalidValue> {
         let mut faults = Vec::new();
         if !record.date_of_birth.is_none_or(|date| is_plausible(date, today(self.zone))) {
@@ -47,7 +47,7 @@ impl Locale {
     }
 }
 
-/// Returns `true` for a date that is past in some time zones only: UTC's today and tomorrow.
+/// Returns `true` for a date that is not yet past in every time zone: today and tomorrow in UTC.
 fn is_recent(date: Option<NaiveDate>, utc_today: NaiveDate) -> bool {
     date.is_some_and(|date| date >= utc_today && Some(date) <= utc_today.checked_add_days(Days::new(1)))
 }

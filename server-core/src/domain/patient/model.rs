@@ -12,11 +12,11 @@ use crate::ids::{PatientId, UserId};
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Patient {
-    /// Identifier of the patient.
+    /// Id of the patient.
     pub(crate) id: PatientId,
-    /// Random identifier for links; reveals no count of patients.
+    /// Random UUID, for links. Unlike `id`, it does not reveal the number of patients.
     pub(crate) uid: Uuid,
-    /// User who signs in as the patient; absent if there is none.
+    /// Id of the user who signs in as the patient; absent if none is linked.
     pub(crate) user_id: Option<UserId>,
     /// First name.
     pub(crate) first_name: Phi<String>,
@@ -34,9 +34,9 @@ pub(crate) struct Patient {
     pub(crate) address: Option<Phi<String>>,
     /// Contact in an emergency.
     pub(crate) emergency_contact: Option<Phi<String>>,
-    /// Notes of the specialists who treat the patient; absent for every other reader.
+    /// Clinical notes. Specialists who treat the patient and administrators can read them; absent for other callers.
     pub(crate) clinical_notes: Option<Phi<String>>,
-    /// Number of the record's state, to be sent back with the next change.
+    /// Version of the record, to be sent with the next change; increases with each change.
     pub(crate) version: i64,
     /// Time of creation.
     pub(crate) created_at: DateTime<Utc>,
@@ -78,7 +78,7 @@ pub(crate) struct CreatePatient {
     pub(crate) last_name: Name<100>,
     /// E-mail address, unique among the patients of the organization, without regard to letter case.
     pub(crate) email: Option<EmailAddress>,
-    /// Telephone number: with the prefix of its country, or in the national form of the organization's country.
+    /// Telephone number, with the country prefix (`+49 …`), or in the national form of the organization's country.
     pub(crate) phone: Option<PhoneNumber>,
     /// Date of birth, from 1850 to today in the organization's time zone.
     pub(crate) date_of_birth: Option<NaiveDate>,
@@ -89,7 +89,7 @@ pub(crate) struct CreatePatient {
     pub(crate) address: Option<Prose<1, 500>>,
     /// Contact in an emergency.
     pub(crate) emergency_contact: Option<Prose<1, 300>>,
-    /// Notes of the specialists who treat the patient. A value from a caller who may not read them is ignored.
+    /// Clinical notes. A value from a caller who may not read them is ignored.
     pub(crate) clinical_notes: Option<Prose<1, 20_000>>,
 }
 
@@ -97,7 +97,7 @@ pub(crate) struct CreatePatient {
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct UpdatePatient {
-    /// Version that the change was made from; 409 `stale_version` if there is a newer one.
+    /// Version that the change is based on; 409 `stale_version` if it is not the current one.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: i64,
     /// New values of the record.

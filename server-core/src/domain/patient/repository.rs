@@ -36,7 +36,7 @@ pub(super) struct PatientRow {
     pub(super) updated_at: DateTime<Utc>,
 }
 
-/// Values of a patient on their way into its row.
+/// Values of a patient, sealed for its row.
 pub(super) struct SealedPatient<'a> {
     pub(super) first_name: &'a str,
     pub(super) last_name: &'a str,
@@ -53,12 +53,13 @@ pub(super) struct SealedPatient<'a> {
     pub(super) national_id_index: Option<Vec<u8>>,
 }
 
-/// Conditions of a search; identifiers as blind indexes.
+/// Conditions of a search, with e-mail address, telephone number and national id as blind indexes.
 pub(super) struct PatientSearch {
-    /// Patterns of LIKE, all of which the name matches.
+    /// LIKE patterns, all of which the name must match.
     pub(super) words: Vec<String>,
     pub(super) email_index: Option<Vec<u8>>,
-    /// The number as the organization's country reads it, and as rows have it that were indexed without one.
+    /// Indexes of the number, read with the organization's country and, for rows that were indexed without a country,
+    /// without one.
     pub(super) phone_indexes: Option<Vec<Vec<u8>>>,
     pub(super) national_id_index: Option<Vec<u8>>,
 }
@@ -75,9 +76,9 @@ impl Listed for PatientRow {
     const PRESENT: &'static str = "deleted_at is null";
 }
 
-/// Reads a page of patients and the number of all.
+/// Reads a page of patients and the total number.
 ///
-/// A name without keys, which a process of the version before wrote, is folded by SQL and sorts last.
+/// Names without keys, which a process of the previous version wrote, are folded by SQL and sort last.
 pub(super) async fn patient_page(
     tx: &mut DiscloseTx,
     search: &PatientSearch,
@@ -114,7 +115,7 @@ pub(super) async fn locale_get(tx: &mut impl Tx, organization: OrganizationId) -
     Ok(Locale { zone, country: row.country.as_deref().and_then(CountryCode::parse) })
 }
 
-/// Values that the database gives a new or changed row.
+/// Values that the database sets in a new or changed row.
 pub(super) struct Written {
     pub(super) id: PatientId,
     pub(super) version: i64,
@@ -246,10 +247,10 @@ pub(super) async fn patient_delete(tx: &mut WriteTx, id: PatientId) -> Result<Op
     Ok(row.map(|row| row.user_id))
 }
 
-/// Version of the forms that blind indexes are made of. A row with another version is indexed anew.
+/// Version of the normalization of indexed values. The blind indexes of rows with another version are refreshed.
 pub(super) const INDEXES_VERSION: i32 = 1;
 
-/// Values of a patient that its blind indexes are made of.
+/// Values of a patient from which its blind indexes are computed.
 pub(super) struct IndexedPatient {
     pub(super) id: PatientId,
     pub(super) organization_id: OrganizationId,
@@ -264,18 +265,19 @@ pub(super) struct IndexedPatient {
     pub(super) country: Option<String>,
 }
 
-/// Blind indexes of a patient on their way into its row.
+/// Blind indexes of a patient, to be stored in its row.
 pub(super) struct NewIndexes {
     pub(super) id: PatientId,
-    /// Version of the record that they were made of; the row is changed only if it still has it.
+    /// Version of the record from which the indexes were computed. A row that has another version by now is not
+    /// changed.
     pub(super) version: i64,
-    /// Stored index of the e-mail address.
+    /// Index of the e-mail address that the row has at present.
     pub(super) stored: Option<Vec<u8>>,
     pub(super) email_index: Option<Vec<u8>>,
     pub(super) phone_index: Option<Vec<u8>>,
 }
 
-/// Returns `true` if an index may be left to be made; four looks at indexes.
+/// Returns `true` if blind indexes of a patient may be out of date. Reads at most four entries of database indexes.
 pub(super) async fn is_index_left(across: &Across) -> Result<bool, DatabaseError> {
     let left = sqlx::query_scalar!(
         r#"
@@ -291,7 +293,7 @@ pub(super) async fn is_index_left(across: &Across) -> Result<bool, DatabaseError
     Ok(left)
 }
 
-/// Counts the patients whose indexes are left to be made.
+/// Counts the patients whose blind indexes are out of date.
 pub(super) async fn indexes_left(across: &Across) -> Result<i64, DatabaseError> {
     let left = sqlx::query_scalar!(
         r#"
@@ -306,7 +308,7 @@ pub(super) async fn indexes_left(across: &Across) -> Result<i64, DatabaseError> 
     Ok(left)
 }
 
-/// Reads patients after the patient `after` whose indexes are left to be made, in the order of their ids.
+/// Reads patients with ids above `after` whose blind indexes are out of date, in the order of their ids.
 pub(super) async fn indexes_page(
     across: &Across,
     after: PatientId,
@@ -335,9 +337,9 @@ pub(super) async fn indexes_page(
     Ok(rows)
 }
 
-/// Writes indexes and returns the number of rows written; `None`, and nothing is written, if another patient of an
-/// organization has one of the e-mail addresses. Rows that others have locked are left, so that two refreshes do not wait
-/// for each other.
+/// Writes blind indexes and returns the number of changed rows. Writes nothing and returns `None` if two patients of an
+/// organization would have the same e-mail address. Skips locked rows, so that two refreshes do not wait for each
+/// other.
 pub(super) async fn indexes_replace(across: &Across, rows: &[NewIndexes]) -> Result<Option<u64>, DatabaseError> {
     let ids: Vec<i64> = rows.iter().map(|row| row.id.0).collect();
     let versions: Vec<i64> = rows.iter().map(|row| row.version).collect();
@@ -363,14 +365,14 @@ pub(super) async fn indexes_replace(across: &Across, rows: &[NewIndexes]) -> Res
     }
 }
 
-/// Country of an organization that has changed since the indexes of its patients were made.
+/// Organization whose country has changed since the blind indexes of its patients were computed.
 pub(super) struct ChangedCountry {
     organization_id: OrganizationId,
     country: Option<String>,
 }
 
-/// Finds the organizations whose country changed more than a minute ago. No write that had read the country before is still
-/// under way then; until then the indexes are made as often as a refresh runs.
+/// Lists the organizations whose country changed more than a minute ago. By then, no transaction that read the previous
+/// country is still running. Until then, each refresh computes the indexes of their patients again.
 pub(super) async fn countries_changed(across: &Across) -> Result<Vec<ChangedCountry>, DatabaseError> {
     let rows = sqlx::query_as!(
         ChangedCountry,
@@ -384,7 +386,7 @@ pub(super) async fn countries_changed(across: &Across) -> Result<Vec<ChangedCoun
     Ok(rows)
 }
 
-/// States that the indexes of these organizations' patients are made with their country, unless it has changed again.
+/// Records that the blind indexes of these organizations' patients match the country, unless it has changed again.
 pub(super) async fn countries_settle(across: &Across, countries: &[ChangedCountry]) -> Result<(), DatabaseError> {
     for ChangedCountry { organization_id, country } in countries {
         sqlx::query!(

@@ -111,7 +111,7 @@ impl Service {
         let before = self.open(&row, true)?;
         // Comes before any comparison with other patients, some of whom the caller may not see.
         let (email, national_id) = (before.email.as_ref(), before.national_id.as_ref());
-        // A stored text is compared in the form that a request has.
+        // Normalizes the stored text like the text of a request before the comparison.
         let identified = email.map(|email| EmailAddress::parse(email.get())) != record.email.clone().map(Some)
             || national_id.map(|id| Line::parse(id.get())) != record.national_id.clone().map(Some);
         if identified && caller.may(Permission::PatientIdentify).is_err() {
@@ -124,7 +124,8 @@ impl Service {
         let phone = locale(&mut tx, row.organization_id, Locale::matters(&record)).await?.check(&record, stored)?;
         let mut values = self.seal(row.organization_id, row.uid, &self.key(&row)?, &record, phone);
         if !sees_notes(caller) {
-            // Sealed anew they would be other bytes, and the database lets nobody write them who may not.
+            // Keeps the stored ciphertext: sealing again would change its bytes, and the database refuses a change of
+            // the notes by this caller.
             values.clinical_notes.clone_from(&row.clinical_notes_encrypted);
         }
         let key = |email: &str| EmailAddress::key_of(email);
@@ -264,7 +265,7 @@ fn patient(uid: Uuid, user_id: Option<UserId>, record: CreatePatient, written: &
     }
 }
 
-/// Returns the names of the fields that change; notes count only if the caller may change them.
+/// Returns the names of the changed fields. Notes count only if the caller may change them.
 fn changed_fields(before: &Patient, after: &CreatePatient, notes: bool) -> Vec<&'static str> {
     let born = before.date_of_birth.as_ref().map(Phi::get) == after.date_of_birth.as_ref();
     let compared = [
@@ -281,12 +282,12 @@ fn changed_fields(before: &Patient, after: &CreatePatient, notes: bool) -> Vec<&
     compared.into_iter().filter(|(_, same)| !same).map(|(field, _)| field).collect()
 }
 
-/// Returns `true` if a protected text is `other`.
+/// Returns `true` if a protected text equals `other`.
 fn same(value: Option<&Phi<String>>, other: Option<&impl AsRef<str>>) -> bool {
     value.map(|value| value.get().as_str()) == other.map(AsRef::as_ref)
 }
 
-/// Reads the place of the organization if it matters, which costs a round trip.
+/// Reads time zone and country of the organization if `matters` is `true`; this costs a round trip.
 async fn locale(tx: &mut impl Tx, organization: OrganizationId, matters: bool) -> Result<Locale, DatabaseError> {
     if matters { repository::locale_get(tx, organization).await } else { Ok(Locale::ANY) }
 }
@@ -297,7 +298,7 @@ fn searched_words(text: &str) -> Vec<String> {
     if words.is_empty() && !text.is_empty() { vec![text.to_owned()] } else { words }
 }
 
-/// Returns a LIKE pattern that matches texts that contain `text`; wildcards in it stand for themselves.
+/// Returns a LIKE pattern for texts that contain `text`; wildcards in `text` are escaped.
 fn contains_pattern(text: &str) -> String {
     let escaped = text.trim().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     format!("%{escaped}%")

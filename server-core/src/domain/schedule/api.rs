@@ -20,13 +20,13 @@ pub(crate) struct Api {
 impl Api {
     /// Get a specialist's schedule
     ///
-    /// Returns the weekly hours, exceptions and booking rules. The open slots that follow from them are in the
-    /// specialist's availability.
+    /// Returns the weekly hours, exceptions and booking rules. `specialist_availability_get` returns the open slots
+    /// that follow from them.
     #[oai(path = "/specialists/:specialist_id/schedule", method = "get", operation_id = "specialist_schedule_get")]
     async fn specialist_schedule_get(
         &self,
         caller: Caller,
-        /// Identifier of the specialist.
+        /// Id of the specialist.
         specialist_id: Path<SpecialistId>,
     ) -> Result<Json<SpecialistSchedule>, ApiError> {
         caller.may(Permission::SpecialistRead)?;
@@ -35,13 +35,13 @@ impl Api {
 
     /// Replace a specialist's schedule
     ///
-    /// Replaces the whole schedule; a specialist may replace its own. Existing bookings stay. 409 `stale_version` when
-    /// it was replaced meanwhile.
+    /// Replaces the whole schedule. Specialists may replace their own. Existing bookings stay. Answers 409
+    /// `stale_version` if somebody else replaced it in the meantime.
     #[oai(path = "/specialists/:specialist_id/schedule", method = "put", operation_id = "specialist_schedule_update")]
     async fn specialist_schedule_update(
         &self,
         caller: Caller,
-        /// Identifier of the specialist.
+        /// Id of the specialist.
         specialist_id: Path<SpecialistId>,
         body: Body<UpdateSpecialistSchedule>,
     ) -> Result<Json<SpecialistSchedule>, ApiError> {

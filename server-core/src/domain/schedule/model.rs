@@ -2,31 +2,33 @@ use poem_openapi::{Enum, Object, types::Example};
 
 use crate::ids::SpecialistId;
 
-/// Working hours and booking rules of a specialist. Times are local to the specialist's zone.
+/// Working hours and booking rules of a specialist. Times are local to the specialist's time zone.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct SpecialistSchedule {
-    /// Identifier of the specialist.
+    /// Id of the specialist.
     pub(crate) specialist_id: SpecialistId,
-    /// IANA zone of the times, from the specialist's record.
+    /// IANA time zone of the local times; the time zone of the specialist's record.
     pub(crate) timezone: String,
-    /// Minutes between the beginnings of slots, counted from midnight, and the duration of a slot without a template.
+    /// Minutes from the start of one slot to the start of the next, counted from local midnight; also the duration of a
+    /// slot that is booked without a template.
     pub(crate) slot_minutes: i32,
-    /// Minutes kept free before a booking.
+    /// Minutes that stay free before an appointment.
     pub(crate) buffer_before_minutes: i32,
-    /// Minutes kept free after a booking.
+    /// Minutes that stay free after an appointment.
     pub(crate) buffer_after_minutes: i32,
-    /// Minutes before its beginning up to which a slot can be booked.
+    /// Minimum notice of a booking in minutes before the start of the slot.
     pub(crate) minimum_notice_minutes: i32,
-    /// Days after today on which slots are offered.
+    /// Number of days after today, in the specialist's time zone, on which slots are offered.
     pub(crate) horizon_days: i32,
-    /// Maximal number of bookings that begin on one day; unlimited when absent.
+    /// Maximum number of bookings that start on one day in the specialist's time zone; a day that has reached it has no
+    /// open slots. Absent if unlimited.
     pub(crate) daily_cap: Option<i32>,
     /// Weekly working hours, ordered by weekday and time.
     pub(crate) hours: Vec<WorkingHours>,
     /// Additional working hours and absences, ordered by time.
     pub(crate) exceptions: Vec<ScheduleException>,
-    /// Version of the schedule, to be sent with the next change.
+    /// Version of the schedule, to be sent with the next change; increases with each change.
     pub(crate) version: i64,
 }
 
@@ -53,25 +55,27 @@ impl Example for SpecialistSchedule {
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct UpdateSpecialistSchedule {
-    /// Version that the change is based on; 409 `stale_version` when there is a newer one.
+    /// Version that the change is based on; 409 `stale_version` if it is not the current one.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: i64,
-    /// Minutes between the beginnings of slots, counted from midnight, and the duration of a slot without a template.
+    /// Minutes from the start of one slot to the start of the next, counted from local midnight; also the duration of a
+    /// slot that is booked without a template.
     #[oai(validator(minimum(value = "5"), maximum(value = "480")))]
     pub(crate) slot_minutes: i32,
-    /// Minutes kept free before a booking.
+    /// Minutes that stay free before an appointment.
     #[oai(default, validator(minimum(value = "0"), maximum(value = "240")))]
     pub(crate) buffer_before_minutes: i32,
-    /// Minutes kept free after a booking.
+    /// Minutes that stay free after an appointment.
     #[oai(default, validator(minimum(value = "0"), maximum(value = "240")))]
     pub(crate) buffer_after_minutes: i32,
-    /// Minutes before its beginning up to which a slot can be booked.
+    /// Minimum notice of a booking in minutes before the start of the slot.
     #[oai(default, validator(minimum(value = "0"), maximum(value = "43200")))]
     pub(crate) minimum_notice_minutes: i32,
-    /// Days after today on which slots are offered.
+    /// Number of days after today, in the specialist's time zone, on which slots are offered.
     #[oai(validator(minimum(value = "1"), maximum(value = "366")))]
     pub(crate) horizon_days: i32,
-    /// Maximal number of bookings that begin on one day; unlimited when left out.
+    /// Maximum number of bookings that start on one day in the specialist's time zone; a day that has reached it has no
+    /// open slots. Unlimited if left out.
     #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
     pub(crate) daily_cap: Option<i32>,
     /// Weekly working hours. Windows that touch count as one; windows must not overlap.
@@ -102,14 +106,14 @@ impl Example for UpdateSpecialistSchedule {
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub(crate) struct WorkingHours {
-    /// Day on which it begins: 1 is Monday, 7 is Sunday.
+    /// Day of the week on which the window starts: 1 is Monday, 7 is Sunday.
     #[oai(validator(minimum(value = "1"), maximum(value = "7")))]
     pub(crate) weekday: i16,
-    /// Local time of the beginning, in hours and minutes.
+    /// Local time of the start, e.g. `09:00`.
     #[oai(validator(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
     pub(crate) starts_at: String,
-    /// Local time of the end, in hours and minutes. A time at or before the beginning is on the next day, so `00:00` is
-    /// midnight.
+    /// Local time of the end, e.g. `17:30`. A time at or before the start is on the next day, so `00:00` is the
+    /// midnight that ends the day.
     #[oai(validator(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
     pub(crate) ends_at: String,
 }
@@ -120,16 +124,16 @@ impl Example for WorkingHours {
     }
 }
 
-/// Period with other than the weekly hours.
+/// Period in which the working hours differ from the weekly ones.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub(crate) struct ScheduleException {
     /// Effect on the weekly hours.
     pub(crate) kind: ScheduleExceptionKind,
-    /// Local date and time of the beginning.
+    /// Start, as local date and time without an offset.
     #[oai(validator(pattern = "^20[0-9]{2}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]$"))]
     pub(crate) starts_at: String,
-    /// Local date and time of the end, after the beginning and at most 366 days after it.
+    /// End, as local date and time without an offset; after the start and at most 366 days after it.
     #[oai(validator(pattern = "^20[0-9]{2}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]$"))]
     pub(crate) ends_at: String,
 }

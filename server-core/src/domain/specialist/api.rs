@@ -36,11 +36,11 @@ impl Api {
     async fn specialist_list(
         &self,
         caller: Caller,
-        /// Number of the page, from 1.
+        /// Number of the page, from 1; 1 if left out.
         page: Query<Option<PageNumber>>,
-        /// Entries a page, at most 100.
+        /// Maximum number of entries on a page, at most 100; 25 if left out.
         page_size: Query<Option<PageSize>>,
-        /// Identifier of a specialty: takes only specialists who practise it.
+        /// Selects specialists who practise the specialty with this id.
         specialty_id: Query<Option<SpecialtyId>>,
         /// `true` to list only specialists who can be booked, `false` to list only those who cannot.
         bookable: Query<Option<bool>>,
@@ -55,7 +55,7 @@ impl Api {
 
     /// Create a specialist
     ///
-    /// Creates a specialist as whom nobody signs in yet; see `specialist_link`.
+    /// Creates a record without a linked user; see `specialist_link`.
     #[oai(path = "/specialists", method = "post", operation_id = "specialist_create")]
     async fn specialist_create(
         &self,
@@ -68,12 +68,12 @@ impl Api {
 
     /// Get a specialist
     ///
-    /// Answers 404 `specialist_not_found` for a deleted specialist.
+    /// Returns a specialist. Answers 404 `specialist_not_found` for a deleted one.
     #[oai(path = "/specialists/:specialist_id", method = "get", operation_id = "specialist_get")]
     async fn specialist_get(
         &self,
         caller: Caller,
-        /// Identifier of the specialist.
+        /// Id of the specialist.
         specialist_id: Path<SpecialistId>,
     ) -> Result<Json<Specialist>, ApiError> {
         caller.may(Permission::SpecialistRead)?;
@@ -87,7 +87,7 @@ impl Api {
     async fn specialist_update(
         &self,
         caller: Caller,
-        /// Identifier of the specialist.
+        /// Id of the specialist.
         specialist_id: Path<SpecialistId>,
         body: Body<SpecialistInput>,
     ) -> Result<Json<Specialist>, ApiError> {
@@ -102,7 +102,7 @@ impl Api {
     async fn specialist_delete(
         &self,
         caller: Caller,
-        /// Identifier of the specialist.
+        /// Id of the specialist.
         specialist_id: Path<SpecialistId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::SpecialistWrite)?;

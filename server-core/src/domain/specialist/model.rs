@@ -4,19 +4,19 @@ use server_shared::value::{Line, Name};
 
 use crate::ids::{SpecialistId, SpecialtyId, UserId};
 
-/// A person who treats patients.
+/// Person who treats patients.
 #[derive(Debug, Clone, Object, sqlx::FromRow)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Specialist {
-    /// Identifier of the specialist.
+    /// Id of the specialist.
     pub(crate) id: SpecialistId,
-    /// User who signs in as the specialist; absent if nobody does.
+    /// Id of the user who signs in as the specialist; absent if none is linked.
     pub(crate) user_id: Option<UserId>,
     /// Name of the specialist.
     pub(crate) name: String,
     /// Professional title.
     pub(crate) title: String,
-    /// Identifiers of the specialties that the specialist practises, in ascending order.
+    /// Ids of the specialties that the specialist practises, in ascending order.
     pub(crate) specialty_ids: Vec<SpecialtyId>,
     /// IANA time zone of the working hours.
     pub(crate) timezone: String,
@@ -46,7 +46,7 @@ pub(crate) struct SpecialistInput {
     /// Professional title.
     #[oai(default)]
     pub(crate) title: Line<0, 200>,
-    /// Identifiers of the specialties that the specialist practises, each once.
+    /// Ids of the specialties that the specialist practises, each once.
     #[oai(default, validator(max_items = 50, unique_items))]
     pub(crate) specialty_ids: Vec<SpecialtyId>,
     /// IANA time zone of the working hours.
@@ -76,9 +76,9 @@ impl Example for SpecialistInput {
 /// Filter of a list of specialists.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SpecialistFilter {
-    /// Takes only those who practise this specialty.
+    /// Selects specialists who practise this specialty.
     pub(crate) specialty_id: Option<SpecialtyId>,
-    /// Takes only those who can be booked, or with `false` those who cannot.
+    /// Selects specialists who can be booked or, with `false`, those who cannot.
     pub(crate) bookable: Option<bool>,
 }
 

@@ -30,15 +30,15 @@ pub(crate) struct Api {
 impl Api {
     /// List specialties
     ///
-    /// Returns those in use, or with `archived=true` those that can no longer be chosen, sorted by name in the order of the
-    /// Unicode collation.
+    /// Returns the specialties in use, or with `archived=true` the archived ones, which can no longer be chosen, sorted
+    /// by name in the order of the Unicode collation.
     #[oai(path = "/specialties", method = "get", operation_id = "specialty_list")]
     async fn specialty_list(
         &self,
         caller: Caller,
-        /// Number of the page, from 1.
+        /// Number of the page, from 1; 1 if left out.
         page: Query<Option<PageNumber>>,
-        /// Entries a page, at most 100.
+        /// Maximum number of entries on a page, at most 100; 25 if left out.
         page_size: Query<Option<PageSize>>,
         /// `true` to list archived specialties instead of those in use.
         archived: Query<Option<bool>>,
@@ -52,8 +52,8 @@ impl Api {
 
     /// Create a specialty
     ///
-    /// Answers 409 `specialty_name_taken` if another specialty in use has the name, in whatever case and with whatever
-    /// accents.
+    /// Answers 409 `specialty_name_taken` if another specialty in use has the same name; letter case and accents make
+    /// no difference.
     #[oai(path = "/specialties", method = "post", operation_id = "specialty_create")]
     async fn specialty_create(
         &self,
@@ -71,7 +71,7 @@ impl Api {
     async fn specialty_get(
         &self,
         caller: Caller,
-        /// Identifier of the specialty.
+        /// Id of the specialty.
         specialty_id: Path<SpecialtyId>,
     ) -> Result<Json<Specialty>, ApiError> {
         caller.may(Permission::SpecialtyRead)?;
@@ -80,13 +80,13 @@ impl Api {
 
     /// Replace a specialty
     ///
-    /// Answers 409 `specialty_name_taken` if another specialty in use has the name, in whatever case and with whatever
-    /// accents.
+    /// Answers 409 `specialty_name_taken` if another specialty in use has the same name; letter case and accents make
+    /// no difference.
     #[oai(path = "/specialties/:specialty_id", method = "put", operation_id = "specialty_update")]
     async fn specialty_update(
         &self,
         caller: Caller,
-        /// Identifier of the specialty.
+        /// Id of the specialty.
         specialty_id: Path<SpecialtyId>,
         body: Body<SpecialtyInput>,
     ) -> Result<Json<Specialty>, ApiError> {
@@ -102,7 +102,7 @@ impl Api {
     async fn specialty_delete(
         &self,
         caller: Caller,
-        /// Identifier of the specialty.
+        /// Id of the specialty.
         specialty_id: Path<SpecialtyId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::SpecialtyWrite)?;

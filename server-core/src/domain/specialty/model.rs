@@ -4,17 +4,17 @@ use server_shared::value::{Name, Prose};
 
 use crate::ids::SpecialtyId;
 
-/// A medical specialty that a clinic offers.
+/// Medical specialty that a clinic offers.
 #[derive(Debug, Clone, Object, sqlx::FromRow)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Specialty {
-    /// Identifier of the specialty.
+    /// Id of the specialty.
     pub(crate) id: SpecialtyId,
     /// Name, unique among the specialties in use.
     pub(crate) name: String,
     /// Description.
     pub(crate) description: String,
-    /// Time of archiving; absent while it can be chosen.
+    /// Time of archiving; absent while the specialty can be chosen.
     pub(crate) archived_at: Option<DateTime<Utc>>,
     /// Time of creation.
     pub(crate) created_at: DateTime<Utc>,

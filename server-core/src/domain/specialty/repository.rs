@@ -93,7 +93,7 @@ pub(super) async fn specialty_update(
 
 fn on_name(error: sqlx::Error) -> SpecialtyError {
     match broken_constraint(&error) {
-        // The first compares names in lower case, and also those of rows without keys.
+        // The first constraint compares names in lower case, including those of rows without keys.
         Some("specialties_name_key" | "specialties_folded_key") => SpecialtyError::NameTaken,
         _ => DatabaseError::from(error).into(),
     }

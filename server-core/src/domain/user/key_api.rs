@@ -14,7 +14,7 @@ pub(crate) struct KeyApi {
     pub(crate) users: Service,
 }
 
-/// A JSON Web Key Set (RFC 7517).
+/// JSON Web Key Set (RFC 7517).
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct KeySet {

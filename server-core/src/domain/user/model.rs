@@ -13,7 +13,7 @@ pub(crate) struct MyMembership {
     pub(crate) organization_id: OrganizationId,
     /// Name of the organization.
     pub(crate) organization_name: String,
-    /// Name of the organization in links.
+    /// Slug of the organization.
     pub(crate) organization_slug: String,
     /// Role of the user in the organization.
     pub(crate) role: Role,
@@ -51,7 +51,7 @@ pub(crate) struct Moment {
     pub(crate) id: String,
 }
 
-/// A token that Telemetry accepts.
+/// Token that Telemetry accepts.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub(crate) struct TelemetryToken {

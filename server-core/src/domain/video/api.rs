@@ -17,15 +17,15 @@ pub(crate) struct Api {
 impl Api {
     /// Join an appointment by video
     ///
-    /// Returns a token for the appointment's video room, to its patient and its specialist only, from 15 minutes before
-    /// the beginning to 30 minutes after the end. The token is valid for this person and this room. 409
-    /// `not_a_video_appointment` when the appointment takes place at the clinic, `video_not_open` outside of that time
-    /// and when the appointment has ended or was cancelled.
+    /// Returns a token for the appointment's video room, only to the patient and the specialist of the appointment, and
+    /// only from 15 minutes before its start to 30 minutes after its end. The token is valid for this person and this
+    /// room. Answers 409 `not_a_video_appointment` if the appointment takes place at the clinic, `video_not_open`
+    /// outside of that time and when the appointment has ended or was cancelled.
     #[oai(path = "/appointments/:appointment_id/video-token", method = "post", operation_id = "video_token_create")]
     async fn video_token_create(
         &self,
         caller: Person,
-        /// Identifier of the appointment.
+        /// Id of the appointment.
         appointment_id: Path<AppointmentId>,
     ) -> Result<Created<VideoToken>, ApiError> {
         caller.may(Permission::VideoJoin)?;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::ids::{AppointmentId, Entity, PatientId, SpecialistId};
 
-/// Time before the beginning of an appointment at which its room opens.
+/// Time before the start of an appointment at which its room opens.
 const EARLY: TimeDelta = TimeDelta::minutes(15);
 /// Time after the end of an appointment at which its room closes.
 const LATE: TimeDelta = TimeDelta::minutes(30);
@@ -15,12 +15,12 @@ const LATE: TimeDelta = TimeDelta::minutes(30);
 #[derive(Debug, Object)]
 #[oai(example)]
 pub(crate) struct VideoToken {
-    /// Address of the room, which requires the token.
+    /// URL of the room, which requires the token.
     pub(crate) room_url: String,
-    /// Token to pass to Daily's library together with the address. Must be kept secret.
+    /// Secret token to pass to Daily's client library together with `room_url`.
     pub(crate) token: ShownOnce<String>,
-    /// Time at which room and token expire, 30 minutes after the end of the appointment. Participants are disconnected
-    /// then.
+    /// Time at which room and token expire, 30 minutes after the end of the appointment. Participants are then
+    /// disconnected.
     pub(crate) expires_at: DateTime<Utc>,
 }
 

@@ -30,15 +30,15 @@ pub(crate) struct Api {
 impl Api {
     /// List the waitlist
     ///
-    /// Lists the entries of the waitlist, the longest waiting first. Patients see their own.
+    /// Returns the entries of the waitlist, the longest waiting first. Patients see only their own.
     #[allow(clippy::too_many_arguments, reason = "one argument a query parameter")]
     #[oai(path = "/waitlist", method = "get", operation_id = "waitlist_entry_list")]
     async fn waitlist_entry_list(
         &self,
         caller: Caller,
-        /// Number of the page, from 1.
+        /// Number of the page, from 1; 1 if left out.
         page: Query<Option<PageNumber>>,
-        /// Entries per page, at most 100.
+        /// Maximum number of entries on a page, at most 100; 25 if left out.
         page_size: Query<Option<PageSize>>,
         /// Selects entries that name this specialist.
         specialist_id: Query<Option<SpecialistId>>,
@@ -55,11 +55,11 @@ impl Api {
     /// Put a patient on the waitlist
     ///
     /// Adds an entry for a specialist, for an appointment template with any specialist of its specialty, or for both.
-    /// Slots that are open in the requested range are offered within a minute, later ones when they become open, to the
-    /// longest waiting entry first. An offer lasts an hour and ends when its slot begins, at the latest. A patient is
-    /// not offered a time with a specialist again after letting it lapse, and an entry gets no more offers after three
-    /// that lapsed. 409 `already_waiting` when the patient has an open entry for the same, `waitlist_full` when it has
-    /// ten open entries.
+    /// Open slots in the requested range are offered within a minute, and others as soon as they become open; the entry
+    /// that has waited longest gets the first offer. An offer lasts an hour, or until its slot begins if that is
+    /// earlier. A patient who lets an offer lapse is not offered the same time with the same specialist again, and an
+    /// entry gets no more offers after three that lapsed. Answers 409 `already_waiting` if the patient has an open
+    /// entry for the same specialist and template, `waitlist_full` if the patient has ten open entries.
     #[oai(path = "/waitlist", method = "post", operation_id = "waitlist_entry_create")]
     async fn waitlist_entry_create(
         &self,
@@ -72,12 +72,13 @@ impl Api {
 
     /// Take a patient off the waitlist
     ///
-    /// Removes the entry. Its offer goes to the next entry; an appointment that was booked from it stays.
+    /// Deletes the entry and releases its offer, whose slot can then be offered to another entry. An appointment that
+    /// was booked from the entry stays.
     #[oai(path = "/waitlist/:waitlist_entry_id", method = "delete", operation_id = "waitlist_entry_delete")]
     async fn waitlist_entry_delete(
         &self,
         caller: Caller,
-        /// Identifier of the entry.
+        /// Id of the entry.
         waitlist_entry_id: Path<WaitlistEntryId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::WaitlistWrite)?;
@@ -87,16 +88,17 @@ impl Api {
 
     /// Accept an offer
     ///
-    /// Books the slot that is offered to the entry; the appointment has the offer's identifier. 409 `no_offer` when
-    /// there is no offer, `offer_expired` when it has lapsed or the specialist cannot keep it, `already_booked` when it
-    /// was accepted before. Name the offer in `appointment_id`, so that a later one is not booked instead.
+    /// Books the slot that is offered to the entry; the appointment keeps the id of the offer. Answers 409 `no_offer`
+    /// if there is no offer, `offer_expired` if it has lapsed or the specialist cannot keep it, `already_booked` if it
+    /// was accepted before. State the offer in `appointment_id`; otherwise a newer offer may be booked instead.
     #[oai(path = "/waitlist/:waitlist_entry_id/accept", method = "post", operation_id = "waitlist_entry_accept")]
     async fn waitlist_entry_accept(
         &self,
         caller: Caller,
-        /// Identifier of the entry.
+        /// Id of the entry.
         waitlist_entry_id: Path<WaitlistEntryId>,
-        /// Offer to accept; 409 `offer_expired` when the entry has another one. The present offer when left out.
+        /// Offer to accept, by its `appointment_id`; 409 `offer_expired` if the entry has a different one. The present
+        /// offer if left out.
         appointment_id: Query<Option<AppointmentId>>,
     ) -> Result<Json<Appointment>, ApiError> {
         caller.may(Permission::WaitlistWrite)?;

@@ -9,9 +9,10 @@ errors! {
     /// Errors of the waitlist.
     pub(crate) enum WaitlistError {
         NotFound => NotFound "waitlist_entry_not_found" "There is no such entry of the waitlist.",
-        AlreadyWaiting => Conflict "already_waiting" "The patient already has an open entry for this.",
+        AlreadyWaiting => Conflict "already_waiting"
+            "The patient already has an open entry for this specialist and template.",
         WaitlistFull => Conflict "waitlist_full"
-            "The patient has as many open entries as it may have; delete one first.",
+            "The patient has the maximum number of open entries; delete one first.",
         NoOffer => Conflict "no_offer" "The entry has no offer.",
         OfferExpired => Conflict "offer_expired"
             "The offer can't be accepted any more; the entry waits for the next one.",

@@ -10,7 +10,7 @@ use crate::{
 pub(crate) enum WaitlistEvent {
     /// It was created.
     Created {
-        /// Identifier of the entry.
+        /// Id of the entry.
         id: WaitlistEntryId,
         /// Specialists who can serve the entry.
         specialists: Vec<SpecialistId>,

@@ -14,38 +14,38 @@ use crate::{
     ids::{AppointmentId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId, WaitlistEntryId},
 };
 
-/// Length of the requested range if only its beginning is given.
+/// Length of the requested range if only its start is given.
 const USUAL_RANGE: TimeDelta = TimeDelta::days(90);
 /// Longest requested range: the longest horizon of a schedule.
 const LONGEST_RANGE: TimeDelta = TimeDelta::days(366);
-/// Largest distance of the beginning from now. A larger one is taken for a typing error.
+/// Largest distance of the start from now. A larger one is regarded as a typing error.
 const FURTHEST: TimeDelta = TimeDelta::days(366 * 10);
 
-/// Entry of the waitlist: a patient who waits for a slot.
+/// Entry of the waitlist: the request of a patient who waits for a slot.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct WaitlistEntry {
-    /// Identifier of the entry.
+    /// Id of the entry.
     pub(crate) id: WaitlistEntryId,
-    /// Organization of the entry.
+    /// Id of the organization of the entry.
     pub(crate) organization_id: OrganizationId,
-    /// Patient who waits.
+    /// Id of the patient who waits.
     pub(crate) patient_id: PatientId,
-    /// Requested specialist; absent for any specialist who can be booked with the template.
+    /// Id of the requested specialist; absent for any bookable specialist who has the template's specialty.
     pub(crate) specialist_id: Option<SpecialistId>,
-    /// Requested appointment template; absent for a slot with the length of the specialist's schedule.
+    /// Id of the requested appointment template; absent for a slot with the duration of the specialist's schedule.
     pub(crate) template_id: Option<AppointmentTemplateId>,
-    /// Earliest beginning of the appointment.
+    /// Earliest start of the appointment.
     pub(crate) requested_from: DateTime<Utc>,
     /// Latest end of the appointment.
     pub(crate) requested_to: DateTime<Utc>,
     /// Status of the entry.
     pub(crate) status: WaitlistStatus,
-    /// Present offer, if any.
+    /// Present offer; absent if there is none.
     pub(crate) offer: Option<WaitlistOffer>,
-    /// Appointment that was booked by accepting an offer.
+    /// Id of the appointment that was booked by accepting an offer; absent if there is none.
     pub(crate) appointment_id: Option<AppointmentId>,
-    /// Time of creation; the oldest entry gets the first offer.
+    /// Time of creation. The oldest entry gets the first offer.
     pub(crate) created_at: DateTime<Utc>,
 }
 
@@ -73,11 +73,11 @@ impl Example for WaitlistEntry {
 #[derive(Debug, Clone, Copy, Object)]
 #[oai(example)]
 pub(crate) struct WaitlistOffer {
-    /// Identifier of the hold, and of the appointment once accepted.
+    /// Id of the hold that keeps the slot; the booked appointment has the same id.
     pub(crate) appointment_id: AppointmentId,
-    /// Specialist of the slot.
+    /// Id of the specialist of the slot.
     pub(crate) specialist_id: SpecialistId,
-    /// Beginning of the slot.
+    /// Start of the slot.
     pub(crate) started_at: DateTime<Utc>,
     /// End of the slot.
     pub(crate) ended_at: DateTime<Utc>,
@@ -95,11 +95,11 @@ impl Example for WaitlistOffer {
 
 /// Status of an entry of the waitlist.
 ///
-/// - `waiting`: has no offer at present
-/// - `offered`: a slot is kept for it
-/// - `booked`: an offer was accepted
-/// - `expired`: the requested range has passed
-/// - `unanswered`: three offers lapsed; it gets no more
+/// - `waiting`: waits for an offer
+/// - `offered`: has an offer, whose slot is held
+/// - `booked`: an offer was accepted and its slot booked
+/// - `expired`: the requested range is over
+/// - `unanswered`: three offers lapsed, and there will be no further one
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
 #[oai(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
@@ -115,15 +115,16 @@ pub(crate) enum WaitlistStatus {
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CreateWaitlistEntry {
-    /// Patient who waits. Optional for a patient, who can name only itself.
+    /// Id of the patient who waits; required, except from callers who are patients: they can add only themselves.
     pub(crate) patient_id: Option<PatientId>,
-    /// Requested specialist; when left out, any bookable specialist who has the template's specialty.
+    /// Id of the requested specialist; if left out, any bookable specialist who has the template's specialty.
     pub(crate) specialist_id: Option<SpecialistId>,
-    /// Requested appointment template; when left out, a slot with the length of the specialist's schedule.
+    /// Id of the requested appointment template; if left out, a slot with the duration of the specialist's schedule.
     pub(crate) template_id: Option<AppointmentTemplateId>,
-    /// Earliest beginning of the appointment; now when left out.
+    /// Earliest start of the appointment; now if left out.
     pub(crate) requested_from: Option<Moment>,
-    /// Latest end of the appointment, at most 366 days after `requested_from`; 90 days after it when left out.
+    /// Latest end of the appointment, at most 366 days after `requested_from`; 90 days after `requested_from` if left
+    /// out.
     pub(crate) requested_to: Option<Moment>,
 }
 

@@ -9,7 +9,7 @@ use crate::{
     ids::{AppointmentId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId, WaitlistEntryId},
 };
 
-/// Maximal number of open entries of a patient. Each of them may get an offer.
+/// Maximum number of open entries of a patient. Each of them may get an offer.
 const MOST_OPEN: i64 = 10;
 
 /// Row of `waitlist_standing`.

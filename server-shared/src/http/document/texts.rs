@@ -1,12 +1,12 @@
-//! Texts that requests carry, and what the specification says of them.
+//! Check that the specification states the allowed characters of every text in requests.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-/// Returns the texts of request bodies, paths and queries of which the specification does not say what they may hold: those
-/// without a `format`, an `enum`, or a pattern of plain ASCII. The field of a schema is called `Schema/field`, a parameter
-/// `operation?parameter`.
+/// Returns the texts of request bodies, paths and queries for which the specification states no allowed characters:
+/// those without a `format`, an `enum` or a pattern of plain ASCII. A field of a schema is named `Schema/field`, a
+/// parameter `operation?parameter`.
 pub(super) fn unstated(document: &Value) -> Vec<String> {
     let mut walk = Walk { document, seen: BTreeSet::new(), found: BTreeSet::new() };
     let paths = document["paths"].as_object();
@@ -69,14 +69,15 @@ fn is_stated(schema: &Value) -> bool {
     has("format") || has("enum") || schema["pattern"].as_str().is_some_and(is_of_ascii)
 }
 
-/// Tells a pattern that only ASCII matches: anchored at both ends, without what stands for characters beyond.
+/// Returns `true` if only ASCII matches the pattern: it is anchored at both ends and has no construct that matches
+/// other characters.
 fn is_of_ascii(pattern: &str) -> bool {
     let Some(body) = pattern.strip_prefix('^').and_then(|rest| rest.strip_suffix('$')) else { return false };
     let (mut in_class, mut depth) = (false, 0_u32);
     let mut letters = body.chars().peekable();
     while let Some(letter) = letters.next() {
         match letter {
-            // `\d` is the ten digits for JSON Schema; `\s`, `\p` and the negations are more than ASCII.
+            // `\d` matches the ten digits in JSON Schema; `\s`, `\p` and negations also match characters outside ASCII.
             '\\' if letters
                 .next()
                 .is_none_or(|escaped| escaped.is_ascii_alphanumeric() && !matches!(escaped, 'd' | 'w')) =>
@@ -93,7 +94,7 @@ fn is_of_ascii(pattern: &str) -> bool {
             '(' if !in_class => depth += 1,
             ')' if !in_class => depth = depth.saturating_sub(1),
             '.' if !in_class => return false,
-            // An alternative of the whole would escape the anchors.
+            // The anchors would not apply to an alternative at the top level.
             '|' if !in_class && depth == 0 => return false,
             letter if !letter.is_ascii() => return false,
             _ => {}

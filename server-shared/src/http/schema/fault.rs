@@ -68,7 +68,7 @@ impl Faults {
     }
 }
 
-/// Rule of keys and texts that hold characters which nothing can store.
+/// Name of the rule for keys and texts with characters that can't be stored.
 pub(in crate::http) const CHARACTERS: &str = "characters";
 
 pub(super) const NO_FORM: &str = "is none of the forms that the specification allows";
@@ -112,7 +112,7 @@ pub(super) fn describe(error: &ValidationError<'_>, within: &str, faults: &mut F
     }
 }
 
-/// Returns the rule that a value breaks, and the description of a right value.
+/// Returns the rule that a value breaks, and the description of a valid value.
 fn rule(kind: &Kind) -> (&'static str, String) {
     match kind {
         Kind::Type { kind } => ("type", format!("must be {}", type_names(kind))),

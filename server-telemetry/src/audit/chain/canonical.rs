@@ -11,8 +11,8 @@ pub(crate) type Hash = [u8; 32];
 /// Hash that the first link of a chain has as its predecessor.
 pub(crate) const BEGINNING: Hash = [0; 32];
 
-/// Versions of the canonical form. Events whose client gave the request an id have version 3. Other events that
-/// have an error code or stand for several attempts have version 2. All others have version 1.
+/// Versions of the canonical form. Events whose client gave the request an id have version 3. Other events that have an
+/// error code or represent several attempts have version 2. All others have version 1.
 const ENCODINGS: [i16; 3] = [1, 2, 3];
 
 /// First bytes of the canonical form of each version, so that the hash of other data is never the hash of an

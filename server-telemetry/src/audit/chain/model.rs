@@ -57,11 +57,11 @@ impl AuditFaultKind {
 pub(crate) struct AuditFault {
     /// Kind of fault.
     pub kind: AuditFaultKind,
-    /// Position in the chain, from 1; left out for an event that has none.
+    /// Position in the chain, from 1; absent for an event that has none.
     pub position: Option<i64>,
     /// Id of the event, if it is known.
     pub audit_id: Option<Uuid>,
-    /// Description of the fault for people.
+    /// Description of the fault for people. The text may change.
     pub message: String,
 }
 
@@ -111,13 +111,13 @@ pub(crate) struct AuditVerification {
     pub verified_from: i64,
     /// Position of the last link that was checked and is valid.
     pub verified_to: i64,
-    /// Last link; left out if the chain has none.
+    /// Last link; absent if the chain has none.
     pub sealed: Option<AuditSealed>,
     /// Number of stored events that wait for their link.
     pub waiting: i64,
-    /// Last signed head; left out if the chain has none.
+    /// Last signed head; absent if the chain has none.
     pub signed: Option<AuditSigned>,
-    /// First fault; left out if there is none.
+    /// First fault; absent if there is none.
     pub fault: Option<AuditFault>,
 }
 

@@ -28,22 +28,23 @@ pub(crate) struct HeadApi {
 impl HeadApi {
     /// List the signed heads of the audit trail
     ///
-    /// For administrators of the organization and superadmins. Lists the newest heads first. A head is the last
-    /// link of an organization's hash chain on one day (UTC), signed; every past day with entries has one. Keep a
-    /// copy outside the platform: with it you can prove later whether the end of the chain was cut off or the chain
-    /// was rewritten. `audit_verify` compares the chain with the heads that are stored here.
+    /// Permitted to administrators of the organization and to superadmins. Returns the newest heads first. A head is
+    /// the signed last link of an organization's hash chain on one day (UTC); every past day with entries has one. Keep
+    /// a copy outside the platform: it proves later whether the end of the chain was cut off or the chain was
+    /// rewritten. `audit_verify` compares the chain with the heads that are stored here.
     #[oai(path = "/v1/audit/heads", method = "get", operation_id = "audit_head_list")]
     async fn audit_head_list(
         &self,
         person: Person,
         trace: Trace,
-        /// Only heads of this organization. For superadmins, who otherwise see all organizations; administrators
-        /// see only their own.
+        /// Selects heads of this organization. If left out, superadmins get the heads of all organizations,
+        /// administrators those of their own. Answers 404 `organization_not_found` to administrators who name another
+        /// one.
         #[oai(validator(minimum(value = "0"), maximum(value = "9007199254740991")))]
         organization_id: Query<Option<i64>>,
-        /// `meta.next_cursor` of the previous page.
+        /// Position of the page: `meta.next_cursor` of the previous one. The first page if left out.
         cursor: Query<Option<HeadCursor>>,
-        /// Maximum number of heads on a page.
+        /// Maximum number of heads on a page, at most 100; 25 if left out.
         page_size: Query<Option<PageSize>>,
     ) -> Result<Json<AuditHeadList>, ApiError> {
         person.must_administrate()?;

@@ -103,9 +103,9 @@ impl Example for KeySet {
 /// Filter of signed heads.
 #[derive(Debug, Clone)]
 pub(super) struct HeadFilter {
-    /// Only heads of this organization.
+    /// Selects heads of this organization.
     pub organization_id: Option<i64>,
-    /// Only heads before the one of this day and organization.
+    /// Selects heads before the one of this day and organization.
     pub cursor: Option<(NaiveDate, i64)>,
     /// Maximum number of heads.
     pub paging: Paging,

@@ -60,7 +60,7 @@ fn cursor_of(day: NaiveDate, organization_id: i64) -> String {
     format!("{}:{organization_id}", (day - NaiveDate::default()).num_days())
 }
 
-/// Returns the day and organization that a cursor stands for.
+/// Returns the day and the organization that a cursor encodes.
 fn position(cursor: &HeadCursor) -> Option<(NaiveDate, i64)> {
     let (days, organization_id) = cursor.as_ref().split_once(':')?;
     let day = NaiveDate::default() + Days::new(days.parse().ok()?);

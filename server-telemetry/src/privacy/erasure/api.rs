@@ -32,24 +32,23 @@ pub(crate) struct ErasureApi {
 impl ErasureApi {
     /// Erase a person's data
     ///
-    /// For Core only. Starts a job over both stores; `privacy_job_get` shows its plan and receipt. While the job
-    /// runs, no data about the person is stored. Sending a request again returns the existing job; 409
-    /// `request_id_reused` if its id belongs to a different request.
+    /// Permitted to Core only. Starts a job that erases the data in both stores; `privacy_job_get` returns its plan and
+    /// receipt. While the job runs, no data about the person is stored. A repeated request returns the existing job;
+    /// 409 `request_id_reused` if its id belongs to a different request.
     #[oai(path = "/subjects/:subject_id", method = "delete", operation_id = "privacy_subject_erase")]
     #[allow(clippy::too_many_arguments, reason = "one argument a parameter")]
     async fn privacy_subject_erase(
         &self,
         _core: Service,
-        /// Id in Core of the user, or of the patient with `subject_kind=patient`.
+        /// Id of the user in Core or, with `subject_kind=patient`, of the patient record.
         #[oai(validator(minimum(value = "1"), maximum(value = "9007199254740991")))]
         subject_id: Path<i64>,
         /// Id of the request, which becomes the id of the job.
         request_id: Query<Uuid>,
-        /// Kind of person that the id identifies; `user` if left out. Data that is stored under the id of a patient
-        /// and data that is stored under the id of the patient's user need separate requests.
+        /// Kind of the person's id; `user` if left out. Data that is stored under the id of a patient and data that is
+        /// stored under the id of the patient's user need separate requests.
         subject_kind: Query<Option<SubjectKind>>,
-        /// Only data of this organization, or with 0 the data that belongs to none. Data of every organization if
-        /// left out.
+        /// Organization whose data is erased, 0 for data that belongs to none; data of every organization if left out.
         #[oai(validator(minimum(value = "0"), maximum(value = "9007199254740991")))]
         organization_id: Query<Option<i64>>,
         /// Extent of the erasure; `erase` if left out.
@@ -68,18 +67,18 @@ impl ErasureApi {
 
     /// Export a person's data
     ///
-    /// For Core only. Returns one JSON document with all data about the person in both stores. The document is sent
-    /// while it is read: if a store fails meanwhile, the connection is closed early.
+    /// Permitted to Core only. Returns one JSON document with all data about the person in both stores. The document is
+    /// sent while it is read: if a store fails meanwhile, the connection is closed early.
     #[oai(path = "/subjects/:subject_id/export", method = "get", operation_id = "privacy_subject_export")]
     async fn privacy_subject_export(
         &self,
         core: Service,
-        /// Id in Core of the user, or of the patient with `subject_kind=patient`.
+        /// Id of the user in Core or, with `subject_kind=patient`, of the patient record.
         #[oai(validator(minimum(value = "1"), maximum(value = "9007199254740991")))]
         subject_id: Path<i64>,
-        /// Kind of person that the id identifies; `user` if left out.
+        /// Kind of the person's id; `user` if left out.
         subject_kind: Query<Option<SubjectKind>>,
-        /// Only data of this organization; data of every organization if left out.
+        /// Organization whose data is exported; data of every organization if left out.
         #[oai(validator(minimum(value = "1"), maximum(value = "9007199254740991")))]
         organization_id: Query<Option<i64>>,
     ) -> Result<Disclosed<Exported, Service>, ApiError> {
@@ -90,7 +89,7 @@ impl ErasureApi {
 
     /// Get the job of an erasure
     ///
-    /// For Core only. Returns the plan of the job and, as it proceeds, its receipt. Failed steps are retried
+    /// Permitted to Core only. Returns the plan of the job and, as it proceeds, its receipt. Failed steps are retried
     /// automatically.
     #[oai(path = "/jobs/:job_id", method = "get", operation_id = "privacy_job_get")]
     async fn privacy_job_get(

@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use crate::privacy::registry::{Fate, Found, HOLDINGS, Holding};
 
-/// Kind of person that an id identifies.
+/// Kind of the person's id.
 ///
-/// - `user`: a user of Core
-/// - `patient`: a patient record of Core, with or without a user
+/// - `user`: id of a user in Core
+/// - `patient`: id of a patient record in Core
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum SubjectKind {
@@ -40,7 +40,7 @@ pub(crate) struct DataSubject {
     pub kind: SubjectKind,
     /// Id in Core.
     pub id: i64,
-    /// Organization whose data is meant: 0 for data that belongs to none, `None` for every organization.
+    /// Organization whose data is concerned: 0 for data that belongs to none, `None` for every organization.
     pub organization_id: Option<i64>,
 }
 
@@ -56,8 +56,8 @@ impl DataSubject {
 
 /// Extent of an erasure.
 ///
-/// - `erase`: deletes everything that the law does not require to be kept, and anonymizes the rest
-/// - `anonymize`: keeps everything that can be kept without naming anybody, and deletes the rest
+/// - `erase`: deletes data that the law does not require to be kept, and anonymizes the rest
+/// - `anonymize`: keeps data that can be kept without identifying the person, and deletes the rest
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum ErasureMode {
@@ -119,10 +119,10 @@ impl ErasureStatus {
     }
 }
 
-/// Effect on the rows.
+/// Action on the rows.
 ///
 /// - `delete`: the rows are deleted
-/// - `anonymize`: the rows are kept and name nobody any more
+/// - `anonymize`: the rows are kept without the person's data
 /// - `retain`: the rows are kept unchanged; see `reason` and `until`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize, Deserialize)]
 #[oai(rename_all = "snake_case")]
@@ -133,27 +133,27 @@ pub(crate) enum ErasureAction {
     Retain,
 }
 
-/// Table in which the person is found in one way, and the effect on its rows.
+/// Rows of a table in which the person is found in one way, and the action on them.
 #[derive(Debug, Clone, PartialEq, Eq, Object, Serialize, Deserialize)]
 #[oai(skip_serializing_if_is_none)]
 pub(crate) struct ErasureItem {
-    /// Store: `postgresql` or `clickhouse`.
+    /// Store that holds the data: `postgresql` or `clickhouse`.
     pub store: String,
     /// Name of the table.
     pub table: String,
     /// Way in which the person is found (`user`, `audit_entry`, `entity`, `erasure`, `dry_run` or `pseudonym`),
     /// then `:` and the column.
     pub found_by: String,
-    /// Columns that are about the person.
+    /// Columns that contain the person's data.
     pub columns: Vec<String>,
-    /// Effect on the rows.
+    /// Action on the rows.
     pub action: ErasureAction,
     /// Number of rows: found in a plan; deleted, anonymized or retained in a receipt. In ClickHouse, rows that were
     /// sent twice count twice until they are merged.
     pub rows: u64,
     /// Reason for which the rows are retained.
     pub reason: Option<String>,
-    /// End of the retention.
+    /// End of the retention, in words, e.g. `three years after the erasure`.
     pub until: Option<String>,
 }
 
@@ -228,24 +228,23 @@ pub(crate) struct ErasureJob {
     pub dry_run: bool,
     /// Extent of the erasure.
     pub mode: ErasureMode,
-    /// Kind of person that `subject_id` identifies.
+    /// Kind of the person's id.
     pub subject_kind: SubjectKind,
     /// Id of the person in Core.
     pub subject_id: i64,
-    /// Organization whose data is erased, 0 for data that belongs to none; left out if the job covers every
-    /// organization.
+    /// Organization whose data is erased, 0 for data that belongs to none; absent if the job covers every organization.
     pub organization_id: Option<i64>,
     /// Time of the request.
     pub requested_at: DateTime<Utc>,
-    /// Time at which the job started.
+    /// Time at which the job started; absent before that.
     pub started_at: Option<DateTime<Utc>>,
-    /// Time at which every step was done and verified.
+    /// Time at which every step was done and verified; absent before that.
     pub finished_at: Option<DateTime<Utc>>,
-    /// Rows that were found at the start, table by table; empty before that.
+    /// Rows that were found at the start, one item for each table; empty before that.
     pub plan: Vec<ErasureItem>,
     /// Rows that were changed or retained; complete once `finished_at` is present. Empty for a dry run.
     pub receipt: Vec<ErasureItem>,
-    /// Failures of steps, the latest last; at most 20. Failed steps are retried automatically.
+    /// The latest 20 failures of steps, the newest last. Failed steps are retried automatically.
     pub errors: Vec<ErasureFailure>,
 }
 
@@ -270,26 +269,26 @@ impl Example for ErasureJob {
     }
 }
 
-/// All data about a person. This schema describes the document, which is sent while it is read.
+/// Export of all data about a person. This schema describes the document, which is sent while it is read.
 #[derive(Debug, Clone, PartialEq, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct SubjectExport {
-    /// Kind of person that `subject_id` identifies.
+    /// Kind of the person's id.
     pub subject_kind: SubjectKind,
     /// Id of the person in Core.
     pub subject_id: i64,
-    /// Organization whose data is exported; left out if the export covers every organization.
+    /// Organization whose data is exported; absent if the export covers every organization.
     pub organization_id: Option<i64>,
-    /// Time at which reading began.
+    /// Time at which the export started.
     pub exported_at: DateTime<Utc>,
-    /// Data of the person, table by table.
+    /// Data of the person, one item for each table.
     pub holdings: Vec<SubjectHolding>,
 }
 
 /// Rows of a table in which the person is found in one way.
 #[derive(Debug, Clone, PartialEq, Object)]
 pub(crate) struct SubjectHolding {
-    /// Store: `postgresql` or `clickhouse`.
+    /// Store that holds the data: `postgresql` or `clickhouse`.
     pub store: String,
     /// Name of the table.
     pub table: String,

@@ -30,14 +30,15 @@ pub(crate) struct ExclusionApi {
 impl ExclusionApi {
     /// List exclusions
     ///
-    /// Administrators see every excluded person of the token's organization, other people only themselves.
+    /// Returns every excluded person of the token's organization to administrators, and to other people only
+    /// themselves.
     #[oai(path = "/exclusions", method = "get", operation_id = "exclusion_list")]
     async fn exclusion_list(
         &self,
         person: Person,
-        /// Number of the page, from 1.
+        /// Number of the page, from 1; 1 if left out.
         page: Query<Option<PageNumber>>,
-        /// Maximum number of entries on a page.
+        /// Maximum number of entries on a page, at most 100; 25 if left out.
         page_size: Query<Option<PageSize>>,
     ) -> Result<Json<Page<Exclusion>>, ApiError> {
         let paging = Paging::new(page.0, page_size.0);
@@ -46,10 +47,10 @@ impl ExclusionApi {
 
     /// Exclude a person from tracking
     ///
-    /// People exclude themselves; administrators also exclude others. Once this has answered, nothing is stored
-    /// about the person, whatever the person consented to. Repeating the request changes nothing. 409
-    /// `erasure_in_progress` while the person's data is being erased; nothing is stored about the person during
-    /// that time, either.
+    /// Excludes the caller; administrators can also exclude others. From the answer on, no tracking data about the
+    /// person is stored, whatever the person consented to. A repeated request has no further effect. Answers 409
+    /// `erasure_in_progress` while the person's data is being erased; nothing is stored about the person during that
+    /// time either.
     #[oai(path = "/exclusions", method = "post", operation_id = "exclusion_create")]
     async fn exclusion_create(&self, person: Person, body: Body<NewExclusion>) -> Result<Created<Exclusion>, ApiError> {
         let subject_id = own_or_administered(&person, body.subject_id)?;
@@ -58,8 +59,8 @@ impl ExclusionApi {
 
     /// Lift an exclusion
     ///
-    /// People lift the exclusions that they asked for themselves, administrators those that administrators asked
-    /// for.
+    /// Lifts an exclusion: people can lift those that they requested themselves, administrators those that
+    /// administrators requested.
     #[oai(path = "/exclusions/:subject_id", method = "delete", operation_id = "exclusion_delete")]
     async fn exclusion_delete(
         &self,

@@ -23,12 +23,12 @@ pub(crate) struct BookingApi {
 impl BookingApi {
     /// Hold a slot
     ///
-    /// Keeps an open slot for the caller until `hold_expires_at`, 10 minutes from now. A patient holds up to 3 slots at
-    /// a time and makes up to 10 holds in any 24 hours, in each organization; released, expired and booked holds count
-    /// towards the 10, offers of the waitlist do not count. Everybody else, API keys included, holds up to 50 slots at
-    /// a time. 409 `slot_taken` when the slot was taken meanwhile or the patient is busy at that time,
-    /// `slot_not_offered` when no slot begins at that time, `too_many_holds` and `too_many_holds_a_day` with `limit`
-    /// and `available_at` in their details.
+    /// Holds an open slot for the caller until `hold_expires_at`, 10 minutes from now. A patient can have 3 holds at a
+    /// time and make 10 holds in any 24 hours, in each organization; released, expired and booked holds count towards
+    /// the 10, offers of the waitlist do not. Any other caller, including an API key, can have 50 holds at a time.
+    /// Answers 409 `slot_taken` if the specialist or the patient has another appointment or hold at that time,
+    /// `slot_not_offered` if no slot begins at that time, `too_many_holds` and `too_many_holds_a_day` with `limit` and
+    /// `available_at` in their details.
     #[oai(path = "/appointments/hold", method = "post", operation_id = "appointment_hold_create")]
     async fn appointment_hold_create(
         &self,
@@ -41,13 +41,13 @@ impl BookingApi {
 
     /// Release a hold
     ///
-    /// Frees the slot at once; the hold becomes `expired`. 403 `hold_not_own` unless the caller made the hold. 409
-    /// `invalid_transition` when it is no hold any more.
+    /// Releases the slot immediately; the status of the hold becomes `expired`. Answers 403 `hold_not_own` unless the
+    /// caller made the hold, 409 `invalid_transition` if the appointment is not `held` any more.
     #[oai(path = "/appointments/:appointment_id/hold", method = "delete", operation_id = "appointment_hold_delete")]
     async fn appointment_hold_delete(
         &self,
         caller: Caller,
-        /// Identifier of the appointment.
+        /// Id of the appointment.
         appointment_id: Path<AppointmentId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::AppointmentBook)?;
@@ -57,9 +57,9 @@ impl BookingApi {
 
     /// Book a slot
     ///
-    /// Books an open slot or a hold of the caller. Of two concurrent callers one books the slot, the other gets 409
-    /// `slot_taken`. 409 `slot_not_offered` when no slot begins at that time, `hold_expired` when the hold has lapsed;
-    /// 403 `hold_not_own` when somebody else made the hold.
+    /// Books an open slot or a hold of the caller. Answers 409 `slot_taken` if the slot is no longer free, which is
+    /// also the answer to all but one of several concurrent requests; 409 `slot_not_offered` if no slot begins at that
+    /// time, `hold_expired` if the hold has lapsed; 403 `hold_not_own` if somebody else made the hold.
     #[oai(path = "/appointments/book", method = "post", operation_id = "appointment_book")]
     async fn appointment_book(
         &self,

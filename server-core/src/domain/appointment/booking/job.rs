@@ -1,5 +1,5 @@
-//! Periodic job that sets the status of lapsed holds to `expired`. Bookings do not depend on it: they expire the lapsed
-//! holds that are in their way.
+//! Periodic job that sets the status of lapsed holds to `expired`. Bookings do not depend on it: they expire
+//! overlapping lapsed holds themselves.
 
 use uuid::Uuid;
 

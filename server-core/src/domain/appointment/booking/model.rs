@@ -21,13 +21,15 @@ pub(super) const OFFERED_FOR: TimeDelta = TimeDelta::minutes(60);
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct HoldAppointment {
-    /// Specialist who treats.
+    /// Id of the specialist who treats the patient.
     pub(crate) specialist_id: SpecialistId,
-    /// Patient who is treated. Optional for a patient, who can name only itself.
+    /// Id of the patient who is treated; required, except from callers who are patients: they can hold slots only for
+    /// themselves.
     pub(crate) patient_id: Option<PatientId>,
-    /// Appointment template to book. Without it, the slot has the length and buffers of the specialist's schedule.
+    /// Id of the appointment template to book. If left out, the slot has the duration and buffers of the specialist's
+    /// schedule.
     pub(crate) template_id: Option<AppointmentTemplateId>,
-    /// Beginning of the slot, as listed by the specialist's availability.
+    /// Start of the slot, as listed by `specialist_availability_get`.
     pub(crate) started_at: Moment,
 }
 
@@ -55,17 +57,19 @@ impl Example for HoldAppointment {
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct BookAppointment {
-    /// Hold to book. It determines specialist, patient, template and time, which must be left out.
+    /// Id of the hold to book. It determines specialist, patient, template and time, whose fields must be left out.
     pub(crate) hold_id: Option<AppointmentId>,
-    /// Specialist who treats; required without `hold_id`.
+    /// Id of the specialist who treats the patient; required without `hold_id`.
     pub(crate) specialist_id: Option<SpecialistId>,
-    /// Patient who is treated; required without `hold_id`. Optional for a patient, who can name only itself.
+    /// Id of the patient who is treated; required without `hold_id`, except from callers who are patients: they can
+    /// book only for themselves.
     pub(crate) patient_id: Option<PatientId>,
-    /// Appointment template to book. Without it, the slot has the length and buffers of the specialist's schedule.
+    /// Id of the appointment template to book. If left out, the slot has the duration and buffers of the specialist's
+    /// schedule.
     pub(crate) template_id: Option<AppointmentTemplateId>,
-    /// Beginning of the slot, as listed by the specialist's availability; required without `hold_id`.
+    /// Start of the slot, as listed by `specialist_availability_get`; required without `hold_id`.
     pub(crate) started_at: Option<Moment>,
-    /// Subject of the appointment. Must not contain names or diagnoses.
+    /// Subject of the appointment; it must not contain names or diagnoses.
     #[oai(default)]
     pub(crate) title: Line<0, 200>,
 }
@@ -129,7 +133,7 @@ pub(crate) struct Wanted {
 pub(super) struct Hold {
     pub(super) holder: String,
     pub(super) lasts: TimeDelta,
-    /// Entry of the waitlist that the slot is offered to. Such an offer ends when the slot begins, at the latest.
+    /// Entry of the waitlist that the slot is offered to. The offer ends no later than the start of the slot.
     pub(super) entry: Option<WaitlistEntryId>,
 }
 

@@ -146,7 +146,7 @@ pub(super) async fn lapsed_organizations(across: &Across) -> Result<Vec<Organiza
 }
 
 /// Expires the offers of an entry of the waitlist, lapsed or not; returns each with its specialist. A `withdrawn` offer
-/// is deleted as well, so that it does not count as one that the patient let pass.
+/// is deleted as well, so that it does not count as one that the patient let lapse.
 pub(super) async fn offer_end(
     tx: &mut impl Tx,
     entry: WaitlistEntryId,

@@ -138,7 +138,7 @@ pub(crate) async fn offer_release(
 }
 
 /// Withdraws the offers of an entry, which the specialist cannot keep: they do not count as offers that the patient let
-/// pass.
+/// lapse.
 pub(crate) async fn offer_withdraw(
     tx: &mut WriteTx,
     entry: WaitlistEntryId,

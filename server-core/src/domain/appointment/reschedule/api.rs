@@ -30,17 +30,17 @@ pub(crate) struct RescheduleApi {
 impl RescheduleApi {
     /// Reschedule an appointment
     ///
-    /// Moves an appointment, which keeps its identifier, duration and buffers. The clinic moves it to any free time; a
-    /// patient moves it to an open slot, else 409 `slot_not_offered`, until the cut-off that it was booked with, later
-    /// 409 `reschedule_too_late`. A move by the patient does not extend the cut-offs for moving and cancelling: they
-    /// count from the earlier beginning until the clinic moves the appointment. 409 `slot_taken` when the time is not
-    /// free, `invalid_transition` unless the appointment is `scheduled` or `confirmed`, `stale_version` when it was
-    /// changed meanwhile.
+    /// Moves an appointment, which keeps its id, duration and buffers. The clinic can move it to any free time. A
+    /// patient can move it to an open slot (otherwise 409 `slot_not_offered`) up to the cut-off that applied at the
+    /// booking (later 409 `reschedule_too_late`). A move by the patient does not extend the cut-offs for rescheduling
+    /// and cancelling: they count from the earliest start that the patient has moved the appointment from, until the
+    /// clinic moves it. Answers 409 `slot_taken` if the time is not free, `invalid_transition` unless the appointment
+    /// is `scheduled` or `confirmed`, `stale_version` if somebody else changed it in the meantime.
     #[oai(path = "/appointments/:appointment_id/reschedule", method = "post", operation_id = "appointment_reschedule")]
     async fn appointment_reschedule(
         &self,
         caller: Caller,
-        /// Identifier of the appointment.
+        /// Id of the appointment.
         appointment_id: Path<AppointmentId>,
         body: Body<RescheduleAppointment>,
     ) -> Result<Json<Appointment>, ApiError> {
@@ -51,7 +51,7 @@ impl RescheduleApi {
 
     /// List the moves of an appointment
     ///
-    /// Lists the moves of an appointment, earliest first, to everybody who may see the appointment.
+    /// Returns the moves of an appointment, earliest first, to every caller who may see the appointment.
     #[oai(
         path = "/appointments/:appointment_id/reschedules",
         method = "get",
@@ -60,11 +60,11 @@ impl RescheduleApi {
     async fn appointment_reschedule_list(
         &self,
         caller: Caller,
-        /// Identifier of the appointment.
+        /// Id of the appointment.
         appointment_id: Path<AppointmentId>,
-        /// Number of the page, from 1.
+        /// Number of the page, from 1; 1 if left out.
         page: Query<Option<PageNumber>>,
-        /// Entries per page, at most 100.
+        /// Maximum number of entries on a page, at most 100; 25 if left out.
         page_size: Query<Option<PageSize>>,
     ) -> Result<Json<Page<Reschedule>>, ApiError> {
         caller.may(Permission::AppointmentRead)?;

@@ -9,11 +9,11 @@ use crate::ids::{RescheduleId, SpecialistId, UserId};
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct RescheduleAppointment {
-    /// New beginning of the appointment; its duration stays.
+    /// New start of the appointment, whose duration does not change.
     pub(crate) started_at: Moment,
-    /// New specialist; the present one when left out.
+    /// Id of the new specialist; the present one if left out.
     pub(crate) specialist_id: Option<SpecialistId>,
-    /// Version that the change is based on; not checked when left out.
+    /// Version that the change is based on; 409 `stale_version` if it is not the current one. Not checked if left out.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: Option<i64>,
 }
@@ -33,21 +33,21 @@ impl Example for RescheduleAppointment {
 #[derive(Debug, Clone, Object, sqlx::FromRow)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct Reschedule {
-    /// Identifier of the move.
+    /// Id of the move.
     pub(crate) id: RescheduleId,
-    /// Specialist before the move.
+    /// Id of the specialist before the move.
     pub(crate) from_specialist_id: SpecialistId,
-    /// Beginning before the move.
+    /// Start before the move.
     pub(crate) from_started_at: DateTime<Utc>,
     /// End before the move.
     pub(crate) from_ended_at: DateTime<Utc>,
-    /// Specialist after the move.
+    /// Id of the specialist after the move.
     pub(crate) to_specialist_id: SpecialistId,
-    /// Beginning after the move.
+    /// Start after the move.
     pub(crate) to_started_at: DateTime<Utc>,
     /// End after the move.
     pub(crate) to_ended_at: DateTime<Utc>,
-    /// User who moved it; absent if an API key moved it or the user was deleted.
+    /// Id of the user who moved it; absent if an API key moved it or the user was erased.
     pub(crate) user_id: Option<UserId>,
     /// Time of the move.
     pub(crate) created_at: DateTime<Utc>,

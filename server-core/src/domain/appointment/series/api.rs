@@ -30,16 +30,16 @@ pub(crate) struct SeriesApi {
 impl SeriesApi {
     /// Book a series
     ///
-    /// Books appointments that repeat at the same local time in the specialist's zone, whatever the specialist's
-    /// working hours. All times are checked before any is booked. 409 `series_conflict` lists each time that is not
-    /// free, at which the specialist is away, or that does not exist because the clocks go forward. With
-    /// `on_conflict=skip` the other times are booked and the answer lists those that were skipped; 409 when none is
-    /// left to book.
+    /// Books appointments that repeat at the same local time in the specialist's zone, even outside the specialist's
+    /// working hours. All times are checked before any is booked. Answers 409 `series_conflict` if a time is not free,
+    /// if the specialist is away, or if the local time does not exist because the clocks go forward;
+    /// `details.conflicts` lists each such time. With `on_conflict=skip` the other times are booked, and the answer
+    /// lists the skipped ones; 409 `series_conflict` if none is left to book.
     #[oai(path = "/appointment-series", method = "post", operation_id = "appointment_series_create")]
     async fn appointment_series_create(
         &self,
         caller: Caller,
-        /// Treatment of times that are not free; `fail` when left out.
+        /// Treatment of times that are not free; `fail` if left out.
         on_conflict: Query<Option<OnConflict>>,
         body: Body<CreateAppointmentSeries>,
     ) -> Result<Created<AppointmentSeriesResult>, ApiError> {
@@ -50,12 +50,12 @@ impl SeriesApi {
 
     /// Get a series
     ///
-    /// Returns the series with its appointments. Specialists see their own appointments only.
+    /// Returns the series with its appointments. Specialists see only their own appointments in it.
     #[oai(path = "/appointment-series/:appointment_series_id", method = "get", operation_id = "appointment_series_get")]
     async fn appointment_series_get(
         &self,
         caller: Caller,
-        /// Identifier of the series.
+        /// Id of the series.
         appointment_series_id: Path<AppointmentSeriesId>,
     ) -> Result<Json<AppointmentSeries>, ApiError> {
         caller.may(Permission::AppointmentSeriesRead)?;
@@ -64,10 +64,11 @@ impl SeriesApi {
 
     /// Change a series
     ///
-    /// Changes one appointment as the body says, and the other appointments in `scope` in the same way. They keep their
-    /// identifiers and buffers. 409 `series_conflict` as when a series is booked; an appointment that is skipped stays
-    /// where it is. 409 `stale_version` when the series or one of its appointments was changed meanwhile,
-    /// `invalid_transition` unless the named appointment is `scheduled` or `confirmed`.
+    /// Changes the named appointment to the values in the body, and the other appointments in `scope` by the same
+    /// differences. Ids and buffers do not change. Answers 409 `series_conflict` like `appointment_series_create`; with
+    /// `on_conflict=skip`, appointments with a conflict do not change. Answers 409 `stale_version` if somebody else
+    /// changed the series or one of its appointments in the meantime, `invalid_transition` unless the named appointment
+    /// is `scheduled` or `confirmed`.
     #[oai(
         path = "/appointment-series/:appointment_series_id",
         method = "put",
@@ -76,11 +77,11 @@ impl SeriesApi {
     async fn appointment_series_update(
         &self,
         caller: Caller,
-        /// Identifier of the series.
+        /// Id of the series.
         appointment_series_id: Path<AppointmentSeriesId>,
         /// Appointments to change.
         scope: Query<SeriesScope>,
-        /// Treatment of times that are not free; `fail` when left out.
+        /// Treatment of times that are not free; `fail` if left out.
         on_conflict: Query<Option<OnConflict>>,
         body: Body<UpdateAppointmentSeries>,
     ) -> Result<Json<AppointmentSeriesResult>, ApiError> {
@@ -93,9 +94,9 @@ impl SeriesApi {
 
     /// Cancel a series
     ///
-    /// Cancels the appointments in `scope` that have not begun and frees their times. 409 `already_cancelled` when
-    /// there is none, `invalid_transition` when the named appointment has ended, `stale_version` when an appointment
-    /// was given to another specialist meanwhile.
+    /// Cancels the appointments in `scope` that have not begun and frees their times. Answers 409 `already_cancelled`
+    /// if there is none, `invalid_transition` if the named appointment has ended, `stale_version` if an appointment was
+    /// moved to another specialist in the meantime.
     #[oai(
         path = "/appointment-series/:appointment_series_id/cancel",
         method = "post",
@@ -104,7 +105,7 @@ impl SeriesApi {
     async fn appointment_series_cancel(
         &self,
         caller: Caller,
-        /// Identifier of the series.
+        /// Id of the series.
         appointment_series_id: Path<AppointmentSeriesId>,
         /// Appointments to cancel.
         scope: Query<SeriesScope>,

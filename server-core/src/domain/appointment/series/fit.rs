@@ -73,8 +73,8 @@ fn moves(state: &AppointmentState, change: &Change) -> bool {
     (state.specialist_id, state.block()) != (change.specialist_id, change.block)
 }
 
-/// Returns `true` if `block` is the present block of a moving appointment, of those of the specialist `with` if it is
-/// given. Active appointments of a specialist or a patient never overlap, so an equal block is the same appointment.
+/// Returns `true` if `block` is the present block of a moving appointment; with `with`, of one of this specialist.
+/// Active appointments of a specialist or a patient never overlap, so equal blocks belong to the same appointment.
 fn is_own(moving: &[(&AppointmentState, &Shifted)], block: &Period, with: Option<SpecialistId>) -> bool {
     let mut theirs = moving.iter().filter(|(state, _)| with.is_none_or(|with| with == state.specialist_id));
     theirs.any(|(state, _)| state.block() == *block)

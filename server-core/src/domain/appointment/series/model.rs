@@ -16,32 +16,33 @@ use crate::{
 #[oai(example, skip_serializing_if_is_none)]
 #[allow(clippy::struct_field_names, reason = "what it was booked as is called an appointment template")]
 pub(crate) struct AppointmentSeries {
-    /// Identifier of the series.
+    /// Id of the series.
     pub(crate) id: AppointmentSeriesId,
-    /// Organization of the series.
+    /// Id of the organization of the series.
     pub(crate) organization_id: OrganizationId,
     /// Subject of the series.
     pub(crate) title: String,
-    /// Specialist of all its coming appointments at the last change of the series. If they have several, the value
-    /// stays as it was.
+    /// Id of the specialist of the series. A change of the series sets it to the specialist of all booked appointments
+    /// that have not begun; if these have several specialists, it keeps its previous value.
     pub(crate) specialist_id: SpecialistId,
-    /// Patient who is treated.
+    /// Id of the patient who is treated.
     pub(crate) patient_id: PatientId,
-    /// Appointment template that it was booked with, if any.
+    /// Id of the appointment template that it was booked with; absent if there was none.
     pub(crate) appointment_template_id: Option<AppointmentTemplateId>,
-    /// User who booked it; absent if an API key booked it or the user was deleted.
+    /// Id of the user who booked it; absent if an API key booked it or the user was erased.
     pub(crate) user_id: Option<UserId>,
-    /// IANA zone in which its local times are constant: the specialist's zone at the time of booking.
+    /// IANA time zone in which the appointments repeat at the same local time: the specialist's time zone when the
+    /// series was booked.
     pub(crate) timezone: String,
-    /// Beginning of the first appointment as booked.
+    /// Start of the first appointment, as it was booked.
     pub(crate) started_at: DateTime<Utc>,
-    /// End of the first appointment as booked.
+    /// End of the first appointment, as it was booked.
     pub(crate) ended_at: DateTime<Utc>,
-    /// Rule that it was booked with. Later moves of appointments do not change it.
+    /// Rule that the series was booked with. Later moves of its appointments do not change the rule.
     pub(crate) recurrence: Recurrence,
-    /// Appointments with any status, earliest first. A specialist sees only its own.
+    /// Appointments with any status, earliest first. Specialists see only their own.
     pub(crate) appointments: Vec<Appointment>,
-    /// Version of the series and its appointments, to be sent with the next change.
+    /// Version of the series and its appointments, to be sent with the next change; increases with each change.
     pub(crate) version: i64,
     /// Time of the booking.
     pub(crate) created_at: DateTime<Utc>,
@@ -88,13 +89,13 @@ impl Example for AppointmentSeriesResult {
     }
 }
 
-/// Time that conflicts with a booking or the schedule.
+/// Time at which an appointment of a series can't take place.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct SeriesConflict {
-    /// Appointment that was to move to this time; absent when a series is booked.
+    /// Id of the appointment that would have moved to this time; absent if the series is new.
     pub(crate) appointment_id: Option<AppointmentId>,
-    /// Beginning of the time.
+    /// Start of the time.
     pub(crate) started_at: DateTime<Utc>,
     /// End of the time.
     pub(crate) ended_at: DateTime<Utc>,
@@ -110,7 +111,7 @@ impl Example for SeriesConflict {
     }
 }
 
-/// Reason why an appointment of a series can't have a time.
+/// Reason for which an appointment of a series can't take place at a time.
 ///
 /// - `slot_taken`: the specialist or the patient has an appointment at this time
 /// - `specialist_away`: the specialist's schedule has an absence at this time, or the specialist has left the clinic
@@ -127,8 +128,8 @@ pub(crate) enum ConflictReason {
 
 /// Treatment of times that are not free.
 ///
-/// - `fail`: nothing is booked or changed
-/// - `skip`: the other times are booked or changed, and the answer lists those that were skipped
+/// - `fail`: refuses the request; nothing is booked or changed
+/// - `skip`: books or changes the other times; the answer lists the skipped ones
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum OnConflict {
@@ -137,11 +138,12 @@ pub(crate) enum OnConflict {
     Skip,
 }
 
-/// Appointments of a series that a change applies to. Appointments that have begun stay as they are.
+/// Scope of a change: the appointments of the series that it applies to. Only `scheduled` and `confirmed` appointments
+/// change, and those whose start is past only if they are named.
 ///
 /// - `one`: the named appointment
-/// - `following`: the named appointment and those that begin after it
-/// - `all`: every appointment
+/// - `following`: the named appointment and those that start after it
+/// - `all`: every appointment of the series
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum SeriesScope {
@@ -154,22 +156,22 @@ pub(crate) enum SeriesScope {
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct CreateAppointmentSeries {
-    /// Subject of the appointments. Must not contain names or diagnoses.
+    /// Subject of the appointments; it must not contain names or diagnoses.
     #[oai(default)]
     pub(crate) title: Line<0, 200>,
-    /// Specialist who treats.
+    /// Id of the specialist who treats the patient.
     pub(crate) specialist_id: SpecialistId,
-    /// Patient who is treated.
+    /// Id of the patient who is treated.
     pub(crate) patient_id: PatientId,
-    /// Appointment template to book. It determines buffers, modality and cut-offs, and duration and specialty unless
-    /// the request states them.
+    /// Id of the appointment template to book. It determines buffers, modality and cut-offs, and also duration and
+    /// specialty if the request does not state them.
     pub(crate) template_id: Option<AppointmentTemplateId>,
-    /// Specialty of the appointments; the template's when left out.
+    /// Specialty of the appointments; the template's if left out.
     pub(crate) specialty_id: Option<SpecialtyId>,
-    /// Beginning of the first appointment; the others begin at the same local time.
+    /// Start of the first appointment; the others start at the same local time.
     pub(crate) started_at: Moment,
-    /// End of the first appointment, at most 24 hours after its beginning. Determined by the template when left out;
-    /// required without a template.
+    /// End of the first appointment, at most 24 hours after its start. The template determines it if left out; required
+    /// without a template.
     pub(crate) ended_at: Option<Moment>,
     /// Rule by which the appointments repeat.
     pub(crate) recurrence: Recurrence,
@@ -192,22 +194,23 @@ impl Example for CreateAppointmentSeries {
     }
 }
 
-/// Request to change a series. The fields state one appointment after the change. Fields that change for it change for
-/// the other appointments, too; the others keep their values. Times move by the same amount of local time.
+/// Request to change a series. The fields describe one of its appointments after the change. Each field that differs
+/// from the appointment's present value is changed in the other appointments of the scope, too; times move by the same
+/// amount of local time.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct UpdateAppointmentSeries {
-    /// Version that the change is based on; 409 `stale_version` when there is a newer one.
+    /// Version that the change is based on; 409 `stale_version` if it is not the current one.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: i64,
-    /// Appointment that the other fields state; one that has not begun.
+    /// Id of the appointment that the other fields describe; its status must be `scheduled` or `confirmed`.
     pub(crate) appointment_id: AppointmentId,
-    /// New subject. Must not contain names or diagnoses.
+    /// New subject; it must not contain names or diagnoses.
     #[oai(default)]
     pub(crate) title: Line<0, 200>,
-    /// New beginning.
+    /// New start.
     pub(crate) started_at: Moment,
-    /// New end, at most 24 hours after the beginning.
+    /// New end, at most 24 hours after the start.
     pub(crate) ended_at: Moment,
     /// New specialist.
     pub(crate) specialist_id: SpecialistId,
@@ -237,7 +240,8 @@ impl Example for UpdateAppointmentSeries {
 pub(crate) struct CancelAppointmentSeries {
     /// Reason for the cancellation.
     pub(crate) reason: CancellationReason,
-    /// Appointment to cancel, or the first one of `following`; required unless `scope` is `all`.
+    /// Id of the appointment to cancel, or of the first one for the scope `following`; required unless the scope is
+    /// `all`.
     pub(crate) appointment_id: Option<AppointmentId>,
 }
 

@@ -6,7 +6,7 @@ use server_shared::error::FieldFault;
 
 use crate::domain::rules::InvalidValue;
 
-/// Maximal number of appointments of a series.
+/// Maximum number of appointments of a series.
 const MOST: usize = 100;
 /// Longest time between the first and the last appointment.
 pub(super) const LONGEST: TimeDelta = TimeDelta::days(731);
@@ -17,17 +17,18 @@ pub(super) const LONGEST: TimeDelta = TimeDelta::days(731);
 pub(crate) struct Recurrence {
     /// Unit of `interval`.
     pub(crate) frequency: RecurrenceFrequency,
-    /// Number of days, weeks or months from one occurrence to the next; 1 when left out.
+    /// Number of days, weeks or months from one appointment to the next; 1 if left out.
     #[oai(default = "every", validator(minimum(value = "1"), maximum(value = "52")))]
     pub(crate) interval: i32,
-    /// Days of the week, only if the frequency is `weekly`: 1 is Monday, 7 is Sunday. Must contain the day of the first
-    /// appointment, and is that day alone when left out.
+    /// Days of the week, allowed only if `frequency` is `weekly`: 1 is Monday, 7 is Sunday. They must include the day
+    /// of the first appointment; if left out, they are that day alone.
     #[oai(default, validator(max_items = 7, unique_items, minimum(value = "1"), maximum(value = "7")))]
     pub(crate) weekdays: Vec<i16>,
-    /// Number of appointments, the first one included. Either this or `until` is required.
+    /// Number of appointments, including the first one. Exactly one of `count` and `until` is required.
     #[oai(validator(minimum(value = "2"), maximum(value = "100")))]
     pub(crate) count: Option<i32>,
-    /// Last possible date of an appointment. Either this or `count` is required.
+    /// Last date on which an appointment can start, in the specialist's time zone. Exactly one of `count` and `until`
+    /// is required.
     pub(crate) until: Option<NaiveDate>,
 }
 

@@ -19,8 +19,8 @@ use crate::ids::AppointmentId;
 /// Decrypted titles by appointment.
 pub(super) type Titles = BTreeMap<AppointmentId, String>;
 
-/// Returns the appointments in `scope` that can still change. One that has begun without being started changes only if
-/// it is the anchor.
+/// Returns the appointments in `scope` that can still change. A `scheduled` or `confirmed` appointment whose start is
+/// past changes only if it is the anchor.
 pub(super) fn chosen<'a>(
     states: &'a [AppointmentState],
     scope: SeriesScope,

@@ -22,13 +22,13 @@ pub(crate) struct TransitionApi {
 impl TransitionApi {
     /// Confirm an appointment
     ///
-    /// Changes the status from `scheduled` to `confirmed`. 409 `invalid_transition` from any other status; its details
-    /// name both.
+    /// Changes the status from `scheduled` to `confirmed`. Answers 409 `invalid_transition` from any other status; its
+    /// `details` name both statuses.
     #[oai(path = "/appointments/:appointment_id/confirm", method = "post", operation_id = "appointment_confirm")]
     async fn appointment_confirm(
         &self,
         caller: Caller,
-        /// Identifier of the appointment.
+        /// Id of the appointment.
         appointment_id: Path<AppointmentId>,
     ) -> Result<Json<Appointment>, ApiError> {
         caller.may(Permission::AppointmentWrite)?;
@@ -38,13 +38,13 @@ impl TransitionApi {
 
     /// Start an appointment
     ///
-    /// Changes the status from `confirmed` to `in_progress`. 409 `invalid_transition` from any other status; its
-    /// details name both.
+    /// Changes the status from `confirmed` to `in_progress`. Answers 409 `invalid_transition` from any other status;
+    /// its `details` name both statuses.
     #[oai(path = "/appointments/:appointment_id/start", method = "post", operation_id = "appointment_start")]
     async fn appointment_start(
         &self,
         caller: Caller,
-        /// Identifier of the appointment.
+        /// Id of the appointment.
         appointment_id: Path<AppointmentId>,
     ) -> Result<Json<Appointment>, ApiError> {
         caller.may(Permission::AppointmentWrite)?;
@@ -54,13 +54,13 @@ impl TransitionApi {
 
     /// Complete an appointment
     ///
-    /// Changes the status from `in_progress` to `completed`, which is final. 409 `invalid_transition` from any other
-    /// status; its details name both.
+    /// Changes the status from `in_progress` to `completed`, which is final. Answers 409 `invalid_transition` from any
+    /// other status; its `details` name both statuses.
     #[oai(path = "/appointments/:appointment_id/complete", method = "post", operation_id = "appointment_complete")]
     async fn appointment_complete(
         &self,
         caller: Caller,
-        /// Identifier of the appointment.
+        /// Id of the appointment.
         appointment_id: Path<AppointmentId>,
     ) -> Result<Json<Appointment>, ApiError> {
         caller.may(Permission::AppointmentWrite)?;
@@ -70,13 +70,13 @@ impl TransitionApi {
 
     /// Mark an appointment as missed
     ///
-    /// Changes the status from `scheduled` or `confirmed` to `no_show`, which is final, and frees the time. 409
-    /// `invalid_transition` from any other status; its details name both.
+    /// Changes the status from `scheduled` or `confirmed` to `no_show`, which is final, and frees the time. Answers 409
+    /// `invalid_transition` from any other status; its `details` name both statuses.
     #[oai(path = "/appointments/:appointment_id/no-show", method = "post", operation_id = "appointment_no_show")]
     async fn appointment_no_show(
         &self,
         caller: Caller,
-        /// Identifier of the appointment.
+        /// Id of the appointment.
         appointment_id: Path<AppointmentId>,
     ) -> Result<Json<Appointment>, ApiError> {
         caller.may(Permission::AppointmentWrite)?;
@@ -86,15 +86,15 @@ impl TransitionApi {
 
     /// Cancel an appointment
     ///
-    /// Changes the status from `scheduled` or `confirmed` to `cancelled`, which is final, and frees the time. A patient
-    /// cancels its own appointment until the cut-off that it was booked with, later 409 `cancellation_too_late`; a move
-    /// by the patient does not extend the cut-off. 409 `already_cancelled` when it is cancelled. A hold is released
-    /// instead.
+    /// Changes the status from `scheduled` or `confirmed` to `cancelled`, which is final, and frees the time. Patients
+    /// can cancel their own appointments up to the cut-off that applied at the booking, and later get 409
+    /// `cancellation_too_late`; a move by the patient does not extend the cut-off. Answers 409 `already_cancelled` if
+    /// it was cancelled before. To end a hold, use `appointment_hold_delete`.
     #[oai(path = "/appointments/:appointment_id/cancel", method = "post", operation_id = "appointment_cancel")]
     async fn appointment_cancel(
         &self,
         caller: Caller,
-        /// Identifier of the appointment.
+        /// Id of the appointment.
         appointment_id: Path<AppointmentId>,
         body: Body<CancelAppointment>,
     ) -> Result<Json<Appointment>, ApiError> {

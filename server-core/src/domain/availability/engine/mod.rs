@@ -42,7 +42,7 @@ pub(crate) struct Schedule {
     pub(crate) slot_minutes: u32,
     /// Number of local days after today on which slots are offered.
     pub(crate) horizon_days: u32,
-    /// Maximal number of bookings that begin on one local day.
+    /// Maximum number of bookings that begin on one local day.
     pub(crate) daily_cap: Option<u32>,
     /// Weekly working hours.
     pub(crate) hours: Vec<Hours>,
@@ -70,7 +70,7 @@ pub(crate) enum ExceptionKind {
     Unavailable,
 }
 
-/// Period with other than the weekly hours, in local time.
+/// Period in which the working hours differ from the weekly ones, in local time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Exception {
     /// Effect on the weekly hours.

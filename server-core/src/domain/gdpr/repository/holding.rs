@@ -43,8 +43,8 @@ pub(in crate::domain::gdpr) struct HeldRow {
     pub(in crate::domain::gdpr) columns: Map<String, Value>,
 }
 
-/// Returns true if an erasure would change data on the person that the context shows, with `account` also data outside
-/// organizations. After an erasure it returns false.
+/// Returns true if an erasure would change data of the person that is visible in the context; with `account`, also data
+/// outside organizations. Returns false after an erasure.
 pub(in crate::domain::gdpr) async fn is_held(
     tx: &mut impl Tx,
     holdings: Holdings,

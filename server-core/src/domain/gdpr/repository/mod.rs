@@ -102,8 +102,8 @@ pub(super) async fn erasure_get(
     }))
 }
 
-/// Returns the youngest erasure in the context's organization that took the patient record, on its own or along with
-/// its user. Dry runs have no key.
+/// Returns the latest erasure in the context's organization that covered the patient record, alone or together with its
+/// user. Dry runs have no key.
 pub(super) async fn erasure_of_record(
     tx: &mut impl Tx,
     organization: Option<OrganizationId>,
